@@ -1,0 +1,102 @@
+"""The errors that people meet; one hierarchy for the API and the command line.
+
+Every message says what was found, what was expected and what to do. The command line prints
+the message and exits with `exit_status`; a traceback is for defects of ours only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class CascadeError(Exception):
+    """Base of every error that cascade raises on purpose."""
+
+    exit_status = 2
+
+
+class UsageError(CascadeError):
+    """An option or an argument that cannot be used as given."""
+
+
+class ConfigError(CascadeError):
+    """A cascade.yaml, a pack or a prompt file that does not hold what it should."""
+
+
+class InputError(CascadeError):
+    """A file or a value in it that cannot be read.
+
+    Parameters
+    ----------
+    message
+        What was found, what was expected, what to do.
+    file, line, column
+        Where; put before the message as `file, line 3, column 'name': ...`. Lines count from 1
+        as an editor shows them.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | Path | None = None,
+        line: int | None = None,
+        column: str | None = None,
+    ) -> None:
+        self.file, self.line, self.column = file, line, column
+        where = [str(file)] if file is not None else []
+        if line is not None:
+            where.append(f"line {line}")
+        if column is not None:
+            where.append(f"column {column!r}")
+        super().__init__(f"{', '.join(where)}: {message}" if where else message)
+
+
+class TaxonomyError(InputError):
+    """A taxonomy that is no tree of named, uniquely coded nodes."""
+
+
+class OutputError(CascadeError):
+    """An output that cannot be written, or that exists and may not be replaced."""
+
+
+class WeightsError(CascadeError):
+    """Model weights that are not found, or are not what they were pinned to be."""
+
+
+class MissingExtraError(CascadeError):
+    """An optional part that is not installed.
+
+    Parameters
+    ----------
+    what
+        What needed it, for example `reading Excel files`.
+    package
+        The package that could not be imported.
+    extra
+        The extra of this distribution that brings it.
+    """
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs {package}, which is not installed; "
+            f"install it with: pip install 'cascade-taxonomy[{extra}]'"
+        )
+
+
+class EngineError(CascadeError):
+    """A language model that failed to answer; the cascade falls back where it can.
+
+    Parameters
+    ----------
+    message
+        What happened and what to do.
+    retry
+        Whether the same call may succeed later.
+    """
+
+    exit_status = 1
+
+    def __init__(self, message: str, *, retry: bool = False) -> None:
+        self.retry = retry
+        super().__init__(message)

@@ -1,0 +1,291 @@
+"""The values that everything passes on: items in, predictions out, batches between.
+
+Frozen data classes only. Arrays inside `Batch` and `Choices` are flat and ragged, so that a
+scorer works on a whole batch at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+T = TypeVar("T")
+
+Status = Literal["ok", "review", "partial", "error"]
+
+PATH_SEPARATOR = " > "
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to classify.
+
+    Parameters
+    ----------
+    fields
+        Text by column name, in the order in which the columns were named.
+    id
+        The caller's own identifier, passed through.
+    """
+
+    fields: Mapping[str, str]
+    id: str | None = None
+
+    @classmethod
+    def of(cls, value: Item | str | Mapping[str, str]) -> Item:
+        """An item from plain text or from a mapping of column to text."""
+        if isinstance(value, Item):
+            return value
+        if isinstance(value, str):
+            return cls({"text": value})
+        return cls(dict(value))
+
+    @property
+    def text(self) -> str:
+        """All non-empty fields, one per line."""
+        return "\n".join(text for text in map(str.strip, self.fields.values()) if text)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A node that was considered at one level.
+
+    Parameters
+    ----------
+    probability
+        Share of belief among the candidates of this level, given the parent; they sum to 1.
+    scores
+        Log-probability by scorer, for example `{"retrieval": -0.4, "llm": -2.1}`.
+    """
+
+    code: str
+    name: str
+    path: str
+    probability: float
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What was decided at one level of a prediction's path.
+
+    Parameters
+    ----------
+    level
+        1 is the top.
+    code, name
+        The node that the prediction's path takes at this level.
+    confidence
+        Probability that the item lies at or below this node.
+    candidates
+        What it was chosen from, best first; a single child has itself alone.
+    """
+
+    level: int
+    code: str
+    name: str
+    confidence: float
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another node that the item may belong to, with its confidence."""
+
+    code: str
+    path: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one item: always a node of the taxonomy, or a status that says why not.
+
+    Parameters
+    ----------
+    code, path
+        The node; None only where `status` is `error`.
+    confidence
+        Probability that the item lies at or below this node.
+    source
+        The scorer that answered.
+    status
+        `ok`, `review` (less sure than was asked for), `partial` (stopped early or answered by
+        the fallback) or `error`.
+    message
+        Why the status is not `ok`.
+    levels
+        The walk, from the top to `code`.
+    alternatives
+        Other ends of the walk, best first.
+    """
+
+    code: str | None
+    path: str | None
+    confidence: float
+    source: str
+    status: Status = "ok"
+    message: str = ""
+    id: str | None = None
+    levels: tuple[Level, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+
+    @classmethod
+    def failed(cls, message: str, id: str | None = None) -> Prediction:
+        """The prediction of an item that could not be read or answered."""
+        return cls(None, None, 0.0, "", "error", message, id)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names along the path, top first."""
+        return tuple(level.name for level in self.levels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain dicts, lists, strings and numbers (probabilities to 6 digits)."""
+        return {
+            "id": self.id,
+            "code": self.code,
+            "path": self.path,
+            "confidence": round(self.confidence, 6),
+            "source": self.source,
+            "status": self.status,
+            "message": self.message,
+            "levels": trace_of(self),
+            "alternatives": alternatives_of(self),
+        }
+
+    def to_json(self) -> str:
+        """`to_dict` as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def __str__(self) -> str:
+        if self.status == "error":
+            return f"error: {self.message}"
+        note = "" if self.status == "ok" else f", {self.status}: {self.message}"
+        return f"{self.path}  [{self.code}]  {self.confidence:.0%} by {self.source}{note}"
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks: each level with its runners-up."""
+        if self.status == "error":
+            return f"<b>error</b>: {escape(self.message)}"
+        rows = []
+        for level in self.levels:
+            others = ", ".join(
+                f"{escape(c.name)} {c.probability:.0%}"
+                for c in level.candidates
+                if c.code != level.code
+            )
+            bar = (
+                "<div style='background:#e6e6e6;width:100px;height:.6em;display:inline-block'>"
+                "<div style='background:#4c78a8;height:100%;"
+                f"width:{level.confidence * 100:.0f}px'></div></div>"
+            )
+            rows.append(
+                f"<tr><td>{level.level}</td><td style='text-align:left'><b>{escape(level.name)}"
+                f"</b> <code>{escape(level.code)}</code></td><td>{bar} {level.confidence:.0%}</td>"
+                f"<td style='text-align:left;color:#777'>{others}</td></tr>"
+            )
+        note = "" if self.status == "ok" else f" &mdash; {self.status}: {escape(self.message)}"
+        return (
+            f"<div><b>{escape(self.path or '')}</b> by {escape(self.source)}{note}</div><table>"
+            "<tr><th>level</th><th>node</th><th>confidence</th><th>also considered</th></tr>"
+            f"{''.join(rows)}</table>"
+        )
+
+
+def trace_of(prediction: Prediction) -> list[dict[str, Any]]:
+    """The walk of a prediction as plain values: each level with its candidates and scores."""
+    return [
+        {
+            "level": level.level,
+            "code": level.code,
+            "name": level.name,
+            "confidence": round(level.confidence, 6),
+            "candidates": [
+                {
+                    "code": c.code,
+                    "name": c.name,
+                    "probability": round(c.probability, 6),
+                    "scores": {k: round(v, 4) for k, v in c.scores.items()},
+                }
+                for c in level.candidates
+            ],
+        }
+        for level in prediction.levels
+    ]
+
+
+def alternatives_of(prediction: Prediction) -> list[dict[str, Any]]:
+    """The alternatives of a prediction as plain values, best first."""
+    return [
+        {"code": a.code, "path": a.path, "confidence": round(a.confidence, 6)}
+        for a in prediction.alternatives
+    ]
+
+
+class Batch:
+    """Items that are classified together, with what has been computed about them.
+
+    Scorers and the retriever share per-item features (embeddings, prompt prefixes) through
+    `once`, so that each is computed a single time for all levels.
+    """
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self.items = items
+        self._features: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def once(self, key: str, compute: Callable[[Sequence[Item]], T]) -> T:
+        """The feature called `key`, computed from the items at its first use."""
+        if key not in self._features:
+            self._features[key] = compute(self.items)
+        value: T = self._features[key]
+        return value
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Which nodes each question of a batch may choose among; ragged.
+
+    A question is an item standing at a parent node: a beam asks several for the same item.
+
+    Parameters
+    ----------
+    rows
+        int32 [n_questions], index of the item in the batch.
+    parents
+        int32 [n_questions], the node whose children are the candidates; -1 above the top.
+    offsets
+        int64 [n_questions + 1]; question q has `nodes[offsets[q]:offsets[q + 1]]`, at least one.
+    nodes
+        int32 [n_candidates], node indices, in any order inside a question.
+    """
+
+    rows: NDArray[np.int32]
+    parents: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    nodes: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def question(self) -> NDArray[np.int64]:
+        """int64 [n_candidates], the question that each candidate belongs to."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def log_softmax(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Scores [n_candidates] to log-probabilities that sum to one inside each question."""
+        scores = np.asarray(scores, dtype=np.float64)
+        starts, question = self.offsets[:-1], self.question
+        shifted = scores - np.maximum.reduceat(scores, starts)[question]
+        total = np.log(np.add.reduceat(np.exp(shifted), starts))
+        return np.asarray(shifted - total[question])
