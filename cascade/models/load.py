@@ -1,0 +1,80 @@
+"""Found weights to models in memory, on the best device there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from cascade.errors import UsageError
+from cascade.models.convert import quiet, safetensors_folder
+from cascade.models.find import Weights
+
+if TYPE_CHECKING:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def best_device(wanted: str = "auto") -> str:
+    """`wanted`, or with `auto` the first of cuda, mps and cpu that is there.
+
+    Raises
+    ------
+    UsageError
+        The device that was asked for is not there.
+    """
+    import torch
+
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    kind = wanted.split(":")[0]
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind != "cpu" and not present.get(kind, False):
+        raise UsageError(f"device {wanted!r} is not available here; use auto or cpu")
+    return wanted
+
+
+def precision_dtype(precision: Precision, device: str) -> torch.dtype:
+    """The number type to compute in; `auto` takes bfloat16 where the hardware multiplies it."""
+    import torch
+
+    if precision != "auto":
+        dtype: torch.dtype = getattr(torch, precision)
+        return dtype
+    if device.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device == "cpu" and torch.cpu._is_avx512_bf16_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+def load_encoder(weights: Weights, device: str = "auto") -> SentenceTransformer:
+    """A sentence-transformers model, in float32, in evaluation mode."""
+    from sentence_transformers import SentenceTransformer
+
+    with quiet():
+        return SentenceTransformer(
+            str(weights.path), device=best_device(device), local_files_only=True
+        )
+
+
+def load_llm(weights: Weights, device: str, precision: Precision) -> tuple[Any, Any]:
+    """A causal language model in evaluation mode, and its tokenizer.
+
+    Returns
+    -------
+    model : transformers.PreTrainedModel
+    tokenizer : transformers.PreTrainedTokenizerFast
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = safetensors_folder(weights)
+    device = best_device(device)
+    with quiet():
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=precision_dtype(precision, device), local_files_only=True
+        )
+    return model.to(device).eval(), tokenizer
