@@ -1,0 +1,1 @@
+"""Language models: prompts, grammars, and the engines that score and generate."""

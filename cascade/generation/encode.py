@@ -1,0 +1,84 @@
+"""Prompts to token ids, in such a way that no text can become a control token."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from cascade.errors import EngineError
+from cascade.generation.engine import Message, Prompt
+
+MARK = "\ue000"  # private use; stands for a message's content while the chat form is rendered
+
+
+class PromptEncoder:
+    """Encodes prompts and answers with a transformers tokenizer.
+
+    The chat template is rendered around marks; only what stands between the marks (written by
+    the model's makers) is read with control tokens. Message contents are encoded on their own,
+    as plain text, even where they spell a control token.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._frame = lru_cache(maxsize=64)(self._chat_frame)
+        self.text = lru_cache(maxsize=65_536)(self._encode_text)
+
+    def prompt(self, prompt: Prompt) -> list[int]:
+        """Token ids of everything before the answer.
+
+        Raises
+        ------
+        EngineError
+            The prompt has messages and the model has no chat template, or one that drops them.
+        """
+        ids: list[int] = []
+        if prompt.messages:
+            frame = self._frame(tuple(message.role for message in prompt.messages))
+            for piece, message in zip(frame, prompt.messages, strict=False):
+                ids += piece
+                ids += self.text(message.content)
+            ids += frame[-1]
+        elif self._tokenizer.bos_token_id is not None and self._adds_bos():
+            ids.append(self._tokenizer.bos_token_id)
+        return ids + list(self.text(prompt.start)) if prompt.start else ids
+
+    def answer(self, answer: str, end: str | None) -> list[int]:
+        """Token ids of an answer with its end.
+
+        Raises
+        ------
+        EngineError
+            The end is the model's own end of turn, and the model has none.
+        """
+        if end is not None:
+            return [*self.text(answer), *self.text(end)]
+        if self._tokenizer.eos_token_id is None:
+            raise EngineError("the model has no end-of-turn token; give the prompt an `end` text")
+        return [*self.text(answer), self._tokenizer.eos_token_id]
+
+    def _encode_text(self, text: str) -> tuple[int, ...]:
+        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        return tuple(encoded["input_ids"])
+
+    def _adds_bos(self) -> bool:
+        return bool(self._tokenizer("a")["input_ids"][:1] == [self._tokenizer.bos_token_id])
+
+    def _chat_frame(self, roles: tuple[str, ...]) -> list[tuple[int, ...]]:
+        """Token ids before, between and after the contents of messages with these roles."""
+        if not self._tokenizer.chat_template:
+            raise EngineError(
+                "the model has no chat template; use a prompt in plain form (see `cascade prompts`)"
+            )
+        messages = [Message(role, MARK) for role in roles]  # type: ignore[arg-type]
+        rendered = self._tokenizer.apply_chat_template(
+            [{"role": m.role, "content": m.content} for m in messages],
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        pieces = rendered.split(MARK)
+        if len(pieces) != len(roles) + 1:
+            raise EngineError(
+                f"the model's chat template does not take the roles {', '.join(roles)} as they are"
+            )
+        return [tuple(self._tokenizer(p, add_special_tokens=False)["input_ids"]) for p in pieces]

@@ -1,0 +1,96 @@
+"""What every language-model engine can do: score given answers, and generate under a grammar.
+
+An engine sees prompts and answers, never taxonomies. Both calls take batches of any size; how
+they are cut up for the hardware is the engine's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Reading = Literal["global", "local"]
+"""How a tree of answers is read: `global` is the log-probability of the whole answer under the
+model; `local` renormalises at each branching over the answers that are left, which is what
+constrained decoding samples from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation; `content` is data and can never become a control token."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What stands before the answer.
+
+    Parameters
+    ----------
+    messages
+        The conversation in the model's own chat form; empty for plain text.
+    start
+        Text that the answer continues: all of the prompt when there are no messages, else the
+        beginning of the assistant's turn.
+    end
+        Text that ends an answer; None is the model's own end of turn. Without it a name that
+        is the beginning of another (`Shoe`, `Shoe care`) would always look likelier.
+    """
+
+    messages: tuple[Message, ...]
+    start: str = ""
+    end: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A prompt with the answers that are allowed, in full (with their leading blank, if any)."""
+
+    prompt: Prompt
+    answers: tuple[str, ...]
+
+
+class Engine(Protocol):
+    """A loaded language model."""
+
+    name: str
+
+    def score(
+        self, questions: Sequence[Question], reading: Reading = "global"
+    ) -> list[NDArray[np.float64]]:
+        """Log-probability of each allowed answer, its end included.
+
+        Returns
+        -------
+        list of float64 [n_answers]
+            One array for each question, in the order of its answers. With `reading="local"` an
+            array sums to one after exp.
+
+        Raises
+        ------
+        EngineError
+            The model could not answer; says whether a retry may help.
+        """
+        ...
+
+    def generate(self, questions: Sequence[Question]) -> list[tuple[int, float]]:
+        """The answer that greedy decoding under a grammar of the allowed answers spells.
+
+        Returns
+        -------
+        list of (index, logprob)
+            Index into the question's answers, and the log-probability of the spelled tokens
+            among those that the grammar allowed.
+
+        Raises
+        ------
+        EngineError
+            The model could not answer; says whether a retry may help.
+        """
+        ...

@@ -1,0 +1,84 @@
+"""Constraints on generated answers: outlines with its llguidance backend.
+
+llguidance builds a grammar of thousands of names in milliseconds, where automaton-based
+engines take seconds to minutes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from cascade.errors import EngineError
+
+
+def choice_grammar(answers: Sequence[str], end: str | None) -> str:
+    """A Lark grammar whose sentences are exactly `answers`, each followed by `end`."""
+    tail = f" {_literal(end)}" if end else ""
+    return f"start: choice{tail}\nchoice: " + "\n  | ".join(map(_literal, answers)) + "\n"
+
+
+def _literal(text: str) -> str:
+    """`text` as a Lark string; JSON escapes are a subset of Lark's."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+class GrammarConstraint:
+    """Holds the rows of a generated batch to grammars, each row to its own.
+
+    Parameters
+    ----------
+    model, tokenizer
+        As loaded by transformers; the tokenizer's vocabulary is read once, here.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        import outlines
+        from outlines.backends.llguidance import LLGuidanceBackend
+
+        self._backend = LLGuidanceBackend(outlines.from_transformers(model, tokenizer))
+
+    def logits_processor(self, grammars: Sequence[str]) -> Any:
+        """An outlines logits processor that holds row i of a batch to `grammars[i]`.
+
+        Raises
+        ------
+        EngineError
+            A grammar that llguidance refuses.
+        """
+        import llguidance.torch
+        import numpy as np
+        import torch
+        from llguidance import LLMatcher
+        from outlines.backends.llguidance import LLGuidanceLogitsProcessor
+
+        specs = [self._backend.llg.grammar_from("lark", grammar) for grammar in grammars]
+
+        class RowwiseProcessor(LLGuidanceLogitsProcessor):  # type: ignore[misc]
+            """Outlines gives all rows one grammar and compiles its masking, which takes a
+            C compiler and half a minute; here each row has its own and NumPy unpacks the bits.
+            """
+
+            def _setup(self, batch_size: int) -> None:
+                super()._setup(batch_size)
+                self.ll_matchers = [LLMatcher(self.llg_tokenizer, spec) for spec in specs]
+                for matcher in self.ll_matchers:
+                    if error := matcher.get_error():
+                        raise EngineError(f"the grammar of the answers was refused: {error}")
+
+            def _bias_logits_torch(
+                self, input_ids: torch.Tensor, logits: torch.Tensor
+            ) -> torch.Tensor:
+                for row, matcher in enumerate(self.ll_matchers):
+                    llguidance.torch.fill_next_token_bitmask(matcher, self.bitmask, row)
+                packed = self.bitmask.numpy().view(np.uint8)
+                forbidden = np.ones(tuple(logits.shape), dtype=np.bool_)
+                allowed = np.unpackbits(packed, axis=1, bitorder="little", count=logits.shape[1])
+                forbidden[:, : allowed.shape[1]] = allowed == 0
+                return logits.masked_fill_(
+                    torch.from_numpy(forbidden).to(logits.device), float("-inf")
+                )
+
+        backend = self._backend
+        return RowwiseProcessor(specs[0], backend.llg_tokenizer, backend.tensor_library_name)
