@@ -67,7 +67,7 @@ class GrammarConstraint:
                     if error := matcher.get_error():
                         raise EngineError(f"the grammar of the answers was refused: {error}")
 
-            def _bias_logits_torch(
+            def _bias_logits_torch(  # type: ignore[override]
                 self, input_ids: torch.Tensor, logits: torch.Tensor
             ) -> torch.Tensor:
                 for row, matcher in enumerate(self.ll_matchers):

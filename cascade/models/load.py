@@ -77,4 +77,5 @@ def load_llm(weights: Weights, device: str, precision: Precision) -> tuple[Any, 
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=precision_dtype(precision, device), local_files_only=True
         )
-    return model.to(device).eval(), tokenizer
+    model.to(device)  # type: ignore[arg-type]
+    return model.eval(), tokenizer
