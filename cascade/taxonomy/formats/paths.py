@@ -1,0 +1,40 @@
+"""Lines of `A > B > C`, or of plain names for a single level; `#` begins a comment line.
+
+Nodes above may have lines of their own or be implied. The code of a node is its path.
+"""
+
+from __future__ import annotations
+
+from cascade.taxonomy.formats.path_tree import PathTree, split
+from cascade.taxonomy.formats.source import Source
+from cascade.taxonomy.formats.table import Table
+from cascade.taxonomy.records import Draft
+
+_LONGEST = 120
+
+
+def matches(source: Source) -> bool:
+    """Whether lines have ` > `, or are short and of no other known shape."""
+    if source.is_xml or source.is_json:
+        return False
+    lines = [text for _, text in source.head]
+    if any(" > " in line for line in lines):
+        return True
+    table = Table.sniff(source)
+    single = table is None or len(table.header) == 1
+    return single and len(lines) > 1 and all(len(line) <= _LONGEST for line in lines)
+
+
+def read(source: Source) -> Draft:
+    """Nodes in the order in which they are first mentioned.
+
+    Raises
+    ------
+    TaxonomyError
+        A path has a blank name or is given twice.
+    """
+    tree = PathTree(source.file)
+    for number, line in enumerate(source.text.split("\n"), 1):
+        if line.strip() and not line.startswith("#"):
+            tree.add(split(line.strip()), line=number, once=True)
+    return tree.draft()

@@ -1,0 +1,2 @@
+"""stub."""
+def matches(source): return False

@@ -1,0 +1,179 @@
+"""Rows of a delimited text with the line of each, and the words that headers are made of."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from cascade.errors import TaxonomyError
+from cascade.taxonomy.formats.source import Source
+from cascade.taxonomy.records import LANGUAGE
+
+COLUMNS: Mapping[str, frozenset[str]] = {
+    "code": frozenset(
+        "code id key identifier notation node node_id node_code category_id category_code "
+        "term_code termcode uri gid".split()
+    ),
+    "name": frozenset(
+        "name label title node_name category_name term term_name preflabel pref_label".split()
+    ),
+    "parent": frozenset(
+        "parent parent_code parentcode parent_id parentid parent_key parent_node parent_category "
+        "parent_category_id parent_term broader".split()
+    ),
+    "description": frozenset("description definition desc scope_note scopenote".split()),
+    "synonyms": frozenset(
+        "synonyms synonym aliases alias alt_labels alt_label altlabel altlabels".split()
+    ),
+    "path": frozenset(
+        "path full_path fullpath category_path categorypath node_path full_name fullname "
+        "breadcrumb breadcrumbs taxonomy hierarchy".split()
+    ),
+    "category": frozenset("category categories label class product_category".split()),
+}
+"""What a column holds, by the words that it may be headed with; see `key`."""
+
+_TRANSLATION = re.compile(rf"(?:name|label|title)[_ :@-]({LANGUAGE})", re.IGNORECASE)
+_DELIMITERS = "\t,;|"
+
+
+def key(heading: str) -> str:
+    """A heading as it is compared: lower case, anything but letters and digits as `_`."""
+    return re.sub(r"[\W_]+", "_", heading.casefold()).strip("_")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A delimited text whose first line (after comments) is a header.
+
+    Parameters
+    ----------
+    source
+        The file.
+    delimiter
+        One character.
+    header
+        Headings, trimmed.
+    line
+        Line of the header.
+    """
+
+    source: Source
+    delimiter: str
+    header: tuple[str, ...]
+    line: int
+
+    @classmethod
+    def sniff(cls, source: Source) -> Table | None:
+        """The table that a text is, by the delimiter that makes most sense of its first lines.
+
+        None where the first line cannot be a header. A single column counts as a table.
+        """
+        head = source.head
+        if head[0][1].casefold().startswith("sep=") and len(head) > 1:
+            head = head[1:]
+        number, first = head[0]
+        known = frozenset().union(*COLUMNS.values())
+        best: tuple[int, int] = (-1, -1)
+        table = None
+        for delimiter in _DELIMITERS:
+            try:
+                header = next(csv.reader([first], delimiter=delimiter, strict=True))
+            except csv.Error:
+                continue
+            score = (sum(key(cell) in known for cell in header), len(header))
+            if score > best:
+                best = score
+                table = cls(source, delimiter, tuple(cell.strip() for cell in header), number)
+        return table
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """Headings as they are compared."""
+        return tuple(map(key, self.header))
+
+    def column(self, what: str) -> int | None:
+        """The first column that holds something named in `COLUMNS`."""
+        words = COLUMNS[what]
+        return next((i for i, word in enumerate(self.keys) if word in words), None)
+
+    @cached_property
+    def translations(self) -> dict[int, str]:
+        """Language tags by column, of headings such as `name_de`."""
+        found = {i: _TRANSLATION.fullmatch(heading) for i, heading in enumerate(self.header)}
+        taken = frozenset().union(*(words for what, words in COLUMNS.items() if what != "name"))
+        return {i: m[1] for i, m in found.items() if m and self.keys[i] not in taken}
+
+    def rows(self, *, short: bool = False) -> Iterator[tuple[int, list[str]]]:
+        """Each row with the line that it starts on, without blank rows.
+
+        Parameters
+        ----------
+        short
+            Whether cells at the end may be missing; they come as blank ones.
+
+        Raises
+        ------
+        TaxonomyError
+            A row has more or fewer cells than the header, or its quotes do not close.
+        """
+        width = len(self.header)
+        if width == 1:
+            yield from self._single()
+            return
+        reader = csv.reader(self._lines(), delimiter=self.delimiter, strict=True)
+        line = self.line
+        try:
+            for cells in reader:
+                start, line = line + 1, self.line + reader.line_num
+                if len(cells) == width:
+                    if any(cells):
+                        yield start, cells
+                elif any(cell.strip() for cell in cells):
+                    yield start, self._mended(cells, start, short)
+        except csv.Error as error:
+            raise TaxonomyError(
+                f"a broken row: {error}; a cell that begins with a quote must end with one, and "
+                "quotes inside it are doubled",
+                file=self.source.file,
+                line=line + 1,
+            ) from None
+
+    def _mended(self, cells: list[str], line: int, short: bool) -> list[str]:
+        width = len(self.header)
+        if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
+            return cells[:width]
+        if len(cells) < width and short:
+            return cells + [""] * (width - len(cells))
+        raise TaxonomyError(
+            f"{len(cells)} cells, but the header has {width} ({', '.join(self.header)}); put a "
+            f"cell that contains {self.delimiter!r} in quotes",
+            file=self.source.file,
+            line=line,
+        )
+
+    def _lines(self) -> Iterator[str]:
+        """Lines below the header, without a list of them all."""
+        text = self.source.text
+        start = 0
+        for _ in range(self.line):
+            start = text.find("\n", start) + 1
+            if not start:
+                return
+        while (stop := text.find("\n", start)) >= 0:
+            yield text[start : stop + 1]
+            start = stop + 1
+        if start < len(text):
+            yield text[start:]
+
+    def _single(self) -> Iterator[tuple[int, list[str]]]:
+        """Lines as they are: in a single column nothing needs quotes, though some have them."""
+        for line, text in enumerate(self._lines(), self.line + 1):
+            cell = text.strip()
+            if len(cell) > 1 and cell[0] == cell[-1] == '"':
+                cell = cell[1:-1].replace('""', '"')
+            if cell:
+                yield line, [cell]

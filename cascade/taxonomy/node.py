@@ -1,0 +1,39 @@
+"""One node of a taxonomy, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node with all that is known about it.
+
+    Parameters
+    ----------
+    index
+        Position in depth-first order, from 0.
+    path
+        Names from the top, `A > B > C`.
+    level
+        1 is the top.
+    parent_code
+        None at the top.
+    translations
+        Names by language tag.
+    """
+
+    index: int
+    code: str
+    name: str
+    path: str
+    level: int
+    parent_code: str | None
+    is_leaf: bool
+    description: str = ""
+    synonyms: tuple[str, ...] = ()
+    translations: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.path}  [{self.code}]"

@@ -1,0 +1,166 @@
+"""The shape of a taxonomy without its names: arrays in depth-first order."""
+
+from __future__ import annotations
+
+import operator
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.errors import TaxonomyError
+
+if TYPE_CHECKING:
+    import scipy.sparse
+
+
+class Shape:
+    """A forest of n nodes, each named by its index, an int from 0, in depth-first order.
+
+    Parameters
+    ----------
+    parent
+        int32 [n], index of the parent, -1 at the top.
+    end
+        int32 [n], one past the last descendant: the subtree of i is `range(i, end[i])`.
+    level
+        int16 [n], 1 at the top.
+    """
+
+    def __init__(
+        self, parent: NDArray[np.int32], end: NDArray[np.int32], level: NDArray[np.int16]
+    ) -> None:
+        self.parent, self.end, self.level = parent, end, level
+        self._children, self._offsets = by_parent(parent)
+        for array in (parent, end, level, self._children, self._offsets):
+            array.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.parent)
+
+    def path_nodes(self, i: int) -> NDArray[np.int32]:
+        """int32 [level of i], the nodes from the top down to i itself."""
+        return np.array(self._way(i), dtype=np.int32)
+
+    def ancestors(self, i: int) -> NDArray[np.int32]:
+        """int32 [level of i - 1], the nodes above i, top first."""
+        return self.path_nodes(i)[:-1]
+
+    def lowest_common_ancestor(self, i: int, j: int) -> int:
+        """The deepest node whose subtree has both i and j (perhaps one of them); -1 if none."""
+        i, j = self._checked(i), self._checked(j)
+        while i >= 0 and not i <= j < self.end[i]:
+            i = int(self.parent[i])
+        return i
+
+    def distance(self, i: int, j: int) -> int:
+        """Edges from i to j over their lowest common ancestor, or over a root above the top."""
+        common = self.lowest_common_ancestor(i, j)
+        shared = int(self.level[common]) if common >= 0 else 0
+        return int(self.level[i]) + int(self.level[j]) - 2 * shared
+
+    def subtree(self, i: int) -> range:
+        """Indices of i and all its descendants."""
+        i = self._checked(i)
+        return range(i, int(self.end[i]))
+
+    def children(self, i: int) -> NDArray[np.int32]:
+        """int32, read-only: children of i in order; of -1: the top nodes."""
+        i = i if i == -1 else self._checked(i)
+        return self._children[self._offsets[i + 1] : self._offsets[i + 2]]
+
+    def is_leaf(self, i: int) -> bool:
+        """Whether i has no children."""
+        i = self._checked(i)
+        return bool(self.end[i] == i + 1)
+
+    @cached_property
+    def leaves(self) -> NDArray[np.int32]:
+        """int32, read-only: all nodes without children, in order."""
+        return _frozen(np.flatnonzero(self.end == np.arange(1, len(self) + 1)))
+
+    @cached_property
+    def depth(self) -> int:
+        """Number of levels."""
+        return int(self.level.max())
+
+    def level_nodes(self, level: int) -> NDArray[np.int32]:
+        """int32 [n_level], read-only: all nodes of a level (1 is the top), in order.
+
+        Raises
+        ------
+        TaxonomyError
+            There is no such level.
+        """
+        if not 1 <= level <= self.depth:
+            raise TaxonomyError(f"no level {level}; the levels here are 1 to {self.depth}")
+        return self._levels[level - 1]
+
+    def transition(self, level: int) -> scipy.sparse.csr_matrix:
+        """Which node of a level is the parent of which node of the next, as zeros and ones.
+
+        Returns
+        -------
+        float32 [n_level, n_next], rows and columns in the order of `level_nodes`.
+
+        Raises
+        ------
+        TaxonomyError
+            There is no such level, or none below it.
+        """
+        import scipy.sparse
+
+        upper, lower = self.level_nodes(level), self.level_nodes(level + 1)
+        counts = self._offsets[upper + 2] - self._offsets[upper + 1]
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        return scipy.sparse.csr_matrix(
+            (np.ones(len(lower), dtype=np.float32), np.arange(len(lower)), starts),
+            shape=(len(upper), len(lower)),
+        )
+
+    @cached_property
+    def _levels(self) -> list[NDArray[np.int32]]:
+        nodes = np.argsort(self.level, kind="stable")
+        edges = np.cumsum(np.bincount(self.level))
+        return [_frozen(nodes[a:b]) for a, b in pairwise(edges)]
+
+    def _way(self, i: int) -> list[int]:
+        way = [self._checked(i)]
+        while (i := int(self.parent[way[-1]])) >= 0:
+            way.append(i)
+        return way[::-1]
+
+    def _checked(self, i: int) -> int:
+        try:
+            i = operator.index(i)
+        except TypeError:
+            raise TaxonomyError(f"{i!r} is no index of a node; expected an integer") from None
+        if not 0 <= i < len(self):
+            raise TaxonomyError(f"no node at index {i}; they run from 0 to {len(self) - 1}")
+        return i
+
+
+def by_parent(parent: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Children of every node as compressed rows.
+
+    Returns
+    -------
+    children
+        int32 [n], nodes sorted by their parent, in order inside a parent; top nodes first.
+    offsets
+        int32 [n + 2], children of node i are `children[offsets[i + 1]:offsets[i + 2]]`; i = -1
+        gives the top nodes.
+    """
+    children = np.argsort(parent, kind="stable").astype(np.int32)
+    counts = np.bincount(parent + 1, minlength=len(parent) + 1)
+    offsets = np.zeros(len(parent) + 2, dtype=np.int32)
+    np.cumsum(counts, out=offsets[1:])
+    return children, offsets
+
+
+def _frozen(nodes: NDArray[Any]) -> NDArray[np.int32]:
+    nodes = nodes.astype(np.int32)
+    nodes.flags.writeable = False
+    return nodes

@@ -1,0 +1,355 @@
+"""The `Taxonomy`: an immutable tree of coded nodes, held in arrays in depth-first order.
+
+Because of that order a subtree is a range of indices, so a question about a whole subtree is a
+slice, and a question about all subtrees is one segmented pass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.errors import TaxonomyError
+from cascade.items import PATH_SEPARATOR
+from cascade.taxonomy.arrange import arrange
+from cascade.taxonomy.close import close_matches
+from cascade.taxonomy.node import Node
+from cascade.taxonomy.records import Draft, Record, clean, link
+from cascade.taxonomy.shape import Shape
+
+if TYPE_CHECKING:
+    from cascade.taxonomy.search import Searcher
+
+_ARROW = re.compile(r"\s*>\s*")
+
+
+class Taxonomy(Shape):
+    """A tree of coded nodes in depth-first order. Make one with `load` or a `from_` method.
+
+    Depth may be uneven, and names may repeat in different places: only codes are unique in the
+    whole tree, and names among siblings. A node is named by its index, an int from 0.
+
+    Parameters
+    ----------
+    draft
+        Rows in any order.
+
+    Attributes
+    ----------
+    codes, names
+        Tuples of n strings.
+    parent
+        int32 [n], index of the parent, -1 at the top; read-only, as are all arrays here.
+    end
+        int32 [n], one past the last descendant: the subtree of i is `range(i, end[i])`.
+    level
+        int16 [n], 1 at the top.
+    name, title, language
+        Short name, heading, and language tag of the names (empty where not stated).
+
+    Raises
+    ------
+    TaxonomyError
+        The rows are no tree of named, uniquely coded nodes.
+    """
+
+    def __init__(self, draft: Draft) -> None:
+        order, parent, end, level = arrange(draft)
+        super().__init__(parent, end, level)
+        self.codes: tuple[str, ...] = tuple(draft.codes)
+        self.names: tuple[str, ...] = tuple(draft.names)
+        self.name = draft.name
+        self.title = draft.title or draft.name
+        self.language = draft.language
+        self._descriptions = dict(draft.descriptions)
+        self._synonyms = dict(draft.synonyms)
+        self._translations = {row: MappingProxyType(t) for row, t in draft.translations.items()}
+        self._walked: dict[int, dict[str, int]] = {}
+        if not np.array_equal(order, np.arange(len(order))):
+            rows = order.tolist()
+            self.codes = tuple([self.codes[row] for row in rows])
+            self.names = tuple([self.names[row] for row in rows])
+            moved = np.empty_like(order)
+            moved[order] = np.arange(len(order), dtype=np.int32)
+            for side in (self._descriptions, self._synonyms, self._translations):
+                _move(side, moved)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, format: str | None = None, encoding: str | None = None
+    ) -> Taxonomy:
+        """Read a file; its format is told by its content, never by its name.
+
+        Parameters
+        ----------
+        format
+            `paths`, `csv`, `nested`, `shopify`, `google`, `skos` or `gpc`, to skip detection.
+        encoding
+            For example `latin-1`, where UTF-8, UTF-16 and Windows-1252 are not it.
+
+        Raises
+        ------
+        TaxonomyError
+            The file cannot be read, is of no known format, or holds no tree.
+        """
+        from cascade.taxonomy.formats import read
+
+        return cls(read(path, format=format, encoding=encoding))
+
+    @classmethod
+    def from_paths(
+        cls,
+        paths: Iterable[str | Sequence[str]],
+        *,
+        name: str = "",
+        title: str = "",
+        language: str = "",
+    ) -> Taxonomy:
+        """From `"A > B > C"` strings or tuples of names; the code of a node is its path.
+
+        Nodes above are implied, and repeated paths count once.
+        """
+        from cascade.taxonomy.formats.path_tree import PathTree, split
+
+        tree = PathTree()
+        for path in paths:
+            tree.add(split(path) if isinstance(path, str) else path)
+        draft = tree.draft()
+        draft.name, draft.title, draft.language = name, title, language
+        return cls(draft)
+
+    @classmethod
+    def from_records(
+        cls,
+        records: Iterable[Record | Sequence[Any]],
+        *,
+        name: str = "",
+        title: str = "",
+        language: str = "",
+        file: str | None = None,
+    ) -> Taxonomy:
+        """From `Record`s, or tuples `(code, name, parent_code, ...)` like them, in any order.
+
+        Raises
+        ------
+        TaxonomyError
+            As for `load`; `file` and the lines of the records are named.
+        """
+        rows = [r if isinstance(r, Record) else Record(*r) for r in records]
+        codes = [clean(row.code) for row in rows]
+        lines = [row.line or 0 for row in rows]
+        parents = [clean(row.parent_code or "") for row in rows]
+        draft = Draft(
+            codes,
+            [clean(row.name) for row in rows],
+            link(codes, parents, lines=lines, file=file),
+            lines,
+            name=name,
+            title=title,
+            language=language,
+            file=file,
+        )
+        for i, row in enumerate(rows):
+            if row.description or row.synonyms or row.translations:
+                draft.describe(i, row.description, row.synonyms, row.translations)
+        return cls(draft)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write `code,name,parent` and what else there is; `load` gives the same tree back."""
+        from cascade.taxonomy.formats.write import write_csv
+
+        write_csv(self, Path(path))
+
+    def to_yaml(self, path: str | Path) -> None:
+        """Write nested YAML with everything, the title too; `load` gives the same back."""
+        from cascade.taxonomy.formats.write import write_yaml
+
+        write_yaml(self, Path(path))
+
+    def __iter__(self) -> Iterator[Node]:
+        return map(self.node, range(len(self)))
+
+    def __contains__(self, code: object) -> bool:
+        return code in self._index
+
+    def node(self, ref: int | str) -> Node:
+        """The node at an index, of a code, or at an `A > B > C` path.
+
+        Raises
+        ------
+        TaxonomyError
+            There is none; close matches are named.
+        """
+        if isinstance(ref, str):
+            found = self.find(ref)
+            i = self.index(ref) if found is None else found
+        else:
+            i = self._checked(ref)
+        above = int(self.parent[i])
+        return Node(
+            index=i,
+            code=self.codes[i],
+            name=self.names[i],
+            path=self.path(i),
+            level=int(self.level[i]),
+            parent_code=self.codes[above] if above >= 0 else None,
+            is_leaf=self.is_leaf(i),
+            description=self.description(i),
+            synonyms=self.synonyms(i),
+            translations=self.translations(i),
+        )
+
+    def index(self, code: str) -> int:
+        """Index of the node with a code.
+
+        Raises
+        ------
+        TaxonomyError
+            There is none; close codes are named, else nodes of a close name.
+        """
+        try:
+            return self._index[code]
+        except KeyError:
+            pass
+        found = [self.index(c) for c in close_matches(code, self.codes)]
+        if not found:
+            found = [self.names.index(name) for name in close_matches(code, self.names)]
+        near = ", ".join(f"{self.codes[i]!r} ({self.path(i)})" for i in found)
+        raise TaxonomyError(
+            f"no node {code!r} in taxonomy {self.name!r} of {len(self):,} nodes; "
+            + (f"did you mean {near}?" if near else "a node is named by its code or its path")
+        )
+
+    def find(self, text: str) -> int | None:
+        """Index of the node with a code, or at a path however spaced around `>`; None if none."""
+        found = self._index.get(text)
+        if found is None:
+            found = self._index.get(clean(text))
+        return self._walk(_ARROW.sub(">", clean(text)), -1) if found is None else found
+
+    def _walk(self, rest: str, above: int) -> int | None:
+        """The descendant of `above` at a path without blanks around `>`; names may contain it."""
+        below = self._by_name(above)
+        cut = rest.find(">")
+        while cut >= 0:
+            child = below.get(rest[:cut])
+            found = None if child is None else self._walk(rest[cut + 1 :], child)
+            if found is not None:
+                return found
+            cut = rest.find(">", cut + 1)
+        return below.get(rest)
+
+    def _by_name(self, above: int) -> dict[str, int]:
+        """Children of a node by name; kept, since many paths go through few nodes."""
+        if above not in self._walked:
+            self._walked[above] = {
+                _ARROW.sub(">", self.names[child]): child for child in self.children(above).tolist()
+            }
+        return self._walked[above]
+
+    def path(self, i: int) -> str:
+        """`A > B > C`."""
+        return PATH_SEPARATOR.join([self.names[j] for j in self._way(i)])
+
+    def description(self, i: int) -> str:
+        """Description of i, empty where there is none."""
+        return self._descriptions.get(self._checked(i), "")
+
+    def synonyms(self, i: int) -> tuple[str, ...]:
+        """Other names of i."""
+        return self._synonyms.get(self._checked(i), ())
+
+    def translations(self, i: int) -> Mapping[str, str]:
+        """Names of i by language tag."""
+        return self._translations.get(self._checked(i), MappingProxyType({}))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of what retrieval sees: codes, names, parents, descriptions and synonyms."""
+        digest = hashlib.sha256(self.parent.astype("<i4").tobytes())
+        sides = [sorted(side.items()) for side in (self._descriptions, self._synonyms)]
+        for part in (self.codes, self.names, *sides):
+            digest.update(json.dumps(part).encode())
+        return digest.hexdigest()
+
+    def search(self, query: str, limit: int = 10) -> list[Node]:
+        """Nodes whose code, name or synonym is like a query, whatever its case and accents.
+
+        Exact matches come first, then those that start with the query, have all its words, or
+        contain it; among equals names before synonyms before codes, and higher levels first.
+        """
+        return [self.node(i) for i in self._searcher.search(query, limit)]
+
+    def trim(self, depth: int) -> Taxonomy:
+        """The same taxonomy without the levels below `depth`.
+
+        Raises
+        ------
+        TaxonomyError
+            `depth` is less than 1.
+        """
+        if depth < 1:
+            raise TaxonomyError(f"cannot trim to depth {depth}; the least is 1, the top level")
+        kept = np.flatnonzero(self.level <= depth)
+        moved = np.full(len(self) + 1, -1, dtype=np.int32)
+        moved[kept] = np.arange(len(kept), dtype=np.int32)
+        draft = self._draft()
+        draft.codes = [self.codes[i] for i in kept.tolist()]
+        draft.names = [self.names[i] for i in kept.tolist()]
+        draft.parent = moved[self.parent[kept]]
+        for side in (draft.descriptions, draft.synonyms, draft.translations):
+            _move(side, moved)
+        return Taxonomy(draft)
+
+    def _draft(self) -> Draft:
+        return Draft(
+            list(self.codes),
+            list(self.names),
+            self.parent,
+            descriptions=dict(self._descriptions),
+            synonyms=dict(self._synonyms),
+            translations={i: dict(names) for i, names in self._translations.items()},
+            name=self.name,
+            title=self.title,
+            language=self.language,
+        )
+
+    def __reduce__(self) -> tuple[type[Taxonomy], tuple[Draft]]:
+        return Taxonomy, (self._draft(),)
+
+    def __repr__(self) -> str:
+        return (
+            f"Taxonomy({self.name!r}: {len(self):,} nodes, {self.depth} levels, "
+            f"{len(self.leaves):,} leaves)"
+        )
+
+    def _repr_html_(self) -> str:
+        from cascade.taxonomy.show import to_html
+
+        return to_html(self)
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return dict(zip(self.codes, range(len(self)), strict=True))
+
+    @cached_property
+    def _searcher(self) -> Searcher:
+        from cascade.taxonomy.search import Searcher
+
+        return Searcher(self.names, self._synonyms, self.codes, self.level)
+
+
+def _move(side: dict[int, Any], moved: NDArray[np.int32]) -> None:
+    """Give sparse data new keys; drop those that moved to -1."""
+    items = [(int(moved[row]), value) for row, value in side.items()]
+    side.clear()
+    side.update(sorted((i, value) for i, value in items if i >= 0))
