@@ -1,0 +1,60 @@
+"""File free text under a big taxonomy, validly, with a confidence for each level.
+
+    >>> import cascade
+    >>> clf = cascade.load("store")
+    >>> clf.classify("Handwoven straw Panama hat with a cotton ribbon").path
+    'Clothing > Accessories > Hats & Caps'
+
+Names are imported when they are first used, so that `cascade --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cascade.config import CascadeConfig
+    from cascade.errors import CascadeError
+    from cascade.items import Candidate, Item, Level, Prediction
+    from cascade.pipeline.classifier import Classifier
+    from cascade.pipeline.load import load
+    from cascade.taxonomy import Node, Taxonomy
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Candidate": "cascade.items",
+    "CascadeConfig": "cascade.config",
+    "CascadeError": "cascade.errors",
+    "Classifier": "cascade.pipeline.classifier",
+    "Item": "cascade.items",
+    "Level": "cascade.items",
+    "Node": "cascade.taxonomy",
+    "Prediction": "cascade.items",
+    "Taxonomy": "cascade.taxonomy",
+    "load": "cascade.pipeline.load",
+}
+
+__all__ = [
+    "Candidate",
+    "CascadeConfig",
+    "CascadeError",
+    "Classifier",
+    "Item",
+    "Level",
+    "Node",
+    "Prediction",
+    "Taxonomy",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'cascade' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,151 @@
+"""The contents of a cascade.yaml, every field described; checked where it comes in.
+
+A config names its taxonomy, its columns and its parts. A pack and a shipped name hold the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cascade.errors import ConfigError
+
+Recipe = Literal["leaf", "path", "path+description"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Columns(_Section):
+    """Which columns of a file are what."""
+
+    text: list[str] = Field(default_factory=list, description="Text columns, in this order.")
+    id: str | None = Field(None, description="Column of the row's own identifier.")
+    label: str | None = Field(None, description="Column of the known answer: a code or a path.")
+
+
+class RetrievalConfig(_Section):
+    """How node texts are searched."""
+
+    encoder: str = Field("minilm", description="Sentence encoder: built-in name, folder or hub.")
+    texts: Recipe = Field(
+        "path+description",
+        description="What of a node is embedded: its name, its path, or its path, description and "
+        "synonyms (the best of several texts counts).",
+    )
+    candidates: int = Field(10, ge=1, description="Children kept at each level.")
+    temperature: float = Field(
+        0.05, gt=0, description="Cosine similarities are divided by this before the softmax."
+    )
+
+
+class LLMConfig(_Section):
+    """How the language model is asked."""
+
+    engine: Literal["transformers"] = Field("transformers", description="What runs the model.")
+    model: str = Field("smollm2-135m", description="Weights: built-in name, folder, GGUF or hub.")
+    prompt: str = Field("file-under", description="A shipped prompt's name, or a file.")
+    answer: Literal["score", "generate"] = Field(
+        "score", description="Score every candidate, or generate one under the grammar."
+    )
+    reading: Literal["global", "local"] = Field(
+        "global",
+        description="Log-probability of whole names, or renormalised at each branching.",
+    )
+    prior: bool = Field(
+        True, description="Subtract each candidate's log-probability without the item."
+    )
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Number type of the weights in memory."
+    )
+    batch_tokens: int = Field(4096, ge=256, description="Tokens in one forward pass.")
+    max_chars: int = Field(400, ge=16, description="Characters of each field that are read.")
+
+
+class FusionConfig(_Section):
+    """How scorers are combined: a weighted sum of log-probabilities, normalised."""
+
+    weights: dict[str, float] = Field(
+        default_factory=lambda: {"retrieval": 1.0, "llm": 1.0},
+        description="Weight by scorer; not negative.",
+    )
+
+
+class DescentConfig(_Section):
+    """How the walk down the taxonomy decides."""
+
+    beam: int = Field(3, ge=1, description="Paths kept at each level.")
+    stop: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Stop at a node when its best child is less likely than this, given the node.",
+    )
+
+
+class CascadeConfig(_Section):
+    """A cascade.yaml."""
+
+    taxonomy: str | None = Field(None, description="Shipped name, or file relative to this one.")
+    method: str = Field("cascade", description="Scorer that answers; `cascade` fuses and routes.")
+    columns: Columns = Field(default_factory=Columns, description="Columns of the input.")
+    retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="Narrowing.")
+    llm: LLMConfig = Field(default_factory=LLMConfig, description="The language model.")
+    fusion: FusionConfig = Field(default_factory=FusionConfig, description="Combining scorers.")
+    descent: DescentConfig = Field(default_factory=DescentConfig, description="The walk.")
+    max_chars: int = Field(
+        100_000, ge=1, description="A row whose text is longer is answered with an error."
+    )
+    allow_download: bool = Field(False, description="Weights may be fetched from the hub.")
+
+    @classmethod
+    def load(cls, path: Path) -> CascadeConfig:
+        """The config in a YAML file.
+
+        Raises
+        ------
+        ConfigError
+            The file cannot be read, is no YAML mapping, or has a field that does not fit.
+        """
+        try:
+            data = yaml.safe_load(path.read_text("utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        return cls.parse(data if data is not None else {}, str(path))
+
+    @classmethod
+    def parse(cls, data: Any, origin: str = "config") -> CascadeConfig:
+        """The config in plain values; `origin` is for messages.
+
+        Raises
+        ------
+        ConfigError
+            A field is unknown, missing or of a wrong value.
+        """
+        if not isinstance(data, dict):
+            raise ConfigError(f"{origin}: expected fields such as `taxonomy: store`")
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise ConfigError(f"{origin}: {describe_problems(error)}") from None
+
+
+def describe_problems(error: ValidationError) -> str:
+    """A pydantic error as one line that names each field."""
+    problems = []
+    for problem in error.errors():
+        where = ".".join(map(str, problem["loc"])) or "the whole"
+        if problem["type"] == "extra_forbidden":
+            problems.append(f"{where}: there is no such field")
+        else:
+            problems.append(f"{where}: {problem['msg']}, found {problem['input']!r}")
+    return "; ".join(problems)

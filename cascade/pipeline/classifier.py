@@ -1,0 +1,121 @@
+"""The `Classifier`: what `cascade.load` returns, a taxonomy with everything that answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from cascade.config import CascadeConfig
+from cascade.errors import EngineError
+from cascade.items import Batch, Item, Prediction
+from cascade.pipeline.descent import Descent
+from cascade.pipeline.methods import METHODS, Parts, check_method
+from cascade.retrieval.encoder import Progress
+from cascade.taxonomy import Taxonomy
+
+logger = logging.getLogger(__name__)
+
+BATCH = 256  # items that are classified together
+
+
+class Classifier:
+    """Files items under a taxonomy. Make one with `cascade.load`.
+
+    Parameters
+    ----------
+    taxonomy
+        What is filed under.
+    config
+        How; its `method` says who answers.
+    progress
+        Called with (done, all) while an index is built, which happens once for a taxonomy.
+
+    Raises
+    ------
+    UsageError
+        The method is unknown.
+    WeightsError
+        Weights that the method needs are not found.
+    """
+
+    def __init__(
+        self, taxonomy: Taxonomy, config: CascadeConfig, *, progress: Progress | None = None
+    ) -> None:
+        self.taxonomy = taxonomy
+        self.config = config
+        parts = Parts(taxonomy, config, progress)
+        self._scorer = METHODS[check_method(config.method)](parts)
+        self._fallback = parts.retrieval
+        self._descent = Descent(
+            taxonomy,
+            parts.retriever,
+            candidates=config.retrieval.candidates,
+            beam=config.descent.beam,
+            stop=config.descent.stop,
+        )
+
+    @property
+    def method(self) -> str:
+        """The method that answers, as in `--method`."""
+        return self.config.method
+
+    def classify(self, item: Item | str | Mapping[str, str]) -> Prediction:
+        """The prediction for one item: a text, a mapping of column to text, or an `Item`."""
+        return self.classify_batch([Item.of(item)])[0]
+
+    def classify_many(
+        self, items: Iterable[Item | str | Mapping[str, str]], *, batch_size: int = BATCH
+    ) -> Iterator[Prediction]:
+        """Predictions in the order of the items, as they come, in bounded memory.
+
+        An item that cannot be answered comes back with `status="error"` and its reason.
+        """
+        stream = iter(items)
+        while chunk := [Item.of(item) for item in islice(stream, batch_size)]:
+            yield from self.classify_batch(chunk)
+
+    def classify_batch(self, items: Sequence[Item]) -> list[Prediction]:
+        """Predictions for items that are classified together."""
+        predictions = [self._refuse(item) for item in items]
+        rows = [row for row, refused in enumerate(predictions) if refused is None]
+        if rows:
+            answered = self._walk(Batch([items[row] for row in rows]))
+            for row, prediction in zip(rows, answered, strict=True):
+                predictions[row] = prediction
+        return [prediction for prediction in predictions if prediction is not None]
+
+    def _refuse(self, item: Item) -> Prediction | None:
+        length = sum(map(len, item.fields.values()))
+        if length > self.config.max_chars:
+            return Prediction.failed(
+                f"the text has {length:,} characters, the limit is {self.config.max_chars:,}; "
+                "shorten it, or raise max_chars in a cascade.yaml",
+                item.id,
+            )
+        if not item.text:
+            return Prediction.failed("the text is empty; there is nothing to classify", item.id)
+        return None
+
+    def _walk(self, batch: Batch) -> list[Prediction]:
+        """The method's answers, or where its model fails those of retrieval, marked `partial`."""
+        try:
+            return self._descent.walk(batch, self._scorer)
+        except EngineError as error:
+            if self._scorer is self._fallback:
+                raise
+            logger.warning("%s failed, retrieval answers: %s", self._scorer.name, error)
+            message = f"{self._scorer.name} failed ({error}); retrieval answered"
+            return [
+                replace(prediction, status="partial", message=message)
+                for prediction in self._descent.walk(batch, self._fallback)
+            ]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What decides the answers: the taxonomy and the config, as plain values."""
+        return {"taxonomy": self.taxonomy.fingerprint, **self.config.model_dump()}
+
+    def __repr__(self) -> str:
+        return f"Classifier({self.taxonomy!r}, method={self.method!r})"

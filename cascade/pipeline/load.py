@@ -1,0 +1,132 @@
+"""`cascade.load`: from a shipped taxonomy, a pack, a cascade.yaml or a taxonomy file."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cascade.config import CascadeConfig
+from cascade.errors import ConfigError, TaxonomyError
+from cascade.pipeline.classifier import Classifier
+from cascade.retrieval.encoder import Progress
+from cascade.shipped import shipped_file, shipped_names
+from cascade.taxonomy import Taxonomy
+
+CONFIG_NAME = "cascade.yaml"
+TAXONOMY_SUFFIX = ".yaml"
+
+
+def load(
+    source: str | Path,
+    *,
+    taxonomy: str | Path | Taxonomy | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Classifier:
+    """A classifier from a shipped taxonomy's name, a pack folder, a cascade.yaml or a taxonomy.
+
+    Parameters
+    ----------
+    source
+        For example `"store"`, `"my-pack/"`, `"cascade.yaml"`, `"taxonomy.csv"`.
+    taxonomy
+        Used in place of the one that `source` names.
+    progress
+        Called with (done, all) while an index is built, which happens once for a taxonomy.
+    **settings
+        Fields of the config to set, for example `method="retrieval"`, `descent={"beam": 1}`.
+
+    Raises
+    ------
+    ConfigError, TaxonomyError, UsageError, WeightsError
+        What is named cannot be found or read; the message says what to do.
+
+    Examples
+    --------
+    >>> import cascade
+    >>> clf = cascade.load("store", method="retrieval")
+    >>> clf.classify("straw panama hat").names[0]
+    'Clothing'
+    """
+    config, origin = load_config(source)
+    if settings:
+        config = CascadeConfig.parse(_merge(config.model_dump(), settings), "settings")
+    if isinstance(taxonomy, Taxonomy):
+        return Classifier(taxonomy, config, progress=progress)
+    named = str(taxonomy) if taxonomy is not None else config.taxonomy
+    if named is None:
+        raise ConfigError(f"{source}: names no taxonomy; add a line such as `taxonomy: store`")
+    folder = origin if taxonomy is None else None
+    return Classifier(load_taxonomy(named, folder), config, progress=progress)
+
+
+def load_config(source: str | Path) -> tuple[CascadeConfig, Path | None]:
+    """The config that `source` names, and the folder that its relative paths start from.
+
+    A shipped name or a taxonomy file gives the defaults with that taxonomy.
+
+    Raises
+    ------
+    ConfigError
+        The file is no config, or there is no such file or shipped taxonomy.
+    """
+    path = Path(source)
+    if shipped_file("taxonomies", str(source), TAXONOMY_SUFFIX) and not path.is_dir():
+        return CascadeConfig(taxonomy=str(source)), None
+    if path.is_dir():
+        if not (path / CONFIG_NAME).is_file():
+            raise ConfigError(f"{path}: holds no {CONFIG_NAME}, so it is no pack")
+        path = path / CONFIG_NAME
+    if path.is_file() and _is_config(path):
+        return CascadeConfig.load(path), path.parent
+    return CascadeConfig(taxonomy=str(source)), None
+
+
+def load_taxonomy(name: str | Path, folder: Path | None = None) -> Taxonomy:
+    """The shipped taxonomy called `name`, or the one in that file, relative to `folder`.
+
+    Raises
+    ------
+    TaxonomyError
+        There is neither, or the file holds no taxonomy.
+    """
+    shipped = shipped_file("taxonomies", str(name), TAXONOMY_SUFFIX)
+    path = Path(name) if folder is None else folder / name
+    if shipped and not path.is_file():
+        return Taxonomy.load(shipped)
+    if not path.exists() and path.name == str(name) and not path.suffix:
+        names = shipped_names("taxonomies", TAXONOMY_SUFFIX)
+        close = difflib.get_close_matches(str(name), names, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise TaxonomyError(
+            f"no taxonomy {str(name)!r}: it is neither a file nor shipped "
+            f"(shipped are: {', '.join(names)}){hint}"
+        )
+    return Taxonomy.load(path)
+
+
+def _is_config(path: Path) -> bool:
+    """Whether a YAML file holds a config: a mapping whose keys are a config's, not `nodes`."""
+    if path.name == CONFIG_NAME:
+        return True
+    if path.suffix not in {".yaml", ".yml"}:
+        return False
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError):
+        return False  # reading it as a taxonomy says what is wrong
+    return isinstance(data, dict) and "nodes" not in data and "taxonomy" in data
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over`, section by section; None leaves a value as it is."""
+    merged = dict(base)
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        elif value is not None:
+            merged[key] = value
+    return merged

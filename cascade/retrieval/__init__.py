@@ -1,0 +1,1 @@
+"""Encoders, the index of node texts, and narrowing to the best children."""

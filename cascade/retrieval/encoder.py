@@ -1,0 +1,83 @@
+"""Texts to unit vectors with a sentence-transformers model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.models.find import find_weights
+from cascade.models.load import load_encoder
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Progress = Callable[[int, int], None]
+"""Called with how many are done and how many there are."""
+
+BLOCK = 2048  # texts between two calls of a progress function
+
+
+class Encoder:
+    """A sentence encoder whose inputs are plain text, even where they spell `[SEP]`.
+
+    Parameters
+    ----------
+    model
+        A loaded sentence-transformers model.
+    identity
+        Names the weights; part of the key of an index on disk.
+    max_chars
+        Characters of a text that are read; far beyond what encoders of 256 or 512 tokens see.
+    """
+
+    def __init__(self, model: SentenceTransformer, identity: str, *, max_chars: int = 4000) -> None:
+        self.identity = identity
+        self._model = model
+        self._max_chars = max_chars
+        backend = getattr(model.tokenizer, "backend_tokenizer", None)
+        if backend is not None:
+            backend.encode_special_tokens = True
+
+    @classmethod
+    def load(
+        cls, name: str = "minilm", *, device: str = "auto", allow_download: bool = False
+    ) -> Encoder:
+        """The encoder over the weights called `name`.
+
+        Raises
+        ------
+        WeightsError
+            The weights are not found, or are not what they were pinned to be.
+        """
+        weights = find_weights(name, allow_download=allow_download)
+        return cls(load_encoder(weights, device), f"{Path(name).name}:{weights.identity}")
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        width = self._model.get_embedding_dimension()
+        assert width is not None
+        return int(width)
+
+    def encode(
+        self, texts: Sequence[str], *, progress: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """Unit vectors of texts.
+
+        Returns
+        -------
+        float32 [n_texts, width]
+        """
+        out = np.empty((len(texts), self.width), dtype=np.float32)
+        for start in range(0, len(texts), BLOCK):
+            block = [text[: self._max_chars] for text in texts[start : start + BLOCK]]
+            out[start : start + len(block)] = self._model.encode(
+                block, batch_size=64, normalize_embeddings=True, show_progress_bar=False
+            )
+            if progress is not None:
+                progress(start + len(block), len(texts))
+        return out

@@ -1,0 +1,110 @@
+"""Narrowing: the best k children of a node for each item, by the best text in their subtrees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.config import Recipe
+from cascade.items import Batch, Choices, Item
+from cascade.retrieval.encoder import Encoder, Progress
+from cascade.retrieval.index import NodeIndex
+from cascade.taxonomy import Taxonomy
+
+
+class Retriever:
+    """Compares items with every node of a taxonomy and narrows children to the most similar.
+
+    Parameters
+    ----------
+    taxonomy, encoder, recipe
+        What is searched, with what, and which texts stand for a node.
+    folder
+        Where the index is kept; by default in the user's cache.
+    progress
+        Called while the index is built, which happens once.
+    """
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        encoder: Encoder,
+        recipe: Recipe = "path+description",
+        *,
+        folder: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.taxonomy = taxonomy
+        self.encoder = encoder
+        self._index = NodeIndex.open(taxonomy, encoder, recipe, folder=folder, progress=progress)
+        self._text_starts = np.searchsorted(self._index.node, np.arange(len(taxonomy)))
+        self._levels = [_by_parent(taxonomy, level) for level in range(taxonomy.depth, 1, -1)]
+
+    def similarity(self, batch: Batch) -> NDArray[np.float32]:
+        """Best cosine similarity of each item with any text in the subtree of each node.
+
+        One matrix product over all texts, then one segmented maximum for each level from the
+        bottom up: siblings are neighbours in depth-first order of their level.
+
+        Returns
+        -------
+        float32 [n_nodes, n_items]
+        """
+        return batch.once(f"similarity:{id(self)}", self._similarity)
+
+    def _similarity(self, items: Sequence[Item]) -> NDArray[np.float32]:
+        queries = self.encoder.encode([item.text for item in items])
+        best: NDArray[np.float32] = self._index.vectors @ queries.T
+        if len(best) != len(self.taxonomy):
+            best = np.maximum.reduceat(best, self._text_starts, axis=0)
+        for nodes, starts, parents in self._levels:
+            below = np.maximum.reduceat(best[nodes], starts, axis=0)
+            best[parents] = np.maximum(best[parents], below)
+        return best
+
+    def narrow(
+        self, batch: Batch, rows: NDArray[np.int32], parents: NDArray[np.int32], k: int
+    ) -> Choices:
+        """The k most similar children of `parents[q]` for item `rows[q]`, most similar first.
+
+        Parameters
+        ----------
+        rows, parents
+            int32 [n_questions]; -1 stands above the top, and no parent is a leaf.
+        """
+        similarity = self.similarity(batch)
+        kept: list[NDArray[np.int32]] = [np.empty(0, dtype=np.int32)] * len(rows)
+        for parent in np.unique(parents):
+            children = self.taxonomy.children(int(parent))
+            questions = np.flatnonzero(parents == parent)
+            scores = similarity[children[:, None], rows[questions]].T
+            order = _best_first(scores, k)
+            for q, chosen in zip(questions, children[order], strict=True):
+                kept[q] = chosen
+        sizes = [len(nodes) for nodes in kept]
+        offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        nodes = np.concatenate(kept) if kept else np.empty(0, dtype=np.int32)
+        return Choices(rows, parents, offsets.astype(np.int64), nodes)
+
+
+def _by_parent(
+    taxonomy: Taxonomy, level: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]:
+    """Nodes of a level, where each parent's children start among them, and those parents."""
+    nodes = taxonomy.level_nodes(level)
+    above = taxonomy.parent[nodes]
+    starts = np.flatnonzero(np.concatenate([[True], above[1:] != above[:-1]]))
+    return nodes, starts, above[starts]
+
+
+def _best_first(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Columns of the k greatest of each row [n_rows, k], greatest first; ties by position."""
+    if scores.shape[1] > k:
+        top = np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)
+    else:
+        top = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+    order = np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable")
+    return np.asarray(np.take_along_axis(top, order, axis=1))

@@ -1,0 +1,48 @@
+"""What of a node is embedded: one text or several, of which the best counts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.config import Recipe
+from cascade.taxonomy import Taxonomy
+
+
+def node_texts(taxonomy: Taxonomy, recipe: Recipe) -> tuple[list[str], NDArray[np.int32]]:
+    """Texts of all nodes under a recipe, in depth-first order of their nodes.
+
+    - `leaf`: the node's name
+    - `path`: the names from the top, `A > B > C`
+    - `path+description`: the path; the name with its description; each synonym
+
+    Returns
+    -------
+    texts : list of str
+    node : int32 [n_texts]
+        The node that each text belongs to; never decreases.
+    """
+    if recipe == "leaf":
+        return list(taxonomy.names), np.arange(len(taxonomy), dtype=np.int32)
+    paths = all_paths(taxonomy)
+    if recipe == "path":
+        return paths, np.arange(len(taxonomy), dtype=np.int32)
+    texts: list[str] = []
+    owner: list[int] = []
+    for i, (path, name) in enumerate(zip(paths, taxonomy.names, strict=True)):
+        own = [path]
+        if description := taxonomy.description(i):
+            own.append(f"{name}: {description}")
+        own += taxonomy.synonyms(i)
+        own += taxonomy.translations(i).values()
+        texts += own
+        owner += [i] * len(own)
+    return texts, np.array(owner, dtype=np.int32)
+
+
+def all_paths(taxonomy: Taxonomy) -> list[str]:
+    """The path of every node, each built from its parent's."""
+    paths: list[str] = []
+    for name, parent in zip(taxonomy.names, taxonomy.parent.tolist(), strict=True):
+        paths.append(name if parent < 0 else f"{paths[parent]} > {name}")
+    return paths

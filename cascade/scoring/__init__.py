@@ -1,0 +1,1 @@
+"""Scorers: everything that can judge candidates, one module each."""

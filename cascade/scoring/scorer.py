@@ -1,0 +1,40 @@
+"""The one protocol behind which every method stands."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.items import Batch, Choices
+
+
+class Scorer(ABC):
+    """Judges candidates; never sees files, never descends, never decides.
+
+    Attributes
+    ----------
+    name
+        One word, as in `--method` and in traces.
+    """
+
+    name: str
+
+    @abstractmethod
+    def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
+        """Log-probability of each candidate, normalised inside each question.
+
+        Returns
+        -------
+        float64 [n_candidates], in the order of `choices.nodes`.
+
+        Raises
+        ------
+        EngineError
+            A model behind the scorer failed to answer.
+        """
+
+    def score_parts(self, batch: Batch, choices: Choices) -> dict[str, NDArray[np.float64]]:
+        """`score` under this scorer's name, and after it what it was made of, for the trace."""
+        return {self.name: self.score(batch, choices)}
