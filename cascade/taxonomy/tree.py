@@ -223,7 +223,7 @@ class Taxonomy(Shape):
         found = [self.index(c) for c in close_matches(code, self.codes)]
         if not found:
             found = [self.names.index(name) for name in close_matches(code, self.names)]
-        near = ", ".join(f"{self.codes[i]!r} ({self.path(i)})" for i in found)
+        near = ", ".join(f"{self.codes[i]!r} ({self.names[i]})" for i in found)
         raise TaxonomyError(
             f"no node {code!r} in taxonomy {self.name!r} of {len(self):,} nodes; "
             + (f"did you mean {near}?" if near else "a node is named by its code or its path")

@@ -39,7 +39,8 @@ def read(source: Source) -> Draft:
         for form in _FORMS:
             if form.matches(table, sample):
                 _check_headings(table)
-                return form.read(table, sample)
+                draft: Draft = form.read(table, sample)
+                return draft
     found = ", ".join(map(repr, table.header)) if table else repr(source.head[0][1][:80])
     raise TaxonomyError(
         f"a table that is no taxonomy as far as its columns tell; found columns: {found}; expected "

@@ -79,8 +79,8 @@ def _level_columns(table: Table, sample: Sequence[Sequence[str]]) -> list[int]:
 def _hierarchical(table: Table, sample: Sequence[Sequence[str]]) -> bool:
     """Whether the content alone shows a hierarchy, whatever the headings.
 
-    The first column repeats, each column tells more apart than the one before, no row repeats,
-    blank cells stand at the end only, and cells are short and no numbers.
+    The first column has each value about twice or more, the second tells more apart, no row
+    repeats, blank cells stand at the end only, and cells are short and no numbers.
     """
     known = frozenset().union(*(words for what, words in COLUMNS.items() if what != "category"))
     width = len(table.header)
@@ -91,9 +91,8 @@ def _hierarchical(table: Table, sample: Sequence[Sequence[str]]) -> bool:
         depth = sum(map(bool, row))
         if not all(row[:depth]) or any(len(c) > _LONGEST or _is_number(c) for c in row):
             return False
-    distinct = [len({row[: at + 1] for row in rows if row[at]}) for at in range(width)]
-    rising = all(a < b for a, b in zip(distinct[:1], distinct[1:2], strict=True))
-    return rising and 2 * distinct[0] <= len(rows) and len(set(rows)) == len(rows)
+    tops, below = len({row[0] for row in rows}), len({row[:2] for row in rows})
+    return tops < below and 2 * tops <= len(rows) and len(set(rows)) == len(rows)
 
 
 def _is_number(cell: str) -> bool:

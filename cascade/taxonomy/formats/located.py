@@ -58,8 +58,10 @@ def parse_json(source: Source) -> Value:
     try:
         json.loads(source.text)
     except json.JSONDecodeError as error:
+        many = error.msg == "Extra data"
+        why = "one value ends and another begins; is this JSON Lines?" if many else error.msg
         raise TaxonomyError(
-            f"broken JSON: {error.msg} (column {error.colno})", file=source.file, line=error.lineno
+            f"broken JSON: {why} (column {error.colno})", file=source.file, line=error.lineno
         ) from None
     except RecursionError:
         raise TaxonomyError("JSON nested too deeply for a taxonomy", file=source.file) from None

@@ -98,7 +98,9 @@ class _Walk:
             np.array(self._parent, dtype=np.int32),
             self._lines,
             file=self._file,
-            **self._about,
+            name=self._about.get("name", ""),
+            title=self._about.get("title", ""),
+            language=self._about.get("language", ""),
         )
         for side in self._sides:
             draft.describe(*side)
@@ -201,9 +203,7 @@ class _Walk:
 
 
 def _is_node(value: Mapping) -> bool:
-    """Whether a mapping describes one node: it has a name, and nothing but known keys or texts."""
-    keys = {key.text.casefold() for key, _ in value.items}
-    named = any(
-        key.text.casefold() in _KEYS["name"] and isinstance(part, Leaf) for key, part in value.items
-    )
-    return named and len(keys.intersection(_KNOWN)) > 1 or (named and len(keys) == 1)
+    """Whether a mapping describes one node: a text is called its name, beside a key like it."""
+    keys = {key.text.casefold(): part for key, part in value.items}
+    named = any(isinstance(keys.get(word), Leaf) for word in _KEYS["name"])
+    return named and (len(keys) == 1 or len(keys.keys() & set(_KNOWN)) > 1)

@@ -14,11 +14,11 @@ _LONGEST = 120
 
 
 def matches(source: Source) -> bool:
-    """Whether lines have ` > `, or are short and of no other known shape."""
+    """Whether most lines have ` > `, or all are short and of no other known shape."""
     if source.is_xml or source.is_json:
         return False
     lines = [text for _, text in source.head]
-    if any(" > " in line for line in lines):
+    if 2 * sum(" > " in line for line in lines) >= len(lines):
         return True
     table = Table.sniff(source)
     single = table is None or len(table.header) == 1

@@ -1,2 +1,220 @@
-"""stub."""
-def matches(source): return False
+"""SKOS as RDF/XML or Turtle, read with rdflib (extra `skos`).
+
+The notation is the code, or else the last part of the URI. Names are the preferred labels in the
+main language: English where most concepts have it, else the language that most have. Other
+languages become translations, alternative labels synonyms.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+from xml.sax.handler import ContentHandler
+
+import numpy as np
+
+from cascade.errors import MissingExtraError, TaxonomyError
+from cascade.taxonomy.formats.safe_xml import parse
+from cascade.taxonomy.formats.source import Source
+from cascade.taxonomy.records import LANGUAGE, Draft, clean
+
+if TYPE_CHECKING:
+    from rdflib import Graph
+
+_TURTLE = re.compile(r"^\s*(?:@prefix|@base|prefix|base)\s+[\w.-]*:?\s*<", re.I | re.M)
+_TRIPLE = re.compile(r"<[^>\s]+>\s+<[^>\s]+>\s+[<\"_]")
+_BASE = "http://localhost/"
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+
+
+def matches(source: Source) -> bool:
+    """Whether this is RDF, as XML, Turtle or N-Triples."""
+    if source.is_json:
+        return False
+    if _TRIPLE.match(source.head[0][1]):
+        return True
+    if source.is_xml:
+        return source.root.endswith(":RDF") or (source.root == "RDF" or _RDF in source.start)
+    return bool(_TURTLE.search(source.start))
+
+
+def read(source: Source) -> Draft:
+    """Concepts in the order in which rdflib met them, those of one parent together.
+
+    Raises
+    ------
+    MissingExtraError
+        rdflib is not installed.
+    TaxonomyError
+        The file is broken, its XML declares entities, it has no concept, or one has no label or
+        more than one parent.
+    """
+    graph = _graph(source)
+    from rdflib import RDF
+    from rdflib.namespace import SKOS
+
+    concepts = dict.fromkeys(graph.subjects(RDF.type, SKOS.Concept))
+    concepts.update(dict.fromkeys(graph.subjects(SKOS.prefLabel, None)))
+    others = {*graph.subjects(RDF.type, SKOS.ConceptScheme)}
+    others.update(graph.subjects(RDF.type, SKOS.Collection))
+    return _Concepts(source, graph, [c for c in concepts if c not in others]).draft()
+
+
+def _graph(source: Source) -> Graph:
+    try:
+        from rdflib import Graph
+    except ImportError:
+        raise MissingExtraError("reading SKOS", "rdflib", "skos") from None
+    graph = Graph()
+    xml = source.is_xml and not _TRIPLE.match(source.head[0][1])
+    if xml:
+        parse(source, ContentHandler())
+    quiet = logging.getLogger("rdflib.term")
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)
+    try:
+        if xml:
+            graph.parse(data=source.data, format="xml", publicID=_BASE)
+        else:
+            graph.parse(data=source.text, format="turtle", publicID=_BASE)
+    except Exception as error:  # rdflib and expat raise many kinds, BadSyntax is a SyntaxError
+        line = getattr(error, "lines", None)
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise TaxonomyError(
+            f"broken {'RDF/XML' if xml else 'Turtle'}: {first}",
+            file=source.file,
+            line=line + 1 if isinstance(line, int) else None,
+        ) from None
+    finally:
+        quiet.setLevel(level)
+    return graph
+
+
+class _Lines(Sequence[int]):
+    """Lines that are looked for in the text when an error asks; rdflib keeps none."""
+
+    def __init__(self, concepts: Sequence[Any], line: Callable[[Any], int | None]) -> None:
+        self._concepts, self._line = concepts, line
+
+    def __len__(self) -> int:
+        return len(self._concepts)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self._line(self._concepts[row]) or 0
+
+
+class _Concepts:
+    """Reads what SKOS says about each concept of a graph."""
+
+    def __init__(self, source: Source, graph: Graph, concepts: list[Any]) -> None:
+        from rdflib.namespace import SKOS
+
+        self._source, self._graph, self._concepts = source, graph, concepts
+        self._skos = SKOS
+        self._row = {concept: row for row, concept in enumerate(concepts)}
+        tags: Counter[str] = Counter()
+        for concept in concepts:
+            labels = graph.objects(concept, SKOS.prefLabel)
+            tags.update({getattr(label, "language", None) or "" for label in labels})
+        common = tags.most_common()
+        english = [tag for tag, count in common if tag[:2] == "en" and 2 * count >= len(concepts)]
+        self._language = english[0] if english else (common[0][0] if common else "")
+
+    def draft(self) -> Draft:
+        """All concepts with their side data."""
+        if not self._concepts:
+            raise TaxonomyError(
+                "RDF without any skos:Concept; expected concepts with skos:prefLabel",
+                file=self._source.file,
+            )
+        skos = self._skos
+        labels = [self._by_language(concept) for concept in self._concepts]
+        draft = Draft(
+            [self._code(concept) for concept in self._concepts],
+            [self._name(c, names) for c, names in zip(self._concepts, labels, strict=True)],
+            np.array([self._parent(concept) for concept in self._concepts], dtype=np.int32),
+            _Lines(self._concepts, self._line),
+            title=self._title(),
+            language=self._language,
+            distinct_siblings=True,
+        )
+        for row, concept in enumerate(self._concepts):
+            definitions = self._texts(concept, skos.definition, skos.scopeNote)
+            others = {tag: name for tag, name in labels[row].items() if tag != self._language}
+            draft.describe(
+                row,
+                definitions[0] if definitions else "",
+                self._texts(concept, skos.altLabel),
+                {tag: name for tag, name in others.items() if re.fullmatch(LANGUAGE, tag)},
+            )
+        return draft
+
+    def _by_language(self, concept: Any) -> dict[str, str]:
+        """Preferred labels by language tag, `""` where untagged; the first of each."""
+        names: dict[str, str] = {}
+        for label in self._graph.objects(concept, self._skos.prefLabel):
+            names.setdefault(getattr(label, "language", None) or "", clean(str(label)))
+        return names
+
+    def _name(self, concept: Any, names: dict[str, str]) -> str:
+        if not names:
+            raise self._error(f"concept <{concept}> has no skos:prefLabel; give it one", concept)
+        return names.get(self._language) or names.get("") or next(iter(names.values()))
+
+    def _texts(self, concept: Any, *properties: Any) -> list[str]:
+        """Texts of properties in the main language, or else those without a language."""
+        found = [o for p in properties for o in self._graph.objects(concept, p)]
+        tags = [getattr(text, "language", None) or "" for text in found]
+        wanted = self._language if self._language in tags else ""
+        return [str(text) for text, tag in zip(found, tags, strict=True) if tag == wanted]
+
+    def _code(self, concept: Any) -> str:
+        for notation in self._graph.objects(concept, self._skos.notation):
+            if code := clean(str(notation)):
+                return code
+        uri = str(concept).rstrip("/#")
+        return clean(re.split(r"[/#]", uri)[-1]) or uri
+
+    def _parent(self, concept: Any) -> int:
+        """Row of the only broader concept; -1 at the top."""
+        skos = self._skos
+        found: Iterable[Any] = [
+            *self._graph.objects(concept, skos.broader),
+            *self._graph.subjects(skos.narrower, concept),
+        ]
+        parents = list(dict.fromkeys(found))
+        if len(parents) > 1:
+            raise self._error(
+                f"concept {self._code(concept)!r} has two parents, {self._code(parents[0])!r} and "
+                f"{self._code(parents[1])!r}; a taxonomy is a tree, so keep one skos:broader",
+                concept,
+            )
+        if parents and parents[0] not in self._row:
+            raise self._error(
+                f"concept {self._code(concept)!r} has the parent <{parents[0]}>, which is no "
+                "skos:Concept of this file; add it, or remove skos:broader",
+                concept,
+            )
+        return self._row[parents[0]] if parents else -1
+
+    def _title(self) -> str:
+        from rdflib import DCTERMS, RDF, RDFS
+        from rdflib.namespace import DC
+
+        for scheme in self._graph.subjects(RDF.type, self._skos.ConceptScheme):
+            about = (DCTERMS.title, DC.title, self._skos.prefLabel, RDFS.label)
+            if titles := self._texts(scheme, *about):
+                return clean(titles[0])
+        return ""
+
+    def _line(self, concept: Any) -> int | None:
+        """Where the concept is first mentioned, as far as the text tells."""
+        uri = str(concept)
+        last = re.split(r"[/#]", uri.rstrip("/#"))[-1]
+        return self._source.line_of(f"<{uri}>", f'"{uri}"', f":{last} ", f":{last}\n", f"#{last}")
+
+    def _error(self, message: str, concept: Any) -> TaxonomyError:
+        return TaxonomyError(message, file=self._source.file, line=self._line(concept))

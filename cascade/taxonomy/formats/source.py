@@ -12,6 +12,7 @@ from cascade.taxonomy.close import hint
 from cascade.taxonomy.formats.text import decode, refuse_packed
 
 _ROOT = re.compile(r"<\s*([A-Za-z_][\w.-]*(?::[\w.-]+)?)")
+_DECLARED = re.compile(rb"\s*<\?xml[^>]*encoding=[\"']([\w.-]+)")
 _LOOK = 200
 
 
@@ -58,7 +59,10 @@ class Source:
     @cached_property
     def text(self) -> str:
         """The whole text, lines ending in a newline, without a byte order mark."""
-        return decode(self.data, self.file, self.encoding)
+        declared = _DECLARED.match(self.data)
+        return decode(
+            self.data, self.file, self.encoding or (declared[1].decode() if declared else None)
+        )
 
     @cached_property
     def head(self) -> list[tuple[int, str]]:

@@ -12,27 +12,28 @@ from cascade.errors import TaxonomyError
 from cascade.taxonomy.formats.source import Source
 from cascade.taxonomy.records import LANGUAGE
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 COLUMNS: Mapping[str, frozenset[str]] = {
-    "code": frozenset(
+    "code": _words(
         "code id key identifier notation node node_id node_code category_id category_code "
-        "term_code termcode uri gid".split()
+        "term_code termcode uri gid"
     ),
-    "name": frozenset(
-        "name label title node_name category_name term term_name preflabel pref_label".split()
-    ),
-    "parent": frozenset(
+    "name": _words("name label title node_name category_name term term_name preflabel pref_label"),
+    "parent": _words(
         "parent parent_code parentcode parent_id parentid parent_key parent_node parent_category "
-        "parent_category_id parent_term broader".split()
+        "parent_category_id parent_term broader"
     ),
-    "description": frozenset("description definition desc scope_note scopenote".split()),
-    "synonyms": frozenset(
-        "synonyms synonym aliases alias alt_labels alt_label altlabel altlabels".split()
-    ),
-    "path": frozenset(
+    "description": _words("description definition desc scope_note scopenote"),
+    "synonyms": _words("synonyms synonym aliases alias alt_labels alt_label altlabel altlabels"),
+    "path": _words(
         "path full_path fullpath category_path categorypath node_path full_name fullname "
-        "breadcrumb breadcrumbs taxonomy hierarchy".split()
+        "breadcrumb breadcrumbs taxonomy hierarchy"
     ),
-    "category": frozenset("category categories label class product_category".split()),
+    "category": _words("category categories label class product_category"),
 }
 """What a column holds, by the words that it may be headed with; see `key`."""
 
