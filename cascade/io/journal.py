@@ -1,0 +1,262 @@
+"""The parts of a run that are done, and the journal that says so.
+
+A part counts only once its line stands in the journal: the file is written under a temporary
+name, synced and renamed, and then one line is appended and synced. So after a kill at any moment
+a part is either whole and listed, or is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cascade.errors import OutputError
+from cascade.io.rows import Row
+
+VERSION = 1
+JOURNAL = "journal.jsonl"
+LOCK = "lock"
+ASSEMBLED = "output.tmp"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows that were answered together.
+
+    Parameters
+    ----------
+    first_row, rows
+        Number of the first row, and how many there are.
+    input
+        Hash of the input rows, to notice that the input changed.
+    summary
+        What the caller wants to remember of them.
+    """
+
+    first_row: int
+    rows: int
+    input: str
+    summary: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One line of the journal: a file with one or more chunks that follow each other.
+
+    Parameters
+    ----------
+    index
+        Position of the first chunk in the output.
+    sha256
+        Of the file.
+    """
+
+    index: int
+    sha256: str
+    chunks: tuple[Chunk, ...]
+
+
+def digest(rows: Sequence[Row]) -> str:
+    """Hash of what was read for some rows."""
+    read = [row.raw if isinstance(row.raw, str) else row.cells for row in rows]
+    return hashlib.sha256(repr(read).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Journal:
+    """The folder `<out>.parts`: the parts, the journal, a lock.
+
+    Nothing is changed before `lock`. Files of others in the folder are left alone.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.folder = out.with_name(out.name + ".parts")
+        self.header: dict[str, Any] | None = None
+        self.parts: dict[int, Part] = {}
+        self.part_of: dict[int, Part] = {}
+        self.assembled: str | None = None
+        self._lock: Any = None
+        self._length = 0
+        self.load()
+
+    def load(self) -> None:
+        """Read the journal up to the first line that is not whole."""
+        self.header, self.assembled, self._length = None, None, 0
+        self.parts, self.part_of = {}, {}
+        try:
+            data = (self.folder / JOURNAL).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for line in data.splitlines(keepends=True):
+            try:
+                entry = json.loads(line)
+                if not line.endswith(b"\n"):
+                    return
+                self._take(entry)
+            except (ValueError, TypeError, KeyError):
+                return
+            self._length += len(line)
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        if self.header is None:
+            if entry["version"] != VERSION:
+                raise ValueError
+            self.header = entry
+        elif "assembled" in entry:
+            self.assembled = entry["assembled"]
+        else:
+            chunks = tuple(Chunk(**chunk) for chunk in entry["chunks"])
+            self._list(Part(entry["index"], entry["sha256"], chunks))
+
+    def _list(self, part: Part) -> None:
+        self.parts[part.index] = part
+        self.part_of.update(dict.fromkeys(range(part.index, part.index + len(part.chunks)), part))
+
+    def drop(self, part: Part) -> None:
+        """Forget a part, so that its chunks are made again."""
+        del self.parts[part.index]
+        self.part_of = {at: other for at, other in self.part_of.items() if other is not part}
+
+    def chunks(self) -> dict[int, Chunk]:
+        """All chunks that are done, by their position."""
+        return {at: part.chunks[at - part.index] for at, part in sorted(self.part_of.items())}
+
+    def lock(self) -> None:
+        """Make the folder and keep other processes out of it."""
+        from filelock import FileLock, Timeout
+
+        self.folder.mkdir(exist_ok=True)
+        lock = FileLock(self.folder / LOCK, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise OutputError(
+                f"another process is writing {self.folder.name.removesuffix('.parts')}; wait for "
+                "it to end, or name another --out"
+            ) from None
+        self._lock = lock
+        self.load()
+
+    def begin(self, header: Mapping[str, Any]) -> None:
+        """Forget all parts and write a new header."""
+        self._remove_files(keep=LOCK)
+        with (self.folder / JOURNAL).open("wb") as file:
+            file.write(_line({"version": VERSION, **header}))
+            _sync(file.fileno())
+        sync_folder(self.folder)
+        self.load()
+
+    def go_on(self) -> None:
+        """Drop a torn last line and half-written files."""
+        os.truncate(self.folder / JOURNAL, self._length)
+        for path in self.folder.glob("*.tmp"):
+            path.unlink()
+
+    def path(self, index: int, suffix: str) -> Path:
+        """Where a part lies."""
+        return self.folder / f"part-{index:06d}{suffix}"
+
+    def add(self, index: int, chunks: Sequence[Chunk], suffix: str, data: bytes) -> None:
+        """Store a part and list it."""
+        part = Part(index, hashlib.sha256(data).hexdigest(), tuple(chunks))
+        path = self.path(part.index, suffix)
+        temporary = path.with_name(path.name + ".tmp")
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                _sync(file.fileno())
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        self._append(asdict(part))
+        self._list(part)
+
+    def note_assembled(self, sha256: str) -> None:
+        """List that the output is whole and about to take its place."""
+        self._append({"assembled": sha256})
+
+    def _append(self, entry: Mapping[str, Any]) -> None:
+        line = _line(entry)
+        with (self.folder / JOURNAL).open("r+b", buffering=0) as file:
+            file.seek(self._length)
+            try:
+                written = file.write(line)
+                if written != len(line):
+                    raise OSError(28, "No space left on device")
+            except OSError:
+                file.truncate(self._length)
+                raise
+            _sync(file.fileno())
+        self._length += len(line)
+
+    def is_whole(self, part: Part, suffix: str) -> bool:
+        """Whether the file of a part is what was stored."""
+        try:
+            return sha256_of(self.path(part.index, suffix)) == part.sha256
+        except FileNotFoundError:
+            return False
+
+    def remove(self) -> None:
+        """Remove the folder with all parts."""
+        self._remove_files(keep=None)
+        self.release()
+
+    def release(self) -> None:
+        """Let other processes in; an empty folder is removed."""
+        if self._lock is None:
+            return
+        if not (self.folder / JOURNAL).exists():
+            (self.folder / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):
+                self.folder.rmdir()
+        self._lock.release()
+        self._lock = None
+
+    def _remove_files(self, keep: str | None) -> None:
+        # the journal goes first: what it no longer lists does not count
+        (self.folder / JOURNAL).unlink(missing_ok=True)
+        for path in self._own_files():
+            if path.name != keep:
+                path.unlink(missing_ok=True)
+
+    def _own_files(self) -> Iterator[Path]:
+        for pattern in ("part-??????*", ASSEMBLED, LOCK):
+            yield from self.folder.glob(pattern)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder last, where the system can."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _sync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_file(path: Path) -> None:
+    """Make the content of a file last."""
+    with path.open("rb") as file:
+        _sync(file.fileno())
+
+
+def _sync(handle: int) -> None:
+    os.fsync(handle)
+
+
+def _line(entry: Mapping[str, Any]) -> bytes:
+    return (json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n").encode()

@@ -1,0 +1,118 @@
+"""Which values stand in an output row, whatever kind it is written as."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from cascade.errors import UsageError
+from cascade.io.rows import EXTRA, Kind, Row, Table, json_of
+
+log = logging.getLogger(__name__)
+
+Answer = Mapping[str, Any]
+ANSWER_KEY = "cascade"
+RAW_KEY = "_raw"
+
+
+class Encoder(Protocol):
+    """Turns answered rows into the bytes of a part, and parts into a file."""
+
+    kind: Kind
+    suffix: str
+
+    def head(self) -> bytes:
+        """What comes before the rows of a text file."""
+
+    def encode(self, rows: Sequence[Row], answers: Sequence[Answer]) -> bytes:
+        """The bytes of one part; they depend on the rows and answers alone."""
+
+    def assemble(self, parts: Iterable[Path], target: Path) -> None:
+        """Write the whole file from its parts, in order."""
+
+
+class Layout:
+    """Input columns, the column for what has none, and the columns of the answer.
+
+    Parameters
+    ----------
+    table
+        Where the rows come from.
+    extra
+        Columns of the answer with their types (`str`, `float`, `int` or `bool`).
+
+    Raises
+    ------
+    UsageError
+        Where the input already has a column of the answer.
+    """
+
+    def __init__(self, table: Table, extra: Mapping[str, type]) -> None:
+        taken = [name for name in extra if name in table.columns]
+        if taken:
+            raise _earlier_output(table, taken)
+        self.table = table
+        self.extra = dict(extra)
+        self.input = table.columns + ((table.overflow,) if table.overflow else ())
+        self.columns = self.input + tuple(extra)
+        self._width = len(table.columns)
+        self._known = frozenset(table.columns)
+
+    def values(self, row: Row) -> tuple[Any, ...]:
+        """The values of a row in the order of `input`; missing ones None, surplus ones left out."""
+        cells = row.cells
+        if isinstance(cells, dict):
+            values = tuple(map(cells.get, self.table.columns))
+            return (*values, self._overflow(row, cells)) if self.table.overflow else values
+        if len(cells) == self._width:
+            return cells
+        return (cells + (None,) * (self._width - len(cells)))[: self._width]
+
+    def surplus(self, row: Row) -> tuple[Any, ...]:
+        """The cells that have no column."""
+        return () if isinstance(row.cells, dict) else row.cells[self._width :]
+
+    def _overflow(self, row: Row, cells: dict[str, Any]) -> str | None:
+        if row.problem and not cells:
+            return str(row.raw)
+        if cells.keys() <= self._known:
+            return None
+        return json_of({key: value for key, value in cells.items() if key not in self._known})
+
+    def unique(self) -> tuple[str, ...]:
+        """Names of `input` for kinds that cannot have one twice: `a`, `a_2`."""
+        seen: Counter[str] = Counter()
+        names: list[str] = []
+        taken = set(self.columns) | {EXTRA, ANSWER_KEY}
+        for name in self.input:
+            seen[name] += 1
+            new = name
+            while seen[name] > 1 and new in taken:
+                new = f"{name}_{seen[name]}"
+                seen[name] += new in taken
+            taken.add(new)
+            names.append(new)
+        renamed = [new for old, new in zip(self.input, names, strict=True) if old != new]
+        if renamed:
+            log.warning(
+                "repeated column names of %s are written as %s", self.table.name, ", ".join(renamed)
+            )
+        return tuple(names)
+
+
+def refuse_answered(table: Table) -> None:
+    """Raise UsageError where the rows already have the key that takes the answer."""
+    if ANSWER_KEY in table.columns:
+        raise _earlier_output(table, [ANSWER_KEY])
+
+
+def _earlier_output(table: Table, taken: Sequence[str]) -> UsageError:
+    what = "key" if table.kind == "jsonl" else "column"
+    return UsageError(
+        f"{table.name} already has the {what} {', '.join(map(repr, taken))}; it looks like the "
+        f"output of an earlier run: give the file that was classified then, or remove or rename "
+        f"the {what}"
+    )

@@ -1,0 +1,141 @@
+"""Where an output goes: which kind its name asks for, and whether it can and may be written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from cascade.errors import OutputError, UsageError
+from cascade.io import journal
+from cascade.io.journal import Journal
+from cascade.io.rows import Kind
+
+KINDS: Mapping[str, Kind] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".xlsx": "xlsx",
+}
+
+
+def kind_of(out: str | Path) -> Kind:
+    """The kind that the name of an output asks for.
+
+    Raises
+    ------
+    UsageError
+        Where the name ends in none of the known ways; they are listed.
+    """
+    suffix = Path(out).suffix
+    if (kind := KINDS.get(suffix.lower())) is None:
+        ends = f"ends in {suffix!r}" if suffix else "has no ending"
+        raise UsageError(
+            f"--out {out} {ends}, so its kind is not known; end it in one of "
+            f"{', '.join(KINDS)}, or use - for standard output"
+        )
+    return kind
+
+
+State = Literal["fresh", "resume", "complete"]
+
+
+def check_output(
+    out: str | Path,
+    source: str | Path | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> State:
+    """Check, before any work and without changing anything, that an output can be written.
+
+    Returns
+    -------
+    str
+        `fresh`, `resume` (parts of an interrupted run are there) or `complete` (`resume` was
+        asked for and there is nothing left to do).
+
+    Raises
+    ------
+    UsageError, OutputError
+        Where it cannot, with what to do.
+    """
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other; choose one")
+    if str(out) == "-":
+        if resume:
+            raise UsageError("standard output cannot be resumed; name a file with --out")
+        return "fresh"
+    kind_of(out)
+    path = resolved(Path(out))
+    _check_place(path, source)
+    with on_disk(path):
+        return state_of(path, Journal(path), resume=resume, overwrite=overwrite)
+
+
+def resolved(out: Path) -> Path:
+    """The file that an output is, behind all links."""
+    return Path(os.path.realpath(out))
+
+
+def _check_place(out: Path, source: str | Path | None) -> None:
+    if out.is_dir():
+        raise OutputError(f"{out} is a folder; name a file in it, for example {out / 'out.csv'}")
+    if not out.parent.is_dir():
+        raise OutputError(f"the folder {out.parent} does not exist; make it: mkdir -p {out.parent}")
+    if out.exists() and not out.is_file():
+        raise OutputError(f"{out} is no regular file; name one, or use - for standard output")
+    given = Path(source) if source is not None and str(source) != "-" else None
+    if given is not None and out.exists() and given.exists() and out.samefile(given):
+        raise OutputError(f"{out} is the input itself; name another --out")
+    if not os.access(out.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"the folder {out.parent} may not be written; name another --out")
+
+
+def state_of(out: Path, found: Journal, *, resume: bool, overwrite: bool) -> State:
+    """What is to be done for an output, given the journal that lies beside it."""
+    if overwrite:
+        return "fresh"
+    if not resume:
+        if found.parts:
+            rows = sum(chunk.rows for chunk in found.chunks().values())
+            raise OutputError(
+                f"an interrupted run left {rows:,} finished rows of {out.name} in {found.folder}; "
+                "go on with --resume, or begin again with --overwrite"
+            )
+        if out.exists():
+            raise OutputError(f"{out} exists; replace it with --overwrite, or name another --out")
+        return "fresh"
+    if not out.exists():
+        return "resume" if found.parts else "fresh"
+    if found.header is None:
+        if found.folder.exists():
+            raise OutputError(
+                f"{out} exists, and {found.folder} holds nothing to go on with; "
+                "begin again with --overwrite"
+            )
+        return "complete"
+    if found.assembled is not None and journal.sha256_of(out) == found.assembled:
+        return "complete"
+    if not found.header.get("overwrite"):
+        raise OutputError(
+            f"{out} exists and is not of the run that is to be resumed; move it away, or begin "
+            "again with --overwrite"
+        )
+    return "resume"
+
+
+@contextmanager
+def on_disk(out: Path) -> Iterator[None]:
+    """Failures of the disk as errors that say what to do; finished parts are safe."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{out} cannot be written: {error.strerror or error}; mend that (free space, "
+            "permissions) and go on with --resume"
+        ) from error

@@ -1,0 +1,170 @@
+"""Opening a file or a stream as a table, whatever kind it turns out to be."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from contextlib import ExitStack
+from difflib import get_close_matches
+from io import BufferedReader, RawIOBase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from cascade.errors import InputError
+from cascade.io.delimited import read_delimited
+from cascade.io.jsonlines import read_json_lines
+from cascade.io.rows import Table
+from cascade.io.sniff import HEAD, container_of, encoding_of, head_text, is_json_lines
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+
+STDIN = "standard input"
+
+
+def open_table(
+    source: str | Path,
+    *,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    stdin: BinaryIO | None = None,
+) -> Table:
+    """Open a file, or standard input for `-`, as a table; use it in a `with` statement.
+
+    The kind is told by the content: CSV, TSV (also with `;` or `|`), JSON lines, Parquet or
+    Excel. Text is streamed; a Parquet file or a workbook that comes through a pipe is kept in a
+    temporary file first.
+
+    Parameters
+    ----------
+    encoding
+        Of a text file; by default told by its mark, else UTF-8, else (with a warning) cp1252.
+    sheet
+        Of a workbook; by default the first.
+    stdin
+        What `-` stands for, by default the standard input.
+
+    Raises
+    ------
+    InputError
+        Where there is no such file, or nothing in it that can be read as a table. Single bad
+        rows come as rows with a `problem`.
+    UsageError
+        Where there is no such encoding.
+    """
+    if str(source) == "-":
+        name, file, regular = STDIN, stdin or sys.stdin.buffer, False
+    else:
+        name = str(source)
+        file = _opened(Path(source))
+        regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    with ExitStack() as undo:
+        if name != STDIN:
+            undo.callback(file.close)
+        try:
+            head = _first_bytes(file)
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror or error}", file=name) from None
+        table = _table(file, head, regular, name, encoding, sheet)
+        undo.pop_all()
+        return table
+
+
+def _table(
+    file: BinaryIO, head: bytes, regular: bool, name: str, encoding: str | None, sheet: str | None
+) -> Table:
+    container = container_of(head, name)
+    if container is not None:
+        seekable = file if regular else _spooled(head, file)
+        seekable.seek(0)
+        if container == "parquet":
+            from cascade.io.arrow import read_parquet
+
+            return read_parquet(seekable, name)
+        from cascade.io.excel import read_excel
+
+        return read_excel(seekable, name, sheet)
+    found = encoding_of(head, name, encoding)
+    text = head_text(head, found)
+    if regular:
+        file.seek(0)
+        stream = file
+    else:
+        stream = cast(BinaryIO, BufferedReader(_Chained(head, file, owned=name != STDIN), 1 << 20))
+    if is_json_lines(text, name):
+        return read_json_lines(stream, found, name)
+    return read_delimited(stream, text, len(head) < HEAD, found, name)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise InputError(_missing(path)) from None
+    except IsADirectoryError:
+        files = sorted(p.name for p in path.iterdir() if p.is_file())[:5]
+        inside = f", for example {path / files[0]}" if files else ""
+        raise InputError(f"{path} is a folder; give a file{inside}") from None
+    except PermissionError:
+        raise InputError(f"{path} may not be read; change its permissions (chmod u+r)") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened: {error.strerror or error}") from None
+
+
+def _missing(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"{path} does not exist, nor does the folder {folder}; check the path"
+    try:
+        close = get_close_matches(path.name, os.listdir(folder), 3)
+    except OSError:
+        close = []
+    hint = f"did you mean {' or '.join(str(folder / name) for name in close)}?"
+    return f"{path} does not exist; {hint if close else 'check the path'}"
+
+
+def _first_bytes(file: BinaryIO) -> bytes:
+    pieces, size = [], 0
+    while size < HEAD and (piece := file.read(HEAD - size)):
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
+
+
+def _spooled(head: bytes, file: BinaryIO) -> BinaryIO:
+    spool = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115
+    spool.write(head)
+    shutil.copyfileobj(file, spool, 1 << 20)
+    return spool
+
+
+class _Chained(RawIOBase):
+    """The head that was read for sniffing, then the rest of the stream."""
+
+    def __init__(self, head: bytes, rest: Any, owned: bool) -> None:
+        self._head = head
+        self._rest = rest
+        self._owned = owned
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        target = memoryview(buffer).cast("B")
+        if self._head:
+            piece = self._head[: len(target)]
+            self._head = self._head[len(target) :]
+        else:
+            read = getattr(self._rest, "read1", self._rest.read)
+            piece = read(len(target))
+        target[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        if self._owned:
+            self._rest.close()
+        super().close()

@@ -1,0 +1,233 @@
+"""Answered rows to a file, in a run that can be killed and resumed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cascade.errors import OutputError
+from cascade.io import journal
+from cascade.io.journal import Chunk, Journal
+from cascade.io.layout import Answer, Encoder
+from cascade.io.place import State, on_disk, state_of
+from cascade.io.rows import Row
+from cascade.io.streaming import Output
+
+log = logging.getLogger(__name__)
+
+COMMIT_SECONDS = 1.0
+COMMIT_BYTES = 1 << 23
+
+
+class ResumableOutput(Output):
+    """Rows to a file, by way of parts that outlive a kill; see `open_output`."""
+
+    def __init__(
+        self,
+        out: Path,
+        encoder: Encoder,
+        header: Mapping[str, Any],
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        super().__init__(encoder)
+        self.path = out
+        self._seen: set[int] = set()
+        self._whole: set[int] = set()
+        self._held: dict[int, tuple[Chunk, bytes]] = {}
+        self._committed = time.monotonic()
+        self._digest: tuple[int, str] | None = None
+        self._journal = Journal(out)
+        with on_disk(out):
+            state = state_of(out, self._journal, resume=resume, overwrite=overwrite)
+            if state == "complete" and not self._journal.folder.exists():
+                self.complete = True
+                return
+            self._journal.lock()
+            try:
+                # another process may have come first
+                state = state_of(out, self._journal, resume=resume, overwrite=overwrite)
+                self._open({**header, "overwrite": overwrite}, state)
+            except BaseException:
+                self._journal.release()
+                raise
+
+    def _open(self, header: Mapping[str, Any], state: State) -> None:
+        store = self._journal
+        if state == "complete":
+            store.remove()
+            self.complete = True
+        elif state == "resume" and store.parts:
+            _check_same(store.header or {}, header)
+            store.go_on()
+            self.resumed_rows = sum(chunk.rows for chunk in store.chunks().values())
+        elif state == "resume":
+            store.begin({**header, "overwrite": (store.header or {}).get("overwrite", False)})
+        else:
+            store.begin(header)
+
+    def __enter__(self) -> ResumableOutput:
+        return self
+
+    @property
+    def summaries(self) -> list[Mapping[str, Any]]:
+        """The summaries of all finished chunks, in order, resumed ones too."""
+        held = {index: chunk for index, (chunk, _) in self._held.items()}
+        done = self._journal.chunks() | held
+        return [done[index].summary for index in sorted(done)]
+
+    def has(self, index: int, rows: Sequence[Row]) -> bool:
+        """Whether the chunk of these rows is finished, and whole.
+
+        Raises
+        ------
+        OutputError
+            Where it was made of other rows.
+        """
+        self._seen.add(index)
+        part = self._journal.part_of.get(index)
+        if part is None:
+            return False
+        chunk = part.chunks[index - part.index]
+        if chunk.input != self._hash(index, rows):
+            raise OutputError(
+                f"the input changed since the run began: rows {chunk.first_row} to "
+                f"{chunk.first_row + chunk.rows - 1} are not those that were answered; begin "
+                "again with --overwrite"
+            )
+        if part.index not in self._whole:
+            with on_disk(self.path):
+                whole = self._journal.is_whole(part, self._encoder.suffix)
+            if not whole:
+                log.warning("a part of the interrupted run is damaged and is made again")
+                self._journal.drop(part)
+                return False
+            self._whole.add(part.index)
+        return True
+
+    def write(
+        self,
+        index: int,
+        rows: Sequence[Row],
+        answers: Sequence[Answer],
+        summary: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take the rows of one chunk with their answers.
+
+        Parameters
+        ----------
+        index
+            Position of the chunk in the output, from 0.
+        summary
+            Small JSON values to remember with the chunk.
+        """
+        data = self._encoder.encode(rows, answers)
+        self._seen.add(index)
+        if self._held and index - 1 not in self._held:
+            self.commit()
+        first = rows[0].number if rows else 0
+        chunk = Chunk(first, len(rows), self._hash(index, rows), dict(summary or {}))
+        self._held[index] = (chunk, data)
+        size = sum(len(held) for _, held in self._held.values())
+        if size >= COMMIT_BYTES or time.monotonic() - self._committed >= COMMIT_SECONDS:
+            self.commit()
+
+    def commit(self) -> None:
+        """Store what was written as a part; when it returns, all outlives a kill."""
+        if self._held:
+            chunks, data = zip(*self._held.values(), strict=True)
+            index = min(self._held)
+            with on_disk(self.path):
+                self._journal.add(index, chunks, self._encoder.suffix, b"".join(data))
+            self._whole.add(index)
+            self._held = {}
+        self._committed = time.monotonic()
+
+    def _hash(self, index: int, rows: Sequence[Row]) -> str:
+        if self._digest is None or self._digest[0] != index:
+            self._digest = (index, journal.digest(rows))
+        return self._digest[1]
+
+    def finish(self) -> None:
+        """Make the output of all parts, put it in its place and remove the parts.
+
+        Raises
+        ------
+        OutputError
+            Where chunks are left that the input has no rows for, or the disk is full; parts stay.
+        """
+        if self.complete:
+            return
+        self.commit()
+        store, chunks = self._journal, self._journal.chunks()
+        if beyond := set(chunks) - self._seen:
+            first = chunks[min(beyond)].first_row
+            raise OutputError(
+                f"the input changed since the run began: row {first} and what follows is gone; "
+                "begin again with --overwrite"
+            )
+        if missing := set(range(max(self._seen, default=-1) + 1)) - set(chunks):
+            raise ValueError(f"chunk {min(missing)} was neither finished nor written")
+        temporary = store.folder / journal.ASSEMBLED
+        with on_disk(self.path):
+            try:
+                paths = (store.path(index, self._encoder.suffix) for index in sorted(store.parts))
+                self._encoder.assemble(paths, temporary)
+                journal.sync_file(temporary)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+            store.note_assembled(journal.sha256_of(temporary))
+            temporary.replace(self.path)
+            journal.sync_folder(self.path.parent)
+            store.remove()
+        self.complete = True
+
+    def close(self) -> None:
+        """Let go of the output; what was written stays for `--resume`."""
+        try:
+            if not self.complete:
+                self.commit()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if not self.complete and not self._journal.parts and not self.path.exists():
+            self._journal.remove()
+        self._journal.release()
+
+
+def _check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on with other options, and name those that changed."""
+    keys = ("fingerprint", "kind", "input_columns", "answer_columns")
+    old, new = (dict(_flat({key: side.get(key) for key in keys})) for side in (before, now))
+    changed = [
+        f"{name.removeprefix('fingerprint.')} ({_shown(old, name)} then, {_shown(new, name)} now)"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+    if changed:
+        raise OutputError(
+            f"the interrupted run had other settings: {'; '.join(changed)}; use the same to go "
+            "on, or begin again with --overwrite"
+        )
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, value
+
+
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    if name not in values:
+        return "not set"
+    text = json.dumps(values[name], ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

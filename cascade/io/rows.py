@@ -1,0 +1,207 @@
+"""The values that readers hand on: a row, and the table that it belongs to."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import islice
+from types import TracebackType
+from typing import Any, Literal
+
+from cascade.errors import InputError
+from cascade.io.text import well_formed
+
+Kind = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
+
+EXTRA = "_extra"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as it was read, good or bad.
+
+    Parameters
+    ----------
+    number
+        Counts data rows from 1.
+    line
+        Line of the file on which the row begins, the header included; where a file has no lines
+        (Parquet), the row number.
+    cells
+        Values in column order, for JSON lines the object. A bad row has what could be read:
+        fewer or more cells than there are columns, an empty object.
+    problem
+        Why the row cannot be used and what to do; None for a good row. Surplus cells are told
+        here, so whoever answers a bad row puts `problem` into the answer.
+    raw
+        What keeps the row as it was on the way out: the line of a JSON lines file, the record
+        batch and position of a Parquet row.
+    """
+
+    number: int
+    line: int
+    cells: tuple[Any, ...] | dict[str, Any]
+    problem: str | None = None
+    raw: Any = None
+
+
+@dataclass(slots=True)
+class Table:
+    """Rows of one file, read once and in order.
+
+    Parameters
+    ----------
+    name
+        How messages call the file.
+    columns
+        Names as they stand in the file, repeated and empty ones too; for JSON lines the keys of
+        the first objects.
+    rows
+        The rows that are left to read.
+    close
+        Lets go of the file.
+    delimiter, newline, bom, encoding
+        How a CSV or TSV file was written.
+    schema
+        The `pyarrow.Schema` of a Parquet file.
+    overflow
+        Column that takes, in tabular output, what has no column of its own: the keys that later
+        objects bring, the text of lines that are no objects. None where all is known to fit.
+    """
+
+    name: str
+    kind: Kind
+    columns: tuple[str, ...]
+    rows: Iterator[Row]
+    close: Callable[[], None]
+    delimiter: str | None = None
+    newline: str = "\n"
+    bom: bool = False
+    encoding: str = "utf-8"
+    schema: Any = None
+    overflow: str | None = None
+    _at: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._at = {name: at for at, name in reversed(list(enumerate(self.columns)))}
+
+    def __iter__(self) -> Iterator[Row]:
+        return self.rows
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def chunks(self, size: int) -> Iterator[list[Row]]:
+        """The rows in lists of `size`, the last one shorter."""
+        while chunk := list(islice(self.rows, size)):
+            yield chunk
+
+    def text(self, row: Row, column: str) -> str:
+        """A cell as text that can be encoded; empty where the row has none.
+
+        Halves of surrogate pairs, which JSON may hold, become U+FFFD.
+        """
+        cells = row.cells
+        if isinstance(cells, dict):
+            value = cells.get(column)
+        else:
+            at = self._at.get(column, len(cells))
+            value = cells[at] if at < len(cells) else None
+        text = value if type(value) is str else text_of(value)
+        return text if text.isascii() else well_formed(text)
+
+    def texts(self, row: Row, columns: Iterable[str]) -> dict[str, str]:
+        """Several cells as text, by column name."""
+        return {column: self.text(row, column) for column in columns}
+
+
+def require_columns(table: Table, names: Iterable[str]) -> None:
+    """Check that every name is one column of the table.
+
+    Raises
+    ------
+    InputError
+        Names the columns there are and the likely one, or says that the name is repeated.
+    """
+    for name in names:
+        found = table.columns.count(name)
+        if found == 1:
+            continue
+        if found:
+            raise InputError(
+                f"column {name!r} is there {found} times in {table.name}; "
+                "give the columns different names in the header"
+            )
+        close = _likely(name, table.columns)
+        hint = f"; did you mean {close!r}?" if close else ""
+        has = ", ".join(table.columns[:30]) + (", ..." if len(table.columns) > 30 else "")
+        raise InputError(f"column {name!r} is not in {table.name}; it has: {has}{hint}")
+
+
+def _likely(name: str, columns: Sequence[str]) -> str | None:
+    folded = {column.strip().casefold(): column for column in columns if column.strip()}
+    close = get_close_matches(name.strip().casefold(), folded, 1, 0.6)
+    return folded[close[0]] if close else None
+
+
+def text_of(value: Any) -> str:
+    """A value as a person would write it: 12.0 is `12`, nothing and NaN are empty.
+
+    Dates are ISO 8601, lists and objects JSON, bytes UTF-8 text or else base64.
+    """
+    match value:
+        case str():
+            return value
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case float():
+            if math.isnan(value):
+                return ""
+            whole = value.is_integer() and abs(value) < 1e15
+            return str(int(value)) if whole else repr(float(value))
+        case dt.datetime() | dt.date() | dt.time():
+            return value.isoformat()
+        case bytes():
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                return base64.b64encode(value).decode()
+        case list() | dict():
+            return json_of(value)
+        case _:
+            return str(value)
+
+
+def json_of(value: Any) -> str:
+    """A value as one line of JSON; NaN and infinities, which JSON has not, are null."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=text_of, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, default=text_of)
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {key: _finite(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_finite(inner) for inner in value]
+        case _:
+            return value

@@ -1,0 +1,223 @@
+"""What a file is, told by its first bytes and never by its name."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+import logging
+import re
+from collections import Counter
+from io import StringIO
+from itertools import islice
+from typing import Literal
+
+from cascade.errors import InputError, UsageError
+from cascade.io.text import Encoding
+
+log = logging.getLogger(__name__)
+
+HEAD = 1 << 20
+SNIFFED = 1 << 18
+DELIMITERS = ",;\t|"
+FIELD_LIMIT = 2**31 - 1
+
+_ARCHIVES = {
+    b"\x1f\x8b": ("gzip", "zcat FILE | cascade classify -"),
+    b"BZh": ("bzip2", "bzcat FILE | cascade classify -"),
+    b"\xfd7zXZ\x00": ("xz", "xzcat FILE | cascade classify -"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "zstdcat FILE | cascade classify -"),
+}
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_MULTIBYTE = re.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
+_PUNCTUATION = frozenset("\xa0‘’‚“”„–—…•€£¥¢°®™©«»‹›·¿¡§¹²³¼½¾×÷±ªº´¨")
+
+
+def container_of(head: bytes, name: str) -> Literal["parquet", "xlsx"] | None:
+    """The binary kind that the first bytes announce, None for text.
+
+    Raises
+    ------
+    InputError
+        For an empty file and for kinds that cannot be read, with the cure.
+    """
+    if not head.strip(b" \t\r\n\0\xef\xbb\xbf"):
+        raise InputError(
+            "the file is empty; expected a header line and rows, or JSON objects", file=name
+        )
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith(b"PK\x03\x04"):
+        return "xlsx"
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        raise InputError(
+            "this is an old .xls or a password-protected workbook; open it and save it as .xlsx "
+            "without a password, or as CSV UTF-8",
+            file=name,
+        )
+    for magic, (kind, cure) in _ARCHIVES.items():
+        if head.startswith(magic):
+            raise InputError(f"this is {kind}-compressed; unpack it first: {cure}", file=name)
+    start = head[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise InputError(
+            "this is a web page or XML, no table; expected CSV, TSV, JSON lines, Parquet or Excel",
+            file=name,
+        )
+    return None
+
+
+def encoding_of(head: bytes, name: str, asked: str | None = None) -> Encoding:
+    """The encoding of a text: the one asked for, else told by mark and content.
+
+    Raises
+    ------
+    UsageError
+        Where the encoding asked for does not exist.
+    InputError
+        Where the bytes are no text, with the offset of the first that shows it.
+    """
+    marked = next((found for mark, found in _BOMS if head.startswith(mark)), None)
+    chosen = _known(asked) if asked else (marked or "utf-8")
+    if chosen == "utf-8" and marked == "utf-8-sig":
+        chosen = marked
+    if chosen.startswith(("utf-16", "utf-32")):
+        return Encoding(chosen, "replace")
+    _refuse_binary(head, name)
+    if not asked and not marked and _is_cp1252(head):
+        log.warning(
+            "%s is not UTF-8 and is read as cp1252 (Western European); "
+            "if that is wrong, name its encoding with --encoding",
+            name,
+        )
+        chosen = "cp1252"
+    return Encoding(chosen, "surrogateescape", bom=chosen == "utf-8-sig")
+
+
+def _known(asked: str) -> str:
+    try:
+        "".encode(asked)
+        return codecs.lookup(asked).name
+    except LookupError:
+        raise UsageError(
+            f"encoding {asked!r} is not known; use for example utf-8, cp1252, latin-1, utf-16, "
+            "shift_jis or gb18030"
+        ) from None
+
+
+def _refuse_binary(head: bytes, name: str) -> None:
+    found = _CONTROL.search(head)
+    if found is None:
+        return
+    first_line = re.match(rb"\s*[^\r\n]*", head)
+    controls = len(_CONTROL.findall(head))
+    many = controls >= 16 and controls > len(head) // 20
+    if not many and first_line is not None and found.start() >= first_line.end():
+        return
+    zeros = head.count(0)
+    if zeros > len(head) // 4:
+        odd = head[1::2].count(0) >= head[::2].count(0)
+        cure = f"if it is UTF-16 text, say --encoding utf-16-{'le' if odd else 'be'}"
+    else:
+        cure = "expected CSV, TSV, JSON lines, Parquet or Excel"
+    at = found.start()
+    raise InputError(
+        f"this is a binary file (byte 0x{head[at]:02X} at offset {at}); {cure}", file=name
+    )
+
+
+def _is_cp1252(head: bytes) -> bool:
+    """Whether at least three lines speak for cp1252 and none for UTF-8."""
+    lines = [line for line in head.split(b"\n") if not line.isascii()]
+    if len(head) >= HEAD and lines:
+        lines.pop()
+    if len(lines) < 3 or any(_MULTIBYTE.search(line) for line in lines):
+        return False
+    try:
+        text = b"\n".join(lines).decode("cp1252")
+    except UnicodeDecodeError:
+        return False
+    return all(c.isascii() or c.isalpha() or c in _PUNCTUATION for c in text)
+
+
+def head_text(head: bytes, encoding: Encoding) -> str:
+    """The head as text, without the character that its end may cut."""
+    decoder = codecs.getincrementaldecoder(encoding.name)(encoding.errors)
+    return decoder.decode(head, len(head) < HEAD).removeprefix("\ufeff")
+
+
+def is_json_lines(text: str, name: str) -> bool:
+    """Whether the text is JSON lines.
+
+    Raises
+    ------
+    InputError
+        For JSON of another shape, with the command that turns it into lines.
+    """
+    start = text.lstrip()
+    if re.match(r'\[\s*[\[{"\d\]]', start):
+        raise InputError(
+            f"this is one JSON array; one object on each line is expected: "
+            f"jq -c '.[]' {name} > items.jsonl",
+            file=name,
+        )
+    if not start.startswith("{"):
+        return False
+    first, _, rest = start.partition("\n")
+    if rest and (first.strip() == "{" or _is_spread(start)):
+        raise InputError(
+            "this JSON spreads objects over several lines; one object on each line is "
+            f"expected: jq -c . {name} > items.jsonl",
+            file=name,
+        )
+    return True
+
+
+def _is_spread(text: str) -> bool:
+    """Whether the object that the text begins with ends on a later line."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return "\n" in text[:end]
+
+
+def newline_of(text: str) -> str:
+    r"""What ends the first line: `\r\n`, `\n` or, in old Mac files, `\r`."""
+    at = text.find("\n")
+    if at < 0:
+        return "\r" if "\r" in text.rstrip() else "\n"
+    return "\r\n" if text[at - 1 : at] == "\r" else "\n"
+
+
+def delimiter_of(text: str, whole: bool) -> str:
+    """The delimiter among `, ; tab |` that cuts header and rows into the same number of cells.
+
+    A delimiter that the header holds is preferred; where the header is one cell, so that the
+    file has one column, the one that leaves the rows whole.
+    """
+    scores: dict[str, tuple[bool, float, int]] = {}
+    csv.field_size_limit(FIELD_LIMIT)
+    whole = whole and len(text) <= SNIFFED
+    text = text[:SNIFFED]
+    for delimiter in DELIMITERS:
+        reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
+        try:
+            counts = [len(cells) for cells in islice(reader, 201) if cells]
+        except csv.Error:
+            continue
+        if not whole and len(counts) > 2 and len(counts) < 201:
+            counts.pop()
+        header, rows = counts[0] if counts else 0, Counter(counts[1:])
+        agree = rows[header] / rows.total() if rows else 1.0
+        scores[delimiter] = (header > 1, agree, header)
+    return max(scores, key=lambda d: scores[d], default=",")

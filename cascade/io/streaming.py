@@ -1,0 +1,86 @@
+"""Answered rows to a stream, as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from cascade.io.layout import Answer, Encoder
+from cascade.io.rows import Row
+
+
+class Output:
+    """What outputs to a stream and to a file share.
+
+    Attributes
+    ----------
+    nested
+        Whether an answer is one JSON object (JSON lines), not one value for each extra column.
+    complete
+        Whether there is nothing left to do: an earlier run had finished.
+    resumed_rows
+        Rows that an interrupted run had finished.
+    """
+
+    complete = False
+    resumed_rows = 0
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.nested = encoder.kind == "jsonl"
+
+    def close(self) -> None:
+        """Let go of the output; what is finished stays."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class StreamOutput(Output):
+    """Rows to a stream as they are answered; it cannot be resumed.
+
+    A reader that goes away (`| head`) raises BrokenPipeError.
+    """
+
+    def __init__(self, encoder: Encoder, stream: BinaryIO) -> None:
+        super().__init__(encoder)
+        self._stream = stream
+        self._begun = False
+        self.summaries: list[Mapping[str, Any]] = []
+
+    def __enter__(self) -> StreamOutput:
+        return self
+
+    def has(self, index: int, rows: Sequence[Row]) -> bool:
+        """Whether the part is finished: never."""
+        return False
+
+    def write(
+        self,
+        index: int,
+        rows: Sequence[Row],
+        answers: Sequence[Answer],
+        summary: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the next rows with their answers."""
+        data = self._encoder.encode(rows, answers)
+        self._begin()
+        self._stream.write(data)
+        self._stream.flush()
+        self.summaries.append(dict(summary or {}))
+
+    def finish(self) -> None:
+        """Write the header if no row has been written."""
+        self._begin()
+        self._stream.flush()
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._stream.write(self._encoder.head())
+            self._begun = True
