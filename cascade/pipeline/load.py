@@ -53,7 +53,7 @@ def load(
     """
     config, origin = load_config(source)
     if settings:
-        config = CascadeConfig.parse(_merge(config.model_dump(), settings), "settings")
+        config = CascadeConfig.parse(merge(config.model_dump(), settings), "settings")
     if isinstance(taxonomy, Taxonomy):
         return Classifier(taxonomy, config, progress=progress)
     named = str(taxonomy) if taxonomy is not None else config.taxonomy
@@ -121,12 +121,12 @@ def _is_config(path: Path) -> bool:
     return isinstance(data, dict) and "nodes" not in data and "taxonomy" in data
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """`base` with the values of `over`, section by section; None leaves a value as it is."""
     merged = dict(base)
     for key, value in over.items():
         if isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = _merge(merged[key], value)
+            merged[key] = merge(merged[key], value)
         elif value is not None:
             merged[key] = value
     return merged

@@ -64,7 +64,7 @@ class LLMScorer(Scorer):
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate; see `Scorer.score`."""
         questions = [
-            self._question(batch.items[row], parent, choices.nodes[start:end])
+            self._ask(batch.items[row], parent, choices.nodes[start:end])
             for row, parent, start, end in zip(
                 choices.rows.tolist(),
                 choices.parents.tolist(),
@@ -87,25 +87,8 @@ class LLMScorer(Scorer):
             scores = scores - self._priors(choices)
         return choices.log_softmax(scores)
 
-    def _question(self, item: Item, parent: int, nodes: NDArray[np.int32]) -> Question:
-        """The prompt about an item at a parent, with the names of its candidates as answers."""
-        names = [self._taxonomy.names[node] for node in nodes.tolist()]
-        above = self._taxonomy.path_nodes(parent).tolist() if parent >= 0 else []
-        fields = {
-            column: " ".join(text[: self._max_chars].split())
-            for column, text in item.fields.items()
-            if text.strip()
-        }
-        prompt = self._template.render(
-            {
-                "item": " ".join(item.text[: self._max_chars].split()),
-                "fields": fields,
-                "path": [self._taxonomy.names[node] for node in above],
-                "level": len(above) + 1,
-                "candidates": names,
-            }
-        )
-        return Question(prompt, tuple(map(self._template.answer, names)))
+    def _ask(self, item: Item, parent: int, nodes: NDArray[np.int32]) -> Question:
+        return ask(self._template, self._taxonomy, item, parent, nodes, self._max_chars)
 
     def _priors(self, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate without an item; computed once for each node."""
@@ -117,10 +100,41 @@ class LLMScorer(Scorer):
         ):
             missing[parent].add(node)
         asked = [(parent, np.array(sorted(nodes))) for parent, nodes in missing.items()]
-        questions = [self._question(NO_ITEM, parent, nodes) for parent, nodes in asked]
+        questions = [self._ask(NO_ITEM, parent, nodes) for parent, nodes in asked]
         for (_, nodes), scores in zip(asked, self._engine.score(questions), strict=True):
             self._prior[nodes] = scores
         return np.asarray(self._prior[choices.nodes])
+
+
+def ask(
+    template: PromptTemplate,
+    taxonomy: Taxonomy,
+    item: Item,
+    parent: int,
+    nodes: NDArray[np.int32],
+    max_chars: int = 400,
+) -> Question:
+    """The prompt about an item at a parent (-1 above the top), with the nodes' names as answers.
+
+    Text of the item is put on one line and cut at `max_chars` for each field.
+    """
+    names = [taxonomy.names[node] for node in nodes.tolist()]
+    above = taxonomy.path_nodes(parent).tolist() if parent >= 0 else []
+    fields = {
+        column: " ".join(text[:max_chars].split())
+        for column, text in item.fields.items()
+        if text.strip()
+    }
+    prompt = template.render(
+        {
+            "item": " ".join(fields.values()),
+            "fields": fields,
+            "path": [taxonomy.names[node] for node in above],
+            "level": len(above) + 1,
+            "candidates": names,
+        }
+    )
+    return Question(prompt, tuple(map(template.answer, names)))
 
 
 def _spread(chosen: int, logprob: float, n: int) -> NDArray[np.float64]:

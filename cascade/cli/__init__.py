@@ -1,0 +1,34 @@
+"""The command line: one module for each verb, no logic of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit; see `cascade --help`."""
+    from cascade.cli.app import app
+    from cascade.cli.console import err
+    from cascade.errors import CascadeError
+
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    try:
+        app()
+    except CascadeError as error:
+        err.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        err.print("\ninterrupted; finished rows are kept, go on with [bold]--resume[/]")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader went away (`| head`); keep the interpreter from flushing into the pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def _escaped(message: str) -> str:
+    from rich.markup import escape
+
+    return escape(message)

@@ -1,0 +1,41 @@
+"""The root command and its verbs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cascade import __version__
+from cascade.cli import classify, doctor, prompts, taxonomy
+
+app = typer.Typer(
+    name="cascade",
+    help="File free text under a big taxonomy. Every answer is a node of the taxonomy, with a "
+    "confidence for each level and a reason.",
+    epilog="Start with: cascade classify items.csv -t store --text name -o out.csv",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("classify", epilog=classify.EXAMPLES)(classify.classify)
+app.add_typer(taxonomy.app, name="taxonomy")
+app.add_typer(prompts.app, name="prompts")
+app.command("doctor")(doctor.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cascade {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """File free text under a big taxonomy."""

@@ -1,0 +1,119 @@
+"""`cascade classify`: rows in, the same rows out with the answer beside them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cascade.cli import options
+
+EXAMPLES = """
+[bold]Examples[/]
+
+  cascade classify items.csv -t store --text name -o out.csv
+  cascade classify items.xlsx -t taxonomy.csv --text title --text description -o out.parquet
+  cascade classify offers.jsonl -t store --text name --method retrieval --top 3 -o out.jsonl
+  cat items.csv | cascade classify - -t store --text name > out.csv
+  cascade classify big.csv -t store --text name -o out.csv --resume
+"""
+
+
+def classify(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="CSV, TSV, JSONL, Parquet, Excel, or -.")
+    ],
+    taxonomy: options.TaxonomyOption = None,
+    config: options.ConfigOption = None,
+    text: options.TextOption = None,
+    id: options.IdOption = None,
+    label: options.LabelOption = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Where to: .csv, .tsv, .jsonl, .parquet or .xlsx; a folder for several files; "
+            "standard output if not given.",
+        ),
+    ] = None,
+    method: options.MethodOption = None,
+    limit: options.LimitOption = None,
+    top: Annotated[
+        int, typer.Option("--top", min=0, metavar="N", help="Add the N next best answers.")
+    ] = 0,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Add the candidates and scores at each level.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run of the same output.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an output that exists.")
+    ] = False,
+    encoding: options.EncodingOption = None,
+    sheet: Annotated[
+        str | None, typer.Option("--sheet", help="Sheet of a workbook; the first if not given.")
+    ] = None,
+    settings: options.SetOption = None,
+    allow_download: options.DownloadOption = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Classify the rows of files; each row comes out with its answer beside it."""
+    from cascade.cli import loading, report
+    from cascade.io import check_output
+    from cascade.pipeline.methods import check_method
+    from cascade.pipeline.run import AnswerForm, Counts
+
+    targets = [(source, _target(source, files, output)) for source in files]
+    for source, target in targets:
+        check_output(target, source, resume=resume, overwrite=overwrite)
+    settled, tree = options.resolve(
+        config, taxonomy, method=method, allow_download=allow_download, settings=settings
+    )
+    check_method(settled.method)
+    named = {"text": text, "id": id, "label": label}
+    columns = settled.columns.model_copy(update={k: v for k, v in named.items() if v})
+    job = loading.Job(
+        tree,
+        settled,
+        columns,
+        AnswerForm(top, explain),
+        limit=limit,
+        encoding=encoding,
+        sheet=sheet,
+        resume=resume,
+        overwrite=overwrite,
+        as_json=as_json,
+    )
+    for source in files if len(files) > 1 else []:
+        job.check(source)
+    total = Counts()
+    for source, target in targets:
+        total.add(asdict(job.run(source, target)))
+    report.show(total, [target for _, target in targets if target != "-"], as_json=as_json)
+    if total.status.get("error"):
+        raise typer.Exit(3)
+
+
+def _target(source: str, files: list[str], output: str | None) -> str:
+    """Where the rows of one file go.
+
+    Raises
+    ------
+    UsageError
+        Several files go to one place, or standard input to a folder.
+    """
+    from cascade.errors import UsageError
+
+    if output is None or output == "-":
+        return "-"
+    if options.is_folder(output):
+        if source == "-":
+            raise UsageError(f"--out {output} is a folder; name a file for standard input")
+        return str(Path(output) / Path(source).name)
+    if len(files) > 1:
+        raise UsageError(f"{len(files)} files go to a folder, not to one file; give --out FOLDER/")
+    return output

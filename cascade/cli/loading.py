@@ -1,0 +1,166 @@
+"""A run as the command line makes it: checks first, then weights, then rows with progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from cascade.cli.console import err, out
+from cascade.cli.screen import ScreenOutput
+from cascade.config import CascadeConfig, Columns
+from cascade.errors import InputError
+from cascade.io import Output, Row, Table, open_output, open_table, require_columns
+from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.run import AnswerForm, Counts, classify_table, guess_text_columns
+from cascade.taxonomy import Taxonomy
+
+COUNTED = 2 << 30  # bytes; the lines of a larger file are not counted for the progress bar
+
+
+@dataclass
+class Job:
+    """What is the same for every file of one command."""
+
+    taxonomy: Taxonomy
+    config: CascadeConfig
+    columns: Columns
+    form: AnswerForm
+    limit: int | None = None
+    encoding: str | None = None
+    sheet: str | None = None
+    resume: bool = False
+    overwrite: bool = False
+    as_json: bool = False
+    _told: bool = field(default=False, repr=False)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The classifier, loaded at the first use with a sign of life on the terminal."""
+        with _bar("loading models") as (bar, task):
+
+            def built(done: int, of: int) -> None:
+                bar.update(task, description="building the index", completed=done, total=of)
+
+            return Classifier(self.taxonomy, self.config, progress=built)
+
+    def check(self, source: str) -> None:
+        """Raise what is wrong with a file before any work is done."""
+        with self._open(source) as table:
+            self._checked(table)
+
+    def run(self, source: str, target: str) -> Counts:
+        """Classify one file; its counts."""
+        with self._open(source) as table:
+            columns = self._checked(table)
+            with self._sink(table, columns, source, target) as sink:
+                if sink.complete:
+                    err.print(f"{target} is complete; there is nothing to resume")
+                    return Counts()
+                if sink.resumed_rows:
+                    err.print(f"going on after {sink.resumed_rows:,} finished rows")
+                classifier = self.classifier
+                with _rows_bar(table, source, self.limit) as progress:
+                    return classify_table(
+                        classifier,
+                        table,
+                        sink,
+                        columns,
+                        self.form,
+                        limit=self.limit,
+                        progress=progress,
+                    )
+
+    def _open(self, source: str) -> Table:
+        return open_table(source, encoding=self.encoding, sheet=self.sheet)
+
+    def _checked(self, table: Table) -> Columns:
+        """The columns to use, all of them there; the text columns are guessed if not named."""
+        columns = self.columns
+        if not columns.text:
+            columns = columns.model_copy(update={"text": guess_text_columns(table)})
+            if not self._told:
+                err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
+                self._told = True
+        require_columns(table, [*columns.text, *filter(None, (columns.id, columns.label))])
+        return columns
+
+    def _sink(self, table: Table, columns: Columns, source: str, target: str) -> Output:
+        if target == "-" and not self.as_json and sys.stdout.isatty():
+            return ScreenOutput(table, columns.text, out)
+        fingerprint = {
+            "taxonomy": self.taxonomy.fingerprint,
+            **self.config.model_dump(exclude={"columns", "taxonomy"}),
+            "columns": columns.model_dump(),
+            "limit": self.limit,
+            "top": self.form.top,
+            "explain": self.form.explain,
+        }
+        return open_output(
+            target,
+            table,
+            self.form.columns,
+            kind="jsonl" if self.as_json and target == "-" else None,
+            source=source,
+            fingerprint=fingerprint,
+            resume=self.resume,
+            overwrite=self.overwrite,
+        )
+
+
+@contextmanager
+def _bar(what: str, unit: str = "") -> Iterator[tuple[Progress, int]]:
+    """A progress bar on standard error that goes away when done."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+    ) as bar:
+        yield bar, bar.add_task(what, total=None)
+
+
+@contextmanager
+def _rows_bar(table: Table, source: str, limit: int | None) -> Iterator[Callable[[Row], None]]:
+    """A function that is told the last finished row and moves a progress bar."""
+    lines = None if limit is not None else _lines(table, source)
+    with _bar("classifying", "{task.fields[rows]}") as (bar, task):
+        bar.update(task, total=limit if limit is not None else lines, rows="")
+
+        def finished(row: Row) -> None:
+            at = row.number if limit is not None else row.line
+            bar.update(task, completed=at, rows=f"{row.number:,} rows")
+
+        yield finished
+
+
+def _lines(table: Table, source: str) -> int | None:
+    """Lines of a text file, as the measure of progress; None where that is not to be had."""
+    path = Path(source)
+    if table.kind not in ("csv", "tsv", "jsonl") or not path.is_file():
+        return None
+    if path.stat().st_size > COUNTED:
+        return None
+    try:
+        with path.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=source) from None

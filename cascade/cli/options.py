@@ -1,0 +1,130 @@
+"""Options that mean the same wherever they stand, and how they become a config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from cascade.config import CascadeConfig
+    from cascade.taxonomy import Taxonomy
+
+ConfigOption = Annotated[
+    str | None,
+    typer.Option("--config", "-c", help="A cascade.yaml, a pack folder, or a shipped name."),
+]
+TaxonomyOption = Annotated[
+    str | None,
+    typer.Option("--taxonomy", "-t", help="A taxonomy file of any known form, or a shipped name."),
+]
+TextOption = Annotated[
+    list[str] | None,
+    typer.Option("--text", metavar="COL", help="Text column; repeat it for several."),
+]
+IdOption = Annotated[
+    str | None, typer.Option("--id", metavar="COL", help="Column of the row's own identifier.")
+]
+LabelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--label", metavar="COL", help="Known answer, a code or a path: counts what is right."
+    ),
+]
+MethodOption = Annotated[
+    str | None,
+    typer.Option("--method", help="Who answers: cascade (default), llm, retrieval."),
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=0, metavar="N", help="Only the first N rows.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set any field of the config, for example retrieval.texts=leaf.",
+    ),
+]
+DownloadOption = Annotated[
+    bool, typer.Option("--allow-download", help="Weights may be fetched from the hub.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+EncodingOption = Annotated[
+    str | None, typer.Option("--encoding", help="Of a text file, where it is not told apart.")
+]
+
+
+def resolve(
+    config: str | None,
+    taxonomy: str | None,
+    *,
+    method: str | None = None,
+    allow_download: bool = False,
+    settings: list[str] | None = None,
+) -> tuple[CascadeConfig, Taxonomy]:
+    """The config and the taxonomy that the options name.
+
+    Raises
+    ------
+    UsageError
+        Neither a config nor a taxonomy is named, or a `--set` is malformed.
+    """
+    from cascade.config import CascadeConfig
+    from cascade.errors import ConfigError, UsageError
+    from cascade.pipeline.load import load_config, load_taxonomy, merge
+    from cascade.shipped import shipped_names
+
+    if config is None and taxonomy is None:
+        names = ", ".join(shipped_names("taxonomies", ".yaml"))
+        raise UsageError(
+            f"say what to file under: --taxonomy FILE, or one that ships ({names}), for example "
+            "-t store; or --config FILE"
+        )
+    base, folder = load_config(config) if config is not None else (CascadeConfig(), None)
+    over = parse_settings(settings or [])
+    if method is not None:
+        over["method"] = method
+    if allow_download:
+        over["allow_download"] = True
+    settled = CascadeConfig.parse(merge(base.model_dump(), over), "options")
+    if taxonomy is not None:
+        return settled, load_taxonomy(taxonomy)
+    if settled.taxonomy is None:
+        raise ConfigError(f"{config}: names no taxonomy; add one with -t")
+    return settled, load_taxonomy(settled.taxonomy, folder)
+
+
+def parse_settings(settings: list[str]) -> dict[str, Any]:
+    """`a.b=value` lines as nested mappings; values are read as YAML.
+
+    Raises
+    ------
+    UsageError
+        A line has no `=`.
+    """
+    import yaml
+
+    from cascade.errors import UsageError
+
+    nested: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set {setting!r}: expected KEY=VALUE, such as descent.beam=1")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = text
+        *sections, last = key.strip().split(".")
+        place = nested
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = value
+    return nested
+
+
+def is_folder(path: str) -> bool:
+    """Whether an output names a folder, there or to be made."""
+    return path.endswith(("/", "\\")) or Path(path).is_dir()

@@ -1,0 +1,157 @@
+"""`cascade taxonomy`: show, search, validate and convert taxonomies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cascade.cli import options
+from cascade.cli.console import err, out
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from cascade.taxonomy import Node, Taxonomy
+
+EXAMPLES = """
+[bold]Examples[/]
+
+  cascade taxonomy show store --depth 2
+  cascade taxonomy show store CLO-SHO
+  cascade taxonomy search store "running shoes"
+  cascade taxonomy validate my.csv
+  cascade taxonomy convert my.csv my.yaml
+"""
+
+Source = Annotated[str, typer.Argument(metavar="TAXONOMY", help="A file, or a shipped name.")]
+
+app = typer.Typer(help="Show, search, validate and convert taxonomies.", no_args_is_help=True)
+
+
+@app.command("show", epilog=EXAMPLES)
+def show(
+    source: Source,
+    node: Annotated[
+        str | None, typer.Argument(help="Code or path of the node to start at.")
+    ] = None,
+    depth: Annotated[int, typer.Option("--depth", min=1, help="Levels to show.")] = 2,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Show a taxonomy, or a part of it, as a tree."""
+    from rich.tree import Tree
+
+    tree = _load(source)
+    start = None if node is None else tree.node(node)
+    if as_json:
+        nodes = range(len(tree)) if start is None else tree.subtree(start.index)
+        top = 0 if start is None else start.level - 1
+        wanted = [i for i in nodes if tree.level[i] - top <= depth]
+        out.print_json(json.dumps([_plain(tree.node(i)) for i in wanted]))
+        return
+    if start is not None and (start.description or start.synonyms):
+        out.print(start.description, highlight=False)
+        out.print("[dim]" + ", ".join(start.synonyms), highlight=False)
+    root = Tree(f"[bold]{tree.title or source}[/]" if start is None else _label(tree, start.index))
+    _grow(root, tree, -1 if start is None else start.index, depth)
+    out.print(root, highlight=False)
+    leaves = f"{len(tree.leaves):,} leaves"
+    out.print(f"[dim]{len(tree):,} nodes, {tree.depth} levels, {leaves}", highlight=False)
+
+
+@app.command("search", epilog=EXAMPLES)
+def search(
+    source: Source,
+    query: Annotated[str, typer.Argument(help="Words of a name, a synonym or a code.")],
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most nodes to show.")] = 10,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Find nodes by words of their names, synonyms or codes."""
+    from rich.table import Table
+
+    found = _load(source).search(query, limit)
+    if as_json:
+        out.print_json(json.dumps([_plain(node) for node in found]))
+        return
+    if not found:
+        err.print(f"no node has {query!r} in its name, synonyms or code", highlight=False)
+        raise typer.Exit(3)
+    table = Table("code", "path", "description", box=None, pad_edge=False)
+    for node in found:
+        table.add_row(node.code, node.path, node.description)
+    out.print(table)
+
+
+@app.command("validate", epilog=EXAMPLES)
+def validate(source: Source, as_json: options.JsonOption = False) -> None:
+    """Check that a file is a taxonomy, and say what is in it."""
+    tree = _load(source)
+    inner = len(tree) - len(tree.leaves)
+    levels = [
+        {
+            "level": level,
+            "nodes": len(tree.level_nodes(level)),
+            "leaves": sum(tree.is_leaf(i) for i in tree.level_nodes(level).tolist()),
+        }
+        for level in range(1, tree.depth + 1)
+    ]
+    if as_json:
+        out.print_json(json.dumps({"source": source, "nodes": len(tree), "levels": levels}))
+        return
+    out.print(f"[green]valid[/]: {len(tree):,} nodes, {inner:,} of them inner", highlight=False)
+    for row in levels:
+        counts = f"{row['nodes']:>8,} nodes {row['leaves']:>8,} leaves"
+        out.print(f"  level {row['level']}: {counts}", highlight=False)
+
+
+@app.command("convert", epilog=EXAMPLES)
+def convert(
+    source: Source,
+    target: Annotated[Path, typer.Argument(help="What to write: .csv or .yaml.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that exists.")
+    ] = False,
+) -> None:
+    """Write a taxonomy of any known form as CSV or YAML."""
+    from cascade.errors import OutputError, UsageError
+
+    write = {".csv": "to_csv", ".yaml": "to_yaml", ".yml": "to_yaml"}.get(target.suffix.lower())
+    if write is None:
+        raise UsageError(f"{target}: expected a name that ends in .csv or .yaml")
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target} exists; replace it with --overwrite, or name another file")
+    tree = _load(source)
+    try:
+        getattr(tree, write)(target)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {error.strerror}") from None
+    err.print(f"{target}: {len(tree):,} nodes", highlight=False)
+
+
+def _load(source: str) -> Taxonomy:
+    from cascade.pipeline.load import load_taxonomy
+
+    return load_taxonomy(source)
+
+
+def _grow(branch: Tree, tree: Taxonomy, parent: int, depth: int) -> None:
+    for child in tree.children(parent).tolist():
+        grown = branch.add(_label(tree, child))
+        if depth > 1:
+            _grow(grown, tree, child, depth - 1)
+
+
+def _label(tree: Taxonomy, i: int) -> str:
+    from rich.markup import escape
+
+    below = tree.end[i] - i - 1
+    more = f" [dim]({below:,} below)[/]" if below else ""
+    return f"{escape(tree.names[i])} [cyan]{escape(tree.codes[i])}[/]{more}"
+
+
+def _plain(node: Node) -> dict[str, Any]:
+    """A node as JSON values, without its index, which is of use inside a process only."""
+    values = {name: getattr(node, name) for name in node.__dataclass_fields__ if name != "index"}
+    return {**values, "translations": dict(node.translations)}

@@ -1,0 +1,219 @@
+"""A run over a table: rows in chunks, answers beside them, counts for the summary."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any
+
+from cascade.config import Columns
+from cascade.errors import InputError
+from cascade.io import Answer, Output, Row, Table, require_columns
+from cascade.items import Item, Prediction, alternatives_of, trace_of
+from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.taxonomy import Taxonomy
+
+ANSWER_COLUMNS: dict[str, type] = {
+    "cascade_code": str,
+    "cascade_path": str,
+    "cascade_confidence": float,
+    "cascade_source": str,
+    "cascade_status": str,
+    "cascade_message": str,
+}
+
+USUAL_TEXT_COLUMNS = ("text", "name", "title", "product", "product_name", "item", "description")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """What stands beside each row.
+
+    Parameters
+    ----------
+    top
+        Alternatives to show, the answer itself not counted.
+    explain
+        Whether the trace is shown.
+    """
+
+    top: int = 0
+    explain: bool = False
+
+    @property
+    def columns(self) -> dict[str, type]:
+        """Columns of tabular output with their types."""
+        more = {"cascade_alternatives": self.top > 0, "cascade_trace": self.explain}
+        return ANSWER_COLUMNS | {name: str for name, wanted in more.items() if wanted}
+
+    def answer(self, prediction: Prediction, *, nested: bool) -> Answer:
+        """A prediction as values by column, or (`nested`) by key of one JSON object."""
+        values: dict[str, Any] = {
+            "code": prediction.code,
+            "path": prediction.path,
+            "confidence": round(prediction.confidence, 4) if prediction.code else None,
+            "source": prediction.source,
+            "status": prediction.status,
+            "message": prediction.message,
+        }
+        if self.top:
+            values["alternatives"] = alternatives_of(prediction)[: self.top]
+        if self.explain:
+            values["trace"] = trace_of(prediction)
+        if nested:
+            return values
+        return {
+            f"cascade_{key}": json.dumps(value, ensure_ascii=False)
+            if isinstance(value, list)
+            else value
+            for key, value in values.items()
+        }
+
+
+@dataclass
+class Counts:
+    """What a run did; counts of parts add up.
+
+    Parameters
+    ----------
+    status, source
+        Rows by status, and answered rows by source.
+    confidence
+        Answered rows by tenth of confidence: `confidence[9]` has those from 0.9 up.
+    labelled, right
+        Rows with a known label by level, and those of them that are right down to that level.
+    seconds
+        Time spent on classifying.
+    """
+
+    rows: int = 0
+    status: dict[str, int] = field(default_factory=dict)
+    source: dict[str, int] = field(default_factory=dict)
+    confidence: list[int] = field(default_factory=lambda: [0] * 10)
+    labelled: dict[str, int] = field(default_factory=dict)
+    right: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def add(self, other: Mapping[str, Any]) -> None:
+        """Add the counts of a part, as `asdict` gave them."""
+        self.rows += other["rows"]
+        self.seconds += other["seconds"]
+        self.confidence = [a + b for a, b in zip(self.confidence, other["confidence"], strict=True)]
+        for name in ("status", "source", "labelled", "right"):
+            setattr(self, name, dict(Counter(getattr(self, name)) + Counter(other[name])))
+
+
+def classify_table(
+    classifier: Classifier,
+    table: Table,
+    output: Output,
+    columns: Columns,
+    form: AnswerForm,
+    *,
+    limit: int | None = None,
+    progress: Callable[[Row], None] | None = None,
+) -> Counts:
+    """Classify the rows of a table into an output, chunk by chunk, and finish the output.
+
+    A chunk that the output already has from an interrupted run is not classified again. Chunks
+    are the same in every run, so the answers are too.
+
+    Parameters
+    ----------
+    limit
+        Rows to classify, from the start.
+    progress
+        Called with the last row of each chunk.
+
+    Raises
+    ------
+    InputError
+        A named column is not there, or no label is in the taxonomy.
+    OutputError
+        The output cannot be written, or the input is not what it was.
+    """
+    require_columns(table, [*columns.text, *filter(None, (columns.id, columns.label))])
+    if limit is not None:
+        table.rows = islice(table.rows, limit)
+    for index, rows in enumerate(table.chunks(BATCH)):
+        if not output.has(index, rows):
+            started = time.perf_counter()
+            predictions = list(_classify_rows(classifier, table, rows, columns))
+            counts = count(predictions, _golds(classifier.taxonomy, table, rows, columns.label))
+            counts.seconds = round(time.perf_counter() - started, 3)
+            answers = [form.answer(p, nested=output.nested) for p in predictions]
+            output.write(index, rows, answers, asdict(counts))
+        if progress is not None:
+            progress(rows[-1])
+    total = Counts()
+    for part in output.summaries:
+        total.add(part)
+    output.finish()
+    return total
+
+
+def guess_text_columns(table: Table) -> list[str]:
+    """The columns that hold text when none is named: usual names, or the only column.
+
+    Raises
+    ------
+    InputError
+        There is no such column.
+    """
+    known = {name.casefold(): name for name in table.columns}
+    found = [known[name] for name in USUAL_TEXT_COLUMNS if name in known]
+    if found or len(table.columns) == 1:
+        return found or list(table.columns)
+    has = ", ".join(table.columns[:30])
+    raise InputError(f"say which column holds the text with --text; it has: {has}", file=table.name)
+
+
+def _classify_rows(
+    classifier: Classifier, table: Table, rows: Sequence[Row], columns: Columns
+) -> Iterator[Prediction]:
+    """A prediction for each row; a row that could not be read gets its problem."""
+    good = [
+        Item(table.texts(row, columns.text), table.text(row, columns.id) if columns.id else None)
+        for row in rows
+        if row.problem is None
+    ]
+    answered = iter(classifier.classify_batch(good))
+    for row in rows:
+        yield next(answered) if row.problem is None else Prediction.failed(row.problem)
+
+
+def _golds(
+    taxonomy: Taxonomy, table: Table, rows: Sequence[Row], label: str | None
+) -> list[tuple[str, ...]]:
+    """Names along the known path of each row; empty where there is none in the taxonomy."""
+    if label is None:
+        return [()] * len(rows)
+    nodes = [taxonomy.find(text) if (text := table.text(row, label)) else None for row in rows]
+    return [
+        ()
+        if node is None
+        else tuple(taxonomy.codes[step] for step in taxonomy.path_nodes(node).tolist())
+        for node in nodes
+    ]
+
+
+def count(predictions: Sequence[Prediction], golds: Sequence[tuple[str, ...]]) -> Counts:
+    """Counts of some predictions; `golds` are codes along the known paths, top first."""
+    counts = Counts(rows=len(predictions))
+    counts.status = dict(Counter(p.status for p in predictions))
+    counts.source = dict(Counter(p.source for p in predictions if p.code is not None))
+    labelled: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    for prediction, gold in zip(predictions, golds, strict=True):
+        if prediction.code is not None:
+            counts.confidence[min(int(prediction.confidence * 10), 9)] += 1
+        found = tuple(level.code for level in prediction.levels)
+        for level in range(1, len(gold) + 1):
+            labelled[str(level)] += 1
+            right[str(level)] += found[:level] == gold[:level]
+    counts.labelled, counts.right = dict(labelled), dict(right)
+    return counts
