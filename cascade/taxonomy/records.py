@@ -166,18 +166,17 @@ def link(
         raise _duplicate(codes, lines, file)
     row_of[""] = -1
     rows = list(map(row_of.get, parent_codes))
-    for row, parent in enumerate(rows):
-        if parent is None:
-            if parent_codes[row].casefold() not in TOP_MARKERS:
+    if None in rows:
+        for row, code in enumerate(parent_codes):
+            if rows[row] is None and code.casefold() not in TOP_MARKERS:
                 raise _failure(
-                    f"node {codes[row]!r} has parent {parent_codes[row]!r}, which is no code of "
-                    f"this taxonomy{hint(parent_codes[row], codes)}; add that node, or leave the "
-                    "parent blank for a top node",
+                    f"node {codes[row]!r} has parent {code!r}, which is no code of this taxonomy"
+                    f"{hint(code, codes)}; add that node, or leave the parent blank for a top node",
                     row,
                     lines,
                     file,
                 )
-            rows[row] = -1
+        rows = [-1 if parent is None else parent for parent in rows]
     return np.array(rows, dtype=np.int32)
 
 

@@ -39,14 +39,15 @@ def read(table: Table, sample: Sequence[Sequence[str]]) -> Draft:
     code_at = table.column("code")
     code_at = name_at if code_at is None else code_at
     codes, names, parents, lines = [], [], [], array("q")
-    shared: dict[str, str] = {}
+    cleaned: dict[str, str] = {}
     sides = _side_columns(table, name_at)
     described: list[tuple[int, list[str]]] = []
     for row, (line, cells) in enumerate(table.rows()):
         codes.append(clean(cells[code_at]))
         names.append(clean(cells[name_at]))
-        parent = clean(cells[parent_at])
-        parents.append(shared.setdefault(parent, parent))
+        if (parent := cells[parent_at]) not in cleaned:
+            cleaned[parent] = clean(parent)
+        parents.append(cleaned[parent])
         lines.append(line)
         if sides and any(cells[at] for at in sides):
             described.append((row, cells))
