@@ -127,8 +127,10 @@ def _check_siblings(draft: Draft) -> None:
         return
     first: dict[tuple[int, str], int] = {}
     suspects = np.flatnonzero(np.isin(keys, twice)).tolist()
-    beside = np.flatnonzero(np.isin(parent, parent[suspects])) if draft.distinct_siblings else []
-    taken = {(int(parent[row]), names[row]) for row in beside}
+    taken: set[tuple[int, str]] = set()
+    if draft.distinct_siblings:
+        beside = np.flatnonzero(np.isin(parent, parent[suspects])).tolist()
+        taken.update((int(parent[row]), names[row]) for row in beside)
     renamed: list[str] = []
     for row in suspects:
         before = first.setdefault((int(parent[row]), names[row]), row)

@@ -169,9 +169,10 @@ def link(
     if None in rows:
         for row, code in enumerate(parent_codes):
             if rows[row] is None and code.casefold() not in TOP_MARKERS:
+                others = [other for other in codes if other != codes[row]]
                 raise _failure(
                     f"node {codes[row]!r} has parent {code!r}, which is no code of this taxonomy"
-                    f"{hint(code, codes)}; add that node, or leave the parent blank for a top node",
+                    f"{hint(code, others)}; add that node, or leave the parent blank at the top",
                     row,
                     lines,
                     file,

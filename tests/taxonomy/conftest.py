@@ -3,12 +3,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from cascade.taxonomy import Taxonomy
-
-settings.register_profile("cascade", deadline=None, max_examples=60)
-settings.load_profile("cascade")
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ started = time.perf_counter()
 from cascade.taxonomy import Taxonomy
 tax = Taxonomy.load(sys.argv[1])
 took = time.perf_counter() - started
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+unit = 1 if sys.platform == "darwin" else 1024
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 i = tax.index("N0999999")
 print(json.dumps([len(tax), took, peak, tax.path(i), "scipy" in sys.modules]))
 """

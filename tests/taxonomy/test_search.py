@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from cascade.taxonomy import Record, Taxonomy
 
-from .trees import trees
+from .trees import quick, trees
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,7 @@ def test_signs_are_searched_as_they_are(tax):
     assert codes(Taxonomy.from_paths(["C++", "C"]).search("++")) == ["C++"]
 
 
+@quick
 @given(trees(), st.data())
 def test_every_node_is_found_by_its_own_name_among_the_exact_matches(tax, data):
     i = data.draw(st.integers(0, len(tax) - 1))

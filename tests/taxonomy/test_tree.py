@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cascade.errors import TaxonomyError
 from cascade.taxonomy import Node, Record, Taxonomy
 
-from .trees import content, records, trees, way_up
+from .trees import content, quick, records, trees, way_up
 
 
 @pytest.fixture
@@ -182,6 +182,7 @@ def test_codes_are_members_and_iteration_gives_nodes(shop):
     assert [node.index for node in shop] == list(range(7))
 
 
+@quick
 @given(trees())
 def test_subtrees_are_ranges(tax):
     for i in range(len(tax)):
@@ -191,6 +192,7 @@ def test_subtrees_are_ranges(tax):
     assert tax.leaves.tolist() == [i for i in range(len(tax)) if tax.is_leaf(i)]
 
 
+@quick
 @given(trees())
 def test_children_and_ancestors_agree_with_parents(tax):
     for i in range(-1, len(tax)):
@@ -203,6 +205,7 @@ def test_children_and_ancestors_agree_with_parents(tax):
     assert tax.depth == max(tax.level)
 
 
+@quick
 @given(trees(), st.data())
 def test_the_lowest_common_ancestor_is_the_first_shared_node_on_the_ways_up(tax, data):
     i, j = (data.draw(st.integers(0, len(tax) - 1)) for _ in "ij")
@@ -212,6 +215,7 @@ def test_the_lowest_common_ancestor_is_the_first_shared_node_on_the_ways_up(tax,
     assert tax.distance(i, j) == len(set(ways[0]) ^ set(ways[1]))
 
 
+@quick
 @given(trees())
 def test_transitions_are_the_children_of_each_level(tax):
     for level in range(1, tax.depth):
@@ -225,6 +229,7 @@ def test_transitions_are_the_children_of_each_level(tax):
     assert sum(len(tax.level_nodes(k + 1)) for k in range(tax.depth)) == len(tax)
 
 
+@quick
 @given(records())
 def test_siblings_keep_the_order_in_which_they_were_given(rows):
     tax = Taxonomy.from_records(rows)
@@ -239,6 +244,7 @@ def test_siblings_keep_the_order_in_which_they_were_given(rows):
         assert dict(node.translations) == dict(row.translations)
 
 
+@quick
 @given(trees(name=st.sampled_from(["a", "b", "a b", "a > b", "b>a", "ab"])))
 def test_every_node_is_found_by_its_path(tax):
     for i in range(len(tax)):

@@ -1,10 +1,12 @@
 """Random trees for property tests, and slow but plain answers to compare with."""
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from cascade.taxonomy import Record, Taxonomy
 from cascade.taxonomy.records import clean, clean_text
 
+quick = settings(deadline=None, max_examples=60)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 names = text.map(clean).filter(bool)
 languages = st.sampled_from(["de", "fr", "pt-BR", "zh_Hant"])

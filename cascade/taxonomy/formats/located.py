@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from cascade.errors import TaxonomyError
 from cascade.taxonomy.formats.source import Source
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]|[^\s{}\[\],:"]+')
+_NULLS = ("", "~", "null", "Null", "NULL")
+_DEEPEST = 400
 
 
 @dataclass(slots=True)
@@ -65,62 +66,64 @@ def parse_json(source: Source) -> Value:
         ) from None
     except RecursionError:
         raise TaxonomyError("JSON nested too deeply for a taxonomy", file=source.file) from None
-    return _tokens_to_value(source.text)
-
-
-def _tokens_to_value(text: str) -> Value:
-    """Values of a text that is known to be sound, so that brackets and scalars tell all."""
-    outer = Series([], 1)
-    stack: list[Series | Mapping] = [outer]
-    names: list[Leaf | None] = [None]
+    text, builder = source.text, _Builder(source.file)
     line, seen = 1, 0
     for match in _TOKEN.finditer(text):
         token, start = match[0], match.start()
         line, seen = line + text.count("\n", seen, start), start
         if token in "]}":
-            stack.pop()
-            names.pop()
-            continue
-        value: Value
-        if token == "{":
-            value = Mapping([], line)
+            builder.close()
+        elif token == "{":
+            builder.open(Mapping([], line))
         elif token == "[":
-            value = Series([], line)
+            builder.open(Series([], line))
         elif token[0] == '"':
-            value = Leaf(json.loads(token) if "\\" in token else token[1:-1], line)
+            builder.add(Leaf(json.loads(token) if "\\" in token else token[1:-1], line))
         else:
-            value = Leaf("" if token == "null" else token, line)
-        top, name = stack[-1], names[-1]
-        if isinstance(top, Series):
-            top.items.append(value)
-        elif name is None and isinstance(value, Leaf):
-            names[-1] = value
-            continue
-        elif name is not None:
-            top.items.append((name, value))
-            names[-1] = None
-        if not isinstance(value, Leaf):
-            stack.append(value)
-            names.append(None)
-    return outer.items[0]
+            builder.add(Leaf("" if token == "null" else token, line))
+    return builder.root.items[0]
 
 
 def parse_yaml(source: Source) -> Value:
     """The value of a YAML text of one document.
 
+    It is built from the parser's events: libyaml's own composer overflows the stack of the process
+    on deep nesting, and aliases would let a small file grow without bound.
+
     Raises
     ------
     TaxonomyError
-        It is no YAML, uses aliases for lists or mappings, or is nested too deeply.
+        It is no YAML, repeats a list or mapping by an alias, or is nested too deeply.
     """
     import yaml
 
+    builder = _Builder(source.file)
+    texts: dict[str, str] = {}
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        root = yaml.compose(source.text, Loader=loader)
-        if root is None:
-            raise TaxonomyError("no node in it; only comments", file=source.file)
-        return _composed(root, source, set())
+        for event in yaml.parse(source.text, Loader=loader):
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            if isinstance(event, yaml.ScalarEvent):
+                null = event.style in (None, "") and event.value in _NULLS
+                text = "" if null else event.value
+                if event.anchor:
+                    texts[event.anchor] = text
+                builder.add(Leaf(text, line))
+            elif isinstance(event, yaml.SequenceStartEvent):
+                builder.open(Series([], line))
+            elif isinstance(event, yaml.MappingStartEvent):
+                builder.open(Mapping([], line))
+            elif isinstance(event, yaml.CollectionEndEvent):
+                builder.close()
+            elif isinstance(event, yaml.AliasEvent):
+                if event.anchor is None or event.anchor not in texts:
+                    raise TaxonomyError(
+                        f"alias *{event.anchor} repeats a part of the tree; write it out, since "
+                        "each node of a taxonomy stands once",
+                        file=source.file,
+                        line=line,
+                    )
+                builder.add(Leaf(texts[event.anchor], line))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise TaxonomyError(
@@ -130,30 +133,39 @@ def parse_yaml(source: Source) -> Value:
         ) from None
     except yaml.YAMLError as error:
         raise TaxonomyError(f"broken YAML: {error}", file=source.file) from None
-    except RecursionError:
-        raise TaxonomyError("YAML nested too deeply for a taxonomy", file=source.file) from None
+    if len(builder.root.items) != 1:
+        found = len(builder.root.items)
+        raise TaxonomyError(f"{found} YAML documents; expected one", file=source.file)
+    return builder.root.items[0]
 
 
-def _composed(node: Any, source: Source, seen: set[int]) -> Value:
-    import yaml
+class _Builder:
+    """Puts values together from a stream of openings, scalars and closings."""
 
-    line = node.start_mark.line + 1
-    if isinstance(node, yaml.ScalarNode):
-        return Leaf("" if node.tag == "tag:yaml.org,2002:null" else node.value, line)
-    if id(node) in seen:
-        raise TaxonomyError(
-            "a YAML alias repeats this part of the tree; write it out, since each node of a "
-            "taxonomy stands once",
-            file=source.file,
-            line=line,
-        )
-    seen.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        return Series([_composed(item, source, seen) for item in node.value], line)
-    pairs: list[tuple[Leaf, Value]] = []
-    for name, value in node.value:
-        key = _composed(name, source, seen)
-        if not isinstance(key, Leaf):
-            raise TaxonomyError("a key that is no text", file=source.file, line=key.line)
-        pairs.append((key, _composed(value, source, seen)))
-    return Mapping(pairs, line)
+    def __init__(self, file: str) -> None:
+        self.root = Series([], 1)
+        self._file = file
+        self._open: list[tuple[Series | Mapping, list[Leaf]]] = [(self.root, [])]
+
+    def add(self, value: Value) -> None:
+        """A value into what is open: an item, a key, or the value of the key before."""
+        holder, key = self._open[-1]
+        if isinstance(holder, Series):
+            holder.items.append(value)
+        elif key:
+            holder.items.append((key.pop(), value))
+        elif isinstance(value, Leaf):
+            key.append(value)
+        else:
+            raise TaxonomyError("a key that is no text", file=self._file, line=value.line)
+
+    def open(self, value: Series | Mapping) -> None:
+        """A list or mapping, to which all belongs until it is closed."""
+        self.add(value)
+        self._open.append((value, []))
+        if len(self._open) > _DEEPEST:
+            raise TaxonomyError("nested too deeply for a taxonomy", file=self._file)
+
+    def close(self) -> None:
+        """The end of the list or mapping that was opened last."""
+        self._open.pop()

@@ -12,7 +12,7 @@ from cascade.errors import TaxonomyError
 from cascade.items import PATH_SEPARATOR
 from cascade.taxonomy.records import Draft, clean
 
-_SPACED = re.compile(r"\s+>\s+|^>\s+|\s+>$")
+_SPACED = re.compile(r"(?:^|\s+)>(?=\s|$)")
 _ARROW = re.compile(r"\s*>\s*")
 
 
@@ -58,7 +58,8 @@ class PathTree:
         for name in names:
             key = (row, clean(name))
             if not key[1]:
-                raise self._error(f"path {PATH_SEPARATOR.join(names)!r} has a blank name", line)
+                path = PATH_SEPARATOR.join(map(clean, names))
+                raise self._error(f"path {path!r} has a blank name", line)
             found = self._row.get(key)
             row = self._new(key, line) if found is None else found
         if row < 0:

@@ -1,0 +1,183 @@
+import pytest
+
+from cascade.errors import TaxonomyError
+from cascade.taxonomy.formats.parents import words_of
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+@pytest.mark.parametrize(
+    "header", ["code name parent", "ID Label Parent_ID", "Key TITLE ParentCode", "id name broader"]
+)
+def test_common_headings_and_delimiters_are_known(load, delimiter, header):
+    lines = [header.split(), ["1", "Hats", ""], ["2", "Straw", "1"]]
+    tax = load("\n".join(map(delimiter.join, lines)))
+    assert (tax.codes, tax.parent.tolist()) == (("1", "2"), [-1, 0])
+
+
+def test_parents_may_come_later(load):
+    tax = load("code,name,parent\n2,Straw,1\n3,Felt,1\n1,Hats,\n")
+    assert tax.codes == ("1", "2", "3")
+
+
+def test_side_columns_are_read(load):
+    tax = load(
+        "code,name,parent,definition,synonyms,name_de,label:pt-BR,colour\n"
+        '1,Hats,,"Worn, on\nthe head",Caps | Beanies,Hüte,Chapéus,red\n'
+        "2,Straw,1,,a;b,,,\n"
+    )
+    node = tax.node("1")
+    assert node.description == "Worn, on\nthe head"
+    assert node.synonyms == ("Caps", "Beanies")
+    assert node.translations == {"de": "Hüte", "pt-BR": "Chapéus"}
+    assert tax.synonyms(1) == ("a", "b")
+
+
+def test_names_only_by_language_take_the_first_as_main(load):
+    tax = load("code,name_fr,name_de,parent\n1,Chapeaux,Hüte,\n")
+    assert (tax.names, tax.language) == (("Chapeaux",), "fr")
+    assert tax.translations(0) == {"de": "Hüte"}
+
+
+def test_without_codes_the_names_are_the_codes(load):
+    assert load("name,parent\nHats,\nStraw,Hats\n").codes == ("Hats", "Straw")
+
+
+def test_codes_keep_their_zeros_and_cells_are_trimmed(load):
+    assert load("code,name,parent\n 007 , Hats ,\n08,Caps, 007\n").codes == ("007", "08")
+
+
+def test_comments_an_excel_mark_and_blank_rows_are_skipped(load):
+    assert len(load("# mine\nsep=;\ncode;name;parent\n\n1;Hats;\n;;\n2;Caps;1;\n")) == 2
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("a|b;c", ["a", "b;c"]),
+        ("a;b", ["a", "b"]),
+        (r"a\;b", ["a;b"]),
+        (r"a\|b|c\\|d\x", ["a|b", "c\\", r"d\x"]),
+        ("a, b", ["a, b"]),
+    ],
+)
+def test_synonyms_split_at_bars_or_else_semicolons(cell, words):
+    assert words_of(cell) == words
+
+
+@pytest.mark.parametrize(
+    ("rows", "match"),
+    [
+        ("1,Hats,\n2,Straw,1,x\n", r"line 3: 4 cells, but the header has 3 \(code, name, parent\)"),
+        ("1,Hats,\n2,Straw\n", r"line 3: 2 cells"),
+        ('1,"Hats\nand caps",\n2,Straw\n', r"line 4: 2 cells"),
+        ('1,Hats,\n2,"Straw,1\n3,Felt,1\n', r"line 3: a broken row: unexpected end of data"),
+        ('1,Hats,\n2,"Straw" hat,1\n', r"line 3: a broken row"),
+        ("1,Hats,\n2,,1\n", r"line 3: a node without a name"),
+        ("1,Hats,\n,Straw,1\n", r"line 3, column 'code': blank code of node 'Straw'"),
+        ("hats,Hats,\n2,Straw,hat\n", r"line 3: node '2' has parent 'hat'.*did you mean 'hats'"),
+        ("1,Hats,\n1,Straw,\n", r"line 3: code '1' is already taken by line 2"),
+        ("1,Hats,2\n2,Straw,1\n", r"line 2: .*'1' \(line 2\) -> '2' \(line 3\) -> '1'"),
+        ("1,Hats,\n2,Hats,\n", r"line 3: two nodes at the top are called 'Hats': '1' \(line 2\)"),
+        ("", r"needs at least one"),
+    ],
+)
+def test_errors_name_their_line(load, rows, match):
+    with pytest.raises(TaxonomyError, match=match):
+        load("code,name,parent\n" + rows)
+
+
+def test_two_columns_of_one_heading_are_refused(load):
+    with pytest.raises(TaxonomyError, match="line 1, column 'name': two columns are headed 'Name'"):
+        load("code,name,parent,Name\n1,Hats,,x\n")
+
+
+@pytest.mark.parametrize("heading", ["path", "category", "label", "full_name", "name"])
+def test_a_column_of_paths_is_enough(load, heading):
+    tax = load(f'{heading}\n"Hats, Caps > Straw"\nHats, Caps > Felt\n')
+    assert tax.names == ("Hats, Caps", "Straw", "Felt")
+
+
+def test_paths_may_have_codes_and_descriptions(load):
+    tax = load("id,path,description,synonyms\n7,A > B,both,x|y\n5,A,first,\n")
+    assert tax.codes == ("5", "7")
+    assert tax.description(0) == "first"
+    assert tax.synonyms(1) == ("x", "y")
+
+
+def test_slashes_separate_where_no_arrow_does(load):
+    tax = load("path\n/Food\n/Food/Fruit\n/Food/Bread & Rolls\n")
+    assert tax.names == ("Food", "Fruit", "Bread & Rolls")
+    tax = load("path\nTV/Audio > Speakers\nTV/Audio > Screens\n")
+    assert tax.names == ("TV/Audio", "Speakers", "Screens")
+    tax = load("path\nTV/Audio\nHats/Caps\nShoes\n")
+    assert tax.names == ("TV/Audio", "Hats/Caps", "Shoes")
+
+
+@pytest.mark.parametrize(
+    ("rows", "match"),
+    [
+        ("1,A > B\n2,A > B\n", r"line 3: path 'A > B' has code '2' here but '1' on line 2"),
+        ("1,A > B\n1,A > C\n", r"line 3: code '1' is already taken by line 2"),
+        ("1,A > > B\n", r"line 2: path 'A >  > B' has a blank name"),
+        ("1,A > B\n,A > B\n", "has code '' here but '1' on line 2"),
+    ],
+)
+def test_errors_in_paths_name_their_line(load, rows, match):
+    with pytest.raises(TaxonomyError, match=match):
+        load("id,path\n" + rows)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "level1,level2,level3",
+        "L1,L2,L3",
+        "Category 1,Category 2,Category 3",
+        "category,subcategory,sub_subcategory",
+        "Segment,Family,Class",
+        "level_1_name,level_2_name,lvl3",
+    ],
+)
+def test_columns_for_levels_are_told_by_their_headings(load, header):
+    tax = load(f"{header}\nA,B,C\nA,D,\nE,,\nE,B\n")
+    assert [tax.path(i) for i in range(len(tax))] == [
+        "A",
+        "A > B",
+        "A > B > C",
+        "A > D",
+        "E",
+        "E > B",
+    ]
+
+
+def test_columns_for_levels_are_told_by_their_content(load):
+    tax = load(
+        "Bereich,Gruppe,Sorte\nObst,Apfel,Boskop\nObst,Apfel,Elstar\nObst,Birne,\n"
+        "Brot,Weiß,\nBrot,Dunkel,Pumpernickel\n"
+    )
+    assert tax.depth == 3
+    assert tax.names[0] == "Obst"
+
+
+def test_levels_may_carry_the_code_of_the_deepest(load):
+    assert load("id,level1,level2\n5,A,\n7,A,B\n").codes == ("5", "7")
+
+
+@pytest.mark.parametrize(
+    ("rows", "match"),
+    [
+        ("A,,C\n", "line 2, column 'L2': this level is blank but one below it is not"),
+        ("A,B,C\nA,B,C\n", "line 3: path 'A > B > C' was given on line 2 already"),
+        ("A,B,C\nA,B,C,D\n", "line 3: 4 cells"),
+    ],
+)
+def test_errors_in_levels_name_their_line(load, rows, match):
+    with pytest.raises(TaxonomyError, match=match):
+        load("L1,L2,L3\n" + rows)
+
+
+def test_a_named_csv_of_unknown_columns_tells_what_was_expected(load):
+    with pytest.raises(
+        TaxonomyError, match=r"line 1: .*found columns: 'sku', 'price'; expected code"
+    ):
+        load("sku,price\nx,1\ny,2\n", format="csv")

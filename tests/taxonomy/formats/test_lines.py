@@ -1,0 +1,103 @@
+"""Formats of one node a line: plain paths, Google's and Shopify's."""
+
+import pytest
+
+from cascade.errors import TaxonomyError
+
+
+def test_paths_imply_the_nodes_above(load):
+    tax = load("A > B > C\n\n# a comment\nD\nA > E\n")
+    assert tax.codes == ("A", "A > B", "A > B > C", "A > E", "D")
+
+
+def test_bare_arrows_count_only_where_none_stands_between_blanks(load):
+    assert load("A>B\nA>C\n", format="paths").names == ("A", "B", "C")
+    assert load("A > b>c\nA > D\n").names == ("A", "b>c", "D")
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        ("A > B\nC\nA > B\n", "line 3: path 'A > B' was given on line 1 already"),
+        ("A > B\nA >  > C\n", "line 2: path .* has a blank name"),
+        ("A > B\nA > \n", "line 2: path .* has a blank name"),
+    ],
+)
+def test_errors_in_paths_name_their_line(load, content, match):
+    with pytest.raises(TaxonomyError, match=match):
+        load(content)
+
+
+def test_google_ids_are_codes(load):
+    tax = load("# Google_Product_Taxonomy_Version: 2021\n1 - Animals\n3 - Animals > I/O - Birds\n")
+    assert tax.codes == ("1", "3")
+    assert tax.names == ("Animals", "I/O - Birds")
+
+
+def test_google_without_ids_has_paths_for_codes(load):
+    tax = load("# Google_Product_Taxonomy_Version: 2021\nAnimals\nAnimals > Birds\n")
+    assert tax.codes == ("Animals", "Animals > Birds")
+
+
+def test_a_google_line_without_its_id_is_named(load):
+    lines = "".join(f"{i} - A > {i}\n" for i in range(30))
+    with pytest.raises(TaxonomyError, match="line 31: 'A > x' is not like the lines before"):
+        load(lines + "A > x\n")
+
+
+@pytest.mark.parametrize("between", ["\t", " : ", "  :  "])
+def test_shopify_ids_are_codes_in_any_order(load, between):
+    gid = "gid://shopify/TaxonomyCategory/ap"
+    tax = load(f"# Shopify\n{gid}-1{between}Pets > Cats: Big\n{gid}{between}Pets\n")
+    assert tax.codes == (gid, f"{gid}-1")
+    assert tax.names == ("Pets", "Cats: Big")
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (
+            "ap\tA\nap-1\tA > B\nap-2\tA > B\n",
+            "line 3: path 'A > B' has code 'ap-2' here but 'ap-1'",
+        ),
+        ("gid://shopify/T/a\tA\nB\n", "line 2: 'B' has no id before its path"),
+        ("ap\tA\nap\tA > B\n", "line 2: code 'ap' is already taken by line 1"),
+    ],
+)
+def test_errors_in_shopify_lines_name_their_line(load, content, match):
+    with pytest.raises(TaxonomyError, match=match):
+        load(content)
+
+
+RELEASE = """{"version": "2024-07", "verticals": [
+ {"name": "Tiere", "prefix": "ap", "categories": [
+  {"id": "ap", "name": "Tiere", "parent_id": null},
+  {"id": "ap-1", "name": "V\\u00f6gel", "parent_id": "ap"},
+  {"id": "ap-2", "name": "%s", "parent_id": "%s"}]}]}
+"""
+
+
+def test_a_shopify_release_is_read(load):
+    tax = load(RELEASE % ("Katzen", "ap"))
+    assert tax.names == ("Tiere", "Vögel", "Katzen")
+
+
+def test_translations_that_collide_in_a_release_get_their_id(load, caplog):
+    tax = load(RELEASE % ("Vögel", "ap"))
+    assert tax.names == ("Tiere", "Vögel", "Vögel (ap-2)")
+    assert "1 names are those of an earlier sibling" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (RELEASE % ("Katzen", "app"), "line 5: node 'ap-2' has parent 'app'.*did you mean 'ap'"),
+        (RELEASE % (" ", "ap"), "line 5: a category without 'name'"),
+        ('{"verticals": {}}', "line 1: expected a list called 'verticals'"),
+        ('{"verticals": [\n{}]}', "line 2: expected a list called 'categories'"),
+        ('{"verticals": [\n', "line 2: broken JSON"),
+    ],
+)
+def test_errors_in_a_release_name_their_line(load, content, match):
+    with pytest.raises(TaxonomyError, match=match):
+        load(content)

@@ -1,0 +1,85 @@
+import gzip
+import io
+import logging
+import zipfile
+
+import pytest
+
+from cascade.errors import TaxonomyError
+
+UMLAUTS = "code,name,parent\n1,Hüte & Mützen,\n2,Strohhüte,1\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_unicode_with_and_without_marks_and_all_line_ends_are_read(load, encoding, newline):
+    text = UMLAUTS.replace("\n", newline)
+    if encoding == "utf-16-le":
+        text = "\ufeff" + text
+    assert load(text.encode(encoding)).names == ("Hüte & Mützen", "Strohhüte")
+
+
+def test_windows_1252_is_told_apart_and_said(load, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert load(UMLAUTS.encode("cp1252")).names == ("Hüte & Mützen", "Strohhüte")
+    assert "line 2: not UTF-8; read as Windows-1252" in caplog.text
+
+
+def test_a_byte_that_windows_1252_lacks_is_named_with_its_line(load):
+    with pytest.raises(TaxonomyError, match=r"taxonomy\.txt, line 3: byte 0x81 is not cp1252"):
+        load(b"A > B\nA > C\nA > H\x81te\n")
+
+
+def test_one_damaged_line_of_utf_8_is_not_taken_for_windows_1252(load):
+    damaged = UMLAUTS.encode() + b"3,H\xfcte,1\n"
+    with pytest.raises(TaxonomyError, match=r"line 4: byte 0xfc is not UTF-8, though the rest"):
+        load(damaged)
+
+
+def test_a_named_encoding_is_used(load):
+    assert load("A > Ж\nA > Ш\n".encode("koi8-r"), encoding="koi8-r").names == ("A", "Ж", "Ш")
+    with pytest.raises(TaxonomyError, match="line 2: byte 0xff is not utf-8"):
+        load(b"A > B\n\xff > C", encoding="utf-8")
+    with pytest.raises(TaxonomyError, match="no text encoding is called 'utf-99'"):
+        load("A > B", encoding="utf-99")
+
+
+@pytest.mark.parametrize(
+    "content", [b"A > B\nA\x00B > C\n", bytes(range(256)) * 9, "A > B\n".encode("utf-16-be")]
+)
+def test_binary_data_is_no_text_file(load, content):
+    with pytest.raises(TaxonomyError, match="not a text file"):
+        load(content)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n", b"\xef\xbb\xbf", b"\xff\xfe"])
+def test_an_empty_file_says_so(load, content):
+    with pytest.raises(TaxonomyError, match="the file is empty"):
+        load(content)
+
+
+def test_only_comments_hold_no_node(load):
+    with pytest.raises(TaxonomyError, match="no known form"):
+        load("# nothing\n# here\n")
+
+
+def packed_zip(name: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, "x")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (gzip.compress(b"A > B"), "gzip data, not a text file; unpack"),
+        (packed_zip("taxonomy.csv"), "a zip archive, not a text file; unpack"),
+        (packed_zip("xl/workbook.xml"), "an Excel workbook, not a text file; save the sheet"),
+        (b"PAR1abcPAR1", "a Parquet file"),
+        (b"%PDF-1.4", "a PDF"),
+    ],
+)
+def test_packed_and_binary_files_are_called_by_name(load, content, what):
+    with pytest.raises(TaxonomyError, match=what):
+        load(content)
