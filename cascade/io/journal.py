@@ -7,12 +7,14 @@ a part is either whole and listed, or is made again.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,14 @@ class Part:
     chunks: tuple[Chunk, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _OpenPart:
+    index: int
+    file: FileIO
+    chunks: list[Chunk]
+    sha256: Any
+
+
 def digest(rows: Sequence[Row]) -> str:
     """Hash of what was read for some rows."""
     read = [row.raw if isinstance(row.raw, str) else row.cells for row in rows]
@@ -81,6 +91,7 @@ class Journal:
         self.part_of: dict[int, Part] = {}
         self.assembled: str | None = None
         self._lock: Any = None
+        self._open: _OpenPart | None = None
         self._length = 0
         self.load()
 
@@ -114,8 +125,11 @@ class Journal:
             self._list(Part(entry["index"], entry["sha256"], chunks))
 
     def _list(self, part: Part) -> None:
+        covered = range(part.index, part.index + len(part.chunks))
+        for earlier in {self.part_of[at].index for at in covered if at in self.part_of}:
+            self.drop(self.parts[earlier])
         self.parts[part.index] = part
-        self.part_of.update(dict.fromkeys(range(part.index, part.index + len(part.chunks)), part))
+        self.part_of.update(dict.fromkeys(covered, part))
 
     def drop(self, part: Part) -> None:
         """Forget a part, so that its chunks are made again."""
@@ -123,8 +137,16 @@ class Journal:
         self.part_of = {at: other for at, other in self.part_of.items() if other is not part}
 
     def chunks(self) -> dict[int, Chunk]:
-        """All chunks that are done, by their position."""
-        return {at: part.chunks[at - part.index] for at, part in sorted(self.part_of.items())}
+        """All chunks that were stored, those of the open part too, by their position."""
+        done = {at: part.chunks[at - part.index] for at, part in self.part_of.items()}
+        if self._open is not None:
+            done.update(enumerate(self._open.chunks, start=self._open.index))
+        return dict(sorted(done.items()))
+
+    @property
+    def follows(self) -> int | None:
+        """The position that comes after the open part; None where no part is open."""
+        return None if self._open is None else self._open.index + len(self._open.chunks)
 
     def lock(self) -> None:
         """Make the folder and keep other processes out of it."""
@@ -144,10 +166,11 @@ class Journal:
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Forget all parts and write a new header."""
-        self._remove_files(keep=LOCK)
+        (self.folder / JOURNAL).unlink(missing_ok=True)
+        self._remove_parts()
         with (self.folder / JOURNAL).open("wb") as file:
             file.write(_line({"version": VERSION, **header}))
-            _sync(file.fileno())
+            os.fsync(file.fileno())
         sync_folder(self.folder)
         self.load()
 
@@ -161,22 +184,45 @@ class Journal:
         """Where a part lies."""
         return self.folder / f"part-{index:06d}{suffix}"
 
-    def add(self, index: int, chunks: Sequence[Chunk], suffix: str, data: bytes) -> None:
-        """Store a part and list it."""
-        part = Part(index, hashlib.sha256(data).hexdigest(), tuple(chunks))
-        path = self.path(part.index, suffix)
-        temporary = path.with_name(path.name + ".tmp")
+    def extend(self, index: int, chunk: Chunk, suffix: str, data: bytes) -> None:
+        """Write a chunk to the open part, or to a new one that begins with it."""
+        if self._open is None:
+            temporary = self.folder / f"{self.path(index, suffix).name}.tmp"
+            self._open = _OpenPart(index, temporary.open("wb", buffering=0), [], hashlib.sha256())
+        part = self._open
         try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                _sync(file.fileno())
-            temporary.replace(path)
+            if part.file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
-            temporary.unlink(missing_ok=True)
+            self.abandon()
             raise
-        self._append(asdict(part))
-        self._list(part)
+        part.sha256.update(data)
+        part.chunks.append(chunk)
+
+    def commit(self) -> None:
+        """Make the open part last and list it."""
+        if self._open is None:
+            return
+        part = self._open
+        try:
+            os.fsync(part.file.fileno())
+            part.file.close()
+            temporary = Path(part.file.name)
+            temporary.replace(temporary.with_suffix(""))
+            listed = Part(part.index, part.sha256.hexdigest(), tuple(part.chunks))
+            self._append(asdict(listed))
+        except OSError:
+            self.abandon()
+            raise
+        self._open = None
+        self._list(listed)
+
+    def abandon(self) -> None:
+        """Forget the open part."""
+        if self._open is not None:
+            part, self._open = self._open, None
+            part.file.close()
+            Path(part.file.name).unlink(missing_ok=True)
 
     def note_assembled(self, sha256: str) -> None:
         """List that the output is whole and about to take its place."""
@@ -189,11 +235,11 @@ class Journal:
             try:
                 written = file.write(line)
                 if written != len(line):
-                    raise OSError(28, "No space left on device")
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError:
                 file.truncate(self._length)
                 raise
-            _sync(file.fileno())
+            os.fsync(file.fileno())
         self._length += len(line)
 
     def is_whole(self, part: Part, suffix: str) -> bool:
@@ -204,31 +250,24 @@ class Journal:
             return False
 
     def remove(self) -> None:
-        """Remove the folder with all parts."""
-        self._remove_files(keep=None)
+        """Remove the folder with all parts; the journal goes last, for it says what is done."""
+        self._remove_parts()
+        (self.folder / LOCK).unlink(missing_ok=True)
+        (self.folder / JOURNAL).unlink(missing_ok=True)
+        with suppress(OSError):
+            self.folder.rmdir()
         self.release()
 
     def release(self) -> None:
-        """Let other processes in; an empty folder is removed."""
-        if self._lock is None:
-            return
-        if not (self.folder / JOURNAL).exists():
-            (self.folder / LOCK).unlink(missing_ok=True)
-            with suppress(OSError):
-                self.folder.rmdir()
-        self._lock.release()
-        self._lock = None
+        """Let other processes in."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
-    def _remove_files(self, keep: str | None) -> None:
-        # the journal goes first: what it no longer lists does not count
-        (self.folder / JOURNAL).unlink(missing_ok=True)
-        for path in self._own_files():
-            if path.name != keep:
-                path.unlink(missing_ok=True)
-
-    def _own_files(self) -> Iterator[Path]:
-        for pattern in ("part-??????*", ASSEMBLED, LOCK):
-            yield from self.folder.glob(pattern)
+    def _remove_parts(self) -> None:
+        for pattern in ("part-??????*", ASSEMBLED):
+            for path in self.folder.glob(pattern):
+                path.unlink()
 
 
 def sha256_of(path: Path) -> str:
@@ -243,7 +282,7 @@ def sync_folder(folder: Path) -> None:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        _sync(handle)
+        os.fsync(handle)
     finally:
         os.close(handle)
 
@@ -251,11 +290,7 @@ def sync_folder(folder: Path) -> None:
 def sync_file(path: Path) -> None:
     """Make the content of a file last."""
     with path.open("rb") as file:
-        _sync(file.fileno())
-
-
-def _sync(handle: int) -> None:
-    os.fsync(handle)
+        os.fsync(file.fileno())
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:

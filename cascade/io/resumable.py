@@ -20,7 +20,6 @@ from cascade.io.streaming import Output
 log = logging.getLogger(__name__)
 
 COMMIT_SECONDS = 1.0
-COMMIT_BYTES = 1 << 23
 
 
 class ResumableOutput(Output):
@@ -39,7 +38,6 @@ class ResumableOutput(Output):
         self.path = out
         self._seen: set[int] = set()
         self._whole: set[int] = set()
-        self._held: dict[int, tuple[Chunk, bytes]] = {}
         self._committed = time.monotonic()
         self._digest: tuple[int, str] | None = None
         self._journal = Journal(out)
@@ -77,9 +75,7 @@ class ResumableOutput(Output):
     @property
     def summaries(self) -> list[Mapping[str, Any]]:
         """The summaries of all finished chunks, in order, resumed ones too."""
-        held = {index: chunk for index, (chunk, _) in self._held.items()}
-        done = self._journal.chunks() | held
-        return [done[index].summary for index in sorted(done)]
+        return [chunk.summary for chunk in self._journal.chunks().values()]
 
     def has(self, index: int, rows: Sequence[Row]) -> bool:
         """Whether the chunk of these rows is finished, and whole.
@@ -128,24 +124,21 @@ class ResumableOutput(Output):
         """
         data = self._encoder.encode(rows, answers)
         self._seen.add(index)
-        if self._held and index - 1 not in self._held:
-            self.commit()
         first = rows[0].number if rows else 0
         chunk = Chunk(first, len(rows), self._hash(index, rows), dict(summary or {}))
-        self._held[index] = (chunk, data)
-        size = sum(len(held) for _, held in self._held.values())
-        if size >= COMMIT_BYTES or time.monotonic() - self._committed >= COMMIT_SECONDS:
+        store = self._journal
+        with on_disk(self.path):
+            if store.follows not in (None, index):
+                store.commit()
+            store.extend(index, chunk, self._encoder.suffix, data)
+        self._whole.add(index)
+        if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self.commit()
 
     def commit(self) -> None:
-        """Store what was written as a part; when it returns, all outlives a kill."""
-        if self._held:
-            chunks, data = zip(*self._held.values(), strict=True)
-            index = min(self._held)
-            with on_disk(self.path):
-                self._journal.add(index, chunks, self._encoder.suffix, b"".join(data))
-            self._whole.add(index)
-            self._held = {}
+        """Make what was written outlive a kill."""
+        with on_disk(self.path):
+            self._journal.commit()
         self._committed = time.monotonic()
 
     def _hash(self, index: int, rows: Sequence[Row]) -> str:

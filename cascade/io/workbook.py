@@ -66,7 +66,8 @@ _FILES = {
         'applyNumberFormat="1"/>'
         for number in (164, 165, 166, 167)
     )
-    + "</cellXfs></styleSheet>",
+    + '</cellXfs><cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/>'
+    "</cellStyles></styleSheet>",
 }
 
 
