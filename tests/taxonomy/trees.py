@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from cascade.taxonomy import Record, Taxonomy
 from cascade.taxonomy.records import clean, clean_text
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(deadline=None, max_examples=40)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 names = text.map(clean).filter(bool)
 languages = st.sampled_from(["de", "fr", "pt-BR", "zh_Hant"])
