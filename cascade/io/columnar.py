@@ -68,10 +68,12 @@ class ParquetEncoder:
                 and rows[at].raw[1] == first + at - start
             ):
                 continue
-            pieces.append(batch.slice(first, at - start).cast(self._source))
+            pieces.append(batch.slice(first, at - start))
             start = at
-        table = pa.Table.from_batches(pieces, schema=self._source)
-        return list(table.columns)
+        return [
+            pa.chunked_array([piece.column(at) for piece in pieces], type=field.type)
+            for at, field in enumerate(self._source)
+        ]
 
     def _texts(self, rows: Sequence[Row]) -> list[Any]:
         import pyarrow as pa

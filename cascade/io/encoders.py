@@ -47,7 +47,7 @@ class CsvEncoder(_TextEncoder):
         self._newline = "\r\n" if table.newline == "\r\n" else "\n"
         self._bom = table.bom
         self._text_cells = table.kind in ("csv", "tsv")
-        self._utf8 = table.encoding.startswith("utf-8")
+        self._utf8 = self._text_cells and table.encoding.startswith("utf-8")
 
     def head(self) -> bytes:
         """The header line."""
@@ -75,10 +75,7 @@ class CsvEncoder(_TextEncoder):
     def _bytes(self, records: Sequence[Sequence[object]]) -> bytes:
         text = self._records(records)
         if self._utf8:
-            try:
-                return text.encode("utf-8", "surrogateescape")
-            except UnicodeEncodeError:
-                pass
+            return text.encode("utf-8", "surrogateescape")
         return spelled_out(text).encode()
 
     def _records(self, records: Sequence[Sequence[object]]) -> str:

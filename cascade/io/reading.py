@@ -89,7 +89,7 @@ def _table(
 
         return read_excel(seekable, name, sheet)
     found = encoding_of(head, name, encoding)
-    text = head_text(head, found)
+    text = head_text(head, found, name)
     if regular:
         file.seek(0)
         stream = file

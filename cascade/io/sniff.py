@@ -149,10 +149,22 @@ def _is_cp1252(head: bytes) -> bool:
     return all(c.isascii() or c.isalpha() or c in _PUNCTUATION for c in text)
 
 
-def head_text(head: bytes, encoding: Encoding) -> str:
-    """The head as text, without the character that its end may cut."""
+def head_text(head: bytes, encoding: Encoding, name: str) -> str:
+    """The head as text, without the character that its end may cut.
+
+    Raises
+    ------
+    InputError
+        Where the bytes are not of this encoding and cannot be kept either.
+    """
     decoder = codecs.getincrementaldecoder(encoding.name)(encoding.errors)
-    return decoder.decode(head, len(head) < HEAD).removeprefix("\ufeff")
+    try:
+        return decoder.decode(head, len(head) < HEAD).removeprefix("\ufeff")
+    except UnicodeError as error:
+        raise InputError(
+            f"the text is not {encoding.name} ({error}); name another encoding with --encoding",
+            file=name,
+        ) from None
 
 
 def is_json_lines(text: str, name: str) -> bool:

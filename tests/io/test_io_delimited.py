@@ -138,6 +138,14 @@ def test_an_unknown_encoding_is_a_usage_error(write):
         read(write("a.csv", "a,b\n"), encoding="utf-9")
 
 
+@pytest.mark.parametrize(
+    ("body", "encoding"), [(b"id\n+AA\n", "utf-7"), (b"id\n1\x1b(Zx\n", "iso2022_jp")]
+)
+def test_bytes_that_cannot_be_kept_in_a_named_encoding_are_an_error(write, body, encoding):
+    with pytest.raises(InputError, match=r"the text is not .* name another encoding"):
+        read(write("a.csv", body), encoding=encoding)
+
+
 def test_bytes_that_are_not_utf8_spoil_their_row_only(write):
     body = "id,title\n1,café\n".encode() + b"2,caf\xe9\n" + "3,thé\n".encode()
     _, rows = read(write("a.csv", body))

@@ -305,7 +305,7 @@ with open_table(source) as table, open_output(out, table, extra, resume=True) as
 """
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet", "xlsx"])
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_a_run_killed_at_any_moment_ends_in_the_same_bytes(write, tmp_path, ending):
     source = write("items.csv", "id,title\n" + "".join(f"{n},item {n}\n" for n in range(1600)))
     whole, out = tmp_path / f"whole.{ending}", tmp_path / f"out.{ending}"
@@ -321,9 +321,9 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_bytes(write, tmp_path, endi
     assert process.wait(30) == 0, process.stderr.read()
     journal = tmp_path / f"out.{ending}.parts" / "journal.jsonl"
     grown = []
-    for attempt in range(5):
+    for attempt in range(4):
         process = start(out)
-        if attempt < 4:
+        if attempt < 3:
             reached = len(journal.read_bytes()) if journal.exists() else 0
             while process.poll() is None and (
                 not journal.exists() or journal.stat().st_size < reached + 700 * (attempt + 1)

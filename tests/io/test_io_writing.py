@@ -46,6 +46,19 @@ def test_bytes_that_are_not_utf8_are_written_as_they_were(write, tmp_path):
     assert b"\n1,caf\xe9,,\n" in out.read_bytes()
 
 
+def test_what_is_no_character_is_spelled_out_where_bytes_cannot_be_kept(write, tmp_path):
+    source = write("a.jsonl", b'{"t": "x\\ud83d"}\n{"t": "caf\xe9"}\n')
+    for ending in ("csv", "parquet", "xlsx"):
+        _, rows = read(run(source, tmp_path / f"out.{ending}"))
+        assert [row.cells[0] for row in rows] == ["x\\ud83d", "caf\\xe9"]
+
+
+def test_an_earlier_answer_that_turns_up_late_is_kept_under_another_key(write, tmp_path):
+    lines = ['{"id": 1}'] * 1000 + ['{"id": 2, "cascade": "old"}']
+    out = run(write("a.jsonl", "\n".join(lines)), tmp_path / "out.jsonl", chunk=500)
+    assert json.loads(out.read_text().splitlines()[-1])["_cascade"] == "old"
+
+
 def test_short_rows_are_filled_and_surplus_cells_do_not_shift_the_answer(write, tmp_path):
     out = run(write("a.csv", "id,title\n1\n2,a,b\n3,c\n"), tmp_path / "out.csv")
     assert rows_of(out.read_bytes())[1:] == [
