@@ -35,7 +35,9 @@ def doctor(
     if as_json:
         out.print_json(json.dumps([finding.__dict__ for finding in findings]))
     else:
-        table = Table("", "what", "found", "cure", box=None, pad_edge=False)
+        table = Table("", box=None, pad_edge=False)
+        for heading in ("what", "found", "cure"):
+            table.add_column(heading, overflow="fold")
         for finding in findings:
             mark = {"ok": "[green]ok[/]", "missing": "[red]missing[/]", "optional": "[dim]-[/]"}
             table.add_row(

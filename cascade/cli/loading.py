@@ -13,6 +13,7 @@ from rich.progress import (
     BarColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -122,28 +123,28 @@ class Job:
 
 
 @contextmanager
-def _bar(what: str, unit: str = "") -> Iterator[tuple[Progress, int]]:
+def _bar(what: str) -> Iterator[tuple[Progress, TaskID]]:
     """A progress bar on standard error that goes away when done."""
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn(unit),
+        TextColumn("{task.fields[rows]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=err,
         transient=True,
     ) as bar:
-        yield bar, bar.add_task(what, total=None)
+        yield bar, bar.add_task(what, total=None, rows="")
 
 
 @contextmanager
 def _rows_bar(table: Table, source: str, limit: int | None) -> Iterator[Callable[[Row], None]]:
     """A function that is told the last finished row and moves a progress bar."""
     lines = None if limit is not None else _lines(table, source)
-    with _bar("classifying", "{task.fields[rows]}") as (bar, task):
-        bar.update(task, total=limit if limit is not None else lines, rows="")
+    with _bar("classifying") as (bar, task):
+        bar.update(task, total=limit if limit is not None else lines)
 
         def finished(row: Row) -> None:
             at = row.number if limit is not None else row.line
