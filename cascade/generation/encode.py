@@ -24,24 +24,35 @@ class PromptEncoder:
         self._frame = lru_cache(maxsize=64)(self._chat_frame)
         self.text = lru_cache(maxsize=65_536)(self._encode_text)
 
-    def prompt(self, prompt: Prompt) -> list[int]:
-        """Token ids of everything before the answer.
+    def prompt(self, prompt: Prompt) -> tuple[tuple[int, ...], list[int]]:
+        """Token ids before the answer: what prompts of one kind share, and the rest.
+
+        The shared part does not depend on which prompts come together, so that answers do not
+        either.
 
         Raises
         ------
         EngineError
-            The prompt has messages and the model has no chat template, or one that drops them.
+            The prompt is empty, or has messages and the model has no chat template for them.
         """
-        ids: list[int] = []
+        shared: list[int] = []
+        rest: list[int] = []
         if prompt.messages:
             frame = self._frame(tuple(message.role for message in prompt.messages))
-            for piece, message in zip(frame, prompt.messages, strict=False):
-                ids += piece
-                ids += self.text(message.content)
-            ids += frame[-1]
+            pieces = [
+                [*before, *self.text(message.content)]
+                for before, message in zip(frame, prompt.messages, strict=False)
+            ]
+            shared = [token for piece in pieces[:-1] for token in piece]
+            rest = [*pieces[-1], *frame[-1]]
         elif self._tokenizer.bos_token_id is not None and self._adds_bos():
-            ids.append(self._tokenizer.bos_token_id)
-        return ids + list(self.text(prompt.start)) if prompt.start else ids
+            shared.append(self._tokenizer.bos_token_id)
+        if prompt.shared:
+            shared += self.text(prompt.shared)
+        rest += self.text(prompt.start)
+        if not rest:
+            raise EngineError("a prompt has no text of its own before the answer")
+        return tuple(shared), rest
 
     def answer(self, answer: str, end: str | None) -> list[int]:
         """Token ids of an answer with its end.

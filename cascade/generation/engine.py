@@ -35,6 +35,9 @@ class Prompt:
     ----------
     messages
         The conversation in the model's own chat form; empty for plain text.
+    shared
+        Text that comes first in plain text and is the same for all items: instructions and
+        examples. It is computed once, as are all messages before the last.
     start
         Text that the answer continues: all of the prompt when there are no messages, else the
         beginning of the assistant's turn.
@@ -43,7 +46,8 @@ class Prompt:
         is the beginning of another (`Shoe`, `Shoe care`) would always look likelier.
     """
 
-    messages: tuple[Message, ...]
+    messages: tuple[Message, ...] = ()
+    shared: str = ""
     start: str = ""
     end: str | None = None
 
@@ -71,6 +75,16 @@ class Engine(Protocol):
         list of float64 [n_answers]
             One array for each question, in the order of its answers. With `reading="local"` an
             array sums to one after exp.
+
+        Raises
+        ------
+        EngineError
+            The model could not answer; says whether a retry may help.
+        """
+        ...
+
+    def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
+        """What the model writes after each prompt, greedily, up to the prompt's end.
 
         Raises
         ------

@@ -8,15 +8,16 @@ r"""Prompt templates: a YAML head that says what they are, and a Jinja2 body.
     variables: {item: text of the item, path: names above, top first}
     answer: {lead: " ", end: "\n"}
     ---
-    [system]
+    [shared]
     ...
-    [user]
-    ...
-    [assistant]
-    Department:
+    [text]
+    Product: {{ item }}
+    Type:
 
-A line of the form `[role]` begins a turn; the text of `[assistant]` is what the answer
-continues. A body without such lines is plain text, which the answer continues.
+A line of the form `[name]` begins a section. Plain text has `[shared]`, which is the same for
+all items and computed once, and `[text]`, which the answer continues; without any such line
+all is `[text]`. Chat form has `[system]`, `[user]` and `[assistant]`, of which the last is the
+beginning of the answer's turn.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import jinja2
 import jinja2.meta
@@ -39,7 +40,9 @@ from cascade.generation.engine import Message, Prompt
 from cascade.shipped import shipped_folder, shipped_names
 
 SUFFIX = ".jinja"
-_ROLE_LINE = re.compile(r"^\[(system|user|assistant)\]\n", re.MULTILINE)
+_CHAT = ("system", "user", "assistant")
+_PLAIN = ("shared", "text")
+_SECTION_LINE = re.compile(rf"^\[({'|'.join(_CHAT + _PLAIN)})\]\n", re.MULTILINE)
 
 
 class AnswerForm(BaseModel):
@@ -122,17 +125,18 @@ class PromptTemplate:
         ConfigError
             A variable that the body uses is missing.
         """
-        messages, start = [], ""
-        for role, template in self.sections:
+        messages: list[Message] = []
+        text = {"shared": "", "start": ""}
+        for section, template in self.sections:
             try:
                 content = template.render(variables)
             except jinja2.UndefinedError as error:
                 raise ConfigError(f"prompt {self.head.id}: {error.message}") from None
-            if role in ("system", "user"):
-                messages.append(Message(role, content))  # type: ignore[arg-type]
+            if section in ("system", "user"):
+                messages.append(Message(section, content))  # type: ignore[arg-type]
             else:
-                start = content
-        return Prompt(tuple(messages), start, self.head.answer.end)
+                text["shared" if section == "shared" else "start"] = content
+        return Prompt(tuple(messages), text["shared"], text["start"], self.head.answer.end)
 
     def answer(self, name: str) -> str:
         """A node's name in the form in which it continues this prompt."""
@@ -145,28 +149,44 @@ def prompt_names() -> list[str]:
 
 
 def _sections(body: str, head: PromptHead, origin: str) -> tuple[tuple[str, jinja2.Template], ...]:
-    """Role and template of each turn; the role of a plain body is `text`."""
+    """Name and template of each section."""
     environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=False
+        undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True
     )
-    pieces = _ROLE_LINE.split(body)
-    before, turns = pieces[0], list(zip(pieces[1::2], pieces[2::2], strict=True))
-    if turns and before.strip():
-        raise ConfigError(f"{origin}: text before the first [{'|'.join(_roles())}] line")
-    if "assistant" in [role for role, _ in turns[:-1]]:
-        raise ConfigError(f"{origin}: [assistant] must be the last turn")
+    before, *rest = _SECTION_LINE.split(body)
+    found = list(zip(rest[::2], rest[1::2], strict=True)) or [("text", before)]
+    if rest and before.strip():
+        raise ConfigError(f"{origin}: text before the first section line")
+    _check_order([section for section, _ in found], origin)
     sections = []
-    for role, source in turns or [("text", before)]:
+    for section, source in found:
+        # The shared part ends in its blank line; elsewhere the file's last newline is no text.
+        source = source if section == "shared" else source.strip("\n")
         try:
-            template = environment.from_string(source.strip("\n"))
+            template = environment.from_string(source)
             used = jinja2.meta.find_undeclared_variables(environment.parse(source))
         except jinja2.TemplateSyntaxError as error:
-            raise ConfigError(f"{origin}: line {error.lineno} of {role}: {error.message}") from None
+            raise ConfigError(
+                f"{origin}: [{section}], line {error.lineno}: {error.message}"
+            ) from None
         if unknown := sorted(used - head.variables.keys()):
             raise ConfigError(f"{origin}: uses {unknown[0]!r}, which the head does not describe")
-        sections.append((role, template))
+        if section == "shared" and used:
+            raise ConfigError(
+                f"{origin}: [shared] uses {min(used)!r}, but it is the same for all items"
+            )
+        sections.append((section, template))
     return tuple(sections)
 
 
-def _roles() -> tuple[str, ...]:
-    return get_args(Message.__annotations__["role"]) or ("system", "user", "assistant")
+def _check_order(sections: list[str], origin: str) -> None:
+    """Raise ConfigError unless the sections are one plain text or one conversation."""
+    if sections in (["text"], ["shared", "text"]):
+        return
+    chat = sections[:-1] if sections[-1] == "assistant" else sections
+    if chat and chat[-1] == "user" and all(section in ("system", "user") for section in chat):
+        return
+    raise ConfigError(
+        f"{origin}: sections {', '.join(sections)}; expected [text], [shared] and [text], or a "
+        "conversation of [system] and [user] that may end in [assistant]"
+    )

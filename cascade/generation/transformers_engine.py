@@ -1,13 +1,14 @@
 """The transformers engine: any causal language model that transformers loads, in process.
 
 Scoring packs each question into one sequence: what its prompt has beyond the prefix that all
-prompts share, then the token trie of its answers under a tree attention mask. The shared prefix
-is computed once and kept; each question is one row of one forward pass.
+prompts of its kind share, then the token trie of its answers under a tree attention mask. The
+shared prefix is computed once and kept; each question is one row of one forward pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import EngineError
+from cascade.generation.decoding import Constrain, decode
 from cascade.generation.encode import PromptEncoder
 from cascade.generation.engine import Prompt, Question, Reading
 from cascade.generation.grammar import GrammarConstraint, choice_grammar
+from cascade.generation.prefix import PrefixCache
 from cascade.generation.tries import Trie
 from cascade.models.find import find_weights
 from cascade.models.load import Precision, load_llm
@@ -65,8 +68,7 @@ class TransformersEngine:
         self.tokenizer = tokenizer
         self._encoder = PromptEncoder(tokenizer)
         self._batch_tokens = batch_tokens
-        self._prefix: list[int] = []
-        self._prefix_cache: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._prefixes = PrefixCache(model)
 
     @classmethod
     def load(
@@ -97,52 +99,24 @@ class TransformersEngine:
 
         results: list[NDArray[np.float64]] = [np.empty(0)] * len(questions)
         with torch.inference_mode():
-            packed = self._pack(questions, local=reading == "local")
-            for rows in self._batches(packed):
-                for row, edges in zip(rows, self._forward(rows, reading), strict=True):
-                    results[row.index] = row.trie.totals(edges)
+            for prefix, packed in self._pack(questions, local=reading == "local").items():
+                for rows in self._batches(packed):
+                    edges = self._forward(prefix, rows, reading)
+                    for row, own in zip(rows, edges, strict=True):
+                        results[row.index] = row.trie.totals(own)
         return results
 
-    def _pack(self, questions: Sequence[Question], *, local: bool) -> list[_Packed]:
-        """Every question as a row, shortest first; sets the shared prefix."""
-        prompts = {q.prompt: self._encoder.prompt(q.prompt) for q in questions}
-        prefix = self._share(list(prompts.values()))
-        packed = []
+    def _pack(
+        self, questions: Sequence[Question], *, local: bool
+    ) -> dict[tuple[int, ...], list[_Packed]]:
+        """Every question as a row, by shared prefix; shortest first."""
+        by_prefix: dict[tuple[int, ...], list[_Packed]] = defaultdict(list)
         for index, question in enumerate(questions):
-            trie = self._trie(question.answers, question.prompt)
-            prompt = prompts[question.prompt][prefix:]
-            packed.append(_Packed(index, prompt, trie, trie.to_forward(local=local)))
-        return sorted(packed, key=len)
-
-    def _trie(self, answers: Sequence[str], prompt: Prompt) -> Trie:
-        return Trie.build([self._encoder.answer(answer, prompt.end) for answer in answers])
-
-    def _share(self, prompts: list[list[int]]) -> int:
-        """Length of the prefix that all prompts share; its keys and values are kept.
-
-        At least one token of each prompt is left to compute, so that each has a last output.
-        """
-        if not prompts:
-            return 0
-        shortest = min(map(len, prompts))
-        if shortest == 0:
-            raise EngineError("a prompt without any token; the prompt file needs some text")
-        held = len(self._prefix)
-        if 0 < held < shortest and all(p[:held] == self._prefix for p in prompts):
-            return held
-        prefix = _common_prefix(prompts)[: shortest - 1] if len(prompts) > 1 else []
-        if prefix != self._prefix:
-            self._prefix, self._prefix_cache = prefix, self._compute_prefix(prefix)
-        return len(prefix)
-
-    def _compute_prefix(self, prefix: list[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        import torch
-
-        if not prefix:
-            return []
-        ids = torch.tensor([prefix], device=self.model.device)
-        cache = self.model.base_model(input_ids=ids, use_cache=True).past_key_values
-        return [(layer.keys, layer.values) for layer in cache.layers]
+            prefix, prompt = self._encoder.prompt(question.prompt)
+            end = question.prompt.end
+            trie = Trie.build([self._encoder.answer(answer, end) for answer in question.answers])
+            by_prefix[prefix].append(_Packed(index, prompt, trie, trie.to_forward(local=local)))
+        return {prefix: sorted(rows, key=len) for prefix, rows in by_prefix.items()}
 
     def _batches(self, packed: list[_Packed]) -> list[list[_Packed]]:
         """Consecutive rows whose padded size, shared prefix included, stays in bounds."""
@@ -155,12 +129,13 @@ class TransformersEngine:
                 batches.append([row])
         return batches
 
-    def _forward(self, rows: list[_Packed], reading: Reading) -> list[NDArray[np.float64]]:
+    def _forward(
+        self, prefix: tuple[int, ...], rows: list[_Packed], reading: Reading
+    ) -> list[NDArray[np.float64]]:
         """Log-probability of each trie edge, for each row [n_nodes] (0 for node 0)."""
         import torch
-        from transformers import DynamicCache
 
-        device, held = self.model.device, len(self._prefix)
+        device, held = self.model.device, len(prefix)
         width, n = len(rows[-1]), len(rows)
         ids = np.zeros((n, width), dtype=np.int64)
         positions = np.zeros((n, width), dtype=np.int64)
@@ -176,17 +151,12 @@ class TransformersEngine:
             mask[i, 0, p:end, held + p : held + end] = row.trie.attention(row.nodes)
             if not held:
                 mask[i, 0, end:, 0] = True  # a padded row must see something
-        cache = None
-        if held:
-            cache = DynamicCache(
-                [(k.expand(n, -1, -1, -1), v.expand(n, -1, -1, -1)) for k, v in self._prefix_cache]
-            )
         states = self.model.base_model(
             input_ids=torch.from_numpy(ids).to(device),
             position_ids=torch.from_numpy(positions).to(device),
             attention_mask=torch.from_numpy(mask).to(device),
-            past_key_values=cache,
-            use_cache=cache is not None,
+            past_key_values=self._prefixes.expanded(prefix, n) if held else None,
+            use_cache=held > 0,
         ).last_hidden_state
         return [self._edges(states[i], row, reading) for i, row in enumerate(rows)]
 
@@ -217,74 +187,96 @@ class TransformersEngine:
         logits: torch.Tensor = self.model.get_output_embeddings()(states).float()
         return logits
 
-    @cached_property
-    def _constraint(self) -> GrammarConstraint:
-        return GrammarConstraint(self.model, self.tokenizer)
+    def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
+        """What the model writes after each prompt; see `Engine.complete`."""
+        written: list[str] = [""] * len(prompts)
+        for prefix, rows in self._by_prefix(prompts, max_tokens):
+
+            def finished(tokens: list[int], end: str | None = prompts[rows[0][0]].end) -> bool:
+                if tokens[-1] == self.tokenizer.eos_token_id:
+                    return True
+                return end is not None and end in self.tokenizer.decode(tokens[-4:])
+
+            answers = self._decode(prefix, rows, finished, max_tokens)
+            for (index, _), (tokens, _) in zip(rows, answers, strict=True):
+                text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+                end = prompts[index].end
+                written[index] = text.split(end)[0] if end else text
+        return written
 
     def generate(self, questions: Sequence[Question]) -> list[tuple[int, float]]:
         """Greedy decoding held to the allowed answers by outlines; see `Engine.generate`."""
         results: list[tuple[int, float]] = [(0, 0.0)] * len(questions)
-        order = sorted(
-            range(len(questions)), key=lambda i: len(self._encoder.prompt(questions[i].prompt))
-        )
-        size = max(1, self._batch_tokens // 256)
-        for start in range(0, len(order), size):
-            chunk = order[start : start + size]
-            answers = self._generate_batch([questions[i] for i in chunk])
-            for i, answer in zip(chunk, answers, strict=True):
-                results[i] = answer
-        return results
-
-    def _generate_batch(self, questions: list[Question]) -> list[tuple[int, float]]:
-        import torch
-
-        prompts = [self._encoder.prompt(q.prompt) for q in questions]
-        width = max(map(len, prompts))
-        pad = self.tokenizer.pad_token_id
-        pad = self.tokenizer.eos_token_id if pad is None else pad
-        ids = torch.tensor([[pad] * (width - len(p)) + p for p in prompts])
-        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
-        grammars = [choice_grammar(q.answers, q.prompt.end) for q in questions]
         # Constrained decoding may spell a name byte by byte.
         longest = max(
-            len((answer + (q.prompt.end or "")).encode()) for q in questions for answer in q.answers
+            (len((a + (q.prompt.end or "")).encode()) for q in questions for a in q.answers),
+            default=0,
         )
-        with torch.inference_mode():
-            output = self.model.generate(
-                input_ids=ids.to(self.model.device),
-                attention_mask=mask.to(self.model.device),
-                logits_processor=[self._constraint.logits_processor(grammars)],
-                max_new_tokens=longest + 1,
-                do_sample=False,
-                pad_token_id=pad,
-                output_logits=False,
-                output_scores=True,
-                return_dict_in_generate=True,
-            )
-        spelled = output.sequences[:, width:]
-        steps = torch.stack(output.scores, dim=1).float().log_softmax(-1)
-        logprobs = steps.gather(2, spelled[..., None])[..., 0].cpu().numpy()
-        return [
-            self._read_answer(question, tokens.tolist(), row)
-            for question, tokens, row in zip(questions, spelled, logprobs, strict=True)
-        ]
+        for prefix, rows in self._by_prefix([q.prompt for q in questions], longest):
+            asked = [questions[index] for index, _ in rows]
+            grammars = [choice_grammar(q.answers, q.prompt.end) for q in asked]
 
-    def _read_answer(
-        self, question: Question, tokens: list[int], logprobs: NDArray[np.float32]
-    ) -> tuple[int, float]:
-        end = self.tokenizer.eos_token_id
-        stop = tokens.index(end) + 1 if end in tokens else len(tokens)
+            def finished(tokens: list[int]) -> bool:
+                return bool(tokens[-1] == self.tokenizer.eos_token_id)
+
+            constrain = self._constraint.logits_processor(grammars)
+            answers = self._decode(prefix, rows, finished, longest + 1, constrain)
+            for (index, _), (tokens, logprob) in zip(rows, answers, strict=True):
+                results[index] = self._read_answer(questions[index], tokens), logprob
+        return results
+
+    @cached_property
+    def _constraint(self) -> GrammarConstraint:
+        return GrammarConstraint(self.model, self.tokenizer)
+
+    def _by_prefix(
+        self, prompts: Sequence[Prompt], max_tokens: int
+    ) -> Iterator[tuple[tuple[int, ...], list[tuple[int, list[int]]]]]:
+        """Shared prefix, and index and own tokens of prompts that are decoded together.
+
+        Prompts of one batch are alike in length and have the same end.
+        """
+        groups: dict[tuple[tuple[int, ...], str | None], list[tuple[int, list[int]]]]
+        groups = defaultdict(list)
+        for index, prompt in enumerate(prompts):
+            prefix, own = self._encoder.prompt(prompt)
+            groups[prefix, prompt.end].append((index, own))
+        for (prefix, _), rows in groups.items():
+            rows.sort(key=lambda row: len(row[1]))
+            batch: list[tuple[int, list[int]]] = []
+            for row in rows:
+                if batch and (len(batch) + 1) * (len(row[1]) + max_tokens) > self._batch_tokens:
+                    yield prefix, batch
+                    batch = []
+                batch.append(row)
+            yield prefix, batch
+
+    def _decode(
+        self,
+        prefix: tuple[int, ...],
+        rows: list[tuple[int, list[int]]],
+        finished: Callable[[list[int]], bool],
+        max_tokens: int,
+        constrain: Constrain | None = None,
+    ) -> list[tuple[list[int], float]]:
+        import torch
+
+        with torch.inference_mode():
+            return decode(
+                self.model,
+                self._prefixes,
+                prefix,
+                [own for _, own in rows],
+                finished=finished,
+                max_tokens=max_tokens,
+                constrain=constrain,
+            )
+
+    def _read_answer(self, question: Question, tokens: list[int]) -> int:
+        """Index of the answer that the tokens spell."""
         text = self.tokenizer.decode(
-            tokens[:stop], skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        text = text.removesuffix(question.prompt.end or "")
+            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        ).removesuffix(question.prompt.end or "")
         if text not in question.answers:
             raise EngineError(f"the model answered {text!r}, which the grammar does not allow")
-        return question.answers.index(text), float(logprobs[:stop].sum())
-
-
-def _common_prefix(sequences: Sequence[list[int]]) -> list[int]:
-    """What all sequences begin with; between the least and the greatest lie all others."""
-    low, high = min(sequences), max(sequences)
-    same = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
-    return low[:same]
+        return question.answers.index(text)
