@@ -214,7 +214,8 @@ def _paths(taxonomy: Taxonomy) -> NDArray[np.int32]:
 
 
 def _sizes(member: NDArray[np.bool_]) -> Floats:
-    return member.sum(axis=1).astype(np.float64)
+    sizes: Floats = member.sum(axis=1).astype(np.float64)
+    return sizes
 
 
 def _members(

@@ -132,5 +132,5 @@ def test_unusable_arguments_are_told(sample):
         paired_difference(taxonomy, [], [], [])
     with pytest.raises(UsageError, match="0 resamples"):
         bootstrap(taxonomy, better, gold, resamples=0)
-    with pytest.raises(UsageError, match="no metric 'f1'.*hf1_micro"):
+    with pytest.raises(UsageError, match=r"no metric 'f1'.*hf1_micro"):
         paired_difference(taxonomy, better, worse, gold, "f1")
