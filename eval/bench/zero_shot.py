@@ -132,7 +132,8 @@ def measure(args: argparse.Namespace) -> Results:
         method, _, recipe = name.partition(":")
         settings: dict[str, Any] = {"retrieval": {"texts": recipe}} if recipe else {}
         classifier = cascade.load(shown(args.taxonomy), method=method, **settings)
-        same = name in kept and results[name]["settings"] == classifier.fingerprint()
+        fingerprint = json.loads(json.dumps(classifier.fingerprint()))
+        same = name in kept and results[name]["settings"] == fingerprint
         if same and not args.again:
             console.print(f"{name}: kept from {results[name]['date']}")
         else:
