@@ -1,0 +1,51 @@
+"""Parts that tests of many folders share: real small models, and an index folder of their own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cascade.models.builtin import BUILT_IN
+from cascade.models.find import cache_folder, package_folder
+
+
+def pytest_collection_modifyitems(items):
+    missing = [b.install for b in BUILT_IN.values() if package_folder(b.package) is None]
+    if not missing:
+        return
+    skip = pytest.mark.skip(reason=f"the built-in weights are not installed: {'; '.join(missing)}")
+    for item in items:
+        if item.get_closest_marker("weights"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """A cache for this session; converted models are kept in the user's, since they cost most."""
+    models = cache_folder() / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    folder = tmp_path_factory.mktemp("cache")
+    (folder / "models").symlink_to(models.resolve(), target_is_directory=True)
+    before = os.environ.get("CASCADE_CACHE")
+    os.environ["CASCADE_CACHE"] = str(folder)
+    yield Path(folder)
+    if before is None:
+        del os.environ["CASCADE_CACHE"]
+    else:
+        os.environ["CASCADE_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def minilm():
+    """The sentence encoder of the wheel, on the CPU."""
+    from cascade.retrieval.encoder import Encoder
+
+    return Encoder.load("minilm", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def smollm():
+    """The language model of the wheel, on the CPU in float32."""
+    from cascade.generation.transformers_engine import TransformersEngine
+
+    return TransformersEngine.load("smollm2-135m", device="cpu", precision="float32")
