@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cascade.errors import ConfigError
 
-Recipe = Literal["leaf", "path", "path+description"]
+Recipe = Literal["leaf", "path", "path+description", "full"]
 
 
 class _Section(BaseModel):
@@ -33,13 +33,19 @@ class RetrievalConfig(_Section):
 
     encoder: str = Field("minilm", description="Sentence encoder: built-in name, folder or hub.")
     texts: Recipe = Field(
-        "path+description",
-        description="What of a node is embedded: its name, its path, or its path, description and "
-        "synonyms (the best of several texts counts).",
+        "full",
+        description="What of a node is embedded: its name (leaf), its path, path, description and "
+        "synonyms (path+description), or name with parent, description, synonyms and translations "
+        "(full); the best of several texts counts.",
     )
     candidates: int = Field(10, ge=1, description="Children kept at each level.")
     temperature: float = Field(
-        0.05, gt=0, description="Cosine similarities are divided by this before the softmax."
+        0.045, gt=0, description="Cosine similarities are divided by this before the softmax."
+    )
+    rewrite_weight: float = Field(
+        0.25,
+        ge=0,
+        description="Weight, beside the item itself, of the language model's words for it.",
     )
 
 
@@ -48,7 +54,10 @@ class LLMConfig(_Section):
 
     engine: Literal["transformers"] = Field("transformers", description="What runs the model.")
     model: str = Field("smollm2-135m", description="Weights: built-in name, folder, GGUF or hub.")
-    prompt: str = Field("file-under", description="A shipped prompt's name, or a file.")
+    prompt: str = Field("file-under", description="Prompt that picks: a shipped name, or a file.")
+    type_prompt: str = Field(
+        "item-type", description="Prompt that says what kind of thing an item is."
+    )
     answer: Literal["score", "generate"] = Field(
         "score", description="Score every candidate, or generate one under the grammar."
     )
@@ -64,15 +73,16 @@ class LLMConfig(_Section):
         "auto", description="Number type of the weights in memory."
     )
     batch_tokens: int = Field(4096, ge=256, description="Tokens in one forward pass.")
-    max_chars: int = Field(400, ge=16, description="Characters of each field that are read.")
+    max_chars: int = Field(200, ge=16, description="Characters of each field that are read.")
 
 
 class FusionConfig(_Section):
     """How scorers are combined: a weighted sum of log-probabilities, normalised."""
 
-    weights: dict[str, float] = Field(
-        default_factory=lambda: {"retrieval": 1.0, "llm": 1.0},
-        description="Weight by scorer; not negative.",
+    weights: dict[str, float | list[float]] = Field(
+        default_factory=lambda: {"rewrite": 1.0, "llm": [0.1, 0.0]},
+        description="Weight by scorer, not negative: one for all levels, or one for each level "
+        "from the top, of which the last holds for all below.",
     )
 
 

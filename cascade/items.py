@@ -282,6 +282,26 @@ class Choices:
         """int64 [n_candidates], the question that each candidate belongs to."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
+    def subset(self, wanted: NDArray[np.bool_]) -> tuple[Choices, NDArray[np.bool_]]:
+        """The questions where `wanted` [n_questions] is true, and which candidates are theirs.
+
+        Returns
+        -------
+        choices
+            The wanted questions, in order.
+        member
+            bool [n_candidates], so that `nodes[member]` are the candidates of `choices`.
+        """
+        member = wanted[self.question]
+        sizes = np.diff(self.offsets)[wanted]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        return Choices(self.rows[wanted], self.parents[wanted], offsets, self.nodes[member]), member
+
+    def first_best(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+        """int64 [n_questions], position of the greatest score [n_candidates] of each question."""
+        order = np.lexsort((np.arange(len(scores)), -np.asarray(scores), self.question))
+        return np.asarray(order[self.offsets[:-1]])
+
     def log_softmax(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Scores [n_candidates] to log-probabilities that sum to one inside each question."""
         scores = np.asarray(scores, dtype=np.float64)

@@ -16,7 +16,7 @@ EXAMPLES = """
   cascade prompts list
   cascade prompts show file-under
   cascade prompts render file-under -t store "straw panama hat"
-  cascade prompts render file-under -t store "straw panama hat" --at Clothing
+  cascade prompts render file-under -t store "straw panama hat" --type hat --at Clothing
 """
 
 app = typer.Typer(help="List, show and render prompt templates.", no_args_is_help=True)
@@ -51,6 +51,9 @@ def show(name: Annotated[str, typer.Argument(help="A shipped prompt, or a file."
 def render(
     name: Annotated[str, typer.Argument(help="A shipped prompt, or a file.")],
     item: Annotated[str, typer.Argument(help="The text of an item.")],
+    type_: Annotated[
+        str, typer.Option("--type", help="What kind of thing the item is, in a word or two.")
+    ] = "",
     taxonomy: options.TaxonomyOption = "store",
     at: Annotated[
         str | None, typer.Option("--at", help="Code or path of the node to choose below.")
@@ -62,21 +65,31 @@ def render(
     from rich.text import Text
 
     from cascade.generation.prompts import PromptTemplate
-    from cascade.items import Item
     from cascade.pipeline.load import load_taxonomy
     from cascade.scoring.llm import ask
 
     tree = load_taxonomy(taxonomy or "store")
     parent = -1 if at is None else tree.node(at).index
-    question = ask(PromptTemplate.load(name), tree, Item.of(item), parent, tree.children(parent))
+    question = ask(
+        PromptTemplate.load(name), tree, item, type_ or item, parent, tree.children(parent)
+    )
     prompt = question.prompt
     if as_json:
         messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
         answers = [answer + (prompt.end or "") for answer in question.answers]
         out.print_json(
-            json.dumps({"messages": messages, "start": prompt.start, "answers": answers})
+            json.dumps(
+                {
+                    "messages": messages,
+                    "shared": prompt.shared,
+                    "start": prompt.start,
+                    "answers": answers,
+                }
+            )
         )
         return
+    if prompt.shared:
+        out.print(Panel(Text(prompt.shared), title="same for all items", title_align="left"))
     for message in prompt.messages:
         out.print(Panel(Text(message.content), title=message.role, title_align="left"))
     out.print(Panel(Text(prompt.start), title="the answer continues", title_align="left"))

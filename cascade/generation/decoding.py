@@ -43,31 +43,25 @@ def decode(
         For each prompt the spelled tokens and their log-probability among allowed ones.
     """
     import torch
+    from transformers import DynamicCache
 
-    n, width, held = len(prompts), max(map(len, prompts)), len(prefix)
-    lengths = np.array([len(p) for p in prompts])
-    ids = np.zeros((n, width), dtype=np.int64)
+    n, width, device = len(prompts), max(map(len, prompts)), model.device
+    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
+    ids = torch.zeros((n, width), dtype=torch.int64)
     for row, prompt in zip(ids, prompts, strict=True):
-        row[: len(prompt)] = prompt
-    seen = np.ones((n, held + width), dtype=np.bool_)
-    seen[:, held:] = np.arange(width) < lengths[:, None]
-    causal = np.tri(width, held + width, held, dtype=np.bool_)
-    mask = torch.from_numpy(seen[:, None, None, :] & causal | _self(width, held)).to(model.device)
-    past = cache.expanded(prefix, n)
-    states = model.base_model(
-        input_ids=torch.from_numpy(ids).to(model.device),
-        position_ids=torch.arange(held, held + width, device=model.device).expand(n, -1),
-        attention_mask=mask,
-        past_key_values=past,
-        use_cache=True,
-    ).last_hidden_state
-    last = states[torch.arange(n), torch.from_numpy(lengths - 1)]
-    visible = torch.from_numpy(seen).to(model.device)
-    position = torch.from_numpy(held + lengths).to(model.device)
+        row[: len(prompt)] = torch.tensor(prompt)
+    steps = torch.arange(width, device=device)
+    visible = steps < lengths[:, None]
+    # Padding sees the row's first token, because it must see something.
+    mask = visible[:, None, None, :] & (steps <= steps[:, None])
+    past = DynamicCache()
+    states = cache.forward(prefix, ids.to(device), steps.expand(n, -1), mask, past)
+    last = states[torch.arange(n, device=device), lengths - 1]
+    position = lengths
     spelled: list[list[int]] = [[] for _ in prompts]
     total = np.zeros(n)
     open_ = np.ones(n, dtype=np.bool_)
-    chosen = torch.zeros((n, 1), dtype=torch.int64, device=model.device)
+    chosen = torch.zeros((n, 1), dtype=torch.int64, device=device)
     for _ in range(max_tokens):
         logits = model.get_output_embeddings()(last).float()
         if constrain is not None:
@@ -82,17 +76,7 @@ def decode(
             break
         chosen = torch.cat([chosen, token[:, None]], dim=1)
         visible = torch.cat([visible, visible.new_ones((n, 1))], dim=1)
-        last = model.base_model(
-            input_ids=token[:, None],
-            position_ids=position[:, None],
-            attention_mask=visible[:, None, None, :],
-            past_key_values=past,
-            use_cache=True,
-        ).last_hidden_state[:, 0]
+        seen = visible[:, None, None, :]
+        last = cache.forward(prefix, token[:, None], position[:, None], seen, past)[:, 0]
         position = position + 1
     return list(zip(spelled, total.tolist(), strict=True))
-
-
-def _self(width: int, held: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Bool [width, held + width]: each token sees itself, padding too, which must see something."""
-    return np.eye(width, held + width, held, dtype=np.bool_)

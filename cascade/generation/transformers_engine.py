@@ -135,29 +135,26 @@ class TransformersEngine:
         """Log-probability of each trie edge, for each row [n_nodes] (0 for node 0)."""
         import torch
 
-        device, held = self.model.device, len(prefix)
         width, n = len(rows[-1]), len(rows)
         ids = np.zeros((n, width), dtype=np.int64)
         positions = np.zeros((n, width), dtype=np.int64)
-        mask = np.zeros((n, 1, width, held + width), dtype=np.bool_)
-        mask[..., :held] = True
+        mask = np.zeros((n, 1, width, width), dtype=np.bool_)
         for i, row in enumerate(rows):
             p, end = len(row.prompt), len(row)
             ids[i, :p], ids[i, p:end] = row.prompt, row.trie.token[row.nodes]
-            positions[i, :p] = held + np.arange(p)
-            positions[i, p:end] = held + p - 1 + row.trie.depth[row.nodes]
-            mask[i, 0, :p, held : held + p] = np.tri(p, dtype=np.bool_)
-            mask[i, 0, p:end, held : held + p] = True
-            mask[i, 0, p:end, held + p : held + end] = row.trie.attention(row.nodes)
-            if not held:
-                mask[i, 0, end:, 0] = True  # a padded row must see something
-        states = self.model.base_model(
-            input_ids=torch.from_numpy(ids).to(device),
-            position_ids=torch.from_numpy(positions).to(device),
-            attention_mask=torch.from_numpy(mask).to(device),
-            past_key_values=self._prefixes.expanded(prefix, n) if held else None,
-            use_cache=held > 0,
-        ).last_hidden_state
+            positions[i, :p] = np.arange(p)
+            positions[i, p:end] = p - 1 + row.trie.depth[row.nodes]
+            mask[i, 0, :p, :p] = np.tri(p, dtype=np.bool_)
+            mask[i, 0, p:end, :p] = True
+            mask[i, 0, p:end, p:end] = row.trie.attention(row.nodes)
+            mask[i, 0, end:, 0] = True  # padding must see something
+        device = self.model.device
+        states = self._prefixes.forward(
+            prefix,
+            torch.from_numpy(ids).to(device),
+            torch.from_numpy(positions).to(device),
+            torch.from_numpy(mask).to(device),
+        )
         return [self._edges(states[i], row, reading) for i, row in enumerate(rows)]
 
     def _edges(self, states: torch.Tensor, row: _Packed, reading: Reading) -> NDArray[np.float64]:

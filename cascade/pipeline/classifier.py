@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any
 
 from cascade.config import CascadeConfig
 from cascade.errors import EngineError
@@ -112,10 +111,6 @@ class Classifier:
                 replace(prediction, status="partial", message=message)
                 for prediction in self._descent.walk(batch, self._fallback)
             ]
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What decides the answers: the taxonomy and the config, as plain values."""
-        return {"taxonomy": self.taxonomy.fingerprint, **self.config.model_dump()}
 
     def __repr__(self) -> str:
         return f"Classifier({self.taxonomy!r}, method={self.method!r})"

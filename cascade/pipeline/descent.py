@@ -40,29 +40,50 @@ class _Beam:
         float64 [n_paths], log-probability of the path.
     ended
         bool [n_paths], at a leaf or stopped.
+    greedy
+        bool [n_paths], the path of each item that took the likeliest child every time; it is
+        always kept, and it is the answer.
     """
 
     row: NDArray[np.int32]
     node: NDArray[np.int32]
     logprob: NDArray[np.float64]
     ended: NDArray[np.bool_]
+    greedy: NDArray[np.bool_]
 
     @classmethod
     def start(cls, n_items: int) -> _Beam:
         rows = np.arange(n_items, dtype=np.int32)
-        return cls(rows, np.full(n_items, -1, np.int32), np.zeros(n_items), np.zeros(n_items, bool))
+        none = np.zeros(n_items, bool)
+        return cls(rows, np.full(n_items, -1, np.int32), np.zeros(n_items), none, ~none)
+
+    def best(self, width: int) -> _Beam:
+        """The greedy path of each item, then its likeliest others, `width` in all."""
+        order = np.lexsort((-self.logprob, ~self.greedy, self.row))
+        rank = np.arange(len(order)) - np.searchsorted(self.row[order], self.row[order])
+        order = order[rank < width]
+        return _Beam(
+            self.row[order],
+            self.node[order],
+            self.logprob[order],
+            self.ended[order],
+            self.greedy[order],
+        )
 
 
 @dataclass
 class Descent:
-    """Walks items down a taxonomy.
+    """Walks items down a taxonomy: at each level to the likeliest child.
+
+    The likeliest leaf may lie elsewhere, where a likely branch divides its share among many;
+    the walk is right about more levels. Other paths are kept for the alternatives.
 
     Parameters
     ----------
     candidates
         Children kept by narrowing at each level.
     beam
-        Paths kept at each level; 1 is greedy.
+        Paths kept at each level: the answer and its alternatives.
     stop
         A path ends at an inner node whose best child has less than this share of its
         probability. It never ends above level 1, so that every item gets a node.
@@ -100,19 +121,11 @@ class Descent:
         self, batch: Batch, choices: Choices, scorer: Scorer, trace: Trace
     ) -> NDArray[np.float64]:
         """Log-probability of each candidate; an only child is certain and is not asked about."""
-        sizes = np.diff(choices.offsets)
-        asked = np.flatnonzero(sizes > 1)
+        asked, member = choices.subset(np.diff(choices.offsets) > 1)
         parts = {scorer.name: np.zeros(len(choices.nodes))}
         if len(asked):
-            member = (sizes > 1)[choices.question]
-            subset = Choices(
-                choices.rows[asked],
-                choices.parents[asked],
-                np.concatenate([[0], np.cumsum(sizes[asked])]),
-                choices.nodes[member],
-            )
-            for name, values in scorer.score_parts(batch, subset).items():
-                parts.setdefault(name, np.zeros(len(choices.nodes)))[member] = values
+            for name, values in scorer.score_parts(batch, asked).items():
+                parts.setdefault(name, np.full(len(choices.nodes), np.nan))[member] = values
         asked_of = zip(choices.rows.tolist(), choices.parents.tolist(), strict=True)
         trace.update((key, _Step(choices, q, parts)) for q, key in enumerate(asked_of))
         return parts[scorer.name]
@@ -131,16 +144,16 @@ class Descent:
         question = choices.question[longer]
         child = choices.nodes[longer]
         kept = np.concatenate([np.flatnonzero(beam.ended), open_[stops]])
+        likeliest = np.zeros(len(choices.nodes), bool)
+        likeliest[choices.first_best(logprob)] = True
         grown = _Beam(
             np.concatenate([beam.row[kept], choices.rows[question]]),
             np.concatenate([beam.node[kept], child]),
             np.concatenate([beam.logprob[kept], beam.logprob[open_][question] + logprob[longer]]),
             np.concatenate([np.ones(len(kept), bool), self._leaf[child]]),
+            np.concatenate([beam.greedy[kept], beam.greedy[open_][question] & likeliest[longer]]),
         )
-        order = np.lexsort((-grown.logprob, grown.row))
-        rank = np.arange(len(order)) - np.searchsorted(grown.row[order], grown.row[order])
-        order = order[rank < self.beam]
-        return _Beam(grown.row[order], grown.node[order], grown.logprob[order], grown.ended[order])
+        return grown.best(self.beam)
 
     def _predict(
         self, batch: Batch, row: int, beam: _Beam, trace: Trace, source: str
@@ -195,7 +208,11 @@ class Descent:
                     name=self.taxonomy.names[node],
                     path=self.taxonomy.path(node),
                     probability=float(np.exp(total[i])),
-                    scores={part: float(values[i]) for part, values in shown.items()},
+                    scores={
+                        part: float(values[i])
+                        for part, values in shown.items()
+                        if not np.isnan(values[i])
+                    },
                 )
             )
         return tuple(found)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from cascade.config import CascadeConfig
 from cascade.errors import UsageError
@@ -17,6 +18,10 @@ from cascade.retrieval.encoder import Encoder, Progress
 from cascade.retrieval.narrow import Retriever
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from cascade.generation.engine import Engine
+    from cascade.scoring.item_type import ItemTyper
 
 
 class Parts:
@@ -50,25 +55,48 @@ class Parts:
         return RetrievalScorer(self.retriever, self.config.retrieval.temperature)
 
     @cached_property
-    def llm(self) -> Scorer:
-        """The language-model scorer."""
-        from cascade.generation.prompts import PromptTemplate
+    def engine(self) -> Engine:
+        """The language model."""
         from cascade.generation.transformers_engine import TransformersEngine
-        from cascade.scoring.llm import LLMScorer
 
         config = self.config.llm
-        template = PromptTemplate.load(config.prompt)
-        engine = TransformersEngine.load(
+        return TransformersEngine.load(
             config.model,
             device=config.device,
             precision=config.precision,
             batch_tokens=config.batch_tokens,
             allow_download=self.config.allow_download,
         )
+
+    @cached_property
+    def typer(self) -> ItemTyper:
+        """The language model's words for what an item is."""
+        from cascade.generation.prompts import PromptTemplate
+        from cascade.scoring.item_type import ItemTyper
+
+        template = PromptTemplate.load(self.config.llm.type_prompt)
+        return ItemTyper(self.engine, template, max_chars=self.config.llm.max_chars)
+
+    @cached_property
+    def rewrite(self) -> Scorer:
+        """Retrieval that searches with the language model's words too."""
+        from cascade.scoring.retrieval import RewriteScorer
+
+        config = self.config.retrieval
+        return RewriteScorer(self.retriever, config.temperature, self.typer, config.rewrite_weight)
+
+    @cached_property
+    def llm(self) -> Scorer:
+        """The language model's choice among candidates."""
+        from cascade.generation.prompts import PromptTemplate
+        from cascade.scoring.llm import LLMScorer
+
+        config = self.config.llm
         return LLMScorer(
-            engine,
-            template,
+            self.engine,
+            PromptTemplate.load(config.prompt),
             self.taxonomy,
+            self.typer,
             answer=config.answer,
             reading=config.reading,
             prior=config.prior,
@@ -80,13 +108,14 @@ class Parts:
         """The default: a fusion of the scorers that have a weight."""
         from cascade.scoring.fusion import FusionScorer
 
-        weights = {name: w for name, w in self.config.fusion.weights.items() if w > 0}
+        weights = self.config.fusion.weights
         scorers = [METHODS[check_method(name)](self) for name in weights]
-        return FusionScorer(scorers, list(weights.values()))
+        return FusionScorer(scorers, list(weights.values()), self.taxonomy)
 
 
 METHODS: dict[str, Callable[[Parts], Scorer]] = {
     "retrieval": lambda parts: parts.retrieval,
+    "rewrite": lambda parts: parts.rewrite,
     "llm": lambda parts: parts.llm,
     "cascade": lambda parts: parts.cascade,
 }

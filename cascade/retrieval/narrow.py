@@ -12,6 +12,7 @@ from cascade.config import Recipe
 from cascade.items import Batch, Choices, Item
 from cascade.retrieval.encoder import Encoder, Progress
 from cascade.retrieval.index import NodeIndex
+from cascade.retrieval.subtree import Subtrees
 from cascade.taxonomy import Taxonomy
 
 
@@ -41,29 +42,44 @@ class Retriever:
         self.encoder = encoder
         self._index = NodeIndex.open(taxonomy, encoder, recipe, folder=folder, progress=progress)
         self._text_starts = np.searchsorted(self._index.node, np.arange(len(taxonomy)))
-        self._levels = [_by_parent(taxonomy, level) for level in range(taxonomy.depth, 1, -1)]
+        self.subtrees = Subtrees(taxonomy)
 
-    def similarity(self, batch: Batch) -> NDArray[np.float32]:
-        """Best cosine similarity of each item with any text in the subtree of each node.
-
-        One matrix product over all texts, then one segmented maximum for each level from the
-        bottom up: siblings are neighbours in depth-first order of their level.
+    def nearest(self, batch: Batch) -> NDArray[np.float32]:
+        """Best cosine similarity of each item with any text of each node itself.
 
         Returns
         -------
         float32 [n_nodes, n_items]
         """
-        return batch.once(f"similarity:{id(self)}", self._similarity)
+        return batch.once(f"nearest:{id(self)}", lambda items: self._compare(items))
 
-    def _similarity(self, items: Sequence[Item]) -> NDArray[np.float32]:
+    def similarity(self, batch: Batch) -> NDArray[np.float32]:
+        """Best cosine similarity of each item with any text in the subtree of each node.
+
+        Returns
+        -------
+        float32 [n_nodes, n_items]
+        """
+        return batch.once(
+            f"similarity:{id(self)}", lambda _: self.subtrees.maximum(self.nearest(batch).copy())
+        )
+
+    def head_similarity(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Cosine similarity of each text with the first text of each node, which has its name.
+
+        Returns
+        -------
+        float32 [n_nodes, n_texts]
+        """
+        heads = self._index.vectors[self._text_starts]
+        return np.asarray(heads @ self.encoder.encode(texts).T)
+
+    def _compare(self, items: Sequence[Item]) -> NDArray[np.float32]:
         queries = self.encoder.encode([item.text for item in items])
         best: NDArray[np.float32] = self._index.vectors @ queries.T
-        if len(best) != len(self.taxonomy):
-            best = np.maximum.reduceat(best, self._text_starts, axis=0)
-        for nodes, starts, parents in self._levels:
-            below = np.maximum.reduceat(best[nodes], starts, axis=0)
-            best[parents] = np.maximum(best[parents], below)
-        return best
+        if len(best) == len(self.taxonomy):
+            return best
+        return np.asarray(np.maximum.reduceat(best, self._text_starts, axis=0))
 
     def narrow(
         self, batch: Batch, rows: NDArray[np.int32], parents: NDArray[np.int32], k: int
@@ -88,16 +104,6 @@ class Retriever:
         offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
         nodes = np.concatenate(kept) if kept else np.empty(0, dtype=np.int32)
         return Choices(rows, parents, offsets.astype(np.int64), nodes)
-
-
-def _by_parent(
-    taxonomy: Taxonomy, level: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]:
-    """Nodes of a level, where each parent's children start among them, and those parents."""
-    nodes = taxonomy.level_nodes(level)
-    above = taxonomy.parent[nodes]
-    starts = np.flatnonzero(np.concatenate([[True], above[1:] != above[:-1]]))
-    return nodes, starts, above[starts]
 
 
 def _best_first(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:

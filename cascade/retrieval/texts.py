@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import Recipe
-from cascade.taxonomy import Taxonomy
+from cascade.taxonomy import Taxonomy, spoken
 
 
 def node_texts(taxonomy: Taxonomy, recipe: Recipe) -> tuple[list[str], NDArray[np.int32]]:
@@ -15,6 +15,8 @@ def node_texts(taxonomy: Taxonomy, recipe: Recipe) -> tuple[list[str], NDArray[n
     - `leaf`: the node's name
     - `path`: the names from the top, `A > B > C`
     - `path+description`: the path; the name with its description; each synonym
+    - `full`: the name with its parent's, `C (B)`; the name with its description; each synonym
+      and translation; names in the form of `spoken`
 
     Returns
     -------
@@ -24,20 +26,29 @@ def node_texts(taxonomy: Taxonomy, recipe: Recipe) -> tuple[list[str], NDArray[n
     """
     if recipe == "leaf":
         return list(taxonomy.names), np.arange(len(taxonomy), dtype=np.int32)
-    paths = all_paths(taxonomy)
+    heads = _names_with_parents(taxonomy) if recipe == "full" else all_paths(taxonomy)
     if recipe == "path":
-        return paths, np.arange(len(taxonomy), dtype=np.int32)
+        return heads, np.arange(len(taxonomy), dtype=np.int32)
     texts: list[str] = []
     owner: list[int] = []
-    for i, (path, name) in enumerate(zip(paths, taxonomy.names, strict=True)):
-        own = [path]
+    for i, (head, name) in enumerate(zip(heads, taxonomy.names, strict=True)):
+        own = [head]
         if description := taxonomy.description(i):
             own.append(f"{name}: {description}")
         own += taxonomy.synonyms(i)
-        own += taxonomy.translations(i).values()
+        if recipe == "full":
+            own += taxonomy.translations(i).values()
         texts += own
         owner += [i] * len(own)
     return texts, np.array(owner, dtype=np.int32)
+
+
+def _names_with_parents(taxonomy: Taxonomy) -> list[str]:
+    names = [spoken(name) for name in taxonomy.names]
+    return [
+        name if parent < 0 else f"{name} ({names[parent]})"
+        for name, parent in zip(names, taxonomy.parent.tolist(), strict=True)
+    ]
 
 
 def all_paths(taxonomy: Taxonomy) -> list[str]:

@@ -10,39 +10,73 @@ from numpy.typing import NDArray
 from cascade.errors import ConfigError
 from cascade.items import Batch, Choices
 from cascade.scoring.scorer import Scorer
+from cascade.taxonomy import Taxonomy
+
+Weight = float | Sequence[float]
 
 
 class FusionScorer(Scorer):
     """`log p(c) = sum_s w_s log p_s(c)`, normalised over the candidates of a question.
+
+    A scorer whose weight at a level is zero is not asked there.
 
     Parameters
     ----------
     scorers
         What is combined.
     weights
-        One for each scorer, not negative, not all zero.
+        For each scorer one weight, or one for each level from the top, of which the last holds
+        for all levels below; not negative, and at every level one above zero.
+    taxonomy
+        Tells the level of a question.
+
+    Raises
+    ------
+    ConfigError
+        Weights that are negative, all zero or not one for each scorer.
     """
 
-    def __init__(self, scorers: Sequence[Scorer], weights: Sequence[float]) -> None:
-        if len(scorers) != len(weights):
+    def __init__(
+        self, scorers: Sequence[Scorer], weights: Sequence[Weight], taxonomy: Taxonomy
+    ) -> None:
+        self._scorers = list(scorers)
+        self._weights = _by_level(weights, taxonomy.depth)
+        if len(self._scorers) != len(weights):
             raise ConfigError(
-                f"{len(scorers)} scorers but {len(weights)} weights; expected one each"
+                f"{len(self._scorers)} scorers but {len(weights)} weights; expected one each"
             )
-        if min(weights) < 0 or not any(weights):
-            raise ConfigError(f"weights {list(weights)}: expected none below 0 and one above")
-        self.name = "+".join(scorer.name for scorer in scorers)
-        self._scorers = list(zip(scorers, weights, strict=True))
+        self._level = taxonomy.level
+        used = [s.name for s, w in zip(scorers, self._weights, strict=True) if w.any()]
+        self.name = "+".join(used)
 
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate; see `Scorer.score`."""
         return self.score_parts(batch, choices)[self.name]
 
     def score_parts(self, batch: Batch, choices: Choices) -> dict[str, NDArray[np.float64]]:
-        """The combination first, then each scorer's own log-probabilities."""
+        """The combination first, then each scorer's own log-probabilities (NaN where not asked)."""
         parts: dict[str, NDArray[np.float64]] = {}
         total = np.zeros(len(choices.nodes))
-        for scorer, weight in self._scorers:
-            own = scorer.score_parts(batch, choices)
-            parts.update(own)
-            total += weight * own[scorer.name]
+        above = np.where(choices.parents < 0, 0, self._level[choices.parents])
+        for scorer, by_level in zip(self._scorers, self._weights, strict=True):
+            weight = by_level[above]
+            asked, member = choices.subset(weight > 0)
+            if len(asked):
+                for name, values in scorer.score_parts(batch, asked).items():
+                    parts.setdefault(name, np.full(len(total), np.nan))[member] = values
+                total[member] += weight[choices.question[member]] * parts[scorer.name][member]
         return {self.name: choices.log_softmax(total), **parts}
+
+
+def _by_level(weights: Sequence[Weight], depth: int) -> NDArray[np.float64]:
+    """Float64 [n_scorers, depth], the weight of each scorer at each level."""
+    rows = []
+    for weight in weights:
+        given = list(weight) if isinstance(weight, Sequence) else [weight]
+        rows.append((given + given[-1:] * depth)[:depth] if given else [0.0] * depth)
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), depth)
+    if not (table >= 0).all() or not table.any(axis=0).all():
+        raise ConfigError(
+            f"fusion weights {list(weights)}: expected none below 0, and at every level one above"
+        )
+    return table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Literal
 
 import numpy as np
@@ -10,11 +9,16 @@ from numpy.typing import NDArray
 
 from cascade.generation.engine import Engine, Question, Reading
 from cascade.generation.prompts import PromptTemplate
-from cascade.items import Batch, Choices, Item
+from cascade.items import Batch, Choices
+from cascade.scoring.item_type import ItemTyper, on_one_line
 from cascade.scoring.scorer import Scorer
-from cascade.taxonomy import Taxonomy
+from cascade.taxonomy import Taxonomy, spoken
 
-NO_ITEM = Item({})
+NO_ITEM = (("", ""), ("N/A", "N/A"), ("Product", "product"), ("Item", "item"))
+"""Content-free items with their types; the prior is the mean over them (contextual calibration,
+Zhao et al., arXiv 2102.09690)."""
+
+PRIOR_BLOCK = 64  # names whose priors are asked for at once
 
 
 class LLMScorer(Scorer):
@@ -28,6 +32,8 @@ class LLMScorer(Scorer):
     ----------
     engine, template, taxonomy
         Who is asked, in which words, and about what.
+    typer
+        Says first what kind of thing an item is; the prompt shows it.
     answer
         Score every candidate, or generate one under a grammar: then the spelled candidate has
         the probability of its spelling and the others share the rest; the prior is not used.
@@ -46,6 +52,7 @@ class LLMScorer(Scorer):
         engine: Engine,
         template: PromptTemplate,
         taxonomy: Taxonomy,
+        typer: ItemTyper,
         *,
         answer: Literal["score", "generate"] = "score",
         reading: Reading = "global",
@@ -55,6 +62,7 @@ class LLMScorer(Scorer):
         self._engine = engine
         self._template = template
         self._taxonomy = taxonomy
+        self._typer = typer
         self._generates = answer == "generate"
         self._reading: Reading = reading
         self._subtract_prior = prior
@@ -63,8 +71,10 @@ class LLMScorer(Scorer):
 
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate; see `Scorer.score`."""
+        types = self._typer.types(batch)
+        shown = [on_one_line(item, self._max_chars) for item in batch.items]
         questions = [
-            self._ask(batch.items[row], parent, choices.nodes[start:end])
+            self._ask(shown[row], types[row], parent, choices.nodes[start:end])
             for row, parent, start, end in zip(
                 choices.rows.tolist(),
                 choices.parents.tolist(),
@@ -87,49 +97,47 @@ class LLMScorer(Scorer):
             scores = scores - self._priors(choices)
         return choices.log_softmax(scores)
 
-    def _ask(self, item: Item, parent: int, nodes: NDArray[np.int32]) -> Question:
-        return ask(self._template, self._taxonomy, item, parent, nodes, self._max_chars)
+    def _ask(self, item: str, type_: str, parent: int, nodes: NDArray[np.int32]) -> Question:
+        return ask(self._template, self._taxonomy, item, type_, parent, nodes)
 
     def _priors(self, choices: Choices) -> NDArray[np.float64]:
-        """Log-probability of each candidate without an item; computed once for each node."""
-        missing: dict[int, set[int]] = defaultdict(set)
-        unknown = np.isnan(self._prior[choices.nodes])
-        parents = choices.parents[choices.question]
-        for parent, node in zip(
-            parents[unknown].tolist(), choices.nodes[unknown].tolist(), strict=True
-        ):
-            missing[parent].add(node)
-        asked = [(parent, np.array(sorted(nodes))) for parent, nodes in missing.items()]
-        questions = [self._ask(NO_ITEM, parent, nodes) for parent, nodes in asked]
-        for (_, nodes), scores in zip(asked, self._engine.score(questions), strict=True):
-            self._prior[nodes] = scores
+        """Log-probability of each candidate without an item; computed once for each parent.
+
+        All children of a parent are asked for, in fixed blocks, so that a prior does not depend
+        on which items came first.
+        """
+        for parent in np.unique(choices.parents).tolist():
+            children = self._taxonomy.children(parent)
+            if np.isnan(self._prior[children[0]]):
+                for start in range(0, len(children), PRIOR_BLOCK):
+                    block = children[start : start + PRIOR_BLOCK]
+                    asked = [self._ask(item, type_, parent, block) for item, type_ in NO_ITEM]
+                    self._prior[block] = np.mean(self._engine.score(asked, self._reading), axis=0)
         return np.asarray(self._prior[choices.nodes])
 
 
 def ask(
     template: PromptTemplate,
     taxonomy: Taxonomy,
-    item: Item,
+    item: str,
+    type_: str,
     parent: int,
     nodes: NDArray[np.int32],
-    max_chars: int = 400,
 ) -> Question:
     """The prompt about an item at a parent (-1 above the top), with the nodes' names as answers.
 
-    Text of the item is put on one line and cut at `max_chars` for each field.
+    Parameters
+    ----------
+    item, type_
+        The item and its kind, on one line each.
     """
-    names = [taxonomy.names[node] for node in nodes.tolist()]
     above = taxonomy.path_nodes(parent).tolist() if parent >= 0 else []
-    fields = {
-        column: " ".join(text[:max_chars].split())
-        for column, text in item.fields.items()
-        if text.strip()
-    }
+    names = [spoken(taxonomy.names[node]) for node in nodes.tolist()]
     prompt = template.render(
         {
-            "item": " ".join(fields.values()),
-            "fields": fields,
-            "path": [taxonomy.names[node] for node in above],
+            "item": item,
+            "type": type_,
+            "path": [spoken(taxonomy.names[node]) for node in above],
             "level": len(above) + 1,
             "candidates": names,
         }
@@ -142,8 +150,7 @@ def _spread(chosen: int, logprob: float, n: int) -> NDArray[np.float64]:
 
     The chosen one is kept ahead of the others even where its spelling was unlikely.
     """
-    share = max(np.exp(logprob), 1 / n + 1e-6) if n > 1 else 1.0
-    rest = max((1 - share) / max(n - 1, 1), 1e-12)
-    out = np.full(n, np.log(rest))
+    share = min(max(np.exp(logprob), 1 / n + 1e-6), 1 - 1e-9) if n > 1 else 1.0
+    out = np.full(n, np.log((1 - share) / max(n - 1, 1)) if n > 1 else 0.0)
     out[chosen] = np.log(share)
     return out

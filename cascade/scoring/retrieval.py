@@ -1,4 +1,4 @@
-"""The retrieval scorer: a softmax over the similarities that narrowing has computed."""
+"""The retrieval scorer: a softmax over all leaves, read at every level."""
 
 from __future__ import annotations
 
@@ -7,20 +7,68 @@ from numpy.typing import NDArray
 
 from cascade.items import Batch, Choices
 from cascade.retrieval.narrow import Retriever
+from cascade.scoring.item_type import ItemTyper
 from cascade.scoring.scorer import Scorer
 
 
 class RetrievalScorer(Scorer):
-    """Similarity of the best text in each candidate's subtree, divided by a temperature."""
+    """Each leaf has its similarity to the item, each inner node the mass of its leaves.
+
+    `p(leaf) = softmax over all leaves of cos(item, leaf) / temperature`; a candidate has the
+    sum over its leaves. A maximum in place of the sum would ignore how many leaves agree, and
+    a product of level-wise softmaxes would favour small families.
+
+    Parameters
+    ----------
+    retriever
+        What is searched.
+    temperature
+        Cosine similarities are divided by this before the softmax.
+    """
 
     name = "retrieval"
 
-    def __init__(self, retriever: Retriever, temperature: float = 0.05) -> None:
+    def __init__(self, retriever: Retriever, temperature: float) -> None:
         self._retriever = retriever
         self._temperature = temperature
 
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate; see `Scorer.score`."""
-        similarity = self._retriever.similarity(batch)
-        rows = choices.rows[choices.question]
-        return choices.log_softmax(similarity[choices.nodes, rows] / self._temperature)
+        mass = batch.once(f"mass:{id(self)}", lambda _: self._mass(batch))
+        return choices.log_softmax(mass[choices.nodes, choices.rows[choices.question]])
+
+    def _mass(self, batch: Batch) -> NDArray[np.float32]:
+        similarity = self._similarity(batch)
+        return self._retriever.subtrees.log_mass(similarity / np.float32(self._temperature))
+
+    def _similarity(self, batch: Batch) -> NDArray[np.float32]:
+        return self._retriever.nearest(batch)
+
+
+class RewriteScorer(RetrievalScorer):
+    """Retrieval that searches with the language model's words for the item too.
+
+    `cos(item, leaf) + weight * cos(type, name of the leaf)` in place of the first term alone.
+    They are added before the masses are taken, so that both must find the same leaf.
+
+    Parameters
+    ----------
+    typer
+        Says what kind of thing an item is.
+    weight
+        Of the type's similarity, where that of the item has 1.
+    """
+
+    name = "rewrite"
+
+    def __init__(
+        self, retriever: Retriever, temperature: float, typer: ItemTyper, weight: float
+    ) -> None:
+        super().__init__(retriever, temperature)
+        self._typer = typer
+        self._weight = np.float32(weight)
+
+    def _similarity(self, batch: Batch) -> NDArray[np.float32]:
+        types = self._typer.types(batch)
+        nearest = self._retriever.nearest(batch)
+        return nearest + self._weight * self._retriever.head_similarity(types)

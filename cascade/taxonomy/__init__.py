@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cascade.taxonomy.node import Node
+from cascade.taxonomy.node import Node, spoken
 from cascade.taxonomy.records import Record
 from cascade.taxonomy.tree import Taxonomy
 
-__all__ = ["Node", "Record", "Taxonomy"]
+__all__ = ["Node", "Record", "Taxonomy", "spoken"]

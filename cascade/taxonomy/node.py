@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+_SLASH = re.compile(r"(?<!\d)\s*/\s*|\s*/\s*(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +40,12 @@ class Node:
 
     def __str__(self) -> str:
         return f"{self.path}  [{self.code}]"
+
+
+def spoken(name: str) -> str:
+    """A name as a person would say it: `Tops/Upper Body Wear` is `Tops, Upper Body Wear`.
+
+    Language models and encoders know lists with commas, not with slashes. A slash between two
+    digits or with a blank beside it stays.
+    """
+    return _SLASH.sub(", ", name)
