@@ -76,11 +76,15 @@ class LLMConfig(_Section):
     max_chars: int = Field(200, ge=16, description="Characters of each field that are read.")
 
 
+def _default_weights() -> dict[str, float | list[float]]:
+    return {"rewrite": 1.0, "llm": [0.1, 0.0]}
+
+
 class FusionConfig(_Section):
     """How scorers are combined: a weighted sum of log-probabilities, normalised."""
 
     weights: dict[str, float | list[float]] = Field(
-        default_factory=lambda: {"rewrite": 1.0, "llm": [0.1, 0.0]},
+        default_factory=_default_weights,
         description="Weight by scorer, not negative: one for all levels, or one for each level "
         "from the top, of which the last holds for all below.",
     )

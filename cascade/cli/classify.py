@@ -60,6 +60,9 @@ def classify(
     settings: options.SetOption = None,
     allow_download: options.DownloadOption = False,
     as_json: options.JsonOption = False,
+    as_table: Annotated[
+        bool, typer.Option("--table", help="Print a table to read, also where output is piped.")
+    ] = False,
 ) -> None:
     """Classify the rows of files; each row comes out with its answer beside it."""
     from cascade.cli import loading, report
@@ -87,6 +90,7 @@ def classify(
         resume=resume,
         overwrite=overwrite,
         as_json=as_json,
+        as_table=as_table,
     )
     for source in files if len(files) > 1 else []:
         job.check(source)

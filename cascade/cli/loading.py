@@ -46,6 +46,7 @@ class Job:
     resume: bool = False
     overwrite: bool = False
     as_json: bool = False
+    as_table: bool = False
     _told: bool = field(default=False, repr=False)
 
     @cached_property
@@ -100,7 +101,7 @@ class Job:
         return columns
 
     def _sink(self, table: Table, columns: Columns, source: str, target: str) -> Output:
-        if target == "-" and not self.as_json and sys.stdout.isatty():
+        if target == "-" and not self.as_json and (self.as_table or sys.stdout.isatty()):
             return ScreenOutput(table, columns.text, out)
         fingerprint = {
             "taxonomy": self.taxonomy.fingerprint,

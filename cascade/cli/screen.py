@@ -17,16 +17,16 @@ STYLES = {"ok": "green", "review": "yellow", "partial": "yellow", "error": "red"
 class ScreenOutput(Output):
     """Prints each chunk of answered rows as a table."""
 
-    nested = False
-
     def __init__(self, table: Table, text: Sequence[str], console: Console) -> None:
         self._table = table
         self._text = list(text)
         self._console = console
-        self.summaries: list[Mapping[str, Any]] = []
+        self._summaries: list[Mapping[str, Any]] = []
 
-    def __enter__(self) -> ScreenOutput:
-        return self
+    @property
+    def summaries(self) -> list[Mapping[str, Any]]:
+        """The summaries of all parts, in order."""
+        return self._summaries
 
     def has(self, index: int, rows: Sequence[Row]) -> bool:
         """Whether the part is finished: never."""
@@ -55,7 +55,7 @@ class ScreenOutput(Output):
                 "" if confidence is None else f"{confidence:.0%}",
             )
         self._console.print(shown)
-        self.summaries.append(dict(summary or {}))
+        self._summaries.append(dict(summary or {}))
 
     def finish(self) -> None:
         """Nothing is left to do."""

@@ -34,7 +34,8 @@ class ResumableOutput(Output):
         resume: bool = False,
         overwrite: bool = False,
     ) -> None:
-        super().__init__(encoder)
+        self._encoder = encoder
+        self.nested = encoder.kind == "jsonl"
         self.path = out
         self._seen: set[int] = set()
         self._whole: set[int] = set()
@@ -68,9 +69,6 @@ class ResumableOutput(Output):
             store.begin({**header, "overwrite": (store.header or {}).get("overwrite", False)})
         else:
             store.begin(header)
-
-    def __enter__(self) -> ResumableOutput:
-        return self
 
     @property
     def summaries(self) -> list[Mapping[str, Any]]:

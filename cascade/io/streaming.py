@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from cascade.io.layout import Answer, Encoder
 from cascade.io.rows import Row
 
 
-class Output:
+class Output(ABC):
     """What outputs to a stream and to a file share.
 
     Attributes
@@ -26,12 +27,36 @@ class Output:
     complete = False
     resumed_rows = 0
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self.nested = encoder.kind == "jsonl"
+    nested = False
 
-    def close(self) -> None:
+    @property
+    @abstractmethod
+    def summaries(self) -> list[Mapping[str, Any]]:
+        """The summaries of all finished parts, in order."""
+
+    @abstractmethod
+    def has(self, index: int, rows: Sequence[Row]) -> bool:
+        """Whether the part of these rows is finished."""
+
+    @abstractmethod
+    def write(
+        self,
+        index: int,
+        rows: Sequence[Row],
+        answers: Sequence[Answer],
+        summary: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the rows of one part (from 0) with their answers, and remember a summary."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Complete the output after the last part."""
+
+    def close(self) -> None:  # noqa: B027 - most outputs hold nothing
         """Let go of the output; what is finished stays."""
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
@@ -49,13 +74,16 @@ class StreamOutput(Output):
     """
 
     def __init__(self, encoder: Encoder, stream: BinaryIO) -> None:
-        super().__init__(encoder)
+        self._encoder = encoder
+        self.nested = encoder.kind == "jsonl"
         self._stream = stream
         self._begun = False
-        self.summaries: list[Mapping[str, Any]] = []
+        self._summaries: list[Mapping[str, Any]] = []
 
-    def __enter__(self) -> StreamOutput:
-        return self
+    @property
+    def summaries(self) -> list[Mapping[str, Any]]:
+        """The summaries of all parts, in order."""
+        return self._summaries
 
     def has(self, index: int, rows: Sequence[Row]) -> bool:
         """Whether the part is finished: never."""
@@ -73,7 +101,7 @@ class StreamOutput(Output):
         self._begin()
         self._stream.write(data)
         self._stream.flush()
-        self.summaries.append(dict(summary or {}))
+        self._summaries.append(dict(summary or {}))
 
     def finish(self) -> None:
         """Write the header if no row has been written."""

@@ -1,0 +1,125 @@
+import pytest
+
+import cascade
+from cascade.errors import ConfigError, TaxonomyError, UsageError
+from cascade.pipeline.load import load_config, load_taxonomy, merge
+from cascade.shipped import shipped_names
+from cascade.taxonomy import Taxonomy
+
+TREE = "Clothing > Hats\nClothing > Shoes\nFood > Milk\n"
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Writes files into a folder and gives it."""
+
+    def place(**files):
+        for name, content in files.items():
+            (tmp_path / name.replace("__", ".")).write_text(content)
+        return tmp_path
+
+    return place
+
+
+@pytest.mark.weights
+def test_a_shipped_name_is_loaded_and_files_a_hat():
+    clf = cascade.load("store", method="retrieval")
+    assert clf.taxonomy.name == "store"
+    assert clf.classify("Handwoven straw Panama hat").names[0] == "Clothing"
+
+
+@pytest.mark.weights
+@pytest.mark.usefixtures("loaded")
+class TestSources:
+    def test_a_taxonomy_file(self, place):
+        clf = cascade.load(place(tree__txt=TREE) / "tree.txt", method="retrieval")
+        assert clf.classify("a straw hat").path == "Clothing > Hats"
+
+    def test_a_config_names_a_taxonomy_beside_it(self, place, monkeypatch, tmp_path_factory):
+        folder = place(cascade__yaml="taxonomy: tree.txt\nmethod: retrieval\n", tree__txt=TREE)
+        monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+        for source in (folder, folder / "cascade.yaml", str(folder)):
+            clf = cascade.load(source)
+            assert (len(clf.taxonomy), clf.method) == (5, "retrieval")
+
+    def test_a_config_of_another_name(self, place):
+        folder = place(mine__yaml="taxonomy: tree.txt\nmethod: retrieval\n", tree__txt=TREE)
+        assert len(cascade.load(folder / "mine.yaml").taxonomy) == 5
+
+    def test_a_config_that_names_a_shipped_taxonomy(self, place):
+        folder = place(cascade__yaml="taxonomy: store\nmethod: retrieval\n")
+        assert cascade.load(folder).taxonomy.name == "store"
+
+    def test_a_taxonomy_of_ones_own_takes_the_place_of_the_named_one(self, place):
+        own = Taxonomy.from_paths(["A", "B"])
+        folder = place(cascade__yaml="method: retrieval\n", tree__txt=TREE)
+        assert cascade.load(folder, taxonomy=own).taxonomy is own
+        assert len(cascade.load(folder, taxonomy=folder / "tree.txt").taxonomy) == 5
+
+    def test_settings_come_before_the_config(self, place):
+        folder = place(
+            cascade__yaml="taxonomy: tree.txt\nmethod: cascade\ndescent: {beam: 2, stop: 0.5}\n",
+            tree__txt=TREE,
+        )
+        clf = cascade.load(folder, method="retrieval", descent={"beam": 9})
+        assert clf.method == "retrieval"
+        assert (clf.config.descent.beam, clf.config.descent.stop) == (9, 0.5)
+
+
+def test_a_folder_without_a_config_is_no_pack(tmp_path):
+    with pytest.raises(ConfigError, match=r"holds no cascade\.yaml"):
+        cascade.load(tmp_path)
+
+
+def test_a_config_without_a_taxonomy_says_what_to_add(place):
+    with pytest.raises(ConfigError, match="`taxonomy: store`"):
+        cascade.load(place(cascade__yaml="method: retrieval\n"))
+
+
+def test_an_unknown_name_is_answered_with_a_close_one():
+    with pytest.raises(TaxonomyError, match=r"no taxonomy 'stoer'.*did you mean 'store'"):
+        cascade.load("stoer")
+
+
+def test_an_unknown_setting_is_named():
+    with pytest.raises(ConfigError, match="settings: colour: there is no such field"):
+        cascade.load("store", colour="red")
+    with pytest.raises(ConfigError, match=r"settings: descent\.width: there is no such field"):
+        cascade.load("store", descent={"width": 3})
+    with pytest.raises(ConfigError, match=r"descent\.beam: .*found 0"):
+        cascade.load("store", descent={"beam": 0})
+
+
+def test_an_unknown_method_is_refused_before_weights_are_loaded():
+    with pytest.raises(UsageError, match="unknown method 'magic'"):
+        cascade.load("store", method="magic")
+
+
+def test_a_taxonomy_that_a_config_names_but_is_not_there_is_named(place):
+    folder = place(cascade__yaml="taxonomy: gone.csv\n")
+    with pytest.raises(TaxonomyError, match=r"gone\.csv"):
+        cascade.load(folder)
+
+
+def test_a_yaml_taxonomy_is_not_taken_for_a_config(place):
+    folder = place(tree__yaml="name: t\nnodes:\n- {code: a, name: A}\n- {code: b, name: B}\n")
+    config, origin = load_config(folder / "tree.yaml")
+    assert config.taxonomy == str(folder / "tree.yaml")
+    assert origin is None
+    assert len(load_taxonomy(config.taxonomy)) == 2
+
+
+@pytest.mark.parametrize("name", shipped_names("taxonomies", ".yaml"))
+def test_a_shipped_taxonomy_can_be_read(name):
+    assert load_taxonomy(name).name == name
+
+
+def test_a_file_comes_before_a_shipped_name(place, monkeypatch):
+    monkeypatch.chdir(place(store=TREE))
+    assert len(load_taxonomy("store")) == 5
+
+
+def test_merging_goes_into_sections_and_leaves_out_none():
+    base = {"a": 1, "b": {"c": 2, "d": [3]}}
+    assert merge(base, {"a": None, "b": {"d": [4]}}) == {"a": 1, "b": {"c": 2, "d": [4]}}
+    assert base == {"a": 1, "b": {"c": 2, "d": [3]}}

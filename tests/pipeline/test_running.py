@@ -1,0 +1,203 @@
+import io
+import json
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import cascade
+from cascade.config import Columns
+from cascade.errors import InputError
+from cascade.io import open_output, open_table
+from cascade.items import Level, Prediction
+from cascade.pipeline import run
+from cascade.pipeline.run import AnswerForm, Counts, classify_table, count, guess_text_columns
+from cascade.taxonomy import Taxonomy
+
+
+def answered(*codes, confidence=0.5, status="ok", source="retrieval"):
+    levels = tuple(Level(i, code, code, confidence) for i, code in enumerate(codes, 1))
+    return Prediction(codes[-1], " > ".join(codes), confidence, source, status, levels=levels)
+
+
+walks = st.lists(st.sampled_from("ab"), min_size=1, max_size=3)
+predictions_ = st.one_of(
+    st.just(Prediction.failed("empty")),
+    st.builds(
+        lambda codes, confidence, status: answered(*codes, confidence=confidence, status=status),
+        walks,
+        st.floats(0, 1),
+        st.sampled_from(["ok", "partial", "review"]),
+    ),
+)
+labelled_ = st.lists(st.tuples(predictions_, st.just(()) | walks.map(tuple)), max_size=12)
+
+
+def naive_right(pairs):
+    """Rows by level whose answer agrees with the label at it and at all levels above."""
+    right = Counter()
+    for found, gold in pairs:
+        codes = [level.code for level in found.levels]
+        for depth, expected in enumerate(gold):
+            if depth >= len(codes) or codes[depth] != expected:
+                break
+            right[str(depth + 1)] += 1
+    return right
+
+
+@given(labelled_)
+def test_counts_are_those_of_counting_by_hand(pairs):
+    found = count([p for p, _ in pairs], [g for _, g in pairs])
+    assert found.rows == len(pairs) == sum(found.status.values())
+    assert (
+        sum(found.source.values())
+        == sum(found.confidence)
+        == sum(p.code is not None for p, _ in pairs)
+    )
+    for tenth in range(10):
+        inside = [
+            p
+            for p, _ in pairs
+            if p.code
+            and (tenth / 10 <= p.confidence < (tenth + 1) / 10 or (tenth == 9 and p.confidence == 1))
+        ]
+        assert abs(found.confidence[tenth] - len(inside)) <= sum(
+            p.code is not None and abs(p.confidence * 10 % 1) < 1e-9 for p, _ in pairs
+        )
+    assert Counter(found.labelled) == Counter(
+        str(level) for _, gold in pairs for level in range(1, len(gold) + 1)
+    )
+    assert +Counter(found.right) == naive_right(pairs)
+
+
+@given(labelled_, st.integers(0, 12))
+def test_counts_of_parts_add_up_to_those_of_the_whole(pairs, cut):
+    def counted(part):
+        return count([p for p, _ in part], [g for _, g in part])
+
+    total = Counts()
+    for part in (pairs[:cut], pairs[cut:]):
+        total.add(vars(counted(part)))
+    whole = counted(pairs)
+    for name in ("rows", "status", "source", "confidence", "labelled"):
+        assert getattr(total, name) == getattr(whole, name)
+    assert +Counter(total.right) == +Counter(whole.right)
+
+
+def test_the_texts_of_a_table_are_guessed_from_usual_names():
+    def guessed(header):
+        with open_table("-", stdin=io.BytesIO(f"{header}\n1,2,3\n".encode())) as table:
+            return guess_text_columns(table)
+
+    assert guessed("id,Title,price") == ["Title"]
+    assert set(guessed("description,name,id")) == {"name", "description"}
+    with pytest.raises(InputError, match=r"--text; it has: a, b, c"):
+        guessed("a,b,c")
+
+
+def test_the_only_column_is_the_text(tmp_path):
+    (tmp_path / "one.csv").write_text("artikel\nHut\n")
+    with open_table(tmp_path / "one.csv") as table:
+        assert guess_text_columns(table) == ["artikel"]
+
+
+@pytest.fixture
+def clf(loaded):
+    tree = Taxonomy.from_paths(["Clothing > Hats", "Clothing > Shoes", "Food > Milk", "Food > Tea"])
+    return cascade.load("store", taxonomy=tree, method="retrieval")
+
+
+CSV = """sku,title,label
+1,straw hat,Clothing > Hats
+2,,Clothing > Hats
+3,whole milk,Food > Tea
+4,felt hat,Clothing>Hats
+5,leather shoes,
+6,green tea,no such node
+7,green tea,Food
+"""
+
+
+def run_over(clf, tmp_path, *, text=CSV, name="out.csv", form=None, columns=None, **options):
+    (tmp_path / "in.csv").write_text(text)
+    form = form or AnswerForm()
+    columns = columns or Columns(text=["title"], id="sku", label="label")
+    with (
+        open_table(tmp_path / "in.csv") as table,
+        open_output(tmp_path / name, table, form.columns, overwrite=True) as output,
+    ):
+        return classify_table(clf, table, output, columns, form, **options)
+
+
+def rows_of(path):
+    with open_table(path) as table:
+        return [dict(zip(table.columns, row.cells, strict=True)) for row in table]
+
+
+@pytest.mark.weights
+class TestTable:
+    def test_rows_come_back_in_order_with_answers_beside_them(self, clf, tmp_path):
+        run_over(clf, tmp_path)
+        rows = rows_of(tmp_path / "out.csv")
+        assert [row["sku"] for row in rows] == list("1234567")
+        assert [row["title"] for row in rows] == [r["title"] for r in rows_of(tmp_path / "in.csv")]
+        assert rows[0]["cascade_path"] == "Clothing > Hats"
+        assert float(rows[0]["cascade_confidence"]) > 0.5
+        assert (rows[1]["cascade_status"], rows[1]["cascade_code"]) == ("error", "")
+        assert "empty" in rows[1]["cascade_message"]
+
+    def test_counts_agree_with_the_output(self, clf, tmp_path):
+        counts = run_over(clf, tmp_path)
+        rows = rows_of(tmp_path / "out.csv")
+        assert counts.rows == 7
+        assert counts.status == Counter(row["cascade_status"] for row in rows)
+        assert counts.source == {"retrieval": 6}
+        assert sum(counts.confidence) == 6
+        assert counts.labelled == {"1": 5, "2": 4}
+        assert counts.right == {"1": 4, "2": 2}  # 2 is in error, 3 is tea, 7 has one level
+
+    @pytest.mark.parametrize("size", [1, 2, 5])
+    def test_counts_and_answers_do_not_depend_on_chunks(self, clf, tmp_path, monkeypatch, size):
+        whole = run_over(clf, tmp_path)
+        expected = [row["cascade_code"] for row in rows_of(tmp_path / "out.csv")]
+        monkeypatch.setattr(run, "BATCH", size)
+        seen = []
+        parts = run_over(clf, tmp_path, progress=lambda row: seen.append(row.number))
+        assert [row["cascade_code"] for row in rows_of(tmp_path / "out.csv")] == expected
+        assert seen == sorted({*range(size, 8, size), 7})
+        whole.seconds = parts.seconds = 0
+        assert parts == whole
+
+    def test_a_limit_takes_rows_from_the_start(self, clf, tmp_path):
+        assert run_over(clf, tmp_path, limit=3).rows == 3
+        assert [row["sku"] for row in rows_of(tmp_path / "out.csv")] == ["1", "2", "3"]
+
+    def test_a_broken_row_is_an_error_among_the_others(self, clf, tmp_path):
+        text = "sku,title,label\n1,straw hat,\n2,too,many,cells,here\n3,whole milk,\n"
+        counts = run_over(clf, tmp_path, text=text)
+        rows = rows_of(tmp_path / "out.csv")
+        assert counts.status == {"ok": 2, "error": 1}
+        assert [row["cascade_status"] for row in rows] == ["ok", "error", "ok"]
+        assert rows[2]["cascade_path"] == "Food > Milk"
+
+    def test_a_column_that_is_not_there_is_refused(self, clf, tmp_path):
+        with pytest.raises(InputError, match="'titel' is not in .*did you mean 'title'"):
+            run_over(clf, tmp_path, columns=Columns(text=["titel"]))
+
+    def test_alternatives_and_trace_are_json_beside_the_answer(self, clf, tmp_path):
+        run_over(clf, tmp_path, form=AnswerForm(top=2, explain=True))
+        row = rows_of(tmp_path / "out.csv")[0]
+        alternatives = json.loads(row["cascade_alternatives"])
+        assert len(alternatives) == 2
+        assert set(alternatives[0]) == {"code", "path", "confidence"}
+        trace = json.loads(row["cascade_trace"])
+        assert [level["name"] for level in trace] == ["Clothing", "Hats"]
+
+    def test_json_lines_hold_the_answer_under_one_key(self, clf, tmp_path):
+        run_over(clf, tmp_path, name="out.jsonl", form=AnswerForm(top=1))
+        lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+        assert lines[0]["sku"] == "1"
+        assert lines[0]["cascade"]["path"] == "Clothing > Hats"
+        assert len(lines[0]["cascade"]["alternatives"]) == 1
+        assert lines[1]["cascade"]["confidence"] is None

@@ -1,0 +1,103 @@
+import dataclasses
+import json
+
+import pytest
+
+from cascade.items import Alternative, Batch, Candidate, Item, Level, Prediction
+
+HATS = Candidate("h", "Hats <&>", "Clothing > Hats <&>", 0.75, {"retrieval": -0.28768, "llm": -1.5})
+CAPS = Candidate("c", "Caps", "Clothing > Caps", 0.25)
+PREDICTION = Prediction(
+    "h",
+    "Clothing > Hats <&>",
+    0.6000000049,
+    "retrieval",
+    id="7",
+    levels=(
+        Level(1, "cl", "Clothing", 0.8, (Candidate("cl", "Clothing", "Clothing", 0.8),)),
+        Level(2, "h", "Hats <&>", 0.6, (HATS, CAPS)),
+    ),
+    alternatives=(Alternative("c", "Clothing > Caps", 0.2),),
+)
+
+
+def test_an_item_is_made_of_text_a_mapping_or_an_item():
+    assert Item.of("hat") == Item({"text": "hat"})
+    assert Item.of({"title": "hat"}) == Item({"title": "hat"})
+    item = Item({"title": "hat"}, "7")
+    assert Item.of(item) is item
+
+
+def test_the_text_of_an_item_has_its_fields_in_order_without_empty_ones():
+    item = Item({"title": " straw hat\n", "brand": "  ", "note": "with ribbon"})
+    assert item.text == "straw hat\nwith ribbon"
+    assert Item({}).text == ""
+
+
+def test_an_item_does_not_change_with_the_mapping_it_was_made_of():
+    fields = {"title": "hat"}
+    item = Item.of(fields)
+    fields["title"] = "rake"
+    assert item.text == "hat"
+
+
+def test_a_prediction_is_json_of_plain_values():
+    values = json.loads(PREDICTION.to_json())
+    assert values == PREDICTION.to_dict()
+    assert (values["code"], values["id"], values["confidence"]) == ("h", "7", 0.6)
+    assert [level["level"] for level in values["levels"]] == [1, 2]
+    best = values["levels"][1]["candidates"][0]
+    assert (best["probability"], best["scores"]) == (0.75, {"retrieval": -0.2877, "llm": -1.5})
+    assert values["alternatives"] == [{"code": "c", "path": "Clothing > Caps", "confidence": 0.2}]
+
+
+def test_json_keeps_letters_as_they_are():
+    prediction = dataclasses.replace(PREDICTION, path="Bücher > 帽子")
+    assert "Bücher > 帽子" in prediction.to_json()
+
+
+def test_a_prediction_is_one_line_to_read():
+    assert str(PREDICTION) == "Clothing > Hats <&>  [h]  60% by retrieval"
+    partial = dataclasses.replace(PREDICTION, status="partial", message="stopped")
+    assert str(partial).endswith("partial: stopped")
+    assert str(Prediction.failed("the text is empty")) == "error: the text is empty"
+
+
+def test_a_notebook_shows_each_level_with_names_escaped():
+    html = PREDICTION._repr_html_()
+    assert "Hats &lt;&amp;&gt;" in html
+    assert "Hats <&>" not in html
+    assert "Caps 25%" in html
+    assert html.count("<tr>") == 3
+    assert "<script>" not in Prediction.failed("<script>")._repr_html_()
+
+
+def test_a_failed_prediction_has_no_node():
+    failed = Prediction.failed("too long", "7")
+    assert (failed.code, failed.path, failed.status, failed.id) == (None, None, "error", "7")
+    assert failed.names == ()
+    assert failed.to_dict()["message"] == "too long"
+
+
+def test_the_names_of_a_prediction_go_from_the_top():
+    assert PREDICTION.names == ("Clothing", "Hats <&>")
+
+
+@pytest.mark.parametrize("value", [Item({}), HATS, PREDICTION, PREDICTION.levels[0]])
+def test_values_cannot_be_changed(value):
+    name = dataclasses.fields(value)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(value, name, None)
+
+
+def test_a_batch_computes_each_feature_once():
+    batch, calls = Batch([Item.of("hat"), Item.of("rake")]), []
+
+    def lengths(items):
+        calls.append(len(items))
+        return [len(item.text) for item in items]
+
+    assert batch.once("lengths", lengths) == batch.once("lengths", lengths) == [3, 4]
+    assert batch.once("other", lambda items: None) is None
+    assert batch.once("other", lambda items: 1) is None
+    assert (calls, len(batch)) == ([2], 2)
