@@ -7,7 +7,7 @@ scorer works on a whole batch at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal, TypeVar
@@ -238,13 +238,16 @@ class Batch:
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
-        self._features: dict[str, Any] = {}
+        self._features: dict[Hashable, Any] = {}
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def once(self, key: str, compute: Callable[[Sequence[Item]], T]) -> T:
-        """The feature called `key`, computed from the items at its first use."""
+    def once(self, key: Hashable, compute: Callable[[Sequence[Item]], T]) -> T:
+        """The feature called `key`, computed from the items at its first use.
+
+        Whoever computes it is part of the key, as in `(self, "mass")`.
+        """
         if key not in self._features:
             self._features[key] = compute(self.items)
         value: T = self._features[key]

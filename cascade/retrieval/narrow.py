@@ -51,7 +51,7 @@ class Retriever:
         -------
         float32 [n_nodes, n_items]
         """
-        return batch.once(f"nearest:{id(self)}", lambda items: self._compare(items))
+        return batch.once((self, "nearest"), lambda items: self._compare(items))
 
     def similarity(self, batch: Batch) -> NDArray[np.float32]:
         """Best cosine similarity of each item with any text in the subtree of each node.
@@ -61,7 +61,7 @@ class Retriever:
         float32 [n_nodes, n_items]
         """
         return batch.once(
-            f"similarity:{id(self)}", lambda _: self.subtrees.maximum(self.nearest(batch).copy())
+            (self, "similarity"), lambda _: self.subtrees.maximum(self.nearest(batch).copy())
         )
 
     def head_similarity(self, texts: Sequence[str]) -> NDArray[np.float32]:

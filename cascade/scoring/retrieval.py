@@ -34,7 +34,7 @@ class RetrievalScorer(Scorer):
 
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate; see `Scorer.score`."""
-        mass = batch.once(f"mass:{id(self)}", lambda _: self._mass(batch))
+        mass = batch.once((self, "mass"), lambda _: self._mass(batch))
         return choices.log_softmax(mass[choices.nodes, choices.rows[choices.question]])
 
     def _mass(self, batch: Batch) -> NDArray[np.float32]:
