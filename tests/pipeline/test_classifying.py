@@ -113,28 +113,17 @@ def test_values_that_are_no_text_are_filed_as_text():
     assert found.path == "Clothing > Hats"
 
 
-def test_the_fingerprint_tells_what_decides_answers():
-    same = classifier().fingerprint()
-    assert classifier().fingerprint() == same
-    assert classifier(descent={"beam": 7}).fingerprint() != same
-    other = Classifier(Taxonomy.from_paths(["A", "B"]), CascadeConfig(method="retrieval"))
-    assert other.fingerprint() != same
-
-
-@pytest.mark.parametrize("method", sorted(METHODS))
-def test_every_method_answers_with_a_node(method, smollm, monkeypatch):
+def test_the_default_method_answers_with_nodes_and_tells_its_parts(smollm, monkeypatch):
     from cascade.generation.transformers_engine import TransformersEngine
 
     monkeypatch.setattr(
         TransformersEngine, "load", classmethod(lambda cls, name, **options: smollm)
     )
-    found = list(
-        classifier(method=method).classify_many(["straw panama hat", "", "whole milk 1 l"])
-    )
+    clf = Classifier(TAXONOMY, CascadeConfig())
+    found = list(clf.classify_many(["straw panama hat", "", "whole milk 1 l"]))
     assert [f.status for f in found] == ["ok", "error", "ok"]
-    assert found[0].path == "Clothing > Hats"
-    assert all(
-        sum(c.probability for c in f.levels[0].candidates) == pytest.approx(1)
-        for f in found
-        if f.code
-    )
+    assert [f.path for f in found] == ["Clothing > Hats", None, "Food > Milk"]
+    for prediction in (found[0], found[2]):
+        top = prediction.levels[0].candidates
+        assert sum(c.probability for c in top) == pytest.approx(1)
+        assert all(c.scores for c in top)

@@ -25,7 +25,7 @@ def place(tmp_path):
 def test_a_shipped_name_is_loaded_and_files_a_hat():
     clf = cascade.load("store", method="retrieval")
     assert clf.taxonomy.name == "store"
-    assert clf.classify("Handwoven straw Panama hat").names[0] == "Clothing"
+    assert "Hats" in clf.classify("Handwoven straw Panama hat").path
 
 
 @pytest.mark.weights
