@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import cascade
 from cascade.evaluation import Interval, bootstrap, paired_difference
 
-RETRIEVAL = ["retrieval:leaf", "retrieval:path", "retrieval:path+description"]
+RETRIEVAL = [f"retrieval:{texts}" for texts in ("leaf", "path", "path+description", "full")]
 RESAMPLES, SEED = 1000, 0
 
 Nodes = NDArray[np.int64]  # [n_rows], indices of nodes, -1 where there is no prediction

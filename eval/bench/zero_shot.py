@@ -40,7 +40,7 @@ from cascade.io import open_table, require_columns
 from cascade.items import Item
 from cascade.pipeline.load import load_taxonomy
 
-METHODS = {"retrieval": RETRIEVAL} | {m: [m] for m in (*RETRIEVAL, "llm", "cascade")}
+METHODS = {"retrieval": RETRIEVAL} | {m: [m] for m in (*RETRIEVAL, "rewrite", "llm", "cascade")}
 
 console = Console()
 
@@ -84,6 +84,11 @@ def shown(path: str) -> str:
     return os.path.relpath(path) if os.path.isabs(path) else path
 
 
+def settings_of(classifier: cascade.Classifier) -> dict[str, Any]:
+    """What decides the answers, but for the taxonomy and the columns."""
+    return classifier.config.model_dump(exclude={"taxonomy", "columns"})
+
+
 def run(classifier: cascade.Classifier, rows: Rows, name: str) -> tuple[dict[str, Any], Nodes]:
     """Classify the rows: how it went, and the predicted nodes."""
     import torch
@@ -94,7 +99,7 @@ def run(classifier: cascade.Classifier, rows: Rows, name: str) -> tuple[dict[str
     answers = list(track(stream, name, len(rows.items), console=console))
     seconds = time.perf_counter() - start
     return {
-        "settings": classifier.fingerprint(),
+        "settings": settings_of(classifier),
         "command": shlex.join(["python", *(shown(a) + eq + shown(b) for a, eq, b in arguments)]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
@@ -132,8 +137,8 @@ def measure(args: argparse.Namespace) -> Results:
         method, _, recipe = name.partition(":")
         settings: dict[str, Any] = {"retrieval": {"texts": recipe}} if recipe else {}
         classifier = cascade.load(shown(args.taxonomy), method=method, **settings)
-        fingerprint = json.loads(json.dumps(classifier.fingerprint()))
-        same = name in kept and results[name]["settings"] == fingerprint
+        settings = json.loads(json.dumps(settings_of(classifier)))
+        same = name in kept and results[name]["settings"] == settings
         if same and not args.again:
             console.print(f"{name}: kept from {results[name]['date']}")
         else:
