@@ -62,8 +62,9 @@ class LLMConfig(_Section):
         "score", description="Score every candidate, or generate one under the grammar."
     )
     reading: Literal["global", "local"] = Field(
-        "global",
-        description="Log-probability of whole names, or renormalised at each branching.",
+        "local",
+        description="Log-probability renormalised at each branching of the names, or of whole "
+        "names (global).",
     )
     prior: bool = Field(
         True, description="Subtract each candidate's log-probability without the item."
@@ -77,7 +78,7 @@ class LLMConfig(_Section):
 
 
 def _default_weights() -> dict[str, float | list[float]]:
-    return {"rewrite": 1.0, "llm": [0.1, 0.0]}
+    return {"rewrite": 1.0, "llm": [0.2, 0.0]}
 
 
 class FusionConfig(_Section):

@@ -18,6 +18,7 @@ from cascade.taxonomy import Taxonomy
 logger = logging.getLogger(__name__)
 
 BATCH = 256  # items that are classified together
+CELLS = 1 << 25  # similarities of items with nodes that are held at a time
 
 
 class Classifier:
@@ -80,9 +81,11 @@ class Classifier:
         """Predictions for items that are classified together."""
         predictions = [self._refuse(item) for item in items]
         rows = [row for row, refused in enumerate(predictions) if refused is None]
-        if rows:
-            answered = self._walk(Batch([items[row] for row in rows]))
-            for row, prediction in zip(rows, answered, strict=True):
+        size = max(1, CELLS // len(self.taxonomy))
+        for start in range(0, len(rows), size):
+            together = rows[start : start + size]
+            answered = self._walk(Batch([items[row] for row in together]))
+            for row, prediction in zip(together, answered, strict=True):
                 predictions[row] = prediction
         return [prediction for prediction in predictions if prediction is not None]
 
