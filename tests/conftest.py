@@ -8,6 +8,10 @@ import pytest
 from cascade.models.builtin import BUILT_IN
 from cascade.models.find import cache_folder, package_folder
 
+# Models of tests are tiny: more threads would only wait for one another, most of all beside other
+# work. Set before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def pytest_collection_modifyitems(items):
     missing = [b.install for b in BUILT_IN.values() if package_folder(b.package) is None]
