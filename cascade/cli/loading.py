@@ -26,7 +26,13 @@ from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError
 from cascade.io import Output, Row, Table, open_output, open_table, require_columns
 from cascade.pipeline.classifier import Classifier
-from cascade.pipeline.run import AnswerForm, Counts, classify_table, guess_text_columns
+from cascade.pipeline.run import (
+    AnswerForm,
+    Counts,
+    classify_table,
+    fingerprint,
+    guess_text_columns,
+)
 from cascade.taxonomy import Taxonomy
 
 COUNTED = 2 << 30  # bytes; the lines of a larger file are not counted for the progress bar
@@ -103,21 +109,13 @@ class Job:
     def _sink(self, table: Table, columns: Columns, source: str, target: str) -> Output:
         if target == "-" and not self.as_json and (self.as_table or sys.stdout.isatty()):
             return ScreenOutput(table, columns.text, out)
-        fingerprint = {
-            "taxonomy": self.taxonomy.fingerprint,
-            **self.config.model_dump(exclude={"columns", "taxonomy"}),
-            "columns": columns.model_dump(),
-            "limit": self.limit,
-            "top": self.form.top,
-            "explain": self.form.explain,
-        }
         return open_output(
             target,
             table,
             self.form.columns,
             kind="jsonl" if self.as_json and target == "-" else None,
             source=source,
-            fingerprint=fingerprint,
+            fingerprint=fingerprint(self.taxonomy, self.config, columns, self.form, self.limit),
             resume=self.resume,
             overwrite=self.overwrite,
         )

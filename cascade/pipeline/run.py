@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections import Counter
@@ -10,8 +11,10 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
-from cascade.config import Columns
+import cascade
+from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError
+from cascade.generation.prompts import PromptTemplate
 from cascade.io import Answer, Output, Row, Table, require_columns
 from cascade.items import Item, Prediction, alternatives_of, trace_of
 from cascade.pipeline.classifier import BATCH, Classifier
@@ -105,6 +108,29 @@ class Counts:
         self.confidence = [a + b for a, b in zip(self.confidence, other["confidence"], strict=True)]
         for name in ("status", "source", "labelled", "right"):
             setattr(self, name, dict(Counter(getattr(self, name)) + Counter(other[name])))
+
+
+def fingerprint(
+    taxonomy: Taxonomy,
+    config: CascadeConfig,
+    columns: Columns,
+    form: AnswerForm,
+    limit: int | None,
+) -> dict[str, Any]:
+    """All that the bytes of a run's output depend on, but for the input, as plain values."""
+    prompts = [
+        PromptTemplate.load(name).source for name in (config.llm.prompt, config.llm.type_prompt)
+    ]
+    return {
+        "version": cascade.__version__,
+        "taxonomy": taxonomy.fingerprint,
+        "prompts": hashlib.sha256("".join(prompts).encode()).hexdigest(),
+        "chunk": BATCH,
+        "limit": limit,
+        "columns": columns.model_dump(),
+        **asdict(form),
+        **config.model_dump(exclude={"columns", "taxonomy"}),
+    }
 
 
 def classify_table(
