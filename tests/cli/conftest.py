@@ -1,0 +1,94 @@
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cascade.cli import main
+from cascade.retrieval.encoder import Encoder
+
+COMMAND = Path(sys.executable).with_name("cascade")
+
+TAXONOMY = """\
+code,name,parent
+CLO,Clothing,
+CLO-HAT,Hats,CLO
+CLO-SHO,Shoes,CLO
+GAR,Garden,
+GAR-RAK,Rakes,GAR
+GAR-HOS,Hoses,GAR
+FOO,Food,
+FOO-CHE,Cheese,FOO
+FOO-MIL,Milk,FOO
+"""
+
+ITEMS = """\
+id,name,price,label
+1,straw panama hat,34.5,Clothing > Hats
+2,"leather boots, brown",99.9,Clothing > Shoes
+3,steel leaf rake,12.25,Garden > Rakes
+4,aged gouda cheese,8.75,Food > Cheese
+5,crème fraîche et lait entier,1.15,Food > Milk
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The working folder, with `tax.csv` and `items.csv` in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tax.csv").write_text(TAXONOMY, encoding="utf-8")
+    (tmp_path / "items.csv").write_text(ITEMS, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def loaded(minilm, monkeypatch):
+    """The real encoder, loaded once for the session."""
+    monkeypatch.setattr(Encoder, "load", classmethod(lambda cls, name, **options: minilm))
+
+
+@pytest.fixture
+def cascade(capfdbinary, monkeypatch):
+    """The command, run in this process: `cascade("classify", ...)` gives status, out and err."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*args, stdin=b""):
+        monkeypatch.setattr(sys, "argv", ["cascade", *map(str, args)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), "utf-8"))
+        capfdbinary.readouterr()
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code or 0
+        out, err = capfdbinary.readouterr()
+        return SimpleNamespace(status=status, out=out.decode(), err=err.decode())
+
+    return run
+
+
+@pytest.fixture
+def retrieve(cascade, loaded):
+    """`cascade classify --method retrieval` with the small taxonomy, run in this process."""
+
+    def run(*args, **options):
+        return cascade("classify", "-t", "tax.csv", "--method", "retrieval", *args, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def command():
+    """The installed command, run as a process of its own."""
+
+    def run(*args, **options):
+        environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+        return subprocess.run(
+            [COMMAND, *map(str, args)], capture_output=True, text=True, env=environment, **options
+        )
+
+    return run

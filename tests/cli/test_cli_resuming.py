@@ -1,0 +1,70 @@
+import csv
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cascade.pipeline.classifier import BATCH
+
+pytestmark = pytest.mark.weights
+
+COMMAND = Path(sys.executable).with_name("cascade")
+ARGS = ("-t", "tax.csv", "--method", "retrieval", "--text", "name", "--top", "1")
+
+
+@pytest.fixture
+def many(folder):
+    """A file of some batches of rows, each its own text."""
+    with (folder / "many.csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["id", "name"])
+        nouns = ("straw hat", "leather boot", "leaf rake", "gouda cheese", "oat milk")
+        for i in range(BATCH * 5):
+            out.writerow([i, f"{nouns[i % 5]} number {i} " + "in its box " * (i % 7)])
+    return folder / "many.csv"
+
+
+def killed(folder):
+    """Start a real run and kill it once a part of it is safe; whether it was in the middle."""
+    journal = folder / "killed.csv.parts" / "journal.jsonl"
+    run = subprocess.Popen(
+        [COMMAND, "classify", "many.csv", *ARGS, "-o", "killed.csv"],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while run.poll() is None and time.monotonic() < deadline:
+        if journal.exists() and journal.read_bytes().count(b"\n") >= 2:  # its head and a part
+            break
+        time.sleep(0.01)
+    run.send_signal(signal.SIGKILL)
+    return run.wait() == -signal.SIGKILL
+
+
+def test_a_killed_run_goes_on_to_the_bytes_of_one_that_never_was(many, folder, retrieve):
+    whole = retrieve("many.csv", *ARGS, "-o", "whole.csv")
+    assert whole.status == 0, whole.err
+    assert killed(folder), "the run ended before it could be killed"
+    assert not (folder / "killed.csv").exists()
+
+    again = retrieve("many.csv", *ARGS, "-o", "killed.csv")
+    assert again.status == 2
+    assert "--resume" in again.err
+    other = retrieve("many.csv", *ARGS, "-o", "killed.csv", "--resume", "--top", "2")
+    assert other.status == 2
+    assert "other settings: " in other.err
+    assert "top" in other.err
+
+    done = retrieve("many.csv", *ARGS, "-o", "killed.csv", "--resume")
+    assert done.status == 0, done.err
+    assert "going on after" in done.err
+    assert (folder / "killed.csv").read_bytes() == (folder / "whole.csv").read_bytes()
+    assert not (folder / "killed.csv.parts").exists()
+
+    idle = retrieve("many.csv", *ARGS, "-o", "killed.csv", "--resume")
+    assert idle.status == 0
+    assert "nothing to resume" in idle.err
