@@ -29,16 +29,20 @@ class Item:
     Parameters
     ----------
     fields
-        Text by column name, in the order in which the columns were named.
+        Text by column name, in the order in which the columns were named. Other values are
+        written as text, None as none; halves of surrogate pairs become U+FFFD.
     id
         The caller's own identifier, passed through.
     """
 
-    fields: Mapping[str, str]
+    fields: Mapping[str, Any]
     id: str | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", {k: as_text(v) for k, v in self.fields.items()})
+
     @classmethod
-    def of(cls, value: Item | str | Mapping[str, str]) -> Item:
+    def of(cls, value: Item | str | Mapping[str, Any]) -> Item:
         """An item from plain text or from a mapping of column to text."""
         if isinstance(value, Item):
             return value
@@ -197,6 +201,18 @@ class Prediction:
             "<tr><th>level</th><th>node</th><th>confidence</th><th>also considered</th></tr>"
             f"{''.join(rows)}</table>"
         )
+
+
+def as_text(value: Any) -> str:
+    """A value as text that can be encoded: halves of surrogate pairs become U+FFFD."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else str(value)
+    return (
+        text
+        if text.isascii()
+        else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    )
 
 
 def trace_of(prediction: Prediction) -> list[dict[str, Any]]:

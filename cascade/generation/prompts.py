@@ -123,15 +123,15 @@ class PromptTemplate:
         Raises
         ------
         ConfigError
-            A variable that the body uses is missing.
+            The body uses a variable that is missing, or does with it what cannot be done.
         """
         messages: list[Message] = []
         text = {"shared": "", "start": ""}
         for section, template in self.sections:
             try:
                 content = template.render(variables)
-            except jinja2.UndefinedError as error:
-                raise ConfigError(f"prompt {self.head.id}: {error.message}") from None
+            except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+                raise ConfigError(f"prompt {self.head.id}: [{section}]: {error}") from None
             if section in ("system", "user"):
                 messages.append(Message(section, content))  # type: ignore[arg-type]
             else:

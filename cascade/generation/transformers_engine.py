@@ -119,7 +119,7 @@ class TransformersEngine:
         return {prefix: sorted(rows, key=len) for prefix, rows in by_prefix.items()}
 
     def _batches(self, packed: list[_Packed]) -> list[list[_Packed]]:
-        """Consecutive rows whose padded size, shared prefix included, stays in bounds."""
+        """Consecutive rows whose padded size stays in bounds; the shared prefix is held once."""
         batches: list[list[_Packed]] = []
         for row in packed:  # shortest first, so the newest is the widest of its batch
             width = len(row)
@@ -204,12 +204,22 @@ class TransformersEngine:
     def generate(self, questions: Sequence[Question]) -> list[tuple[int, float]]:
         """Greedy decoding held to the allowed answers by outlines; see `Engine.generate`."""
         results: list[tuple[int, float]] = [(0, 0.0)] * len(questions)
+        # A grammar would spell such a name with the control token; scoring reads it as text.
+        controls = self.tokenizer.all_special_tokens
+        unspellable = [
+            i for i, q in enumerate(questions) if any(c in a for a in q.answers for c in controls)
+        ]
+        scored = self.score([questions[i] for i in unspellable], "local")
+        for i, logprobs in zip(unspellable, scored, strict=True):
+            results[i] = int(logprobs.argmax()), float(logprobs.max())
         # Constrained decoding may spell a name byte by byte.
         longest = max(
             (len((a + (q.prompt.end or "")).encode()) for q in questions for a in q.answers),
             default=0,
         )
-        for prefix, rows in self._by_prefix([q.prompt for q in questions], longest):
+        spellable = sorted(set(range(len(questions))) - set(unspellable))
+        for prefix, batch in self._by_prefix([questions[i].prompt for i in spellable], longest):
+            rows = [(spellable[index], own) for index, own in batch]
             asked = [questions[index] for index, _ in rows]
             grammars = [choice_grammar(q.answers, q.prompt.end) for q in asked]
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from cascade.models.find import Weights, cache_folder
 logger = logging.getLogger(__name__)
 
 FORMAT = 1  # raised when a conversion writes something else than before
+
+
+_UNREADABLE = (ValueError, OSError, KeyError, IndexError, NotImplementedError, struct.error)
 
 
 def safetensors_folder(weights: Weights) -> Path:
@@ -66,7 +70,7 @@ def _convert(source: Path, target: Path) -> None:
             loaded = AutoModelForCausalLM.from_pretrained(
                 source.parent, dtype=torch.float32, **options
             )
-        except (ValueError, OSError, KeyError, IndexError) as error:
+        except _UNREADABLE as error:
             raise WeightsError(
                 f"{source}: cannot be read as a GGUF language model: {error}"
             ) from error

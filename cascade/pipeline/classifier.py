@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 from cascade.config import CascadeConfig
 from cascade.errors import EngineError
@@ -62,12 +63,12 @@ class Classifier:
         """The method that answers, as in `--method`."""
         return self.config.method
 
-    def classify(self, item: Item | str | Mapping[str, str]) -> Prediction:
+    def classify(self, item: Item | str | Mapping[str, Any]) -> Prediction:
         """The prediction for one item: a text, a mapping of column to text, or an `Item`."""
         return self.classify_batch([Item.of(item)])[0]
 
     def classify_many(
-        self, items: Iterable[Item | str | Mapping[str, str]], *, batch_size: int = BATCH
+        self, items: Iterable[Item | str | Mapping[str, Any]], *, batch_size: int = BATCH
     ) -> Iterator[Prediction]:
         """Predictions in the order of the items, as they come, in bounded memory.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.items import as_text
 from cascade.models.find import find_weights
 from cascade.models.load import load_encoder
 
@@ -38,9 +39,7 @@ class Encoder:
         self.identity = identity
         self._model = model
         self._max_chars = max_chars
-        backend = getattr(model.tokenizer, "backend_tokenizer", None)
-        if backend is not None:
-            backend.encode_special_tokens = True
+        model.tokenizer.split_special_tokens = True
 
     @classmethod
     def load(
@@ -74,7 +73,7 @@ class Encoder:
         """
         out = np.empty((len(texts), self.width), dtype=np.float32)
         for start in range(0, len(texts), BLOCK):
-            block = [text[: self._max_chars] for text in texts[start : start + BLOCK]]
+            block = [as_text(text[: self._max_chars]) for text in texts[start : start + BLOCK]]
             out[start : start + len(block)] = self._model.encode(
                 block, batch_size=64, normalize_embeddings=True, show_progress_bar=False
             )

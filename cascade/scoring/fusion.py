@@ -65,6 +65,7 @@ class FusionScorer(Scorer):
                 for name, values in scorer.score_parts(batch, asked).items():
                     parts.setdefault(name, np.full(len(total), np.nan))[member] = values
                 total[member] += weight[choices.question[member]] * parts[scorer.name][member]
+        parts.pop(self.name, None)  # one scorer alone has the same name
         return {self.name: choices.log_softmax(total), **parts}
 
 

@@ -108,7 +108,7 @@ class LLMScorer(Scorer):
         """
         for parent in np.unique(choices.parents).tolist():
             children = self._taxonomy.children(parent)
-            if np.isnan(self._prior[children[0]]):
+            if np.isnan(self._prior[children]).any():
                 for start in range(0, len(children), PRIOR_BLOCK):
                     block = children[start : start + PRIOR_BLOCK]
                     asked = [self._ask(item, type_, parent, block) for item, type_ in NO_ITEM]

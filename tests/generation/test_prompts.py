@@ -86,7 +86,7 @@ def test_a_file_that_holds_no_prompt_is_refused_with_its_name(text, problem):
 
 def test_a_missing_variable_is_named_with_its_prompt():
     template = PromptTemplate.parse(source("{{ item }}"))
-    with pytest.raises(ConfigError, match="prompt ask: 'item' is undefined"):
+    with pytest.raises(ConfigError, match=r"prompt ask: \[text\]: 'item' is undefined"):
         template.render({"path": []})
 
 
