@@ -3,7 +3,7 @@
     >>> import cascade
     >>> clf = cascade.load("store")
     >>> clf.classify("Handwoven straw Panama hat with a cotton ribbon").path
-    'Clothing > Accessories > Hats & Caps'
+    'Shoes, Bags & Accessories > Fashion Accessories > Hats & Caps'
 
 Names are imported when they are first used, so that `cascade --help` answers at once.
 """

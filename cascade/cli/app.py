@@ -22,7 +22,7 @@ app = typer.Typer(
 app.command("classify", epilog=classify.EXAMPLES)(classify.classify)
 app.add_typer(taxonomy.app, name="taxonomy")
 app.add_typer(prompts.app, name="prompts")
-app.command("doctor")(doctor.doctor)
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:

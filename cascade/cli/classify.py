@@ -71,6 +71,7 @@ def classify(
     from cascade.pipeline.run import AnswerForm, Counts
 
     targets = [(source, _target(source, files, output)) for source in files]
+    _check_distinct(targets)
     for source, target in targets:
         check_output(target, source, resume=resume, overwrite=overwrite)
     settled, tree = options.resolve(
@@ -97,9 +98,23 @@ def classify(
     total = Counts()
     for source, target in targets:
         total.add(asdict(job.run(source, target)))
-    report.show(total, [target for _, target in targets if target != "-"], as_json=as_json)
+    written = [target for _, target in targets if target != "-"]
+    report.show(total, written, as_json=as_json, label=columns.label)
     if total.status.get("error"):
         raise typer.Exit(3)
+
+
+def _check_distinct(targets: list[tuple[str, str]]) -> None:
+    """Raise UsageError where two files would be written to the same place."""
+    from cascade.errors import UsageError
+
+    first: dict[str, str] = {}
+    for source, target in targets:
+        if target != "-" and first.setdefault(target, source) != source:
+            raise UsageError(
+                f"{first[target]} and {source} would both be written to {target}; "
+                "classify them one by one"
+            )
 
 
 def _target(source: str, files: list[str], output: str | None) -> str:

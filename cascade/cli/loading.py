@@ -134,6 +134,7 @@ def _bar(what: str) -> Iterator[tuple[Progress, TaskID]]:
         TimeRemainingColumn(),
         console=err,
         transient=True,
+        disable=not err.is_terminal,
     ) as bar:
         yield bar, bar.add_task(what, total=None, rows="")
 

@@ -121,6 +121,8 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
         place = nested
         for section in sections:
             place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise UsageError(f"--set {setting!r}: {section} has a value, and no fields, before")
         place[last] = value
     return nested
 

@@ -64,12 +64,15 @@ def render(
     from rich.panel import Panel
     from rich.text import Text
 
+    from cascade.errors import UsageError
     from cascade.generation.prompts import PromptTemplate
     from cascade.pipeline.load import load_taxonomy
     from cascade.scoring.llm import ask
 
     tree = load_taxonomy(taxonomy or "store")
     parent = -1 if at is None else tree.node(at).index
+    if not len(tree.children(parent)):
+        raise UsageError(f"--at {at}: {tree.path(parent)} is a leaf; there is nothing to choose")
     question = ask(
         PromptTemplate.load(name), tree, item, type_ or item, parent, tree.children(parent)
     )

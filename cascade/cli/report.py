@@ -13,7 +13,7 @@ from cascade.cli.screen import STYLES
 from cascade.pipeline.run import Counts
 
 
-def show(counts: Counts, targets: list[str], *, as_json: bool) -> None:
+def show(counts: Counts, targets: list[str], *, as_json: bool, label: str | None = None) -> None:
     """Print the counts of a run: a table on standard error, or JSON on standard output.
 
     With JSON rows on standard output the summary stays on standard error.
@@ -39,6 +39,8 @@ def show(counts: Counts, targets: list[str], *, as_json: bool) -> None:
     for level, n in sorted(counts.labelled.items(), key=lambda entry: int(entry[0])):
         right = counts.right.get(level, 0)
         table.add_row(f"right to level {level}", f"{right:,}", f"of {n:,} ({right / n:.1%})")
+    if label and not counts.labelled:
+        table.add_row("right", "", Text(f"unknown: no {label} is in the taxonomy", "yellow"))
     if counts.seconds:
         rate = f"{counts.rows / counts.seconds:,.1f} rows/s"
         table.add_row("time", f"{counts.seconds:,.1f} s", rate)

@@ -74,10 +74,11 @@ def search(
     found = _load(source).search(query, limit)
     if as_json:
         out.print_json(json.dumps([_plain(node) for node in found]))
-        return
     if not found:
         err.print(f"no node has {query!r} in its name, synonyms or code", highlight=False)
         raise typer.Exit(3)
+    if as_json:
+        return
     table = Table("code", "path", "description", box=None, pad_edge=False)
     for node in found:
         table.add_row(node.code, node.path, node.description)

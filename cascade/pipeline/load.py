@@ -49,9 +49,12 @@ def load(
     >>> import cascade
     >>> clf = cascade.load("store", method="retrieval")
     >>> clf.classify("straw panama hat").names[0]
-    'Clothing'
+    'Shoes, Bags & Accessories'
     """
-    config, origin = load_config(source)
+    if _is_config(Path(source)):
+        config, origin = load_config(source)
+    else:
+        config, origin = CascadeConfig(taxonomy=str(source)), None
     if settings:
         config = CascadeConfig.parse(merge(config.model_dump(), settings), "settings")
     if isinstance(taxonomy, Taxonomy):
@@ -66,23 +69,27 @@ def load(
 def load_config(source: str | Path) -> tuple[CascadeConfig, Path | None]:
     """The config that `source` names, and the folder that its relative paths start from.
 
-    A shipped name or a taxonomy file gives the defaults with that taxonomy.
+    A cascade.yaml, a pack folder, or the name of a shipped taxonomy, which gives the defaults.
 
     Raises
     ------
     ConfigError
-        The file is no config, or there is no such file or shipped taxonomy.
+        There is no such file or shipped taxonomy, or the file is no config.
     """
     path = Path(source)
-    if shipped_file("taxonomies", str(source), TAXONOMY_SUFFIX) and not path.is_dir():
-        return CascadeConfig(taxonomy=str(source)), None
     if path.is_dir():
         if not (path / CONFIG_NAME).is_file():
             raise ConfigError(f"{path}: holds no {CONFIG_NAME}, so it is no pack")
         path = path / CONFIG_NAME
-    if path.is_file() and _is_config(path):
-        return CascadeConfig.load(path), path.parent
-    return CascadeConfig(taxonomy=str(source)), None
+    elif shipped_file("taxonomies", str(source), TAXONOMY_SUFFIX) and not path.exists():
+        return CascadeConfig(taxonomy=str(source)), None
+    if not path.exists():
+        names = ", ".join(shipped_names("taxonomies", TAXONOMY_SUFFIX))
+        raise ConfigError(
+            f"no config {str(source)!r}: it is neither a file, nor a folder, nor a shipped "
+            f"taxonomy ({names})"
+        )
+    return CascadeConfig.load(path), path.parent
 
 
 def load_taxonomy(name: str | Path, folder: Path | None = None) -> Taxonomy:
@@ -109,16 +116,18 @@ def load_taxonomy(name: str | Path, folder: Path | None = None) -> Taxonomy:
 
 
 def _is_config(path: Path) -> bool:
-    """Whether a YAML file holds a config: a mapping whose keys are a config's, not `nodes`."""
-    if path.name == CONFIG_NAME:
+    """Whether a path is a pack, or a YAML file with a config's fields and no `nodes`."""
+    if path.is_dir() or path.name == CONFIG_NAME:
         return True
-    if path.suffix not in {".yaml", ".yml"}:
+    if path.suffix not in {".yaml", ".yml"} or not path.is_file():
         return False
     try:
         data = yaml.safe_load(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError):
         return False  # reading it as a taxonomy says what is wrong
-    return isinstance(data, dict) and "nodes" not in data and "taxonomy" in data
+    if not isinstance(data, dict) or "nodes" in data:
+        return False
+    return not data.keys().isdisjoint(CascadeConfig.model_fields)
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def classify_table(
     Raises
     ------
     InputError
-        A named column is not there, or no label is in the taxonomy.
+        A named column is not there.
     OutputError
         The output cannot be written, or the input is not what it was.
     """
