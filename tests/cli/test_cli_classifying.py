@@ -252,10 +252,9 @@ def test_overwrite_replaces_an_output(folder, retrieve):
     assert len(read(folder / "out.csv")) == 5
 
 
-@pytest.mark.parametrize("method", ["llm", "cascade"])
-def test_the_language_model_answers_with_nodes_in_a_process_of_its_own(method, folder, command):
+def test_the_default_asks_the_language_model_in_a_process_of_its_own(folder, command):
     done = command(
-        *("classify", "items.csv", "-t", "tax.csv", "--method", method, "--text", "name"),
+        *("classify", "items.csv", "-t", "tax.csv", "--text", "name"),
         *("--limit", 3, "-o", "out.csv", "--json"),
         cwd=folder,
     )
