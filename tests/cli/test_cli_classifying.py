@@ -179,6 +179,12 @@ def test_the_summary_tells_what_is_right(folder, retrieve):
     assert "of 5 (" in done.err
 
 
+def test_labels_that_are_no_nodes_are_told(folder, retrieve):
+    done = retrieve("items.csv", "--text", "name", "--label", "price", "-o", "out.csv")
+    assert done.status == 0
+    assert "no price is in the taxonomy" in done.err
+
+
 def test_table_prints_text_path_and_confidence(folder, retrieve):
     done = retrieve("items.csv", "--text", "name", "--table", "--limit", 1)
     head, row = done.out.splitlines()

@@ -137,6 +137,12 @@ def test_files_of_one_name_are_not_written_over_each_other(folder, refused):
         assert "items.csv" in message
 
 
+def test_one_file_named_twice_is_refused(folder, refused):
+    (folder / "out").mkdir()
+    args = ("-t", "tax.csv", "--method", "retrieval", "--text", "name", "-o", "out")
+    assert "items.csv" in refused("classify", "items.csv", "items.csv", *args)
+
+
 def test_an_output_of_before_is_not_classified_again_by_mistake(folder, refused):
     columns = "name,cascade_code,cascade_path"
     (folder / "before.csv").write_text(f"{columns}\nhat,CLO-HAT,Clothing > Hats\n")
