@@ -40,10 +40,10 @@ class RetrievalConfig(_Section):
     )
     candidates: int = Field(10, ge=1, description="Children kept at each level.")
     temperature: float = Field(
-        0.045, gt=0, description="Cosine similarities are divided by this before the softmax."
+        0.04, gt=0, description="Cosine similarities are divided by this before the softmax."
     )
     rewrite_weight: float = Field(
-        0.25,
+        0.35,
         ge=0,
         description="Weight, beside the item itself, of the language model's words for it.",
     )

@@ -110,11 +110,10 @@ def _check_distinct(targets: list[tuple[str, str]]) -> None:
 
     first: dict[str, str] = {}
     for source, target in targets:
-        if target != "-" and first.setdefault(target, source) != source:
-            raise UsageError(
-                f"{first[target]} and {source} would both be written to {target}; "
-                "classify them one by one"
-            )
+        if target in first:
+            where = "standard output; give --out FOLDER/" if target == "-" else target
+            raise UsageError(f"{first[target]} and {source} would both be written to {where}")
+        first[target] = source
 
 
 def _target(source: str, files: list[str], output: str | None) -> str:

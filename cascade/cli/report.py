@@ -31,11 +31,12 @@ def show(counts: Counts, targets: list[str], *, as_json: bool, label: str | None
             table.add_row(Text(f"  {status}", STYLES[status]), f"{n:,}", _share(n, counts.rows))
     for source, n in sorted(counts.source.items()):
         table.add_row("answered by", f"{n:,}", source)
-    for tenth in range(9, -1, -1):
-        if n := counts.confidence[tenth]:
-            label = "confidence" if tenth == 9 else ""
-            bar = "█" * max(1, round(24 * n / max(counts.confidence)))
-            table.add_row(label, f"{n:,}", f"{tenth / 10:.0%}+ [blue]{bar}[/]")
+    tenths = [tenth for tenth in range(9, -1, -1) if counts.confidence[tenth]]
+    for tenth in tenths:
+        n = counts.confidence[tenth]
+        bar = "█" * max(1, round(24 * n / max(counts.confidence)))
+        heading = "confidence" if tenth == tenths[0] else ""
+        table.add_row(heading, f"{n:,}", f"{tenth / 10:.0%}+ [blue]{bar}[/]")
     for level, n in sorted(counts.labelled.items(), key=lambda entry: int(entry[0])):
         right = counts.right.get(level, 0)
         table.add_row(f"right to level {level}", f"{right:,}", f"of {n:,} ({right / n:.1%})")

@@ -15,7 +15,7 @@ def node_texts(taxonomy: Taxonomy, recipe: Recipe) -> tuple[list[str], NDArray[n
     - `leaf`: the node's name
     - `path`: the names from the top, `A > B > C`
     - `path+description`: the path; the name with its description; each synonym
-    - `full`: the name with its parent's, `C (B)`; the name with its description; each synonym
+    - `full`: the name with its parent's, `C (B)`, where they differ; the name with its description; each synonym
       and translation; names in the form of `spoken`
 
     Returns
@@ -46,7 +46,7 @@ def node_texts(taxonomy: Taxonomy, recipe: Recipe) -> tuple[list[str], NDArray[n
 def _names_with_parents(taxonomy: Taxonomy) -> list[str]:
     names = [spoken(name) for name in taxonomy.names]
     return [
-        name if parent < 0 else f"{name} ({names[parent]})"
+        name if parent < 0 or names[parent] == name else f"{name} ({names[parent]})"
         for name, parent in zip(names, taxonomy.parent.tolist(), strict=True)
     ]
 
