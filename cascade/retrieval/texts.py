@@ -15,8 +15,8 @@ def node_texts(taxonomy: Taxonomy, recipe: Recipe) -> tuple[list[str], NDArray[n
     - `leaf`: the node's name
     - `path`: the names from the top, `A > B > C`
     - `path+description`: the path; the name with its description; each synonym
-    - `full`: the name with its parent's, `C (B)`, where they differ; the name with its description; each synonym
-      and translation; names in the form of `spoken`
+    - `full`: the name with its parent's, `C (B)`, where they differ; the name with its
+      description; each synonym and translation; names in the form of `spoken`
 
     Returns
     -------
