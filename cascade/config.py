@@ -96,7 +96,7 @@ class DescentConfig(_Section):
 
     beam: int = Field(3, ge=1, description="Paths kept at each level.")
     stop: float = Field(
-        0.0,
+        0.3,
         ge=0,
         le=1,
         description="Stop at a node when its best child is less likely than this, given the node.",
