@@ -17,7 +17,7 @@ Recipe = Literal["leaf", "path", "path+description", "full"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Columns(_Section):
@@ -40,11 +40,15 @@ class RetrievalConfig(_Section):
     )
     candidates: int = Field(10, ge=1, description="Children kept at each level.")
     temperature: float = Field(
-        0.04, gt=0, description="Cosine similarities are divided by this before the softmax."
+        0.04,
+        ge=0.001,
+        le=10,
+        description="Cosine similarities are divided by this before the softmax.",
     )
     rewrite_weight: float = Field(
         0.35,
         ge=0,
+        le=100,
         description="Weight, beside the item itself, of the language model's words for it.",
     )
 

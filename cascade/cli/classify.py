@@ -73,7 +73,8 @@ def classify(
     targets = [(source, _target(source, files, output)) for source in files]
     _check_distinct(targets)
     for source, target in targets:
-        check_output(target, source, resume=resume, overwrite=overwrite)
+        for read in filter(None, (source, taxonomy, config)):
+            check_output(target, read, resume=resume, overwrite=overwrite)
     settled, tree = options.resolve(
         config, taxonomy, method=method, allow_download=allow_download, settings=settings
     )
@@ -126,6 +127,8 @@ def _target(source: str, files: list[str], output: str | None) -> str:
     """
     from cascade.errors import UsageError
 
+    if not source or output == "":
+        raise UsageError("an empty file name; name a file, or - for standard input or output")
     if output is None or output == "-":
         return "-"
     if options.is_folder(output):

@@ -37,7 +37,8 @@ MethodOption = Annotated[
     typer.Option("--method", help="Who answers: cascade (default), llm, retrieval."),
 ]
 LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=0, metavar="N", help="Only the first N rows.")
+    int | None,
+    typer.Option("--limit", min=0, max=10**15, metavar="N", help="Only the first N rows."),
 ]
 SetOption = Annotated[
     list[str] | None,

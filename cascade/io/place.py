@@ -91,7 +91,7 @@ def _check_place(out: Path, source: str | Path | None) -> None:
         raise OutputError(f"{out} is no regular file; name one, or use - for standard output")
     given = Path(source) if source is not None and str(source) != "-" else None
     if given is not None and out.exists() and given.exists() and out.samefile(given):
-        raise OutputError(f"{out} is the input itself; name another --out")
+        raise OutputError(f"{out} is itself read by this command; name another --out")
     if not os.access(out.parent, os.W_OK | os.X_OK):
         raise OutputError(f"the folder {out.parent} may not be written; name another --out")
 

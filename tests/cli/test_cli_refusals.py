@@ -59,7 +59,7 @@ def classify(*args, source="items.csv", taxonomy="tax.csv"):
         (classify("--method", "retreival"), ["'retreival'", "did you mean 'retrieval'?"]),
         ((*GOOD, "-o", "no/out.csv"), ["folder", "no does not exist", "mkdir -p"]),
         ((*GOOD, "-o", "there.csv"), ["there.csv exists", "--overwrite"]),
-        ((*GOOD, "-o", "items.csv", "--overwrite"), ["items.csv is the input itself"]),
+        ((*GOOD, "-o", "items.csv", "--overwrite"), ["items.csv is itself read by this command"]),
         ((*GOOD, "-o", "out.txt"), ["out.txt", "'.txt'", ".csv", ".parquet"]),
         ((*GOOD, "-o", "out"), ["no ending", ".csv"]),
         (classify("--resume", "--overwrite"), ["--resume", "--overwrite"]),

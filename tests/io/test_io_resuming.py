@@ -227,10 +227,10 @@ def test_a_place_that_cannot_be_written_is_told_before_any_work(source, tmp_path
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(OutputError, match="is a folder; name a file in it"):
         check_output(tmp_path / "folder.csv")
-    with pytest.raises(OutputError, match="is the input itself"):
+    with pytest.raises(OutputError, match="is itself read by this command"):
         check_output(source, source, overwrite=True)
     os.symlink(source, tmp_path / "link.csv")
-    with pytest.raises(OutputError, match="is the input itself"):
+    with pytest.raises(OutputError, match="is itself read by this command"):
         check_output(tmp_path / "link.csv", source, overwrite=True)
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(OutputError, match="no regular file"):
