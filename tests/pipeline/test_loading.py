@@ -101,12 +101,12 @@ def test_a_taxonomy_that_a_config_names_but_is_not_there_is_named(place):
         cascade.load(folder)
 
 
+@pytest.mark.weights
 def test_a_yaml_taxonomy_is_not_taken_for_a_config(place):
     folder = place(tree__yaml="name: t\nnodes:\n- {code: a, name: A}\n- {code: b, name: B}\n")
-    config, origin = load_config(folder / "tree.yaml")
-    assert config.taxonomy == str(folder / "tree.yaml")
-    assert origin is None
-    assert len(load_taxonomy(config.taxonomy)) == 2
+    assert len(load(folder / "tree.yaml", method="retrieval").taxonomy) == 2
+    with pytest.raises(ConfigError, match="nodes: there is no such field"):
+        load_config(folder / "tree.yaml")
 
 
 @pytest.mark.parametrize("name", shipped_names("taxonomies", ".yaml"))

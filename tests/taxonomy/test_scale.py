@@ -13,10 +13,10 @@ SECONDS, GIB = 15, 1
 
 MEASURE = """
 import json, resource, sys, time
-started = time.perf_counter()
+started = time.process_time()
 from cascade.taxonomy import Taxonomy
 tax = Taxonomy.load(sys.argv[1])
-took = time.perf_counter() - started
+took = time.process_time() - started
 unit = 1 if sys.platform == "darwin" else 1024
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 i = tax.index("N0999999")
