@@ -104,7 +104,7 @@ def test_a_taxonomy_that_a_config_names_but_is_not_there_is_named(place):
 @pytest.mark.weights
 def test_a_yaml_taxonomy_is_not_taken_for_a_config(place):
     folder = place(tree__yaml="name: t\nnodes:\n- {code: a, name: A}\n- {code: b, name: B}\n")
-    assert len(load(folder / "tree.yaml", method="retrieval").taxonomy) == 2
+    assert len(cascade.load(folder / "tree.yaml", method="retrieval").taxonomy) == 2
     with pytest.raises(ConfigError, match="nodes: there is no such field"):
         load_config(folder / "tree.yaml")
 
