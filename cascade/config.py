@@ -137,7 +137,7 @@ class CascadeConfig(_Section):
             raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError as error:
             raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
         return cls.parse(data if data is not None else {}, str(path))
 

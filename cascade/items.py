@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.errors import UsageError
+
 T = TypeVar("T")
 
 Status = Literal["ok", "review", "partial", "error"]
@@ -43,12 +45,22 @@ class Item:
 
     @classmethod
     def of(cls, value: Item | str | Mapping[str, Any]) -> Item:
-        """An item from plain text or from a mapping of column to text."""
+        """An item from plain text or from a mapping of column to text.
+
+        Raises
+        ------
+        UsageError
+            It is none of these.
+        """
         if isinstance(value, Item):
             return value
         if isinstance(value, str):
             return cls({"text": value})
-        return cls(dict(value))
+        if not isinstance(value, Mapping):
+            raise UsageError(
+                f"an item is a text, a mapping of column to text, or an Item; found {value!r:.80}"
+            )
+        return cls(value)
 
     @property
     def text(self) -> str:
@@ -107,7 +119,7 @@ class Alternative:
     confidence: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Prediction:
     """The answer for one item: always a node of the taxonomy, or a status that says why not.
 
@@ -174,6 +186,9 @@ class Prediction:
         note = "" if self.status == "ok" else f", {self.status}: {self.message}"
         return f"{self.path}  [{self.code}]  {self.confidence:.0%} by {self.source}{note}"
 
+    def __repr__(self) -> str:
+        return f"Prediction({self})"
+
     def _repr_html_(self) -> str:
         """A small table for notebooks: each level with its runners-up."""
         if self.status == "error":
@@ -182,8 +197,8 @@ class Prediction:
         for level in self.levels:
             others = ", ".join(
                 f"{escape(c.name)} {c.probability:.0%}"
-                for c in level.candidates
-                if c.code != level.code
+                for c in level.candidates[:4]
+                if c.code != level.code and c.probability >= 0.005
             )
             bar = (
                 "<div style='background:#e6e6e6;width:100px;height:.6em;display:inline-block'>"

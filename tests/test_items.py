@@ -101,3 +101,8 @@ def test_a_batch_computes_each_feature_once():
     assert batch.once("other", lambda items: None) is None
     assert batch.once("other", lambda items: 1) is None
     assert (calls, len(batch)) == ([2], 2)
+
+
+def test_what_is_no_item_is_refused_with_its_value():
+    with pytest.raises(UsageError, match="found 5"):
+        Item.of(5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 
 
@@ -20,15 +19,8 @@ def main() -> None:
         err.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_status)
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            # The reader went away (`| head`); keep the interpreter from flushing into the pipe.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(141)
         err.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(2)
-    except KeyboardInterrupt:
-        err.print("\ninterrupted; finished rows are kept, go on with [bold]--resume[/]")
-        sys.exit(130)
 
 
 def _escaped(message: str) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cascade.cli import options
+from cascade.cli.console import interruptible
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -79,6 +80,7 @@ def classify(
         config, taxonomy, method=method, allow_download=allow_download, settings=settings
     )
     check_method(settled.method)
+    settled.descent.beam = max(settled.descent.beam, top + 1)
     named = {"text": text, "id": id, "label": label}
     columns = settled.columns.model_copy(update={k: v for k, v in named.items() if v})
     job = loading.Job(
@@ -94,13 +96,20 @@ def classify(
         as_json=as_json,
         as_table=as_table,
     )
-    for source in files if len(files) > 1 else []:
-        job.check(source)
-    total = Counts()
-    for source, target in targets:
-        total.add(asdict(job.run(source, target)))
-    written = [target for _, target in targets if target != "-"]
-    report.show(total, written, as_json=as_json, label=columns.label)
+    total, written = Counts(), []
+    with interruptible():
+        for source in files if len(files) > 1 else []:
+            job.check(source)
+        for source, target in targets:
+            counts = job.run(source, target)
+            if counts is not None:
+                total.add(asdict(counts))
+                written.append(target)
+    if not written:
+        return
+    report.show(
+        total, [target for target in written if target != "-"], as_json=as_json, label=columns.label
+    )
     if total.status.get("error"):
         raise typer.Exit(3)
 

@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
 from rich.console import Console
 
 out = Console()
 err = Console(stderr=True)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """End quietly when the user interrupts, or the reader of standard output goes away.
+
+    Typer would take both for itself and say nothing.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("interrupted; finished rows are kept, go on with [bold]--resume[/]")
+        raise typer.Exit(130) from None
+    except BrokenPipeError:
+        # `| head`: keep the interpreter from flushing into the pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(141) from None

@@ -70,18 +70,20 @@ class Job:
         with self._open(source) as table:
             self._checked(table)
 
-    def run(self, source: str, target: str) -> Counts:
-        """Classify one file; its counts."""
+    def run(self, source: str, target: str) -> Counts | None:
+        """Classify one file; its counts, or None where an earlier run had finished it."""
         with self._open(source) as table:
             columns = self._checked(table)
             with self._sink(table, columns, source, target) as sink:
                 if sink.complete:
-                    err.print(f"{target} is complete; there is nothing to resume")
-                    return Counts()
+                    err.print(f"{target} is there already; to make it anew, use --overwrite")
+                    return None
                 if sink.resumed_rows:
                     err.print(f"going on after {sink.resumed_rows:,} finished rows")
                 classifier = self.classifier
-                with _rows_bar(table, source, self.limit) as progress:
+                # Rows that are printed as they come show progress themselves.
+                shown = not isinstance(sink, ScreenOutput)
+                with _rows_bar(table, source, self.limit, shown) as progress:
                     return classify_table(
                         classifier,
                         table,
@@ -122,7 +124,7 @@ class Job:
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[tuple[Progress, TaskID]]:
+def _bar(what: str, shown: bool = True) -> Iterator[tuple[Progress, TaskID]]:
     """A progress bar on standard error that goes away when done."""
     with Progress(
         SpinnerColumn(),
@@ -134,16 +136,18 @@ def _bar(what: str) -> Iterator[tuple[Progress, TaskID]]:
         TimeRemainingColumn(),
         console=err,
         transient=True,
-        disable=not err.is_terminal,
+        disable=not (shown and err.is_terminal),
     ) as bar:
         yield bar, bar.add_task(what, total=None, rows="")
 
 
 @contextmanager
-def _rows_bar(table: Table, source: str, limit: int | None) -> Iterator[Callable[[Row], None]]:
+def _rows_bar(
+    table: Table, source: str, limit: int | None, shown: bool
+) -> Iterator[Callable[[Row], None]]:
     """A function that is told the last finished row and moves a progress bar."""
     lines = None if limit is not None else _lines(table, source)
-    with _bar("classifying") as (bar, task):
+    with _bar("classifying", shown) as (bar, task):
         bar.update(task, total=limit if limit is not None else lines)
 
         def finished(row: Row) -> None:

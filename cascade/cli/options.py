@@ -34,7 +34,9 @@ LabelOption = Annotated[
 ]
 MethodOption = Annotated[
     str | None,
-    typer.Option("--method", help="Who answers: cascade (default), llm, retrieval."),
+    typer.Option(
+        "--method", help="Who answers: cascade (default), rewrite, llm, retrieval (the fastest)."
+    ),
 ]
 LimitOption = Annotated[
     int | None,

@@ -44,15 +44,17 @@ class ScreenOutput(Output):
         shown.add_column(" / ".join(self._text), max_width=44, overflow="ellipsis", no_wrap=True)
         shown.add_column("path", overflow="fold")
         shown.add_column("confidence", justify="right")
+        shown.add_column("")
         for row, answer in zip(rows, answers, strict=True):
             text = " ".join(" ".join(self._table.texts(row, self._text).values()).split())
             status = answer["cascade_status"]
             path = answer["cascade_path"] or answer["cascade_message"]
             confidence = answer["cascade_confidence"]
             shown.add_row(
-                Text(text[:200]),
+                Text("".join(c if c.isprintable() else " " for c in text[:200])),
                 Text(path, style="" if status == "ok" else STYLES[status]),
                 "" if confidence is None else f"{confidence:.0%}",
+                Text("" if status == "ok" else status, STYLES[status]),
             )
         self._console.print(shown)
         self._summaries.append(dict(summary or {}))

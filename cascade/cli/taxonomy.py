@@ -20,7 +20,7 @@ EXAMPLES = """
 [bold]Examples[/]
 
   cascade taxonomy show store --depth 2
-  cascade taxonomy show store CLO-SHO
+  cascade taxonomy show store CLO-TOP
   cascade taxonomy search store "running shoes"
   cascade taxonomy validate my.csv
   cascade taxonomy convert my.csv my.yaml

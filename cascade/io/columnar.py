@@ -8,7 +8,7 @@ from typing import Any
 
 from cascade.io.layout import Answer, Layout
 from cascade.io.rows import Kind, Row, text_of
-from cascade.io.text import spelled_out
+from cascade.io.text import spelled_out, well_formed
 
 GROUP_ROWS = 1 << 16
 GROUP_BYTES = 1 << 26
@@ -34,7 +34,7 @@ class ParquetEncoder:
         if self._source is not None:
             self._schema = pa.schema([*self._source, *extra], metadata=self._source.metadata)
         else:
-            texts = [pa.field(name, pa.string()) for name in layout.unique()]
+            texts = [pa.field(well_formed(name), pa.string()) for name in layout.unique()]
             self._schema = pa.schema([*texts, *extra])
 
     def head(self) -> bytes:

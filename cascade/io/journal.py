@@ -294,4 +294,4 @@ def sync_file(path: Path) -> None:
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:
-    return (json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n").encode()
+    return (json.dumps(entry, sort_keys=True) + "\n").encode()

@@ -57,7 +57,7 @@ BUILT_IN: dict[str, BuiltIn] = {
             "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
             "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         },
-        about="all-MiniLM-L6-v2, sentence encoder, 22M parameters, 384 dimensions, MIT",
+        about="all-MiniLM-L6-v2, sentence encoder, 22M parameters, 384 dimensions, Apache-2.0",
     ),
     "smollm2-135m": BuiltIn(
         name="smollm2-135m",

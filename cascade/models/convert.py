@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import shutil
 import struct
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 from cascade.errors import WeightsError
@@ -64,7 +65,7 @@ def _convert(source: Path, target: Path) -> None:
 
     logger.info("converting %s to %s (once)", source.name, target)
     options = {"gguf_file": source.name, "local_files_only": True}
-    with quiet():
+    with quiet(), redirect_stderr(io.StringIO()):  # tqdm's bar, which knows no other way
         try:
             tokenizer = AutoTokenizer.from_pretrained(source.parent, **options)
             loaded = AutoModelForCausalLM.from_pretrained(

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from cascade.config import CascadeConfig
-from cascade.errors import EngineError
+from cascade.errors import EngineError, UsageError
 from cascade.items import Batch, Item, Prediction
 from cascade.pipeline.descent import Descent
 from cascade.pipeline.methods import METHODS, Parts, check_method
@@ -18,7 +18,7 @@ from cascade.taxonomy import Taxonomy
 
 logger = logging.getLogger(__name__)
 
-BATCH = 256  # items that are classified together
+BATCH = 128  # items that are classified together
 CELLS = 1 << 25  # similarities of items with nodes that are held at a time
 
 
@@ -73,10 +73,30 @@ class Classifier:
         """Predictions in the order of the items, as they come, in bounded memory.
 
         An item that cannot be answered comes back with `status="error"` and its reason.
+
+        Raises
+        ------
+        UsageError
+            `items` is a single text, or `batch_size` is below 1.
         """
-        stream = iter(items)
-        while chunk := [Item.of(item) for item in islice(stream, batch_size)]:
-            yield from self.classify_batch(chunk)
+        if isinstance(items, str):
+            raise UsageError("classify_many takes many items; use classify for one text")
+        if batch_size < 1:
+            raise UsageError(f"batch_size {batch_size}: expected 1 or more")
+        return self._stream(iter(items), batch_size)
+
+    def _stream(self, items: Iterator[Any], batch_size: int) -> Iterator[Prediction]:
+        while chunk := list(islice(items, batch_size)):
+            known: list[Item] = []
+            refused: dict[int, Prediction] = {}
+            for at, value in enumerate(chunk):
+                try:
+                    known.append(Item.of(value))
+                except UsageError as error:
+                    refused[at] = Prediction.failed(str(error))
+            answered = iter(self.classify_batch(known))
+            for at in range(len(chunk)):
+                yield refused[at] if at in refused else next(answered)
 
     def classify_batch(self, items: Sequence[Item]) -> list[Prediction]:
         """Predictions for items that are classified together."""

@@ -63,10 +63,12 @@ class NodeIndex:
         path = folder / f"{_key(texts, node, encoder, recipe)}.faiss"
         try:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
-            if index.ntotal == len(texts):
-                return cls(_storage(index), node)
         except RuntimeError:
             logger.info("no index at %s yet", path)
+        else:
+            if _is_whole(index, len(texts), encoder.width):
+                return cls(_storage(index), node)
+            logger.warning("the index %s is damaged; it is built again", path)
         index = faiss.IndexFlatIP(encoder.width)
         index.add(encoder.encode(texts, progress=progress))
         _write(index, path)
@@ -81,6 +83,18 @@ def _key(texts: list[str], node: NDArray[np.int32], encoder: Encoder, recipe: Re
         digest.update(text.encode("utf-8", "surrogatepass"))
         digest.update(b"\0")
     return digest.hexdigest()[:32]
+
+
+def _is_whole(index: Any, n: int, width: int) -> bool:
+    """Whether an index from disk holds n unit vectors of a width."""
+    import faiss
+
+    flat = faiss.downcast_index(index)
+    if not isinstance(flat, faiss.IndexFlat) or (flat.ntotal, flat.d) != (n, width):
+        return False
+    vectors = _storage(index)
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    return bool(np.isclose(squares, 1, atol=1e-3).all())  # NaN is close to nothing
 
 
 def _storage(index: Any) -> NDArray[np.float32]:
