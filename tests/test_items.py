@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from cascade.errors import UsageError
 from cascade.items import Alternative, Batch, Candidate, Item, Level, Prediction
 
 HATS = Candidate("h", "Hats <&>", "Clothing > Hats <&>", 0.75, {"retrieval": -0.28768, "llm": -1.5})
