@@ -8,7 +8,8 @@ from cascade.errors import UsageError
 
 @pytest.fixture(scope="module")
 def clf(minilm):
-    return cascade.load("store", method="retrieval")
+    few = cascade.Taxonomy.from_paths(["Clothing > Hats", "Garden > Tools", "Garden > Seeds"])
+    return cascade.load("few", taxonomy=few, method="retrieval")
 
 
 @pytest.mark.weights
