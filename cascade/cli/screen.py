@@ -9,28 +9,19 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from cascade.io import Answer, Output, Row, Table
+from cascade.io import Answer, PassingOutput, Row, Table
 
 STYLES = {"ok": "green", "review": "yellow", "partial": "yellow", "error": "red"}
 
 
-class ScreenOutput(Output):
+class ScreenOutput(PassingOutput):
     """Prints each chunk of answered rows as a table."""
 
     def __init__(self, table: Table, text: Sequence[str], console: Console) -> None:
+        super().__init__()
         self._table = table
         self._text = list(text)
         self._console = console
-        self._summaries: list[Mapping[str, Any]] = []
-
-    @property
-    def summaries(self) -> list[Mapping[str, Any]]:
-        """The summaries of all parts, in order."""
-        return self._summaries
-
-    def has(self, index: int, rows: Sequence[Row]) -> bool:
-        """Whether the part is finished: never."""
-        return False
 
     def write(
         self,

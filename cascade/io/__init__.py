@@ -5,13 +5,14 @@ from cascade.io.place import check_output, kind_of
 from cascade.io.reading import open_table
 from cascade.io.resumable import ResumableOutput
 from cascade.io.rows import Kind, Row, Table, require_columns, text_of
-from cascade.io.streaming import Output, StreamOutput
+from cascade.io.streaming import Output, PassingOutput, StreamOutput
 from cascade.io.writing import open_output
 
 __all__ = [
     "Answer",
     "Kind",
     "Output",
+    "PassingOutput",
     "ResumableOutput",
     "Row",
     "StreamOutput",

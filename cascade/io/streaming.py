@@ -67,17 +67,10 @@ class Output(ABC):
         self.close()
 
 
-class StreamOutput(Output):
-    """Rows to a stream as they are answered; it cannot be resumed.
+class PassingOutput(Output):
+    """An output whose rows are gone once they are written, so that it cannot be resumed."""
 
-    A reader that goes away (`| head`) raises BrokenPipeError.
-    """
-
-    def __init__(self, encoder: Encoder, stream: BinaryIO) -> None:
-        self._encoder = encoder
-        self.nested = encoder.kind == "jsonl"
-        self._stream = stream
-        self._begun = False
+    def __init__(self) -> None:
         self._summaries: list[Mapping[str, Any]] = []
 
     @property
@@ -88,6 +81,20 @@ class StreamOutput(Output):
     def has(self, index: int, rows: Sequence[Row]) -> bool:
         """Whether the part is finished: never."""
         return False
+
+
+class StreamOutput(PassingOutput):
+    """Rows to a stream as they are answered.
+
+    A reader that goes away (`| head`) raises BrokenPipeError.
+    """
+
+    def __init__(self, encoder: Encoder, stream: BinaryIO) -> None:
+        super().__init__()
+        self._encoder = encoder
+        self.nested = encoder.kind == "jsonl"
+        self._stream = stream
+        self._begun = False
 
     def write(
         self,
