@@ -57,10 +57,14 @@ def at_parents(
     taxonomy: Taxonomy, gold: NDArray[np.int64], level: int
 ) -> tuple[Choices, NDArray[np.int64]]:
     """At the right parent of a level: all its children for each row, and which one is right."""
-    rows, parents, nodes, right, offsets = [], [], [], [], [0]
+    rows: list[int] = []
+    parents: list[int] = []
+    nodes: list[int] = []
+    right: list[int] = []
+    offsets = [0]
     for row, node in enumerate(gold.tolist()):
         path = [-1, *taxonomy.path_nodes(node).tolist()]
-        children = taxonomy.children(path[level - 1]) if len(path) > level else []
+        children = taxonomy.children(path[level - 1]).tolist() if len(path) > level else []
         if len(children) > 1:
             rows.append(row)
             parents.append(path[level - 1])
@@ -93,7 +97,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
     for temperature in TEMPERATURE:
         for weight in REWRITE:
-            logits = (nearest + np.float32(weight) * words) / np.float32(temperature)
+            logits = np.asarray((nearest + weight * words) / temperature, dtype=np.float32)
             mass = subtrees.log_mass(logits)
             walked = [walk(taxonomy, mass[:, column]) for column in columns]
             exact = np.mean([node == right for node, right in zip(walked, gold, strict=True)])
