@@ -76,7 +76,10 @@ class Job:
             columns = self._checked(table)
             with self._sink(table, columns, source, target) as sink:
                 if sink.complete:
-                    err.print(f"{target} is there already; to make it anew, use --overwrite")
+                    err.print(
+                        f"{target} is there already, there is nothing to resume; "
+                        "make it anew with --overwrite"
+                    )
                     return None
                 if sink.resumed_rows:
                     err.print(f"going on after {sink.resumed_rows:,} finished rows")
