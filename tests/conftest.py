@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from cascade.models.builtin import BUILT_IN
 from cascade.models.find import cache_folder, package_folder
@@ -11,6 +12,11 @@ from cascade.models.find import cache_folder, package_folder
 # Models of tests are tiny: more threads would only wait for one another, most of all beside other
 # work. Set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+# The same examples in every run: what passes here passes there.
+settings.register_profile("steady", derandomize=True)
+settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(items):
