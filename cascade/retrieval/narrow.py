@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +72,13 @@ class Retriever:
         -------
         float32 [n_nodes, n_texts]
         """
-        heads = self._index.vectors[self._text_starts]
-        return np.asarray(heads @ self.encoder.encode(texts).T)
+        return np.asarray(self._heads @ self.encoder.encode(texts).T)
+
+    @cached_property
+    def _heads(self) -> NDArray[np.float32]:
+        """float32 [n_nodes, width], the first text of each node; a copy only where it must be."""
+        vectors = self._index.vectors
+        return vectors if len(vectors) == len(self.taxonomy) else vectors[self._text_starts]
 
     def _compare(self, items: Sequence[Item]) -> NDArray[np.float32]:
         queries = self.encoder.encode([item.text for item in items])
