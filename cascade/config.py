@@ -82,7 +82,7 @@ class LLMConfig(_Section):
 
 
 def _default_weights() -> dict[str, float | list[float]]:
-    return {"rewrite": 1.0, "llm": [0.2, 0.0]}
+    return {"rewrite": 1.0, "llm": [0.05, 0.0]}
 
 
 class FusionConfig(_Section):

@@ -34,7 +34,7 @@ class Retriever:
         self,
         taxonomy: Taxonomy,
         encoder: Encoder,
-        recipe: Recipe = "path+description",
+        recipe: Recipe = "full",
         *,
         folder: Path | None = None,
         progress: Progress | None = None,

@@ -55,9 +55,9 @@ class LLMScorer(Scorer):
         typer: ItemTyper,
         *,
         answer: Literal["score", "generate"] = "score",
-        reading: Reading = "global",
+        reading: Reading = "local",
         prior: bool = True,
-        max_chars: int = 400,
+        max_chars: int = 200,
     ) -> None:
         self._engine = engine
         self._template = template

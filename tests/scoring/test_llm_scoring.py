@@ -83,8 +83,8 @@ def alone(engine, item, type_, parent, node):
 def test_the_prior_is_what_a_name_has_without_an_item():
     engine = tiny_engine()
     batch = batch_of(*TEXTS)
-    found = scorer_of(engine).score(batch, CHOICES)
-    without = scorer_of(engine, prior=False).score(batch, CHOICES)
+    found = scorer_of(engine, reading="global").score(batch, CHOICES)
+    without = scorer_of(engine, prior=False, reading="global").score(batch, CHOICES)
     priors = np.array(
         [
             np.mean([alone(engine, item, type_, parent, node) for item, type_ in NO_ITEM])
