@@ -7,7 +7,10 @@ scorer works on a whole batch at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal, TypeVar
@@ -265,11 +268,18 @@ class Batch:
 
     Scorers and the retriever share per-item features (embeddings, prompt prefixes) through
     `once`, so that each is computed a single time for all levels.
+
+    Attributes
+    ----------
+    seconds
+        What the time went into, by the names that `timed` was given.
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._features: dict[Hashable, Any] = {}
+        self._inner = 0.0
 
     def __len__(self) -> int:
         return len(self.items)
@@ -283,6 +293,18 @@ class Batch:
             self._features[key] = compute(self.items)
         value: T = self._features[key]
         return value
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Count the time of a block under `stage`, less that of timed blocks inside it."""
+        outer, self._inner = self._inner, 0.0
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            took = time.perf_counter() - started
+            self.seconds[stage] += took - self._inner
+            self._inner = outer + took
 
 
 @dataclass(frozen=True)

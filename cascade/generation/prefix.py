@@ -8,6 +8,7 @@ Hydragen, arXiv 2402.05099).
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,9 @@ class PrefixCache:
         AttentionMaskInterface.register(ATTENTION, sdpa_mask)
         model.set_attn_implementation(ATTENTION)
         self._model = model
+        # Called `cache` from transformers 5.24 on.
+        taken = inspect.signature(model.base_model.forward).parameters
+        self._past = "cache" if "cache" in taken else "past_key_values"
         self._held: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
 
     def forward(
@@ -75,8 +79,8 @@ class PrefixCache:
                 input_ids=ids,
                 position_ids=positions + len(prefix),
                 attention_mask=mask,
-                past_key_values=past,
                 use_cache=past is not None,
+                **{self._past: past},
             )
         states: torch.Tensor = output.last_hidden_state
         return states

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -34,6 +35,11 @@ class Classifier:
     progress
         Called with (done, all) while an index is built, which happens once for a taxonomy.
 
+    Attributes
+    ----------
+    seconds
+        What the time of all batches so far went into, by stage.
+
     Raises
     ------
     UsageError
@@ -47,6 +53,7 @@ class Classifier:
     ) -> None:
         self.taxonomy = taxonomy
         self.config = config
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         parts = Parts(taxonomy, config, progress)
         self._scorer = METHODS[check_method(config.method)](parts)
         self._fallback = parts.retrieval
@@ -105,7 +112,10 @@ class Classifier:
         size = max(1, CELLS // len(self.taxonomy))
         for start in range(0, len(rows), size):
             together = rows[start : start + size]
-            answered = self._walk(Batch([items[row] for row in together]))
+            batch = Batch([items[row] for row in together])
+            answered = self._walk(batch)
+            for stage, seconds in batch.seconds.items():
+                self.seconds[stage] += seconds
             for row, prediction in zip(together, answered, strict=True):
                 predictions[row] = prediction
         return [prediction for prediction in predictions if prediction is not None]

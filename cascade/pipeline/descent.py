@@ -107,6 +107,10 @@ class Descent:
         EngineError
             A model behind the scorer failed to answer.
         """
+        with batch.timed("walking"):
+            return self._walk(batch, scorer)
+
+    def _walk(self, batch: Batch, scorer: Scorer) -> list[Prediction]:
         beam, trace = _Beam.start(len(batch)), Trace()
         while not beam.ended.all():
             open_ = np.flatnonzero(~beam.ended)

@@ -91,6 +91,8 @@ class Counts:
         Rows with a known label by level, and those of them that are right down to that level.
     seconds
         Time spent on classifying.
+    stages
+        What that time went into, in seconds.
     """
 
     rows: int = 0
@@ -100,13 +102,14 @@ class Counts:
     labelled: dict[str, int] = field(default_factory=dict)
     right: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
 
     def add(self, other: Mapping[str, Any]) -> None:
         """Add the counts of a part, as `asdict` gave them."""
         self.rows += other["rows"]
         self.seconds += other["seconds"]
         self.confidence = [a + b for a, b in zip(self.confidence, other["confidence"], strict=True)]
-        for name in ("status", "source", "labelled", "right"):
+        for name in ("status", "source", "labelled", "right", "stages"):
             setattr(self, name, dict(Counter(getattr(self, name)) + Counter(other[name])))
 
 
@@ -167,10 +170,14 @@ def classify_table(
         table.rows = islice(table.rows, limit)
     for index, rows in enumerate(table.chunks(BATCH)):
         if not output.has(index, rows):
-            started = time.perf_counter()
+            started, before = time.perf_counter(), dict(classifier.seconds)
             predictions = list(_classify_rows(classifier, table, rows, columns))
             counts = count(predictions, _golds(classifier.taxonomy, table, rows, columns.label))
             counts.seconds = round(time.perf_counter() - started, 3)
+            counts.stages = {
+                stage: round(seconds - before.get(stage, 0.0), 4)
+                for stage, seconds in classifier.seconds.items()
+            }
             answers = [form.answer(p, nested=output.nested) for p in predictions]
             output.write(index, rows, answers, asdict(counts))
         if progress is not None:

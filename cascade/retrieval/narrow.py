@@ -52,7 +52,8 @@ class Retriever:
         -------
         float32 [n_nodes, n_items]
         """
-        return batch.once((self, "nearest"), lambda items: self._compare(items))
+        with batch.timed("encoding and searching"):
+            return batch.once((self, "nearest"), self._compare)
 
     def similarity(self, batch: Batch) -> NDArray[np.float32]:
         """Best cosine similarity of each item with any text in the subtree of each node.
@@ -97,7 +98,17 @@ class Retriever:
         rows, parents
             int32 [n_questions]; -1 stands above the top, and no parent is a leaf.
         """
-        similarity = self.similarity(batch)
+        with batch.timed("narrowing"):
+            similarity = self.similarity(batch)
+            return self._narrowed(similarity, rows, parents, k)
+
+    def _narrowed(
+        self,
+        similarity: NDArray[np.float32],
+        rows: NDArray[np.int32],
+        parents: NDArray[np.int32],
+        k: int,
+    ) -> Choices:
         kept: list[NDArray[np.int32]] = [np.empty(0, dtype=np.int32)] * len(rows)
         for parent in np.unique(parents):
             children = self.taxonomy.children(int(parent))

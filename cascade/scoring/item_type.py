@@ -41,7 +41,8 @@ class ItemTyper:
         EngineError
             The model failed to answer.
         """
-        return batch.once((self, "types"), self._write)
+        with batch.timed("writing item types"):
+            return batch.once((self, "types"), self._write)
 
     def _write(self, items: Sequence[Item]) -> list[str]:
         shown = [on_one_line(item, self._max_chars) for item in items]

@@ -37,4 +37,5 @@ class Scorer(ABC):
 
     def score_parts(self, batch: Batch, choices: Choices) -> dict[str, NDArray[np.float64]]:
         """`score` under this scorer's name, and after it what it was made of, for the trace."""
-        return {self.name: self.score(batch, choices)}
+        with batch.timed(self.name):
+            return {self.name: self.score(batch, choices)}
