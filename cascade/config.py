@@ -26,6 +26,11 @@ class Columns(_Section):
     text: list[str] = Field(default_factory=list, description="Text columns, in this order.")
     id: str | None = Field(None, description="Column of the row's own identifier.")
     label: str | None = Field(None, description="Column of the known answer: a code or a path.")
+    also: list[str] = Field(
+        default_factory=list,
+        description="Columns of other answers that count as right: a code, a path, or a JSON list "
+        "of them.",
+    )
 
 
 class RetrievalConfig(_Section):
@@ -99,6 +104,9 @@ class DescentConfig(_Section):
     """How the walk down the taxonomy decides."""
 
     beam: int = Field(3, ge=1, description="Paths kept at each level.")
+    depth: int | None = Field(
+        None, ge=1, description="Go down to this level at the most; to the leaves if not given."
+    )
     stop: float = Field(
         0.3,
         ge=0,

@@ -63,6 +63,7 @@ class Classifier:
             candidates=config.retrieval.candidates,
             beam=config.descent.beam,
             stop=config.descent.stop,
+            depth=config.descent.depth,
         )
 
     @property

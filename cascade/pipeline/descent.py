@@ -87,6 +87,8 @@ class Descent:
     stop
         A path ends at an inner node whose best child has less than this share of its
         probability. It never ends above level 1, so that every item gets a node.
+    depth
+        A path ends at this level, as if its nodes were leaves.
     """
 
     taxonomy: Taxonomy
@@ -94,10 +96,13 @@ class Descent:
     candidates: int = 10
     beam: int = 3
     stop: float = 0.0
+    depth: int | None = None
     _leaf: NDArray[np.bool_] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._leaf = self.taxonomy.end == np.arange(1, len(self.taxonomy) + 1)
+        if self.depth is not None:
+            self._leaf |= self.taxonomy.level >= self.depth
 
     def walk(self, batch: Batch, scorer: Scorer) -> list[Prediction]:
         """A prediction for each item, its source set to the scorer's name.
