@@ -44,6 +44,12 @@ class RetrievalConfig(_Section):
         "(full); the best of several texts counts.",
     )
     candidates: int = Field(10, ge=1, description="Children kept at each level.")
+    ranking: int = Field(
+        0,
+        ge=0,
+        description="Leaves of the whole taxonomy that are ranked for each item, by methods that "
+        "compare items with all of them.",
+    )
     temperature: float = Field(
         0.04,
         ge=0.001,

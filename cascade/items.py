@@ -143,6 +143,9 @@ class Prediction:
         The walk, from the top to `code`.
     alternatives
         Other ends of the walk, best first.
+    ranking
+        Codes of the likeliest leaves of the whole taxonomy, best first, whatever the walk did;
+        empty unless `retrieval.ranking` asks for it.
     """
 
     code: str | None
@@ -154,6 +157,7 @@ class Prediction:
     id: str | None = None
     levels: tuple[Level, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    ranking: tuple[str, ...] = ()
 
     @classmethod
     def failed(cls, message: str, id: str | None = None) -> Prediction:
@@ -177,6 +181,7 @@ class Prediction:
             "message": self.message,
             "levels": trace_of(self),
             "alternatives": alternatives_of(self),
+            "ranking": list(self.ranking),
         }
 
     def to_json(self) -> str:

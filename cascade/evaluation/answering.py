@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cascade.config import CascadeConfig, Columns
-from cascade.evaluation.given import ANSWER, GivenAnswers, Source
-from cascade.io import Output, Row, Table, open_output, open_table, require_columns
+from cascade.evaluation.matching import GivenAnswers
+from cascade.evaluation.source import Source
+from cascade.io import Output, Row, Table, open_output, require_columns
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.run import AnswerForm, Counts, classify_table, fingerprint, guess_text_columns
 from cascade.taxonomy import Taxonomy
@@ -31,15 +31,11 @@ class Task:
         The labelled rows.
     taxonomy, config
         What is filed under, and how; the columns of the config are those of `source`.
-    top
-        Next best answers to keep; with some, ranking is measured.
     """
 
     source: Source
     taxonomy: Taxonomy
     config: CascadeConfig
-    top: int = 0
-    explain: bool = False
 
     @property
     def columns(self) -> Columns:
@@ -49,26 +45,30 @@ class Task:
     @property
     def form(self) -> AnswerForm:
         """What stands beside each row."""
-        return AnswerForm(self.top, self.explain)
+        return AnswerForm(ranking=self.config.retrieval.ranking > 0)
 
-    @cached_property
-    def data_hash(self) -> str | None:
-        """SHA-256 of the file, None for standard input."""
-        if self.source.file == "-":
-            return None
-        with Path(self.source.file).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+    @property
+    def used(self) -> list[str]:
+        """Every column that is used, once, in a steady order."""
+        columns = self.columns
+        image = getattr(columns, "image", None)
+        named = [columns.id, *columns.text, image, columns.label, *columns.also]
+        return list(dict.fromkeys(name for name in named if name))
 
-    def fingerprint(self) -> dict[str, object]:
-        """All that the predictions depend on."""
-        return {
-            "data": self.data_hash,
-            **fingerprint(self.taxonomy, self.config, self.columns, self.form, self.source.limit),
-        }
+    def fingerprint(self) -> dict[str, Any]:
+        """All that the predictions depend on, as plain values."""
+        limit = self.source.limit
+        known = fingerprint(self.taxonomy, self.config, self.columns, self.form, limit)
+        return {"data": self.source.sha256, **known}
 
 
-def settle_columns(task: Task) -> Task:
-    """The task with text columns guessed where none is named, and all columns there.
+def settle_columns(task: Task, *, text: bool = True) -> Task:
+    """The task with all its columns there.
+
+    Parameters
+    ----------
+    text
+        Whether text columns are needed; they are guessed where none is named.
 
     Raises
     ------
@@ -76,17 +76,11 @@ def settle_columns(task: Task) -> Task:
         A column is not there, or no text column can be guessed.
     """
     with task.source.open() as table:
-        columns = task.columns
-        if not columns.text:
-            columns = columns.model_copy(update={"text": guess_text_columns(table)})
-        require_columns(table, used_columns(columns))
-    return replace(task, config=task.config.model_copy(update={"columns": columns}))
-
-
-def used_columns(columns: Columns) -> list[str]:
-    """Every column that a config names, once, in a steady order."""
-    named = [columns.id, *columns.text, getattr(columns, "image", None), columns.label]
-    return list(dict.fromkeys(name for name in [*named, *columns.also] if name))
+        if text and not task.columns.text and getattr(task.columns, "image", None) is None:
+            columns = task.columns.model_copy(update={"text": guess_text_columns(table)})
+            task = replace(task, config=task.config.model_copy(update={"columns": columns}))
+        require_columns(table, task.used)
+    return task
 
 
 def answer(
@@ -95,7 +89,6 @@ def answer(
     classifier: Callable[[], Classifier],
     *,
     resume: bool = False,
-    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Counts | None:
     """Classify the rows of a task into a file; None where an earlier run had finished it.
@@ -104,6 +97,8 @@ def answer(
     ----------
     classifier
         Loads what answers; only called where rows are left.
+    resume
+        Go on with an interrupted run; otherwise what is there is replaced.
 
     Raises
     ------
@@ -111,45 +106,28 @@ def answer(
         As for `classify_table`.
     """
     with task.source.open() as whole:
-        table = _project(whole, used_columns(task.columns))
-        extra = task.form.columns
-        print_ = task.fingerprint()
-        with _sink(task, target, table, extra, print_, resume, overwrite) as sink:
+        table = _project(whole, task.used)
+        with _sink(task, target, table, task.form.columns, task.fingerprint(), resume) as sink:
             if sink.complete:
                 return None
             return classify_table(
-                classifier(),
-                table,
-                sink,
-                task.columns,
-                task.form,
-                limit=task.source.limit,
-                progress=progress,
+                classifier(), table, sink, task.columns, task.form, progress=progress
             )
 
 
 def copy_answers(
-    task: Task,
-    target: Path,
-    given: GivenAnswers,
-    *,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> Counts:
+    task: Task, target: Path, given: GivenAnswers, *, progress: Progress | None = None
+) -> None:
     """Put given answers beside the rows of a task, as `answer` does with a classifier's."""
-    counts = Counts()
     with task.source.open() as whole:
-        table = _project(whole, used_columns(task.columns))
-        print_ = {"given": given.name}
-        with _sink(task, target, table, given.columns, print_, False, overwrite) as sink:
-            for index, rows in enumerate(task.source.limited(table).chunks(BATCH)):
-                answers = [given.answer(row) for row in rows]
-                sink.write(index, rows, answers, {})
-                counts.rows += len(rows)
+        table = _project(whole, task.used)
+        with _sink(task, target, table, given.columns, {}, resume=False) as sink:
+            for index, rows in enumerate(table.chunks(BATCH)):
+                answers = [given.answer(table, row).columns(task.taxonomy) for row in rows]
+                sink.write(index, rows, answers, asdict(Counts(rows=len(rows))))
                 if progress is not None:
                     progress(rows[-1])
             sink.finish()
-    return counts
 
 
 def _sink(
@@ -157,18 +135,17 @@ def _sink(
     target: Path,
     table: Table,
     extra: dict[str, type],
-    print_: dict[str, object],
+    made_of: dict[str, Any],
     resume: bool,
-    overwrite: bool,
 ) -> Output:
     return open_output(
         target,
         table,
         extra,
         source=task.source.file,
-        fingerprint=print_,
+        fingerprint=made_of,
         resume=resume,
-        overwrite=overwrite,
+        overwrite=not resume,
     )
 
 
@@ -177,19 +154,7 @@ def _project(table: Table, names: list[str]) -> Table:
 
     def rows() -> Iterator[Row]:
         for row in table.rows:
-            cells = (*(table.text(row, name) for name in names), row.line)
+            cells = (*(table.text(row, name) for name in names), str(row.line))
             yield Row(row.number, row.line, cells, row.problem)
 
     return Table(table.name, "csv", (*names, LINE), rows(), table.close)
-
-
-__all__ = [
-    "ANSWER",
-    "LINE",
-    "Task",
-    "answer",
-    "copy_answers",
-    "open_table",
-    "settle_columns",
-    "used_columns",
-]

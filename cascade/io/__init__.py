@@ -1,6 +1,6 @@
 """Rows in and out as streams, and the journal of a run that can be resumed."""
 
-from cascade.io.layout import Answer
+from cascade.io.layout import ANSWER_KEY, Answer
 from cascade.io.place import check_output, kind_of
 from cascade.io.reading import open_table
 from cascade.io.resumable import ResumableOutput
@@ -9,6 +9,7 @@ from cascade.io.streaming import Output, PassingOutput, StreamOutput
 from cascade.io.writing import open_output
 
 __all__ = [
+    "ANSWER_KEY",
     "Answer",
     "Kind",
     "Output",

@@ -136,7 +136,7 @@ class Classifier:
     def _walk(self, batch: Batch) -> list[Prediction]:
         """The method's answers, or where its model fails those of retrieval, marked `partial`."""
         try:
-            return self._descent.walk(batch, self._scorer)
+            return self._ranked(batch, self._descent.walk(batch, self._scorer))
         except EngineError as error:
             if self._scorer is self._fallback:
                 raise
@@ -146,6 +146,18 @@ class Classifier:
                 replace(prediction, status="partial", message=message)
                 for prediction in self._descent.walk(batch, self._fallback)
             ]
+
+    def _ranked(self, batch: Batch, predictions: list[Prediction]) -> list[Prediction]:
+        """The predictions with the scorer's ranking of leaves, where one is asked for."""
+        wanted = self.config.retrieval.ranking
+        ranked = self._scorer.rank(batch, wanted) if wanted else None
+        if ranked is None:
+            return predictions
+        codes = self.taxonomy.codes
+        return [
+            replace(prediction, ranking=tuple([codes[node] for node in nodes]))
+            for prediction, nodes in zip(predictions, ranked.tolist(), strict=True)
+        ]
 
     def __repr__(self) -> str:
         return f"Classifier({self.taxonomy!r}, method={self.method!r})"

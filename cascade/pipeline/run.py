@@ -42,15 +42,22 @@ class AnswerForm:
         Alternatives to show, the answer itself not counted.
     explain
         Whether the trace is shown.
+    ranking
+        Whether the ranking of leaves is shown.
     """
 
     top: int = 0
     explain: bool = False
+    ranking: bool = False
 
     @property
     def columns(self) -> dict[str, type]:
         """Columns of tabular output with their types."""
-        more = {"cascade_alternatives": self.top > 0, "cascade_trace": self.explain}
+        more = {
+            "cascade_alternatives": self.top > 0,
+            "cascade_trace": self.explain,
+            "cascade_ranking": self.ranking,
+        }
         return ANSWER_COLUMNS | {name: str for name, wanted in more.items() if wanted}
 
     def answer(self, prediction: Prediction, *, nested: bool) -> Answer:
@@ -67,6 +74,8 @@ class AnswerForm:
             values["alternatives"] = alternatives_of(prediction)[: self.top]
         if self.explain:
             values["trace"] = trace_of(prediction)
+        if self.ranking:
+            values["ranking"] = list(prediction.ranking)
         if nested:
             return values
         return {

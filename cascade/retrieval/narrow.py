@@ -114,7 +114,7 @@ class Retriever:
             children = self.taxonomy.children(int(parent))
             questions = np.flatnonzero(parents == parent)
             scores = similarity[children[:, None], rows[questions]].T
-            order = _best_first(scores, k)
+            order = best_first(scores, k)
             for q, chosen in zip(questions, children[order], strict=True):
                 kept[q] = chosen
         sizes = [len(nodes) for nodes in kept]
@@ -123,7 +123,7 @@ class Retriever:
         return Choices(rows, parents, offsets.astype(np.int64), nodes)
 
 
-def _best_first(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+def best_first(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """Columns of the k greatest of each row [n_rows, k], greatest first; ties by position."""
     if scores.shape[1] > k:
         top = np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)

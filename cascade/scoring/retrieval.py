@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Batch, Choices
-from cascade.retrieval.narrow import Retriever
+from cascade.retrieval.narrow import Retriever, best_first
 from cascade.scoring.item_type import ItemTyper
 from cascade.scoring.scorer import Scorer
 
@@ -36,6 +36,12 @@ class RetrievalScorer(Scorer):
         """Log-probability of each candidate; see `Scorer.score`."""
         mass = batch.once((self, "mass"), lambda _: self._mass(batch))
         return choices.log_softmax(mass[choices.nodes, choices.rows[choices.question]])
+
+    def rank(self, batch: Batch, k: int) -> NDArray[np.int32]:
+        """The k likeliest leaves of each item; see `Scorer.rank`."""
+        mass = batch.once((self, "mass"), lambda _: self._mass(batch))
+        leaves = self._retriever.taxonomy.leaves
+        return np.asarray(leaves[best_first(mass[leaves].T, k)])
 
     def _mass(self, batch: Batch) -> NDArray[np.float32]:
         similarity = self._similarity(batch)

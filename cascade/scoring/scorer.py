@@ -39,3 +39,13 @@ class Scorer(ABC):
         """`score` under this scorer's name, and after it what it was made of, for the trace."""
         with batch.timed(self.name):
             return {self.name: self.score(batch, choices)}
+
+    def rank(self, batch: Batch, k: int) -> NDArray[np.int32] | None:
+        """The k likeliest leaves of the whole taxonomy for each item, best first.
+
+        Returns
+        -------
+        int32 [n_items, at most k], node indices; None where this scorer does not compare items
+        with all leaves.
+        """
+        return None

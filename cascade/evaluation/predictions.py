@@ -1,0 +1,196 @@
+"""The rows of a measured run as arrays, read from its `predictions.parquet`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.config import Columns
+from cascade.errors import InputError
+from cascade.evaluation.answering import LINE
+from cascade.evaluation.given import RANKING, level_column
+from cascade.evaluation.labels import Finder
+from cascade.evaluation.metrics import Answers
+from cascade.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Labelled rows with their answers; make one with `read`.
+
+    Parameters
+    ----------
+    gold, predicted
+        int32 [n_rows], node indices, -1 where there is none.
+    confidence
+        float64 [n_rows], nan where there is none.
+    also
+        Other right answers of each row; None where no column has them.
+    levels
+        int32 [n_rows, depth], nodes that were predicted for each level on its own; None where one
+        answer is given for all levels.
+    ranking
+        Leaves of each row, best first; None where none were ranked.
+    status, source
+        Rows by status, and answered rows by source.
+    """
+
+    taxonomy: Taxonomy
+    gold: NDArray[np.int32]
+    predicted: NDArray[np.int32]
+    confidence: NDArray[np.float64]
+    also: Sequence[tuple[int, ...]] | None
+    levels: NDArray[np.int32] | None
+    ranking: Sequence[Sequence[int]] | None
+    status: dict[str, int]
+    source: dict[str, int]
+    _columns: Columns = field(repr=False)
+    _table: pa.Table = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.gold)
+
+    @property
+    def measured(self) -> NDArray[np.int64]:
+        """int64 [n_measured], the rows with a gold node."""
+        return np.flatnonzero(self.gold >= 0)
+
+    def answers(self, rows: NDArray[np.int64] | None = None) -> Answers:
+        """What the metrics take, of the rows given or else of all measured rows."""
+        rows = self.measured if rows is None else rows
+        return Answers.of(
+            self.taxonomy,
+            self.predicted[rows],
+            self.gold[rows],
+            confidence=None if np.isnan(self.confidence[rows]).all() else self.confidence[rows],
+            also=None if self.also is None else [self.also[row] for row in rows.tolist()],
+            levels=None if self.levels is None else self.levels[rows],
+        )
+
+    def line(self, row: int) -> int:
+        """Line of the data on which a row begins."""
+        return int(self._table[LINE][row].as_py())
+
+    def lines(self) -> NDArray[np.int64]:
+        """int64 [n_rows], the line of each row."""
+        import pyarrow.compute as pc
+
+        return np.asarray(pc.cast(self._table[LINE], "int64"))
+
+    def text(self, row: int) -> str:
+        """The text of a row, its fields by lines; that of its id where it has no text columns."""
+        names = self._columns.text or [n for n in [self._columns.id] if n] or [LINE]
+        return "\n".join(filter(None, (self._table[name][row].as_py() for name in names)))
+
+    @classmethod
+    def read(cls, file: Path, taxonomy: Taxonomy, columns: Columns) -> Predictions:
+        """The predictions in a file of a run.
+
+        Raises
+        ------
+        InputError
+            The file is missing or damaged, or is not of this taxonomy and these columns.
+        """
+        table = _read_table(file)
+        finder = Finder(taxonomy)
+        needed = ["cascade_code", "cascade_confidence", LINE, columns.label]
+        missing = [name for name in needed if name not in table.column_names]
+        if missing:
+            raise InputError(
+                f"has no column {missing[0]!r}, so it is not of this run; make the run anew",
+                file=file,
+            )
+        predicted = _nodes(table["cascade_code"], finder)
+        codes = np.asarray(table["cascade_code"].is_valid())
+        if (wrong := np.flatnonzero(codes & (predicted < 0))).size:
+            code = table["cascade_code"][int(wrong[0])].as_py()
+            raise InputError(
+                f"{code!r} is no code of taxonomy {taxonomy.name!r}: the taxonomy has changed "
+                "since; make the run anew",
+                file=file,
+            )
+        return cls(
+            taxonomy,
+            _nodes(table[columns.label], finder),
+            predicted,
+            np.asarray(table["cascade_confidence"].cast("float64").to_numpy(), dtype=np.float64),
+            _also(table, columns.also, finder),
+            _levels(table, taxonomy, finder),
+            _ranking(table, finder),
+            _counts(table["cascade_status"]),
+            _counts(table["cascade_source"].filter(table["cascade_code"].is_valid())),
+            columns,
+            table,
+        )
+
+
+def _read_table(file: Path) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(file, memory_map=True)
+    except FileNotFoundError:
+        raise InputError(
+            "there is no such file, so this is not the folder of a finished run", file=file
+        ) from None
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"cannot be read ({reason}); make the run anew", file=file) from None
+
+
+def _nodes(cells: Any, finder: Finder) -> NDArray[np.int32]:
+    """int32 [n_rows], the node that each cell names, -1 for none."""
+    encoded = cells.combine_chunks().dictionary_encode()
+    if hasattr(encoded, "combine_chunks"):
+        encoded = encoded.combine_chunks()
+    values = [finder.find(text or "") for text in encoded.dictionary.to_pylist()]
+    nodes = np.array([*values, -1], dtype=np.int32)
+    return nodes[encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)]
+
+
+def _also(
+    table: pa.Table, names: Sequence[str], finder: Finder
+) -> Sequence[tuple[int, ...]] | None:
+    if not names:
+        return None
+    cells = [[finder.find_all(text or "") for text in table[name].to_pylist()] for name in names]
+    return [sum(nodes, ()) for nodes in zip(*cells, strict=True)]
+
+
+def _levels(table: pa.Table, taxonomy: Taxonomy, finder: Finder) -> NDArray[np.int32] | None:
+    names = [level_column(level) for level in range(1, taxonomy.depth + 1)]
+    if names[0] not in table.column_names:
+        return None
+    none = np.full(len(table), -1, dtype=np.int32)
+    known = set(table.column_names)
+    return np.stack([_nodes(table[n], finder) if n in known else none for n in names], axis=1)
+
+
+def _ranking(table: pa.Table, finder: Finder) -> Sequence[Sequence[int]] | None:
+    if RANKING not in table.column_names or table[RANKING].null_count == len(table):
+        return None
+    found: list[Sequence[int]] = []
+    for text in table[RANKING].to_pylist():
+        try:
+            codes = json.loads(text) if text else []
+        except ValueError:
+            codes = []
+        nodes = [finder.find(str(code)) for code in codes] if isinstance(codes, list) else []
+        found.append([node for node in nodes if node >= 0])
+    return found if any(found) else None
+
+
+def _counts(cells: Any) -> dict[str, int]:
+    counts = Counter(cells.to_pylist())
+    return {str(name): n for name, n in counts.most_common()}

@@ -1,0 +1,55 @@
+"""The labelled rows that a run is measured on: a file that can be read more than once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+from cascade.errors import UsageError
+from cascade.io import Table, open_table
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of rows.
+
+    Parameters
+    ----------
+    limit
+        Rows to read, from the start.
+    encoding, sheet
+        As for `open_table`.
+
+    Raises
+    ------
+    UsageError
+        The file is standard input, which can be read only once.
+    """
+
+    file: str
+    limit: int | None = None
+    encoding: str | None = None
+    sheet: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.file == "-":
+            raise UsageError(
+                "standard input can be read only once, and measuring reads its rows more often; "
+                "save it to a file and name that"
+            )
+
+    def open(self) -> Table:
+        """The table, with no more rows than the limit."""
+        table = open_table(self.file, encoding=self.encoding, sheet=self.sheet)
+        if self.limit is not None:
+            table.rows = islice(table.rows, self.limit)
+        return table
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the file, all of it."""
+        with Path(self.file).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
