@@ -55,9 +55,7 @@ def classify(
         bool, typer.Option("--overwrite", help="Replace an output that exists.")
     ] = False,
     encoding: options.EncodingOption = None,
-    sheet: Annotated[
-        str | None, typer.Option("--sheet", help="Sheet of a workbook; the first if not given.")
-    ] = None,
+    sheet: options.SheetOption = None,
     settings: options.SetOption = None,
     allow_download: options.DownloadOption = False,
     as_json: options.JsonOption = False,

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from cascade.cli.console import err, out
+from cascade.cli.progress import classifying, load_classifier, working
 from cascade.cli.screen import ScreenOutput
 from cascade.config import CascadeConfig, Columns
-from cascade.errors import InputError
-from cascade.io import Output, Row, Table, open_output, open_table, require_columns
+from cascade.io import Output, Table, open_output, open_table, require_columns
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.run import (
     AnswerForm,
@@ -34,8 +20,6 @@ from cascade.pipeline.run import (
     guess_text_columns,
 )
 from cascade.taxonomy import Taxonomy
-
-COUNTED = 2 << 30  # bytes; the lines of a larger file are not counted for the progress bar
 
 
 @dataclass
@@ -58,12 +42,8 @@ class Job:
     @cached_property
     def classifier(self) -> Classifier:
         """The classifier, loaded at the first use with a sign of life on the terminal."""
-        with _bar("loading models") as (bar, task):
-
-            def built(done: int, of: int) -> None:
-                bar.update(task, description="building the index", completed=done, total=of)
-
-            return Classifier(self.taxonomy, self.config, progress=built)
+        with working("loading models") as bar:
+            return load_classifier(self.taxonomy, self.config, bar)
 
     def check(self, source: str) -> None:
         """Raise what is wrong with a file before any work is done."""
@@ -86,7 +66,7 @@ class Job:
                 classifier = self.classifier
                 # Rows that are printed as they come show progress themselves.
                 shown = not isinstance(sink, ScreenOutput)
-                with _rows_bar(table, source, self.limit, shown) as progress:
+                with classifying(table, source, self.limit, shown) as progress:
                     return classify_table(
                         classifier,
                         table,
@@ -124,51 +104,3 @@ class Job:
             resume=self.resume,
             overwrite=self.overwrite,
         )
-
-
-@contextmanager
-def _bar(what: str, shown: bool = True) -> Iterator[tuple[Progress, TaskID]]:
-    """A progress bar on standard error that goes away when done."""
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rows]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        transient=True,
-        disable=not (shown and err.is_terminal),
-    ) as bar:
-        yield bar, bar.add_task(what, total=None, rows="")
-
-
-@contextmanager
-def _rows_bar(
-    table: Table, source: str, limit: int | None, shown: bool
-) -> Iterator[Callable[[Row], None]]:
-    """A function that is told the last finished row and moves a progress bar."""
-    lines = None if limit is not None else _lines(table, source)
-    with _bar("classifying", shown) as (bar, task):
-        bar.update(task, total=limit if limit is not None else lines)
-
-        def finished(row: Row) -> None:
-            at = row.number if limit is not None else row.line
-            bar.update(task, completed=at, rows=f"{row.number:,} rows")
-
-        yield finished
-
-
-def _lines(table: Table, source: str) -> int | None:
-    """Lines of a text file, as the measure of progress; None where that is not to be had."""
-    path = Path(source)
-    if table.kind not in ("csv", "tsv", "jsonl") or not path.is_file():
-        return None
-    if path.stat().st_size > COUNTED:
-        return None
-    try:
-        with path.open("rb") as file:
-            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=source) from None

@@ -54,6 +54,9 @@ DownloadOption = Annotated[
     bool, typer.Option("--allow-download", help="Weights may be fetched from the hub.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+SheetOption = Annotated[
+    str | None, typer.Option("--sheet", help="Sheet of a workbook; the first if not given.")
+]
 EncodingOption = Annotated[
     str | None, typer.Option("--encoding", help="Of a text file, where it is not told apart.")
 ]
@@ -69,6 +72,8 @@ def resolve(
 ) -> tuple[CascadeConfig, Taxonomy]:
     """The config and the taxonomy that the options name.
 
+    The taxonomy of the config is that which was loaded: a shipped name, or a file.
+
     Raises
     ------
     UsageError
@@ -76,7 +81,7 @@ def resolve(
     """
     from cascade.config import CascadeConfig
     from cascade.errors import ConfigError, UsageError
-    from cascade.pipeline.load import load_config, load_taxonomy, merge
+    from cascade.pipeline.load import is_shipped, load_config, load_taxonomy
     from cascade.shipped import shipped_names
 
     if config is None and taxonomy is None:
@@ -86,17 +91,55 @@ def resolve(
             "-t store; or --config FILE"
         )
     base, folder = load_config(config) if config is not None else (CascadeConfig(), None)
+    settled = settle(base, settings, method=method, allow_download=allow_download)
+    name = taxonomy if taxonomy is not None else settled.taxonomy
+    if name is None:
+        raise ConfigError(f"{config}: names no taxonomy; add one with -t")
+    if taxonomy is None and folder is not None and not is_shipped(name, folder):
+        name = str(folder / name)
+    return settled.model_copy(update={"taxonomy": name}), load_taxonomy(name)
+
+
+def settle(
+    base: CascadeConfig,
+    settings: list[str] | None = None,
+    *,
+    method: str | None = None,
+    allow_download: bool = False,
+) -> CascadeConfig:
+    """A config with what the options change in it.
+
+    Raises
+    ------
+    UsageError, ConfigError
+        A `--set` is malformed, or sets what there is not.
+    """
+    from cascade.config import CascadeConfig
+    from cascade.pipeline.load import merge
+
     over = parse_settings(settings or [])
     if method is not None:
         over["method"] = method
     if allow_download:
         over["allow_download"] = True
-    settled = CascadeConfig.parse(merge(base.model_dump(), over), "options")
-    if taxonomy is not None:
-        return settled, load_taxonomy(taxonomy)
-    if settled.taxonomy is None:
-        raise ConfigError(f"{config}: names no taxonomy; add one with -t")
-    return settled, load_taxonomy(settled.taxonomy, folder)
+    return CascadeConfig.parse(merge(base.model_dump(), over), "options")
+
+
+def command() -> str:
+    """What the user typed; paths that are absolute are shown from the working folder."""
+    import os
+    import shlex
+    import sys
+
+    words = [word.partition("=") for word in sys.argv[1:]]
+    shown = [
+        head + equals + tail
+        for head, equals, tail in (
+            tuple(os.path.relpath(part) if os.path.isabs(part) else part for part in word)
+            for word in words
+        )
+    ]
+    return shlex.join(["cascade", *shown])
 
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:

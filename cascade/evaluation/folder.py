@@ -1,8 +1,9 @@
-"""The folder of a measured run: what lies in it, written so that a reader never sees half a file."""
+"""The folder of a measured run: what lies in it, and how it is written and read."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,19 +13,31 @@ import yaml
 
 from cascade.config import CascadeConfig
 from cascade.errors import InputError, OutputError
-from cascade.shipped import shipped_file
+from cascade.pipeline.load import is_shipped, load_taxonomy
+from cascade.taxonomy import Taxonomy
 
 
 class RunFolder:
-    """`config.yaml`, `predictions.parquet`, `metrics.json`, `report.html` and `manifest.json`."""
+    """`config.yaml`, `predictions.parquet`, `metrics.json`, `report.html` and `manifest.json`.
+
+    Every file appears whole. The manifest is there from the start, and is `finished` at the end.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+
+    def __str__(self) -> str:
+        return str(self.path)
 
     @property
     def config(self) -> Path:
         """What answered, with the taxonomy and the columns; `cascade classify -c` takes it too."""
         return self.path / "config.yaml"
+
+    @property
+    def taxonomy(self) -> Path:
+        """A taxonomy that was made of the labels; only then is it there."""
+        return self.path / "taxonomy.csv"
 
     @property
     def predictions(self) -> Path:
@@ -46,35 +59,82 @@ class RunFolder:
         """Versions, seed, hashes of data and taxonomy, the command."""
         return self.path / "manifest.json"
 
-    @property
-    def measured(self) -> bool:
-        """Whether the run is whole; its manifest is written last."""
-        return self.manifest.is_file()
+    def begin(self, print_: str, *, resume: bool, overwrite: bool) -> dict[str, Any]:
+        """Make the folder, and give the manifest of the run that is to go on, empty for a new one.
 
-    def make(self) -> None:
-        """Make the folder.
+        Parameters
+        ----------
+        print_
+            Hash of all that the predictions depend on; only the same run can go on.
 
         Raises
         ------
         OutputError
-            It cannot be made.
+            The folder cannot be made, or holds a run that may not be replaced.
         """
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputError(f"{self.path} is a file; name a folder with --out")
+        found = self.read_json(self.manifest) if self.manifest.is_file() else {}
+        if found and not overwrite:
+            if not resume:
+                cure = "name another --out" if found.get("finished") else "go on with --resume"
+                raise OutputError(
+                    f"{self.path} holds a run that began on {found.get('started')}; {cure}, or "
+                    "begin again with --overwrite"
+                )
+            if found.get("fingerprint") != print_:
+                raise OutputError(
+                    f"the run in {self.path} is of other data, another taxonomy or other settings "
+                    f"(its command: {found.get('command')}); use the same to go on, or begin again "
+                    "with --overwrite"
+                )
+            return found
+        if not found and not overwrite and self.path.is_dir() and any(self.path.iterdir()):
+            raise OutputError(f"{self.path} is not empty, and holds no run; name another --out")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            for old in (self.metrics, self.report, self.taxonomy):
+                old.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"{self.path} cannot be made: {error.strerror}") from None
+        return {}
 
     def write_config(self, config: CascadeConfig) -> None:
         """Write the config; a taxonomy file is named relative to the folder."""
         values = config.model_dump()
         if config.taxonomy is not None and not is_shipped(config.taxonomy):
             values["taxonomy"] = os.path.relpath(config.taxonomy, self.path)
-        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-        self._write(self.config, text)
+        self._write(self.config, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+
+    def load(self) -> tuple[CascadeConfig, Taxonomy]:
+        """The config of the run, and its taxonomy.
+
+        Raises
+        ------
+        InputError, ConfigError, TaxonomyError
+            The folder is that of no finished run, or the taxonomy is not there or has changed.
+        """
+        manifest = self.read_json(self.manifest)
+        if not manifest.get("finished"):
+            raise InputError(
+                "the run is not finished; go on with the same `cascade eval` command and --resume",
+                file=self.path,
+            )
+        config = CascadeConfig.load(self.config)
+        if config.taxonomy is None:
+            raise InputError("names no taxonomy; make the run anew", file=self.config)
+        taxonomy = load_taxonomy(config.taxonomy, self.path)
+        if taxonomy.fingerprint != manifest.get("taxonomy", {}).get("sha256"):
+            raise InputError(
+                f"the taxonomy {config.taxonomy} has changed since the run; make the run anew",
+                file=self.path,
+            )
+        return config, taxonomy
 
     def write_json(self, file: Path, values: Mapping[str, Any]) -> None:
-        """Write one of the JSON files; undefined figures are null."""
-        self._write(file, json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        """Write one of the JSON files; undefined figures (nan) are null."""
+        text = json.dumps(_defined(values), indent=1, ensure_ascii=False, allow_nan=False)
+        self._write(file, text + "\n")
 
     def write_report(self, page: str) -> None:
         """Write the report."""
@@ -90,10 +150,10 @@ class RunFolder:
         """
         try:
             values = json.loads(file.read_text("utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise InputError(
-                "there is no such file, so this is not the folder of a finished run; make one with: "
-                "cascade eval FILE -t TAXONOMY --label COL -o FOLDER",
+                "there is no such file, so this is not the folder of a run; make one with: "
+                "cascade eval FILE -t TAXONOMY --label COL --out FOLDER",
                 file=file,
             ) from None
         except OSError as error:
@@ -113,6 +173,11 @@ class RunFolder:
             raise OutputError(f"{file} cannot be written: {error.strerror}") from None
 
 
-def is_shipped(taxonomy: str) -> bool:
-    """Whether a taxonomy is named, and not a file."""
-    return bool(shipped_file("taxonomies", taxonomy, ".yaml")) and not Path(taxonomy).is_file()
+def _defined(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _defined(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_defined(inner) for inner in value]
+    return value

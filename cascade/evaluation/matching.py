@@ -21,7 +21,7 @@ class GivenAnswers:
 
     Parameters
     ----------
-    name
+    name, sha256
         The predictions file.
     columns
         Columns of the answers with their types.
@@ -34,6 +34,7 @@ class GivenAnswers:
     """
 
     name: str
+    sha256: str
     columns: dict[str, type]
     id: str | None
     missing: int = 0
@@ -74,7 +75,7 @@ class GivenAnswers:
         """
         with predictions.open() as table:
             reader = GivenReader(table, taxonomy, wanted)
-            given = cls(predictions.file, reader.columns, id)
+            given = cls(predictions.file, predictions.sha256, reader.columns, id)
             if id is None:
                 given._by_order(reader, source)
             else:

@@ -77,6 +77,18 @@ class Predictions:
             levels=None if self.levels is None else self.levels[rows],
         )
 
+    def ranked(self) -> tuple[list[Sequence[int]], list[tuple[int, ...]]]:
+        """Rankings of the measured rows whose gold node is a leaf, and their right answers.
+
+        Only leaves are ranked, so that a row whose gold is an inner node cannot be right.
+        """
+        if self.ranking is None:
+            return [], []
+        rows = [row for row in self.measured.tolist() if self.taxonomy.is_leaf(self.gold[row])]
+        also = self.also or [()] * len(self)
+        right = [(int(self.gold[row]), *also[row]) for row in rows]
+        return [self.ranking[row] for row in rows], right
+
     def line(self, row: int) -> int:
         """Line of the data on which a row begins."""
         return int(self._table[LINE][row].as_py())

@@ -100,9 +100,9 @@ def load_taxonomy(name: str | Path, folder: Path | None = None) -> Taxonomy:
     TaxonomyError
         There is neither, or the file holds no taxonomy.
     """
-    shipped = shipped_file("taxonomies", str(name), TAXONOMY_SUFFIX)
     path = Path(name) if folder is None else folder / name
-    if shipped and not path.is_file():
+    shipped = shipped_file("taxonomies", str(name), TAXONOMY_SUFFIX)
+    if shipped and is_shipped(name, folder):
         return Taxonomy.load(shipped)
     if not path.exists() and path.name == str(name) and not path.suffix:
         names = shipped_names("taxonomies", TAXONOMY_SUFFIX)
@@ -113,6 +113,12 @@ def load_taxonomy(name: str | Path, folder: Path | None = None) -> Taxonomy:
             f"(shipped are: {', '.join(names)}){hint}"
         )
     return Taxonomy.load(path)
+
+
+def is_shipped(name: str | Path, folder: Path | None = None) -> bool:
+    """Whether `name` is that of a shipped taxonomy, and of no file (relative to `folder`)."""
+    path = Path(name) if folder is None else folder / name
+    return shipped_file("taxonomies", str(name), TAXONOMY_SUFFIX) is not None and not path.is_file()
 
 
 def _is_config(path: Path) -> bool:
