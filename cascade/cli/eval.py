@@ -85,10 +85,8 @@ def evaluate(
         ),
     ] = None,
     limit: options.LimitOption = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of the bootstrap.")] = 0,
-    resamples: Annotated[
-        int, typer.Option("--resamples", min=1, max=100_000, metavar="N", help="Of the bootstrap.")
-    ] = 1000,
+    seed: options.SeedOption = 0,
+    resamples: options.ResamplesOption = 1000,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run of the same folder.")
     ] = False,

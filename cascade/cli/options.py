@@ -57,6 +57,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable outpu
 SheetOption = Annotated[
     str | None, typer.Option("--sheet", help="Sheet of a workbook; the first if not given.")
 ]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of the bootstrap.")]
+ResamplesOption = Annotated[
+    int, typer.Option("--resamples", min=1, max=100_000, metavar="N", help="Of the bootstrap.")
+]
 EncodingOption = Annotated[
     str | None, typer.Option("--encoding", help="Of a text file, where it is not told apart.")
 ]

@@ -15,7 +15,7 @@ from typing import Any
 import cascade
 from cascade.errors import UsageError
 from cascade.evaluation.answering import Task, answer, copy_answers, settle_columns
-from cascade.evaluation.folder import RunFolder
+from cascade.evaluation.folder import RunFolder, write_json, write_text
 from cascade.evaluation.labels import LabelCounts, count_labels
 from cascade.evaluation.matching import GivenAnswers
 from cascade.evaluation.measuring import Measures, measure
@@ -87,7 +87,7 @@ class Evaluation:
         manifest = self._manifest(task, print_) | {
             key: before[key] for key in ("started", "command", "counts") if key in before
         }
-        self.folder.write_json(self.folder.manifest, manifest)
+        write_json(self.folder.manifest, manifest)
         config = task.config
         if config.taxonomy is None:
             task.taxonomy.to_csv(self.folder.taxonomy)
@@ -102,13 +102,13 @@ class Evaluation:
         if counts is None and manifest.get("counts"):
             counts = Counts(**manifest["counts"])
         manifest["counts"] = None if counts is None else asdict(counts)
-        self.folder.write_json(self.folder.manifest, manifest)
+        write_json(self.folder.manifest, manifest)
         predictions = Predictions.read(self.folder.predictions, task.taxonomy, task.columns)
         measures = measure(predictions, labels, counts, resamples=self.resamples, seed=self.seed)
         manifest["finished"] = _now()
-        self.folder.write_json(self.folder.metrics, measures.to_dict())
-        self.folder.write_report(render(view_of(predictions, measures, manifest)))
-        self.folder.write_json(self.folder.manifest, manifest)
+        write_json(self.folder.metrics, measures.to_dict())
+        write_text(self.folder.report, render(view_of(predictions, measures, manifest)))
+        write_json(self.folder.manifest, manifest)
         return measures, labels
 
     def _answer(self, task: Task, resume: bool, progress: Callable[[Row], None]) -> Counts | None:

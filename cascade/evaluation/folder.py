@@ -59,6 +59,11 @@ class RunFolder:
         """Versions, seed, hashes of data and taxonomy, the command."""
         return self.path / "manifest.json"
 
+    @property
+    def finished(self) -> bool:
+        """Whether a whole run lies here."""
+        return self.manifest.is_file() and bool(self.read_json(self.manifest).get("finished"))
+
     def begin(self, print_: str, *, resume: bool, overwrite: bool) -> dict[str, Any]:
         """Make the folder, and give the manifest of the run that is to go on, empty for a new one.
 
@@ -104,7 +109,7 @@ class RunFolder:
         values = config.model_dump()
         if config.taxonomy is not None and not is_shipped(config.taxonomy):
             values["taxonomy"] = os.path.relpath(config.taxonomy, self.path)
-        self._write(self.config, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+        write_text(self.config, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
     def load(self) -> tuple[CascadeConfig, Taxonomy]:
         """The config of the run, and its taxonomy.
@@ -131,15 +136,6 @@ class RunFolder:
             )
         return config, taxonomy
 
-    def write_json(self, file: Path, values: Mapping[str, Any]) -> None:
-        """Write one of the JSON files; undefined figures (nan) are null."""
-        text = json.dumps(_defined(values), indent=1, ensure_ascii=False, allow_nan=False)
-        self._write(file, text + "\n")
-
-    def write_report(self, page: str) -> None:
-        """Write the report."""
-        self._write(self.report, page)
-
     def read_json(self, file: Path) -> dict[str, Any]:
         """One of the JSON files.
 
@@ -164,13 +160,33 @@ class RunFolder:
             raise InputError("expected a JSON object; make the run anew", file=file)
         return values
 
-    def _write(self, file: Path, text: str) -> None:
-        partial = file.with_name(f".{file.name}.partial")
-        try:
-            partial.write_text(text, "utf-8")
-            partial.replace(file)
-        except OSError as error:
-            raise OutputError(f"{file} cannot be written: {error.strerror}") from None
+
+def write_json(file: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON file whole; undefined figures (nan) are null.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
+    text = json.dumps(_defined(values), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(file, text + "\n")
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a text file whole.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        partial.write_text(text, "utf-8")
+        partial.replace(file)
+    except OSError as error:
+        raise OutputError(f"{file} cannot be written: {error.strerror}") from None
 
 
 def _defined(value: Any) -> Any:

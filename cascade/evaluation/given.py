@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count, takewhile
 from typing import Any, get_args
 
 from cascade.errors import InputError
@@ -201,6 +202,8 @@ class GivenReader:
 
 def _guess(table: Table, nested: bool) -> tuple[str, ...]:
     usual = USUAL[:1] if nested else [name for name in USUAL if name in table.columns][:1]
+    by_level = takewhile(lambda name: name in table.columns, map(level_column, count(1)))
+    usual = list(by_level) or usual
     if usual:
         return tuple(usual)
     has = ", ".join(table.columns[:30])

@@ -1,0 +1,110 @@
+"""The leaderboard of a suite: one table of all its rows, for people and for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from cascade.evaluation.comparing import compare
+from cascade.evaluation.suite import Suite
+from cascade.evaluation.suite_run import Outcome
+
+NOTE_SMALL = "untrained model of the same architecture made small: shows that the code runs"
+
+
+def leaderboard(
+    suite: Suite, outcomes: Sequence[Outcome], *, resamples: int, seed: int
+) -> dict[str, Any]:
+    """Figures of every row, and its paired difference to the baseline, as plain values."""
+    base = next((o.run for o in outcomes if o.row.name == suite.baseline), None)
+    rows = []
+    for outcome in outcomes:
+        run = outcome.run
+        values: dict[str, Any] = {
+            "name": outcome.row.name,
+            "family": outcome.row.family,
+            "skipped": outcome.skipped or None,
+            "small": outcome.small,
+            "levels": outcome.row.levels,
+        }
+        if run is not None:
+            figures = {**run.metrics["figures"], **run.metrics["ranking"]}
+            time = run.metrics["time"]["rows_per_second"]
+            values |= {
+                "rows": run.metrics["rows"]["measured"],
+                "figures": figures,
+                "rows_per_second": time or outcome.facts.get("rows_per_second"),
+                "fit_seconds": outcome.facts.get("fit_seconds"),
+            }
+            if base is not None and run is not base and not outcome.small:
+                found = compare([base, run], resamples=resamples, seed=seed).against[0]
+                values["over_baseline"] = asdict(found.difference[suite.metrics[0]])
+        rows.append(values)
+    return {
+        "title": suite.title,
+        "baseline": suite.baseline,
+        "metrics": suite.metrics,
+        "rows": rows,
+    }
+
+
+def lines_of(board: dict[str, Any]) -> list[list[str]]:
+    """The table, its heading first."""
+    first, *more = board["metrics"]
+    heading = ["family", "row", f"{first} (95%)", *more, "rows/s", "fit s"]
+    if board["baseline"]:
+        heading.append(f"over {board['baseline']} (95%)")
+    lines = [[*heading, "note"]]
+    for row in board["rows"]:
+        figures = row.get("figures", {})
+        cells = [row["family"], row["name"], _interval(_shown(row, figures, first))]
+        cells += [_value(_shown(row, figures, metric)) for metric in more]
+        cells.append(_number(row.get("rows_per_second"), "{:,.1f}"))
+        cells.append(_number(row.get("fit_seconds"), "{:,.1f}"))
+        if board["baseline"]:
+            cells.append(_interval(row.get("over_baseline"), "+"))
+        note = f"skipped: {row['skipped']}" if row["skipped"] else ""
+        lines.append([*cells, NOTE_SMALL if row["small"] else note])
+    return lines
+
+
+def markdown(board: dict[str, Any], command: str) -> str:
+    """The leaderboard as a page, with the command that made it."""
+    heading, *lines = lines_of(board)
+    cells = (heading, ["---"] * len(heading), *lines)
+    table = "\n".join(f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in cells)
+    rows = next((row["rows"] for row in board["rows"] if "rows" in row), 0)
+    return (
+        f"# {board['title'] or 'Leaderboard'}\n\n{table}\n\n{rows:,} rows. Made by:\n\n"
+        f"```sh\n{command}\n```\n"
+    )
+
+
+def _shown(row: dict[str, Any], figures: dict[str, Any], metric: str) -> dict[str, Any] | None:
+    """A figure of a row, unless it is of levels that the row does not answer for."""
+    levels = row["levels"]
+    if levels is None:
+        return figures.get(metric)
+    level = metric.rpartition("_l")[2]
+    return figures.get(metric) if level.isdigit() and int(level) <= levels else None
+
+
+def _interval(figure: dict[str, Any] | None, sign: str = "") -> str:
+    if figure is None or figure["value"] is None:
+        return ""
+    form = f"{{value:{sign}.4f}} ({{low:{sign}.4f}} to {{high:{sign}.4f}})"
+    return form.format(**figure)
+
+
+def _value(figure: dict[str, Any] | None) -> str:
+    return "" if figure is None else _number(figure["value"], "{:.4f}")
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None or math.isnan(value) else form.format(value)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,218 @@
+"""Running a suite: every row a run folder, what is absent skipped with its reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cascade.config import CascadeConfig
+from cascade.errors import CascadeError, MissingExtraError, OutputError, WeightsError
+from cascade.evaluation.answering import Task
+from cascade.evaluation.comparing import Run
+from cascade.evaluation.evaluating import Evaluation
+from cascade.evaluation.folder import RunFolder
+from cascade.evaluation.given import Wanted
+from cascade.evaluation.matching import GivenAnswers
+from cascade.evaluation.source import Source
+from cascade.evaluation.suite import Suite, SuiteRow
+from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.load import load_taxonomy, merge
+from cascade.pipeline.methods import check_method
+from cascade.taxonomy import Taxonomy
+
+RANKED = 100  # leaves that are ranked for each item: what MAP@100 needs
+NEEDS = 3  # exit status of a script that misses something; its last line says what
+
+Told = Callable[[str, str], None]
+"""Called with the name of a row and what is happening to it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a row of a suite.
+
+    Parameters
+    ----------
+    run
+        The finished run, None where the row was skipped.
+    skipped
+        Why it was, empty where it was not.
+    small
+        Whether an untrained model of the same architecture answered; its figures mean nothing.
+    facts
+        What a script said of itself: `fit_seconds`, `rows_per_second`.
+    """
+
+    row: SuiteRow
+    run: Run | None = None
+    skipped: str = ""
+    small: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class SuiteRun:
+    """A suite that is run into a folder.
+
+    Parameters
+    ----------
+    told
+        Hears of each row as it begins and ends.
+    """
+
+    def __init__(
+        self,
+        suite: Suite,
+        folder: Path,
+        *,
+        resamples: int = 1000,
+        seed: int = 0,
+        command: str = "",
+        told: Told = lambda row, what: None,
+    ) -> None:
+        self.suite = suite
+        self.folder = folder
+        self.resamples = resamples
+        self.seed = seed
+        self.command = command
+        self._told = told
+
+    def run(self, *, resume: bool = False, overwrite: bool = False) -> list[Outcome]:
+        """Run every row, in order.
+
+        A row that a resumed run had finished is not answered again.
+
+        Raises
+        ------
+        OutputError
+            The folder is not empty and neither may be replaced nor gone on with.
+        InputError, TaxonomyError
+            Data or taxonomy that are there cannot be read.
+        """
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not (resume or overwrite):
+            raise OutputError(
+                f"{self.folder} is not empty; go on with --resume, begin again with --overwrite, or "
+                "name another --out"
+            )
+        if missing := self.suite.missing():
+            return [
+                Outcome(row, skipped=f"not there: {', '.join(missing)}") for row in self.suite.rows
+            ]
+        taxonomy = load_taxonomy(self.suite.taxonomy)
+        return [self._row(row, taxonomy, resume, overwrite) for row in self.suite.rows]
+
+    def _row(self, row: SuiteRow, taxonomy: Taxonomy, resume: bool, overwrite: bool) -> Outcome:
+        self._told(row.name, "runs")
+        try:
+            outcome = self._measured(row, taxonomy, resume, overwrite)
+        except (WeightsError, MissingExtraError) as error:
+            outcome = Outcome(row, skipped=str(error))
+        self._told(row.name, f"skipped: {outcome.skipped}" if outcome.skipped else "done")
+        return outcome
+
+    def _measured(
+        self, row: SuiteRow, taxonomy: Taxonomy, resume: bool, overwrite: bool
+    ) -> Outcome:
+        if row.script is not None:
+            return self._script(row, row.script, taxonomy, resume, overwrite)
+        assert row.method is not None
+        settings = {"method": check_method(row.method), **row.settings}
+        try:
+            return Outcome(row, self._method(row.name, settings, taxonomy, resume, overwrite))
+        except WeightsError as error:
+            if not row.small:
+                raise
+            self._told(row.name, f"{error}; the same architecture made small stands in")
+        small = merge(settings, row.small)
+        run = self._method(f"{row.name} small", small, taxonomy, resume, overwrite)
+        return Outcome(row, run, small=True)
+
+    def _method(
+        self,
+        name: str,
+        settings: dict[str, Any],
+        taxonomy: Taxonomy,
+        resume: bool,
+        overwrite: bool,
+    ) -> Run:
+        base = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
+        base.retrieval.ranking = RANKED
+        config = CascadeConfig.parse(merge(base.model_dump(), settings), f"suite row {name!r}")
+        folder = self._folder(name)
+        # Loaded before the folder is begun, so that missing weights leave nothing behind.
+        classifier = None if resume and folder.finished else Classifier(taxonomy, config)
+        return self._evaluate(
+            folder,
+            Task(self._source(), taxonomy, config),
+            lambda: classifier or Classifier(taxonomy, config),
+            None,
+            resume,
+            overwrite,
+        )
+
+    def _script(
+        self, row: SuiteRow, script: Path, taxonomy: Taxonomy, resume: bool, overwrite: bool
+    ) -> Outcome:
+        folder = self._folder(row.name)
+        made = folder.path.with_suffix(".predictions.csv")
+        facts_file = folder.path.with_suffix(".facts.json")
+        if not (resume and made.is_file() and facts_file.is_file()):
+            reason = self._run_script(row, script, made, facts_file)
+            if reason:
+                return Outcome(row, skipped=reason)
+        config = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
+        task = Task(self._source(), taxonomy, config)
+        given = GivenAnswers.match(task.source, Source(str(made)), taxonomy, Wanted())
+        run = self._evaluate(folder, task, _unused, given, resume, overwrite)
+        return Outcome(row, run, facts=folder.read_json(facts_file))
+
+    def _run_script(self, row: SuiteRow, script: Path, made: Path, facts: Path) -> str:
+        """Run a script; why it could not, empty where it did."""
+        suite = self.suite
+        words = [sys.executable, str(script), "--test", str(suite.data)]
+        words += ["--taxonomy", str(suite.taxonomy), "--label", str(suite.columns.label)]
+        words += [word for name in suite.columns.text for word in ("--text", name)]
+        words += ["--train", str(suite.train)] if suite.train else []
+        words += ["--limit", str(suite.limit)] if suite.limit else []
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = made.with_suffix(".partial.csv")
+        done = subprocess.run(
+            [*words, *row.arguments, "--out", str(partial)], capture_output=True, text=True
+        )
+        if done.returncode == NEEDS:
+            return (done.stderr.strip().splitlines() or ["something it needs is missing"])[-1]
+        if done.returncode:
+            raise CascadeError(f"{script} failed with status {done.returncode}:\n{done.stderr}")
+        facts.write_text(json.dumps(json.loads(done.stdout or "{}")) + "\n", "utf-8")
+        os.replace(partial, made)
+        return ""
+
+    def _evaluate(
+        self,
+        folder: RunFolder,
+        task: Task,
+        load: Callable[[], Classifier],
+        given: GivenAnswers | None,
+        resume: bool,
+        overwrite: bool,
+    ) -> Run:
+        Evaluation(task, folder, load, given, self.resamples, self.seed, self.command).run(
+            resume=resume, overwrite=overwrite
+        )
+        return Run.read(folder.path)
+
+    def _source(self) -> Source:
+        return Source(str(self.suite.data), self.suite.limit)
+
+    def _folder(self, name: str) -> RunFolder:
+        return RunFolder(self.folder / re.sub(r"[^\w.+-]+", "-", name.casefold()).strip("-."))
+
+
+def _unused() -> Classifier:
+    raise AssertionError("given answers need no classifier")

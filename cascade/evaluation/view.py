@@ -1,0 +1,77 @@
+"""What the pages show of runs: predictions and figures put into words and order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cascade.evaluation.breakdown import break_down
+from cascade.evaluation.measuring import Measures
+from cascade.evaluation.metrics import describe
+from cascade.evaluation.predictions import Predictions
+from cascade.evaluation.report import RunView
+
+
+def view_of(
+    predictions: Predictions, measures: Measures, manifest: Mapping[str, Any]
+) -> RunView:
+    """What the report of a run shows."""
+    measured = predictions.measured
+    return RunView(
+        title=f"{Path(manifest['data']['file']).name}, {method_of(manifest)}",
+        facts=_facts(manifest),
+        counts=_counts(measures),
+        figures=measures.figures,
+        ranking=measures.ranking,
+        meanings={name: describe(name) for name in (*measures.figures, *measures.ranking)},
+        reliability=measures.reliability,
+        risk_coverage=measures.risk_coverage,
+        breakdown=break_down(
+            predictions.taxonomy,
+            predictions.predicted[measured],
+            predictions.gold[measured],
+            predictions.confidence[measured],
+            lambda row: predictions.text(int(measured[row])),
+            line_of=lambda row: predictions.line(int(measured[row])),
+        ),
+        seconds=measures.seconds,
+        stages=measures.stages,
+        rows_per_second=measures.rows_per_second,
+    )
+
+
+def method_of(manifest: Mapping[str, Any]) -> str:
+    """The method of a run, or the name of the file that its answers were given in."""
+    given = manifest.get("predictions")
+    return Path(given["file"]).name if given else str(manifest["method"])
+
+
+def _facts(manifest: Mapping[str, Any]) -> dict[str, str]:
+    data, taxonomy = manifest["data"], manifest["taxonomy"]
+    columns = data["columns"]
+    bootstrap = manifest["bootstrap"]
+    made = ", made of the labels" if taxonomy["made_of_labels"] else ""
+    facts = {
+        "Data": data["file"] + (f", first {data['limit']:,} rows" if data["limit"] else ""),
+        "Columns": f"text: {', '.join(columns['text']) or 'none'}; label: {columns['label']}",
+        "Taxonomy": f"{taxonomy['name']}, {taxonomy['nodes']:,} nodes{made}",
+        "Method": method_of(manifest),
+        "Intervals": f"95%, {bootstrap['resamples']:,} bootstrap resamples, "
+        f"seed {bootstrap['seed']}",
+        "Finished": manifest["finished"],
+        "Versions": ", ".join(f"{k} {v}" for k, v in manifest["versions"].items()),
+        "Machine": f"{manifest['machine']['cores']} cores, {manifest['machine']['system']}",
+        "Data SHA-256": data["sha256"],
+    }
+    return facts | ({"Command": manifest["command"]} if manifest["command"] else {})
+
+
+def _counts(measures: Measures) -> dict[str, int]:
+    rows = measures.rows
+    counts = {"rows": rows["all"], "measured": rows["measured"]}
+    left_out = {
+        "without a label": rows["without_label"],
+        "label not in the taxonomy": rows["label_not_in_taxonomy"],
+    }
+    return counts | {what: n for what, n in left_out.items() if n} | dict(rows["status"])
