@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from cascade.cli.console import err, out
+from cascade.evaluation.comparing import Comparison
 from cascade.evaluation.folder import RunFolder
 from cascade.evaluation.intervals import Interval
 from cascade.evaluation.labels import LabelCounts
+from cascade.evaluation.leaderboard import lines_of
 from cascade.evaluation.measuring import Measures
 
 HEADLINE = (
@@ -62,7 +67,58 @@ def show(measures: Measures, labels: LabelCounts, folder: RunFolder, *, as_json:
     err.print(told)
 
 
+def show_comparison(found: Comparison) -> None:
+    """Print the shared figures of runs, and how each differs from the first."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("figure")
+    for run in found.runs:
+        table.add_column(run.name, justify="right")
+    for run in found.runs[1:]:
+        table.add_column(f"{run.name} - {found.runs[0].name} (95%)", justify="right")
+    if len(found.runs) == 2:
+        table.add_column("McNemar p", justify="right")
+    for name in found.figures[0]:
+        known = [figures.get(name) for figures in found.figures]
+        row: list[str | Text] = [name, *("" if i is None else _value(i.value) for i in known)]
+        row += [_difference(other.difference.get(name)) for other in found.against]
+        if len(found.runs) == 2:
+            test = found.against[0].mcnemar.get(name)
+            row.append("" if test is None else f"{test.p_value:.2g}")
+        table.add_row(*row)
+    out.print(table)
+    rows = found.rows.shape[1]
+    err.print(f"{rows:,} rows, {len(found.differing):,} answered differently", highlight=False)
+    for run, left in zip(found.runs, found.left_out, strict=True):
+        if left:
+            err.print(f"[yellow]{left:,} rows of {run.name} are not in the others[/]")
+
+
+def show_leaderboard(board: dict[str, Any], page: Path, *, as_json: bool) -> None:
+    """Print the leaderboard of a suite, or as JSON all of it."""
+    if as_json:
+        out.print_json(json.dumps(board))
+        return
+    heading, *lines = lines_of(board)
+    table = Table(*heading, box=None, pad_edge=False, header_style="bold")
+    for line in lines:
+        table.add_row(*(Text(cell.replace(" (", "\n(", 1)) for cell in line))
+    out.print(table)
+    err.print(f"written to {page}", highlight=False)
+
+
+def _difference(interval: Interval | None) -> Text:
+    if interval is None or math.isnan(interval.value):
+        return Text("")
+    sure = interval.low > 0 or interval.high < 0
+    told = f"{interval.value:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})"
+    return Text(told, "bold" if sure else "dim")
+
+
+def _value(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.3f}"
+
+
 def _cells(interval: Interval) -> tuple[str, str]:
     if math.isnan(interval.value):
         return "undefined", ""
-    return f"{interval.value:.3f}", f"{interval.low:.3f} to {interval.high:.3f}"
+    return _value(interval.value), f"{interval.low:.3f} to {interval.high:.3f}"

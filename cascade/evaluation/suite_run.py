@@ -97,8 +97,8 @@ class SuiteRun:
         """
         if self.folder.is_dir() and any(self.folder.iterdir()) and not (resume or overwrite):
             raise OutputError(
-                f"{self.folder} is not empty; go on with --resume, begin again with --overwrite, or "
-                "name another --out"
+                f"{self.folder} is not empty; go on with --resume, begin again with --overwrite, "
+                "or name another --out"
             )
         if missing := self.suite.missing():
             return [
