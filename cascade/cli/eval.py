@@ -109,6 +109,9 @@ def evaluate(
     from cascade.evaluation.given import Wanted
     from cascade.evaluation.source import Source
 
+    if suite is not None:
+        _run_suite(suite, file, output, resamples, seed, resume, overwrite, as_json)
+        return
     if file is None:
         raise UsageError("name the file of labelled rows, or a suite with --suite")
     source = Source(file, limit, encoding, sheet)
@@ -148,6 +151,47 @@ def evaluate(
         )
     figures.show(measures, labels, folder, as_json=as_json)
     if measures.rows["status"].get("error"):
+        raise typer.Exit(3)
+
+
+def _run_suite(
+    suite: str,
+    file: str | None,
+    output: str | None,
+    resamples: int,
+    seed: int,
+    resume: bool,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Run every row of a suite, and print and write the leaderboard."""
+    from cascade.cli import figures
+    from cascade.cli.progress import working
+    from cascade.errors import UsageError
+    from cascade.evaluation.leaderboard import leaderboard, write
+    from cascade.evaluation.suite import Suite
+    from cascade.evaluation.suite_run import SuiteRun
+
+    if file is not None:
+        raise UsageError(f"the suite names its data; leave out {file}, or leave out --suite")
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other; choose one")
+    loaded = Suite.load(Path(suite))
+    folder = Path(output or Path("runs") / Path(suite).stem)
+    with interruptible(), working(loaded.title or suite) as bar:
+
+        def told(row: str, what: str) -> None:
+            bar.show(row)
+            err.print(f"{row}: {what}", highlight=False, markup=False)
+
+        outcomes = SuiteRun(
+            loaded, folder, resamples=resamples, seed=seed, command=options.command(), told=told
+        ).run(resume=resume, overwrite=overwrite)
+        bar.show("comparing")
+        board = leaderboard(loaded, outcomes, resamples=resamples, seed=seed)
+        page = write(board, folder, options.command())
+    figures.show_leaderboard(board, page, as_json=as_json)
+    if all(outcome.skipped for outcome in outcomes):
         raise typer.Exit(3)
 
 

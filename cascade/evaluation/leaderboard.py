@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from cascade.evaluation.comparing import compare
+from cascade.evaluation.folder import write_json, write_text
 from cascade.evaluation.suite import Suite
 from cascade.evaluation.suite_run import Outcome
 
@@ -80,6 +82,21 @@ def markdown(board: dict[str, Any], command: str) -> str:
         f"# {board['title'] or 'Leaderboard'}\n\n{table}\n\n{rows:,} rows. Made by:\n\n"
         f"```sh\n{command}\n```\n"
     )
+
+
+def write(board: dict[str, Any], folder: Path, command: str) -> Path:
+    """Write `leaderboard.json` and `leaderboard.md` into a folder; the path of the latter.
+
+    Raises
+    ------
+    OutputError
+        They cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "leaderboard.json", {**board, "command": command})
+    page = folder / "leaderboard.md"
+    write_text(page, markdown(board, command))
+    return page
 
 
 def _shown(row: dict[str, Any], figures: dict[str, Any], metric: str) -> dict[str, Any] | None:
