@@ -1,0 +1,117 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+GIVEN = {
+    "good": ["CLO-HAT", "CLO-SHO", "GAR-RAK", "FOO-CHE", "FOO-CHE"],
+    "bad": ["CLO-HAT", "GAR-HOS", "GAR", "FOO-CHE", "FOO-MIL"],
+}
+
+
+@pytest.fixture
+def runs(cascade, folder):
+    """Measures given answers: `run("good")` makes the folder `good`."""
+
+    def run(name, *args, answers=None, out=None):
+        lines = [code or "" for code in answers or GIVEN[name]]
+        Path(f"{name}.csv").write_text("code\n" + "\n".join(lines) + "\n")
+        done = cascade(
+            "eval", "items.csv", "-t", "tax.csv", "--label", "label", "-o", out or name,
+            "--predictions", f"{name}.csv", "--predicted", "code", "--resamples", 50, *args,
+        )  # fmt: skip
+        assert done.status in (0, 3), done.err
+
+    return run
+
+
+@pytest.fixture
+def both(runs):
+    runs("good")
+    runs("bad")
+
+
+def test_two_runs_stand_side_by_side_with_their_paired_difference(cascade, both):
+    done = cascade("compare", "bad", "good", "-o", "cmp", "--resamples", 50)
+    assert done.status == 0, done.err
+    found = json.loads(Path("cmp/comparison.json").read_text("utf-8"))
+    assert found["runs"] == ["bad", "good"]
+    values = [figures["exact_match"]["value"] for figures in found["figures"]]
+    difference = found["against_first"][0]["difference"]["exact_match"]["value"]
+    assert difference == pytest.approx(values[1] - values[0]) == pytest.approx(1 / 5)
+    assert "good - bad" in done.out and "5 rows, 3 answered differently" in done.err
+
+
+def test_mcnemar_counts_the_rows_that_one_run_has_right_and_the_other_not(cascade, both):
+    found = json.loads(cascade("compare", "bad", "good", "-o", "cmp", "--json").out)
+    test = found["against_first"][0]["mcnemar"]["exact_match"]
+    assert sorted(value for key, value in test.items() if key != "p_value") == [1, 2]
+    assert test["p_value"] == 1
+
+
+def test_the_rows_on_which_runs_differ_are_written_those_that_one_has_right_first(cascade, both):
+    cascade("compare", "bad", "good", "-o", "cmp")
+    with open("cmp/differences.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["line"] for row in rows] == ["3", "4", "6"]
+    assert rows[0]["gold"] == "Clothing > Shoes"
+    assert (rows[0]["bad: path"], rows[0]["bad: right"]) == ("Garden > Hoses", "no")
+    assert (rows[0]["good: path"], rows[0]["good: right"]) == ("Clothing > Shoes", "yes")
+
+
+def test_the_page_names_both_runs_and_shows_where_they_differ(cascade, both):
+    cascade("compare", "bad", "good", "-o", "cmp")
+    page = Path("cmp/comparison.html").read_text("utf-8")
+    assert "Garden &gt; Hoses" in page and "good" in page and "<script src" not in page
+
+
+def test_runs_with_and_without_a_limit_are_compared_on_the_rows_they_share(cascade, runs):
+    runs("good")
+    runs("bad", "--limit", 3)
+    done = cascade("compare", "bad", "good", "-o", "cmp")
+    assert done.status == 0, done.err
+    assert "2 rows of good are not in the others" in done.err
+    assert json.loads(Path("cmp/comparison.json").read_text("utf-8"))["rows"] == 3
+
+
+def test_three_runs_are_each_compared_with_the_first(cascade, both, runs):
+    runs("none", answers=["FOO-MIL"] * 5)
+    done = cascade("compare", "good", "bad", "none", "-o", "cmp", "--json")
+    assert len(json.loads(done.out)["against_first"]) == 2
+
+
+def test_runs_of_other_data_are_refused(cascade, runs):
+    runs("good")
+    Path("items.csv").write_text(Path("items.csv").read_text("utf-8").replace("boots", "boot"))
+    runs("bad")
+    refused = cascade("compare", "good", "bad", "-o", "cmp")
+    assert refused.status == 2 and "their data is not the same" in refused.err
+    assert not Path("cmp").exists()
+
+
+def test_a_changed_taxonomy_is_told(cascade, both):
+    Path("tax.csv").write_text(Path("tax.csv").read_text("utf-8") + "TOY,Toys,\n")
+    refused = cascade("compare", "good", "bad", "-o", "cmp")
+    assert refused.status == 2 and "has changed since the run" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["good"], "give two or more"),
+        (["good", "gone"], "not the folder of a run"),
+        (["good", "items.csv"], "not the folder of a run"),
+        (["good", "bad", "-o", "items.csv"], "is a file"),
+        (["good", "bad", "-o", "good"], "holds no comparison"),
+    ],
+)
+def test_unusable_arguments_are_told(cascade, both, args, told):
+    refused = cascade("compare", *args)
+    assert refused.status == 2 and told in refused.err.replace("\n", " ")
+
+
+def test_a_comparison_is_replaced_only_when_that_is_asked_for(cascade, both):
+    assert cascade("compare", "good", "bad", "-o", "cmp").status == 0
+    assert cascade("compare", "good", "bad", "-o", "cmp").status == 2
+    assert cascade("compare", "good", "bad", "-o", "cmp", "--overwrite").status == 0

@@ -1,0 +1,191 @@
+import json
+from pathlib import Path
+
+import pytest
+
+SUITE = """\
+title: Five rows
+data: items.csv
+train: items.csv
+taxonomy: tax.csv
+columns: {text: [name], label: label}
+metrics: [exact_match, accuracy_l1, accuracy_l2, recall_at_5]
+baseline: leaf
+rows:
+  - {name: leaf, family: retrieval, method: retrieval, settings: {retrieval: {texts: leaf}}}
+  - {name: path, family: retrieval, method: retrieval, settings: {retrieval: {texts: path}}}
+  - {name: top, method: retrieval, levels: 1, settings: {descent: {depth: 1}}}
+  - {name: memory, family: fitted, script: memory.py, arguments: [--shout]}
+  - {name: needy, family: fitted, script: needy.py}
+  - {name: absent, method: rerank, settings: {rerank: {model: no-such-folder}}}
+"""
+
+MEMORY = """\
+import argparse, csv, json
+parser = argparse.ArgumentParser()
+for name in ("train", "test", "taxonomy", "text", "label", "out"):
+    parser.add_argument(f"--{name}", required=True)
+parser.add_argument("--shout", action="store_true", required=True)
+args = parser.parse_args()
+known = {row[args.text]: row[args.label] for row in csv.DictReader(open(args.train))}
+with open(args.out, "w") as file:
+    file.write("cascade_code\\n")
+    file.writelines(known[row[args.text]] + "\\n" for row in csv.DictReader(open(args.test)))
+print(json.dumps({"fit_seconds": 1.5, "rows_per_second": 9.0}))
+"""
+
+NEEDY = """\
+import sys
+print("needs a crystal ball", file=sys.stderr)
+sys.exit(3)
+"""
+
+
+@pytest.fixture
+def suite(cascade, loaded, folder):
+    Path("suite.yaml").write_text(SUITE)
+    Path("memory.py").write_text(MEMORY)
+    Path("needy.py").write_text(NEEDY)
+
+    def run(*args):
+        return cascade("eval", "--suite", "suite.yaml", "-o", "run", "--resamples", 20, *args)
+
+    return run
+
+
+def board():
+    found = json.loads(Path("run/leaderboard.json").read_text("utf-8"))
+    return {row["name"]: row for row in found["rows"]}
+
+
+def test_every_row_is_measured_on_the_same_rows_and_stands_in_one_leaderboard(suite):
+    done = suite()
+    assert done.status == 0, done.err
+    rows = board()
+    assert list(rows) == ["leaf", "path", "top", "memory", "needy", "absent"]
+    assert rows["memory"]["figures"]["exact_match"]["value"] == 1
+    assert (rows["memory"]["fit_seconds"], rows["memory"]["rows_per_second"]) == (1.5, 9.0)
+    assert Path("run/leaf/report.html").is_file()
+    page = Path("run/leaderboard.md").read_text("utf-8")
+    assert "cascade eval --suite suite.yaml" in page and "| memory | 1.0000 (" in page
+
+
+def test_what_is_absent_is_skipped_with_its_reason(suite):
+    suite()
+    rows = board()
+    assert rows["needy"]["skipped"] == "needs a crystal ball"
+    assert "no-such-folder" in rows["absent"]["skipped"]
+    assert "skipped: needs a crystal ball" in Path("run/leaderboard.md").read_text("utf-8")
+
+
+def test_rows_are_compared_with_the_baseline_in_pairs(suite):
+    suite()
+    rows = board()
+    figures = {name: rows[name]["figures"]["exact_match"]["value"] for name in ("leaf", "memory")}
+    over = rows["memory"]["over_baseline"]
+    assert over["value"] == pytest.approx(figures["memory"] - figures["leaf"])
+    assert "over_baseline" not in rows["leaf"]
+
+
+def test_a_row_for_the_top_level_shows_no_figures_of_others(suite):
+    suite()
+    lines = Path("run/leaderboard.md").read_text("utf-8").splitlines()
+    cells = next(line for line in lines if "| top |" in line).split("|")
+    exact, top, below = (cell.strip() for cell in cells[3:6])
+    assert (exact, below) == ("", "") and float(top) > 0
+
+
+def test_small_models_stand_in_for_weights_that_are_not_there_and_the_row_says_so(suite):
+    text = SUITE.replace(
+        "{rerank: {model: no-such-folder}}}",
+        "{rerank: {model: no-such-folder}}, small: {rerank: {model: 'small:cross-encoder'}}}",
+    )
+    Path("suite.yaml").write_text(text)
+    assert suite().status == 0
+    row = board()["absent"]
+    assert row["small"] and "figures" in row and "over_baseline" not in row
+    page = Path("run/leaderboard.md").read_text("utf-8")
+    assert "untrained model of the same architecture made small" in page
+
+
+def test_an_interrupted_suite_goes_on_and_ends_in_the_same_leaderboard(suite):
+    suite()
+    whole = board()
+    Path("run/path/manifest.json").unlink()
+    for file in Path("run/path").iterdir():
+        file.unlink()
+    Path("run/memory.predictions.csv").unlink()
+    refused = suite()
+    assert refused.status == 2 and "--resume" in refused.err
+    finished = Path("run/leaf/manifest.json").read_text("utf-8")
+    assert suite("--resume").status == 0
+    again = board()
+    assert {n: r.get("figures") for n, r in again.items()} == {
+        n: r.get("figures") for n, r in whole.items()
+    }
+    started = [
+        json.loads(text)["started"]
+        for text in (finished, Path("run/leaf/manifest.json").read_text("utf-8"))
+    ]
+    assert started[0] == started[1]
+
+
+def test_missing_data_skips_every_row_and_says_which_file(suite):
+    Path("suite.yaml").write_text(SUITE.replace("data: items.csv", "data: far/away.csv"))
+    done = suite()
+    assert done.status == 3
+    assert "far/away.csv" in board()["leaf"]["skipped"]
+
+
+def test_data_is_found_in_the_folder_of_public_data(suite, monkeypatch, tmp_path):
+    there = tmp_path / "public" / "set"
+    there.mkdir(parents=True)
+    Path("items.csv").rename(there / "rows.csv")
+    text = SUITE.replace("data: items.csv", "data: set/rows.csv").replace(
+        "train: items.csv", "train: set/rows.csv"
+    )
+    Path("suite.yaml").write_text(text)
+    monkeypatch.setenv("CASCADE_DATA", str(tmp_path / "public"))
+    assert suite().status == 0
+    assert board()["memory"]["figures"]["exact_match"]["value"] == 1
+
+
+def test_a_script_that_fails_is_told_with_what_it_said(suite):
+    Path("needy.py").write_text("raise ValueError('boom')")
+    failed = suite()
+    assert failed.status == 2
+    assert "needy.py failed with status 1" in failed.err and "boom" in failed.err
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (
+            "method: retrieval, settings: {retrieval: {texts: path}}",
+            "",
+            "either a method or a script",
+        ),
+        ("name: path", "name: leaf", "rows of the same name: leaf"),
+        ("baseline: leaf", "baseline: root", "baseline 'root' is none of the rows"),
+        ("metrics:", "figures:", "figures: there is no such field"),
+        ("method: retrieval, levels", "method: magic, levels", "unknown method 'magic'"),
+        ("{texts: leaf}", "{text: leaf}", "there is no such field"),
+    ],
+)
+def test_suites_that_cannot_be_run_are_told(suite, before, after, told):
+    Path("suite.yaml").write_text(SUITE.replace(before, after, 1))
+    refused = suite()
+    assert refused.status == 2 and told in refused.err.replace("\n", " ")
+
+
+def test_the_suites_of_the_repository_are_whole():
+    from cascade.evaluation.suite import Suite
+    from cascade.pipeline.methods import check_method
+
+    files = sorted((Path(__file__).parents[2] / "eval" / "suites").glob("*.yaml"))
+    assert len(files) >= 3
+    for file in files:
+        suite = Suite.load(file)
+        assert all(
+            row.script.is_file() if row.script else check_method(row.method) for row in suite.rows
+        )
