@@ -153,10 +153,10 @@ def break_down(
     taxonomy: Taxonomy,
     predicted: ArrayLike,
     gold: ArrayLike,
-    confidence: ArrayLike | None = None,
+    confidence: ArrayLike | None,
+    text_of: Callable[[int], str],
     *,
     line_of: Callable[[int], int],
-    text_of: Callable[[int], str],
     confusions: int = CONFUSIONS,
     examples: int = EXAMPLES,
 ) -> Breakdown:
@@ -170,8 +170,8 @@ def break_down(
         int [n_rows], indices of nodes.
     confidence
         float [n_rows], nan where there is none.
-    line_of, text_of
-        Line and text of a row, by its place in the arrays; asked for examples alone.
+    text_of, line_of
+        Text and line of a row, by its place in the arrays; asked for examples alone.
     confusions, examples
         Pairs to keep at the most, and examples of each.
 
