@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cascade.errors import ConfigError
 
 Recipe = Literal["leaf", "path", "path+description", "full"]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a file of settings: unknown fields and undefined numbers are refused."""
+
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class Columns(_Section):
+class Columns(Section):
     """Which columns of a file are what."""
 
     text: list[str] = Field(default_factory=list, description="Text columns, in this order.")
@@ -33,7 +35,7 @@ class Columns(_Section):
     )
 
 
-class RetrievalConfig(_Section):
+class RetrievalConfig(Section):
     """How node texts are searched."""
 
     encoder: str = Field("minilm", description="Sentence encoder: built-in name, folder or hub.")
@@ -43,7 +45,11 @@ class RetrievalConfig(_Section):
         "synonyms (path+description), or name with parent, description, synonyms and translations "
         "(full); the best of several texts counts.",
     )
-    candidates: int = Field(10, ge=1, description="Children kept at each level.")
+    candidates: int = Field(
+        10,
+        ge=1,
+        description="Children kept at each level; a number as high as the widest level keeps all.",
+    )
     ranking: int = Field(
         0,
         ge=0,
@@ -64,7 +70,7 @@ class RetrievalConfig(_Section):
     )
 
 
-class LLMConfig(_Section):
+class LLMConfig(Section):
     """How the language model is asked."""
 
     engine: Literal["transformers"] = Field("transformers", description="What runs the model.")
@@ -92,11 +98,69 @@ class LLMConfig(_Section):
     max_chars: int = Field(200, ge=16, description="Characters of each field that are read.")
 
 
+class _PairConfig(Section):
+    """What models that read an item beside a text of a node have in common."""
+
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "float32",
+        description="Number type of the weights in memory; half precision makes ties of near "
+        "candidates.",
+    )
+    batch_tokens: int = Field(4096, ge=256, description="Tokens in one forward pass.")
+    max_chars: int = Field(1000, ge=16, description="Characters of an item that are read.")
+
+
+class NLIConfig(_PairConfig):
+    """How a model of natural language inference is asked: does the item entail the hypothesis?"""
+
+    model: str = Field(
+        "MoritzLaurer/deberta-v3-base-zeroshot-v2.0",
+        description="Weights of a sequence classifier with a label `entailment`: folder or hub; "
+        "small:nli has random ones, for trying a set-up.",
+    )
+    hypothesis: str = Field(
+        "This product is about {name}.",
+        description="What is claimed of the item; {name} stands for the candidate's name. The "
+        "candidates are those of retrieval.candidates: set it high to ask about all children.",
+    )
+
+    @field_validator("hypothesis")
+    @classmethod
+    def _has_a_place_for_the_name(cls, hypothesis: str) -> str:
+        if "{name}" not in hypothesis:
+            raise ValueError("expected {name} where the candidate's name goes")
+        return hypothesis
+
+
+class RerankConfig(_PairConfig):
+    """How a cross-encoder orders the leaves that retrieval found."""
+
+    model: str = Field(
+        "cross-encoder/ms-marco-MiniLM-L6-v2",
+        description="Weights of a sequence classifier with one label, the relevance: folder or "
+        "hub; small:cross-encoder has random ones, for trying a set-up.",
+    )
+    candidates: int = Field(
+        25, ge=1, description="Leaves of the whole taxonomy that are read for each item."
+    )
+    texts: Recipe = Field(
+        "path",
+        description="What of a leaf is read, as in retrieval.texts; several texts are joined.",
+    )
+    temperature: float = Field(
+        1.0,
+        ge=0.001,
+        le=100,
+        description="Relevances are divided by this before the softmax.",
+    )
+
+
 def _default_weights() -> dict[str, float | list[float]]:
     return {"rewrite": 1.0, "llm": [0.05, 0.0]}
 
 
-class FusionConfig(_Section):
+class FusionConfig(Section):
     """How scorers are combined: a weighted sum of log-probabilities, normalised."""
 
     weights: dict[str, float | list[float]] = Field(
@@ -106,7 +170,7 @@ class FusionConfig(_Section):
     )
 
 
-class DescentConfig(_Section):
+class DescentConfig(Section):
     """How the walk down the taxonomy decides."""
 
     beam: int = Field(3, ge=1, description="Paths kept at each level.")
@@ -121,7 +185,7 @@ class DescentConfig(_Section):
     )
 
 
-class CascadeConfig(_Section):
+class CascadeConfig(Section):
     """A cascade.yaml."""
 
     taxonomy: str | None = Field(None, description="Shipped name, or file relative to this one.")
@@ -129,6 +193,8 @@ class CascadeConfig(_Section):
     columns: Columns = Field(default_factory=Columns, description="Columns of the input.")
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="Narrowing.")
     llm: LLMConfig = Field(default_factory=LLMConfig, description="The language model.")
+    nli: NLIConfig = Field(default_factory=NLIConfig, description="The inference model.")
+    rerank: RerankConfig = Field(default_factory=RerankConfig, description="The cross-encoder.")
     fusion: FusionConfig = Field(default_factory=FusionConfig, description="Combining scorers.")
     descent: DescentConfig = Field(default_factory=DescentConfig, description="The walk.")
     max_chars: int = Field(

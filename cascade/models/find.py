@@ -13,7 +13,9 @@ from typing import Literal
 from cascade.errors import WeightsError
 from cascade.models.builtin import BUILT_IN, BuiltIn
 
-Origin = Literal["folder", "package", "hub"]
+Origin = Literal["folder", "package", "hub", "made"]
+
+SMALL = "small:"  # begins the name of a model of random numbers; see `cascade.models.small`
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ def cache_folder() -> Path:
 def find_weights(name: str, *, allow_download: bool = False) -> Weights:
     """The weights called `name`: a folder or GGUF file, a built-in name, or a hub's `owner/name`.
 
+    `small:KIND` is a model of random numbers, made for trying a set-up.
     A model that is already in the hub's local cache is found without a network. Nothing is
     downloaded unless `allow_download` is true.
 
@@ -60,6 +63,8 @@ def find_weights(name: str, *, allow_download: bool = False) -> Weights:
         return _in_package(BUILT_IN[name])
     if path.is_dir() or path.suffix == ".gguf":
         return _in_folder(name, path)
+    if name.startswith(SMALL):
+        return _made_small(name)
     return _on_hub(name, allow_download=allow_download)
 
 
@@ -125,6 +130,13 @@ def _identity(path: Path) -> str:
         if f.suffix in {".safetensors", ".gguf", ".json", ".txt", ".model", ".jinja"}
     ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _made_small(name: str) -> Weights:
+    from cascade.models.small import small_folder
+
+    folder = small_folder(name)
+    return Weights(name, folder, "made", folder.name)
 
 
 def _on_hub(name: str, *, allow_download: bool) -> Weights:

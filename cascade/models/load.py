@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from cascade.errors import UsageError
+from cascade.errors import UsageError, WeightsError
 from cascade.models.convert import quiet, safetensors_folder
 from cascade.models.find import Weights
 
@@ -78,4 +78,47 @@ def load_llm(weights: Weights, device: str, precision: Precision) -> tuple[Any, 
             folder, dtype=precision_dtype(precision, device), local_files_only=True
         )
     model.to(device)  # type: ignore[arg-type]
+    return model.eval(), tokenizer
+
+
+def load_sequence_classifier(
+    weights: Weights, device: str, precision: Precision
+) -> tuple[Any, Any]:
+    """A model that sorts texts, or pairs of them, in evaluation mode, and its tokenizer.
+
+    Returns
+    -------
+    model : transformers.PreTrainedModel
+    tokenizer : transformers.PreTrainedTokenizerFast
+
+    Raises
+    ------
+    WeightsError
+        The weights cannot be read, or are those of another kind of model.
+    """
+    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+    device = best_device(device)
+    try:
+        found = AutoConfig.from_pretrained(weights.path, local_files_only=True).architectures or []
+        # A model of another kind would get a head of random numbers.
+        if not any("ForSequenceClassification" in name for name in found):
+            raise WeightsError(
+                f"the weights {weights.name!r} are of {', '.join(found) or 'no named kind'}; "
+                "expected a sequence classifier (...ForSequenceClassification)"
+            )
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(weights.path, local_files_only=True)
+            model = AutoModelForSequenceClassification.from_pretrained(
+                weights.path,
+                dtype=precision_dtype(precision, device),
+                local_files_only=True,
+                use_safetensors=True,
+            )
+    except (OSError, ValueError, ImportError) as error:
+        problem = " ".join(str(error).split())
+        raise WeightsError(f"{weights.path}: no sequence classifier: {problem:.300}") from error
+    if not tokenizer.is_fast:
+        raise WeightsError(f"{weights.path}: its tokenizer is slow; expected a tokenizer.json")
+    model.to(device)
     return model.eval(), tokenizer

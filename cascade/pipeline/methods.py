@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cascade.config import CascadeConfig
+from cascade.config import CascadeConfig, NLIConfig, RerankConfig
 from cascade.errors import UsageError
 from cascade.retrieval.encoder import Encoder, Progress
 from cascade.retrieval.narrow import Retriever
@@ -22,6 +22,7 @@ from cascade.taxonomy import Taxonomy
 if TYPE_CHECKING:
     from cascade.generation.engine import Engine
     from cascade.scoring.item_type import ItemTyper
+    from cascade.scoring.pairs import PairModel
 
 
 class Parts:
@@ -104,6 +105,43 @@ class Parts:
         )
 
     @cached_property
+    def nli(self) -> Scorer:
+        """Whether the item entails each candidate's name."""
+        from cascade.scoring.nli import NLIScorer
+
+        config = self.config.nli
+        return NLIScorer(
+            self._pair_model(config), self.taxonomy, config.hypothesis, max_chars=config.max_chars
+        )
+
+    @cached_property
+    def rerank(self) -> Scorer:
+        """The leaves that retrieval found, read again by a cross-encoder."""
+        from cascade.scoring.rerank import RerankScorer
+
+        config = self.config.rerank
+        return RerankScorer(
+            self.retriever,
+            self._pair_model(config),
+            config.texts,
+            candidates=config.candidates,
+            temperature=config.temperature,
+            retrieval_temperature=self.config.retrieval.temperature,
+            max_chars=config.max_chars,
+        )
+
+    def _pair_model(self, config: NLIConfig | RerankConfig) -> PairModel:
+        from cascade.scoring.pairs import PairModel
+
+        return PairModel.load(
+            config.model,
+            device=config.device,
+            precision=config.precision,
+            batch_tokens=config.batch_tokens,
+            allow_download=self.config.allow_download,
+        )
+
+    @cached_property
     def cascade(self) -> Scorer:
         """The default: a fusion of the scorers that have a weight."""
         from cascade.scoring.fusion import FusionScorer
@@ -117,6 +155,8 @@ METHODS: dict[str, Callable[[Parts], Scorer]] = {
     "retrieval": lambda parts: parts.retrieval,
     "rewrite": lambda parts: parts.rewrite,
     "llm": lambda parts: parts.llm,
+    "nli": lambda parts: parts.nli,
+    "rerank": lambda parts: parts.rerank,
     "cascade": lambda parts: parts.cascade,
 }
 

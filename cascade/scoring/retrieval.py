@@ -1,22 +1,18 @@
-"""The retrieval scorer: a softmax over all leaves, read at every level."""
+"""The retrieval scorers: how similar each leaf is to the item, or also to words for it."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.items import Batch, Choices
-from cascade.retrieval.narrow import Retriever, best_first
+from cascade.items import Batch
+from cascade.retrieval.narrow import Retriever
 from cascade.scoring.item_type import ItemTyper
-from cascade.scoring.scorer import Scorer
+from cascade.scoring.leaves import LeafScorer
 
 
-class RetrievalScorer(Scorer):
-    """Each leaf has its similarity to the item, each inner node the mass of its leaves.
-
-    `p(leaf) = softmax over all leaves of cos(item, leaf) / temperature`; a candidate has the
-    sum over its leaves. A maximum in place of the sum would ignore how many leaves agree, and
-    a product of level-wise softmaxes would favour small families.
+class RetrievalScorer(LeafScorer):
+    """The logit of a leaf is its similarity to the item, `cos(item, leaf) / temperature`.
 
     Parameters
     ----------
@@ -29,23 +25,11 @@ class RetrievalScorer(Scorer):
     name = "retrieval"
 
     def __init__(self, retriever: Retriever, temperature: float) -> None:
-        self._retriever = retriever
-        self._temperature = temperature
+        super().__init__(retriever)
+        self._temperature = np.float32(temperature)
 
-    def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
-        """Log-probability of each candidate; see `Scorer.score`."""
-        mass = batch.once((self, "mass"), lambda _: self._mass(batch))
-        return choices.log_softmax(mass[choices.nodes, choices.rows[choices.question]])
-
-    def rank(self, batch: Batch, k: int) -> NDArray[np.int32]:
-        """The k likeliest leaves of each item; see `Scorer.rank`."""
-        mass = batch.once((self, "mass"), lambda _: self._mass(batch))
-        leaves = self._retriever.taxonomy.leaves
-        return np.asarray(leaves[best_first(mass[leaves].T, k)])
-
-    def _mass(self, batch: Batch) -> NDArray[np.float32]:
-        similarity = self._similarity(batch)
-        return self._retriever.subtrees.log_mass(similarity / np.float32(self._temperature))
+    def _logits(self, batch: Batch) -> NDArray[np.float32]:
+        return self._similarity(batch) / self._temperature
 
     def _similarity(self, batch: Batch) -> NDArray[np.float32]:
         return self._retriever.nearest(batch)

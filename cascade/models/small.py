@@ -1,0 +1,167 @@
+"""Models of random numbers: the architectures of real ones made small, for trying a set-up.
+
+They prove that code runs; their answers mean nothing. A config names one as `small:nli`, and it
+is then made once, in the user's cache, and loaded in the same way as real weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from cascade.errors import WeightsError
+from cascade.models.find import SMALL, cache_folder
+from cascade.shipped import shipped_folder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1  # raised when the same name would make other weights
+
+_CONTROL = ("[PAD]", "[CLS]", "[SEP]", "[MASK]")
+_SHAPE = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 512,
+    "initializer_range": 0.4,  # far from zero, so that the answers differ
+    "pad_token_id": 0,
+}
+
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "cross-encoder": ("bert", {"num_labels": 1}),
+    "nli": (
+        "deberta-v2",
+        {
+            "id2label": {0: "entailment", 1: "neutral", 2: "contradiction"},
+            "label2id": {"entailment": 0, "neutral": 1, "contradiction": 2},
+            "relative_attention": True,
+            "position_buckets": 64,
+            "norm_rel_ebd": "layer_norm",
+            "share_att_key": True,
+            "pos_att_type": ["p2c", "c2p"],
+            "position_biased_input": False,
+            "type_vocab_size": 0,
+        },
+    ),
+}
+"""Architecture by kind, and what is set in its config beside the shape: of the second what
+DeBERTa-v3 has."""
+
+
+def small_folder(name: str) -> Path:
+    """The folder of the model called `small:KIND`, made in the user's cache at its first use.
+
+    Its tokenizer is trained on the taxonomies that ship.
+
+    Raises
+    ------
+    WeightsError
+        There is no such kind.
+    """
+    kind = name.removeprefix(SMALL)
+    if kind not in KINDS:
+        known = ", ".join(SMALL + kind for kind in KINDS)
+        raise WeightsError(f"there are no small weights {name!r}; there are {known}")
+    logger.warning("the weights %s are random numbers: their answers mean nothing", name)
+    files = sorted(shipped_folder("taxonomies").glob("*.yaml"))
+    texts = [line for file in files for line in file.read_text("utf-8").splitlines()]
+    cache = cache_folder() / "models"
+    key = hashlib.sha256("\n".join([str(FORMAT), kind, *texts]).encode()).hexdigest()[:16]
+    target = cache / f"small-{kind}-{key}"
+    if target.is_dir():
+        return target
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):
+        if not target.is_dir():
+            staging = Path(tempfile.mkdtemp(dir=cache, prefix=".making-"))
+            try:
+                make_small(kind, staging, texts)
+                staging.chmod(0o755)
+                staging.rename(target)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def make_small(kind: str, folder: Path, texts: Iterable[str], *, seed: int = 0) -> None:
+    """Write a small model of random numbers with a real tokenizer into a folder.
+
+    It proves that code runs; its answers mean nothing. The same kind, texts and seed make the
+    same bytes.
+
+    Parameters
+    ----------
+    kind
+        `cross-encoder` (BERT with one output) or `nli` (DeBERTa-v3 with a label for entailment).
+    texts
+        What the tokenizer is trained on; any text can be encoded with it.
+
+    Raises
+    ------
+    WeightsError
+        There is no such kind.
+    """
+    import torch
+
+    from cascade.models.convert import quiet
+
+    tokenizer = _tokenizer(texts)
+    with torch.random.fork_rng(devices=[]), quiet():
+        torch.manual_seed(seed)
+        _model(kind, len(tokenizer)).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _model(kind: str, vocab_size: int) -> Any:
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    if kind not in KINDS:
+        raise WeightsError(f"no kind of small model {kind!r}; there are {', '.join(KINDS)}")
+    architecture, own = KINDS[kind]
+    config = AutoConfig.for_model(architecture, vocab_size=vocab_size, **_SHAPE, **own)
+    return AutoModelForSequenceClassification.from_config(config)
+
+
+def _tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer that frames texts as BERT does.
+
+    Bytes, because the trainer of WordPiece gives other numbers in every process.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, _CONTROL.index(token)) for token in ("[CLS]", "[SEP]")],
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=1000,
+        special_tokens=list(_CONTROL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=_SHAPE["max_position_embeddings"],
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )

@@ -1,0 +1,107 @@
+"""The reranking scorer: a cross-encoder reads the item beside the leaves that retrieval found."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.config import Recipe
+from cascade.errors import WeightsError
+from cascade.items import Batch
+from cascade.retrieval.narrow import Retriever, best_first
+from cascade.retrieval.texts import node_texts
+from cascade.scoring.leaves import LeafScorer
+from cascade.scoring.pairs import PairModel, Tokens
+
+REST = 1e-3
+"""Share of belief that the leaves which were not read have together."""
+
+
+class RerankScorer(LeafScorer):
+    """Of the most similar leaves each has its relevance, the rest share a little as they were.
+
+    `p(leaf) = (1 - REST) * softmax of relevance / temperature` over the leaves that were read, and
+    `REST * softmax of cos(item, leaf) / retrieval_temperature` over the others, so that every
+    candidate has a chance and the ranking goes on below what was read.
+
+    Parameters
+    ----------
+    retriever
+        What is searched.
+    model
+        A cross-encoder, with one output.
+    recipe
+        Which texts of a leaf are read; several are joined.
+    candidates
+        Leaves that are read for each item.
+    temperature, retrieval_temperature
+        Relevances, and cosine similarities, are divided by these.
+    max_chars
+        Characters of an item that are read.
+
+    Raises
+    ------
+    WeightsError
+        The model has several outputs.
+    """
+
+    name = "rerank"
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        model: PairModel,
+        recipe: Recipe = "path",
+        *,
+        candidates: int = 25,
+        temperature: float = 1.0,
+        retrieval_temperature: float = 0.04,
+        max_chars: int = 1000,
+    ) -> None:
+        super().__init__(retriever)
+        if len(model.labels) != 1:
+            raise WeightsError(
+                f"the model {model.name!r} has {len(model.labels)} outputs "
+                f"({', '.join(model.labels)}); expected one, the relevance: name a cross-encoder "
+                "for reranking in rerank.model"
+            )
+        self._model = model
+        self._candidates = candidates
+        self._temperature = temperature
+        self._retrieval_temperature = np.float32(retrieval_temperature)
+        self._max_chars = max_chars
+        self._texts, node = node_texts(retriever.taxonomy, recipe)
+        self._starts = np.searchsorted(node, np.arange(len(retriever.taxonomy) + 1))
+        self._leaf = lru_cache(maxsize=65_536)(self._read_leaf)
+
+    def _logits(self, batch: Batch) -> NDArray[np.float32]:
+        nearest = self._retriever.nearest(batch)
+        leaves = self._retriever.taxonomy.leaves
+        read = leaves[best_first(nearest[leaves].T, self._candidates)].T
+        relevance = self._relevance(batch, read) / self._temperature
+        logits = nearest / self._retrieval_temperature
+        columns = np.arange(len(batch))
+        logits[read, columns] = -np.inf
+        if len(read) < len(leaves):
+            total = np.logaddexp.reduce(relevance, axis=0)
+            rest = np.logaddexp.reduce(logits[leaves], axis=0)
+            logits += np.log(REST / (1 - REST)) + total - rest
+        logits[read, columns] = relevance
+        return logits
+
+    def _relevance(self, batch: Batch, leaves: NDArray[np.int32]) -> NDArray[np.float32]:
+        """What the cross-encoder says of each item beside its leaves, both [n_leaves, n_items]."""
+        items = [self._model.tokens(item.text[: self._max_chars]) for item in batch.items]
+        pairs = [
+            (item, self._leaf(leaf))
+            for item, own in zip(items, leaves.T.tolist(), strict=True)
+            for leaf in own
+        ]
+        return self._model.logits(pairs).reshape(leaves.T.shape).T
+
+    def _read_leaf(self, leaf: int) -> Tokens:
+        return self._model.tokens(
+            "; ".join(self._texts[self._starts[leaf] : self._starts[leaf + 1]])
+        )
