@@ -23,7 +23,6 @@ from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from cascade.evaluation.confidence import Bin, RiskCoverage
-    from cascade.evaluation.significance import McNemar
 
 HEADLINE = ("hf1_micro", "exact_match", "mistake_severity", "ece", "coverage_at_risk_5")
 LOWER_IS_BETTER = frozenset({"mistake_severity", "ece", "brier", "aurc"})
@@ -85,6 +84,17 @@ class ComparedRun:
     figures: Mapping[str, Interval]
 
 
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows by who is right, the first run or another, and the p-value of McNemar's exact test."""
+
+    both: int
+    only_first: int
+    only_other: int
+    neither: int
+    p_value: float
+
+
 @dataclass(frozen=True)
 class AgainstFirst:
     """How a run does against the first.
@@ -93,12 +103,12 @@ class AgainstFirst:
     ----------
     difference
         Each metric of the run minus that of the first, resampled in pairs.
-    mcnemar
-        Tests of who is right, by the metric that they are of.
+    splits
+        Who is right, by the metric that tells it.
     """
 
     difference: Mapping[str, Interval]
-    mcnemar: Mapping[str, McNemar]
+    splits: Mapping[str, Split]
 
 
 @dataclass(frozen=True, slots=True)

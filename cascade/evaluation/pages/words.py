@@ -38,7 +38,7 @@ def chance(value: float | None) -> str:
 
 def duration(seconds: float) -> str:
     """A time, in the two greatest units that it has."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s" if seconds >= 0.95 else f"{seconds * 1000:.0f} ms"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -47,8 +47,8 @@ def duration(seconds: float) -> str:
 
 def shorten(text: str, most: int = 140) -> str:
     """A text on one line, cut after `most` characters."""
-    line = " ".join(text[: most * 8].split())
-    return line if len(line) <= most and len(text) <= most * 8 else line[:most].rstrip() + " …"
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[:most].rstrip() + " …"
 
 
 def whole(text: str) -> str:
