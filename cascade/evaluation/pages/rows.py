@@ -50,19 +50,18 @@ def overall(figures: Mapping[str, Interval]) -> dict[str, Interval]:
 def level_rows(breakdown: Breakdown, figures: Mapping[str, Interval]) -> list[LevelRow]:
     """The levels that have gold rows, from the top."""
     by_level: defaultdict[int, dict[str, Interval]] = defaultdict(dict)
-    first = [
-        f"{stem}_l{level}" for stem in FIRST for level in range(1, breakdown.taxonomy.depth + 1)
-    ]
-    for name in dict.fromkeys([*(name for name in first if name in figures), *figures]):
+    for name, interval in figures.items():
         if found := OF_LEVEL.fullmatch(name):
-            by_level[int(found[2])][found[1]] = figures[name]
+            by_level[int(found[2])][found[1]] = interval
     classes = breakdown.classes
     gold = classes.support > 0
     level_of = breakdown.taxonomy.level[classes.node]
     rows = []
     for level in range(1, int(level_of[gold].max()) + 1):
         members = classes.support[gold & (level_of == level)]
-        rows.append(LevelRow(level, len(members), int(members.sum()), by_level[level]))
+        here = by_level[level]
+        ordered = {stem: here[stem] for stem in (*FIRST, *here) if stem in here}
+        rows.append(LevelRow(level, len(members), int(members.sum()), ordered))
     return rows
 
 
