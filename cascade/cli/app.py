@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cascade import __version__
-from cascade.cli import classify, doctor, prompts, taxonomy
+from cascade.cli import classify, doctor, prepare, prompts, taxonomy
 
 app = typer.Typer(
     name="cascade",
@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("classify", epilog=classify.EXAMPLES)(classify.classify)
+app.command("prepare", epilog=prepare.EXAMPLES)(prepare.prepare)
 app.add_typer(taxonomy.app, name="taxonomy")
 app.add_typer(prompts.app, name="prompts")
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)

@@ -1,8 +1,9 @@
-"""`cascade taxonomy`: show, search, validate and convert taxonomies."""
+"""`cascade taxonomy`: show, search, validate, convert and trim taxonomies."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,11 +25,14 @@ EXAMPLES = """
   cascade taxonomy search store "running shoes"
   cascade taxonomy validate my.csv
   cascade taxonomy convert my.csv my.yaml
+  cascade taxonomy trim my.csv short.csv --depth 3
 """
 
 Source = Annotated[str, typer.Argument(metavar="TAXONOMY", help="A file, or a shipped name.")]
+Target = Annotated[Path, typer.Argument(help="What to write: .csv or .yaml.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")]
 
-app = typer.Typer(help="Show, search, validate and convert taxonomies.", no_args_is_help=True)
+app = typer.Typer(help="Show, search, validate, convert and trim taxonomies.", no_args_is_help=True)
 
 
 @app.command("show", epilog=EXAMPLES)
@@ -108,14 +112,38 @@ def validate(source: Source, as_json: options.JsonOption = False) -> None:
 
 
 @app.command("convert", epilog=EXAMPLES)
-def convert(
-    source: Source,
-    target: Annotated[Path, typer.Argument(help="What to write: .csv or .yaml.")],
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a file that exists.")
-    ] = False,
-) -> None:
+def convert(source: Source, target: Target, overwrite: Overwrite = False) -> None:
     """Write a taxonomy of any known form as CSV or YAML."""
+    write = _writer(target, overwrite)
+    tree = _load(source)
+    write(tree)
+    err.print(f"{target}: {len(tree):,} nodes", highlight=False)
+
+
+@app.command("trim", epilog=EXAMPLES)
+def trim(
+    source: Source,
+    target: Target,
+    depth: Annotated[int, typer.Option("--depth", min=1, help="Levels to keep, from the top.")],
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a taxonomy without the levels below a depth, as CSV or YAML."""
+    write = _writer(target, overwrite)
+    tree = _load(source)
+    trimmed = tree.trim(depth)
+    write(trimmed)
+    counts = f"{len(trimmed):,} of {len(tree):,} nodes, {trimmed.depth} of {tree.depth} levels"
+    err.print(f"{target}: {counts}", highlight=False)
+
+
+def _writer(target: Path, overwrite: bool) -> Callable[[Taxonomy], None]:
+    """What writes a taxonomy as the name of the target asks for; checked before any work.
+
+    Raises
+    ------
+    UsageError, OutputError
+        The name has another ending, or the file exists.
+    """
     from cascade.errors import OutputError, UsageError
 
     write = {".csv": "to_csv", ".yaml": "to_yaml", ".yml": "to_yaml"}.get(target.suffix.lower())
@@ -123,12 +151,7 @@ def convert(
         raise UsageError(f"{target}: expected a name that ends in .csv or .yaml")
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists; replace it with --overwrite, or name another file")
-    tree = _load(source)
-    try:
-        getattr(tree, write)(target)
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror}") from None
-    err.print(f"{target}: {len(tree):,} nodes", highlight=False)
+    return lambda tree: getattr(tree, write)(target)
 
 
 def _load(source: str) -> Taxonomy:

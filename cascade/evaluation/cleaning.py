@@ -1,0 +1,177 @@
+"""Which labelled rows of a file can be learnt from and measured on, and why the others cannot.
+
+The rows are read once; of each only two numbers are remembered, so that ten million of them fit
+into memory: a hash of its text, and which of the different labels it has.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.evaluation.splits import draw
+from cascade.io import Row, Table
+
+REASONS = {
+    "unreadable": "the row cannot be read",
+    "textless": "it has no text",
+    "unlabelled": "it has no label",
+    "unknown": "its label is not in the taxonomy",
+    "duplicate": "an earlier row has the same text and the same label",
+    "conflicting": "another row has the same text and a different label",
+}
+"""Why a row is dropped, in the order in which the reasons are looked for."""
+
+CHUNK = 1024  # rows between two signs of progress
+KEPT = -1
+UNREADABLE, TEXTLESS, UNLABELLED, UNKNOWN, DUPLICATE, CONFLICTING = range(len(REASONS))
+
+
+@dataclass(frozen=True)
+class ScannedRows:
+    """What is remembered of the rows of a file.
+
+    Parameters
+    ----------
+    fault
+        int8 [n_rows], why a row cannot be used, as far as the row alone tells: an index in
+        `REASONS`, or `KEPT`.
+    key
+        uint64 [n_rows], seeded hash of the normalised text; equal if and only if the texts are.
+    label
+        int32 [n_rows], index in `labels`, -1 for a row with a fault.
+    line
+        int64 [n_rows], where the row begins.
+    labels
+        The different labels, as they were first met.
+    """
+
+    fault: NDArray[np.int8]
+    key: NDArray[np.uint64]
+    label: NDArray[np.int32]
+    line: NDArray[np.int64]
+    labels: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.fault)
+
+
+@dataclass(frozen=True)
+class CleanedRows:
+    """Which rows are kept, and the class of each.
+
+    Parameters
+    ----------
+    reason
+        int8 [n_rows], why a row is dropped: an index in `REASONS`, or `KEPT`.
+    node
+        int32 [n_rows], the node of its label, -1 where there is none.
+    rival
+        int64 [n_rows], the row that a duplicate repeats or that a conflicting row contradicts, -1
+        for other rows.
+    """
+
+    reason: NDArray[np.int8]
+    node: NDArray[np.int32]
+    rival: NDArray[np.int64]
+
+    @property
+    def kept(self) -> NDArray[np.int64]:
+        """int64 [n_kept], the rows that are kept, in order."""
+        return np.flatnonzero(self.reason == KEPT)
+
+
+def normalised(texts: Iterable[str]) -> str:
+    """The texts of a row in one form, by which rows are told apart.
+
+    NFKC, case folded, each run of blanks a space; fields without text are left out.
+    """
+    folded = (" ".join(unicodedata.normalize("NFKC", text).casefold().split()) for text in texts)
+    return "\n".join(filter(None, folded))
+
+
+def scan(
+    table: Table,
+    text: Sequence[str],
+    label: str,
+    seed: int,
+    progress: Callable[[Row], None] | None = None,
+) -> ScannedRows:
+    """Read the rows of a table.
+
+    Parameters
+    ----------
+    text, label
+        Columns, all of them there.
+    seed
+        Of the hashes of the texts.
+    """
+    faults, keys, which, lines = array("b"), array("Q"), array("i"), array("q")
+    labels: dict[str, int] = {}
+    for rows in table.chunks(CHUNK):
+        for row in rows:
+            fault, key, found = KEPT, 0, -1
+            if row.problem is not None:
+                fault = UNREADABLE
+            elif not (said := normalised(table.texts(row, text).values())):
+                fault = TEXTLESS
+            elif not (name := table.text(row, label).strip()):
+                fault = UNLABELLED
+            else:
+                key = draw(said, seed)
+                found = labels.setdefault(name, len(labels))
+            faults.append(fault)
+            keys.append(key)
+            which.append(found)
+            lines.append(row.line)
+        if progress is not None:
+            progress(rows[-1])
+    return ScannedRows(
+        np.array(faults, dtype=np.int8),
+        np.array(keys, dtype=np.uint64),
+        np.array(which, dtype=np.int32),
+        np.array(lines, dtype=np.int64),
+        tuple(labels),
+    )
+
+
+def clean(rows: ScannedRows, nodes: NDArray[np.int32]) -> CleanedRows:
+    """Decide which rows are kept.
+
+    Of rows with the same text and the same node the first is kept. Rows with the same text and
+    different nodes are all dropped: nobody knows which is right, and the majority of two or three
+    is no answer.
+
+    Parameters
+    ----------
+    nodes
+        int32 [n_labels], the node of each different label, -1 where it is none.
+    """
+    node = np.append(nodes, np.int32(-1))[rows.label].astype(np.int32)
+    reason = rows.fault.copy()
+    reason[(reason == KEPT) & (node < 0)] = UNKNOWN
+    rival = np.full(len(rows), -1, dtype=np.int64)
+    usable = np.flatnonzero(reason == KEPT)
+    if not len(usable):
+        return CleanedRows(reason, node, rival)
+
+    # Rows of one text stand together, in the order of the file.
+    order = usable[np.argsort(rows.key[usable], kind="stable")]
+    key = rows.key[order]
+    opens = np.append(True, key[1:] != key[:-1])
+    starts = np.flatnonzero(opens)
+    text = np.cumsum(opens) - 1
+    first = order[starts][text]
+    differs = node[order] != node[first]
+    other = np.minimum.reduceat(np.where(differs, order, len(rows)), starts)[text]
+    contested = other < len(rows)
+
+    again = ~opens | contested
+    reason[order[again]] = np.where(contested, CONFLICTING, DUPLICATE)[again]
+    rival[order[again]] = np.where(contested & ~differs, other, first)[again]
+    return CleanedRows(reason, node, rival)

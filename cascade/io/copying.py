@@ -1,0 +1,131 @@
+"""Rows to a file as they came: the same columns and values, in any kind that can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cascade.errors import InputError
+from cascade.io.encoders import CsvEncoder
+from cascade.io.layout import Answer, Encoder, Layout
+from cascade.io.place import kind_of
+from cascade.io.rows import Kind, Row, Table, json_of
+
+
+class RowFile:
+    """A file that takes rows of a table as they are read; whole after `finish`.
+
+    A text file keeps what `cascade.io.encoders` keeps, JSON lines every character, Parquet the
+    Arrow types. Failures of the disk are those of Python (OSError).
+
+    Parameters
+    ----------
+    path
+        Its ending tells the kind; replaced if it is there.
+    extra
+        Columns beside those of the table, with their types; not for JSON lines.
+    """
+
+    def __init__(self, path: Path, table: Table, extra: Mapping[str, type] | None = None) -> None:
+        self.path = path
+        self.rows = 0
+        self._encoder = _encoder(kind_of(path), Layout(table, extra or {}))
+        self._part = path.with_name(f"{path.name}{self._encoder.suffix}.part")
+        self._file = self._part.open("wb")
+
+    def write(self, rows: Sequence[Row], answers: Sequence[Answer] | None = None) -> None:
+        """Take the next rows, with the values of the extra columns."""
+        if not rows:
+            return
+        # Excel cells are named by row, so rows are numbered anew.
+        placed = [
+            Row(number, row.line, row.cells, row.problem, row.raw)
+            for number, row in enumerate(rows, self.rows + 1)
+        ]
+        data = self._encoder.encode(placed, answers or [{}] * len(rows))
+        self.rows += len(rows)
+        self._file.write(data)
+
+    def finish(self) -> None:
+        """Put the whole file in its place."""
+        self._file.close()
+        self._encoder.assemble([self._part], self.path)
+
+    def close(self) -> None:
+        """Let go of the file, whether whole or not."""
+        self._file.close()
+        self._part.unlink(missing_ok=True)
+
+    def __enter__(self) -> RowFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def with_text(table: Table, row: Row, column: str, text: str) -> Row:
+    """The row with a text in place of one of its cells.
+
+    Raises
+    ------
+    InputError
+        The column of a Parquet file has a type that cannot hold the text.
+    """
+    if isinstance(row.cells, dict):
+        fields = {**row.cells, column: text}
+        return replace(row, cells=fields, raw=json_of(fields))
+    at = table.columns.index(column)
+    cells = (*row.cells[:at], text, *row.cells[at + 1 :])
+    raw = row.raw if table.schema is None else _changed(table, row, at, text)
+    return replace(row, cells=cells, raw=raw)
+
+
+def _changed(table: Table, row: Row, at: int, text: str) -> tuple[Any, int]:
+    """A record batch of this one row, with another value in one column."""
+    import pyarrow as pa
+
+    batch, index = row.raw
+    columns = batch.slice(index, 1).columns
+    kind = batch.schema.field(at).type
+    try:
+        columns[at] = pa.array([text], pa.string()).cast(kind)
+    except pa.ArrowException:
+        raise InputError(
+            f"found a column of {kind}, which cannot hold {text!r}; write the column as text",
+            file=table.name,
+            column=table.columns[at],
+        ) from None
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema), 0
+
+
+class _ObjectLines:
+    """JSON lines with nothing beside them: each line as it was."""
+
+    kind: Kind = "jsonl"
+    suffix = ".jsonl"
+
+    def head(self) -> bytes:
+        return b""
+
+    def encode(self, rows: Sequence[Row], answers: Sequence[Answer]) -> bytes:
+        return "".join([f"{row.raw}\n" for row in rows]).encode()
+
+    def assemble(self, parts: Iterable[Path], target: Path) -> None:
+        [part] = parts
+        part.replace(target)
+
+
+def _encoder(kind: Kind, layout: Layout) -> Encoder:
+    if kind == "jsonl":
+        return _ObjectLines()
+    if kind == "parquet":
+        from cascade.io.columnar import ParquetEncoder
+
+        return ParquetEncoder(layout)
+    if kind == "xlsx":
+        from cascade.io.workbook import ExcelEncoder
+
+        return ExcelEncoder(layout)
+    return CsvEncoder(layout, kind)

@@ -1,0 +1,364 @@
+"""`cascade prepare`: labelled rows come out clean and divided, and none is lost."""
+
+import csv
+import hashlib
+import json
+import os
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from openpyxl import Workbook
+
+from cascade.evaluation.labels import count_labels
+from cascade.evaluation.source import Source
+from cascade.io import open_table
+from cascade.taxonomy import Taxonomy
+
+PARTS = ("train", "validation", "test")
+CODES = ("CLO-HAT", "CLO-SHO", "GAR-RAK", "GAR-HOS", "FOO-CHE")
+PATHS = {
+    "CLO-HAT": "Clothing > Hats",
+    "CLO-SHO": "Clothing > Shoes",
+    "GAR-RAK": "Garden > Rakes",
+    "GAR-HOS": "Garden > Hoses",
+    "FOO-CHE": "Food > Cheese",
+}
+ARGS = ("-t", "tax.csv", "--text", "name", "--label", "label", "-o", "out")
+
+HEADER = ("id", "name", "note", "label")
+GOOD = [
+    (f"{i}", f"thing {i} of {code}", 'ü, "quoted"\nnext line', code if i % 2 else PATHS[code])
+    for i in range(20)
+    for code in CODES
+]
+DIRT = [
+    ("d1", "THING 3  of CLO-HAT", "", "Clothing>Hats"),
+    ("d2", "one text", "", "CLO-HAT"),
+    ("d3", "One Text", "", "Food"),
+    ("d4", "  ", "", "CLO-HAT"),
+    ("d5", "no label", "", ""),
+    ("d6", "not there", "", "Cars"),
+]
+REASONS = {"duplicate": 1, "conflicting": 2, "textless": 1, "unlabelled": 1, "unknown": 1}
+
+
+def make(kind, rows=(*GOOD, *DIRT)):
+    """Write rows of a kind; the name of the file."""
+    file = f"rows.{kind}"
+    if kind in ("csv", "tsv"):
+        with open(file, "w", encoding="utf-8", newline="") as out:
+            csv.writer(out, delimiter="\t" if kind == "tsv" else ",").writerows([HEADER, *rows])
+    elif kind == "jsonl":
+        with open(file, "w", encoding="utf-8") as out:
+            out.writelines(json.dumps(dict(zip(HEADER, row, strict=True))) + "\n" for row in rows)
+    elif kind == "parquet":
+        pq.write_table(pa.table(dict(zip(HEADER, zip(*rows, strict=True), strict=True))), file)
+    else:
+        book = Workbook()
+        for row in [HEADER, *rows]:
+            book.active.append(row)
+        book.save(file)
+    return file
+
+
+def cells(file):
+    """The rows of a file as text, in order."""
+    with open_table(file) as table:
+        return [tuple(table.text(row, name) for name in HEADER) for row in table]
+
+
+def dropped(folder="out"):
+    with open(f"{folder}/dropped.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def contents(folder):
+    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(autouse=True)
+def here(folder):
+    return folder
+
+
+@pytest.fixture
+def prepare(cascade):
+    """`cascade prepare` with the small taxonomy; its report."""
+
+    def run(file, *args):
+        done = cascade("prepare", file, *ARGS, *args, "--json")
+        assert done.status == 0, done.err
+        return json.loads(done.out)
+
+    return run
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet", "xlsx"])
+@pytest.mark.parametrize("how", ["stratified", "out-of-sample"])
+def test_every_row_is_in_one_part_as_it_was_or_dropped_with_its_reason(kind, how, here, prepare):
+    file = make(kind)
+    report = prepare(file, "--split", how, "--validation", 0.2, "--test", 0.2)
+    found = {name: cells(f"out/{name}.{kind}") for name in PARTS}
+    read = cells(file)
+    assert Counter(row for part in found.values() for row in part) == Counter(read[: len(GOOD)])
+    for rows in found.values():
+        assert rows == sorted(rows, key=read.index)
+    lost = dropped()
+    assert [tuple(row[name] for name in HEADER) for row in lost] == read[len(GOOD) :]
+    assert Counter(row["cascade_reason"] for row in lost) == REASONS
+    assert {name: part["rows"] for name, part in report["parts"].items()} == {
+        name: len(rows) for name, rows in found.items()
+    }
+    assert sorted(p.name for p in (here / "out").iterdir()) == sorted(
+        ["dropped.csv", "taxonomy.csv", "preparation.json", *(f"{name}.{kind}" for name in PARTS)]
+    )
+
+
+def test_dropped_rows_tell_their_line_and_what_they_disagree_with(prepare):
+    prepare(make("csv"))
+    # a row of this file has two lines, those at the end have one
+    first = 2 + 2 * len(GOOD)
+    told = {row["id"]: (int(row["cascade_line"]), row["cascade_message"]) for row in dropped()}
+    twin = 2 + 2 * GOOD.index(next(row for row in GOOD if row[1] == "thing 3 of CLO-HAT"))
+    assert told["d1"] == (first, f"line {twin} has the same text and the same label")
+    assert told["d2"] == (first + 1, f"line {first + 2} has the same text and label 'Food'")
+    message = f"line {first + 1} has the same text and label 'Clothing > Hats'"
+    assert told["d3"] == (first + 2, message)
+    assert told["d6"] == (first + 5, "'Cars' is not in the taxonomy")
+
+
+def test_a_row_that_cannot_be_read_is_dropped_with_what_is_wrong_with_it(here, prepare):
+    make("csv")
+    with open("rows.csv", "a", encoding="utf-8") as file:
+        file.write("x,too few\n")
+    assert prepare("rows.csv")["dropped"]["unreadable"]["rows"] == 1
+    last = dropped()[-1]
+    assert (last["id"], last["name"], last["cascade_reason"]) == ("x", "too few", "unreadable")
+    assert "2 of 4 cells" in last["cascade_message"]
+
+
+def test_the_report_counts_rows_and_classes_and_names_seed_and_hash(here, prepare):
+    file = make("csv")
+    report = prepare(file, "--seed", 7)
+    assert report == json.loads((here / "out/preparation.json").read_text("utf-8"))
+    assert report["input"]["sha256"] == hashlib.sha256((here / file).read_bytes()).hexdigest()
+    assert report["input"]["rows"] == len(GOOD) + len(DIRT)
+    assert (report["kept"], report["classes"]) == (len(GOOD), len(CODES))
+    assert {word: d["rows"] for word, d in report["dropped"].items() if d["rows"]} == REASONS
+    assert (report["split"]["seed"], report["split"]["how"]) == (7, "stratified")
+    # twenty rows of each of five classes: 16, 2 and 2 of each
+    counts = [(p["rows"], p["classes"], p["classes_only_here"]) for p in report["parts"].values()]
+    assert counts == [(80, 5, 0), (10, 5, 0), (10, 5, 0)]
+
+
+def test_classes_of_an_out_of_sample_test_are_not_in_train(prepare):
+    report = prepare(make("csv"), "--split", "out-of-sample", "--validation", 0.2, "--test", 0.4)
+    codes = [set(part["codes_only_here"]) for part in report["parts"].values()]
+    assert [len(found) for found in codes] == [2, 1, 2]
+    assert set.union(*codes) == set(CODES)
+    tree = Taxonomy.load("tax.csv")
+    labels = {tree.codes[tree.find(row[3])] for row in cells("out/test.csv")}
+    assert labels == codes[2]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_labels_are_cut_to_the_depth_of_the_taxonomy_beside_them(kind, here, prepare):
+    report = prepare(make(kind), "--depth", 1)
+    assert Taxonomy.load(here / "out/taxonomy.csv").codes == ("CLO", "GAR", "FOO")
+    before = {(row[0], row[1]): row for row in GOOD}
+    for name in PARTS:
+        counts = count_labels(
+            Source(f"out/{name}.{kind}"), "label", Taxonomy.load("out/taxonomy.csv")
+        )
+        assert counts.known == counts.rows == report["parts"][name]["rows"]
+        for row in cells(f"out/{name}.{kind}"):
+            whole = before[row[:2]]
+            assert row[:3] == whole[:3]
+            by_code = whole[3] in CODES
+            assert row[3] == (whole[3][:3] if by_code else whole[3].split(" > ")[0])
+    assert report["labels_cut"] == len(GOOD)
+    assert report["taxonomy"]["nodes"] == 3 < report["taxonomy"]["nodes_before"]
+
+
+def test_labels_above_the_depth_stay(here, prepare):
+    (here / "rows.csv").write_text(
+        "name,label\n" + "".join(f"a{i},Food\nb{i},Food > Milk\n" for i in range(10)), "utf-8"
+    )
+    report = prepare("rows.csv", "--depth", 2)
+    assert (report["labels_above_depth"], report["labels_cut"], report["kept"]) == (10, 0, 20)
+
+
+def test_without_a_taxonomy_the_label_paths_make_one_and_that_is_said(here, cascade):
+    rows = "".join(f"x{i},A > B\ny{i},A > C > D\nz{i},A > > D\n" for i in range(10))
+    (here / "rows.csv").write_text(f"name,label\n{rows}", "utf-8")
+    done = cascade("prepare", "rows.csv", "--label", "label", "-o", "out")
+    assert done.status == 0, done.err
+    assert "made of the labels" in done.err
+    assert "name (choose others with --text)" in done.err
+    assert set(Taxonomy.load("out/taxonomy.csv").codes) == {"A", "A > B", "A > C", "A > C > D"}
+    assert Counter(row["cascade_reason"] for row in dropped()) == {"unknown": 10}
+
+
+def test_the_table_tells_the_counts_and_the_first_line_of_each_reason(cascade):
+    done = cascade("prepare", make("csv"), *ARGS, "--depth", 1)
+    assert (done.status, done.out) == (0, "")
+    lines = [" ".join(line.split()) for line in done.err.splitlines()]
+    assert "kept 100 94.3%" in lines
+    assert (
+        "conflicting 2 another row has the same text and a different label (first: line 203)"
+        in (lines)
+    )
+    assert "labels cut 100 to level 1" in lines
+    assert "train 80 80.0% 3 0" in lines
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_the_hash_seed_of_python(here, command):
+    make("csv")
+    made = []
+    for out, hash_seed in (("one", "1"), ("two", "2")):
+        os.environ["PYTHONHASHSEED"] = hash_seed
+        try:
+            done = command(
+                "prepare", "rows.csv", "-t", "tax.csv", "--text", "name", "--label", "label",
+                "-o", out, "--split", "out-of-sample", "--test", "0.2", "--validation", "0.2",
+            )  # fmt: skip
+        finally:
+            del os.environ["PYTHONHASHSEED"]
+        assert done.returncode == 0, done.stderr
+        made.append({file.name: file.read_bytes() for file in (here / out).iterdir()})
+    assert made[0] == made[1]
+
+
+def test_another_seed_gives_another_split_and_another_order_of_rows_the_same(here, prepare):
+    make("csv")
+    prepare("rows.csv")
+    first = {name: set(cells(f"out/{name}.csv")) for name in PARTS}
+    prepare("rows.csv", "--seed", 1, "--overwrite")
+    assert {name: set(cells(f"out/{name}.csv")) for name in PARTS} != first
+    make("csv", GOOD[::-1])
+    prepare("rows.csv", "--overwrite")
+    assert {name: set(cells(f"out/{name}.csv")) for name in PARTS} == first
+
+
+def test_a_share_of_nothing_leaves_the_part_out(here, prepare):
+    report = prepare(make("csv"), "--validation", 0, "--test", 0)
+    assert list(report["parts"]) == ["train"]
+    assert report["parts"]["train"]["rows"] == len(GOOD)
+    assert not (here / "out/test.csv").exists()
+
+
+def test_only_rows_within_the_limit_are_prepared(prepare):
+    report = prepare(make("csv"), "--limit", 50)
+    assert (report["input"]["rows"], report["input"]["limit"], report["kept"]) == (50, 50, 50)
+
+
+def test_a_preparation_is_replaced_where_that_is_asked_for_and_nothing_else(here, cascade, prepare):
+    prepare(make("jsonl"))
+    (here / "out/notes.txt").write_text("mine")
+    before = contents(here)
+    done = cascade("prepare", make("csv"), *ARGS)
+    assert done.status == 2
+    assert "--overwrite" in done.err
+    assert contents(here) == {**before, str(here / "rows.csv"): (here / "rows.csv").read_bytes()}
+    prepare("rows.csv", "--overwrite", "--test", 0)
+    assert sorted(p.name for p in (here / "out").iterdir()) == [
+        "dropped.csv", "notes.txt", "preparation.json", "taxonomy.csv", "train.csv",
+        "validation.csv",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def odd(here):
+    """Files that cannot be prepared."""
+    make("csv")
+    (here / "empty.csv").write_text("")
+    (here / "header.csv").write_text("name,label\n")
+    (here / "bad.csv").write_text("name,label\n,Food\na,\nb,Food\nb,Clothing\nc,Cars\n")
+    (here / "few.csv").write_text("name,label\na,Food\nb,Clothing\n")
+    (here / "other.csv").write_text("name,label,kind\na,x,Food\nb,y,Food\n")
+    (here / "full").mkdir()
+    (here / "full/mine.txt").write_text("mine")
+    (here / "done").mkdir()
+    (here / "done/preparation.json").write_text("{}")
+    (here / "done/train.csv").write_bytes((here / "rows.csv").read_bytes())
+
+
+@pytest.mark.usefixtures("odd")
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("-", *ARGS), ["standard input", "read only once", "save it to a file"]),
+        (("row.csv", *ARGS), ["row.csv does not exist", "did you mean rows.csv"]),
+        (("empty.csv", *ARGS), ["empty.csv", "is empty"]),
+        (("header.csv", *ARGS), ["header.csv: there are no rows"]),
+        (("rows.csv", *ARGS, "--limit", 0), ["there are no rows"]),
+        (
+            ("bad.csv", *ARGS),
+            ["no row is left of 5", "1 textless", "1 unlabelled", "2 conflicting", "1 unknown"],
+        ),
+        (
+            ("other.csv", *ARGS),
+            ["none of its 2 labels", "line 2, 'x'", "column 'kind' has labels of it", "--label"],
+        ),
+        (("rows.csv", *ARGS, "--label", "lable"), ["column 'lable'", "did you mean 'label'?"]),
+        (("rows.csv", *ARGS, "--text", "nam"), ["column 'nam'", "did you mean 'name'?"]),
+        (("rows.csv", *ARGS, "--text", "label"), ["'label' is named as text and as label"]),
+        (("rows.csv", *ARGS, "-t", "nowhere.csv"), ["nowhere.csv"]),
+        (("few.csv", *ARGS), ["no row is left for validation", "2 rows of 2 classes", "train"]),
+        (
+            ("few.csv", *ARGS, "--split", "out-of-sample", "--validation", 0),
+            ["no row is left for test", "the smallest class has 1", "--test 0"],
+        ),
+        (("rows.csv", *ARGS, "--test", 0.95), ["leave no rows for train", "less than 1"]),
+        (("rows.csv", *ARGS, "--test", 10), ["--test 10", "such as 0.1"]),
+        (("rows.csv", *ARGS, "--split", "random"), ["no split 'random'", "out-of-sample"]),
+        (("rows.csv", *ARGS, "--depth", 0), ["--depth"]),
+        (("rows.csv", *ARGS, "-o", "full"), ["full is not empty, and holds no preparation"]),
+        (("rows.csv", *ARGS, "-o", "full", "--overwrite"), ["holds no preparation"]),
+        (("rows.csv", *ARGS, "-o", "tax.csv"), ["tax.csv is a file"]),
+        (("rows.csv", *ARGS, "-o", "done"), ["done exists", "--overwrite"]),
+        (("done/train.csv", *ARGS, "-o", "done", "--overwrite"), ["itself read"]),
+        (("rows.csv", "-o", "out"), ["--label"]),
+        (("rows.csv", "--label", "label"), ["--out"]),
+    ],
+)
+def test_what_cannot_be_prepared_is_refused_and_nothing_written(args, words, here, cascade):
+    before = contents(here)
+    done = cascade("prepare", *args)
+    assert (done.status, done.out) == (2, "")
+    assert "Traceback" not in done.err
+    for word in words:
+        assert word in " ".join(done.err.split())
+    assert contents(here) == before
+    assert not (here / "out").exists()
+
+
+def test_a_pipe_is_refused_since_it_can_be_read_only_once(here, cascade):
+    os.mkfifo("pipe")
+    done = cascade("prepare", "pipe", *ARGS)
+    assert done.status == 2
+    assert "pipe is a pipe, which can be read only once" in done.err
+
+
+def test_a_file_that_changes_between_the_two_readings_is_told(here, cascade, monkeypatch):
+    from cascade.evaluation.preparation_folder import PreparationFolder
+
+    make("csv")
+    write = PreparationFolder.write
+
+    def changed(*args, **options):
+        with open("rows.csv", "a", encoding="utf-8") as file:
+            file.write("x,one more,,Food\n")
+        return write(*args, **options)
+
+    monkeypatch.setattr(PreparationFolder, "write", changed)
+    done = cascade("prepare", "rows.csv", *ARGS)
+    assert done.status == 2
+    assert "rows.csv: the file changed while it was read" in done.err
+    assert sorted(p.name for p in here.iterdir()) == ["items.csv", "rows.csv", "tax.csv"]
+
+
+def test_help_shows_an_example(cascade):
+    assert "cascade prepare" in cascade("prepare", "--help").out.partition("Examples")[2]
