@@ -206,10 +206,8 @@ def test_the_table_tells_the_counts_and_the_first_line_of_each_reason(cascade):
     assert (done.status, done.out) == (0, "")
     lines = [" ".join(line.split()) for line in done.err.splitlines()]
     assert "kept 100 94.3%" in lines
-    assert (
-        "conflicting 2 another row has the same text and a different label (first: line 203)"
-        in (lines)
-    )
+    told = "another row has the same text and a different label (first: line 203)"
+    assert f"conflicting 2 {told}" in lines
     assert "labels cut 100 to level 1" in lines
     assert "train 80 80.0% 3 0" in lines
 
