@@ -26,6 +26,11 @@ class Columns(Section):
     """Which columns of a file are what."""
 
     text: list[str] = Field(default_factory=list, description="Text columns, in this order.")
+    image: str | None = Field(
+        None,
+        description="Column of picture files, named relative to the input's folder; an item with "
+        "text and picture is searched for with both.",
+    )
     id: str | None = Field(None, description="Column of the row's own identifier.")
     label: str | None = Field(None, description="Column of the known answer: a code or a path.")
     also: list[str] = Field(
@@ -38,7 +43,11 @@ class Columns(Section):
 class RetrievalConfig(Section):
     """How node texts are searched."""
 
-    encoder: str = Field("minilm", description="Sentence encoder: built-in name, folder or hub.")
+    encoder: str = Field(
+        "minilm",
+        description="Sentence encoder: built-in name, folder or hub. For pictures one that reads "
+        "both, as CLIP and SigLIP do; small:clip has random weights, for trying a set-up.",
+    )
     texts: Recipe = Field(
         "full",
         description="What of a node is embedded: its name (leaf), its path, path, description and "

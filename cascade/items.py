@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -38,13 +39,18 @@ class Item:
         written as text, None as none; halves of surrogate pairs become U+FFFD.
     id
         The caller's own identifier, passed through.
+    image
+        File of a picture, for encoders that read pictures.
     """
 
     fields: Mapping[str, Any]
     id: str | None = None
+    image: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", {k: as_text(v) for k, v in self.fields.items()})
+        if self.image is not None:
+            object.__setattr__(self, "image", Path(self.image))
 
     @classmethod
     def of(cls, value: Item | str | Mapping[str, Any]) -> Item:
@@ -278,11 +284,14 @@ class Batch:
     ----------
     seconds
         What the time went into, by the names that `timed` was given.
+    problems
+        Why an item cannot be answered, by its place, as found while its features were computed.
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
         self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.problems: dict[int, str] = {}
         self._features: dict[Hashable, Any] = {}
         self._inner = 0.0
 

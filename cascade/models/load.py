@@ -55,9 +55,17 @@ def load_encoder(weights: Weights, device: str = "auto") -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
     with quiet():
-        return SentenceTransformer(
+        model = SentenceTransformer(
             str(weights.path), device=best_device(device), local_files_only=True
         )
+    reader: Any = model[0]
+    config = getattr(reader, "config", None)
+    if config is not None and config.model_type.startswith("siglip"):
+        # It reads the vector of a text off the last place, so all texts must be as long as those
+        # that it was trained on.
+        length = config.text_config.max_position_embeddings
+        reader.processing_kwargs = {"text": {"padding": "max_length", "max_length": length}}
+    return model
 
 
 def load_llm(weights: Weights, device: str, precision: Precision) -> tuple[Any, Any]:

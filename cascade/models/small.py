@@ -7,10 +7,12 @@ is then made once, in the user's cache, and loaded in the same way as real weigh
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import shutil
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,26 +27,61 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1  # raised when the same name would make other weights
+FORMAT = 2  # raised when the same name would make other weights
 
-_CONTROL = ("[PAD]", "[CLS]", "[SEP]", "[MASK]")
-_SHAPE = {
+_CONTROL = ("[PAD]", "[CLS]", "[MASK]", "[SEP]")
+_SHAPE: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 64,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
+}
+_READER: dict[str, Any] = {
+    **_SHAPE,
     "max_position_embeddings": 512,
     "initializer_range": 0.4,  # far from zero, so that the answers differ
     "pad_token_id": 0,
 }
+_SIDE = 32  # pixels
 
-KINDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "cross-encoder": ("bert", {"num_labels": 1}),
-    "nli": (
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a small model is made of.
+
+    Parameters
+    ----------
+    architecture
+        As transformers calls it.
+    head
+        The class of transformers that makes it from its config.
+    config
+        What is not as the architecture has it.
+    positions
+        Tokens that it can read.
+    pictures
+        How pictures are prepared for it; None where it reads none.
+    """
+
+    architecture: str
+    head: str
+    config: dict[str, Any]
+    positions: int = 512
+    pictures: dict[str, Any] | None = None
+
+
+KINDS: dict[str, _Kind] = {
+    "cross-encoder": _Kind(
+        "bert", "AutoModelForSequenceClassification", {**_READER, "num_labels": 1}
+    ),
+    "nli": _Kind(
         "deberta-v2",
+        "AutoModelForSequenceClassification",
         {
+            **_READER,
             "id2label": {0: "entailment", 1: "neutral", 2: "contradiction"},
             "label2id": {"entailment": 0, "neutral": 1, "contradiction": 2},
+            # As in DeBERTa-v3.
             "relative_attention": True,
             "position_buckets": 64,
             "norm_rel_ebd": "layer_norm",
@@ -54,9 +91,28 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
             "type_vocab_size": 0,
         },
     ),
+    "clip": _Kind(
+        "clip",
+        "AutoModel",
+        {
+            "text_config": {
+                **_SHAPE,
+                "max_position_embeddings": 77,
+                "pad_token_id": 0,
+                "bos_token_id": _CONTROL.index("[CLS]"),
+                "eos_token_id": _CONTROL.index("[SEP]"),
+            },
+            "vision_config": {**_SHAPE, "image_size": _SIDE, "patch_size": 8},
+            "projection_dim": 32,
+        },
+        positions=77,
+        pictures={
+            "image_processor_type": "CLIPImageProcessor",
+            "size": {"shortest_edge": _SIDE},
+            "crop_size": {"height": _SIDE, "width": _SIDE},
+        },
+    ),
 }
-"""Architecture by kind, and what is set in its config beside the shape: of the second what
-DeBERTa-v3 has."""
 
 
 def small_folder(name: str) -> Path:
@@ -103,7 +159,8 @@ def make_small(kind: str, folder: Path, texts: Iterable[str], *, seed: int = 0) 
     Parameters
     ----------
     kind
-        `cross-encoder` (BERT with one output) or `nli` (DeBERTa-v3 with a label for entailment).
+        `cross-encoder` (BERT with one output), `nli` (DeBERTa-v3 with a label for entailment) or
+        `clip` (CLIP, for texts and pictures).
     texts
         What the tokenizer is trained on; any text can be encoded with it.
 
@@ -116,24 +173,31 @@ def make_small(kind: str, folder: Path, texts: Iterable[str], *, seed: int = 0) 
 
     from cascade.models.convert import quiet
 
-    tokenizer = _tokenizer(texts)
-    with torch.random.fork_rng(devices=[]), quiet():
-        torch.manual_seed(seed)
-        _model(kind, len(tokenizer)).save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-
-
-def _model(kind: str, vocab_size: int) -> Any:
-    from transformers import AutoConfig, AutoModelForSequenceClassification
-
     if kind not in KINDS:
         raise WeightsError(f"no kind of small model {kind!r}; there are {', '.join(KINDS)}")
-    architecture, own = KINDS[kind]
-    config = AutoConfig.for_model(architecture, vocab_size=vocab_size, **_SHAPE, **own)
-    return AutoModelForSequenceClassification.from_config(config)
+    made = KINDS[kind]
+    tokenizer = _tokenizer(texts, made.positions)
+    with torch.random.fork_rng(devices=[]), quiet():
+        torch.manual_seed(seed)
+        _model(made, len(tokenizer)).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    if made.pictures is not None:
+        (folder / "preprocessor_config.json").write_text(json.dumps(made.pictures), "utf-8")
 
 
-def _tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
+def _model(kind: _Kind, vocab_size: int) -> Any:
+    import transformers
+
+    own = {**kind.config}
+    if "text_config" in own:
+        own["text_config"] = {**own["text_config"], "vocab_size": vocab_size}
+    else:
+        own["vocab_size"] = vocab_size
+    config = transformers.AutoConfig.for_model(kind.architecture, **own)
+    return getattr(transformers, kind.head).from_config(config)
+
+
+def _tokenizer(texts: Iterable[str], positions: int) -> PreTrainedTokenizerFast:
     """A byte-level tokenizer that frames texts as BERT does.
 
     Bytes, because the trainer of WordPiece gives other numbers in every process.
@@ -162,6 +226,6 @@ def _tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         cls_token="[CLS]",
         sep_token="[SEP]",
         mask_token="[MASK]",
-        model_max_length=_SHAPE["max_position_embeddings"],
+        model_max_length=positions,
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
     )

@@ -43,7 +43,7 @@ class Classifier:
     Raises
     ------
     UsageError
-        The method is unknown.
+        The method is unknown, or there is a column of pictures and the encoder reads none.
     WeightsError
         Weights that the method needs are not found.
     """
@@ -57,6 +57,9 @@ class Classifier:
         parts = Parts(taxonomy, config, progress)
         self._scorer = METHODS[check_method(config.method)](parts)
         self._fallback = parts.retrieval
+        self._encoder = parts.retriever.encoder
+        if config.columns.image is not None and not self._encoder.reads_pictures:
+            raise UsageError(f"columns.image is {config.columns.image!r}, but {self._blind}")
         self._descent = Descent(
             taxonomy,
             parts.retriever,
@@ -115,6 +118,8 @@ class Classifier:
             together = rows[start : start + size]
             batch = Batch([items[row] for row in together])
             answered = self._walk(batch)
+            for row, problem in batch.problems.items():
+                answered[row] = Prediction.failed(problem, batch.items[row].id)
             for stage, seconds in batch.seconds.items():
                 self.seconds[stage] += seconds
             for row, prediction in zip(together, answered, strict=True):
@@ -129,9 +134,23 @@ class Classifier:
                 "shorten it, or raise max_chars in a cascade.yaml",
                 item.id,
             )
-        if not item.text:
-            return Prediction.failed("the text is empty; there is nothing to classify", item.id)
+        if item.image is None:
+            if not item.text:
+                return Prediction.failed("the text is empty; there is nothing to classify", item.id)
+        elif not self._encoder.reads_pictures:
+            return Prediction.failed(f"the item has a picture, but {self._blind}", item.id)
+        elif not item.text and not self._scorer.reads_pictures:
+            return Prediction.failed(
+                f"the text is empty, and {self._scorer.name} does not judge by pictures", item.id
+            )
         return None
+
+    @property
+    def _blind(self) -> str:
+        return (
+            f"the encoder {self.config.retrieval.encoder!r} reads no pictures; set "
+            "retrieval.encoder to one that does, such as a CLIP"
+        )
 
     def _walk(self, batch: Batch) -> list[Prediction]:
         """The method's answers, or where its model fails those of retrieval, marked `partial`."""

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import cascade
@@ -16,6 +17,7 @@ from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError
 from cascade.generation.prompts import PromptTemplate
 from cascade.io import Answer, Output, Row, Table, require_columns
+from cascade.io.pictures import picture_path
 from cascade.items import Item, Prediction, alternatives_of, trace_of
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.taxonomy import Taxonomy
@@ -174,7 +176,8 @@ def classify_table(
     OutputError
         The output cannot be written, or the input is not what it was.
     """
-    require_columns(table, [*columns.text, *filter(None, (columns.id, columns.label))])
+    named = (columns.image, columns.id, columns.label)
+    require_columns(table, [*columns.text, *filter(None, named)])
     if limit is not None:
         table.rows = islice(table.rows, limit)
     for index, rows in enumerate(table.chunks(BATCH)):
@@ -218,14 +221,24 @@ def _classify_rows(
     classifier: Classifier, table: Table, rows: Sequence[Row], columns: Columns
 ) -> Iterator[Prediction]:
     """A prediction for each row; a row that could not be read gets its problem."""
-    good = [
-        Item(table.texts(row, columns.text), table.text(row, columns.id) if columns.id else None)
-        for row in rows
-        if row.problem is None
-    ]
-    answered = iter(classifier.classify_batch(good))
-    for row in rows:
-        yield next(answered) if row.problem is None else Prediction.failed(row.problem)
+    items = [_item(table, row, columns) for row in rows]
+    answered = iter(classifier.classify_batch([item for item in items if isinstance(item, Item)]))
+    for item in items:
+        yield next(answered) if isinstance(item, Item) else item
+
+
+def _item(table: Table, row: Row, columns: Columns) -> Item | Prediction:
+    """What a row holds, or why it cannot be answered."""
+    if row.problem is not None:
+        return Prediction.failed(row.problem)
+    id_ = table.text(row, columns.id) if columns.id else None
+    image = None
+    if columns.image and (name := table.text(row, columns.image).strip()):
+        try:
+            image = picture_path(Path(table.name).parent, name)
+        except InputError as error:
+            return Prediction.failed(str(error), id_)
+    return Item(table.texts(row, columns.text), id_, image)
 
 
 def _golds(

@@ -1,4 +1,4 @@
-"""Texts to unit vectors with a sentence-transformers model."""
+"""Texts, and pictures where the model can, to unit vectors with a sentence-transformers model."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cascade.models.find import find_weights
 from cascade.models.load import load_encoder
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from sentence_transformers import SentenceTransformer
 
 Progress = Callable[[int, int], None]
@@ -62,6 +63,11 @@ class Encoder:
         assert width is not None
         return int(width)
 
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether pictures have vectors that can be compared with those of texts."""
+        return "image" in getattr(self._model, "modalities", ())
+
     def encode(
         self, texts: Sequence[str], *, progress: Progress | None = None
     ) -> NDArray[np.float32]:
@@ -80,3 +86,17 @@ class Encoder:
             if progress is not None:
                 progress(start + len(block), len(texts))
         return out
+
+    def encode_pictures(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
+        """Unit vectors of pictures, as opened by `cascade.io.pictures`.
+
+        Returns
+        -------
+        float32 [n_pictures, width]
+        """
+        if not pictures:
+            return np.empty((0, self.width), dtype=np.float32)
+        vectors: NDArray[np.float32] = self._model.encode(
+            list(pictures), batch_size=32, normalize_embeddings=True, show_progress_bar=False
+        )
+        return vectors

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import Recipe
-from cascade.items import Batch, Choices, Item
+from cascade.items import Batch, Choices
 from cascade.retrieval.encoder import Encoder, Progress
 from cascade.retrieval.index import NodeIndex
+from cascade.retrieval.queries import query_vectors
 from cascade.retrieval.subtree import Subtrees
 from cascade.taxonomy import Taxonomy
 
@@ -53,7 +54,7 @@ class Retriever:
         float32 [n_nodes, n_items]
         """
         with batch.timed("encoding and searching"):
-            return batch.once((self, "nearest"), self._compare)
+            return batch.once((self, "nearest"), lambda _: self._compare(batch))
 
     def similarity(self, batch: Batch) -> NDArray[np.float32]:
         """Best cosine similarity of each item with any text in the subtree of each node.
@@ -81,9 +82,8 @@ class Retriever:
         vectors = self._index.vectors
         return vectors if len(vectors) == len(self.taxonomy) else vectors[self._text_starts]
 
-    def _compare(self, items: Sequence[Item]) -> NDArray[np.float32]:
-        queries = self.encoder.encode([item.text for item in items])
-        best: NDArray[np.float32] = self._index.vectors @ queries.T
+    def _compare(self, batch: Batch) -> NDArray[np.float32]:
+        best: NDArray[np.float32] = self._index.vectors @ query_vectors(self.encoder, batch).T
         if len(best) == len(self.taxonomy):
             return best
         return np.asarray(np.maximum.reduceat(best, self._text_starts, axis=0))

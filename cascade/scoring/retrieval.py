@@ -23,6 +23,7 @@ class RetrievalScorer(LeafScorer):
     """
 
     name = "retrieval"
+    reads_pictures = True
 
     def __init__(self, retriever: Retriever, temperature: float) -> None:
         super().__init__(retriever)
@@ -50,6 +51,7 @@ class RewriteScorer(RetrievalScorer):
     """
 
     name = "rewrite"
+    reads_pictures = False
 
     def __init__(
         self, retriever: Retriever, temperature: float, typer: ItemTyper, weight: float

@@ -17,9 +17,12 @@ class Scorer(ABC):
     ----------
     name
         One word, as in `--method` and in traces.
+    reads_pictures
+        Whether an item that has a picture needs no text.
     """
 
     name: str
+    reads_pictures: bool = False
 
     @abstractmethod
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:

@@ -1,12 +1,13 @@
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 
 from cascade.errors import WeightsError
 from cascade.models.find import find_weights
-from cascade.models.load import load_sequence_classifier
+from cascade.models.load import load_encoder, load_sequence_classifier
 from cascade.models.small import KINDS, make_small
 
 TEXTS = ["straw hat", "garden rake"]
@@ -66,6 +67,14 @@ def test_a_small_model_is_loaded_as_a_real_one(empty_cache, kind, architecture, 
     text = "Straw hat 帽子 👒"
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     assert tokenizer.decode(ids).strip() == text
+
+
+def test_a_small_clip_is_loaded_as_a_real_one(empty_cache):
+    model = load_encoder(find_weights("small:clip"), "cpu")
+    assert set(model.modalities) == {"text", "image"}
+    assert type(model[0].model).__name__ == "CLIPModel"
+    vectors = model.encode(["straw hat", "rake", "garden"], normalize_embeddings=True)
+    assert (vectors @ vectors.T)[~np.eye(3, dtype=bool)].max() < 0.99
 
 
 def test_a_small_model_is_made_once(empty_cache, caplog):
