@@ -52,7 +52,9 @@ def prepare(
     test: Annotated[
         float, typer.Option("--test", metavar="SHARE", help="Of the rows; 0 for none.")
     ] = 0.1,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of the split.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=10**15, metavar="N", help="Of the split.")
+    ] = 0,
     limit: options.LimitOption = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a preparation that exists.")

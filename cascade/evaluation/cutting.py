@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.errors import TaxonomyError
 from cascade.evaluation.labels import Finder
 from cascade.evaluation.source import Source
 from cascade.taxonomy import Taxonomy
@@ -56,7 +57,7 @@ def cut_labels(labels: Sequence[str], taxonomy: Taxonomy, depth: int | None = No
     return CutLabels(trimmed, nodes, instead)
 
 
-def taxonomy_of_paths(labels: Iterable[str], name: str) -> Taxonomy:
+def taxonomy_of_paths(labels: Sequence[str], name: str) -> Taxonomy:
     """The taxonomy that labels make as paths (`A > B > C`); those that are no path are left out.
 
     Raises
@@ -64,7 +65,13 @@ def taxonomy_of_paths(labels: Iterable[str], name: str) -> Taxonomy:
     TaxonomyError
         There is no path among them.
     """
-    return Taxonomy.from_paths([text for text in labels if all(map(clean, split(text)))], name=name)
+    paths = [label for label in labels if all(map(clean, split(label)))]
+    if not paths:
+        raise TaxonomyError(
+            f"none of {len(labels):,} different labels is a path of names such as 'A > B' (first: "
+            f"{labels[0][:80]!r}), so that no taxonomy can be made of them; name one with -t"
+        )
+    return Taxonomy.from_paths(paths, name=name)
 
 
 def fitting_column(source: Source, taxonomy: Taxonomy) -> str | None:
