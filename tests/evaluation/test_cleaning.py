@@ -171,7 +171,7 @@ def test_without_a_depth_nothing_is_cut():
 def test_a_taxonomy_is_made_of_the_labels_that_are_paths():
     made = taxonomy_of_paths(["B > C", "A", " > x", "B > > D"], "rows")
     assert (made.name, set(made.codes)) == ("rows", {"A", "B", "B > C"})
-    with pytest.raises(TaxonomyError, match="none of 2 different labels is a path.*'>'"):
+    with pytest.raises(TaxonomyError, match=r"none of 2 different labels is a path.*'>'"):
         taxonomy_of_paths([">", " > x"], "rows")
 
 
