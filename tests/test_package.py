@@ -57,7 +57,11 @@ def binaries(wheel, tmp_path_factory):
 def test_the_wheel_holds_the_package_its_data_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    code = {f"cascade/{p.relative_to(ROOT / 'cascade')}" for p in (ROOT / "cascade").rglob("*.py")}
+    code = {
+        f"cascade/{path.relative_to(ROOT / 'cascade')}"
+        for path in (ROOT / "cascade").rglob("*")
+        if path.suffix in {".py", ".html", ".css", ".js"}
+    }
     data = {
         f"cascade/_data/{kind}/{path.name}"
         for kind in ("prompts", "taxonomies")

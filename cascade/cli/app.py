@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from cascade import __version__
-from cascade.cli import classify, doctor, prepare, prompts, taxonomy
+from cascade.cli import classify, compare, doctor, prepare, prompts, taxonomy
+from cascade.cli import eval as evaluation
 
 app = typer.Typer(
     name="cascade",
@@ -20,6 +21,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("classify", epilog=classify.EXAMPLES)(classify.classify)
+app.command("eval", epilog=evaluation.EXAMPLES)(evaluation.evaluate)
+app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("prepare", epilog=prepare.EXAMPLES)(prepare.prepare)
 app.add_typer(taxonomy.app, name="taxonomy")
 app.add_typer(prompts.app, name="prompts")

@@ -29,6 +29,7 @@ def classify(
     taxonomy: options.TaxonomyOption = None,
     config: options.ConfigOption = None,
     text: options.TextOption = None,
+    image: options.ImageOption = None,
     id: options.IdOption = None,
     label: options.LabelOption = None,
     output: Annotated[
@@ -79,8 +80,9 @@ def classify(
     )
     check_method(settled.method)
     settled.descent.beam = max(settled.descent.beam, top + 1)
-    named = {"text": text, "id": id, "label": label}
+    named = {"text": text, "image": image, "id": id, "label": label}
     columns = settled.columns.model_copy(update={k: v for k, v in named.items() if v})
+    settled.columns = columns
     job = loading.Job(
         tree,
         settled,

@@ -39,6 +39,7 @@ def evaluate(
     taxonomy: options.TaxonomyOption = None,
     config: options.ConfigOption = None,
     text: options.TextOption = None,
+    image: options.ImageOption = None,
     id: options.IdOption = None,
     label: options.LabelOption = None,
     also: Annotated[
@@ -115,7 +116,7 @@ def evaluate(
     if file is None:
         raise UsageError("name the file of labelled rows, or a suite with --suite")
     source = Source(file, limit, encoding, sheet)
-    named = {"text": text, "id": id, "label": label, "also": also}
+    named = {"text": text, "image": image, "id": id, "label": label, "also": also}
     settled, tree = _resolve(
         source,
         config,

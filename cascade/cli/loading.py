@@ -81,14 +81,15 @@ class Job:
         return open_table(source, encoding=self.encoding, sheet=self.sheet)
 
     def _checked(self, table: Table) -> Columns:
-        """The columns to use, all of them there; the text columns are guessed if not named."""
+        """The columns to use, all of them there; text columns are guessed if nothing is named."""
         columns = self.columns
-        if not columns.text:
+        if not columns.text and columns.image is None:
             columns = columns.model_copy(update={"text": guess_text_columns(table)})
             if not self._told:
                 err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
                 self._told = True
-        require_columns(table, [*columns.text, *filter(None, (columns.id, columns.label))])
+        named = (columns.image, columns.id, columns.label)
+        require_columns(table, [*columns.text, *filter(None, named)])
         return columns
 
     def _sink(self, table: Table, columns: Columns, source: str, target: str) -> Output:

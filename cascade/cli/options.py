@@ -23,6 +23,12 @@ TextOption = Annotated[
     list[str] | None,
     typer.Option("--text", metavar="COL", help="Text column; repeat it for several."),
 ]
+ImageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--image", metavar="COL", help="Column of picture files, relative to the input's folder."
+    ),
+]
 IdOption = Annotated[
     str | None, typer.Option("--id", metavar="COL", help="Column of the row's own identifier.")
 ]
@@ -35,7 +41,9 @@ LabelOption = Annotated[
 MethodOption = Annotated[
     str | None,
     typer.Option(
-        "--method", help="Who answers: cascade (default), rewrite, llm, retrieval (the fastest)."
+        "--method",
+        help="Who answers: cascade (default), rewrite, llm, retrieval (the fastest), rerank (a "
+        "cross-encoder reads what retrieval found), nli (zero-shot inference).",
     ),
 ]
 LimitOption = Annotated[

@@ -51,8 +51,7 @@ class Task:
     def used(self) -> list[str]:
         """Every column that is used, once, in a steady order."""
         columns = self.columns
-        image = getattr(columns, "image", None)
-        named = [columns.id, *columns.text, image, columns.label, *columns.also]
+        named = [columns.id, *columns.text, columns.image, columns.label, *columns.also]
         return list(dict.fromkeys(name for name in named if name))
 
     def fingerprint(self) -> dict[str, Any]:
@@ -76,7 +75,7 @@ def settle_columns(task: Task, *, text: bool = True) -> Task:
         A column is not there, or no text column can be guessed.
     """
     with task.source.open() as table:
-        if text and not task.columns.text and getattr(task.columns, "image", None) is None:
+        if text and not task.columns.text and task.columns.image is None:
             columns = task.columns.model_copy(update={"text": guess_text_columns(table)})
             task = replace(task, config=task.config.model_copy(update={"columns": columns}))
         require_columns(table, task.used)

@@ -1,7 +1,8 @@
 """How far a figure could have come out otherwise: percentile bootstrap over rows.
 
 Rows are resampled with replacement and every resample is a column of weights, so that all
-resamples of a metric are one matrix product (Efron and Tibshirani 1993, chapter 13).
+resamples of a metric are one matrix product (Efron and Tibshirani 1993, "An Introduction to the
+Bootstrap", chapter 13).
 """
 
 from __future__ import annotations
@@ -10,20 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from cascade.errors import UsageError
-from cascade.evaluation.metrics import Answers, Floats, metrics_of
-from cascade.taxonomy import Taxonomy
+from cascade.evaluation.answers import Answers, Floats
+from cascade.evaluation.metrics import Metrics
 
 RESAMPLES = 1_000
 PERCENTILES = (2.5, 97.5)
-CELLS = 4_000_000  # weights in memory at a time: 32 MB
+CELLS = 8_000_000  # weights in memory at a time: 64 MB
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure with its 95% interval.
+    """A figure with its 95% interval; nan where it is undefined.
 
     Parameters
     ----------
@@ -31,7 +31,8 @@ class Interval:
         The figure on the rows as they are.
     low, high
         The 2.5th and 97.5th percentile over resamples. For metrics with classes of a few rows
-        (`f1_weighted_l{level}`) these lean to one side and need not enclose `value`.
+        (`f1_weighted_l{level}`, `f1_macro_l{level}`), and for `ece`, these lean to one side and
+        need not enclose `value`.
     """
 
     value: float
@@ -40,90 +41,85 @@ class Interval:
 
 
 def bootstrap(
-    taxonomy: Taxonomy,
-    predicted: ArrayLike,
-    gold: ArrayLike,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    answers: Answers, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Interval]:
-    """Every headline figure with its interval, by name.
+    """Every metric that `headline` gives, with its interval, by name.
 
     Parameters
     ----------
-    predicted, gold
-        int [n_rows], as `headline` takes them.
     resamples
-        How many; those without any row of a level do not count for the metrics of that level.
+        How many; those in which a metric is undefined do not count for it.
     seed
-        The same seed gives the same resamples, for every array of as many rows.
+        The same seed gives the same resamples, for all answers of as many rows.
 
     Raises
     ------
     UsageError
-        The arrays are not as `headline` takes them, or `resamples` is less than 1.
+        `resamples` is less than 1.
     """
-    metrics = metrics_of(Answers.of(taxonomy, predicted, gold))
-    once = np.ones((np.size(gold), 1))
-    resampled: dict[str, list[Floats]] = {name: [] for name in metrics}
-    for weights in _weights(len(once), resamples, seed):
-        for name, metric in metrics.items():
-            resampled[name].append(metric(weights))
+    metrics = Metrics(answers)
+    values = metrics(np.ones((len(answers), 1)))
+    samples = [metrics(weights) for weights in weights_of(len(answers), resamples, seed)]
     return {
-        name: _interval(metric(once), np.concatenate(resampled[name]))
-        for name, metric in metrics.items()
+        name: interval(value, np.concatenate([sample[name] for sample in samples]))
+        for name, value in values.items()
     }
 
 
 def paired_difference(
-    taxonomy: Taxonomy,
-    predicted: ArrayLike,
-    baseline: ArrayLike,
-    gold: ArrayLike,
-    metric: str = "hf1_micro",
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Interval:
-    """A metric of `predicted` minus that of `baseline`, on the same rows in every resample.
-
-    Parameters
-    ----------
-    predicted, baseline, gold
-        int [n_rows], as `headline` takes them.
-    metric
-        A name that `headline` gives.
+    ours: Answers, theirs: Answers, *, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Interval]:
+    """Every metric that both have, of `ours` minus that of `theirs`, on the same resampled rows.
 
     Raises
     ------
     UsageError
-        The arrays are not as `headline` takes them, `resamples` is less than 1, or there is no
-        such metric.
+        The answers are not of the same rows, or `resamples` is less than 1.
     """
-    pair = [metrics_of(Answers.of(taxonomy, nodes, gold)) for nodes in (predicted, baseline)]
-    if metric not in pair[0]:
-        raise UsageError(f"no metric {metric!r} on these rows; there are {', '.join(pair[0])}")
-    ours, theirs = (metrics[metric] for metrics in pair)
-    once = np.ones((np.size(gold), 1))
-    differences = [
-        ours(weights) - theirs(weights) for weights in _weights(len(once), resamples, seed)
+    if not np.array_equal(ours.gold_node, theirs.gold_node):
+        raise UsageError(
+            f"answers of {len(ours):,} and of {len(theirs):,} rows whose gold nodes are not the "
+            "same; give answers of the same rows in the same order"
+        )
+    both = Metrics(ours), Metrics(theirs)
+    once = np.ones((len(ours), 1))
+    values = _differences(*(metrics(once) for metrics in both))
+    samples = [
+        _differences(*(metrics(weights) for metrics in both))
+        for weights in weights_of(len(ours), resamples, seed)
     ]
-    return _interval(ours(once) - theirs(once), np.concatenate(differences))
+    return {
+        name: interval(value, np.concatenate([sample[name] for sample in samples]))
+        for name, value in values.items()
+    }
 
 
-def _weights(n_rows: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """How often each row is drawn in each resample: float64 [n_rows, n], n at a time."""
+def weights_of(n_rows: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each row is drawn in each resample: float64 [n_rows, n], n at a time.
+
+    Raises
+    ------
+    UsageError
+        `resamples` is less than 1.
+    """
     if resamples < 1:
         raise UsageError(f"found {resamples} resamples; expected at least 1")
     rng = np.random.default_rng(seed)
     step = max(1, CELLS // n_rows)
     for start in range(0, resamples, step):
-        n = min(step, resamples - start)
-        cells = rng.integers(n_rows, size=(n, n_rows)) * n + np.arange(n)[:, None]
-        counts = np.bincount(cells.ravel(), minlength=n_rows * n)
-        yield counts.reshape(n_rows, n).astype(np.float64)
+        weights = np.empty((n_rows, min(step, resamples - start)), order="F")
+        for column in weights.T:
+            drawn = rng.integers(n_rows, size=n_rows, dtype=np.int32)
+            column[:] = np.bincount(drawn, minlength=n_rows)
+        yield weights
 
 
-def _interval(value: Floats, resampled: Floats) -> Interval:
-    low, high = np.nanpercentile(resampled, PERCENTILES)
+def interval(value: Floats, samples: Floats) -> Interval:
+    """The interval of a figure, float64 [1], over its samples, float64 [n_samples]."""
+    defined = samples[~np.isnan(samples)]
+    low, high = np.percentile(defined, PERCENTILES) if defined.size else (np.nan, np.nan)
     return Interval(float(value[0]), float(low), float(high))
+
+
+def _differences(ours: dict[str, Floats], theirs: dict[str, Floats]) -> dict[str, Floats]:
+    return {name: values - theirs[name] for name, values in ours.items() if name in theirs}

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from cascade.config import Columns
 from cascade.errors import InputError
 from cascade.evaluation.answering import LINE
+from cascade.evaluation.answers import Answers
 from cascade.evaluation.given import RANKING, level_column
 from cascade.evaluation.labels import Finder
-from cascade.evaluation.metrics import Answers
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _nodes(cells: Any, finder: Finder) -> NDArray[np.int32]:
         encoded = encoded.combine_chunks()
     values = [finder.find(text or "") for text in encoded.dictionary.to_pylist()]
     nodes = np.array([*values, -1], dtype=np.int32)
-    return nodes[encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)]
+    return np.asarray(nodes[encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)])
 
 
 def _also(

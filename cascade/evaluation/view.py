@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cascade.evaluation.breakdown import break_down
+from cascade.evaluation.comparing import Comparison
+from cascade.evaluation.meanings import describe
 from cascade.evaluation.measuring import Measures
-from cascade.evaluation.metrics import describe
 from cascade.evaluation.predictions import Predictions
-from cascade.evaluation.report import RunView
+from cascade.evaluation.report import (
+    DIFFERING,
+    AgainstFirst,
+    Answered,
+    ComparedRun,
+    ComparisonView,
+    DifferingRow,
+    RunView,
+    Split,
+)
 
 
 def view_of(
@@ -75,3 +86,52 @@ def _counts(measures: Measures) -> dict[str, int]:
         "label not in the taxonomy": rows["label_not_in_taxonomy"],
     }
     return counts | {what: n for what, n in left_out.items() if n} | dict(rows["status"])
+
+
+def comparison_view(comparison: Comparison) -> ComparisonView:
+    """What the page of a comparison shows."""
+    first = comparison.runs[0]
+    names = list(dict.fromkeys(name for figures in comparison.figures for name in figures))
+    return ComparisonView(
+        title=" and ".join(run.name for run in comparison.runs),
+        compared=comparison.rows.shape[1],
+        taxonomy=first.predictions.taxonomy,
+        runs=[
+            ComparedRun(run.name, _facts(run.manifest), figures)
+            for run, figures in zip(comparison.runs, comparison.figures, strict=True)
+        ],
+        against=[
+            AgainstFirst(
+                other.difference,
+                {
+                    name: Split(
+                        test.both, test.only_theirs, test.only_ours, test.neither, test.p_value
+                    )
+                    for name, test in other.mcnemar.items()
+                },
+            )
+            for other in comparison.against
+        ],
+        rows=[_differing(comparison, row) for row in comparison.differing[:DIFFERING].tolist()],
+        differing=len(comparison.differing),
+        meanings={name: describe(name) for name in names},
+    )
+
+
+def _differing(comparison: Comparison, shared: int) -> DifferingRow:
+    """One of the shared rows, with what each run says of it."""
+    answers = []
+    for run, rows in zip(comparison.runs, comparison.rows, strict=True):
+        row, predictions = int(rows[shared]), run.predictions
+        node, confidence = int(predictions.predicted[row]), float(predictions.confidence[row])
+        answers.append(
+            Answered(
+                node,
+                None if math.isnan(confidence) else confidence,
+                node == int(predictions.gold[row]),
+            )
+        )
+    row, predictions = int(comparison.rows[0, shared]), comparison.runs[0].predictions
+    return DifferingRow(
+        predictions.line(row), predictions.text(row), int(predictions.gold[row]), answers
+    )

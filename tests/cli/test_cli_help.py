@@ -6,8 +6,11 @@ import pytest
 
 VERBS = [
     ("classify",),
+    ("eval",),
+    ("compare",),
+    ("prepare",),
     ("doctor",),
-    *(("taxonomy", verb) for verb in ("show", "search", "validate", "convert")),
+    *(("taxonomy", verb) for verb in ("show", "search", "validate", "convert", "trim")),
     *(("prompts", verb) for verb in ("list", "show", "render")),
 ]
 HEAVY = {"torch", "transformers", "faiss", "pyarrow", "sentence_transformers", "outlines", "scipy"}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascade.errors import UsageError
-from cascade.evaluation import headline
+from cascade.evaluation import Answers, headline
 from cascade.evaluation.breakdown import break_down
 from cascade.taxonomy import Taxonomy
 
@@ -50,7 +50,7 @@ def test_counts_of_a_class_are_those_of_the_rows_that_are_as_deep(case):
 def test_the_f1_of_classes_averaged_by_support_is_that_of_their_level(case):
     classes = broken_down(*case).classes
     level_of = case[0].level[classes.node]
-    figures = headline(*case)
+    figures = headline(Answers.of(*case))
     for level in set(level_of[classes.support > 0].tolist()):
         here = level_of == level
         f1 = np.average(classes.f1[here], weights=classes.support[here])

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cascade.evaluation import Interval, bootstrap, paired_difference
+from cascade.evaluation import Answers, Interval, bootstrap, paired_difference
 from cascade.evaluation.breakdown import break_down
 from cascade.evaluation.pages import FOLDER, SCRIPTS
 from cascade.evaluation.report import (
@@ -87,7 +87,7 @@ def shop():
 
 
 def view_of(taxonomy, predicted, gold, confidence=None, text="a thing", **changes):
-    figures = bootstrap(taxonomy, predicted, gold, resamples=20)
+    figures = bootstrap(Answers.of(taxonomy, predicted, gold), resamples=20)
     view = RunView(
         title="items.csv, retrieval",
         facts={"Data": "items.csv", "Method": "retrieval"},
@@ -282,10 +282,12 @@ def comparison(shop):
     first = np.where(np.arange(40) % 2, gold, 0)
     second = np.where(np.arange(40) % 8, gold, 0)
     more = {"ece": Interval(0.3, 0.2, 0.4), "brier": Interval(0.5, 0.4, 0.6)}
-    figures = [bootstrap(shop, nodes, gold, resamples=50) | more for nodes in (first, second)]
+    one, two = (Answers.of(shop, nodes, gold) for nodes in (first, second))
+    figures = [bootstrap(each, resamples=50) | more for each in (one, two)]
     difference = {
-        name: paired_difference(shop, second, first, gold, name, resamples=50)
-        for name in ("hf1_micro", "exact_match")
+        name: found
+        for name, found in paired_difference(two, one, resamples=50).items()
+        if name in ("hf1_micro", "exact_match")
     }
     rows = [
         DifferingRow(
