@@ -28,6 +28,7 @@ HEADLINE = (
     "ece",
     "aurc",
 )
+RANKING = ("accuracy_at_1", "recall_at_5", "recall_at_10", "mrr_at_10", "ndcg_at_10", "map_at_100")
 LEVEL = ("accuracy", "f1_weighted", "f1_macro")
 
 
@@ -47,8 +48,9 @@ def show(measures: Measures, labels: LabelCounts, folder: RunFolder, *, as_json:
         for kind in LEVEL:
             table.add_row(f"{kind}_l{level}", *_cells(measures.figures[f"{kind}_l{level}"]))
         level += 1
-    for name, interval in measures.ranking.items():
-        table.add_row(name, *_cells(interval))
+    for name in RANKING:
+        if name in measures.ranking:
+            table.add_row(name, *_cells(measures.ranking[name]))
     out.print(table)
     rows = measures.rows
     told = Table(box=None, show_header=False, pad_edge=False)

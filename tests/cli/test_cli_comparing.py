@@ -46,8 +46,7 @@ def test_two_runs_stand_side_by_side_with_their_paired_difference(cascade, both)
 def test_mcnemar_counts_the_rows_that_one_run_has_right_and_the_other_not(cascade, both):
     found = json.loads(cascade("compare", "bad", "good", "-o", "cmp", "--json").out)
     test = found["against_first"][0]["mcnemar"]["exact_match"]
-    assert sorted(value for key, value in test.items() if key != "p_value") == [1, 2]
-    assert test["p_value"] == 1
+    assert test == {"both": 2, "only_ours": 2, "only_theirs": 1, "neither": 0, "p_value": 1}
 
 
 def test_the_rows_on_which_runs_differ_are_written_those_that_one_has_right_first(cascade, both):
@@ -63,7 +62,7 @@ def test_the_rows_on_which_runs_differ_are_written_those_that_one_has_right_firs
 def test_the_page_names_both_runs_and_shows_where_they_differ(cascade, both):
     cascade("compare", "bad", "good", "-o", "cmp")
     page = Path("cmp/comparison.html").read_text("utf-8")
-    assert "Garden &gt; Hoses" in page and "good" in page and "<script src" not in page
+    assert "Hoses" in page and "good" in page and "<script src" not in page
 
 
 def test_runs_with_and_without_a_limit_are_compared_on_the_rows_they_share(cascade, runs):
