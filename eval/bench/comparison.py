@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import isnan
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import cascade
-from cascade.evaluation import Interval, bootstrap, paired_difference
+from cascade.evaluation import Answers, Interval, bootstrap, paired_difference
 
 RETRIEVAL = [f"retrieval:{texts}" for texts in ("leaf", "path", "path+description", "full")]
 RESAMPLES, SEED = 1000, 0
@@ -22,32 +23,36 @@ def compare(
     taxonomy: cascade.Taxonomy, gold: Nodes, results: Results, kept: dict[str, Nodes]
 ) -> None:
     """Add the figures of each method, and its difference to the best retrieval row."""
-    for name, nodes in kept.items():
-        figures = bootstrap(taxonomy, nodes, gold, resamples=RESAMPLES, seed=SEED)
+    answers = {name: Answers.of(taxonomy, nodes, gold) for name, nodes in kept.items()}
+    for name, ours in answers.items():
+        figures = bootstrap(ours, resamples=RESAMPLES, seed=SEED)
         results[name]["figures"] = {metric: rounded(i) for metric, i in figures.items()}
     best = max(
         (name for name in RETRIEVAL if name in kept),
         key=lambda name: results[name]["figures"]["hf1_micro"]["value"],
         default=None,
     )
-    for name, nodes in kept.items():
+    for name, ours in answers.items():
         results[name]["hf1_micro_difference"] = None
         if best and name != best:
-            found = paired_difference(
-                taxonomy, nodes, kept[best], gold, resamples=RESAMPLES, seed=SEED
-            )
-            results[name]["hf1_micro_difference"] = {"to": best, **rounded(found)}
+            found = paired_difference(ours, answers[best], resamples=RESAMPLES, seed=SEED)
+            results[name]["hf1_micro_difference"] = {"to": best, **rounded(found["hf1_micro"])}
 
 
-def rounded(interval: Interval) -> dict[str, float]:
-    """An interval as plain numbers to 5 digits."""
-    return {key: round(value, 5) for key, value in asdict(interval).items()}
+def rounded(interval: Interval) -> dict[str, float | None]:
+    """An interval as plain numbers to 5 digits, None where it is undefined."""
+    return {k: None if isnan(v) else round(v, 5) for k, v in asdict(interval).items()}
 
 
 def lines_of(results: Results) -> list[list[str]]:
     """The table of all methods, its heading first."""
     names = dict.fromkeys(name for result in results.values() for name in result["figures"])
-    single = ["hp_micro", "hr_micro", "exact_match", *(n for n in names if n.startswith("f1_"))]
+    single = [
+        "hp_micro",
+        "hr_micro",
+        "exact_match",
+        *(n for n in names if n.startswith("f1_weighted_")),
+    ]
     lines = [["method", "hf1_micro (95%)", *single, "rows/s", "over best retrieval (95%)"]]
     for name, result in results.items():
         hf1, over = result["figures"]["hf1_micro"], result["hf1_micro_difference"]
