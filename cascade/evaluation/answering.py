@@ -85,7 +85,7 @@ def settle_columns(task: Task, *, text: bool = True) -> Task:
 def answer(
     task: Task,
     target: Path,
-    classifier: Callable[[], Classifier],
+    classifier: Classifier | Callable[[], Classifier],
     *,
     resume: bool = False,
     progress: Progress | None = None,
@@ -95,7 +95,7 @@ def answer(
     Parameters
     ----------
     classifier
-        Loads what answers; only called where rows are left.
+        What answers, or loads it; only called where rows are left.
     resume
         Go on with an interrupted run; otherwise what is there is replaced.
 
@@ -109,9 +109,8 @@ def answer(
         with _sink(task, target, table, task.form.columns, task.fingerprint(), resume) as sink:
             if sink.complete:
                 return None
-            return classify_table(
-                classifier(), table, sink, task.columns, task.form, progress=progress
-            )
+            loaded = classifier if isinstance(classifier, Classifier) else classifier()
+            return classify_table(loaded, table, sink, task.columns, task.form, progress=progress)
 
 
 def copy_answers(

@@ -83,7 +83,11 @@ class Evaluation:
         task = settle_columns(self.task, text=self.given is None)
         labels = count_labels(task.source, label, task.taxonomy)
         print_ = self._fingerprint(task)
-        before = self.folder.begin(print_, resume=resume, overwrite=overwrite)
+        before = self.folder.check(print_, resume=resume, overwrite=overwrite)
+        # Loaded before the folder is begun, so that missing weights leave nothing behind.
+        classifier = None if self.given or before.get("finished") else self.load()
+        if not before:
+            self.folder.begin()
         manifest = self._manifest(task, print_) | {
             key: before[key] for key in ("started", "command", "counts") if key in before
         }
@@ -98,7 +102,7 @@ class Evaluation:
             if progress is not None:
                 progress(row.number, labels.rows)
 
-        counts = self._answer(task, bool(before), answered)
+        counts = self._answer(task, classifier, bool(before), answered)
         if counts is None and manifest.get("counts"):
             counts = Counts(**manifest["counts"])
         manifest["counts"] = None if counts is None else asdict(counts)
@@ -111,12 +115,18 @@ class Evaluation:
         write_json(self.folder.manifest, manifest)
         return measures, labels
 
-    def _answer(self, task: Task, resume: bool, progress: Callable[[Row], None]) -> Counts | None:
-        if self.given is not None:
-            copy_answers(task, self.folder.predictions, self.given, progress=progress)
-            return None
+    def _answer(
+        self,
+        task: Task,
+        classifier: Classifier | None,
+        resume: bool,
+        progress: Callable[[Row], None],
+    ) -> Counts | None:
         target = self.folder.predictions
-        return answer(task, target, self.load, resume=resume, progress=progress)
+        if self.given is not None:
+            copy_answers(task, target, self.given, progress=progress)
+            return None
+        return answer(task, target, classifier or self.load, resume=resume, progress=progress)
 
     def _fingerprint(self, task: Task) -> str:
         made_of = task.fingerprint() | {"given": self.given.sha256 if self.given else None}

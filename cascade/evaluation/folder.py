@@ -64,8 +64,8 @@ class RunFolder:
         """Whether a whole run lies here."""
         return self.manifest.is_file() and bool(self.read_json(self.manifest).get("finished"))
 
-    def begin(self, print_: str, *, resume: bool, overwrite: bool) -> dict[str, Any]:
-        """Make the folder, and give the manifest of the run that is to go on, empty for a new one.
+    def check(self, print_: str, *, resume: bool, overwrite: bool) -> dict[str, Any]:
+        """The manifest of the run that is to go on, empty for a new one; nothing is changed.
 
         Parameters
         ----------
@@ -75,7 +75,7 @@ class RunFolder:
         Raises
         ------
         OutputError
-            The folder cannot be made, or holds a run that may not be replaced.
+            The folder holds a run that may not be replaced or gone on with, or something else.
         """
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path} is a file; name a folder with --out")
@@ -96,13 +96,22 @@ class RunFolder:
             return found
         if not found and not overwrite and self.path.is_dir() and any(self.path.iterdir()):
             raise OutputError(f"{self.path} is not empty, and holds no run; name another --out")
+        return {}
+
+    def begin(self) -> None:
+        """Make the folder, and remove what an earlier run in it had found.
+
+        Raises
+        ------
+        OutputError
+            It cannot be made.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             for old in (self.metrics, self.report, self.taxonomy):
                 old.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"{self.path} cannot be made: {error.strerror}") from None
-        return {}
 
     def write_config(self, config: CascadeConfig) -> None:
         """Write the config; a taxonomy file is named relative to the folder."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from cascade.errors import InputError
+from cascade.errors import InputError, TaxonomyError
 from cascade.evaluation.source import Source
 from cascade.io import require_columns
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.formats.path_tree import split
+from cascade.taxonomy.records import clean
+
+SAMPLE = 1_000  # rows that are looked at for a column that would fit better
 
 
 @dataclass(frozen=True)
@@ -92,27 +98,46 @@ def count_labels(source: Source, column: str, taxonomy: Taxonomy) -> LabelCounts
     if not rows:
         raise InputError("there are no rows to measure", file=source.file)
     if not counts.known:
-        raise _nothing_known(counts, source.file, column, taxonomy)
+        if unknown:
+            raise nothing_known(source, column, taxonomy, unknown, first)
+        raise InputError(
+            f"all {rows:,} rows are without a label; name the column of known answers with --label",
+            file=source.file,
+            column=column,
+        )
     return counts
 
 
-def _nothing_known(counts: LabelCounts, file: str, column: str, taxonomy: Taxonomy) -> InputError:
-    if not counts.unknown:
-        return InputError(
-            f"all {counts.rows:,} rows are without a label; name the column of known answers with "
-            "--label",
-            file=file,
-            column=column,
-        )
-    example = taxonomy.leaves[0]
+def nothing_known(
+    source: Source, column: str, taxonomy: Taxonomy, labels: int, first: str
+) -> InputError:
+    """The error of a column of which no label is in the taxonomy; `first` is where one stands."""
+    example = int(taxonomy.leaves[0])
+    better = fitting_column(source, taxonomy)
+    cure = (
+        f"column {better!r} has labels of it: name that with --label"
+        if better not in (None, column)
+        else "name another column with --label, or the taxonomy that they are from with -t"
+    )
     return InputError(
-        f"none of its {counts.rows - counts.empty:,} labels is in taxonomy {taxonomy.name!r} "
-        f"(first: {counts.first_unknown}); a label is a code or a path, such as "
-        f"{taxonomy.codes[example]!r} or {taxonomy.path(int(example))!r}: name another column with "
-        "--label, or the taxonomy that they are from with -t",
-        file=file,
+        f"none of its {labels:,} labels is in taxonomy {taxonomy.name!r} (first: {first}); a label "
+        f"is a code or a path, such as {taxonomy.codes[example]!r} or "
+        f"{taxonomy.path(example)!r}; {cure}",
+        file=source.file,
         column=column,
     )
+
+
+def fitting_column(source: Source, taxonomy: Taxonomy) -> str | None:
+    """The column whose values are nodes of a taxonomy most often, None if none has any."""
+    finder = Finder(taxonomy)
+    with source.open() as table:
+        hits = dict.fromkeys(table.columns, 0)
+        for row in islice(table, SAMPLE):
+            for column in hits:
+                hits[column] += finder.find(table.text(row, column)) >= 0
+    best = max(hits, key=lambda column: hits[column], default=None)
+    return best if best is not None and hits[best] else None
 
 
 def taxonomy_of_labels(source: Source, column: str) -> Taxonomy:
@@ -123,25 +148,35 @@ def taxonomy_of_labels(source: Source, column: str) -> Taxonomy:
     InputError
         The column is not there, or no row has a label.
     TaxonomyError
-        A label is no path.
+        No label is a path.
     """
-    from cascade.taxonomy.formats.path_tree import PathTree, split
-
-    tree = PathTree(source.file)
-    seen: set[str] = set()
+    labels: dict[str, None] = {}
     with source.open() as table:
         require_columns(table, [column])
         for row in table:
-            text = table.text(row, column)
-            if text.strip() and text not in seen:
-                seen.add(text)
-                tree.add(split(text), line=row.line)
-    if not seen:
+            if (text := table.text(row, column)).strip():
+                labels.setdefault(text)
+    if not labels:
         raise InputError(
             "no row has a label, so that no taxonomy can be made of them; name one with -t",
             file=source.file,
             column=column,
         )
-    draft = tree.draft()
-    draft.name = Path(source.file).stem
-    return Taxonomy(draft)
+    return taxonomy_of_paths(list(labels), Path(source.file).stem)
+
+
+def taxonomy_of_paths(labels: Sequence[str], name: str) -> Taxonomy:
+    """The taxonomy that labels make as paths (`A > B > C`); those that are no path are left out.
+
+    Raises
+    ------
+    TaxonomyError
+        There is no path among them.
+    """
+    paths = [label for label in labels if all(map(clean, split(label)))]
+    if not paths:
+        raise TaxonomyError(
+            f"none of {len(labels):,} different labels is a path of names such as 'A > B' (first: "
+            f"{labels[0][:80]!r}), so that no taxonomy can be made of them; name one with -t"
+        )
+    return Taxonomy.from_paths(paths, name=name)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from cascade.errors import InputError
 from cascade.evaluation.cleaning import KEPT, REASONS, CleanedRows, ScannedRows, clean, scan
-from cascade.evaluation.cutting import cut_labels, fitting_column, taxonomy_of_paths
+from cascade.evaluation.cutting import cut_labels
+from cascade.evaluation.labels import nothing_known, taxonomy_of_paths
 from cascade.evaluation.preparation import Plan, Preparation
 from cascade.evaluation.splits import PARTS, draw, out_of_sample, stratified
 from cascade.io import Row, require_columns
@@ -91,20 +92,8 @@ def _divide(
 
 def _nothing_known(plan: Plan, rows: ScannedRows, taxonomy: Taxonomy) -> InputError:
     labelled = np.flatnonzero(rows.fault == KEPT)
-    example = int(taxonomy.leaves[0])
-    better = fitting_column(plan.source, taxonomy)
-    cure = (
-        f"column {better!r} has labels of it: name that with --label"
-        if better not in (None, plan.label)
-        else "name another column with --label, or the taxonomy that they are from with -t"
-    )
-    return InputError(
-        f"none of its {len(labelled):,} labels is in taxonomy {taxonomy.name!r} (first: line "
-        f"{rows.line[labelled[0]]}, {rows.labels[0][:80]!r}); a label is a code or a path, such "
-        f"as {taxonomy.codes[example]!r} or {taxonomy.path(example)!r}; {cure}",
-        file=plan.source.file,
-        column=plan.label,
-    )
+    first = f"line {rows.line[labelled[0]]}, {rows.labels[0][:80]!r}"
+    return nothing_known(plan.source, plan.label, taxonomy, len(labelled), first)
 
 
 def _nothing_left(plan: Plan, rows: ScannedRows, reason: NDArray[np.int8]) -> InputError:

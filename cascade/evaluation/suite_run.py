@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,17 +145,9 @@ class SuiteRun:
         base = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
         base.retrieval.ranking = RANKED
         config = CascadeConfig.parse(merge(base.model_dump(), settings), f"suite row {name!r}")
-        folder = self._folder(name)
-        # Loaded before the folder is begun, so that missing weights leave nothing behind.
-        classifier = None if resume and folder.finished else Classifier(taxonomy, config)
-        return self._evaluate(
-            folder,
-            Task(self._source(), taxonomy, config),
-            lambda: classifier or Classifier(taxonomy, config),
-            None,
-            resume,
-            overwrite,
-        )
+        task = Task(self._source(), taxonomy, config)
+        load = partial(Classifier, taxonomy, config)
+        return self._evaluate(self._folder(name), task, load, None, resume, overwrite)
 
     def _script(
         self, row: SuiteRow, script: Path, taxonomy: Taxonomy, resume: bool, overwrite: bool
