@@ -73,21 +73,22 @@ class Answers:
         Raises
         ------
         UsageError
-            There are no rows, the lengths differ, or a value is no index of a node.
+            There are no rows, the lengths differ, a value is no index of a node, or a confidence is
+            no probability.
         """
         found = _indices("predicted", predicted, -1, len(taxonomy))
         known = _indices("gold", gold, 0, len(taxonomy))
         _check_length("predicted nodes", len(found), len(known))
-        sure = None if confidence is None else np.asarray(confidence, dtype=np.float64)
-        if sure is not None:
+        sure = accepted = consistent = None
+        if confidence is not None:
+            sure = _probabilities(confidence)
             _check_length("confidences", len(sure), len(known))
-        accepted = consistent = None
         if also is not None:
             _check_length("lists of other right answers", len(also), len(known))
             pairs = zip(found.tolist(), also, strict=True)
-            accepted = np.array([node in others for node, others in pairs], dtype=np.bool_)
+            accepted = (found >= 0) & np.array([node in others for node, others in pairs])
         if levels is not None:
-            by_level = np.asarray(levels, dtype=np.int32)
+            by_level = _indices("levels", levels, -1, len(taxonomy), ndim=2)
             _check_length("rows of levels", len(by_level), len(known))
             consistent = _consistent(taxonomy, by_level)
         return cls(taxonomy, found, known, sure, accepted, consistent)
@@ -202,21 +203,37 @@ def heights(taxonomy: Taxonomy) -> Floats:
     return found
 
 
-def _indices(what: str, values: ArrayLike, least: int, n_nodes: int) -> Nodes:
+def _indices(what: str, values: ArrayLike, least: int, n_nodes: int, ndim: int = 1) -> Nodes:
     array = np.asarray(values)
-    if array.ndim != 1 or not array.size:
+    if array.ndim != ndim or not array.size:
         shape = "no rows" if not array.size else f"an array of shape {array.shape}"
-        raise UsageError(f"{what}: found {shape}; expected one index of a node for each row")
+        one = "one index of a node" if ndim == 1 else "a list of indices of nodes, one for a level,"
+        raise UsageError(f"{what}: found {shape}; expected {one} for each row")
     if not np.issubdtype(array.dtype, np.integer):
         raise UsageError(f"{what}: found values of type {array.dtype}; expected indices of nodes")
-    wrong = np.flatnonzero((array < least) | (array >= n_nodes))
+    wrong = np.argwhere((array < least) | (array >= n_nodes))
     if wrong.size:
         hint = "; drop rows whose label is not in the taxonomy" if least == 0 else ""
         raise UsageError(
-            f"{what}: found {array[wrong[0]]} in row {wrong[0]}; expected indices from {least} "
-            f"to {n_nodes - 1}{hint}"
+            f"{what}: found {array[tuple(wrong[0])]} in row {wrong[0, 0]}; expected indices from "
+            f"{least} to {n_nodes - 1}{hint}"
         )
     return array.astype(np.int32)
+
+
+def _probabilities(values: ArrayLike) -> Floats:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise UsageError(
+            f"confidence: found an array of shape {array.shape}; expected one number for each row"
+        )
+    wrong = np.flatnonzero((array < 0) | (array > 1))
+    if wrong.size:
+        raise UsageError(
+            f"confidence: found {array[wrong[0]]:g} in row {wrong[0]}; expected probabilities, from "
+            "0 to 1, nan where there is none"
+        )
+    return array
 
 
 def _check_length(what: str, found: int, rows: int) -> None:

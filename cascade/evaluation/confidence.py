@@ -74,7 +74,7 @@ def aurc(covered: Floats, errors: Floats) -> Floats:
 
     Geifman and El-Yaniv 2017, "Selective Classification for Deep Neural Networks". Risk is the
     share of errors (not the gold node) among rows at least as confident; rows of the same
-    confidence are accepted together, those without one last.
+    confidence, to four digits, are accepted together, those without one last.
 
     Parameters
     ----------

@@ -213,6 +213,25 @@ def test_unusable_arrays_are_told_with_what_was_expected(shop, predicted, gold, 
         Answers.of(shop, predicted, gold)
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"confidence": [1.5, 0.5]}, "found 1.5 in row 0; expected probabilities"),
+        ({"confidence": [[0.5], [0.5]]}, r"shape \(2, 1\)"),
+        ({"levels": [0, 1]}, r"shape \(2,\); expected a list"),
+        ({"levels": [[0, 1], [0, 6]]}, "found 6 in row 1; expected indices from -1 to 5"),
+    ],
+)
+def test_unusable_arrays_beside_the_nodes_are_told(shop, more, message):
+    with pytest.raises(UsageError, match=message):
+        Answers.of(shop, [0, 0], [0, 0], **more)
+
+
+def test_no_answer_is_no_hit_even_if_another_right_answer_is_unknown(shop):
+    figures = headline(Answers.of(shop, [-1], [0], also=[(-1,)]))
+    assert figures["exact_match_lenient"] == 0
+
+
 @pytest.mark.parametrize("more", [{"confidence": [0.5]}, {"also": [()]}, {"levels": [[0, -1, -1]]}])
 def test_what_is_not_given_for_each_row_is_told(shop, more):
     with pytest.raises(UsageError, match="for 2 gold nodes"):
