@@ -230,8 +230,8 @@ def _probabilities(values: ArrayLike) -> Floats:
     wrong = np.flatnonzero((array < 0) | (array > 1))
     if wrong.size:
         raise UsageError(
-            f"confidence: found {array[wrong[0]]:g} in row {wrong[0]}; expected probabilities, from "
-            "0 to 1, nan where there is none"
+            f"confidence: found {array[wrong[0]]:g} in row {wrong[0]}; expected probabilities "
+            "from 0 to 1, nan where there is none"
         )
     return array
 
