@@ -227,7 +227,7 @@ def _resolve(
     if settled.columns.label is None:
         raise UsageError("say which column holds the known answers with --label")
     if tree is None:
-        tree = taxonomy_of_labels(source, settled.columns.label)
+        tree = taxonomy_of_labels([source], settled.columns.label)
         err.print(
             f"no taxonomy is named: made one of the labels, {len(tree):,} nodes (name one with -t)"
         )

@@ -140,8 +140,8 @@ def fitting_column(source: Source, taxonomy: Taxonomy) -> str | None:
     return best if best is not None and hits[best] else None
 
 
-def taxonomy_of_labels(source: Source, column: str) -> Taxonomy:
-    """The taxonomy that the label paths of a file (`A > B > C`) make.
+def taxonomy_of_labels(sources: Sequence[Source], column: str) -> Taxonomy:
+    """The taxonomy that the label paths of files (`A > B > C`) make, with the first one's name.
 
     Raises
     ------
@@ -151,18 +151,19 @@ def taxonomy_of_labels(source: Source, column: str) -> Taxonomy:
         No label is a path.
     """
     labels: dict[str, None] = {}
-    with source.open() as table:
-        require_columns(table, [column])
-        for row in table:
-            if (text := table.text(row, column)).strip():
-                labels.setdefault(text)
+    for source in sources:
+        with source.open() as table:
+            require_columns(table, [column])
+            for row in table:
+                if (text := table.text(row, column)).strip():
+                    labels.setdefault(text)
     if not labels:
         raise InputError(
             "no row has a label, so that no taxonomy can be made of them; name one with -t",
-            file=source.file,
+            file=sources[0].file,
             column=column,
         )
-    return taxonomy_of_paths(list(labels), Path(source.file).stem)
+    return taxonomy_of_paths(list(labels), Path(sources[0].file).stem)
 
 
 def taxonomy_of_paths(labels: Sequence[str], name: str) -> Taxonomy:

@@ -50,7 +50,11 @@ class Suite(Section):
     title: str = Field("", description="Heading of the leaderboard.")
     data: Path = Field(description="Labelled rows that everything is measured on.")
     train: Path | None = Field(None, description="Labelled rows that scripts may fit on.")
-    taxonomy: str = Field(description="A file, or a shipped name.")
+    taxonomy: str | None = Field(
+        None,
+        description="A file, or a shipped name; made of the labels of `data` and `train` if not "
+        "given.",
+    )
     columns: Columns = Field(description="Columns of the data.")
     limit: int | None = Field(None, ge=1, description="Only the first rows.")
     metrics: list[str] = Field(
@@ -97,12 +101,14 @@ class Suite(Section):
         return suite._placed(path.parent)
 
     def _placed(self, folder: Path) -> Suite:
-        shipped = is_shipped(self.taxonomy, folder)
+        taxonomy = self.taxonomy
+        if taxonomy is not None and not is_shipped(taxonomy, folder):
+            taxonomy = str(_find(Path(taxonomy), folder))
         return self.model_copy(
             update={
                 "data": _find(self.data, folder),
                 "train": None if self.train is None else _find(self.train, folder),
-                "taxonomy": self.taxonomy if shipped else str(_find(Path(self.taxonomy), folder)),
+                "taxonomy": taxonomy,
                 "rows": [
                     row
                     if row.script is None
@@ -115,7 +121,7 @@ class Suite(Section):
     def missing(self) -> list[str]:
         """Files that are named and not there."""
         files = [self.data, *filter(None, [self.train])]
-        if not is_shipped(self.taxonomy):
+        if self.taxonomy is not None and not is_shipped(self.taxonomy):
             files.append(Path(self.taxonomy))
         return [str(file) for file in files if not file.is_file()]
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from cascade.config import CascadeConfig
-from cascade.errors import CascadeError, MissingExtraError, OutputError, WeightsError
+from cascade.errors import CascadeError, ConfigError, MissingExtraError, OutputError, WeightsError
 from cascade.evaluation.answering import Task
 from cascade.evaluation.comparing import Run
 from cascade.evaluation.evaluating import Evaluation
 from cascade.evaluation.folder import RunFolder
 from cascade.evaluation.given import Wanted
+from cascade.evaluation.labels import taxonomy_of_labels
 from cascade.evaluation.matching import GivenAnswers
 from cascade.evaluation.source import Source
 from cascade.evaluation.suite import Suite, SuiteRow
@@ -105,8 +106,23 @@ class SuiteRun:
             return [
                 Outcome(row, skipped=f"not there: {', '.join(missing)}") for row in self.suite.rows
             ]
-        taxonomy = load_taxonomy(self.suite.taxonomy)
+        taxonomy = self._taxonomy()
         return [self._row(row, taxonomy, resume, overwrite) for row in self.suite.rows]
+
+    def _taxonomy(self) -> Taxonomy:
+        """The taxonomy that is named, or else one that is made of all labels and written."""
+        suite, label = self.suite, self.suite.columns.label
+        if suite.taxonomy is not None:
+            return load_taxonomy(suite.taxonomy)
+        if label is None:
+            raise ConfigError("the suite names neither a taxonomy nor a label column; add one")
+        files = [file for file in (suite.data, suite.train) if file is not None]
+        taxonomy = taxonomy_of_labels([Source(str(file)) for file in files], label)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        made = self.folder / "taxonomy.csv"
+        taxonomy.to_csv(made)
+        self.suite = suite.model_copy(update={"taxonomy": str(made)})
+        return load_taxonomy(made)
 
     def _row(self, row: SuiteRow, taxonomy: Taxonomy, resume: bool, overwrite: bool) -> Outcome:
         self._told(row.name, "runs")

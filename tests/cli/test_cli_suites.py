@@ -150,6 +150,16 @@ def test_data_is_found_in_the_folder_of_public_data(suite, monkeypatch, tmp_path
     assert board()["memory"]["figures"]["exact_match"]["value"] == 1
 
 
+def test_without_a_taxonomy_one_is_made_of_the_labels_of_data_and_train(suite):
+    Path("more.csv").write_text("name,label\nkite,Toys > Kites\n")
+    text = SUITE.replace("taxonomy: tax.csv\n", "").replace("train: items.csv", "train: more.csv")
+    Path("suite.yaml").write_text(text.partition("  - {name: memory")[0])
+    assert suite().status == 0
+    made = Path("run/taxonomy.csv").read_text("utf-8")
+    assert "Toys > Kites" in made and "Garden > Rakes" in made
+    assert board()["leaf"]["figures"]["accuracy_l1"]["value"] > 0
+
+
 def test_a_script_that_fails_is_told_with_what_it_said(suite):
     Path("needy.py").write_text("raise ValueError('boom')")
     failed = suite()

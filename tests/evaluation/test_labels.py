@@ -62,14 +62,14 @@ def test_a_cell_may_hold_one_label_or_a_list_of_them(shop):
 
 
 def test_labels_make_a_taxonomy_with_the_nodes_above_them(labelled):
-    taxonomy = taxonomy_of_labels(labelled("B > C", "A", "", "B > C", "B > D > E"), "label")
+    taxonomy = taxonomy_of_labels([labelled("B > C", "A", "", "B > C", "B > D > E")], "label")
     assert set(taxonomy.codes) == {"A", "B", "B > C", "B > D", "B > D > E"}
     assert taxonomy.name == "rows"
 
 
 def test_no_label_makes_no_taxonomy(labelled):
     with pytest.raises(InputError, match="no taxonomy can be made"):
-        taxonomy_of_labels(labelled("", ""), "label")
+        taxonomy_of_labels([labelled("", "")], "label")
 
 
 def test_standard_input_is_refused_because_it_is_read_more_often():
