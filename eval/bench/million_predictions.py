@@ -59,7 +59,7 @@ def draw(rows: int, seed: int) -> tuple[Taxonomy, dict[str, Any]]:
 
 
 def plain_loop(answers: Answers, resamples: int, seed: int) -> float:
-    """Processor time in seconds of a resample: weighted and macro F1 of each level with scikit-learn."""
+    """Processor time in seconds of a resample, of weighted and macro F1 of each level."""
     from sklearn.metrics import f1_score
 
     rng = np.random.default_rng(seed)
@@ -113,8 +113,8 @@ def markdown(command: str, result: dict[str, Any]) -> str:
         ("peak memory", "{peak_gib} GiB, of which {peak_gib_before} GiB before measuring"),
         (
             "processor time of scikit-learn in a loop, weighted and macro F1 of each level only",
-            "{plain_cpu_seconds_extrapolated:,} s, extrapolated from {plain_resamples_run} resamples "
-            "of {plain_cpu_seconds_each} s",
+            "{plain_cpu_seconds_extrapolated:,} s, extrapolated from {plain_resamples_run} "
+            "resamples of {plain_cpu_seconds_each} s",
         ),
         ("ratio of processor times", "{times_faster}"),
     ]
