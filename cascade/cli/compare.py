@@ -23,8 +23,11 @@ EXAMPLES = """
 def compare(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN...", help="Folders that `cascade eval` wrote; the first is "
-                       "what the others are compared with."),
+        typer.Argument(
+            metavar="RUN...",
+            help="Folders that `cascade eval` wrote; the first is "
+            "what the others are compared with.",
+        ),
     ],
     output: Annotated[
         str | None,

@@ -24,9 +24,7 @@ from cascade.evaluation.report import (
 )
 
 
-def view_of(
-    predictions: Predictions, measures: Measures, manifest: Mapping[str, Any]
-) -> RunView:
+def view_of(predictions: Predictions, measures: Measures, manifest: Mapping[str, Any]) -> RunView:
     """What the report of a run shows."""
     measured = predictions.measured
     return RunView(
