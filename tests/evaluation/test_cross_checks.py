@@ -68,6 +68,44 @@ def test_hiclass_has_no_figure_for_rows_without_any_answer(hiclass):
         hiclass.precision(np.array([["Food", "Oil"]]), np.array([["", ""]]))
 
 
+def test_a_row_without_an_answer_is_pooled_as_in_hiclass_but_counts_in_our_mean_of_rows(hiclass):
+    gold, predicted = [OIL, OIL], [OIL, -1]
+    figures = headline(Answers.of(SHOP, predicted, gold))
+    known, found = codes(SHOP, gold), codes(SHOP, predicted)
+    pooled = [metric(known, found) for metric in (hiclass.f1, hiclass.precision, hiclass.recall)]
+    assert [figures[name] for name in HICLASS[:3]] == pytest.approx(pooled)
+    assert pooled == pytest.approx([2 / 3, 1, 1 / 2])
+    assert figures["hf1_sample"] == 0.5
+    with pytest.raises(ZeroDivisionError):
+        hiclass.f1(known, found, average="macro")
+
+
+def test_the_macro_average_of_hiclass_is_over_rows_and_not_over_classes(hiclass):
+    gold, predicted = [OIL, TOYS], [FOOD, TOYS]
+    figures = headline(Answers.of(SHOP, predicted, gold))
+    macro = hiclass.f1(codes(SHOP, gold), codes(SHOP, predicted), average="macro")
+    assert figures["hf1_sample"] == pytest.approx(macro) == pytest.approx((2 / 3 + 1) / 2)
+    assert figures["hf1_micro"] == pytest.approx(4 / 5)
+    assert (figures["f1_macro_l1"], figures["f1_macro_l2"]) == (1, 0)
+
+
+def test_a_root_that_every_path_shares_counts_as_a_hit_to_both_others_and_not_here(
+    hiclass, hiereval
+):
+    gold, predicted = [OIL], [KITES]
+    known, found = ([["Shop", *path] for path in codes(SHOP, n)] for n in (gold, predicted))
+    assert headline(Answers.of(SHOP, predicted, gold))["hp_micro"] == 0
+    assert hiclass.precision(known, found) == pytest.approx(1 / 3)
+    assert hiereval.hierarchical_prf(known, found).precision == pytest.approx(1 / 3)
+
+
+def test_an_empty_cell_is_no_label_to_hiclass_but_any_other_padding_is(hiclass):
+    figures = headline(Answers.of(SHOP, [FOOD], [FOOD_FRUIT]))
+    known = codes(SHOP, [FOOD_FRUIT])
+    assert figures["hp_micro"] == hiclass.precision(known, [["Food", ""]]) == 1
+    assert hiclass.precision(known, [["Food", "-"]]) == 0.5
+
+
 def test_hiclass_leaves_levels_out_so_a_name_in_two_places_is_one_label_to_it(hiclass):
     gold, predicted = [FOOD_FRUIT], [TOY_FRUIT]
     assert headline(Answers.of(SHOP, predicted, gold))["hp_micro"] == 0
@@ -155,3 +193,25 @@ def test_squared_errors_of_confidences_are_those_of_scikit_learn(case):
     theirs = sklearn.brier_score_loss(below, sure, labels=[False, True])
     figures = headline(Answers.of(taxonomy, predicted, gold, confidence=sure))
     assert figures["brier"] == pytest.approx(theirs)
+
+
+def test_confidences_are_measured_as_written_to_four_digits_where_scikit_learn_takes_all():
+    sklearn = pytest.importorskip("sklearn.metrics")
+    sure, right = [0.50004, 0.50004], [True, False]
+    figures = headline(Answers.of(SHOP, [OIL, KITES], [OIL, OIL], confidence=sure))
+    assert figures["brier"] == 0.25
+    assert sklearn.brier_score_loss(right, sure) == pytest.approx(0.25 + 0.00004**2, abs=1e-15)
+    # 0.69996 and 0.70004 are both written as 0.7, so the two rows are accepted together.
+    near = headline(Answers.of(SHOP, [OIL, KITES], [OIL, OIL], confidence=[0.70004, 0.69996]))
+    assert near["aurc"] == 0.5
+    apart = headline(Answers.of(SHOP, [OIL, KITES], [OIL, OIL], confidence=[0.7001, 0.7]))
+    assert apart["aurc"] == 0.25
+
+
+def test_a_row_without_a_confidence_is_left_out_of_the_squared_error_and_refused_by_scikit_learn():
+    sklearn = pytest.importorskip("sklearn.metrics")
+    sure = [0.8, np.nan]
+    figures = headline(Answers.of(SHOP, [OIL, KITES], [OIL, OIL], confidence=sure))
+    assert figures["brier"] == pytest.approx(0.04)
+    with pytest.raises(ValueError, match="NaN"):
+        sklearn.brier_score_loss([True, False], sure)
