@@ -76,7 +76,8 @@ def show_comparison(found: Comparison) -> None:
     for run in found.runs:
         table.add_column(run.name, justify="right")
     for run in found.runs[1:]:
-        table.add_column(f"{run.name} - {found.runs[0].name} (95%)", justify="right")
+        heading = f"{run.name} less {found.runs[0].name} (95%)"
+        table.add_column(heading, justify="right", min_width=23)
     if len(found.runs) == 2:
         table.add_column("McNemar p", justify="right")
     for name in found.figures[0]:
@@ -112,7 +113,7 @@ def _difference(interval: Interval | None) -> Text:
     if interval is None or math.isnan(interval.value):
         return Text("")
     sure = interval.low > 0 or interval.high < 0
-    told = f"{interval.value:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})"
+    told = f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
     return Text(told, "bold" if sure else "dim")
 
 

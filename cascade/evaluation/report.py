@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cascade.evaluation.confidence import Bin, RiskCoverage
 
 HEADLINE = ("hf1_micro", "exact_match", "mistake_severity", "ece", "coverage_at_risk_5")
-LOWER_IS_BETTER = frozenset({"mistake_severity", "ece", "brier", "aurc"})
+LOWER_IS_BETTER = frozenset({"lca_distance_mean", "mistake_severity", "ece", "brier", "aurc"})
 CLASSES = 5_000
 POINTS = 100
 DIFFERING = 500

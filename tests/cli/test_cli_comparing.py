@@ -40,7 +40,7 @@ def test_two_runs_stand_side_by_side_with_their_paired_difference(cascade, both)
     values = [figures["exact_match"]["value"] for figures in found["figures"]]
     difference = found["against_first"][0]["difference"]["exact_match"]["value"]
     assert difference == pytest.approx(values[1] - values[0]) == pytest.approx(1 / 5)
-    assert "good - bad" in done.out and "5 rows, 3 answered differently" in done.err
+    assert "good less bad" in done.out and "5 rows, 3 answered differently" in done.err
 
 
 def test_mcnemar_counts_the_rows_that_one_run_has_right_and_the_other_not(cascade, both):
