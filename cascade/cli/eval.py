@@ -169,9 +169,9 @@ def _run_suite(
     from cascade.cli import figures
     from cascade.cli.progress import working
     from cascade.errors import UsageError
-    from cascade.evaluation.leaderboard import leaderboard, write
-    from cascade.evaluation.suite import Suite
-    from cascade.evaluation.suite_run import SuiteRun
+    from cascade.evaluation.suites.leaderboard import leaderboard, write
+    from cascade.evaluation.suites.running import SuiteRun
+    from cascade.evaluation.suites.suite import Suite
 
     if file is not None:
         raise UsageError(f"the suite names its data; leave out {file}, or leave out --suite")

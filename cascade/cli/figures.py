@@ -13,10 +13,10 @@ from rich.text import Text
 from cascade.cli.console import err, out
 from cascade.evaluation.comparing import Comparison
 from cascade.evaluation.folder import RunFolder
-from cascade.evaluation.intervals import Interval
 from cascade.evaluation.labels import LabelCounts
-from cascade.evaluation.leaderboard import lines_of
 from cascade.evaluation.measuring import Measures
+from cascade.evaluation.metrics.intervals import Interval
+from cascade.evaluation.suites.leaderboard import lines_of
 
 HEADLINE = (
     "hf1_micro",

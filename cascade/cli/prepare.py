@@ -68,10 +68,10 @@ def prepare(
     Dropped rows go to dropped.csv, each with its line and its reason.
     """
     from cascade.cli.progress import working
-    from cascade.evaluation.preparation import Plan, source_of
-    from cascade.evaluation.preparation_folder import PreparationFolder
-    from cascade.evaluation.preparing import prepare as prepared
-    from cascade.evaluation.splits import Shares
+    from cascade.evaluation.preparation.folder import PreparationFolder
+    from cascade.evaluation.preparation.plan import Plan, source_of
+    from cascade.evaluation.preparation.preparing import prepare as prepared
+    from cascade.evaluation.preparation.splits import Shares
     from cascade.pipeline.load import load_taxonomy
 
     source = source_of(file, limit, encoding, sheet)

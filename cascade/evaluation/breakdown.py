@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cascade.errors import UsageError
-from cascade.evaluation.answers import Answers
+from cascade.evaluation.metrics.answers import Answers
 from cascade.taxonomy import Taxonomy
 
 Ints = NDArray[np.int64]

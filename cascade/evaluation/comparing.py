@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from cascade.errors import InputError, UsageError
 from cascade.evaluation.folder import RunFolder
-from cascade.evaluation.intervals import Interval, bootstrap, paired_difference
+from cascade.evaluation.metrics.intervals import Interval, bootstrap, paired_difference
+from cascade.evaluation.metrics.significance import McNemar, mcnemar
 from cascade.evaluation.predictions import Predictions
-from cascade.evaluation.significance import McNemar, mcnemar
 
 
 @dataclass(frozen=True)

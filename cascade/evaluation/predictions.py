@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from cascade.config import Columns
 from cascade.errors import InputError
 from cascade.evaluation.answering import LINE
-from cascade.evaluation.answers import Answers
 from cascade.evaluation.given import RANKING, level_column
 from cascade.evaluation.labels import Finder
+from cascade.evaluation.metrics.answers import Answers
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cascade.evaluation.breakdown import Breakdown
-from cascade.evaluation.intervals import Interval
+from cascade.evaluation.metrics.intervals import Interval
 from cascade.evaluation.pages import fill
 from cascade.evaluation.pages.icicle import icicle_of
 from cascade.evaluation.pages.plot import Plot, share_end, share_interval, thin, upper_end
@@ -22,7 +22,7 @@ from cascade.evaluation.pages.rows import (
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
-    from cascade.evaluation.confidence import Bin, RiskCoverage
+    from cascade.evaluation.metrics.confidence import Bin, RiskCoverage
 
 HEADLINE = ("hf1_micro", "exact_match", "mistake_severity", "ece", "coverage_at_risk_5")
 LOWER_IS_BETTER = frozenset({"lca_distance_mean", "mistake_severity", "ece", "brier", "aurc"})

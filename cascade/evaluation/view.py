@@ -9,8 +9,8 @@ from typing import Any
 
 from cascade.evaluation.breakdown import break_down
 from cascade.evaluation.comparing import Comparison
-from cascade.evaluation.meanings import describe
 from cascade.evaluation.measuring import Measures
+from cascade.evaluation.metrics.meanings import describe
 from cascade.evaluation.predictions import Predictions
 from cascade.evaluation.report import (
     DIFFERING,

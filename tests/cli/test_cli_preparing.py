@@ -341,7 +341,7 @@ def test_a_pipe_is_refused_since_it_can_be_read_only_once(here, cascade):
 
 
 def test_a_file_that_changes_between_the_two_readings_is_told(here, cascade, monkeypatch):
-    from cascade.evaluation.preparation_folder import PreparationFolder
+    from cascade.evaluation.preparation.folder import PreparationFolder
 
     make("csv")
     write = PreparationFolder.write

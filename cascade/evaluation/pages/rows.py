@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascade.evaluation.breakdown import Breakdown
-from cascade.evaluation.intervals import Interval
+from cascade.evaluation.metrics.intervals import Interval
 
 FIRST = ("accuracy", "f1_weighted", "f1_macro")
 OF_LEVEL = re.compile(r"(.+)_l(\d+)")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascade.errors import UsageError
-from cascade.evaluation.answers import Answers, Flags
+from cascade.evaluation.metrics.answers import Answers, Flags
 
 
 @dataclass(frozen=True, slots=True)

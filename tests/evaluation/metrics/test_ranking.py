@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascade.errors import UsageError
-from cascade.evaluation.ranking import MEANINGS, ranking_figures
+from cascade.evaluation.metrics.ranking import MEANINGS, ranking_figures
 
 quick = settings(deadline=None, max_examples=60)
 

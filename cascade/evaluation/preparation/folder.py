@@ -12,8 +12,8 @@ from typing import Any
 from cascade.errors import InputError, OutputError
 from cascade.evaluation.answering import LINE
 from cascade.evaluation.folder import write_json
-from cascade.evaluation.preparation import Preparation
-from cascade.evaluation.splits import PARTS
+from cascade.evaluation.preparation.plan import Preparation
+from cascade.evaluation.preparation.splits import PARTS
 from cascade.io import Answer, Row, Table
 from cascade.io.copying import RowFile, with_text
 from cascade.io.place import KINDS

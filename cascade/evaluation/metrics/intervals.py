@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascade.errors import UsageError
-from cascade.evaluation.answers import Answers, Floats
-from cascade.evaluation.metrics import Metrics
+from cascade.evaluation.metrics.answers import Answers, Floats
+from cascade.evaluation.metrics.headline import Metrics
 
 RESAMPLES = 1_000
 PERCENTILES = (2.5, 97.5)

@@ -8,7 +8,7 @@ from cascade.errors import UsageError
 from cascade.evaluation import Answers, mcnemar
 from cascade.taxonomy import Taxonomy
 
-from .plain import answers
+from ..plain import answers
 
 SHOP = Taxonomy.from_paths(["Food > Fruit", "Food > Oil", "Toys"])
 FRUIT, OIL, TOYS = (SHOP.index(code) for code in ("Food > Fruit", "Food > Oil", "Toys"))

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascade.evaluation import Answers, headline
-from cascade.evaluation.confidence import reliability, risk_coverage
+from cascade.evaluation.metrics.confidence import reliability, risk_coverage
 from cascade.taxonomy import Taxonomy
 
 SHOP = Taxonomy.from_paths(["Food > Fruit", "Food > Oil", "Toys"])

@@ -6,9 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascade.errors import TaxonomyError
-from cascade.evaluation.cleaning import KEPT, REASONS, ScannedRows, clean, normalised, scan
-from cascade.evaluation.cutting import cut_labels
 from cascade.evaluation.labels import fitting_column, taxonomy_of_paths
+from cascade.evaluation.preparation.cleaning import (
+    KEPT,
+    REASONS,
+    ScannedRows,
+    clean,
+    normalised,
+    scan,
+)
+from cascade.evaluation.preparation.cutting import cut_labels
 from cascade.evaluation.source import Source
 from cascade.io import open_table
 from cascade.taxonomy import Record, Taxonomy

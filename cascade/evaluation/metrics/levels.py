@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.evaluation.answers import Answers, Floats
+from cascade.evaluation.metrics.answers import Answers, Floats
 
 if TYPE_CHECKING:
     import scipy.sparse

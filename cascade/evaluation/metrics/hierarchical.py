@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cascade.evaluation.answers import Answers, Floats, heights
+from cascade.evaluation.metrics.answers import Answers, Floats, heights
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from hypothesis import given, settings
 
 from cascade.errors import UsageError
 from cascade.evaluation import Answers, describe, headline
-from cascade.evaluation.metrics import Metrics
+from cascade.evaluation.metrics.headline import Metrics
 from cascade.taxonomy import Taxonomy
 
-from .plain import answers, at_level, hierarchical, way
+from ..plain import answers, at_level, hierarchical, way
 
 quick = settings(deadline=None, max_examples=60)
 

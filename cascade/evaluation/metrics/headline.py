@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from cascade.evaluation.answers import Answers, Floats
-from cascade.evaluation.confidence import ConfidenceMetrics
-from cascade.evaluation.hierarchical import LENIENT, STRICT, Ratio, accuracy, exact_to
-from cascade.evaluation.levels import ClassCounts, f1_macro, f1_weighted, ratio
-from cascade.evaluation.merge import Merge
+from cascade.evaluation.metrics.answers import Answers, Floats
+from cascade.evaluation.metrics.confidence import ConfidenceMetrics
+from cascade.evaluation.metrics.hierarchical import LENIENT, STRICT, Ratio, accuracy, exact_to
+from cascade.evaluation.metrics.levels import ClassCounts, f1_macro, f1_weighted, ratio
+from cascade.evaluation.metrics.merge import Merge
 
 
 class Metrics:

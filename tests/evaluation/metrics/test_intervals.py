@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 
 from cascade.errors import UsageError
-from cascade.evaluation import Answers, bootstrap, headline, intervals, paired_difference
+from cascade.evaluation import Answers, bootstrap, headline, paired_difference
+from cascade.evaluation.metrics import intervals
 from cascade.taxonomy import Taxonomy
 
-from .plain import answers
+from ..plain import answers
 
 quick = settings(deadline=None, max_examples=40)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.evaluation.answers import Answers, Floats
-from cascade.evaluation.levels import indicator, ratio
-from cascade.evaluation.merge import Merge
+from cascade.evaluation.metrics.answers import Answers, Floats
+from cascade.evaluation.metrics.levels import indicator, ratio
+from cascade.evaluation.metrics.merge import Merge
 
 BINS = 15
 DIGITS = 4  # of a confidence; predictions are written with as many

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from cascade.evaluation import Answers, headline
 from cascade.taxonomy import Taxonomy
 
-from .plain import answers, at_level, way
+from ..plain import answers, at_level, way
 
 quick = settings(deadline=None, max_examples=60)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from cascade.evaluation.comparing import compare
 from cascade.evaluation.folder import write_json, write_text
-from cascade.evaluation.suite import Suite
-from cascade.evaluation.suite_run import Outcome
+from cascade.evaluation.suites.running import Outcome
+from cascade.evaluation.suites.suite import Suite
 
 NOTE_SMALL = "untrained model of the same architecture made small: shows that the code runs"
 

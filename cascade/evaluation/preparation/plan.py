@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import cascade
 from cascade.errors import UsageError
-from cascade.evaluation.cleaning import (
+from cascade.evaluation.preparation.cleaning import (
     CONFLICTING,
     DUPLICATE,
     REASONS,
@@ -22,9 +22,9 @@ from cascade.evaluation.cleaning import (
     CleanedRows,
     ScannedRows,
 )
-from cascade.evaluation.cutting import CutLabels
+from cascade.evaluation.preparation.cutting import CutLabels
+from cascade.evaluation.preparation.splits import PARTS, SPLITS, Shares, check_split
 from cascade.evaluation.source import Source
-from cascade.evaluation.splits import PARTS, SPLITS, Shares, check_split
 from cascade.taxonomy import Taxonomy
 
 

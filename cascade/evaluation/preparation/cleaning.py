@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.evaluation.splits import draw
+from cascade.evaluation.preparation.splits import draw
 from cascade.io import Row, Table
 
 REASONS = {

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from cascade.evaluation import confidence, hierarchical, levels
-from cascade.evaluation.ranking import MEANINGS
+from cascade.evaluation.metrics import confidence, hierarchical, levels
+from cascade.evaluation.metrics.ranking import MEANINGS
 
 _LEVEL = re.compile(r"(accuracy|exact_to|f1_weighted|f1_macro)_l(\d+)|(coverage_at_risk)_(\d+)")
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascade.errors import UsageError
-from cascade.evaluation.sets import LabelFigures, set_figures, set_table
+from cascade.evaluation.metrics.sets import LabelFigures, set_figures, set_table
 
 metrics = pytest.importorskip("sklearn.metrics")
 preprocessing = pytest.importorskip("sklearn.preprocessing")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.evaluation.answers import Floats
+from cascade.evaluation.metrics.answers import Floats
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from cascade.evaluation.given import Wanted
 from cascade.evaluation.labels import taxonomy_of_labels
 from cascade.evaluation.matching import GivenAnswers
 from cascade.evaluation.source import Source
-from cascade.evaluation.suite import Suite, SuiteRow
+from cascade.evaluation.suites.suite import Suite, SuiteRow
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.load import load_taxonomy, merge
 from cascade.pipeline.methods import check_method

@@ -1,0 +1,1 @@
+"""Suites of methods on the same rows, and their leaderboard."""
