@@ -178,6 +178,7 @@ def test_a_script_that_fails_is_told_with_what_it_said(suite):
         ("name: path", "name: leaf", "rows of the same name: leaf"),
         ("baseline: leaf", "baseline: root", "baseline 'root' is none of the rows"),
         ("metrics:", "figures:", "figures: there is no such field"),
+        ("recall_at_5", "recall_at_fifty", "no such metrics: recall_at_fifty"),
         ("method: retrieval, levels", "method: magic, levels", "unknown method 'magic'"),
         ("{texts: leaf}", "{text: leaf}", "there is no such field"),
     ],

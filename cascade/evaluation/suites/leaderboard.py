@@ -35,14 +35,19 @@ def leaderboard(
             figures = {**run.metrics["figures"], **run.metrics["ranking"]}
             time = run.metrics["time"]["rows_per_second"]
             values |= {
+                "finished": run.manifest["finished"],
+                "versions": run.manifest["versions"],
+                "machine": run.manifest["machine"],
                 "rows": run.metrics["rows"]["measured"],
                 "figures": figures,
                 "rows_per_second": time or outcome.facts.get("rows_per_second"),
                 "fit_seconds": outcome.facts.get("fit_seconds"),
             }
-            if base is not None and run is not base and not outcome.small:
-                found = compare([base, run], resamples=resamples, seed=seed).against[0]
-                values["over_baseline"] = asdict(found.difference[suite.metrics[0]])
+            first = suite.metrics[0]
+            other = run is not base and not outcome.small
+            if base is not None and other and _shown(values, figures, first):
+                found = compare([base, run], resamples=resamples, seed=seed).against[0].difference
+                values["over_baseline"] = asdict(found[first]) if first in found else None
         rows.append(values)
     return {
         "title": suite.title,
@@ -77,11 +82,13 @@ def markdown(board: dict[str, Any], command: str) -> str:
     heading, *lines = lines_of(board)
     cells = (heading, ["---"] * len(heading), *lines)
     table = "\n".join(f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in cells)
-    rows = next((row["rows"] for row in board["rows"] if "rows" in row), 0)
-    return (
-        f"# {board['title'] or 'Leaderboard'}\n\n{table}\n\n{rows:,} rows. Made by:\n\n"
-        f"```sh\n{command}\n```\n"
-    )
+    done = next((row for row in board["rows"] if "rows" in row), None)
+    told = "Nothing was measured."
+    if done is not None:
+        versions = ", ".join(f"{name} {which}" for name, which in done["versions"].items())
+        told = f"{done['rows']:,} rows, on {done['machine']['cores']} cores, with {versions}."
+    title = board["title"] or "Leaderboard"
+    return f"# {title}\n\n{table}\n\n{told} Made by:\n\n```sh\n{command}\n```\n"
 
 
 def write(board: dict[str, Any], folder: Path, command: str) -> Path:

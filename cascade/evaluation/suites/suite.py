@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from cascade.config import Columns, Section, describe_problems
 from cascade.errors import ConfigError
+from cascade.evaluation.metrics.meanings import describe
 from cascade.pipeline.load import is_shipped
 
 DATA, USUAL_DATA = "CASCADE_DATA", "../shared/data"
@@ -59,6 +60,7 @@ class Suite(Section):
     limit: int | None = Field(None, ge=1, description="Only the first rows.")
     metrics: list[str] = Field(
         default_factory=lambda: ["hf1_micro", "exact_match"],
+        min_length=1,
         description="Columns of the leaderboard, the first with its interval; see metrics.json.",
     )
     baseline: str | None = Field(
@@ -71,6 +73,8 @@ class Suite(Section):
         names = [row.name for row in self.rows]
         if repeated := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"rows of the same name: {', '.join(sorted(repeated))}")
+        if unknown := [name for name in self.metrics if not describe(name)]:
+            raise ValueError(f"no such metrics: {', '.join(unknown)} (metrics.json has all names)")
         if self.baseline is not None and self.baseline not in names:
             raise ValueError(f"baseline {self.baseline!r} is none of the rows")
         return self
