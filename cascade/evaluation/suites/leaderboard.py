@@ -58,7 +58,7 @@ def leaderboard(
 
 
 def lines_of(board: dict[str, Any]) -> list[list[str]]:
-    """The table, its heading first."""
+    """The table, its heading first; a column that is empty in all rows is left out."""
     first, *more = board["metrics"]
     heading = ["family", "row", f"{first} (95%)", *more, "rows/s", "fit s"]
     if board["baseline"]:
@@ -74,7 +74,8 @@ def lines_of(board: dict[str, Any]) -> list[list[str]]:
             cells.append(_interval(row.get("over_baseline"), "+"))
         note = f"skipped: {row['skipped']}" if row["skipped"] else ""
         lines.append([*cells, NOTE_SMALL if row["small"] else note])
-    return lines
+    columns = [column for column in zip(*lines, strict=True) if any(column[1:])]
+    return [list(line) for line in zip(*columns, strict=True)]
 
 
 def markdown(board: dict[str, Any], command: str) -> str:
