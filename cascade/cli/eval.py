@@ -192,7 +192,7 @@ def _run_suite(
         board = leaderboard(loaded, outcomes, resamples=resamples, seed=seed)
         page = write(board, folder, options.command())
     figures.show_leaderboard(board, page, as_json=as_json)
-    if all(outcome.skipped for outcome in outcomes):
+    if any(o.failed for o in outcomes) or all(o.skipped for o in outcomes):
         raise typer.Exit(3)
 
 

@@ -16,7 +16,7 @@ from cascade.evaluation.folder import RunFolder
 from cascade.evaluation.labels import LabelCounts
 from cascade.evaluation.measuring import Measures
 from cascade.evaluation.metrics.intervals import Interval
-from cascade.evaluation.suites.leaderboard import lines_of
+from cascade.evaluation.suites.leaderboard import lines_of, notes_of
 
 HEADLINE = (
     "hf1_micro",
@@ -29,6 +29,7 @@ HEADLINE = (
     "aurc",
 )
 RANKING = ("accuracy_at_1", "recall_at_5", "recall_at_10", "mrr_at_10", "ndcg_at_10", "map_at_100")
+SHOWN = 4  # metrics of a leaderboard
 LEVEL = ("accuracy", "f1_weighted", "f1_macro")
 
 
@@ -101,12 +102,15 @@ def show_leaderboard(board: dict[str, Any], page: Path, *, as_json: bool) -> Non
     if as_json:
         out.print_json(json.dumps(board))
         return
-    heading, *lines = lines_of(board)
+    few = {**board, "metrics": board["metrics"][:SHOWN]}
+    heading, *lines = lines_of(few, short=True)
     table = Table(*heading, box=None, pad_edge=False, header_style="bold")
     for line in lines:
         table.add_row(*(Text(cell.replace(" (", "\n(", 1)) for cell in line))
     out.print(table)
-    err.print(f"written to {page}", highlight=False)
+    for name, note in notes_of(board):
+        err.print(f"{name}: {note}", highlight=False, markup=False)
+    err.print(f"all figures are in {page}", highlight=False)
 
 
 def _difference(interval: Interval | None) -> Text:

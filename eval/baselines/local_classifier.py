@@ -29,7 +29,7 @@ def main() -> None:
         way = [str(step) for step in taxonomy.path_nodes(node).tolist()]
         paths[row, : len(way)] = way
     vectors = features(characters=True)
-    model = LocalClassifierPerParentNode(local_classifier=LinearSVC(), bert=False)
+    model = LocalClassifierPerParentNode(local_classifier=LinearSVC())
     started = time.perf_counter()
     model.fit(vectors.fit_transform(job.texts), paths)
     fitted = time.perf_counter() - started

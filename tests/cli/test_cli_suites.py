@@ -160,11 +160,13 @@ def test_without_a_taxonomy_one_is_made_of_the_labels_of_data_and_train(suite):
     assert board()["leaf"]["figures"]["accuracy_l1"]["value"] > 0
 
 
-def test_a_script_that_fails_is_told_with_what_it_said(suite):
+def test_a_row_that_fails_is_told_and_the_others_are_measured(suite):
     Path("needy.py").write_text("raise ValueError('boom')")
     failed = suite()
-    assert failed.status == 2
-    assert "needy.py failed with status 1" in failed.err and "boom" in failed.err
+    assert failed.status == 3
+    rows = board()
+    assert rows["needy"]["skipped"] == "needy.py failed with status 1: ValueError: boom"
+    assert "figures" in rows["memory"] and "figures" in rows["leaf"]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +177,8 @@ def test_a_script_that_fails_is_told_with_what_it_said(suite):
             "",
             "either a method or a script",
         ),
-        ("name: path", "name: leaf", "rows of the same name: leaf"),
+        ("name: path", "name: leaf", "rows of the same name, or folder: leaf, leaf"),
+        ("name: path", "name: Leaf", "rows of the same name, or folder: leaf, Leaf"),
         ("baseline: leaf", "baseline: root", "baseline 'root' is none of the rows"),
         ("metrics:", "figures:", "figures: there is no such field"),
         ("recall_at_5", "recall_at_fifty", "no such metrics: recall_at_fifty"),
@@ -187,6 +190,7 @@ def test_suites_that_cannot_be_run_are_told(suite, before, after, told):
     Path("suite.yaml").write_text(SUITE.replace(before, after, 1))
     refused = suite()
     assert refused.status == 2 and told in refused.err.replace("\n", " ")
+    assert not Path("run").exists()
 
 
 def test_the_suites_of_the_repository_are_whole():

@@ -57,25 +57,46 @@ def leaderboard(
     }
 
 
-def lines_of(board: dict[str, Any]) -> list[list[str]]:
-    """The table, its heading first; a column that is empty in all rows is left out."""
+def lines_of(board: dict[str, Any], *, short: bool = False) -> list[list[str]]:
+    """The table, its heading first; a column that is empty in all rows is left out.
+
+    Parameters
+    ----------
+    short
+        Without families and notes.
+    """
     first, *more = board["metrics"]
     heading = ["family", "row", f"{first} (95%)", *more, "rows/s", "fit s"]
-    if board["baseline"]:
-        heading.append(f"over {board['baseline']} (95%)")
-    lines = [[*heading, "note"]]
+    heading += [f"over {board['baseline']} (95%)", "note"]
+    notes = dict(notes_of(board))
+    lines = [heading]
     for row in board["rows"]:
         figures = row.get("figures", {})
-        cells = [row["family"], row["name"], _interval(_shown(row, figures, first))]
-        cells += [_value(_shown(row, figures, metric)) for metric in more]
-        cells.append(_number(row.get("rows_per_second"), "{:,.1f}"))
-        cells.append(_number(row.get("fit_seconds"), "{:,.1f}"))
-        if board["baseline"]:
-            cells.append(_interval(row.get("over_baseline"), "+"))
-        note = f"skipped: {row['skipped']}" if row["skipped"] else ""
-        lines.append([*cells, NOTE_SMALL if row["small"] else note])
+        lines.append(
+            [
+                "" if short else row["family"],
+                row["name"],
+                _interval(_shown(row, figures, first)),
+                *(_value(_shown(row, figures, metric)) for metric in more),
+                _number(row.get("rows_per_second"), "{:,.1f}"),
+                _number(row.get("fit_seconds"), "{:,.1f}"),
+                _interval(row.get("over_baseline"), "+"),
+                "" if short else notes.get(row["name"], ""),
+            ]
+        )
     columns = [column for column in zip(*lines, strict=True) if any(column[1:])]
     return [list(line) for line in zip(*columns, strict=True)]
+
+
+def notes_of(board: dict[str, Any]) -> list[tuple[str, str]]:
+    """Rows that were skipped or answered by a stand-in, with what there is to say."""
+    notes = []
+    for row in board["rows"]:
+        if row["skipped"]:
+            notes.append((row["name"], f"skipped: {row['skipped']}"))
+        elif row["small"]:
+            notes.append((row["name"], NOTE_SMALL))
+    return notes
 
 
 def markdown(board: dict[str, Any], command: str) -> str:

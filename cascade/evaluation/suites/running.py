@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ from cascade.evaluation.given import Wanted
 from cascade.evaluation.labels import taxonomy_of_labels
 from cascade.evaluation.matching import GivenAnswers
 from cascade.evaluation.source import Source
-from cascade.evaluation.suites.suite import Suite, SuiteRow
+from cascade.evaluation.suites.suite import Suite, SuiteRow, slug
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.load import load_taxonomy, merge
 from cascade.pipeline.methods import check_method
@@ -46,6 +45,8 @@ class Outcome:
         The finished run, None where the row was skipped.
     skipped
         Why it was, empty where it was not.
+    failed
+        Whether it was because something went wrong, and not because something is absent.
     small
         Whether an untrained model of the same architecture answered; its figures mean nothing.
     facts
@@ -55,6 +56,7 @@ class Outcome:
     row: SuiteRow
     run: Run | None = None
     skipped: str = ""
+    failed: bool = False
     small: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -96,7 +98,12 @@ class SuiteRun:
             The folder is not empty and neither may be replaced nor gone on with.
         InputError, TaxonomyError
             Data or taxonomy that are there cannot be read.
+        ConfigError, UsageError
+            The settings of a row do not fit, or its method is none.
         """
+        for row in self.suite.rows:
+            if row.method is not None:
+                self._config(row, merge(row.settings, row.small))
         if self.folder.is_dir() and any(self.folder.iterdir()) and not (resume or overwrite):
             raise OutputError(
                 f"{self.folder} is not empty; go on with --resume, begin again with --overwrite, "
@@ -128,8 +135,9 @@ class SuiteRun:
         self._told(row.name, "runs")
         try:
             outcome = self._measured(row, taxonomy, resume, overwrite)
-        except (WeightsError, MissingExtraError) as error:
-            outcome = Outcome(row, skipped=str(error))
+        except CascadeError as error:
+            absent = isinstance(error, WeightsError | MissingExtraError)
+            outcome = Outcome(row, skipped=str(error), failed=not absent)
         self._told(row.name, f"skipped: {outcome.skipped}" if outcome.skipped else "done")
         return outcome
 
@@ -138,29 +146,36 @@ class SuiteRun:
     ) -> Outcome:
         if row.script is not None:
             return self._script(row, row.script, taxonomy, resume, overwrite)
-        assert row.method is not None
-        settings = {"method": check_method(row.method), **row.settings}
         try:
-            return Outcome(row, self._method(row.name, settings, taxonomy, resume, overwrite))
+            return Outcome(
+                row, self._method(row, row.name, row.settings, taxonomy, resume, overwrite)
+            )
         except WeightsError as error:
             if not row.small:
                 raise
             self._told(row.name, f"{error}; the same architecture made small stands in")
-        small = merge(settings, row.small)
-        run = self._method(f"{row.name} small", small, taxonomy, resume, overwrite)
+        settings = merge(row.settings, row.small)
+        name = f"{row.name} small"
+        run = self._method(row, name, settings, taxonomy, resume, overwrite)
         return Outcome(row, run, small=True)
+
+    def _config(self, row: SuiteRow, settings: dict[str, Any]) -> CascadeConfig:
+        """The config of a row's method."""
+        base = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
+        base.retrieval.ranking = RANKED
+        values = merge(base.model_dump(), {**settings, "method": check_method(str(row.method))})
+        return CascadeConfig.parse(values, f"suite row {row.name!r}")
 
     def _method(
         self,
+        row: SuiteRow,
         name: str,
         settings: dict[str, Any],
         taxonomy: Taxonomy,
         resume: bool,
         overwrite: bool,
     ) -> Run:
-        base = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
-        base.retrieval.ranking = RANKED
-        config = CascadeConfig.parse(merge(base.model_dump(), settings), f"suite row {name!r}")
+        config = self._config(row, settings)
         task = Task(self._source(), taxonomy, config)
         load = partial(Classifier, taxonomy, config)
         return self._evaluate(self._folder(name), task, load, None, resume, overwrite)
@@ -197,7 +212,8 @@ class SuiteRun:
         if done.returncode == NEEDS:
             return (done.stderr.strip().splitlines() or ["something it needs is missing"])[-1]
         if done.returncode:
-            raise CascadeError(f"{script} failed with status {done.returncode}:\n{done.stderr}")
+            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise CascadeError(f"{script.name} failed with status {done.returncode}: {last}")
         facts.write_text(json.dumps(json.loads(done.stdout or "{}")) + "\n", "utf-8")
         os.replace(partial, made)
         return ""
@@ -220,7 +236,7 @@ class SuiteRun:
         return Source(str(self.suite.data), self.suite.limit)
 
     def _folder(self, name: str) -> RunFolder:
-        return RunFolder(self.folder / re.sub(r"[^\w.+-]+", "-", name.casefold()).strip("-."))
+        return RunFolder(self.folder / slug(name))
 
 
 def _unused() -> Classifier:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,9 @@ class Suite(Section):
     @model_validator(mode="after")
     def _names(self) -> Suite:
         names = [row.name for row in self.rows]
-        if repeated := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"rows of the same name: {', '.join(sorted(repeated))}")
+        folders = [slug(name) for name in names]
+        if repeated := [n for n, f in zip(names, folders, strict=True) if folders.count(f) > 1]:
+            raise ValueError(f"rows of the same name, or folder: {', '.join(repeated)}")
         if unknown := [name for name in self.metrics if not describe(name)]:
             raise ValueError(f"no such metrics: {', '.join(unknown)} (metrics.json has all names)")
         if self.baseline is not None and self.baseline not in names:
@@ -128,6 +130,11 @@ class Suite(Section):
         if self.taxonomy is not None and not is_shipped(self.taxonomy):
             files.append(Path(self.taxonomy))
         return [str(file) for file in files if not file.is_file()]
+
+
+def slug(name: str) -> str:
+    """The name of a row as that of its folder: small letters, digits, and `-` for the rest."""
+    return re.sub(r"[^\w.+-]+", "-", name.casefold()).strip("-.") or "row"
 
 
 def _find(file: Path, folder: Path) -> Path:
