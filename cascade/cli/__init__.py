@@ -26,4 +26,5 @@ def main() -> None:
 def _escaped(message: str) -> str:
     from rich.markup import escape
 
-    return escape(message)
+    # Names in messages come from files: no control character may reach the terminal.
+    return escape("".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in message))

@@ -58,4 +58,4 @@ def compare(
         out.print_json(json.dumps(folder.read()))
         return
     figures.show_comparison(found)
-    err.print(f"report  {folder.report}", highlight=False)
+    err.print(f"report  {folder.report}", highlight=False, markup=False)

@@ -248,11 +248,17 @@ def _given(task: Task, predictions: Source, wanted: Wanted, allow_missing: bool)
     )
     if given.missing:
         err.print(f"[yellow]{given.missing:,} rows have no prediction and count as wrong[/]")
+    if given.unused:
+        err.print(
+            f"[yellow]{given.unused:,} predictions are of no labelled row and are left out[/]"
+        )
     if given.unknown:
         err.print(
-            f"[yellow]{given.unknown:,} predictions are not in the taxonomy and count as wrong "
-            f"(first: {given.first_unknown})[/]",
+            f"{given.unknown:,} predictions are not in the taxonomy and count as wrong "
+            f"(first: {given.first_unknown})",
             highlight=False,
+            markup=False,
+            style="yellow",
         )
     return given
 
@@ -260,12 +266,14 @@ def _given(task: Task, predictions: Source, wanted: Wanted, allow_missing: bool)
 def _free_folder(
     file: str, config: CascadeConfig, predictions: str | None, resume: bool, overwrite: bool
 ) -> str:
-    """`runs/FILE-METHOD`, with a number where it is taken; the last one to go on with."""
+    """`runs/FILE-METHOD`, with a number where it is taken."""
+    from cascade.errors import UsageError
+
+    if resume or overwrite:
+        raise UsageError("name the run that is meant with --out FOLDER")
     what = Path(predictions).stem if predictions else config.method
     base = Path("runs") / f"{Path(file).stem}-{what}"
     taken = [base] if base.exists() else []
     while taken and (following := base.with_name(f"{base.name}-{len(taken) + 1}")).exists():
         taken.append(following)
-    if taken and (resume or overwrite):
-        return str(taken[-1])
     return str(base.with_name(f"{base.name}-{len(taken) + 1}") if taken else base)

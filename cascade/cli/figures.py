@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -29,7 +30,8 @@ HEADLINE = (
     "aurc",
 )
 RANKING = ("accuracy_at_1", "recall_at_5", "recall_at_10", "mrr_at_10", "ndcg_at_10", "map_at_100")
-SHOWN = 4  # metrics of a leaderboard
+SHOWN = 3  # metrics of a leaderboard
+WIDE = 160  # columns where there is no screen
 LEVEL = ("accuracy", "f1_weighted", "f1_macro")
 
 
@@ -73,28 +75,30 @@ def show(measures: Measures, labels: LabelCounts, folder: RunFolder, *, as_json:
 def show_comparison(found: Comparison) -> None:
     """Print the shared figures of runs, and how each differs from the first."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("figure")
+    table.add_column("figure", no_wrap=True)
     for run in found.runs:
-        table.add_column(run.name, justify="right")
+        table.add_column(Text(run.name), justify="right", overflow="fold", max_width=20)
     for run in found.runs[1:]:
         heading = f"{run.name} less {found.runs[0].name} (95%)"
-        table.add_column(heading, justify="right", min_width=23)
+        table.add_column(Text(heading), justify="right", overflow="fold", max_width=26)
     if len(found.runs) == 2:
-        table.add_column("McNemar p", justify="right")
+        table.add_column("McNemar p", justify="right", no_wrap=True)
     for name in found.figures[0]:
         known = [figures.get(name) for figures in found.figures]
         row: list[str | Text] = [name, *("" if i is None else _value(i.value) for i in known)]
-        row += [_difference(other.difference.get(name)) for other in found.against]
+        lines = len(found.runs) > 2
+        row += [_difference(other.difference.get(name), lines) for other in found.against]
         if len(found.runs) == 2:
             test = found.against[0].mcnemar.get(name)
             row.append("" if test is None else f"{test.p_value:.2g}")
         table.add_row(*row)
-    out.print(table)
+    _print(table)
     rows = found.rows.shape[1]
     err.print(f"{rows:,} rows, {len(found.differing):,} answered differently", highlight=False)
     for run, left in zip(found.runs, found.left_out, strict=True):
         if left:
-            err.print(f"[yellow]{left:,} rows of {run.name} are not in the others[/]")
+            told = f"{left:,} rows of {run.name} are not in the others"
+            err.print(Text(told, "yellow"))
 
 
 def show_leaderboard(board: dict[str, Any], page: Path, *, as_json: bool) -> None:
@@ -104,21 +108,28 @@ def show_leaderboard(board: dict[str, Any], page: Path, *, as_json: bool) -> Non
         return
     few = {**board, "metrics": board["metrics"][:SHOWN]}
     heading, *lines = lines_of(few, short=True)
-    table = Table(*heading, box=None, pad_edge=False, header_style="bold")
+    table = Table(*map(escape, heading), box=None, pad_edge=False, header_style="bold")
+    table.columns[0].overflow = "fold"
     for line in lines:
         table.add_row(*(Text(cell.replace(" (", "\n(", 1)) for cell in line))
-    out.print(table)
+    _print(table)
     for name, note in notes_of(board):
         err.print(f"{name}: {note}", highlight=False, markup=False)
-    err.print(f"all figures are in {page}", highlight=False)
+    err.print(f"all figures are in {page}", highlight=False, markup=False)
 
 
-def _difference(interval: Interval | None) -> Text:
+def _difference(interval: Interval | None, lines: bool) -> Text:
     if interval is None or math.isnan(interval.value):
         return Text("")
     sure = interval.low > 0 or interval.high < 0
-    told = f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+    between = "\n" if lines else " "
+    told = f"{interval.value:+.3f}{between}[{interval.low:+.3f}, {interval.high:+.3f}]"
     return Text(told, "bold" if sure else "dim")
+
+
+def _print(table: Table) -> None:
+    """Print a table, wide where there is no screen to fit."""
+    out.print(table, width=None if out.is_terminal else WIDE)
 
 
 def _value(value: float) -> str:

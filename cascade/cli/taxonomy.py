@@ -114,7 +114,7 @@ def validate(source: Source, as_json: options.JsonOption = False) -> None:
 @app.command("convert", epilog=EXAMPLES)
 def convert(source: Source, target: Target, overwrite: Overwrite = False) -> None:
     """Write a taxonomy of any known form as CSV or YAML."""
-    write = _writer(target, overwrite)
+    write = _writer(source, target, overwrite)
     tree = _load(source)
     write(tree)
     err.print(f"{target}: {len(tree):,} nodes", highlight=False)
@@ -128,7 +128,7 @@ def trim(
     overwrite: Overwrite = False,
 ) -> None:
     """Write a taxonomy without the levels below a depth, as CSV or YAML."""
-    write = _writer(target, overwrite)
+    write = _writer(source, target, overwrite)
     tree = _load(source)
     trimmed = tree.trim(depth)
     write(trimmed)
@@ -136,7 +136,7 @@ def trim(
     err.print(f"{target}: {counts}", highlight=False)
 
 
-def _writer(target: Path, overwrite: bool) -> Callable[[Taxonomy], None]:
+def _writer(source: str, target: Path, overwrite: bool) -> Callable[[Taxonomy], None]:
     """What writes a taxonomy as the name of the target asks for; checked before any work.
 
     Raises
@@ -151,6 +151,8 @@ def _writer(target: Path, overwrite: bool) -> Callable[[Taxonomy], None]:
         raise UsageError(f"{target}: expected a name that ends in .csv or .yaml")
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists; replace it with --overwrite, or name another file")
+    if target.exists() and Path(source).is_file() and target.samefile(source):
+        raise OutputError(f"{target} is itself read by this command; name another file")
     return lambda tree: getattr(tree, write)(target)
 
 

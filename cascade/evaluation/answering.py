@@ -58,7 +58,8 @@ class Task:
         """All that the predictions depend on, as plain values."""
         limit = self.source.limit
         known = fingerprint(self.taxonomy, self.config, self.columns, self.form, limit)
-        return {"data": self.source.sha256, **known}
+        source = {"sheet": self.source.sheet, "encoding": self.source.encoding}
+        return {"data": self.source.sha256, **source, **known}
 
 
 def settle_columns(task: Task, *, text: bool = True) -> Task:

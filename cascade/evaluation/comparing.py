@@ -151,6 +151,7 @@ def compare(runs: Sequence[Run], *, resamples: int = 1000, seed: int = 0) -> Com
 def _check_same(first: Run, other: Run) -> None:
     for what, keys in (
         ("data", ("data", "sha256")),
+        ("sheet", ("data", "sheet")),
         ("taxonomy", ("taxonomy", "sha256")),
         ("label column", ("data", "columns", "label")),
     ):

@@ -41,8 +41,9 @@ class ComparisonFolder:
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path} is a file; name a folder with --out")
         if self.path.is_dir() and any(self.path.iterdir()):
-            if not self.figures.is_file():
-                raise OutputError(f"{self.path} is not empty, and holds no comparison")
+            ours = {path.name for path in (self.figures, self.report, self.differences)}
+            if not all(path.name in ours for path in self.path.iterdir()):
+                raise OutputError(f"{self.path} holds something else; name another --out")
             if not overwrite:
                 raise OutputError(
                     f"{self.path} exists; replace it with --overwrite, or name another --out"
@@ -56,13 +57,14 @@ class ComparisonFolder:
         OutputError
             The folder cannot be written.
         """
+        page = render_comparison(comparison_view(comparison))
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with self.differences.open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows(_differences(comparison))
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written: {error.strerror}") from None
-        write_text(self.report, render_comparison(comparison_view(comparison)))
+        write_text(self.report, page)
         write_json(self.figures, comparison.to_dict())
 
     def read(self) -> dict[str, Any]:

@@ -143,6 +143,8 @@ class Evaluation:
             "data": {
                 "file": _shown(source.file),
                 "sha256": source.sha256,
+                "sheet": source.sheet,
+                "encoding": source.encoding,
                 "limit": source.limit,
                 "columns": task.columns.model_dump(),
             },

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from cascade.config import CascadeConfig
-from cascade.errors import InputError, OutputError
+from cascade.errors import InputError, OutputError, TaxonomyError
 from cascade.pipeline.load import is_shipped, load_taxonomy
 from cascade.taxonomy import Taxonomy
 
@@ -79,24 +79,26 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path} is a file; name a folder with --out")
-        found = self.read_json(self.manifest) if self.manifest.is_file() else {}
-        if found and not overwrite:
-            if not resume:
-                cure = "name another --out" if found.get("finished") else "go on with --resume"
-                raise OutputError(
-                    f"{self.path} holds a run that began on {found.get('started')}; {cure}, or "
-                    "begin again with --overwrite"
-                )
-            if found.get("fingerprint") != print_:
-                raise OutputError(
-                    f"the run in {self.path} is of other data, another taxonomy or other settings "
-                    f"(its command: {found.get('command')}); use the same to go on, or begin again "
-                    "with --overwrite"
-                )
-            return found
-        if not found and not overwrite and self.path.is_dir() and any(self.path.iterdir()):
-            raise OutputError(f"{self.path} is not empty, and holds no run; name another --out")
-        return {}
+        if not self.manifest.is_file():
+            if self.path.is_dir() and any(self.path.iterdir()):
+                raise OutputError(f"{self.path} is not empty, and holds no run; name another --out")
+            return {}
+        if overwrite:
+            return {}
+        found = self.read_json(self.manifest)
+        if not resume:
+            cure = "name another --out" if found.get("finished") else "go on with --resume"
+            raise OutputError(
+                f"{self.path} holds a run that began on {found.get('started')}; {cure}, or begin "
+                "again with --overwrite"
+            )
+        if found.get("fingerprint") != print_:
+            raise OutputError(
+                f"the run in {self.path} is of other data, another taxonomy or other settings (its "
+                f"command: {found.get('command')}); use the same to go on, or begin again with "
+                "--overwrite"
+            )
+        return found
 
     def begin(self) -> None:
         """Make the folder, and remove what an earlier run in it had found.
@@ -137,8 +139,18 @@ class RunFolder:
         config = CascadeConfig.load(self.config)
         if config.taxonomy is None:
             raise InputError("names no taxonomy; make the run anew", file=self.config)
-        taxonomy = load_taxonomy(config.taxonomy, self.path)
-        if taxonomy.fingerprint != manifest.get("taxonomy", {}).get("sha256"):
+        known = manifest.get("taxonomy")
+        if not isinstance(known, dict) or "sha256" not in known:
+            raise InputError("does not tell its taxonomy; make the run anew", file=self.manifest)
+        try:
+            taxonomy = load_taxonomy(config.taxonomy, self.path)
+        except TaxonomyError as error:
+            raise InputError(
+                f"its taxonomy cannot be read ({error}); a run finds it from its own folder: move "
+                "both together, or make the run anew",
+                file=self.path,
+            ) from None
+        if taxonomy.fingerprint != known["sha256"]:
             raise InputError(
                 f"the taxonomy {config.taxonomy} has changed since the run; make the run anew",
                 file=self.path,
@@ -163,7 +175,7 @@ class RunFolder:
             ) from None
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror}", file=file) from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"not JSON: {error}; make the run anew", file=file) from None
         if not isinstance(values, dict):
             raise InputError("expected a JSON object; make the run anew", file=file)

@@ -65,7 +65,7 @@ class Finder:
         if text.lstrip().startswith("["):
             try:
                 parsed = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 parsed = None
             if isinstance(parsed, list):
                 parts = [str(part) for part in parsed]

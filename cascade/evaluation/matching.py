@@ -29,6 +29,8 @@ class GivenAnswers:
         Column that rows are matched by, None if by their order.
     missing
         Labelled rows without an answer; they count as wrong.
+    unused
+        Predictions whose id is that of no labelled row.
     unknown, first_unknown
         Predictions that are no node of the taxonomy, and the first of them.
     """
@@ -38,6 +40,7 @@ class GivenAnswers:
     columns: dict[str, type]
     id: str | None
     missing: int = 0
+    unused: int = 0
     unknown: int = 0
     first_unknown: str = ""
     _by_key: dict[str | int, Given] = field(default_factory=dict, repr=False)
@@ -105,6 +108,7 @@ class GivenAnswers:
                 if key not in lines:
                     missing.append(f"{key!r} (line {row.line} of {table.name})")
         self.missing = len(missing)
+        self.unused = len(lines.keys() - asked.keys()) if source.limit is None else 0
         if not missing or (allow_missing and len(missing) < len(asked)):
             return
         cure = (

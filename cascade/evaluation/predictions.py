@@ -113,15 +113,28 @@ class Predictions:
         InputError
             The file is missing or damaged, or is not of this taxonomy and these columns.
         """
+        import pyarrow as pa
+
         table = _read_table(file)
-        finder = Finder(taxonomy)
-        needed = ["cascade_code", "cascade_confidence", LINE, columns.label]
+        needed = ["cascade_code", "cascade_confidence", "cascade_status", "cascade_source", LINE]
+        needed += [columns.label or "", *columns.also]
         missing = [name for name in needed if name not in table.column_names]
         if missing:
             raise InputError(
                 f"has no column {missing[0]!r}, so it is not of this run; make the run anew",
                 file=file,
             )
+        try:
+            found = cls._of(table, file, taxonomy, columns)
+            found.lines()
+        except (pa.ArrowException, TypeError, AttributeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise InputError(f"is damaged ({reason}); make the run anew", file=file) from None
+        return found
+
+    @classmethod
+    def _of(cls, table: pa.Table, file: Path, taxonomy: Taxonomy, columns: Columns) -> Predictions:
+        finder = Finder(taxonomy)
         predicted = _nodes(table["cascade_code"], finder)
         codes = np.asarray(table["cascade_code"].is_valid())
         if (wrong := np.flatnonzero(codes & (predicted < 0))).size:
@@ -196,7 +209,7 @@ def _ranking(table: pa.Table, finder: Finder) -> Sequence[Sequence[int]] | None:
     for text in table[RANKING].to_pylist():
         try:
             codes = json.loads(text) if text else []
-        except ValueError:
+        except (ValueError, RecursionError):
             codes = []
         nodes = [finder.find(str(code)) for code in codes] if isinstance(codes, list) else []
         found.append([node for node in nodes if node >= 0])

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 HEADLINE = ("hf1_micro", "exact_match", "mistake_severity", "ece", "coverage_at_risk_5")
 LOWER_IS_BETTER = frozenset({"lca_distance_mean", "mistake_severity", "ece", "brier", "aurc"})
+COUNTED_IN_LEVELS = frozenset({"lca_distance_mean", "mistake_severity"})
+"""Metrics that are no shares from 0 to 1."""
+
 CLASSES = 5_000
 POINTS = 100
 DIFFERING = 500
@@ -232,8 +235,7 @@ def _scales(view: ComparisonView) -> dict[str, float]:
         for name, difference in other.difference.items():
             ends = [abs(end) for end in (difference.low, difference.high) if end == end]
             greatest[name] = max([greatest[name], *ends])
-    figures = view.runs[0].figures
-    shares = {name for name in greatest if name in figures and not figures[name].high > 1}
+    shares = greatest.keys() - COUNTED_IN_LEVELS
     common = share_end(max((greatest[name] for name in shares), default=0))
     return {name: common if name in shares else upper_end(most) for name, most in greatest.items()}
 

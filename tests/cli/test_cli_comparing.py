@@ -102,7 +102,7 @@ def test_a_changed_taxonomy_is_told(cascade, both):
         (["good", "gone"], "not the folder of a run"),
         (["good", "items.csv"], "not the folder of a run"),
         (["good", "bad", "-o", "items.csv"], "is a file"),
-        (["good", "bad", "-o", "good"], "holds no comparison"),
+        (["good", "bad", "-o", "good"], "holds something else"),
     ],
 )
 def test_unusable_arguments_are_told(cascade, both, args, told):
@@ -114,3 +114,53 @@ def test_a_comparison_is_replaced_only_when_that_is_asked_for(cascade, both):
     assert cascade("compare", "good", "bad", "-o", "cmp").status == 0
     assert cascade("compare", "good", "bad", "-o", "cmp").status == 2
     assert cascade("compare", "good", "bad", "-o", "cmp", "--overwrite").status == 0
+
+
+def test_a_perfect_run_is_compared_with_one_that_is_wrong_everywhere(cascade, runs):
+    runs("good", answers=["CLO-HAT", "CLO-SHO", "GAR-RAK", "FOO-CHE", "FOO-MIL"], out="perfect")
+    runs("bad", answers=["FOO-MIL", "FOO-MIL", "FOO-MIL", "CLO-HAT", "CLO-HAT"], out="wrong")
+    done = cascade("compare", "perfect", "wrong", "-o", "cmp")
+    assert done.status == 0, done.err
+    assert "lca_distance_mean" in Path("cmp/comparison.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("manifest.json", "{", "not JSON"),
+        ("manifest.json", '{"finished": true, "taxonomy": null}', "does not tell its taxonomy"),
+        ("manifest.json", "[" * 200_000, "not JSON"),
+        ("predictions.parquet", "PAR1", "cannot be read"),
+        ("metrics.json", "[]", "expected a JSON object"),
+    ],
+)
+def test_a_damaged_run_is_told_with_its_file(cascade, both, file, content, told):
+    Path("bad", file).write_text(content)
+    refused = cascade("compare", "good", "bad", "-o", "cmp")
+    assert refused.status == 2 and told in refused.err and "bad" in refused.err
+    assert not Path("cmp").exists()
+
+
+def test_predictions_with_other_columns_or_types_are_told_as_damaged(cascade, both):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    whole = pq.read_table("bad/predictions.parquet")
+    for name, values in (
+        ("cascade_line", ["x"] * 5),
+        ("cascade_confidence", ["x"] * 5),
+        ("cascade_code", [1, 2, 3, 4, 5]),
+        ("cascade_status", None),
+    ):
+        at = whole.column_names.index(name)
+        kept = whole.remove_column(at)
+        table = kept if values is None else kept.append_column(name, pa.array(values))
+        pq.write_table(table, "bad/predictions.parquet")
+        refused = cascade("compare", "good", "bad", "-o", "cmp")
+        assert refused.status == 2 and "bad/predictions.parquet" in refused.err, name
+
+
+def test_a_taxonomy_that_is_gone_is_told_with_where_a_run_looks_for_it(cascade, both):
+    Path("tax.csv").unlink()
+    refused = cascade("compare", "good", "bad", "-o", "cmp")
+    assert refused.status == 2 and "finds it from its own folder" in refused.err

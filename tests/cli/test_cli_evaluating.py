@@ -106,6 +106,66 @@ def test_a_folder_of_something_else_is_left_alone(measure):
     assert [path.name for path in Path("run").iterdir()] == ["thesis.txt"]
 
 
+def test_overwrite_never_touches_a_folder_that_holds_no_run(measure):
+    Path("run").mkdir()
+    for name in ("taxonomy.csv", "metrics.json", "config.yaml"):
+        Path("run", name).write_text("mine")
+    refused = measure("--overwrite")
+    assert refused.status == 2 and "holds no run" in refused.err
+    assert {path.read_text() for path in Path("run").iterdir()} == {"mine"}
+
+
+def test_a_damaged_manifest_is_replaced_when_that_is_asked_for(measure):
+    measure()
+    Path("run/manifest.json").write_text("{")
+    assert measure("--resume").status == 2
+    assert measure("--overwrite").status == 0
+
+
+def test_replacing_and_going_on_need_the_name_of_the_run(cascade, folder):
+    for option in ("--resume", "--overwrite"):
+        refused = cascade("eval", "items.csv", "-t", "tax.csv", "--label", "label", option)
+        assert refused.status == 2 and "--out FOLDER" in refused.err
+
+
+def test_another_sheet_is_another_run(cascade, loaded, folder):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for name, text in (("A", "straw hat"), ("B", "milk")):
+        sheet = book.create_sheet(name)
+        sheet.append(["name", "label"])
+        sheet.append([text, "Clothing > Hats"])
+    book.save("two.xlsx")
+
+    def run(sheet, out, *more):
+        return cascade(
+            "eval", "two.xlsx", "-t", "tax.csv", "--text", "name", "--label", "label",
+            "--method", "retrieval", "--resamples", 5, "--sheet", sheet, "-o", out, *more,
+        )  # fmt: skip
+
+    assert run("A", "a").status == run("B", "b").status == 0
+    refused = run("B", "a", "--resume")
+    assert refused.status == 2 and "other data" in refused.err
+    refused = cascade("compare", "a", "b")
+    assert refused.status == 2 and "their sheet is not the same" in refused.err
+
+
+def test_lists_that_are_too_deep_are_no_labels(measure):
+    rows = Path("items.csv").read_text("utf-8").splitlines()
+    deep = [rows[0] + ",other", *(f"{row},{'[' * 5_000}" for row in rows[1:])]
+    Path("items.csv").write_text("\n".join(deep) + "\n", "utf-8")
+    assert measure("--also", "other").status == 0
+
+
+def test_predictions_of_no_row_are_told(cascade, folder):
+    Path("theirs.csv").write_text("id,code\n1,CLO-HAT\n2,CLO-HAT\n3,CLO-HAT\n4,GAR\n5,GAR\n6,GAR\n")
+    done = cascade("eval", "items.csv", "-t", "tax.csv", "--label", "label", "--id", "id",
+                   "--predictions", "theirs.csv", "-o", "run", "--resamples", 5)  # fmt: skip
+    assert done.status == 0, done.err
+    assert "1 predictions are of no labelled row" in done.err
+
+
 def test_without_a_folder_runs_are_numbered(cascade, loaded, folder):
     for _ in range(2):
         done = cascade(

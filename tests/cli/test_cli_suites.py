@@ -160,6 +160,43 @@ def test_without_a_taxonomy_one_is_made_of_the_labels_of_data_and_train(suite):
     assert board()["leaf"]["figures"]["accuracy_l1"]["value"] > 0
 
 
+def test_a_script_that_changed_runs_again_when_the_suite_goes_on(suite):
+    suite()
+    blind = MEMORY.replace("known[row[args.text]]", "'Garden'")
+    Path("memory.py").write_text(blind)
+    assert suite("--resume").status == 0
+    assert board()["memory"]["figures"]["exact_match"]["value"] == 0
+    text = Path("suite.yaml").read_text().replace("[--shout]", "[--shout, --shout]")
+    Path("suite.yaml").write_text(text)
+    Path("memory.py").write_text(MEMORY)
+    assert suite("--resume").status == 0
+    assert board()["memory"]["figures"]["exact_match"]["value"] == 1
+
+
+def test_scripts_of_rows_with_like_names_keep_their_own_predictions(suite):
+    text = SUITE.replace("name: memory", "name: svm 1.5").replace("name: needy", "name: svm 1.6")
+    Path("suite.yaml").write_text(text)
+    Path("needy.py").write_text(
+        MEMORY.replace("known[row[args.text]]", "'Garden'").replace(
+            ", required=True)\nargs", ")\nargs"
+        )
+    )
+    assert suite().status == suite("--resume").status == 0
+    values = [board()[name]["figures"]["exact_match"]["value"] for name in ("svm 1.5", "svm 1.6")]
+    assert values == [1, 0]
+
+
+def test_a_script_that_says_no_json_is_told(suite):
+    Path("needy.py").write_text(
+        MEMORY.replace("print(json", "print('Fitting', json").replace(
+            ", required=True)\nargs", ")\nargs"
+        )
+    )
+    assert suite().status == 3
+    assert "expected a JSON object" in board()["needy"]["skipped"]
+    assert not list(Path("run").glob("*partial*"))
+
+
 def test_a_row_that_fails_is_told_and_the_others_are_measured(suite):
     Path("needy.py").write_text("raise ValueError('boom')")
     failed = suite()

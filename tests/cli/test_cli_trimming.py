@@ -50,9 +50,17 @@ def test_what_cannot_be_trimmed_is_refused_and_nothing_written(args, word, folde
 
 
 def test_a_file_is_replaced_where_that_is_asked_for(folder, cascade):
-    done = cascade("taxonomy", "trim", "tax.csv", "tax.csv", "--depth", 1, "--overwrite")
+    (folder / "top.csv").write_text("old")
+    done = cascade("taxonomy", "trim", "tax.csv", "top.csv", "--depth", 1, "--overwrite")
     assert done.status == 0
-    assert Taxonomy.load(folder / "tax.csv").codes == ("CLO", "GAR", "FOO")
+    assert Taxonomy.load(folder / "top.csv").codes == ("CLO", "GAR", "FOO")
+
+
+def test_what_is_read_is_never_replaced(folder, cascade):
+    before = (folder / "tax.csv").read_bytes()
+    refused = cascade("taxonomy", "trim", "tax.csv", "tax.csv", "--depth", 1, "--overwrite")
+    assert refused.status == 2 and "itself read" in refused.err
+    assert (folder / "tax.csv").read_bytes() == before
 
 
 def test_help_shows_an_example(cascade):

@@ -63,7 +63,7 @@ def lines_of(board: dict[str, Any], *, short: bool = False) -> list[list[str]]:
     Parameters
     ----------
     short
-        Without families and notes.
+        What fits a screen: without families, times of fitting, differences and notes.
     """
     first, *more = board["metrics"]
     heading = ["family", "row", f"{first} (95%)", *more, "rows/s", "fit s"]
@@ -79,8 +79,8 @@ def lines_of(board: dict[str, Any], *, short: bool = False) -> list[list[str]]:
                 _interval(_shown(row, figures, first)),
                 *(_value(_shown(row, figures, metric)) for metric in more),
                 _number(row.get("rows_per_second"), "{:,.1f}"),
-                _number(row.get("fit_seconds"), "{:,.1f}"),
-                _interval(row.get("over_baseline"), "+"),
+                "" if short else _number(row.get("fit_seconds"), "{:,.1f}"),
+                "" if short else _interval(row.get("over_baseline"), "+"),
                 "" if short else notes.get(row["name"], ""),
             ]
         )

@@ -17,7 +17,7 @@ from cascade.errors import CascadeError, ConfigError, MissingExtraError, OutputE
 from cascade.evaluation.answering import Task
 from cascade.evaluation.comparing import Run
 from cascade.evaluation.evaluating import Evaluation
-from cascade.evaluation.folder import RunFolder
+from cascade.evaluation.folder import RunFolder, write_json
 from cascade.evaluation.given import Wanted
 from cascade.evaluation.labels import taxonomy_of_labels
 from cascade.evaluation.matching import GivenAnswers
@@ -184,39 +184,69 @@ class SuiteRun:
         self, row: SuiteRow, script: Path, taxonomy: Taxonomy, resume: bool, overwrite: bool
     ) -> Outcome:
         folder = self._folder(row.name)
-        made = folder.path.with_suffix(".predictions.csv")
-        facts_file = folder.path.with_suffix(".facts.json")
-        if not (resume and made.is_file() and facts_file.is_file()):
-            reason = self._run_script(row, script, made, facts_file)
+        made = self.folder / f"{folder.path.name}.predictions.csv"
+        words = self._words(row, script)
+        facts = self._facts(made, words) if resume else None
+        if facts is None:
+            resume, overwrite = False, True
+            facts, reason = self._run_script(script, words, made)
             if reason:
                 return Outcome(row, skipped=reason)
         config = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
         task = Task(self._source(), taxonomy, config)
         given = GivenAnswers.match(task.source, Source(str(made)), taxonomy, Wanted())
         run = self._evaluate(folder, task, _unused, given, resume, overwrite)
-        return Outcome(row, run, facts=folder.read_json(facts_file))
+        return Outcome(row, run, facts=facts)
 
-    def _run_script(self, row: SuiteRow, script: Path, made: Path, facts: Path) -> str:
-        """Run a script; why it could not, empty where it did."""
+    def _words(self, row: SuiteRow, script: Path) -> list[str]:
+        """What a script is called with, but for where it writes."""
         suite = self.suite
-        words = [sys.executable, str(script), "--test", str(suite.data)]
+        words = [str(script), "--test", str(suite.data)]
         words += ["--taxonomy", str(suite.taxonomy), "--label", str(suite.columns.label)]
         words += [word for name in suite.columns.text for word in ("--text", name)]
         words += ["--train", str(suite.train)] if suite.train else []
         words += ["--limit", str(suite.limit)] if suite.limit else []
+        return [*words, *row.arguments]
+
+    def _facts(self, made: Path, words: list[str]) -> dict[str, Any] | None:
+        """What an earlier run of the same script on the same files said; None if there is none."""
+        try:
+            kept = json.loads(_beside(made).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        same = isinstance(kept, dict) and kept.get("made_by") == self._made_by(words)
+        return dict(kept["facts"]) if same and made.is_file() else None
+
+    def _made_by(self, words: list[str]) -> list[str]:
+        """The words of a script, and hashes of the script and of the files it reads."""
+        files = [words[0], *filter(None, (self.suite.data, self.suite.train))]
+        return [*words, *(Source(str(file)).sha256 for file in files)]
+
+    def _run_script(self, script: Path, words: list[str], made: Path) -> tuple[dict[str, Any], str]:
+        """Run a script: what it says of itself, and why it could not run, empty where it did."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = made.with_suffix(".partial.csv")
+        partial = made.with_name(f".{made.name}.partial.csv")
         done = subprocess.run(
-            [*words, *row.arguments, "--out", str(partial)], capture_output=True, text=True
+            [sys.executable, *words, "--out", str(partial)], capture_output=True, text=True
         )
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         if done.returncode == NEEDS:
-            return (done.stderr.strip().splitlines() or ["something it needs is missing"])[-1]
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            return {}, last
+        if done.returncode or not partial.is_file():
+            partial.unlink(missing_ok=True)
             raise CascadeError(f"{script.name} failed with status {done.returncode}: {last}")
-        facts.write_text(json.dumps(json.loads(done.stdout or "{}")) + "\n", "utf-8")
+        said = (done.stdout.strip().splitlines() or ["{}"])[-1]
+        try:
+            facts = dict(json.loads(said))
+        except (ValueError, TypeError, RecursionError):
+            partial.unlink(missing_ok=True)
+            raise CascadeError(
+                f"{script.name} ended with {said[:80]!r}; expected a JSON object of what it took, "
+                'such as {"fit_seconds": 1.5, "rows_per_second": 900}'
+            ) from None
         os.replace(partial, made)
-        return ""
+        write_json(_beside(made), {"made_by": self._made_by(words), "facts": facts})
+        return facts, ""
 
     def _evaluate(
         self,
@@ -237,6 +267,11 @@ class SuiteRun:
 
     def _folder(self, name: str) -> RunFolder:
         return RunFolder(self.folder / slug(name))
+
+
+def _beside(made: Path) -> Path:
+    """The file that says how predictions were made."""
+    return made.with_suffix(".json")
 
 
 def _unused() -> Classifier:

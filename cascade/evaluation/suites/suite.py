@@ -58,7 +58,7 @@ class Suite(Section):
         "given.",
     )
     columns: Columns = Field(description="Columns of the data.")
-    limit: int | None = Field(None, ge=1, description="Only the first rows.")
+    limit: int | None = Field(None, ge=1, le=10**15, description="Only the first rows.")
     metrics: list[str] = Field(
         default_factory=lambda: ["hf1_micro", "exact_match"],
         min_length=1,
