@@ -161,6 +161,7 @@ def test_a_sheet_is_chosen_by_name(workbook):
         (b"<!DOCTYPE html><html></html>", "web page"),
         (b"PK\x03\x04" + b"\0" * 50, "cannot be read"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "bytes",  # some hold the time
 )
 def test_what_is_no_table_is_an_error_with_a_cure(write, content, says):
     with pytest.raises(InputError, match=says):

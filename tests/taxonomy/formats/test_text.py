@@ -79,6 +79,7 @@ def packed_zip(name: str) -> bytes:
         (b"PAR1abcPAR1", "a Parquet file"),
         (b"%PDF-1.4", "a PDF"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "bytes",  # some hold the time
 )
 def test_packed_and_binary_files_are_called_by_name(load, content, what):
     with pytest.raises(TaxonomyError, match=what):
