@@ -28,8 +28,6 @@ EXAMPLES = """
   cascade eval --suite eval/suites/store.yaml -o runs/store
 """
 
-RANKED = 100  # leaves that are ranked for each item: what MAP@100 needs
-
 
 def evaluate(
     file: Annotated[
@@ -210,9 +208,10 @@ def _resolve(
     from cascade.config import CascadeConfig
     from cascade.errors import UsageError
     from cascade.evaluation.labels import taxonomy_of_labels
+    from cascade.evaluation.metrics.ranking import DEEP
     from cascade.pipeline.methods import check_method
 
-    over = [f"retrieval.ranking={RANKED}", *(settings or [])]
+    over = [f"retrieval.ranking={DEEP}", *(settings or [])]
     tree = None
     if config is None and taxonomy is None:
         settled = options.settle(

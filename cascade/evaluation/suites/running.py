@@ -21,6 +21,7 @@ from cascade.evaluation.folder import RunFolder, write_json
 from cascade.evaluation.given import Wanted
 from cascade.evaluation.labels import taxonomy_of_labels
 from cascade.evaluation.matching import GivenAnswers
+from cascade.evaluation.metrics.ranking import DEEP
 from cascade.evaluation.source import Source
 from cascade.evaluation.suites.suite import Suite, SuiteRow, slug
 from cascade.pipeline.classifier import Classifier
@@ -28,7 +29,6 @@ from cascade.pipeline.load import load_taxonomy, merge
 from cascade.pipeline.methods import check_method
 from cascade.taxonomy import Taxonomy
 
-RANKED = 100  # leaves that are ranked for each item: what MAP@100 needs
 NEEDS = 3  # exit status of a script that misses something; its last line says what
 
 Told = Callable[[str, str], None]
@@ -162,7 +162,7 @@ class SuiteRun:
     def _config(self, row: SuiteRow, settings: dict[str, Any]) -> CascadeConfig:
         """The config of a row's method."""
         base = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
-        base.retrieval.ranking = RANKED
+        base.retrieval.ranking = DEEP
         values = merge(base.model_dump(), {**settings, "method": check_method(str(row.method))})
         return CascadeConfig.parse(values, f"suite row {row.name!r}")
 
