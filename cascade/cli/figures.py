@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -129,7 +130,8 @@ def _difference(interval: Interval | None, lines: bool) -> Text:
 
 def _print(table: Table) -> None:
     """Print a table, wide where there is no screen to fit."""
-    out.print(table, width=None if out.is_terminal else WIDE)
+    console = out if out.is_terminal else Console(width=WIDE)
+    console.print(table)
 
 
 def _value(value: float) -> str:
