@@ -110,7 +110,7 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            for old in (self.metrics, self.report, self.taxonomy):
+            for old in (self.predictions, self.metrics, self.report, self.taxonomy):
                 old.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"{self.path} cannot be made: {error.strerror}") from None

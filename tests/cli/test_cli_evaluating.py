@@ -115,6 +115,20 @@ def test_overwrite_never_touches_a_folder_that_holds_no_run(measure):
     assert {path.read_text() for path in Path("run").iterdir()} == {"mine"}
 
 
+def test_answers_of_a_replaced_run_are_never_those_of_the_new_one(measure, monkeypatch):
+    measure("--limit", 2)
+    from cascade.evaluation import evaluating
+
+    def killed(*args, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(evaluating, "answer", killed)
+        assert measure("--overwrite").status == 130
+    assert measure("--resume").status == 0
+    assert metrics()["rows"]["all"] == 5
+
+
 def test_a_damaged_manifest_is_replaced_when_that_is_asked_for(measure):
     measure()
     Path("run/manifest.json").write_text("{")
