@@ -133,7 +133,7 @@ def evaluate(
         raise UsageError("--predicted, --confidence and --allow-missing go with --predictions")
     folder = RunFolder(output or _free_folder(file, settled, predictions, resume, overwrite))
     with interruptible(), working("checking labels") as bar:
-        measures, labels = Evaluation(
+        measures = Evaluation(
             task,
             folder,
             lambda: load_classifier(tree, settled, bar),
@@ -148,7 +148,7 @@ def evaluate(
                 "measuring" if done == of else "classifying", done, of, f"{done:,} rows"
             ),
         )
-    figures.show(measures, labels, folder, as_json=as_json)
+    figures.show(measures, folder, as_json=as_json)
     if measures.rows["status"].get("error"):
         raise typer.Exit(3)
 

@@ -15,7 +15,6 @@ from rich.text import Text
 from cascade.cli.console import err, out
 from cascade.evaluation.comparing import Comparison
 from cascade.evaluation.folder import RunFolder
-from cascade.evaluation.labels import LabelCounts
 from cascade.evaluation.measuring import Measures
 from cascade.evaluation.metrics.intervals import Interval
 from cascade.evaluation.suites.leaderboard import lines_of, notes_of
@@ -36,7 +35,7 @@ WIDE = 160  # columns where there is no screen
 LEVEL = ("accuracy", "f1_weighted", "f1_macro")
 
 
-def show(measures: Measures, labels: LabelCounts, folder: RunFolder, *, as_json: bool) -> None:
+def show(measures: Measures, folder: RunFolder, *, as_json: bool) -> None:
     """Print the headline figures and where the rest is; with JSON all of `metrics.json`."""
     if as_json:
         out.print_json(folder.metrics.read_text("utf-8"))
@@ -59,11 +58,12 @@ def show(measures: Measures, labels: LabelCounts, folder: RunFolder, *, as_json:
     rows = measures.rows
     told = Table(box=None, show_header=False, pad_edge=False)
     told.add_row("rows", f"{rows['all']:,}, {rows['measured']:,} measured")
-    if labels.empty:
-        told.add_row("", Text(f"{labels.empty:,} have no label", "yellow"))
-    if labels.unknown:
-        first = f"{labels.unknown:,} have a label that is not in the taxonomy (first: "
-        told.add_row("", Text(f"{first}{labels.first_unknown})", "yellow"))
+    if n := rows["without_label"]:
+        told.add_row("", Text(f"{n:,} have no label", "yellow"))
+    if n := rows["label_not_in_taxonomy"]:
+        first = rows["first_label_not_in_taxonomy"]
+        what = f"{n:,} have a label that is not in the taxonomy (first: {first})"
+        told.add_row("", Text(what, "yellow"))
     for status in ("review", "partial", "error"):
         if n := rows["status"].get(status):
             told.add_row("", Text(f"{n:,} {status}", "red" if status == "error" else "yellow"))

@@ -16,7 +16,7 @@ import cascade
 from cascade.errors import UsageError
 from cascade.evaluation.answering import Task, answer, copy_answers, settle_columns
 from cascade.evaluation.folder import RunFolder, write_json, write_text
-from cascade.evaluation.labels import LabelCounts, count_labels
+from cascade.evaluation.labels import count_labels
 from cascade.evaluation.matching import GivenAnswers
 from cascade.evaluation.measuring import Measures, measure
 from cascade.evaluation.predictions import Predictions
@@ -60,7 +60,7 @@ class Evaluation:
 
     def run(
         self, *, resume: bool = False, overwrite: bool = False, progress: Progress | None = None
-    ) -> tuple[Measures, LabelCounts]:
+    ) -> Measures:
         """Answer the rows, measure them and write the folder.
 
         An interrupted run goes on with `resume`. A finished one is only measured again.
@@ -113,7 +113,7 @@ class Evaluation:
         write_json(self.folder.metrics, measures.to_dict())
         write_text(self.folder.report, render(view_of(predictions, measures, manifest)))
         write_json(self.folder.manifest, manifest)
-        return measures, labels
+        return measures
 
     def _answer(
         self,
