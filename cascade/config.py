@@ -179,6 +179,55 @@ class FusionConfig(Section):
     )
 
 
+class BackboneConfig(Section):
+    """What turns items into the numbers that heads and neighbours are computed on."""
+
+    kind: Literal["lexical", "sentence", "llama", "joined"] = Field(
+        description="Words and characters, a sentence encoder, hidden states of a language model, "
+        "or several of these side by side."
+    )
+    file: str | None = Field(None, description="File of lexical features, relative to this one.")
+    model: str | None = Field(None, description="Weights: built-in name, folder or hub.")
+    adapter: str | None = Field(None, description="Folder of a LoRA adapter of the model.")
+    columns: list[str] = Field(default_factory=list, description="Columns that are read.")
+    max_chars: int = Field(200, ge=1, description="Characters of each column that are read.")
+    of: list[str] = Field(default_factory=list, description="Names of the backbones to join.")
+
+
+class HeadsConfig(Section):
+    """Linear heads over a backbone: the scorer `ttc.NAME`."""
+
+    file: str = Field(description="File of the heads, relative to this one.")
+    backbone: str = Field(description="Name of the backbone.")
+
+
+class NeighboursConfig(Section):
+    """How similar labelled items vote."""
+
+    file: str | None = Field(None, description="File of the examples, relative to this one.")
+    backbone: str = Field("sentence", description="Name of the backbone that they are compared by.")
+    k: int = Field(20, ge=1, description="Examples that vote.")
+    temperature: float = Field(
+        0.05, ge=0.001, le=10, description="Cosine similarities are divided by this."
+    )
+
+
+class RoutingConfig(Section):
+    """Who sees which item: a fast path first, the method itself where that one doubts."""
+
+    fast: dict[str, float | list[float]] = Field(
+        default_factory=dict,
+        description="Weights of the fast path's scorers, as in fusion.weights; none: no routing.",
+    )
+    threshold: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="An item of which the fast path is less sure goes on to the main one; 0 keeps "
+        "all on the fast path, 1 sends all on.",
+    )
+
+
 class DescentConfig(Section):
     """How the walk down the taxonomy decides."""
 
@@ -204,7 +253,15 @@ class CascadeConfig(Section):
     llm: LLMConfig = Field(default_factory=LLMConfig, description="The language model.")
     nli: NLIConfig = Field(default_factory=NLIConfig, description="The inference model.")
     rerank: RerankConfig = Field(default_factory=RerankConfig, description="The cross-encoder.")
+    backbones: dict[str, BackboneConfig] = Field(
+        default_factory=dict, description="What heads and neighbours stand on, by name."
+    )
+    heads: dict[str, HeadsConfig] = Field(default_factory=dict, description="TTC heads, by name.")
+    neighbours: NeighboursConfig = Field(
+        default_factory=NeighboursConfig, description="Labelled neighbours."
+    )
     fusion: FusionConfig = Field(default_factory=FusionConfig, description="Combining scorers.")
+    routing: RoutingConfig = Field(default_factory=RoutingConfig, description="Who sees what.")
     descent: DescentConfig = Field(default_factory=DescentConfig, description="The walk.")
     max_chars: int = Field(
         100_000, ge=1, description="A row whose text is longer is answered with an error."

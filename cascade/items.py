@@ -308,6 +308,16 @@ class Batch:
         value: T = self._features[key]
         return value
 
+    def subset(self, rows: Sequence[int]) -> Batch:
+        """The items of some rows as a batch of their own; see `take_back`."""
+        return Batch([self.items[row] for row in rows])
+
+    def take_back(self, part: Batch, rows: Sequence[int]) -> None:
+        """Add what became of `subset(rows)` to this batch: its time, and its problems."""
+        for stage, seconds in part.seconds.items():
+            self.seconds[stage] += seconds
+        self.problems.update({rows[row]: problem for row, problem in part.problems.items()})
+
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Count the time of a block under `stage`, less that of timed blocks inside it."""

@@ -78,7 +78,7 @@ def classify(
     settled, tree = options.resolve(
         config, taxonomy, method=method, allow_download=allow_download, settings=settings
     )
-    check_method(settled.method)
+    check_method(settled.method, settled)
     settled.descent.beam = max(settled.descent.beam, top + 1)
     named = {"text": text, "image": image, "id": id, "label": label}
     columns = settled.columns.model_copy(update={k: v for k, v in named.items() if v})

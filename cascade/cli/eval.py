@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cascade.evaluation.answering import Task
     from cascade.evaluation.given import Wanted
     from cascade.evaluation.matching import GivenAnswers
-    from cascade.evaluation.source import Source
+    from cascade.io.source import Source
     from cascade.taxonomy import Taxonomy
 
 EXAMPLES = """
@@ -106,7 +106,7 @@ def evaluate(
     from cascade.evaluation.evaluating import Evaluation
     from cascade.evaluation.folder import RunFolder
     from cascade.evaluation.given import Wanted
-    from cascade.evaluation.source import Source
+    from cascade.io.source import Source
 
     if suite is not None:
         _run_suite(suite, file, output, resamples, seed, resume, overwrite, as_json)
@@ -207,8 +207,8 @@ def _resolve(
     """The config with its columns, and the taxonomy; made of the labels where none is named."""
     from cascade.config import CascadeConfig
     from cascade.errors import UsageError
-    from cascade.evaluation.labels import taxonomy_of_labels
     from cascade.evaluation.metrics.ranking import DEEP
+    from cascade.pipeline.labels import taxonomy_of_labels
     from cascade.pipeline.methods import check_method
 
     over = [f"retrieval.ranking={DEEP}", *(settings or [])]
@@ -221,7 +221,7 @@ def _resolve(
         settled, tree = options.resolve(
             config, taxonomy, method=method, allow_download=allow_download, settings=over
         )
-    check_method(settled.method)
+    check_method(settled.method, settled)
     settled = settled.model_copy(update={"columns": settled.columns.model_copy(update=named)})
     if settled.columns.label is None:
         raise UsageError("say which column holds the known answers with --label")

@@ -9,8 +9,8 @@ from typing import Any
 
 from cascade.config import CascadeConfig, Columns
 from cascade.evaluation.matching import GivenAnswers
-from cascade.evaluation.source import Source
 from cascade.io import Output, Row, Table, open_output, require_columns
+from cascade.io.source import Source
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.run import AnswerForm, Counts, classify_table, fingerprint, guess_text_columns
 from cascade.taxonomy import Taxonomy

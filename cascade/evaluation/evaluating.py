@@ -16,7 +16,6 @@ import cascade
 from cascade.errors import UsageError
 from cascade.evaluation.answering import Task, answer, copy_answers, settle_columns
 from cascade.evaluation.folder import RunFolder, write_json, write_text
-from cascade.evaluation.labels import count_labels
 from cascade.evaluation.matching import GivenAnswers
 from cascade.evaluation.measuring import Measures, measure
 from cascade.evaluation.predictions import Predictions
@@ -24,6 +23,7 @@ from cascade.evaluation.report import render
 from cascade.evaluation.view import view_of
 from cascade.io import Row
 from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.labels import count_labels
 from cascade.pipeline.run import Counts
 from cascade.retrieval.encoder import Progress
 

@@ -8,8 +8,8 @@ from itertools import zip_longest
 
 from cascade.errors import InputError
 from cascade.evaluation.given import Given, GivenReader, Wanted
-from cascade.evaluation.source import Source
 from cascade.io import Row, Table, require_columns
+from cascade.io.source import Source
 from cascade.taxonomy import Taxonomy
 
 SHOWN = 3  # ids that a message names

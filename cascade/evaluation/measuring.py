@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cascade.evaluation.labels import LabelCounts
 from cascade.evaluation.metrics.confidence import Bin, RiskCoverage, reliability, risk_coverage
 from cascade.evaluation.metrics.intervals import Interval, bootstrap
 from cascade.evaluation.metrics.ranking import ranking_figures
 from cascade.evaluation.predictions import Predictions
+from cascade.pipeline.labels import LabelCounts
 from cascade.pipeline.run import Counts
 
 

@@ -16,8 +16,8 @@ from cascade.config import Columns
 from cascade.errors import InputError
 from cascade.evaluation.answering import LINE
 from cascade.evaluation.given import RANKING, level_column
-from cascade.evaluation.labels import Finder
 from cascade.evaluation.metrics.answers import Answers
+from cascade.pipeline.labels import Finder
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:

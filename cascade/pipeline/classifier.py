@@ -13,8 +13,10 @@ from cascade.config import CascadeConfig
 from cascade.errors import EngineError, UsageError
 from cascade.items import Batch, Item, Prediction
 from cascade.pipeline.descent import Descent
-from cascade.pipeline.methods import METHODS, Parts, check_method
+from cascade.pipeline.methods import Parts
+from cascade.retrieval.children import AllChildren, widest
 from cascade.retrieval.encoder import Progress
+from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 
 logger = logging.getLogger(__name__)
@@ -54,15 +56,15 @@ class Classifier:
         self.taxonomy = taxonomy
         self.config = config
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        parts = Parts(taxonomy, config, progress)
-        self._scorer = METHODS[check_method(config.method)](parts)
-        self._fallback = parts.retrieval
-        self._encoder = parts.retriever.encoder
-        if config.columns.image is not None and not self._encoder.reads_pictures:
+        self._parts = parts = Parts(taxonomy, config, progress)
+        self._scorer = parts.scorer(config.method)
+        self._fast = self._fast_path()
+        if config.columns.image is not None and not self._reads_pictures:
             raise UsageError(f"columns.image is {config.columns.image!r}, but {self._blind}")
+        everything = config.retrieval.candidates >= widest(taxonomy)
         self._descent = Descent(
             taxonomy,
-            parts.retriever,
+            AllChildren(taxonomy) if everything and config.heads else parts.retriever,
             candidates=config.retrieval.candidates,
             beam=config.descent.beam,
             stop=config.descent.stop,
@@ -137,7 +139,7 @@ class Classifier:
         if item.image is None:
             if not item.text:
                 return Prediction.failed("the text is empty; there is nothing to classify", item.id)
-        elif not self._encoder.reads_pictures:
+        elif not self._reads_pictures:
             return Prediction.failed(f"the item has a picture, but {self._blind}", item.id)
         elif not item.text and not self._scorer.reads_pictures:
             return Prediction.failed(
@@ -146,24 +148,53 @@ class Classifier:
         return None
 
     @property
+    def _reads_pictures(self) -> bool:
+        return self._parts.retriever.encoder.reads_pictures
+
+    @property
     def _blind(self) -> str:
         return (
             f"the encoder {self.config.retrieval.encoder!r} reads no pictures; set "
             "retrieval.encoder to one that does, such as a CLIP"
         )
 
+    def _fast_path(self) -> Scorer | None:
+        """Who answers first, where the method routes."""
+        routing = self.config.routing
+        if self.method != "cascade" or not routing.fast or routing.threshold == 1:
+            return None
+        return self._parts.ttc
+
     def _walk(self, batch: Batch) -> list[Prediction]:
-        """The method's answers, or where its model fails those of retrieval, marked `partial`."""
+        """The fast path's answers where it is sure enough, the method's for the others."""
+        if self._fast is None:
+            return self._ranked(batch, self._answers(batch))
+        predictions = self._descent.walk(batch, self._fast)
+        doubted = [
+            row
+            for row, prediction in enumerate(predictions)
+            if prediction.confidence < self.config.routing.threshold
+        ]
+        if doubted:
+            rest = batch.subset(doubted)
+            for row, prediction in zip(doubted, self._answers(rest), strict=True):
+                predictions[row] = prediction
+            batch.take_back(rest, doubted)
+        return predictions
+
+    def _answers(self, batch: Batch) -> list[Prediction]:
+        """The method's answers, or where its model fails those of the fallback, as `partial`."""
         try:
-            return self._ranked(batch, self._descent.walk(batch, self._scorer))
+            return self._descent.walk(batch, self._scorer)
         except EngineError as error:
-            if self._scorer is self._fallback:
+            fallback = self._fast or self._parts.retrieval
+            if self._scorer is fallback:
                 raise
-            logger.warning("%s failed, retrieval answers: %s", self._scorer.name, error)
-            message = f"{self._scorer.name} failed ({error}); retrieval answered"
+            logger.warning("%s failed, %s answers: %s", self._scorer.name, fallback.name, error)
+            message = f"{self._scorer.name} failed ({error}); {fallback.name} answered"
             return [
                 replace(prediction, status="partial", message=message)
-                for prediction in self._descent.walk(batch, self._fallback)
+                for prediction in self._descent.walk(batch, fallback)
             ]
 
     def _ranked(self, batch: Batch, predictions: list[Prediction]) -> list[Prediction]:

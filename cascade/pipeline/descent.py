@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Alternative, Batch, Candidate, Choices, Level, Prediction
+from cascade.retrieval.children import AllChildren
 from cascade.retrieval.narrow import Retriever
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
@@ -92,7 +93,7 @@ class Descent:
     """
 
     taxonomy: Taxonomy
-    retriever: Retriever
+    retriever: Retriever | AllChildren
     candidates: int = 10
     beam: int = 3
     stop: float = 0.0

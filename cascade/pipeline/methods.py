@@ -7,22 +7,27 @@ loads none.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cascade.config import CascadeConfig, NLIConfig, RerankConfig
-from cascade.errors import UsageError
+from cascade.config import BackboneConfig, CascadeConfig, NLIConfig, RerankConfig
+from cascade.errors import ConfigError, UsageError
 from cascade.retrieval.encoder import Encoder, Progress
 from cascade.retrieval.narrow import Retriever
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.close import hint
 
 if TYPE_CHECKING:
+    from cascade.features.backbone import Backbone
     from cascade.generation.engine import Engine
+    from cascade.scoring.fusion import Weight
     from cascade.scoring.item_type import ItemTyper
     from cascade.scoring.pairs import PairModel
+
+HEADS = "ttc."  # begins the name of a scorer of fitted heads
 
 
 class Parts:
@@ -40,6 +45,8 @@ class Parts:
         self.taxonomy = taxonomy
         self.config = config
         self._progress = progress
+        self._backbones: dict[str, Backbone] = {}
+        self._scorers: dict[str, Scorer] = {}
 
     @cached_property
     def retriever(self) -> Retriever:
@@ -141,14 +148,98 @@ class Parts:
             allow_download=self.config.allow_download,
         )
 
+    def backbone(self, name: str) -> Backbone:
+        """The features called `name`, made once."""
+        if name not in self._backbones:
+            known = self.config.backbones
+            if name not in known:
+                raise ConfigError(
+                    f"no backbone {name!r}{hint(name, list(known))}; fit a pack with `cascade fit`"
+                )
+            self._backbones[name] = self._made_backbone(known[name])
+        return self._backbones[name]
+
+    def _made_backbone(self, config: BackboneConfig) -> Backbone:
+        from cascade.features import dense, lexical
+
+        if config.kind == "joined":
+            return dense.JoinedFeatures([self.backbone(name) for name in config.of])
+        if config.kind == "lexical":
+            if config.file is None:
+                raise ConfigError("a backbone of kind lexical needs its file")
+            return lexical.LexicalFeatures.load(Path(config.file))
+        allow = self.config.allow_download
+        if config.kind == "sentence":
+            encoder = Encoder.load(config.model or "minilm", allow_download=allow)
+            return dense.SentenceFeatures(encoder, config.columns, config.max_chars)
+        from cascade.features.hidden import HiddenStates
+
+        return HiddenStates.load(config, allow_download=allow)
+
+    def heads(self, name: str) -> Scorer:
+        """The scorer `ttc.NAME`."""
+        from cascade.scoring.heads import HeadsFile
+        from cascade.scoring.ttc import TTCScorer
+
+        config = self.config.heads[name]
+        heads = HeadsFile.load(Path(config.file), self.taxonomy).heads
+        return TTCScorer(f"{HEADS}{name}", self.taxonomy, self.backbone(config.backbone), heads)
+
+    @cached_property
+    def neighbours(self) -> Scorer:
+        """Labelled items that are similar."""
+        from cascade.scoring.neighbours import Examples, NeighboursScorer
+
+        config = self.config.neighbours
+        if config.file is None:
+            raise UsageError(
+                "there are no labelled examples; fit a pack with `cascade fit`, and name it with -c"
+            )
+        examples = Examples.load(Path(config.file), self.taxonomy)
+        return NeighboursScorer(
+            self.taxonomy,
+            self.backbone(config.backbone),
+            examples,
+            k=config.k,
+            temperature=config.temperature,
+        )
+
+    @cached_property
+    def ttc(self) -> Scorer:
+        """The fast path of a pack, or all of its heads, evenly."""
+        weights = self.config.routing.fast or {f"{HEADS}{name}": 1.0 for name in self.config.heads}
+        if not weights:
+            raise UsageError(
+                "there are no heads; fit a pack with `cascade fit`, and name it with -c"
+            )
+        return self.fused(weights)
+
     @cached_property
     def cascade(self) -> Scorer:
         """The default: a fusion of the scorers that have a weight."""
+        return self.fused(self.config.fusion.weights)
+
+    def fused(self, weights: Mapping[str, Weight]) -> Scorer:
+        """A fusion of the scorers that are named, with these weights."""
         from cascade.scoring.fusion import FusionScorer
 
-        weights = self.config.fusion.weights
-        scorers = [METHODS[check_method(name)](self) for name in weights]
+        scorers = [self.scorer(name) for name in weights]
         return FusionScorer(scorers, list(weights.values()), self.taxonomy)
+
+    def scorer(self, name: str) -> Scorer:
+        """The scorer of a method, or heads by their name, made once.
+
+        Raises
+        ------
+        UsageError
+            There is none of this name; a close one is named.
+        """
+        if name not in self._scorers:
+            check_method(name, self.config)
+            head = name.removeprefix(HEADS)
+            made = METHODS[name](self) if name in METHODS else self.heads(head)
+            self._scorers[name] = made
+        return self._scorers[name]
 
 
 METHODS: dict[str, Callable[[Parts], Scorer]] = {
@@ -157,20 +248,23 @@ METHODS: dict[str, Callable[[Parts], Scorer]] = {
     "llm": lambda parts: parts.llm,
     "nli": lambda parts: parts.nli,
     "rerank": lambda parts: parts.rerank,
+    "neighbours": lambda parts: parts.neighbours,
+    "ttc": lambda parts: parts.ttc,
     "cascade": lambda parts: parts.cascade,
 }
 
 
-def check_method(name: str) -> str:
-    """`name`, if it is a method.
+def check_method(name: str, config: CascadeConfig | None = None) -> str:
+    """`name`, if it is a method, or one of the heads of a config.
 
     Raises
     ------
     UsageError
         It is none; a close one is named.
     """
-    if name in METHODS:
+    known = [*METHODS, *(f"{HEADS}{head}" for head in (config.heads if config else ()))]
+    if name in known:
         return name
-    close = difflib.get_close_matches(name, METHODS, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise UsageError(f"unknown method {name!r}; there are {', '.join(sorted(METHODS))}{hint}")
+    raise UsageError(
+        f"unknown method {name!r}; there are {', '.join(sorted(known))}{hint(name, known)}"
+    )

@@ -36,6 +36,10 @@ class Subtrees:
         """
         return self._pass_up(values, np.maximum)
 
+    def total(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The sum over each subtree, its root included; as `maximum`, in place."""
+        return self._pass_up(values, np.add)
+
     def log_mass(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log of the share of each subtree in a softmax over all leaves.
 
@@ -51,8 +55,7 @@ class Subtrees:
         scores = np.where(self._inner[:, None], np.float32(-np.inf), scores)
         shares = np.exp(scores - scores.max(axis=0))
         shares /= shares.sum(axis=0)
-        shares = self._pass_up(shares, np.add)
-        return np.log(np.maximum(shares, np.finfo(np.float32).tiny))
+        return np.log(np.maximum(self.total(shares), np.finfo(np.float32).tiny))
 
     def _pass_up(self, values: NDArray[np.float32], combine: np.ufunc) -> NDArray[np.float32]:
         for nodes, starts, parents in self._levels:

@@ -7,12 +7,12 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.items import Batch, Choices
-from cascade.retrieval.narrow import Retriever, best_first
-from cascade.scoring.scorer import Scorer
+from cascade.items import Batch
+from cascade.retrieval.narrow import Retriever
+from cascade.scoring.mass import MassScorer
 
 
-class LeafScorer(Scorer):
+class LeafScorer(MassScorer):
     """Each leaf has a logit for the item, each inner node the mass of its leaves.
 
     `p(leaf) = softmax over all leaves of its logit`; a candidate has the sum over its leaves. A
@@ -26,23 +26,11 @@ class LeafScorer(Scorer):
     """
 
     def __init__(self, retriever: Retriever) -> None:
+        super().__init__(retriever.taxonomy)
         self._retriever = retriever
 
-    def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
-        """Log-probability of each candidate; see `Scorer.score`."""
-        mass = self._mass(batch)
-        return choices.log_softmax(mass[choices.nodes, choices.rows[choices.question]])
-
-    def rank(self, batch: Batch, k: int) -> NDArray[np.int32]:
-        """The k likeliest leaves of each item; see `Scorer.rank`."""
-        leaves = self._retriever.taxonomy.leaves
-        return np.asarray(leaves[best_first(self._mass(batch)[leaves].T, k)])
-
     def _mass(self, batch: Batch) -> NDArray[np.float32]:
-        """Log of the share of each subtree, float32 [n_nodes, n_items]."""
-        return batch.once(
-            (self, "mass"), lambda _: self._retriever.subtrees.log_mass(self._logits(batch))
-        )
+        return self._retriever.subtrees.log_mass(self._logits(batch))
 
     @abstractmethod
     def _logits(self, batch: Batch) -> NDArray[np.float32]:

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from openpyxl import Workbook
 
-from cascade.evaluation.labels import count_labels
-from cascade.evaluation.source import Source
 from cascade.io import open_table
+from cascade.io.source import Source
+from cascade.pipeline.labels import count_labels
 from cascade.taxonomy import Taxonomy
 
 PARTS = ("train", "validation", "test")

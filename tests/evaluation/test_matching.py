@@ -5,7 +5,7 @@ import pytest
 from cascade.errors import InputError
 from cascade.evaluation.given import Wanted
 from cascade.evaluation.matching import GivenAnswers
-from cascade.evaluation.source import Source
+from cascade.io.source import Source
 from cascade.taxonomy import Taxonomy
 
 SHOP = Taxonomy.from_records(

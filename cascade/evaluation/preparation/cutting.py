@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.evaluation.labels import Finder
+from cascade.pipeline.labels import Finder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.records import clean
 

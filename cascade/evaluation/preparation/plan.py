@@ -24,7 +24,7 @@ from cascade.evaluation.preparation.cleaning import (
 )
 from cascade.evaluation.preparation.cutting import CutLabels
 from cascade.evaluation.preparation.splits import PARTS, SPLITS, Shares, check_split
-from cascade.evaluation.source import Source
+from cascade.io.source import Source
 from cascade.taxonomy import Taxonomy
 
 

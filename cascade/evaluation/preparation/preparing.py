@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import InputError
-from cascade.evaluation.labels import nothing_known, taxonomy_of_paths
 from cascade.evaluation.preparation.cleaning import (
     KEPT,
     REASONS,
@@ -26,6 +25,7 @@ from cascade.evaluation.preparation.cutting import cut_labels
 from cascade.evaluation.preparation.plan import Plan, Preparation
 from cascade.evaluation.preparation.splits import PARTS, draw, out_of_sample, stratified
 from cascade.io import Row, require_columns
+from cascade.pipeline.labels import nothing_known, taxonomy_of_paths
 from cascade.pipeline.run import guess_text_columns
 from cascade.taxonomy import Taxonomy
 

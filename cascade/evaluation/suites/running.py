@@ -19,12 +19,12 @@ from cascade.evaluation.comparing import Run
 from cascade.evaluation.evaluating import Evaluation
 from cascade.evaluation.folder import RunFolder, write_json
 from cascade.evaluation.given import Wanted
-from cascade.evaluation.labels import taxonomy_of_labels
 from cascade.evaluation.matching import GivenAnswers
 from cascade.evaluation.metrics.ranking import DEEP
-from cascade.evaluation.source import Source
 from cascade.evaluation.suites.suite import Suite, SuiteRow, slug
+from cascade.io.source import Source
 from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.pipeline.load import load_taxonomy, merge
 from cascade.pipeline.methods import check_method
 from cascade.taxonomy import Taxonomy
@@ -163,7 +163,9 @@ class SuiteRun:
         """The config of a row's method."""
         base = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
         base.retrieval.ranking = DEEP
-        values = merge(base.model_dump(), {**settings, "method": check_method(str(row.method))})
+        values = merge(
+            base.model_dump(), {**settings, "method": check_method(str(row.method), base)}
+        )
         return CascadeConfig.parse(values, f"suite row {row.name!r}")
 
     def _method(

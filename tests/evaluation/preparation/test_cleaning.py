@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascade.errors import TaxonomyError
-from cascade.evaluation.labels import fitting_column, taxonomy_of_paths
 from cascade.evaluation.preparation.cleaning import (
     KEPT,
     REASONS,
@@ -16,8 +15,9 @@ from cascade.evaluation.preparation.cleaning import (
     scan,
 )
 from cascade.evaluation.preparation.cutting import cut_labels
-from cascade.evaluation.source import Source
 from cascade.io import open_table
+from cascade.io.source import Source
+from cascade.pipeline.labels import fitting_column, taxonomy_of_paths
 from cascade.taxonomy import Record, Taxonomy
 
 SHOP = Taxonomy.from_records(

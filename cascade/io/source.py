@@ -1,4 +1,4 @@
-"""The labelled rows that a run is measured on: a file that can be read more than once."""
+"""A file of rows that can be read more than once, as measuring and learning do."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Source:
     def __post_init__(self) -> None:
         if self.file == "-":
             raise UsageError(
-                "standard input can be read only once, and measuring reads its rows more often; "
+                "standard input can be read only once, but its rows are read more often; "
                 "save it to a file and name that"
             )
 

@@ -1,8 +1,8 @@
 import pytest
 
 from cascade.errors import InputError, UsageError
-from cascade.evaluation.labels import Finder, count_labels, taxonomy_of_labels
-from cascade.evaluation.source import Source
+from cascade.io.source import Source
+from cascade.pipeline.labels import Finder, count_labels, taxonomy_of_labels
 from cascade.taxonomy import Taxonomy
 
 

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from cascade.errors import InputError, TaxonomyError
-from cascade.evaluation.source import Source
 from cascade.io import require_columns
+from cascade.io.source import Source
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.formats.path_tree import split
 from cascade.taxonomy.records import clean

@@ -1,0 +1,34 @@
+"""Choices without narrowing: all children, for methods that judge every one of them at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.items import Batch, Choices
+from cascade.taxonomy import Taxonomy
+
+
+class AllChildren:
+    """Narrows to nothing less than all children; stands where a `Retriever` would.
+
+    Where every child is kept there is nothing to search, and no item needs to be encoded for it.
+    """
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        self._taxonomy = taxonomy
+
+    def narrow(
+        self, batch: Batch, rows: NDArray[np.int32], parents: NDArray[np.int32], k: int
+    ) -> Choices:
+        """All children of `parents[q]` for item `rows[q]`, in their order; see `Retriever`."""
+        kept = [self._taxonomy.children(parent) for parent in parents.tolist()]
+        offsets = np.cumsum([0, *map(len, kept)], dtype=np.int64)
+        nodes = np.concatenate(kept) if kept else np.empty(0, dtype=np.int32)
+        return Choices(rows, parents, offsets, nodes)
+
+
+def widest(taxonomy: Taxonomy) -> int:
+    """The most children that a node has, or the top level has nodes."""
+    parents = taxonomy.parent
+    return int(np.bincount(parents + 1).max())

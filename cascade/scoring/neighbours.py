@@ -1,0 +1,132 @@
+"""Labelled neighbours: the most similar labelled items vote for their nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.errors import ConfigError
+from cascade.features.backbone import Backbone
+from cascade.io.tensors import read_tensors, write_tensors
+from cascade.items import Batch
+from cascade.retrieval.subtree import Subtrees
+from cascade.scoring.forms import FLOOR
+from cascade.scoring.mass import MassScorer
+from cascade.taxonomy import Taxonomy
+
+BACKGROUND = 1e-4  # share of a vote that all nodes with examples divide among them
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled items as they are searched.
+
+    Parameters
+    ----------
+    vectors
+        float32 [n_examples, width], unit length.
+    nodes
+        int32 [n_examples].
+    taxonomy
+        Fingerprint of the taxonomy whose nodes are meant.
+    """
+
+    vectors: NDArray[np.float32]
+    nodes: NDArray[np.int32]
+    taxonomy: str
+
+    def with_more(self, vectors: NDArray[np.float32], nodes: NDArray[np.int32]) -> Examples:
+        """These examples and others behind them."""
+        return Examples(
+            np.concatenate([self.vectors, vectors.astype(np.float32)]),
+            np.concatenate([self.nodes, nodes.astype(np.int32)]),
+            self.taxonomy,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write to `path`, whole or not at all; vectors are kept in half precision."""
+        arrays = {"vectors": self.vectors.astype(np.float16), "nodes": self.nodes}
+        write_tensors(path, {"taxonomy": self.taxonomy}, arrays)
+
+    @classmethod
+    def load(cls, path: Path, taxonomy: Taxonomy) -> Examples:
+        """The examples in a file, for a taxonomy.
+
+        Raises
+        ------
+        ConfigError
+            The file cannot be read, holds no examples, or is of another taxonomy.
+        """
+        about, arrays = read_tensors(path)
+        if not {"vectors", "nodes"} <= arrays.keys():
+            raise ConfigError(f"{path}: holds no labelled examples; fit the pack again")
+        if about["taxonomy"] != taxonomy.fingerprint:
+            raise ConfigError(
+                f"{path}: these examples are of another taxonomy than {taxonomy.name!r}; use the "
+                "one that lies in the pack, or fit again"
+            )
+        vectors, nodes = arrays["vectors"].astype(np.float32), arrays["nodes"].astype(np.int32)
+        if len(vectors) != len(nodes) or vectors.ndim != 2:
+            raise ConfigError(f"{path}: {len(nodes)} nodes for {vectors.shape} vectors")
+        return cls(vectors, nodes, about["taxonomy"])
+
+
+class NeighboursScorer(MassScorer):
+    """The k most similar examples vote, each with `exp(cos / temperature)`.
+
+    Parameters
+    ----------
+    backbone
+        Makes the vectors of items; dense.
+    examples
+        What is searched; FAISS does it, exactly.
+    k
+        Neighbours that vote.
+    temperature
+        The smaller, the more the nearest count.
+    """
+
+    name = "neighbours"
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        backbone: Backbone,
+        examples: Examples,
+        *,
+        k: int = 20,
+        temperature: float = 0.05,
+    ) -> None:
+        import faiss
+
+        super().__init__(taxonomy)
+        self._backbone = backbone
+        self._nodes = examples.nodes
+        self._k = min(k, len(examples.nodes))
+        self._temperature = temperature
+        self._subtrees = Subtrees(taxonomy)
+        self._index = faiss.IndexFlatIP(examples.vectors.shape[1])
+        self._index.add(examples.vectors)
+        self._background = np.zeros(len(taxonomy), dtype=np.float32)
+        np.add.at(self._background, examples.nodes, BACKGROUND / len(examples.nodes))
+
+    def _mass(self, batch: Batch) -> NDArray[np.float32]:
+        vectors = batch.once((self._backbone, "rows"), self._backbone.rows)
+        similar, nearest = self._index.search(unit(vectors), self._k)
+        votes = np.exp((similar - similar[:, :1]) / self._temperature)
+        votes /= votes.sum(axis=1, keepdims=True)
+        shares = np.repeat(self._background[:, None], len(batch), axis=1)
+        item = np.broadcast_to(np.arange(len(batch))[:, None], nearest.shape)
+        np.add.at(shares, (self._nodes[nearest], item), votes)
+        with np.errstate(divide="ignore"):
+            return np.maximum(np.log(self._subtrees.total(shares)), FLOOR)
+
+
+def unit(vectors: Any) -> NDArray[np.float32]:
+    """Vectors [n, width] scaled to length 1; a vector of zeros stays."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.ascontiguousarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -1,0 +1,36 @@
+"""TTC heads as a scorer: the fast path, and the fallback."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.features.backbone import Backbone
+from cascade.items import Batch
+from cascade.scoring.forms import FormReader
+from cascade.scoring.heads import Heads
+from cascade.scoring.mass import MassScorer
+from cascade.taxonomy import Taxonomy
+
+
+class TTCScorer(MassScorer):
+    """Linear heads over features of the item, one row of probabilities for all nodes.
+
+    Parameters
+    ----------
+    name
+        As in traces, for example `ttc.lexical`.
+    backbone
+        Makes the features; heads that share one compute them once for a batch.
+    """
+
+    def __init__(self, name: str, taxonomy: Taxonomy, backbone: Backbone, heads: Heads) -> None:
+        super().__init__(taxonomy)
+        self.name = name
+        self._backbone = backbone
+        self._heads = heads
+        self._reader = FormReader(taxonomy, heads.form)
+
+    def _mass(self, batch: Batch) -> NDArray[np.float32]:
+        rows = batch.once((self._backbone, "rows"), self._backbone.rows)
+        return self._reader.read(self._heads.logits(rows), self._heads.nodes)

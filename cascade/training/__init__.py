@@ -1,0 +1,1 @@
+"""Everything that can be fitted to labelled rows, and the packs that it goes into."""
