@@ -174,7 +174,13 @@ class Parts:
             return dense.SentenceFeatures(encoder, config.columns, config.max_chars)
         from cascade.features.hidden import HiddenStates
 
-        return HiddenStates.load(config, allow_download=allow)
+        return HiddenStates.load(
+            config.model or self.config.llm.model,
+            config.columns,
+            config.max_chars,
+            adapter=config.adapter,
+            allow_download=allow,
+        )
 
     def heads(self, name: str) -> Scorer:
         """The scorer `ttc.NAME`."""

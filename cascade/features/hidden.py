@@ -1,0 +1,112 @@
+"""What a language model has in mind at the end of an item: the hidden state of its last token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.features.dense import shortened
+from cascade.items import Item
+from cascade.models.find import find_weights
+from cascade.models.load import load_llm
+
+if TYPE_CHECKING:
+    import torch
+
+CUE = "\nThis is a kind of"  # the state after it is about what the item is
+BATCH_TOKENS = 4096
+
+
+class HiddenStates:
+    """Unit vectors: the last hidden state of a causal language model, after its final norm.
+
+    Parameters
+    ----------
+    model, tokenizer
+        As loaded by `models.load.load_llm`.
+    columns
+        Fields that are read, in this order.
+    max_chars
+        Characters of each that are read.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, columns: Sequence[str], max_chars: int) -> None:
+        self.model = model
+        self._tokenizer = tokenizer
+        self._columns = tuple(columns)
+        self._max_chars = max_chars
+        self._cue = tokenizer(CUE, add_special_tokens=False)["input_ids"]
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        columns: Sequence[str],
+        max_chars: int,
+        *,
+        adapter: str | None = None,
+        allow_download: bool = False,
+    ) -> HiddenStates:
+        """The states of the model called `name`, with a LoRA adapter where one is given.
+
+        Raises
+        ------
+        WeightsError
+            The weights or the adapter are not found.
+        """
+        weights = find_weights(name, allow_download=allow_download)
+        model, tokenizer = load_llm(weights, "auto", "auto", adapter=adapter)
+        return cls(model, tokenizer, columns, max_chars)
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row."""
+        return int(self.model.config.hidden_size)
+
+    def rows(self, items: Sequence[Item]) -> NDArray[np.float32]:
+        """float32 [n_items, width]"""
+        import torch
+
+        tokens = [self.tokens(item) for item in items]
+        out = np.empty((len(items), self.width), dtype=np.float32)
+        order = sorted(range(len(tokens)), key=lambda at: len(tokens[at]))
+        start = 0
+        with torch.inference_mode():
+            while start < len(order):
+                end = start + 1
+                while end < len(order) and (end + 1 - start) * len(tokens[order[end]]) <= (
+                    BATCH_TOKENS
+                ):
+                    end += 1
+                some = order[start:end]
+                vectors = self.vectors(self.model.model, [tokens[at] for at in some])
+                out[some] = vectors.float().cpu().numpy()
+                start = end
+        return out
+
+    def tokens(self, item: Item) -> list[int]:
+        """What is read of an item, as plain text, and the cue."""
+        text = shortened(item, self._columns, self._max_chars)
+        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        return [*encoded["input_ids"], *self._cue]
+
+    @staticmethod
+    def vectors(body: Any, tokens: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Unit vectors float32 [n_texts, width] of token lists, by the body of a model."""
+        import torch
+
+        device = next(body.parameters()).device
+        longest = max(map(len, tokens))
+        ids = torch.zeros(len(tokens), longest, dtype=torch.long)
+        seen = torch.zeros(len(tokens), longest, dtype=torch.long)
+        for at, own in enumerate(tokens):
+            ids[at, : len(own)] = torch.tensor(own)
+            seen[at, : len(own)] = 1
+        # Padding stands behind, where a causal model cannot see it.
+        states = body(input_ids=ids.to(device), attention_mask=seen.to(device), use_cache=False)
+        last = torch.tensor([len(own) - 1 for own in tokens], device=device)
+        ends = states.last_hidden_state[torch.arange(len(tokens), device=device), last].float()
+        return torch.nn.functional.normalize(ends, dim=1)

@@ -1,0 +1,228 @@
+"""The backbones that `tuning` can train: a sentence encoder whole, a LLaMA through LoRA."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cascade.features.dense import shortened
+from cascade.features.hidden import HiddenStates
+from cascade.items import Item
+from cascade.models.convert import quiet
+from cascade.models.find import find_weights
+from cascade.models.load import best_device, load_encoder, load_llm
+
+if TYPE_CHECKING:
+    import torch
+
+
+class TunableEncoder:
+    """A sentence encoder of which all weights are trained.
+
+    Parameters
+    ----------
+    name
+        Weights: built-in name, folder or hub.
+    columns, max_chars
+        What is read of an item; see `features.dense.SentenceFeatures`.
+    """
+
+    def __init__(
+        self, name: str, columns: Sequence[str], max_chars: int, *, allow_download: bool = False
+    ) -> None:
+        self._model = load_encoder(find_weights(name, allow_download=allow_download))
+        self._model.tokenizer.split_special_tokens = True
+        self._columns, self._max_chars = tuple(columns), max_chars
+        self._pad = self._model.tokenizer.pad_token_id or 0
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        return int(self._model.get_embedding_dimension() or 0)
+
+    def tokens(self, item: Item) -> list[int]:
+        """What is read of an item, as plain text between the encoder's own marks."""
+        text = shortened(item, self._columns, self._max_chars)
+        longest = self._model.max_seq_length
+        encoded = self._model.tokenizer(text, truncation=True, max_length=longest)
+        return list(encoded["input_ids"])
+
+    def vectors(self, tokens: Sequence[list[int]]) -> torch.Tensor:
+        """Unit vectors of token lists, with gradients."""
+        import torch
+
+        longest = max(map(len, tokens))
+        ids = torch.full((len(tokens), longest), self._pad)
+        seen = torch.zeros(len(tokens), longest, dtype=torch.long)
+        for at, own in enumerate(tokens):
+            ids[at, : len(own)] = torch.tensor(own)
+            seen[at, : len(own)] = 1
+        device = self._model.device
+        made = self._model({"input_ids": ids.to(device), "attention_mask": seen.to(device)})
+        return torch.nn.functional.normalize(made["sentence_embedding"].float(), dim=1)
+
+    def parameters(self) -> dict[str, torch.nn.Parameter]:
+        """All weights."""
+        return dict(self._model.named_parameters())
+
+    def train(self) -> None:
+        """Switch dropout on."""
+        self._model.train()
+
+    def save(self, folder: Path) -> None:
+        """Write a sentence-transformers folder."""
+        with quiet():
+            self._model.eval().save(str(folder), create_model_card=False)
+
+
+class TunableLlama:
+    """A LLaMA whose upper layers are trained through LoRA (Hu et al. 2021).
+
+    What the layers below make of an item never changes, so it is computed once and kept in
+    half precision: an epoch costs what the upper layers cost.
+
+    Parameters
+    ----------
+    name
+        Weights: built-in name, folder or hub.
+    columns, max_chars
+        What is read of an item; see `features.hidden.HiddenStates`.
+    layers
+        Upper layers that are adapted; None for all.
+    rank, alpha, dropout
+        Of LoRA.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        columns: Sequence[str],
+        max_chars: int,
+        *,
+        layers: int | None = None,
+        rank: int = 8,
+        alpha: int = 16,
+        dropout: float = 0.05,
+        allow_download: bool = False,
+    ) -> None:
+        from peft import LoraConfig, get_peft_model
+
+        weights = find_weights(name, allow_download=allow_download)
+        model, tokenizer = load_llm(weights, "auto", "float32")
+        total = len(model.model.layers)
+        kept = 0 if layers is None else max(0, total - layers)
+        self._states = HiddenStates(model, tokenizer, columns, max_chars)
+        self._model = get_peft_model(
+            model,
+            LoraConfig(
+                r=rank,
+                lora_alpha=alpha,
+                lora_dropout=dropout,
+                target_modules="all-linear",
+                layers_to_transform=list(range(kept, total)),
+                layers_pattern="layers",
+                task_type="CAUSAL_LM",
+            ),
+        )
+        body = self._model.base_model.model.model
+        self._lower = _slice(body, 0, kept, last=False) if kept else None
+        self._upper = _slice(body, kept, total, last=True)
+        self._memory: dict[tuple[int, ...], Any] = {}
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        return self._states.width
+
+    def tokens(self, item: Item) -> list[int]:
+        """What is read of an item."""
+        return self._states.tokens(item)
+
+    def vectors(self, tokens: Sequence[list[int]]) -> torch.Tensor:
+        """Unit vectors of token lists, with gradients."""
+        import torch
+
+        longest = max(map(len, tokens))
+        states = torch.zeros(len(tokens), longest, self.width, device=best_device())
+        for at, found in enumerate(self._below(tokens)):
+            states[at, : len(found)] = found.to(states)
+        # Padding stands behind, where a causal model cannot see it.
+        out = self._upper(inputs_embeds=states, use_cache=False).last_hidden_state
+        last = torch.tensor([len(own) - 1 for own in tokens], device=states.device)
+        ends = out[torch.arange(len(tokens), device=states.device), last].float()
+        return torch.nn.functional.normalize(ends, dim=1)
+
+    def _below(self, tokens: Sequence[list[int]]) -> list[torch.Tensor]:
+        """What the layers that are not trained make of token lists: float [n_tokens, width] each."""
+        import torch
+
+        new = [own for own in tokens if tuple(own) not in self._memory]
+        if new:
+            longest = max(map(len, new))
+            ids = torch.zeros(len(new), longest, dtype=torch.long)
+            for at, own in enumerate(new):
+                ids[at, : len(own)] = torch.tensor(own)
+            ids = ids.to(best_device())
+            with torch.no_grad():
+                if self._lower is None:
+                    made = self._upper.embed_tokens(ids)
+                else:
+                    made = self._lower(input_ids=ids, use_cache=False).last_hidden_state
+            for own, states in zip(new, made, strict=True):
+                self._memory[tuple(own)] = states[: len(own)].to(torch.bfloat16).clone()
+        return [self._memory[tuple(own)] for own in tokens]
+
+    def parameters(self) -> dict[str, torch.nn.Parameter]:
+        """The matrices of LoRA."""
+        return {n: p for n, p in self._model.named_parameters() if p.requires_grad}
+
+    def train(self) -> None:
+        """Switch dropout on, in the adapted layers only."""
+        self._upper.train()
+
+    def save(self, folder: Path) -> None:
+        """Write the adapter in peft's format."""
+        self._model.save_pretrained(str(folder))
+
+
+def _slice(body: Any, first: int, end: int, *, last: bool) -> Any:
+    """Some layers of a model's body as a body of their own, sharing the weights."""
+    import torch
+
+    part = copy.copy(body)
+    part._modules = dict(body._modules)
+    part.layers = torch.nn.ModuleList(body.layers[first:end])
+    if not last:
+        part.norm = torch.nn.Identity()
+    return part
+
+
+def average_chars(items: Sequence[Item], column: str, max_chars: int) -> float:
+    """Average characters that are read of a column."""
+    lengths = [min(len(item.fields.get(column, "").strip()), max_chars) for item in items]
+    return float(np.mean(lengths)) if lengths else 0.0
+
+
+def short_columns(items: Sequence[Item], columns: Sequence[str], chars: int, most: int) -> list[str]:
+    """The first column, and the others from the shortest on while the average item stays short.
+
+    Parameters
+    ----------
+    chars
+        Average characters that an item may have.
+    most
+        Characters of a column that are read.
+    """
+    sizes = {column: average_chars(items, column, most) for column in columns}
+    first, *others = columns
+    kept, total = {first}, sizes[first]
+    for column in sorted(others, key=lambda name: sizes[name]):
+        total += sizes[column]
+        if total > chars:
+            break
+        kept.add(column)
+    return [column for column in columns if column in kept]
