@@ -84,6 +84,9 @@ class LLMConfig(Section):
 
     engine: Literal["transformers"] = Field("transformers", description="What runs the model.")
     model: str = Field("smollm2-135m", description="Weights: built-in name, folder, GGUF or hub.")
+    adapter: str | None = Field(
+        None, description="Folder of a LoRA adapter of the model, as `cascade finetune` makes it."
+    )
     prompt: str = Field("file-under", description="Prompt that picks: a shipped name, or a file.")
     type_prompt: str = Field(
         "item-type", description="Prompt that says what kind of thing an item is."

@@ -75,20 +75,21 @@ class TransformersEngine:
         cls,
         name: str = "smollm2-135m",
         *,
+        adapter: str | None = None,
         device: str = "auto",
         precision: Precision = "auto",
         batch_tokens: int = 4096,
         allow_download: bool = False,
     ) -> TransformersEngine:
-        """The engine over the weights called `name`.
+        """The engine over the weights called `name`, with the LoRA adapter in a folder if named.
 
         Raises
         ------
         WeightsError
-            The weights are not found, or are not what they were pinned to be.
+            The weights or the adapter are not found, or are not what they should be.
         """
         weights = find_weights(name, allow_download=allow_download)
-        model, tokenizer = load_llm(weights, device, precision)
+        model, tokenizer = load_llm(weights, device, precision, adapter=adapter)
         return cls(model, tokenizer, name=name, batch_tokens=batch_tokens)
 
     def score(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cascade.errors import UsageError, WeightsError
@@ -68,13 +70,25 @@ def load_encoder(weights: Weights, device: str = "auto") -> SentenceTransformer:
     return model
 
 
-def load_llm(weights: Weights, device: str, precision: Precision) -> tuple[Any, Any]:
+def load_llm(
+    weights: Weights, device: str, precision: Precision, *, adapter: str | Path | None = None
+) -> tuple[Any, Any]:
     """A causal language model in evaluation mode, and its tokenizer.
+
+    Parameters
+    ----------
+    adapter
+        Folder of a LoRA adapter, as `cascade finetune` makes it; it becomes part of the weights.
 
     Returns
     -------
     model : transformers.PreTrainedModel
     tokenizer : transformers.PreTrainedTokenizerFast
+
+    Raises
+    ------
+    WeightsError
+        The adapter is not there, or is of another model.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -85,8 +99,40 @@ def load_llm(weights: Weights, device: str, precision: Precision) -> tuple[Any, 
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=precision_dtype(precision, device), local_files_only=True
         )
+    if adapter is not None:
+        model = _adapted(model, Path(adapter), weights.name)
     model.to(device)  # type: ignore[arg-type]
     return model.eval(), tokenizer
+
+
+def _adapted(model: Any, folder: Path, name: str) -> Any:
+    """The model with a LoRA adapter merged into its weights."""
+    for file in ("adapter_config.json", "adapter_model.safetensors"):
+        if not (folder / file).is_file():
+            raise WeightsError(
+                f"{folder}: holds no {file}, so it is no adapter; name a folder that "
+                "`cascade finetune` or peft has made"
+            )
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / "adapter_model.safetensors", framework="numpy") as file:
+            there = set(file.keys())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found missing adapter keys")  # told below
+            adapted = PeftModel.from_pretrained(model, str(folder))
+        # Not "auto", with which peft looks for the model on the hub.
+        expected = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
+        if odd := sorted(there ^ expected):
+            raise ValueError(f"{len(odd)} weights do not fit, such as {odd[0]}")
+        return adapted.merge_and_unload()
+    except (OSError, SafetensorError, ValueError, TypeError, RuntimeError, LookupError) as error:
+        problem = " ".join(str(error).split())
+        raise WeightsError(
+            f"{folder}: is no adapter of {name!r}: {problem:.200}; name the weights that it was "
+            "made for, see its adapter_config.json"
+        ) from error
 
 
 def load_sequence_classifier(

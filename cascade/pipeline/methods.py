@@ -70,6 +70,7 @@ class Parts:
         config = self.config.llm
         return TransformersEngine.load(
             config.model,
+            adapter=config.adapter,
             device=config.device,
             precision=config.precision,
             batch_tokens=config.batch_tokens,

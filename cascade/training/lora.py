@@ -1,0 +1,104 @@
+"""LoRA (Hu et al., arXiv 2106.09685) through peft: attached, named, saved.
+
+The model's own weights stay as they are; each adapted matrix gets two thin ones, `W + B A alpha/r`,
+which alone are trained. Adapters are peft's: `adapter_config.json`, `adapter_model.safetensors`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from cascade.config import Section
+from cascade.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftModel
+
+ALL = "all-linear"
+
+
+class LoraRecipe(Section):
+    """What LoRA adds to a language model."""
+
+    rank: int = Field(8, ge=1, description="Width of the added matrices.")
+    alpha: int = Field(16, ge=1, description="What they add is multiplied by alpha / rank.")
+    dropout: float = Field(0.05, ge=0, lt=1, description="Share of their inputs left out.")
+    targets: Literal["all-linear"] | list[str] = Field(
+        ALL,
+        description="Modules that are adapted: all-linear for every projection, or names such as "
+        "[q_proj, v_proj].",
+    )
+    layers: int | None = Field(
+        None, ge=1, description="Upper layers that are adapted; null for all."
+    )
+
+
+def attach_lora(model: Any, recipe: LoraRecipe, *, seed: int = 0) -> PeftModel:
+    """The model with LoRA on it: only the added weights, in float32, are trained.
+
+    Parameters
+    ----------
+    model
+        A causal language model of transformers; it is changed.
+    seed
+        Of the first numbers; what is added is zero until it is trained.
+
+    Raises
+    ------
+    ConfigError
+        The model has none of the modules that the recipe names.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    total = int(model.config.num_hidden_layers)
+    upper = None if recipe.layers is None else range(max(0, total - recipe.layers), total)
+    config = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=_targets(model, recipe.targets),
+        layers_to_transform=None if upper is None else list(upper),
+        layers_pattern=None if upper is None else "layers",
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return get_peft_model(model, config)
+
+
+def _targets(model: Any, wanted: str | list[str]) -> str | list[str]:
+    """What peft is told to adapt, all of it there."""
+    import torch
+
+    if isinstance(wanted, str):
+        return wanted
+    linear = {
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear)
+    }
+    if not wanted or (unknown := sorted(set(wanted) - linear)):
+        raise ConfigError(
+            f"lora.targets: {', '.join(unknown) if wanted else 'nothing'} is named; expected "
+            f"{ALL}, or some of {', '.join(sorted(linear))}"
+        )
+    return wanted
+
+
+def trained(model: Any) -> dict[str, torch.nn.Parameter]:
+    """The weights of a model that are trained, by name."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def save_adapter(model: PeftModel, folder: Path, base: str) -> None:
+    """Write the adapter in peft's format; `base` is the name of the weights that it belongs to."""
+    for config in model.peft_config.values():
+        config.base_model_name_or_path = base
+    # Named and fixed: peft looks on the hub for a model whose embeddings it is not told about.
+    model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's has blanks to fill in
