@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from peft import PeftModel
 
-ALL = "all-linear"
+ALL: Literal["all-linear"] = "all-linear"
 
 
 class LoraRecipe(Section):
