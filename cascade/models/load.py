@@ -121,6 +121,7 @@ def _adapted(model: Any, folder: Path, name: str) -> Any:
             there = set(file.keys())
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Found missing adapter keys")  # told below
+            warnings.simplefilter("ignore", FutureWarning)  # peft's way of asking transformers
             adapted = PeftModel.from_pretrained(model, str(folder))
         # Not "auto", with which peft looks for the model on the hub.
         expected = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))

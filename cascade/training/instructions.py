@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -226,14 +227,14 @@ class Writer:
     templates
         The prompt of each task that is wanted.
     candidates
-        Draws what a child is chosen among; needed where a prompt shows candidates.
+        Makes what draws candidates, where a prompt shows them; made once, when it is needed.
     max_chars
         Characters of each field of an item that prompts show.
     """
 
     taxonomy: Taxonomy
     templates: Mapping[Task, PromptTemplate]
-    candidates: Candidates | None = None
+    candidates: Callable[[], Candidates] | None = None
     max_chars: int = 200
 
     @property
@@ -333,7 +334,12 @@ class Writer:
             return [answer[None] for answer in right]  # no prompt shows the others
         if self.candidates is None:
             raise UsageError("the prompt of the task child shows candidates; say who draws them")
-        return self.candidates.draw(Batch(items), rows, right, seed)
+        return self._drawer.draw(Batch(items), rows, right, seed)
+
+    @cached_property
+    def _drawer(self) -> Candidates:
+        assert self.candidates is not None
+        return self.candidates()
 
 
 def balanced(nodes: NDArray[np.int32], per_class: int | None, seed: int = 0) -> NDArray[np.int64]:

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from cascade.errors import OutputError, UsageError
 from cascade.io.tensors import read_tensors, write_tensors
 from cascade.training.answer_loss import answer_loss
@@ -33,8 +35,12 @@ class Tick:
 
     Parameters
     ----------
-    loss, validation
-        Of the last step, and the last look at the validation loss; None before the first.
+    loss
+        Mean of the last ten steps, since tasks take turns.
+    validation
+        The last validation loss; None before the first.
+    looked
+        Whether validation was looked at after this step, or would have been.
     seconds_left
         By the speed so far.
     """
@@ -43,6 +49,7 @@ class Tick:
     steps: int
     loss: float
     validation: float | None
+    looked: bool
     seconds_left: float
 
 
@@ -162,7 +169,8 @@ class Loop:
                     break
                 history.losses.append(self._step(step))
                 done = step + 1
-                if done % self._recipe.evaluate_every == 0 or done == len(self.steps):
+                looked = done % self._recipe.evaluate_every == 0 or done == len(self.steps)
+                if looked:
                     self._look(done)
                 spent = time.perf_counter() - started
                 history.seconds = before + spent
@@ -172,7 +180,8 @@ class Loop:
                 if progress is not None:
                     left = spent / (done - first) * (len(self.steps) - done)
                     last = history.validation[-1][1] if history.validation else None
-                    progress(Tick(done, len(self.steps), history.losses[-1], last, left))
+                    recent = float(np.mean(history.losses[-10:]))
+                    progress(Tick(done, len(self.steps), recent, last, looked, left))
         if history.best_step:
             self._take(read_tensors(self._folder / BEST)[1])
         else:  # without validation

@@ -6,6 +6,7 @@ which alone are trained. Adapters are peft's: `adapter_config.json`, `adapter_mo
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -61,33 +62,38 @@ def attach_lora(model: Any, recipe: LoraRecipe, *, seed: int = 0) -> PeftModel:
         r=recipe.rank,
         lora_alpha=recipe.alpha,
         lora_dropout=recipe.dropout,
-        target_modules=_targets(model, recipe.targets),
+        target_modules=_targets(model, recipe),
         layers_to_transform=None if upper is None else list(upper),
         layers_pattern=None if upper is None else "layers",
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft's own way of asking transformers
         torch.manual_seed(seed)
         return get_peft_model(model, config)
 
 
-def _targets(model: Any, wanted: str | list[str]) -> str | list[str]:
+def _targets(model: Any, recipe: LoraRecipe) -> str | list[str]:
     """What peft is told to adapt, all of it there."""
     import torch
 
-    if isinstance(wanted, str):
-        return wanted
+    wanted = recipe.targets
+    if wanted == ALL and recipe.layers is None:
+        return ALL
+    head = model.get_output_embeddings()
     linear = {
         name.rpartition(".")[2]
         for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear)
+        if isinstance(module, torch.nn.Linear) and module is not head
     }
+    if wanted == ALL:  # by name, which peft wants where only some layers are adapted
+        return sorted(linear)
     if not wanted or (unknown := sorted(set(wanted) - linear)):
         raise ConfigError(
             f"lora.targets: {', '.join(unknown) if wanted else 'nothing'} is named; expected "
             f"{ALL}, or some of {', '.join(sorted(linear))}"
         )
-    return wanted
+    return list(wanted)
 
 
 def trained(model: Any) -> dict[str, torch.nn.Parameter]:
@@ -99,6 +105,9 @@ def save_adapter(model: PeftModel, folder: Path, base: str) -> None:
     """Write the adapter in peft's format; `base` is the name of the weights that it belongs to."""
     for config in model.peft_config.values():
         config.base_model_name_or_path = base
+        if isinstance(config.target_modules, set):  # whose order differs from run to run
+            config.target_modules = sorted(config.target_modules)
     # Named and fixed: peft looks on the hub for a model whose embeddings it is not told about.
     model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's has blanks to fill in
+    (folder / "adapter_model.safetensors").chmod(0o644)

@@ -57,8 +57,8 @@ def batches_of(
 ) -> list[list[int]]:
     """Places of examples in batches of like length, each within a budget of padded tokens.
 
-    The examples of a batch have the same shared prefix, which counts once. An example that is
-    longer than the budget has a batch of its own.
+    The examples of a batch have the same shared prefix, which counts once, and for no more than
+    half of the budget. An example that is longer than what is left has a batch of its own.
 
     Parameters
     ----------
@@ -73,11 +73,11 @@ def batches_of(
     batches: list[list[int]] = []
     for shared, members in groups.items():
         pool = len(members) if rng is None else POOL
+        budget = max(batch_tokens - len(shared), batch_tokens // 2)
         for start in range(0, len(members), pool):
             batch: list[int] = []
             for at in sorted(members[start : start + pool], key=lambda at: len(examples[at])):
-                size = (len(batch) + 1) * len(examples[at]) + len(shared)
-                if batch and size > batch_tokens:
+                if batch and (len(batch) + 1) * len(examples[at]) > budget:
                     batches.append(batch)
                     batch = []
                 batch.append(at)

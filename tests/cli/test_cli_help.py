@@ -9,6 +9,7 @@ VERBS = [
     ("eval",),
     ("compare",),
     ("prepare",),
+    ("finetune",),
     ("doctor",),
     *(("taxonomy", verb) for verb in ("show", "search", "validate", "convert", "trim")),
     *(("prompts", verb) for verb in ("list", "show", "render")),

@@ -68,6 +68,12 @@ def test_targets_and_layers_say_what_is_adapted():
     }
 
 
+def test_all_projections_of_the_upper_layers_can_be_adapted():
+    added = trained(attach_lora(fresh(), LoraRecipe(layers=1)))
+    assert len(added) == 7 * 2
+    assert all("layers.1." in name for name in added)
+
+
 def test_the_seed_draws_the_first_numbers_and_leaves_those_of_the_caller_alone():
     torch.manual_seed(7)
     expected = torch.rand(1)

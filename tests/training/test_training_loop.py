@@ -245,7 +245,8 @@ def test_batches_hold_every_example_once_within_the_budget(examples, budget, see
     for batch in batches:
         own = [examples[at] for at in batch]
         assert len({e.shared for e in own}) == 1
-        assert len(own) == 1 or len(own) * max(map(len, own)) + len(own[0].shared) <= budget
+        room = max(budget - len(own[0].shared), budget // 2)
+        assert len(own) == 1 or len(own) * max(map(len, own)) <= room
 
 
 @pytest.mark.parametrize("epochs", [0.5, 1, 2.5])

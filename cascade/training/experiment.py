@@ -1,0 +1,274 @@
+"""What `cascade finetune` runs: a recipe in, a folder with a LoRA adapter and its figures out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cascade
+from cascade.errors import OutputError, UsageError
+from cascade.generation.encode import PromptEncoder
+from cascade.generation.prompts import PromptTemplate
+from cascade.items import Batch, Item
+from cascade.models.find import Weights, find_weights
+from cascade.models.load import best_device, load_llm
+from cascade.retrieval.encoder import Encoder
+from cascade.retrieval.narrow import Retriever
+from cascade.training.adapter_readme import readme
+from cascade.training.experiment_data import ExperimentData
+from cascade.training.experiment_recipe import ExperimentRecipe
+from cascade.training.instructions import Candidates, Example, Task, Writer
+from cascade.training.labelled import Labelled
+from cascade.training.loop import History, Loop, Tick, training_precision
+from cascade.training.lora import attach_lora, save_adapter, trained
+
+Told = Callable[[str, int, int | None, str], None]
+"""Called with what is done, how much of how much (None: not known), and a few words."""
+
+WORK = "checkpoints"
+RECIPE, METRICS, README = "recipe.yaml", "metrics.json", "README.md"
+TYPES = "types.json"
+TYPED = 64  # items whose kinds are written between two signs of progress
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment and where its result goes.
+
+    Parameters
+    ----------
+    limit
+        Rows of the data file that are read.
+    name, command
+        Of the recipe, and what was typed, for the README.
+    told, said
+        Called with signs of progress, and with whole sentences.
+    """
+
+    recipe: ExperimentRecipe
+    folder: Path
+    limit: int | None = None
+    name: str = "recipe"
+    command: str = ""
+    told: Told = field(default=lambda what, done, of, words: None, repr=False)
+    said: Callable[[str], None] = field(default=lambda _: None, repr=False)
+
+    @property
+    def work(self) -> Path:
+        """Where checkpoints are until the adapter is made."""
+        return self.folder / WORK
+
+    @cached_property
+    def data(self) -> ExperimentData:
+        """The rows."""
+        return ExperimentData(self.recipe, self.limit)
+
+    @cached_property
+    def identity(self) -> str:
+        """A hash of all that the trained weights depend on."""
+        recipe = self.recipe.model_dump(
+            exclude={"about": True, "training": {"checkpoint_every"}, "data": {"file"}}
+        )
+        depends = [cascade.__version__, recipe, self.data.identity, self._weights.identity]
+        return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
+
+    @cached_property
+    def _weights(self) -> Weights:
+        model = self.recipe.model
+        return find_weights(model.weights, allow_download=model.allow_download)
+
+    def check(self, *, resume: bool, overwrite: bool) -> None:
+        """Make the folder, unless something is in the way.
+
+        Raises
+        ------
+        UsageError, OutputError
+            It holds a result, an interrupted run, or something else.
+        """
+        if resume and overwrite:
+            raise UsageError("--resume and --overwrite exclude each other; choose one")
+        there = {file.name for file in self.folder.iterdir()} if self.folder.is_dir() else set()
+        if self.folder.is_file() or (there and RECIPE not in there):
+            raise OutputError(
+                f"{self.folder} exists and is no result of `cascade finetune`; name another folder "
+                "with --out"
+            )
+        if METRICS in there and not overwrite:
+            raise OutputError(
+                f"{self.folder} has an adapter already; replace it with --overwrite, or name "
+                "another folder with --out"
+            )
+        begun = WORK in there and any(self.work.iterdir())
+        if begun and not (resume or overwrite):
+            raise OutputError(
+                f"{self.folder} has an interrupted run; go on with --resume, or begin anew with "
+                "--overwrite"
+            )
+        # Before anything is replaced: whether data and weights are there.
+        _ = self.data.columns, self.identity
+        try:
+            if overwrite and there:
+                shutil.rmtree(self.folder)
+            self.work.mkdir(parents=True, exist_ok=True)
+            if not resume or RECIPE not in there:
+                text = f"# {self.command}\n{self.recipe.to_yaml(self.folder)}"
+                (self.folder / RECIPE).write_text(text, "utf-8")
+        except OSError as error:
+            raise OutputError(f"{self.folder}: cannot be written: {error.strerror}") from None
+
+    def run(self, *, resume: bool = False) -> dict[str, Any]:
+        """Train, and write the adapter; call `check` first.
+
+        Returns
+        -------
+        The contents of metrics.json.
+
+        Raises
+        ------
+        CascadeError
+            The data, the model or the recipe cannot be used; says where and what to do.
+        """
+        recipe = self.recipe
+        self.told("reading rows", 0, None, "")
+        train, validation, counts = self.data.rows(
+            self.said, lambda rows: self.told("reading rows", rows, None, f"{rows:,} rows")
+        )
+        self.told("loading the model", 0, None, "")
+        device = best_device(recipe.training.device)
+        precision = training_precision(recipe.training, device)
+        model, tokenizer = load_llm(self._weights, device, precision)
+        examples, looked_at = self._examples(train, validation, model, tokenizer)
+        adapted = attach_lora(model, recipe.lora, seed=recipe.seed)
+        loop = Loop(
+            adapted,
+            examples,
+            recipe.training,
+            self.work,
+            validation=looked_at,
+            seed=recipe.seed,
+            identity=self.identity,
+        )
+        self.said(
+            f"{len(examples):,} examples of {counts['train']:,} rows in {counts['classes']:,} "
+            f"classes, {len(loop.steps):,} steps on {device} in {precision}"
+        )
+        before = loop.loss(looked_at) if looked_at else None
+        if before is not None:
+            self.said(f"before: validation loss {before:.3f}")
+        history = loop.run(resume=resume, progress=self._on_tick)
+        metrics = {
+            **_figures(history, before),
+            "rows": counts,
+            "examples": {"train": len(examples), "validation": len(looked_at)},
+            "trained_weights": sum(p.numel() for p in trained(adapted).values()),
+            "device": device,
+            "precision": precision,
+            "version": cascade.__version__,
+        }
+        save_adapter(adapted, self.folder, recipe.model.weights)
+        page = readme(recipe, metrics, self.data.columns.text, self.folder, self.command)
+        (self.folder / README).write_text(page, "utf-8")
+        (self.folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", "utf-8")
+        shutil.rmtree(self.work)
+        return metrics
+
+    def _examples(
+        self, train: Labelled, validation: Labelled, model: Any, tokenizer: Any
+    ) -> tuple[list[Example], list[Example]]:
+        """Rows to learn from and rows to look at as token ids."""
+        recipe = self.recipe
+        templates: dict[Task, PromptTemplate] = {
+            task: PromptTemplate.load(getattr(recipe.prompts, task)) for task in recipe.tasks
+        }
+        writer = Writer(
+            self.data.taxonomy,
+            templates,
+            lambda: self._candidates(),
+            recipe.data.max_chars,
+        )
+        items = [*train.items, *validation.items]
+        types = self._types(items, model, tokenizer) if writer.needs_types else None
+        encoder = PromptEncoder(tokenizer)
+        found: list[list[Example]] = []
+        for rows, first in ((train, 0), (validation, len(train))):
+            instructions = writer.write(
+                rows.items,
+                rows.nodes,
+                None if types is None else types[first : first + len(rows)],
+                seed=recipe.seed,
+                progress=lambda done, of: self.told("writing examples", done, of, ""),
+            )
+            found.append([instruction.encode(encoder) for instruction in instructions])
+        return found[0], found[1]
+
+    def _candidates(self) -> Candidates:
+        config = self.recipe.candidates
+        allow = self.recipe.model.allow_download
+        encoder = Encoder.load(config.encoder, allow_download=allow)
+        retriever = Retriever(
+            self.data.taxonomy,
+            encoder,
+            config.texts,
+            progress=lambda done, of: self.told("building the index", done, of, ""),
+        )
+        return Candidates(retriever, config.shown, config.hard)
+
+    def _types(self, items: Sequence[Item], model: Any, tokenizer: Any) -> list[str]:
+        """What the model, not yet trained, calls each item; kept for a run that goes on."""
+        from cascade.generation.transformers_engine import TransformersEngine
+        from cascade.scoring.item_type import ItemTyper
+
+        path = self.work / TYPES
+        if path.is_file():
+            kept = json.loads(path.read_text("utf-8"))
+            if kept["identity"] == self.identity:
+                return list(kept["types"])
+        attention = model.config._attn_implementation
+        engine = TransformersEngine(model, tokenizer)
+        template = PromptTemplate.load(self.recipe.prompts.type)
+        typer = ItemTyper(engine, template, max_chars=self.recipe.data.max_chars)
+        types: list[str] = []
+        for start in range(0, len(items), TYPED):
+            self.told("asking what items are", start, len(items), f"{start:,} items")
+            types += typer.types(Batch(items[start : start + TYPED]))
+        model.set_attn_implementation(attention)
+        path.write_text(json.dumps({"identity": self.identity, "types": types}), "utf-8")
+        return types
+
+    def _on_tick(self, tick: Tick) -> None:
+        looked = "" if tick.validation is None else f", validation {tick.validation:.3f}"
+        self.told("training", tick.step, tick.steps, f"loss {tick.loss:.3f}{looked}")
+        if tick.looked:
+            self.said(
+                f"step {tick.step:,} of {tick.steps:,}: loss {tick.loss:.3f}{looked}; "
+                f"{in_words(tick.seconds_left)} left"
+            )
+
+
+def in_words(seconds: float) -> str:
+    """A time span as `45 s`, `12 min` or `3.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _figures(history: History, before: float | None) -> dict[str, Any]:
+    """What became of a run, for metrics.json; losses are nats for each answer token."""
+    return {
+        "steps": len(history.losses),
+        "best_step": history.best_step,
+        "stopped_early": history.stopped_early,
+        "validation_loss_before": before,
+        "validation_loss": None if before is None else history.best,
+        "seconds": round(history.seconds, 1),
+        "tokens": history.tokens,
+        "tokens_per_second": round(history.tokens / max(history.seconds, 1e-9), 1),
+        "loss_by_step": [round(loss, 5) for loss in history.losses],
+        "validation_loss_by_step": {str(step): round(loss, 5) for step, loss in history.validation},
+    }

@@ -1,0 +1,145 @@
+"""The rows of an experiment: read, held out, drawn so that classes are balanced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.config import Columns
+from cascade.errors import CascadeError, InputError
+from cascade.io.source import Source
+from cascade.pipeline.labels import taxonomy_of_labels
+from cascade.pipeline.load import load_taxonomy
+from cascade.taxonomy import Taxonomy
+from cascade.training.experiment_recipe import ExperimentRecipe
+from cascade.training.instructions import balanced
+from cascade.training.labelled import Labelled, read_labelled, settled_columns
+
+_OPTIONS = {"--label": "data.label", "--text": "data.text", "with -t": "with data.taxonomy"}
+
+
+class ExperimentData:
+    """What a recipe learns from.
+
+    Parameters
+    ----------
+    limit
+        Rows of the data file that are read.
+    """
+
+    def __init__(self, recipe: ExperimentRecipe, limit: int | None = None) -> None:
+        self._recipe = recipe
+        data = recipe.data
+        self.source = Source(data.file, limit, data.encoding, data.sheet)
+        file = recipe.validation.file
+        self.validation = None if file is None else Source(file, None, data.encoding, data.sheet)
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """The taxonomy that the recipe names, or one of the labels."""
+        data = self._recipe.data
+        if data.taxonomy is not None:
+            return load_taxonomy(data.taxonomy)
+        with _in_words_of_recipes():
+            return taxonomy_of_labels([self.source, *filter(None, [self.validation])], data.label)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Text and label; the text guessed where none is named."""
+        data = self._recipe.data
+        with _in_words_of_recipes():
+            return settled_columns(self.source, Columns(text=data.text, label=data.label))
+
+    @property
+    def identity(self) -> list[Any]:
+        """All that the rows depend on, as plain values."""
+        return [
+            self.source.sha256,
+            self.source.limit,
+            self.validation and self.validation.sha256,
+            self.taxonomy.fingerprint,
+        ]
+
+    def rows(
+        self, said: Callable[[str], None], progress: Callable[[int], None]
+    ) -> tuple[Labelled, Labelled, dict[str, Any]]:
+        """The rows to learn from, those to look at, and how many of what there are.
+
+        Parameters
+        ----------
+        said
+            Called with what a user should know about the rows.
+        progress
+            Called with the rows that are read.
+
+        Raises
+        ------
+        InputError
+            A column is not there, or there is nothing to learn from.
+        """
+        recipe, seed = self._recipe, self._recipe.seed
+        with _in_words_of_recipes():
+            read = read_labelled(self.source, self.columns, self.taxonomy, progress)
+            for reason, (count, line) in read.skipped.items():
+                said(f"{count:,} rows are left out: {reason} (first: line {line})")
+            if self.validation is not None:
+                train = read
+                kept = read_labelled(self.validation, self.columns, self.taxonomy, progress)
+            else:
+                out = held_out(read, recipe.validation.share, recipe.validation.most_rows, seed)
+                train, kept = read.part(~out), read.part(out)
+        if not len(train):
+            raise InputError(
+                f"all of its {len(read)} rows are held out for validation; lower validation.share",
+                file=self.source.file,
+            )
+        chosen = balanced(train.nodes, recipe.data.rows_per_class, seed)
+        subset = train.part(np.isin(np.arange(len(train)), chosen))
+        order = np.random.default_rng((seed, 1)).permutation(len(kept))
+        kept = kept.part(np.isin(np.arange(len(kept)), order[: recipe.validation.most_rows]))
+        counts = {
+            "read": len(read),
+            "left_out": {reason: count for reason, (count, _) in read.skipped.items()},
+            "train": len(subset),
+            "validation": len(kept),
+            "classes": len(np.unique(subset.nodes)),
+        }
+        return subset, kept, counts
+
+
+def held_out(rows: Labelled, share: float, most: int, seed: int) -> NDArray[np.bool_]:
+    """Which rows are held out, drawn by the seed; equal texts stay together.
+
+    Parameters
+    ----------
+    share, most
+        Of the rows, and how many at the most.
+
+    Returns
+    -------
+    bool [n_rows]
+    """
+    texts = [" ".join(item.text.casefold().split()) for item in rows.items]
+    _, group = np.unique(np.array(texts, dtype=object).astype(str), return_inverse=True)
+    sizes = np.bincount(group)
+    order = np.random.default_rng((seed, 0)).permutation(len(sizes))
+    wanted = min(round(share * len(rows)), most)
+    chosen = order[np.cumsum(sizes[order]) <= wanted]
+    return np.isin(group, chosen)
+
+
+@contextmanager
+def _in_words_of_recipes() -> Iterator[None]:
+    """Errors that name options of other commands name fields of the recipe."""
+    try:
+        yield
+    except CascadeError as error:
+        message = str(error)
+        for option, name in _OPTIONS.items():
+            message = message.replace(option, name)
+        raise InputError(message) from error
