@@ -83,6 +83,11 @@ class Experiment:
         model = self.recipe.model
         return find_weights(model.weights, allow_download=model.allow_download)
 
+    @cached_property
+    def _templates(self) -> dict[Task, PromptTemplate]:
+        prompts = self.recipe.prompts
+        return {task: PromptTemplate.load(getattr(prompts, task)) for task in self.recipe.tasks}
+
     def check(self, *, resume: bool, overwrite: bool) -> None:
         """Make the folder, unless something is in the way.
 
@@ -110,8 +115,8 @@ class Experiment:
                 f"{self.folder} has an interrupted run; go on with --resume, or begin anew with "
                 "--overwrite"
             )
-        # Before anything is replaced: whether data and weights are there.
-        _ = self.data.columns, self.identity
+        # Before anything is replaced: whether data, weights and prompts are there.
+        _ = self.data.columns, self.identity, self._templates
         try:
             if overwrite and there:
                 shutil.rmtree(self.folder)
@@ -158,6 +163,7 @@ class Experiment:
             f"{len(examples):,} examples of {counts['train']:,} rows in {counts['classes']:,} "
             f"classes, {len(loop.steps):,} steps on {device} in {precision}"
         )
+        self.told("looking at validation", 0, None, "")
         before = loop.loss(looked_at) if looked_at else None
         if before is not None:
             self.said(f"before: validation loss {before:.3f}")
@@ -183,14 +189,8 @@ class Experiment:
     ) -> tuple[list[Example], list[Example]]:
         """Rows to learn from and rows to look at as token ids."""
         recipe = self.recipe
-        templates: dict[Task, PromptTemplate] = {
-            task: PromptTemplate.load(getattr(recipe.prompts, task)) for task in recipe.tasks
-        }
         writer = Writer(
-            self.data.taxonomy,
-            templates,
-            lambda: self._candidates(),
-            recipe.data.max_chars,
+            self.data.taxonomy, self._templates, self._candidates, recipe.data.max_chars
         )
         items = [*train.items, *validation.items]
         types = self._types(items, model, tokenizer) if writer.needs_types else None
@@ -243,12 +243,10 @@ class Experiment:
 
     def _on_tick(self, tick: Tick) -> None:
         looked = "" if tick.validation is None else f", validation {tick.validation:.3f}"
-        self.told("training", tick.step, tick.steps, f"loss {tick.loss:.3f}{looked}")
+        words = f"loss {tick.loss:.3f}{looked}; {in_words(tick.seconds_left)} left"
+        self.told("training", tick.step, tick.steps, words)
         if tick.looked:
-            self.said(
-                f"step {tick.step:,} of {tick.steps:,}: loss {tick.loss:.3f}{looked}; "
-                f"{in_words(tick.seconds_left)} left"
-            )
+            self.said(f"step {tick.step:,} of {tick.steps:,}: {words}")
 
 
 def in_words(seconds: float) -> str:

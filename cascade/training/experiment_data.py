@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import Columns
-from cascade.errors import CascadeError, InputError
+from cascade.errors import CascadeError, InputError, TaxonomyError
 from cascade.io.source import Source
 from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.pipeline.load import load_taxonomy
@@ -30,13 +31,23 @@ class ExperimentData:
     ----------
     limit
         Rows of the data file that are read.
+
+    Raises
+    ------
+    InputError
+        A file is not there.
     """
 
     def __init__(self, recipe: ExperimentRecipe, limit: int | None = None) -> None:
         self._recipe = recipe
-        data = recipe.data
+        data, file = recipe.data, recipe.validation.file
+        for name, named in (("data.file", data.file), ("validation.file", file)):
+            if named is not None and not Path(named).is_file():
+                raise InputError(
+                    f"{name}: there is no file {named}; files are relative to the recipe, and in "
+                    "--set to the working folder"
+                )
         self.source = Source(data.file, limit, data.encoding, data.sheet)
-        file = recipe.validation.file
         self.validation = None if file is None else Source(file, None, data.encoding, data.sheet)
 
     @cached_property
@@ -44,7 +55,10 @@ class ExperimentData:
         """The taxonomy that the recipe names, or one of the labels."""
         data = self._recipe.data
         if data.taxonomy is not None:
-            return load_taxonomy(data.taxonomy)
+            try:
+                return load_taxonomy(data.taxonomy)
+            except TaxonomyError as error:
+                raise InputError(f"data.taxonomy: {error}") from error
         with _in_words_of_recipes():
             return taxonomy_of_labels([self.source, *filter(None, [self.validation])], data.label)
 

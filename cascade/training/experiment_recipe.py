@@ -138,7 +138,9 @@ class ExperimentRecipe(Section):
         if not isinstance(data, dict):
             raise ConfigError(f"{path}: expected fields such as `data: {{file: rows.csv, ...}}`")
         try:
-            placed = _with_files(data, path.parent, lambda file: str(path.parent / file))
+            placed = _with_files(
+                data, path.parent, lambda file: os.path.normpath(path.parent / file)
+            )
             return cls.model_validate(_replaced(placed, over or {}))
         except ValidationError as error:
             raise ConfigError(f"{path}: {describe_problems(error)}") from None

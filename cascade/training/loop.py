@@ -244,9 +244,13 @@ class Loop:
     def _autocast(self) -> torch.autocast:
         import torch
 
-        device = next(iter(self._weights.values())).device.type
-        wanted = training_precision(self._recipe, device)
-        return torch.autocast(device, torch.bfloat16, enabled=wanted == "bfloat16")
+        wanted = training_precision(self._recipe, self._device.type)
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=wanted == "bfloat16")
+
+    @property
+    def _device(self) -> torch.device:
+        device: torch.device = next(iter(self._weights.values())).device
+        return device
 
     def _arrays(self) -> dict[str, Any]:
         return {name: p.detach().float().cpu().numpy() for name, p in self._weights.items()}
@@ -269,8 +273,8 @@ class Loop:
             for key, value in self._optimizer.state.get(parameter, {}).items():
                 arrays[f"{name}|{key}"] = value.float().cpu().numpy()
         arrays["|cpu"] = torch.get_rng_state().numpy()
-        if torch.cuda.is_available():
-            arrays["|cuda"] = torch.cuda.get_rng_state().numpy()
+        if self._device.type == "cuda":
+            arrays["|cuda"] = torch.cuda.get_rng_state(self._device).numpy()
         self._write(CHECKPOINT, arrays, step=step)
 
     def _write(self, name: str, arrays: dict[str, Any], **about: Any) -> None:
@@ -309,8 +313,8 @@ class Loop:
                     for key, value in state.items()
                 }
         torch.set_rng_state(torch.from_numpy(arrays["|cpu"]))
-        if "|cuda" in arrays and torch.cuda.is_available():
-            torch.cuda.set_rng_state(torch.from_numpy(arrays["|cuda"]))
+        if "|cuda" in arrays and self._device.type == "cuda":
+            torch.cuda.set_rng_state(torch.from_numpy(arrays["|cuda"]), self._device)
         history = about["history"]
         history["validation"] = [(step, loss) for step, loss in history["validation"]]
         self.history = History(**history)

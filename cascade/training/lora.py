@@ -103,6 +103,7 @@ def trained(model: Any) -> dict[str, torch.nn.Parameter]:
 
 def save_adapter(model: PeftModel, folder: Path, base: str) -> None:
     """Write the adapter in peft's format; `base` is the name of the weights that it belongs to."""
+    config: Any
     for config in model.peft_config.values():
         config.base_model_name_or_path = base
         if isinstance(config.target_modules, set):  # whose order differs from run to run

@@ -34,7 +34,7 @@ class LoopRecipe(Section):
     weight_decay: float = Field(0.0, ge=0, description="Of AdamW.")
     clip: float = Field(1.0, gt=0, description="Longest gradient; longer ones are cut to it.")
     batch_tokens: int = Field(
-        2048, ge=16, description="Tokens of one forward pass, padding included; bounds memory."
+        1024, ge=16, description="Tokens of one forward pass, padding included; bounds memory."
     )
     accumulate: int = Field(1, ge=1, description="Forward passes of one step.")
     evaluate_every: int = Field(
