@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from cascade.shipped import shipped_names
+from cascade.training.experiment_recipe import FOLDER, DataRecipe, ExperimentRecipe
+
+FINETUNE = Path(__file__).parents[2] / "finetune"
+OWN = {"about", "data.file", "data.label", "data.text", "data.taxonomy", "training.evaluate_every"}
+
+
+def flat(values, before=""):
+    found = {}
+    for key, value in values.items():
+        name = f"{before}{key}"
+        found |= flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return found
+
+
+@pytest.mark.parametrize("name", shipped_names(FOLDER, ".yaml"))
+def test_recipes_that_ship_can_be_read_and_their_data_is_there(name):
+    recipe = ExperimentRecipe.load(name)
+    assert recipe.about
+    assert Path(recipe.data.file).is_file()
+
+
+def test_the_commented_recipe_has_every_field_with_its_default():
+    written = flat(yaml.safe_load((FINETUNE / "lora-products.yaml").read_text("utf-8")))
+    default = ExperimentRecipe(data=DataRecipe(file="rows.csv", label="answer"))
+    expected = flat(default.model_dump())
+    assert written.keys() == expected.keys()
+    assert {name for name in written if written[name] != expected[name]} == OWN
+
+
+def test_every_field_is_described():
+    def check(model):
+        for name, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{name}"
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                check(field.annotation)
+
+    check(ExperimentRecipe)
+
+
+def test_files_are_relative_to_the_recipe_and_in_settings_to_the_working_folder(tmp_path):
+    (tmp_path / "tax.csv").touch()
+    file = tmp_path / "mine.yaml"
+    file.write_text("data: {file: rows.csv, label: l, taxonomy: tax.csv}", "utf-8")
+    recipe = ExperimentRecipe.load(str(file), {"validation": {"file": "held.csv"}})
+    assert recipe.data.file == str(tmp_path / "rows.csv")
+    assert recipe.data.taxonomy == str(tmp_path / "tax.csv")
+    assert recipe.validation.file == "held.csv"
+
+
+def test_names_of_what_ships_are_no_files(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("data: {file: rows.csv, label: l, taxonomy: store}", "utf-8")
+    recipe = ExperimentRecipe.load(str(file))
+    assert (recipe.data.taxonomy, recipe.model.weights) == ("store", "smollm2-135m")
+
+
+def test_a_recipe_written_elsewhere_means_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("recipes", "runs/one"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "recipes" / "words.jinja").touch()
+    Path("recipes/mine.yaml").write_text(
+        "data: {file: ../rows.csv, label: l}\nprompts: {child: words.jinja}\nlora: {rank: 3}\n",
+        "utf-8",
+    )
+    recipe = ExperimentRecipe.load("recipes/mine.yaml")
+    assert recipe.prompts.child == "recipes/words.jinja"
+    Path("runs/one/recipe.yaml").write_text(recipe.to_yaml(Path("runs/one")), "utf-8")
+    assert ExperimentRecipe.load("runs/one/recipe.yaml") == recipe
+
+
+def test_a_setting_may_be_nothing(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("data: {file: rows.csv, label: l, rows_per_class: 5}", "utf-8")
+    recipe = ExperimentRecipe.load(str(file), {"data": {"rows_per_class": None}})
+    assert recipe.data.rows_per_class is None
