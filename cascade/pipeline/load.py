@@ -11,6 +11,7 @@ import yaml
 from cascade.config import CascadeConfig
 from cascade.errors import ConfigError, TaxonomyError
 from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.pack import SEAL, resolve_paths, verify
 from cascade.retrieval.encoder import Progress
 from cascade.shipped import shipped_file, shipped_names
 from cascade.taxonomy import Taxonomy
@@ -89,7 +90,9 @@ def load_config(source: str | Path) -> tuple[CascadeConfig, Path | None]:
             f"no config {str(source)!r}: it is neither a file, nor a folder, nor a shipped "
             f"taxonomy ({names})"
         )
-    return CascadeConfig.load(path), path.parent
+    if (path.parent / SEAL).is_file():
+        verify(path.parent)
+    return resolve_paths(CascadeConfig.load(path), path.parent), path.parent
 
 
 def load_taxonomy(name: str | Path, folder: Path | None = None) -> Taxonomy:

@@ -200,9 +200,7 @@ def fit_heads(
     targets = forms.targets(nodes, taxonomy)
     sparse = scipy.sparse.issparse(rows)
     layer: _SparseLayer | _DenseLayer
-    layer = (
-        _SparseLayer(rows, len(has), recipe) if sparse else _DenseLayer(rows, len(has), recipe)
-    )
+    layer = _SparseLayer(rows, len(has), recipe) if sparse else _DenseLayer(rows, len(has), recipe)
     rng = np.random.default_rng(seed)
     steps = recipe.epochs * math.ceil(len(nodes) / recipe.batch_size)
     step = 0

@@ -20,9 +20,7 @@ FOLDER = "finetune/packs"
 class LexicalStage(Section):
     """Words and characters, with linear heads."""
 
-    features: LexicalRecipe = Field(
-        default_factory=LexicalRecipe, description="What is looked at."
-    )
+    features: LexicalRecipe = Field(default_factory=LexicalRecipe, description="What is looked at.")
     forms: list[str] = Field(
         default_factory=lambda: ["leaf", "conditional"],
         description="Heads: leaf tells all labelled nodes apart at once, conditional the children "
@@ -49,6 +47,16 @@ class TunedStage(Section):
     chars: int = Field(100, ge=1, description="Average characters of an item, as far as chosen.")
     max_chars: int = Field(150, ge=1, description="Characters of a column that are read.")
     neighbours: int = Field(0, ge=0, description="Labelled neighbours that vote; 0 for none.")
+    again_below: int = Field(
+        3000,
+        ge=0,
+        description="With fewer rows it is trained a second time, on the held-out ones too.",
+    )
+    layers: int | None = Field(
+        None, ge=1, description="Upper layers of a language model that are adapted; null for all."
+    )
+    rank: int = Field(8, ge=1, description="Of LoRA's matrices, for a language model.")
+    alpha: int = Field(16, ge=1, description="LoRA's scale is alpha / rank.")
     tuning: TuningRecipe = Field(default_factory=TuningRecipe, description="How it is trained.")
 
 
@@ -87,7 +95,7 @@ class Recipe(Section):
     )
     routing: RoutingStage | None = Field(
         default_factory=RoutingStage,
-        description="Lexical heads answer first where they are sure; null: all parts see all items.",
+        description="Lexical heads answer first where they are sure; null: all see all.",
     )
 
     @classmethod

@@ -15,6 +15,7 @@ from cascade.items import Item
 from cascade.models.convert import quiet
 from cascade.models.find import find_weights
 from cascade.models.load import best_device, load_encoder, load_llm
+from cascade.training.lora import LoraRecipe, attach_lora
 
 if TYPE_CHECKING:
     import torch
@@ -109,25 +110,15 @@ class TunableLlama:
         dropout: float = 0.05,
         allow_download: bool = False,
     ) -> None:
-        from peft import LoraConfig, get_peft_model
-
         weights = find_weights(name, allow_download=allow_download)
         model, tokenizer = load_llm(weights, "auto", "float32")
         total = len(model.model.layers)
         kept = 0 if layers is None else max(0, total - layers)
         self._states = HiddenStates(model, tokenizer, columns, max_chars)
-        self._model = get_peft_model(
-            model,
-            LoraConfig(
-                r=rank,
-                lora_alpha=alpha,
-                lora_dropout=dropout,
-                target_modules="all-linear",
-                layers_to_transform=list(range(kept, total)),
-                layers_pattern="layers",
-                task_type="CAUSAL_LM",
-            ),
+        recipe = LoraRecipe(
+            rank=rank, alpha=alpha, dropout=dropout, layers=list(range(kept, total))
         )
+        self._model = attach_lora(model, recipe)
         body = self._model.base_model.model.model
         self._lower = _slice(body, 0, kept, last=False) if kept else None
         self._upper = _slice(body, kept, total, last=True)
@@ -207,7 +198,9 @@ def average_chars(items: Sequence[Item], column: str, max_chars: int) -> float:
     return float(np.mean(lengths)) if lengths else 0.0
 
 
-def short_columns(items: Sequence[Item], columns: Sequence[str], chars: int, most: int) -> list[str]:
+def short_columns(
+    items: Sequence[Item], columns: Sequence[str], chars: int, most: int
+) -> list[str]:
     """The first column, and the others from the shortest on while the average item stays short.
 
     Parameters

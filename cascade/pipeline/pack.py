@@ -1,0 +1,80 @@
+"""Packs: a folder with a cascade.yaml, and a seal that tells when a file is not what it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from cascade.config import CascadeConfig
+from cascade.errors import ConfigError
+
+SEAL = "pack.json"
+FORMAT = 1
+FREE = (SEAL, "README.md")  # the README belongs to whoever has the pack
+
+
+def seal(folder: Path) -> None:
+    """Write `pack.json`: SHA-256 and size of every file of the pack but its README."""
+    files = {
+        path.relative_to(folder).as_posix(): {"sha256": _hash(path), "bytes": path.stat().st_size}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).as_posix() not in FREE
+    }
+    staging = folder / f"{SEAL}.part"
+    staging.write_text(json.dumps({"format": FORMAT, "files": files}, indent=1), "utf-8")
+    staging.replace(folder / SEAL)
+
+
+def verify(folder: Path) -> None:
+    """Check that the files of a sealed pack are what they were.
+
+    Raises
+    ------
+    ConfigError
+        A file is missing, truncated or changed, or the seal itself cannot be read.
+    """
+    path = folder / SEAL
+    try:
+        sealed = json.loads(path.read_text("utf-8"))
+        known, files = sealed["format"], dict(sealed["files"])
+        listed = [(str(n), int(f["bytes"]), str(f["sha256"])) for n, f in files.items()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise ConfigError(f"{path}: is no seal of a pack; copy or fit the pack again") from None
+    if known != FORMAT:
+        raise ConfigError(f"{path}: a pack of format {known!r}, this version reads {FORMAT}")
+    for name, size, digest in listed:
+        file = folder / name
+        if not file.resolve().is_relative_to(folder.resolve()) or not file.is_file():
+            raise ConfigError(f"{file}: is missing from the pack; copy or fit the pack again")
+        if file.stat().st_size != size:
+            raise ConfigError(
+                f"{file}: has {file.stat().st_size:,} bytes, the pack was sealed with {size:,}; "
+                "copy or fit the pack again"
+            )
+        if _hash(file) != digest:
+            raise ConfigError(
+                f"{file}: was changed since the pack was sealed; copy or fit the pack again"
+            )
+
+
+def resolve_paths(config: CascadeConfig, folder: Path) -> CascadeConfig:
+    """The config with the files of its parts named from where we are, not from its folder."""
+    settled = config.model_copy(deep=True)
+    for backbone in settled.backbones.values():
+        if backbone.file is not None:
+            backbone.file = str(folder / backbone.file)
+        for field in ("model", "adapter"):
+            name = getattr(backbone, field)
+            if name is not None and (folder / name).is_dir():
+                setattr(backbone, field, str(folder / name))
+    for heads in settled.heads.values():
+        heads.file = str(folder / heads.file)
+    if settled.neighbours.file is not None:
+        settled.neighbours.file = str(folder / settled.neighbours.file)
+    return settled
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,178 @@
+"""Labelled rows of a file as items and nodes, and what is wrong with the others."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.config import Columns
+from cascade.errors import InputError
+from cascade.io import require_columns
+from cascade.io.pictures import picture_path
+from cascade.io.source import Source
+from cascade.items import Item
+from cascade.pipeline.labels import Finder, nothing_known
+from cascade.pipeline.run import guess_text_columns
+from cascade.taxonomy import Taxonomy
+
+CHUNK = 1024  # rows between two signs of progress
+
+REASONS = ("cannot be read", "without text", "without a label", "label not in the taxonomy")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows that can be learnt from.
+
+    Parameters
+    ----------
+    items
+        Of the rows, in their order.
+    nodes
+        int32 [n_items], what each is labelled with.
+    skipped
+        Rows that were left out, by reason, each with how many and the line of the first.
+    """
+
+    items: Sequence[Item]
+    nodes: NDArray[np.int32]
+    skipped: dict[str, tuple[int, int]]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def part(self, wanted: NDArray[np.bool_]) -> Labelled:
+        """The rows where `wanted` [n_items] is true."""
+        kept = np.flatnonzero(wanted)
+        items = [self.items[row] for row in kept.tolist()]
+        return dataclasses.replace(self, items=items, nodes=self.nodes[kept])
+
+    def warnings(self, taxonomy: Taxonomy) -> list[str]:
+        """What a user should know about these rows, one sentence each."""
+        found = [
+            f"{count:,} rows are left out: {reason} (first: line {line})"
+            for reason, (count, line) in self.skipped.items()
+        ]
+        labelled, counts = np.unique(self.nodes, return_counts=True)
+        if single := int((counts == 1).sum()):
+            first = taxonomy.path(int(labelled[counts == 1][0]))
+            found.append(
+                f"{single:,} of {len(labelled):,} labels have one row only, of which nothing can "
+                f"be held out (first: {first!r})"
+            )
+        seen = np.zeros(len(taxonomy), dtype=bool)
+        seen[labelled] = True
+        if missing := int((~seen[taxonomy.leaves]).sum()):
+            found.append(
+                f"{missing:,} of {len(taxonomy.leaves):,} leaves of the taxonomy have no row; what "
+                "was fitted will never answer them"
+            )
+        return found
+
+
+def read_labelled(
+    source: Source,
+    columns: Columns,
+    taxonomy: Taxonomy,
+    progress: Callable[[int], None] | None = None,
+) -> Labelled:
+    """The rows of a file whose labels are nodes of a taxonomy.
+
+    Parameters
+    ----------
+    columns
+        Text and label, settled; see `settled_columns`.
+    progress
+        Called with the rows that are read.
+
+    Raises
+    ------
+    InputError
+        A column is not there, or no row has text and a label of the taxonomy.
+    """
+    assert columns.label is not None
+    finder = Finder(taxonomy)
+    items: list[Item] = []
+    nodes: list[int] = []
+    skipped: dict[str, tuple[int, int]] = {}
+    unknown, first, rows = 0, "", 0
+    with source.open() as table:
+        named = (columns.label, columns.image)
+        require_columns(table, [*columns.text, *filter(None, named)])
+        for chunk in table.chunks(CHUNK):
+            for row in chunk:
+                rows += 1
+                label = table.text(row, columns.label)
+                item = Item(table.texts(row, columns.text))
+                if columns.image and (picture := table.text(row, columns.image).strip()):
+                    try:
+                        path = picture_path(Path(table.name).parent, picture)
+                        item = dataclasses.replace(item, image=path)
+                    except InputError:
+                        pass  # its text may still teach something
+                node = finder.find(label)
+                reason = _reason(row.problem, item, label, node)
+                if reason is None:
+                    items.append(item)
+                    nodes.append(node)
+                    continue
+                count, line = skipped.get(reason, (0, row.line))
+                skipped[reason] = (count + 1, line)
+                if reason == REASONS[3]:
+                    unknown += 1
+                    first = first or f"line {row.line}, {label[:80]!r}"
+            if progress is not None:
+                progress(rows)
+    if not items:
+        if unknown:
+            raise nothing_known(source, columns.label, taxonomy, unknown, first)
+        told = ", ".join(f"{count:,} {reason}" for reason, (count, _) in skipped.items())
+        raise InputError(
+            f"there is nothing to learn from in {rows:,} rows ({told or 'the file is empty'}); "
+            "name other columns with --text and --label",
+            file=source.file,
+        )
+    return Labelled(items, np.array(nodes, dtype=np.int32), skipped)
+
+
+def _reason(problem: str | None, item: Item, label: str, node: int) -> str | None:
+    """Why a row cannot be learnt from; None where it can."""
+    if problem is not None:
+        return REASONS[0]
+    if not item.text and item.image is None:
+        return REASONS[1]
+    if not label.strip():
+        return REASONS[2]
+    return REASONS[3] if node < 0 else None
+
+
+def settled_columns(source: Source, columns: Columns) -> Columns:
+    """The columns with those of the text guessed where none is named; never the label.
+
+    Raises
+    ------
+    InputError
+        A column is not there, or the label is among the text.
+    """
+    label = columns.label
+    with source.open() as table:
+        require_columns(table, [label or ""])
+        text = columns.text or [c for c in guess_text_columns(table) if c != label]
+        if label in text:
+            raise InputError(
+                f"column {label!r} is named as text and as label; the text must not hold the "
+                "answer",
+                file=table.name,
+            )
+        if not text and columns.image is None:
+            raise InputError(
+                f"has no column beside the label {label!r}; name the text with --text",
+                file=table.name,
+            )
+        require_columns(table, text)
+    return columns.model_copy(update={"text": text})
