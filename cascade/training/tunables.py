@@ -115,11 +115,10 @@ class TunableLlama:
         total = len(model.model.layers)
         kept = 0 if layers is None else max(0, total - layers)
         self._states = HiddenStates(model, tokenizer, columns, max_chars)
-        recipe = LoraRecipe(
-            rank=rank, alpha=alpha, dropout=dropout, layers=list(range(kept, total))
-        )
+        recipe = LoraRecipe(rank=rank, alpha=alpha, dropout=dropout, layers=layers)
         self._model = attach_lora(model, recipe)
-        body = self._model.base_model.model.model
+        whole: Any = self._model.get_base_model()
+        body = whole.model
         self._lower = _slice(body, 0, kept, last=False) if kept else None
         self._upper = _slice(body, kept, total, last=True)
         self._memory: dict[tuple[int, ...], Any] = {}
@@ -148,7 +147,7 @@ class TunableLlama:
         return torch.nn.functional.normalize(ends, dim=1)
 
     def _below(self, tokens: Sequence[list[int]]) -> list[torch.Tensor]:
-        """What the layers that are not trained make of token lists: float [n_tokens, width] each."""
+        """What the layers below make of token lists: bfloat16 [n_tokens, width] each."""
         import torch
 
         new = [own for own in tokens if tuple(own) not in self._memory]

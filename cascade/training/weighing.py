@@ -70,9 +70,7 @@ def gather(
         ]
         if not steps:
             continue
-        rows, parents, right = (
-            np.array(column, dtype=np.int32) for column in zip(*steps, strict=True)
-        )
+        rows, parents, right = np.array(steps, dtype=np.int32).T
         batch = Batch(items[start : start + BATCH])
         choices = AllChildren(tree).narrow(batch, rows, parents, len(tree))
         for name, scorer in scorers.items():
