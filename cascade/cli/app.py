@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cascade import __version__
-from cascade.cli import classify, compare, doctor, finetune, prepare, prompts, taxonomy
+from cascade.cli import classify, compare, doctor, finetune, fit, prepare, prompts, taxonomy
 from cascade.cli import eval as evaluation
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("classify", epilog=classify.EXAMPLES)(classify.classify)
 app.command("eval", epilog=evaluation.EXAMPLES)(evaluation.evaluate)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("prepare", epilog=prepare.EXAMPLES)(prepare.prepare)
+app.command("fit", epilog=fit.EXAMPLES)(fit.fit)
 app.command("finetune", epilog=finetune.EXAMPLES)(finetune.finetune)
 app.add_typer(taxonomy.app, name="taxonomy")
 app.add_typer(prompts.app, name="prompts")

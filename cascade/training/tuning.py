@@ -56,7 +56,9 @@ class TuningRecipe(Section):
 class Tunable(Protocol):
     """A backbone as it is trained."""
 
-    width: int
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
 
     def tokens(self, item: Item) -> list[int]:
         """What is read of an item."""

@@ -1,0 +1,124 @@
+"""`cascade fit`: labelled rows in, a pack out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cascade.cli import options
+from cascade.cli.console import err, interruptible, out
+
+EXAMPLES = """
+[bold]Examples[/]
+
+  cascade fit labelled.csv -t taxonomy.csv --text name --text description --label label -o my-pack
+  cascade fit labelled.csv --text name --label path -o my-pack   (taxonomy made of the label paths)
+  cascade fit labelled.csv -t taxonomy.csv --text name --label label --recipe full -o my-pack
+  cascade classify items.csv -c my-pack -o out.csv
+"""
+
+
+def fit(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Labelled rows: CSV, TSV, JSONL, Parquet, Excel.")
+    ],
+    label: Annotated[
+        str, typer.Option("--label", metavar="COL", help="Known answer, a code or a path.")
+    ],
+    output: Annotated[str, typer.Option("--out", "-o", metavar="PACK", help="Folder to write.")],
+    taxonomy: options.TaxonomyOption = None,
+    text: options.TextOption = None,
+    recipe: Annotated[
+        str,
+        typer.Option(
+            "--recipe", help="fast: words and characters; full: an encoder too; or a YAML file."
+        ),
+    ] = "fast",
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            "--validation",
+            metavar="FILE",
+            help="Labelled rows to choose on; a part of FILE if not given.",
+        ),
+    ] = None,
+    limit: options.LimitOption = None,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, metavar="N", help="Of all that is random.")
+    ] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted fit of the same pack.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a pack that exists.")
+    ] = False,
+    encoding: options.EncodingOption = None,
+    sheet: options.SheetOption = None,
+    allow_download: options.DownloadOption = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Learn from labelled rows: fit the parts of a recipe, and put them into a pack."""
+    from cascade.cli.progress import working
+    from cascade.config import Columns
+    from cascade.io.source import Source
+    from cascade.pipeline.labels import taxonomy_of_labels
+    from cascade.pipeline.load import load_taxonomy
+    from cascade.training.fit import Fit
+    from cascade.training.labelled import settled_columns
+    from cascade.training.recipe import Recipe
+
+    loaded = Recipe.load(recipe)
+    source = Source(file, limit, encoding, sheet)
+    columns = settled_columns(source, Columns(text=text or [], label=label))
+    if not text:
+        err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
+    if taxonomy is None:
+        tree = taxonomy_of_labels([source], label)
+        err.print(
+            f"no taxonomy is named: made one of the labels, {len(tree):,} nodes (name one with -t)"
+        )
+    else:
+        tree = load_taxonomy(taxonomy)
+    job = Fit(
+        source,
+        tree,
+        columns,
+        loaded,
+        Path(output),
+        recipe_name=recipe,
+        validation=None if validation is None else Source(validation),
+        seed=seed,
+        allow_download=allow_download,
+        command=options.command(),
+        said=lambda sentence: err.print(sentence, style="yellow", highlight=False, markup=False),
+    )
+    job.prepare(resume=resume, overwrite=overwrite)
+    with interruptible(), working("reading") as bar:
+        report = job.run(lambda what, done, of: bar.show(what, done, of))
+    if as_json:
+        out.print_json(json.dumps(report))
+        return
+    _show(report, output)
+
+
+def _show(report: dict[str, Any], output: str) -> None:
+    """Print what was measured on the held-out rows."""
+    from rich.table import Table
+
+    columns = list(report["pack"])
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(f"on {report['rows']['held_out']:,} held-out rows")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, found in {**report["scorers"], "this pack": report["pack"]}.items():
+        table.add_row(name, *(f"{found.get(column, '')}" for column in columns))
+    err.print(table)
+    err.print(
+        f"fitted to {report['rows']['fitted']:,} rows in {report['seconds']:,} s; written to "
+        f"{output}: cascade classify FILE -c {output}",
+        highlight=False,
+        markup=False,
+    )

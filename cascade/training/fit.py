@@ -1,0 +1,266 @@
+"""`cascade fit`: labelled rows in, a pack out.
+
+Parts are fitted to the rows that are not held out; the held-out rows tell how much each part is
+worth beside the others and who sees what; then the parts are fitted to all rows. Rows of a
+validation file take the place of held-out ones.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+
+import cascade
+from cascade.config import CascadeConfig, Columns
+from cascade.errors import OutputError, UsageError
+from cascade.io.source import Source
+from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.load import CONFIG_NAME
+from cascade.pipeline.methods import Parts
+from cascade.pipeline.pack import SEAL, resolve_paths, seal
+from cascade.retrieval.children import widest
+from cascade.taxonomy import Taxonomy
+from cascade.training.labelled import Labelled, read_labelled
+from cascade.training.learners import Learner, LexicalLearner, Settings, Told, TunedLearner
+from cascade.training.pack_readme import readme
+from cascade.training.recipe import Recipe, TunedStage
+from cascade.training.splits import hold_out, near_duplicate_groups
+from cascade.training.trying import Trial, routed, try_out
+from cascade.training.weighing import gather, weights
+
+STATE = "fit.json"
+TAXONOMY = "taxonomy.yaml"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What is fitted, to what, and where the pack goes.
+
+    Parameters
+    ----------
+    source, validation
+        Labelled rows; without a validation file a part of the rows is held out.
+    columns
+        Text and label, settled.
+    said
+        Called with each sentence that a user should know.
+    """
+
+    source: Source
+    taxonomy: Taxonomy
+    columns: Columns
+    recipe: Recipe
+    folder: Path
+    recipe_name: str = "recipe"
+    validation: Source | None = None
+    seed: int = 0
+    allow_download: bool = False
+    command: str = ""
+    said: Callable[[str], None] = field(default=lambda _: None, repr=False)
+
+    @property
+    def work(self) -> Path:
+        """Where everything is until the pack is whole."""
+        return self.folder.with_name(f"{self.folder.name}.fitting")
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """All that the pack depends on, as plain values."""
+        found = {
+            "version": cascade.__version__,
+            "rows": self.source.sha256,
+            "limit": self.source.limit,
+            "validation": self.validation.sha256 if self.validation else None,
+            "taxonomy": self.taxonomy.fingerprint,
+            "columns": self.columns.model_dump(),
+            "recipe": self.recipe.model_dump(),
+            "seed": self.seed,
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(found))
+        return plain
+
+    def prepare(self, *, resume: bool = False, overwrite: bool = False) -> None:
+        """Make the work folder, unless something is in the way.
+
+        Raises
+        ------
+        UsageError, OutputError
+            The pack exists, or another fit was interrupted there.
+        """
+        if resume and overwrite:
+            raise UsageError("--resume and --overwrite exclude each other; choose one")
+        if self.folder.exists() and not (self.folder / SEAL).is_file():
+            raise OutputError(f"{self.folder} is there and is no pack; name another folder")
+        if self.folder.exists() and not overwrite:
+            raise OutputError(f"{self.folder} exists; replace it with --overwrite")
+        state = self.work / STATE
+        if self.work.exists() and not state.is_file():
+            raise OutputError(f"{self.work} is in the way and is not ours; move it")
+        if self.work.exists() and not overwrite:
+            if not resume:
+                raise OutputError(
+                    f"{self.work} has an interrupted fit; go on with --resume, or begin anew with "
+                    "--overwrite"
+                )
+            if json.loads(state.read_text("utf-8")) != self.identity:
+                raise OutputError(
+                    f"{self.work} has an interrupted fit of other rows, columns or settings; go on "
+                    "with those, or begin anew with --overwrite"
+                )
+            return
+        try:
+            if self.work.exists():
+                shutil.rmtree(self.work)
+            self.work.mkdir(parents=True)
+            state.write_text(json.dumps(self.identity), "utf-8")
+        except OSError as error:
+            raise OutputError(f"{self.work}: cannot be written: {error.strerror}") from None
+
+    def run(self, told: Told) -> dict[str, Any]:
+        """Fit, and put the pack where it belongs; call `prepare` first.
+
+        Returns
+        -------
+        What was measured on the held-out rows, as it stands in the pack's README.
+        """
+        started = time.perf_counter()
+        rows = read_labelled(
+            self.source, self.columns, self.taxonomy, lambda n: told("reading", n, n)
+        )
+        for warning in rows.warnings(self.taxonomy):
+            self.said(warning)
+        fitted, held = self._divided(rows, told)
+        part, whole = self.work / "part", self.work / "pack"
+        learners = self._learners()
+        found = Settings()
+        for learner in learners:
+            learner.fit(fitted, self.taxonomy, part, told)
+            found.add(learner.settings(part))
+        settings, report = self._weighed(found, rows, part, held, told)
+        for learner in learners:
+            learner.fit_again(rows, self.taxonomy, part, whole, told)
+        report["rows"] = {
+            "fitted": len(rows),
+            "held_out": len(held),
+            "validation_file": self.validation is not None,
+            "labels": len(np.unique(rows.nodes)),
+            "left_out": {reason: count for reason, (count, _) in rows.skipped.items()},
+        }
+        report["seconds"] = round(time.perf_counter() - started, 1)
+        self._write(whole, settings, report)
+        return report
+
+    def _divided(self, rows: Labelled, told: Told) -> tuple[Labelled, Labelled]:
+        """Rows to fit to, and rows to choose on."""
+        if self.validation is not None:
+            held = read_labelled(self.validation, self.columns, self.taxonomy)
+            for reason, (count, line) in held.skipped.items():
+                self.said(f"{self.validation.file}: {count:,} rows {reason} (first: line {line})")
+            return rows, held
+        told("looking for near duplicates", 0, len(rows))
+        texts = [item.text for item in rows.items]
+        groups = near_duplicate_groups(texts)
+        out = hold_out(texts, rows.nodes, groups, self.recipe.validation, self.seed)
+        if not out.any():
+            raise UsageError(
+                f"{len(rows):,} rows of {len(np.unique(rows.nodes)):,} labels: none can be held "
+                "out, since each label keeps its only row; give a file with --validation"
+            )
+        return rows.part(~out), rows.part(out)
+
+    def _learners(self) -> list[Learner]:
+        recipe, columns = self.recipe, self.columns.text
+        found: list[Learner] = []
+        if recipe.lexical:
+            found.append(LexicalLearner(recipe.lexical, columns, self.seed))
+        tuned: list[tuple[Literal["sentence", "llama"], TunedStage | None]]
+        tuned = [("sentence", recipe.sentence), ("llama", recipe.llama)]
+        for kind, stage in tuned:
+            if stage:
+                learner = TunedLearner(
+                    kind, stage, columns, self.seed, allow_download=self.allow_download
+                )
+                found.append(learner)
+        return found
+
+    def _weighed(
+        self, found: Settings, rows: Labelled, part: Path, held: Labelled, told: Told
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The settings of the pack, and what was measured on the held-out rows."""
+        scorers, tree = list(found.scorers), self.taxonomy
+        if self.recipe.retrieval:
+            scorers.append("retrieval")
+        settings = self._settings(found, rows)
+        told("asking the held-out rows", 0, 1)
+        parts = Parts(tree, self._config(settings, part))
+        asked = {name: parts.scorer(name) for name in scorers}
+        evidence = gather(asked, held.items, held.nodes, tree)
+        settings["fusion"] = {"weights": weights(evidence, scorers, tree.depth)}
+        rivals = {name: {"method": name} for name in scorers if len(scorers) > 1}
+        if self.recipe.routing and 0 < len(found.fast) < len(scorers):
+            settings["routing"] = {
+                "fast": weights(evidence, found.fast, tree.depth),
+                "threshold": 1.0,
+            }
+            rivals["fast path"] = {"method": "ttc"}
+        rivals["cascade"] = {"method": "cascade"}
+        trials: dict[str, Trial] = {}
+        for name, over in rivals.items():
+            told(f"measuring {name}", len(trials), len(rivals))
+            classifier = Classifier(tree, self._config({**settings, **over}, part))
+            trials[name] = try_out(classifier, held)
+        main = trials["cascade"]
+        curve: list[dict[str, float]] = []
+        if self.recipe.routing and "fast path" in trials:
+            fast = trials["fast path"]
+            threshold, curve = routed(fast, main, held, tree, self.recipe.routing.loss)
+            settings["routing"]["threshold"] = threshold
+            main = fast.joined(main, threshold)
+        return settings, {
+            "scorers": {name: trial.figures(held, tree) for name, trial in trials.items()},
+            "pack": main.figures(held, tree),
+            "weights": settings["fusion"]["weights"],
+            "curve": curve,
+        }
+
+    def _settings(self, found: Settings, rows: Labelled) -> dict[str, Any]:
+        """A cascade.yaml without weights."""
+        inner = not np.isin(rows.nodes, self.taxonomy.leaves).all()
+        return {
+            "taxonomy": TAXONOMY,
+            "method": "cascade",
+            "columns": self.columns.model_dump(exclude_defaults=True),
+            "retrieval": {"candidates": max(10, widest(self.taxonomy))},
+            "backbones": found.backbones,
+            "heads": found.heads,
+            **({"neighbours": found.neighbours} if found.neighbours else {}),
+            "descent": {"stop": 0.3 if inner else 0.0},
+        }
+
+    def _config(self, settings: dict[str, Any], folder: Path) -> CascadeConfig:
+        return resolve_paths(CascadeConfig.parse(settings, "fit"), folder)
+
+    def _write(self, whole: Path, settings: dict[str, Any], report: dict[str, Any]) -> None:
+        """Make the pack whole, and put it in its place."""
+        try:
+            self.taxonomy.to_yaml(whole / TAXONOMY)
+            text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+            (whole / CONFIG_NAME).write_text(text, "utf-8")
+            told = readme(self.folder.name, self.identity, self.source, report, self.command)
+            (whole / "README.md").write_text(told, "utf-8")
+            seal(whole)
+            if self.folder.exists():
+                shutil.rmtree(self.folder)
+            whole.rename(self.folder)
+            shutil.rmtree(self.work)
+        except OSError as error:
+            raise OutputError(f"{self.folder}: cannot be written: {error.strerror}") from None
