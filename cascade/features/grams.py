@@ -75,10 +75,11 @@ def count_characters(texts: Sequence[str], shortest: int = 2, longest: int = 5) 
             run = run[:n] * _BASE + letters[size - 1 :]
             if size < shortest:
                 continue
-            # Spaces stand only at the ends, and never two together.
+            # Spaces stand only at the ends, with a word between them.
             inside = spaces[size - 1 : size - 1 + n] == spaces[1 : 1 + n]
             inside &= row[:n] == row[size - 1 :]
-            inside &= ~(space[:n] & space[size - 1 :])
+            if size == 2:
+                inside &= ~(space[:n] & space[1:])
             found.append(_mixed(run[inside] + np.uint64(size)))
             rows.append(row[:n][inside])
         return _counted(np.concatenate(found), np.concatenate(rows))

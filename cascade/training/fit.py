@@ -205,6 +205,7 @@ class Fit:
         asked = {name: parts.scorer(name) for name in scorers}
         evidence = gather(asked, held.items, held.nodes, tree)
         settings["fusion"] = {"weights": weights(evidence, scorers, tree.depth)}
+        alone = {name: weights(evidence, [name], tree.depth)[name] for name in scorers}
         rivals = {name: {"method": name} for name in scorers if len(scorers) > 1}
         if self.recipe.routing and 0 < len(found.fast) < len(scorers):
             settings["routing"] = {
@@ -214,10 +215,19 @@ class Fit:
             rivals["fast path"] = {"method": "ttc"}
         rivals["cascade"] = {"method": "cascade"}
         trials: dict[str, Trial] = {}
+
+        def exact(trial: Trial) -> float:
+            return float(trial.right(held, tree).mean())
+
         for name, over in rivals.items():
             told(f"measuring {name}", len(trials), len(rivals))
             classifier = Classifier(tree, self._config({**settings, **over}, part))
             trials[name] = try_out(classifier, held)
+        best = max(scorers, key=lambda name: exact(trials[name]) if name in trials else -1.0)
+        if best in trials and exact(trials[best]) >= exact(trials["cascade"]):
+            # A fusion must earn its place.
+            settings["fusion"] = {"weights": {best: alone[best]}}
+            trials["cascade"] = trials[best]
         main = trials["cascade"]
         curve: list[dict[str, float]] = []
         if self.recipe.routing and "fast path" in trials:

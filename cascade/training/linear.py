@@ -7,9 +7,7 @@ all rows; `conditional` one for each child over the rows below its parent.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +26,7 @@ Problem = tuple[int, "NDArray[np.int64] | None", NDArray[np.bool_]]
 """A node, the rows to tell it apart in (None for all), and which of them are of it."""
 
 SMALL = 0.003  # weights below it are left out: a fifth of what is not zero, the same answers
+FEW = 200_000  # rows times problems below which one core is quicker than several
 MARGIN = 0.15  # temperature of margins before one is fitted
 
 
@@ -55,22 +54,29 @@ def fit_hinge(
         Called with the problems that are solved and all.
     """
     problems = _leaf_problems(nodes) if form == "leaf" else _family_problems(nodes, taxonomy)
-    # LIBLINEAR computes in double precision; one copy serves all threads.
+    # LIBLINEAR computes in double precision; one copy serves all problems.
     data = rows.astype(np.float64)
-    solved: list[Any] = [None] * len(problems)
-    done = 0
-
-    def solve(at: int) -> None:
-        nonlocal done
-        _, among, positive = problems[at]
-        solved[at] = _solve(data if among is None else data[among], positive, cost, seed)
-        done += 1
+    solved = []
+    for done, found in enumerate(_solutions(data, problems, cost, seed), start=1):
+        solved.append(found)
         if progress is not None:
             progress(done, len(problems))
-
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        list(pool.map(solve, range(len(problems))))
     return _assembled(form, [node for node, _, _ in problems], solved, rows.shape[1])
+
+
+def _solutions(data: csr_matrix, problems: list[Problem], cost: float, seed: int) -> Iterator[Any]:
+    """The solution of each problem, in order; many of them on all cores.
+
+    LIBLINEAR draws from one generator for a whole process, so that threads would make the result
+    depend on who comes first; processes do not.
+    """
+    if data.shape[0] * len(problems) < FEW:
+        yield from (_solve(data, among, right, cost, seed) for _, among, right in problems)
+        return
+    from joblib import Parallel, delayed
+
+    pool = Parallel(n_jobs=-1, return_as="generator")
+    yield from pool(delayed(_solve)(data, among, right, cost, seed) for _, among, right in problems)
 
 
 def _leaf_problems(nodes: NDArray[np.int32]) -> list[Problem]:
@@ -94,14 +100,19 @@ def _family_problems(nodes: NDArray[np.int32], taxonomy: Taxonomy) -> list[Probl
 
 
 def _solve(
-    data: csr_matrix, positive: NDArray[np.bool_], cost: float, seed: int
+    data: csr_matrix,
+    among: NDArray[np.int64] | None,
+    positive: NDArray[np.bool_],
+    cost: float,
+    seed: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], float]:
     """Which weights are not small, what they are, and the bias."""
     from sklearn.svm import LinearSVC
 
     if positive.all():
         return np.empty(0, np.int64), np.empty(0, np.float32), 0.0
-    model = LinearSVC(C=cost, random_state=seed).fit(data, positive)
+    rows = data if among is None else data[among]
+    model = LinearSVC(C=cost, random_state=seed).fit(rows, positive)
     weights = model.coef_[0]
     kept = np.flatnonzero(np.abs(weights) > SMALL)
     return kept, weights[kept].astype(np.float32), float(model.intercept_[0])

@@ -51,8 +51,9 @@ def near_duplicate_groups(texts: Sequence[str]) -> NDArray[np.int64]:
 
 def _signatures(texts: Sequence[str]) -> NDArray[np.uint32]:
     """uint32 [n_texts, BANDS * IN_BAND], the least of differently mixed hashes of each text."""
-    # Texts without such a run get one, which all of them share with themselves alone.
-    found = count_characters([f"{text} {text} ....." for text in texts], 5, 5)
+    # Runs go across words; a text too short for one stands three times.
+    joined = ["_".join(text.split()) for text in texts]
+    found = count_characters([t if len(t) > 2 else f"{t}_{t}_{t}_" for t in joined], 5, 5)
     starts = np.searchsorted(found.row, np.arange(len(texts)))
     rng = np.random.default_rng(0)
     odd = rng.integers(1 << 63, size=BANDS * IN_BAND, dtype=np.uint64) * np.uint64(2) + np.uint64(1)

@@ -1,0 +1,134 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import cascade
+from cascade.config import Columns
+from cascade.errors import ConfigError, OutputError
+from cascade.io.source import Source
+from cascade.taxonomy import Taxonomy
+from cascade.training.fit import Fit
+from cascade.training.recipe import Recipe
+
+KINDS = {
+    "Home > Garden > Rakes": "garden rake with {} teeth",
+    "Home > Garden > Hoses": "rubber garden hose {} m",
+    "Home > Kitchen > Knives": "chef knife with a blade of {} cm",
+    "Clothing > Hats > Straw hats": "straw panama hat size {}",
+    "Clothing > Hats > Beanies": "knitted wool beanie no {}",
+}
+
+
+@pytest.fixture
+def rows(tmp_path):
+    path = tmp_path / "rows.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "brand", "label"])
+        for at in range(24):
+            for label, name in KINDS.items():
+                words = ["alpha", "bravo", "carol", "delta", "echo", "fox"]
+                brand = f"{words[at % 6]} {words[at // 6]} {at * 37 % 11}"
+                writer.writerow([name.format(at), brand, label])
+        writer.writerow(["", "", "Home > Garden > Rakes"])
+        writer.writerow(["a mystery", "", ""])
+    return path
+
+
+def a_fit(rows, folder, **over):
+    recipe = Recipe.load("fast")
+    columns = Columns(text=["name", "brand"], label="label")
+    tree = Taxonomy.from_paths(list(KINDS))
+    return Fit(Source(str(rows)), tree, columns, recipe, folder, **over)
+
+
+def fitted(rows, folder, **over):
+    job = a_fit(rows, folder, **over)
+    job.prepare()
+    return job.run(lambda *_: None)
+
+
+def test_a_pack_answers_without_being_told_its_columns(rows, tmp_path):
+    said = []
+    report = fitted(rows, tmp_path / "pack", said=said.append)
+    assert report["rows"]["left_out"] == {"without text": 1, "without a label": 1}
+    assert any("left out" in sentence for sentence in said)
+    classifier = cascade.load(tmp_path / "pack")
+    assert classifier.config.columns.text == ["name", "brand"]
+    found = classifier.classify({"name": "garden hose made of rubber", "brand": "echo"})
+    assert found.path == "Home > Garden > Hoses"
+    assert 0 < found.confidence <= 1
+    assert [level.level for level in found.levels] == [1, 2, 3]
+    assert not (tmp_path / "pack.fitting").exists()
+    assert "Measured on" in (tmp_path / "pack" / "README.md").read_text()
+
+
+def test_the_same_seed_gives_the_same_bytes(rows, tmp_path):
+    for name in ("one", "two"):
+        fitted(rows, tmp_path / name)
+    seals = [json.loads((tmp_path / n / "pack.json").read_text())["files"] for n in ("one", "two")]
+    assert seals[0] == seals[1]
+
+
+@pytest.mark.parametrize("harm", ["changed", "truncated", "missing"])
+def test_a_pack_that_is_not_what_it_was_is_refused_by_its_file(rows, tmp_path, harm):
+    fitted(rows, tmp_path / "pack")
+    victim = tmp_path / "pack" / "heads" / "leaf.safetensors"
+    data = bytearray(victim.read_bytes())
+    if harm == "missing":
+        victim.unlink()
+    else:
+        data[-1] ^= 1
+        victim.write_bytes(data if harm == "changed" else data[:-3])
+    with pytest.raises(ConfigError, match=r"leaf\.safetensors"):
+        cascade.load(tmp_path / "pack")
+
+
+def test_a_fit_that_was_killed_goes_on_and_ends_in_the_same_pack(rows, tmp_path):
+    fitted(rows, tmp_path / "whole")
+
+    class Killed(Exception):
+        pass
+
+    def dies(what, done, of):
+        if what.startswith("measuring"):
+            raise Killed
+
+    job = a_fit(rows, tmp_path / "pack")
+    job.prepare()
+    with pytest.raises(Killed):
+        job.run(dies)
+    with pytest.raises(OutputError, match="--resume"):
+        a_fit(rows, tmp_path / "pack").prepare()
+    with pytest.raises(OutputError, match="other rows, columns or settings"):
+        a_fit(rows, tmp_path / "pack", seed=9).prepare(resume=True)
+    again = a_fit(rows, tmp_path / "pack")
+    again.prepare(resume=True)
+    again.run(lambda *_: None)
+    seals = [json.loads((tmp_path / n / "pack.json").read_text()) for n in ("whole", "pack")]
+    assert seals[0] == seals[1]
+
+
+def test_a_pack_or_another_folder_is_not_replaced_unasked(rows, tmp_path):
+    fitted(rows, tmp_path / "pack")
+    with pytest.raises(OutputError, match="--overwrite"):
+        a_fit(rows, tmp_path / "pack").prepare()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(OutputError, match="no pack"):
+        a_fit(rows, tmp_path / "mine").prepare(overwrite=True)
+
+
+def test_weights_prefer_the_scorer_that_knows():
+    from cascade.scoring.calibration import fit_log_linear
+
+    rng = np.random.default_rng(0)
+    gold = rng.integers(0, 4, size=300)
+    offsets = np.arange(301) * 4
+    knows = np.full((300, 4), np.log(0.1))
+    knows[np.arange(300), gold] = np.log(0.7)
+    noise = np.log(rng.dirichlet(np.ones(4), size=300))
+    found = fit_log_linear([knows.ravel(), noise.ravel()], offsets, gold)
+    assert found[0] > 10 * found[1]
+    assert (found >= 0).all()
