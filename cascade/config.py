@@ -231,6 +231,19 @@ class RoutingConfig(Section):
     )
 
 
+class CalibrationConfig(Section):
+    """What held-out rows told about confidences."""
+
+    file: str | None = Field(None, description="File of the calibration, relative to this one.")
+    max_risk: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of accepted answers that may be wrong; what is less sure is marked "
+        "`review`.",
+    )
+
+
 class DescentConfig(Section):
     """How the walk down the taxonomy decides."""
 
@@ -265,6 +278,9 @@ class CascadeConfig(Section):
     )
     fusion: FusionConfig = Field(default_factory=FusionConfig, description="Combining scorers.")
     routing: RoutingConfig = Field(default_factory=RoutingConfig, description="Who sees what.")
+    calibration: CalibrationConfig = Field(
+        default_factory=CalibrationConfig, description="How sure answers are."
+    )
     descent: DescentConfig = Field(default_factory=DescentConfig, description="The walk.")
     max_chars: int = Field(
         100_000, ge=1, description="A row whose text is longer is answered with an error."

@@ -42,6 +42,7 @@ def classify(
         ),
     ] = None,
     method: options.MethodOption = None,
+    max_risk: options.MaxRiskOption = None,
     limit: options.LimitOption = None,
     top: Annotated[
         int, typer.Option("--top", min=0, metavar="N", help="Add the N next best answers.")
@@ -79,6 +80,8 @@ def classify(
         config, taxonomy, method=method, allow_download=allow_download, settings=settings
     )
     check_method(settled.method, settled)
+    if max_risk is not None:
+        settled.calibration.max_risk = max_risk
     settled.descent.beam = max(settled.descent.beam, top + 1)
     named = {"text": text, "image": image, "id": id, "label": label}
     columns = settled.columns.model_copy(update={k: v for k, v in named.items() if v})

@@ -83,6 +83,7 @@ def evaluate(
             "--suite", metavar="YAML", help="Run all methods of a suite, see eval/suites."
         ),
     ] = None,
+    max_risk: options.MaxRiskOption = None,
     limit: options.LimitOption = None,
     seed: options.SeedOption = 0,
     resamples: options.ResamplesOption = 1000,
@@ -124,6 +125,8 @@ def evaluate(
         allow_download=allow_download,
         settings=settings,
     )
+    if max_risk is not None:
+        settled.calibration.max_risk = max_risk
     task = Task(source, tree, settled)
     given = None
     if predictions is not None:

@@ -62,6 +62,17 @@ DownloadOption = Annotated[
     bool, typer.Option("--allow-download", help="Weights may be fetched from the hub.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+MaxRiskOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-risk",
+        min=0.001,
+        max=0.999,
+        metavar="SHARE",
+        help="Of accepted answers at most this share is wrong; others get the status review. "
+        "Needs a pack of cascade fit.",
+    ),
+]
 SheetOption = Annotated[
     str | None, typer.Option("--sheet", help="Sheet of a workbook; the first if not given.")
 ]

@@ -12,6 +12,7 @@ from typing import Any
 from cascade.config import CascadeConfig
 from cascade.errors import EngineError, UsageError
 from cascade.items import Batch, Item, Prediction
+from cascade.pipeline.calibrated import Judge
 from cascade.pipeline.descent import Descent
 from cascade.pipeline.methods import Parts
 from cascade.retrieval.children import AllChildren, widest
@@ -59,6 +60,7 @@ class Classifier:
         self._parts = parts = Parts(taxonomy, config, progress)
         self._scorer = parts.scorer(config.method)
         self._fast = self._fast_path()
+        self._judge = Judge(config.calibration)
         if config.columns.image is not None and not self._reads_pictures:
             raise UsageError(f"columns.image is {config.columns.image!r}, but {self._blind}")
         everything = config.retrieval.candidates >= widest(taxonomy)
@@ -119,7 +121,7 @@ class Classifier:
         for start in range(0, len(rows), size):
             together = rows[start : start + size]
             batch = Batch([items[row] for row in together])
-            answered = self._walk(batch)
+            answered = self._judge.judged(self._walk(batch))
             for row, problem in batch.problems.items():
                 answered[row] = Prediction.failed(problem, batch.items[row].id)
             for stage, seconds in batch.seconds.items():

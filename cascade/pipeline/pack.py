@@ -72,6 +72,10 @@ def resolve_paths(config: CascadeConfig, folder: Path) -> CascadeConfig:
         heads.file = str(folder / heads.file)
     if settled.neighbours.file is not None:
         settled.neighbours.file = str(folder / settled.neighbours.file)
+    if settled.calibration.file is not None:
+        settled.calibration.file = str(folder / settled.calibration.file)
+    if settled.llm.adapter is not None and (folder / settled.llm.adapter).is_dir():
+        settled.llm.adapter = str(folder / settled.llm.adapter)
     return settled
 
 

@@ -1,14 +1,19 @@
-"""Fitting how much each scorer counts, on held-out questions."""
+"""What held-out rows tell: how much each scorer counts, how sure an answer is, what to accept."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 LEAST = -30.0  # log-probability below which nothing is told apart
 RIDGE = 1e-3  # pull of the weights towards equal shares, so that few rows give no wild ones
+TINY = 1e-6  # a confidence is at least this far from 0 and 1
+DOUBT = 0.1  # chance that a promised risk is exceeded by bad luck of the held-out rows
+ROWS = 1000  # thresholds that a table has at the most
 
 
 def fit_log_linear(
@@ -54,3 +59,103 @@ def fit_log_linear(
 
     found = minimize(loss, even, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(even))
     return np.asarray(found.x, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class BetaMap:
+    """Beta calibration (Kull et al. 2017): `logit(q) = a log p - b log(1 - p) + c`, a and b >= 0.
+
+    It never changes the order of confidences, and three numbers cannot overfit a few hundred rows.
+    """
+
+    a: float = 1.0
+    b: float = 1.0
+    c: float = 0.0
+
+    @classmethod
+    def fit(cls, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> BetaMap:
+        """The map that makes it likeliest which answers were right; [n_rows] each."""
+        from scipy.optimize import minimize
+
+        if len(right) < 2:
+            return cls()
+        p = np.clip(confidence, TINY, 1 - TINY)
+        x = np.stack([np.log(p), -np.log1p(-p), np.ones_like(p)], axis=1)
+        sign = np.where(right, 1.0, -1.0)
+        start = np.array([1.0, 1.0, 0.0])
+
+        def loss(t: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            z = sign * (x @ t)
+            pull = t - start
+            slope = -(sign / (1 + np.exp(np.clip(z, -500, 500)))) @ x / len(z)
+            return (
+                float(np.logaddexp(0, -z).mean() + RIDGE * pull @ pull),
+                slope + 2 * RIDGE * pull,
+            )
+
+        bounds = [(0, None), (0, None), (None, None)]
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+        return cls(*(round(float(value), 6) for value in found))
+
+    def apply(self, confidence: float) -> float:
+        """The probability that an answer of this confidence is right."""
+        p = min(max(confidence, TINY), 1 - TINY)
+        z = self.a * math.log(p) - self.b * math.log1p(-p) + self.c
+        return 1 / (1 + math.exp(-max(min(z, 500.0), -500.0)))
+
+
+@dataclass(frozen=True)
+class RiskTable:
+    """How many held-out answers were as sure as a threshold, and how many of them wrong.
+
+    Parameters
+    ----------
+    threshold
+        Confidences, decreasing.
+    accepted, wrong
+        Held-out answers with at least that confidence, and those of them that were wrong.
+    """
+
+    threshold: tuple[float, ...]
+    accepted: tuple[int, ...]
+    wrong: tuple[int, ...]
+
+    @classmethod
+    def fit(cls, confidence: NDArray[np.float64], wrong: NDArray[np.bool_]) -> RiskTable:
+        """The table of held-out answers, [n_rows] each."""
+        order = np.argsort(-confidence, kind="stable")
+        sure, errors = confidence[order], np.cumsum(wrong[order])
+        last = np.flatnonzero(np.append(np.diff(sure) != 0, True))  # ties are accepted together
+        if len(last) > ROWS:
+            last = last[np.linspace(0, len(last) - 1, ROWS).astype(np.int64)]
+        return cls(
+            tuple(sure[last].tolist()),
+            tuple((last + 1).tolist()),
+            tuple(errors[last].astype(int).tolist()),
+        )
+
+    def least_confidence(self, max_risk: float) -> float:
+        """The least confidence at which answers may be accepted; infinite where none may.
+
+        Of what is accepted at most the share `max_risk` is wrong, with a probability of
+        `1 - DOUBT` over the held-out rows. Thresholds are tested from the strictest on, each with
+        the exact binomial bound (Clopper and Pearson 1934), until one fails: fixed-sequence
+        testing, as in Learn then Test (Angelopoulos et al. 2021). A mean over accepted rows is no
+        monotone risk, which is what conformal risk control (Angelopoulos et al. 2022) asks for.
+        """
+        from scipy.stats import beta
+
+        if max_risk >= 1:
+            return 0.0
+        if max_risk <= 0:
+            return math.inf
+        enough = math.log(DOUBT) / math.log1p(-max_risk)  # rows that pass without an error
+        least = math.inf
+        for threshold, n, errors in zip(self.threshold, self.accepted, self.wrong, strict=True):
+            if n < enough:
+                continue
+            bound = 1.0 if errors == n else float(beta.ppf(1 - DOUBT, errors + 1, n - errors))
+            if bound > max_risk:
+                return least
+            least = threshold
+        return 0.0 if math.isfinite(least) else least  # even all of them together are right enough

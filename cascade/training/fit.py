@@ -23,6 +23,7 @@ import cascade
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import OutputError, UsageError
 from cascade.io.source import Source
+from cascade.pipeline.calibrated import Calibration
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.pipeline.methods import Parts
@@ -34,11 +35,13 @@ from cascade.training.learners import Learner, LexicalLearner, Settings, Told, T
 from cascade.training.pack_readme import readme
 from cascade.training.recipe import Recipe, TunedStage
 from cascade.training.splits import hold_out, near_duplicate_groups
-from cascade.training.trying import Trial, routed, try_out
+from cascade.training.trying import Trial, calibrate, routed, try_out
 from cascade.training.weighing import gather, weights
 
 STATE = "fit.json"
 TAXONOMY = "taxonomy.yaml"
+CALIBRATION = "calibration.json"
+RISKS = (0.01, 0.02, 0.05, 0.1)
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ class Fit:
         for learner in learners:
             learner.fit(fitted, self.taxonomy, part, told)
             found.add(learner.settings(part))
-        settings, report = self._weighed(found, rows, part, held, told)
+        settings, report, calibration = self._weighed(found, rows, part, held, told)
         for learner in learners:
             learner.fit_again(rows, self.taxonomy, part, whole, told)
         report["rows"] = {
@@ -156,7 +159,7 @@ class Fit:
             "left_out": {reason: count for reason, (count, _) in rows.skipped.items()},
         }
         report["seconds"] = round(time.perf_counter() - started, 1)
-        self._write(whole, settings, report)
+        self._write(whole, settings, report, calibration)
         return report
 
     def _divided(self, rows: Labelled, told: Told) -> tuple[Labelled, Labelled]:
@@ -194,8 +197,8 @@ class Fit:
 
     def _weighed(
         self, found: Settings, rows: Labelled, part: Path, held: Labelled, told: Told
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The settings of the pack, and what was measured on the held-out rows."""
+    ) -> tuple[dict[str, Any], dict[str, Any], Calibration]:
+        """The settings of the pack, what was measured on the held-out rows, and how sure it is."""
         scorers, tree = list(found.scorers), self.taxonomy
         if self.recipe.retrieval:
             scorers.append("retrieval")
@@ -235,12 +238,30 @@ class Fit:
             threshold, curve = routed(fast, main, held, tree, self.recipe.routing.loss)
             settings["routing"]["threshold"] = threshold
             main = fast.joined(main, threshold)
-        return settings, {
+        calibration = calibrate(main, held, tree)
+        settings["calibration"] = {"file": CALIBRATION}
+        report = {
             "scorers": {name: trial.figures(held, tree) for name, trial in trials.items()},
             "pack": main.figures(held, tree),
             "weights": settings["fusion"]["weights"],
             "curve": curve,
+            "risk": self._risks(calibration, main),
         }
+        return settings, report, calibration
+
+    @staticmethod
+    def _risks(calibration: Calibration, trial: Trial) -> list[dict[str, float]]:
+        """For some risks the confidence from which answers are accepted, and the share of rows."""
+        sure = np.array([calibration.calibrated(p).confidence for p in trial.predictions])
+        found = []
+        for risk in RISKS:
+            least = calibration.risk.least_confidence(risk)
+            if np.isfinite(least):
+                share = float((sure >= least).mean())
+                found.append(
+                    {"max_risk": risk, "from": round(least, 4), "accepted": round(share, 4)}
+                )
+        return found
 
     def _settings(self, found: Settings, rows: Labelled) -> dict[str, Any]:
         """A cascade.yaml without weights."""
@@ -259,10 +280,17 @@ class Fit:
     def _config(self, settings: dict[str, Any], folder: Path) -> CascadeConfig:
         return resolve_paths(CascadeConfig.parse(settings, "fit"), folder)
 
-    def _write(self, whole: Path, settings: dict[str, Any], report: dict[str, Any]) -> None:
+    def _write(
+        self,
+        whole: Path,
+        settings: dict[str, Any],
+        report: dict[str, Any],
+        calibration: Calibration,
+    ) -> None:
         """Make the pack whole, and put it in its place."""
         try:
             self.taxonomy.to_yaml(whole / TAXONOMY)
+            calibration.save(whole / CALIBRATION)
             text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
             (whole / CONFIG_NAME).write_text(text, "utf-8")
             told = readme(self.folder.name, self.identity, self.source, report, self.command)

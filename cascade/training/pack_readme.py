@@ -56,5 +56,9 @@ def readme(
                 f"| {point['threshold']} | {point['fast']} | {point['exact']} | "
                 f"{point['rows_per_second']} |"
             )
+    if report["risk"]:
+        lines += ["", "What `--max-risk` accepts; the rest is marked `review`.", ""]
+        lines += ["| max risk | from confidence | share accepted |", "| --- | --- | --- |"]
+        lines += [f"| {r['max_risk']} | {r['from']} | {r['accepted']} |" for r in report["risk"]]
     lines += ["", "Recipe:", "", "```json", json.dumps(identity["recipe"], indent=1), "```", ""]
     return "\n".join(lines)

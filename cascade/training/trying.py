@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Prediction
+from cascade.pipeline.calibrated import Calibration
 from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.scoring.calibration import BetaMap, RiskTable
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled
 
@@ -126,3 +128,18 @@ def routed(
         if exact >= least:
             chosen = threshold
     return round(chosen, 4), curve[::-1]
+
+
+def calibrate(trial: Trial, held: Labelled, taxonomy: Taxonomy) -> Calibration:
+    """The calibration of a classifier's answers for the held-out rows."""
+    maps = []
+    for level in range(1, taxonomy.depth + 1):
+        known, right = trial.level(level, held, taxonomy)
+        has = [len(p.levels) >= level for p in trial.predictions]
+        used = np.flatnonzero(known & np.array(has))
+        said = [trial.predictions[row].levels[level - 1].confidence for row in used.tolist()]
+        maps.append(BetaMap.fit(np.array(said, dtype=np.float64), right[used]))
+    raw = Calibration(maps, RiskTable((), (), ()))
+    sure = np.array([raw.calibrated(p).confidence for p in trial.predictions])
+    wrong = ~trial.right(held, taxonomy)
+    return Calibration(maps, RiskTable.fit(sure, wrong))

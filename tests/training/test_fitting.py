@@ -6,7 +6,7 @@ import pytest
 
 import cascade
 from cascade.config import Columns
-from cascade.errors import ConfigError, OutputError
+from cascade.errors import ConfigError, OutputError, UsageError
 from cascade.io.source import Source
 from cascade.taxonomy import Taxonomy
 from cascade.training.fit import Fit
@@ -132,3 +132,28 @@ def test_weights_prefer_the_scorer_that_knows():
     found = fit_log_linear([knows.ravel(), noise.ravel()], offsets, gold)
     assert found[0] > 10 * found[1]
     assert (found >= 0).all()
+
+
+def test_answers_that_are_too_unsure_are_marked_for_review(rows, tmp_path):
+    fitted(rows, tmp_path / "pack")
+    strict = cascade.load(tmp_path / "pack", calibration={"max_risk": 0.001})
+    found = strict.classify("garden rake with 5 teeth")
+    assert found.status == "review"
+    assert "0.1%" in found.message
+    assert found.code is not None
+    loose = cascade.load(tmp_path / "pack", calibration={"max_risk": 0.5})
+    assert loose.classify("garden rake with 5 teeth").status == "ok"
+
+
+def test_a_risk_needs_a_calibration():
+    with pytest.raises(UsageError, match="cascade fit"):
+        cascade.load("store", method="retrieval", calibration={"max_risk": 0.05})
+
+
+def test_a_broken_calibration_is_refused_by_its_file(tmp_path):
+    from cascade.pipeline.calibrated import Calibration
+
+    path = tmp_path / "calibration.json"
+    path.write_text('{"levels": [], "risk": {}}')
+    with pytest.raises(ConfigError, match=r"calibration\.json"):
+        Calibration.load(path)

@@ -1,0 +1,120 @@
+"""Confidences that are probabilities, and the answers that are too unsure to accept."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from cascade.config import CalibrationConfig
+from cascade.errors import ConfigError, UsageError
+from cascade.items import Prediction
+from cascade.scoring.calibration import BetaMap, RiskTable
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was fitted on held-out rows of one pack.
+
+    Parameters
+    ----------
+    levels
+        Map of the confidences of each level; the last holds for all below.
+    risk
+        Of whole answers, by their calibrated confidence.
+    """
+
+    levels: Sequence[BetaMap]
+    risk: RiskTable
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        values = {"levels": [asdict(level) for level in self.levels], "risk": asdict(self.risk)}
+        path.write_text(json.dumps(values), "utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Calibration:
+        """What `save` wrote.
+
+        Raises
+        ------
+        ConfigError
+            The file cannot be read, or holds something else.
+        """
+        try:
+            values = json.loads(path.read_text("utf-8"))
+            levels = [BetaMap(**level) for level in values["levels"]]
+            risk = RiskTable(**{name: tuple(row) for name, row in values["risk"].items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(f"{path}: no calibration of a pack ({error}); fit it again") from None
+        if not levels or not len(risk.threshold) == len(risk.accepted) == len(risk.wrong):
+            raise ConfigError(f"{path}: a calibration that does not fit together; fit it again")
+        return cls(levels, risk)
+
+    def calibrated(self, prediction: Prediction) -> Prediction:
+        """The prediction with probabilities in place of raw confidences, in the same order."""
+        if prediction.code is None:
+            return prediction
+        below, levels = 1.0, []
+        for level in prediction.levels:
+            below = min(below, self._map(level.level).apply(level.confidence))
+            levels.append(replace(level, confidence=below))
+        own = self._map(len(levels))
+        rest = 1 - below
+        alternatives = []
+        for alternative in prediction.alternatives:
+            found = min(own.apply(alternative.confidence), rest, below)
+            alternatives.append(replace(alternative, confidence=found))
+        return replace(
+            prediction,
+            confidence=below,
+            levels=tuple(levels),
+            alternatives=tuple(alternatives),
+        )
+
+    def _map(self, level: int) -> BetaMap:
+        return self.levels[min(level, len(self.levels)) - 1]
+
+
+class Judge:
+    """Calibrates predictions, and marks those for review that are too unsure.
+
+    Raises
+    ------
+    UsageError
+        A risk is asked for, and there is no calibration.
+    ConfigError
+        The calibration cannot be read.
+    """
+
+    def __init__(self, config: CalibrationConfig) -> None:
+        self._risk = config.max_risk
+        self._calibration = None if config.file is None else Calibration.load(Path(config.file))
+        self._least = 0.0
+        if self._risk is not None:
+            if self._calibration is None:
+                raise UsageError(
+                    "a risk can be kept only by a pack that was calibrated on labelled rows; make "
+                    "one with `cascade fit`, and name it with -c"
+                )
+            self._least = self._calibration.risk.least_confidence(self._risk)
+
+    def judged(self, predictions: Sequence[Prediction]) -> list[Prediction]:
+        """The predictions, calibrated, with the status `review` where they are too unsure."""
+        if self._calibration is None:
+            return list(predictions)
+        return [self._judged(self._calibration.calibrated(p)) for p in predictions]
+
+    def _judged(self, prediction: Prediction) -> Prediction:
+        if prediction.status != "ok" or prediction.confidence >= self._least:
+            return prediction
+        if math.isinf(self._least):
+            why = f"no confidence keeps the risk at {self._risk:.1%}"
+        else:
+            why = (
+                f"confidence {prediction.confidence:.2f} is below {self._least:.2f}, from which at "
+                f"most {self._risk:.1%} of the answers are wrong"
+            )
+        return replace(prediction, status="review", message=why)
