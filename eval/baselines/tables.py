@@ -29,6 +29,8 @@ class Job:
         Of the training rows whose label is in the taxonomy: text, and node index.
     tests
         Texts to predict, in the order of the file.
+    fields, test_fields
+        The same texts, column by column.
     """
 
     arguments: argparse.Namespace
@@ -36,6 +38,8 @@ class Job:
     texts: list[str]
     nodes: list[int]
     tests: list[str]
+    fields: list[tuple[str, ...]]
+    test_fields: list[tuple[str, ...]]
 
     def write(self, predict: Callable[[list[str]], Sequence[Sequence[int]]], fit: float) -> None:
         """Predict the tests, write their codes, and print what it took.
@@ -72,26 +76,29 @@ def read_job(description: str, extra: Callable[[argparse.ArgumentParser], None])
     parser.add_argument("--test", required=True, help="rows to predict")
     parser.add_argument("--taxonomy", required=True, help="a file or a shipped name")
     parser.add_argument("--text", action="append", required=True, metavar="COL", help="repeatable")
+    parser.add_argument(
+        "--only", action="append", metavar="COL", help="of the text columns these alone; repeatable"
+    )
     parser.add_argument("--label", required=True, metavar="COL", help="a code or a path")
     parser.add_argument("--limit", type=int, metavar="N", help="predict the first N rows only")
     parser.add_argument("--out", type=Path, required=True, help="predictions, CSV")
     extra(parser)
     args = parser.parse_args()
+    args.text = args.only or args.text
     taxonomy = load_taxonomy(args.taxonomy)
-    texts, nodes = [], []
+    fields, nodes = [], []
     with open_table(args.train) as table:
         require_columns(table, [*args.text, args.label])
         for row in table:
             node = taxonomy.find(table.text(row, args.label))
             if node is not None and row.problem is None:
-                texts.append("\n".join(table.texts(row, args.text).values()))
+                fields.append(tuple(table.texts(row, args.text).values()))
                 nodes.append(node)
     with open_table(args.test) as table:
         require_columns(table, args.text)
-        tests = [
-            "\n".join(table.texts(row, args.text).values()) for row in islice(table, args.limit)
-        ]
-    return Job(args, taxonomy, texts, nodes, tests)
+        tests = [tuple(table.texts(row, args.text).values()) for row in islice(table, args.limit)]
+    joined, asked = (["\n".join(texts) for texts in rows] for rows in (fields, tests))
+    return Job(args, taxonomy, joined, nodes, asked, fields, tests)
 
 
 def needs(package: str, error: ImportError) -> None:
