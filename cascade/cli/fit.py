@@ -16,7 +16,7 @@ EXAMPLES = """
 
   cascade fit labelled.csv -t taxonomy.csv --text name --text description --label label -o my-pack
   cascade fit labelled.csv --text name --label path -o my-pack   (taxonomy made of the label paths)
-  cascade fit labelled.csv -t taxonomy.csv --text name --label label --recipe full -o my-pack
+  cascade fit labelled.csv -t taxonomy.csv --text name --label label --recipe quick -o my-pack
   cascade classify items.csv -c my-pack -o out.csv
 """
 
@@ -34,7 +34,7 @@ def fit(
     recipe: Annotated[
         str,
         typer.Option(
-            "--recipe", help="fast: words and characters; full: an encoder too; or a YAML file."
+            "--recipe", help="quick: words and characters; fast: an encoder too; or a YAML file."
         ),
     ] = "fast",
     validation: Annotated[

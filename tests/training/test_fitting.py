@@ -38,7 +38,7 @@ def rows(tmp_path):
 
 
 def a_fit(rows, folder, **over):
-    recipe = Recipe.load("fast")
+    recipe = Recipe.load("quick")
     columns = Columns(text=["name", "brand"], label="label")
     tree = Taxonomy.from_paths(list(KINDS))
     return Fit(Source(str(rows)), tree, columns, recipe, folder, **over)
