@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cascade import __version__
-from cascade.cli import classify, compare, doctor, finetune, fit, prepare, prompts, taxonomy
+from cascade.cli import classify, compare, doctor, finetune, fit, pack, prepare, prompts, taxonomy
 from cascade.cli import eval as evaluation
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("prepare", epilog=prepare.EXAMPLES)(prepare.prepare)
 app.command("fit", epilog=fit.EXAMPLES)(fit.fit)
 app.command("finetune", epilog=finetune.EXAMPLES)(finetune.finetune)
+app.add_typer(pack.app, name="pack")
 app.add_typer(taxonomy.app, name="taxonomy")
 app.add_typer(prompts.app, name="prompts")
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)

@@ -79,6 +79,17 @@ def resolve_paths(config: CascadeConfig, folder: Path) -> CascadeConfig:
     return settled
 
 
+def contents(config: CascadeConfig) -> dict[str, str]:
+    """SHA-256 of the fitted files that a config names, by name: answers depend on them."""
+    named = [
+        *(backbone.file for backbone in config.backbones.values()),
+        *(heads.file for heads in config.heads.values()),
+        config.neighbours.file,
+        config.calibration.file,
+    ]
+    return {name: _hash(Path(name)) for name in named if name is not None and Path(name).is_file()}
+
+
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

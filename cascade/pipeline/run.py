@@ -20,6 +20,7 @@ from cascade.io import Answer, Output, Row, Table, require_columns
 from cascade.io.pictures import picture_path
 from cascade.items import Item, Prediction, alternatives_of, trace_of
 from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.pack import contents
 from cascade.taxonomy import Taxonomy
 
 ANSWER_COLUMNS: dict[str, type] = {
@@ -139,6 +140,7 @@ def fingerprint(
         "version": cascade.__version__,
         "taxonomy": taxonomy.fingerprint,
         "prompts": hashlib.sha256("".join(prompts).encode()).hexdigest(),
+        "fitted": contents(config),
         "chunk": BATCH,
         "limit": limit,
         "columns": columns.model_dump(),

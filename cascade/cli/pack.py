@@ -1,0 +1,59 @@
+"""`cascade pack`: what can be done with a pack that is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cascade.cli import options
+from cascade.cli.console import err, interruptible, out
+
+app = typer.Typer(
+    help="Check a pack, or add labelled rows to its neighbours.", no_args_is_help=True
+)
+
+EXAMPLES = """
+[bold]Examples[/]
+
+  cascade pack add my-pack corrected.csv --label label
+"""
+
+
+@app.command("add", epilog=EXAMPLES)
+def add(
+    pack: Annotated[str, typer.Argument(metavar="PACK", help="Folder that cascade fit wrote.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Labelled rows, columns as before.")],
+    label: options.LabelOption = None,
+    limit: options.LimitOption = None,
+    encoding: options.EncodingOption = None,
+    sheet: options.SheetOption = None,
+) -> None:
+    """Let labelled rows vote as neighbours from now on; nothing is fitted again."""
+    from cascade.cli.progress import working
+    from cascade.io.source import Source
+    from cascade.training.adding import add_examples
+
+    source = Source(file, limit, encoding, sheet)
+    with interruptible(), working("encoding") as bar:
+        added, skipped = add_examples(
+            Path(pack),
+            source,
+            label=label,
+            progress=lambda done, of: bar.show("encoding", done, of, f"{done:,} rows"),
+        )
+    for reason, (count, line) in skipped.items():
+        err.print(f"{count:,} rows are left out: {reason} (first: line {line})", style="yellow")
+    err.print(f"{added:,} rows added to {pack}", highlight=False, markup=False)
+
+
+@app.command("check")
+def check(
+    pack: Annotated[str, typer.Argument(metavar="PACK", help="Folder that cascade fit wrote.")],
+) -> None:
+    """Tell whether every file of a pack is what it was when it was sealed."""
+    from cascade.pipeline.pack import verify
+
+    verify(Path(pack))
+    out.print(f"{pack}: whole", highlight=False, markup=False)

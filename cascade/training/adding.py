@@ -1,0 +1,67 @@
+"""New labelled rows for the neighbours of a pack, without fitting anything again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from cascade.errors import ConfigError
+from cascade.io.source import Source
+from cascade.pipeline.load import load_config, load_taxonomy
+from cascade.pipeline.methods import Parts
+from cascade.pipeline.pack import seal
+from cascade.scoring.neighbours import Examples, unit
+from cascade.training.labelled import read_labelled
+
+ENCODED = 512  # items between two signs of progress
+
+
+def add_examples(
+    pack: Path,
+    source: Source,
+    *,
+    label: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[int, dict[str, tuple[int, int]]]:
+    """Let the rows of a file vote as neighbours from now on; the pack is sealed anew.
+
+    Parameters
+    ----------
+    label
+        Column of the answers; that of the pack if None.
+
+    Returns
+    -------
+    added
+        Rows that were added.
+    skipped
+        Rows that were left out, by reason, with how many and the line of the first.
+
+    Raises
+    ------
+    ConfigError
+        The pack has no neighbours.
+    InputError
+        A column of the pack is not in the file, or no row can be used.
+    """
+    config, folder = load_config(pack)
+    if config.neighbours.file is None or folder is None or config.taxonomy is None:
+        raise ConfigError(
+            f"{pack}: has no labelled neighbours; fit a pack with a recipe that has some, such as "
+            "fast"
+        )
+    taxonomy = load_taxonomy(config.taxonomy, folder)
+    columns = config.columns.model_copy(update={"label": label or config.columns.label})
+    rows = read_labelled(source, columns, taxonomy)
+    path = Path(config.neighbours.file)
+    backbone = Parts(taxonomy, config).backbone(config.neighbours.backbone)
+    made = []
+    for start in range(0, len(rows), ENCODED):
+        made.append(unit(backbone.rows(rows.items[start : start + ENCODED])))
+        if progress is not None:
+            progress(min(start + ENCODED, len(rows)), len(rows))
+    Examples.load(path, taxonomy).with_more(np.concatenate(made), rows.nodes).save(path)
+    seal(folder)
+    return len(rows), rows.skipped
