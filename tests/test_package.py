@@ -63,9 +63,9 @@ def test_the_wheel_holds_the_package_its_data_and_nothing_else(wheel):
         if path.suffix in {".py", ".html", ".css", ".js"}
     }
     data = {
-        f"cascade/_data/{kind}/{path.name}"
-        for kind in ("prompts", "taxonomies")
-        for path in (ROOT / kind).iterdir()
+        f"cascade/_data/{path.relative_to(ROOT)}"
+        for kind in ("prompts", "taxonomies", "finetune")
+        for path in (ROOT / kind).rglob("*")
         if path.is_file()
     }
     assert {"cascade/_data/prompts/file-under.jinja", "cascade/_data/taxonomies/store.yaml"} <= data
