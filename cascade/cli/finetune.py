@@ -1,4 +1,4 @@
-"""`cascade finetune`: a recipe in, a LoRA adapter out."""
+"""`cascade finetune`: a recipe in; a LoRA adapter, a retriever or a reranker out."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cascade.cli.console import err, interruptible, out
 
 if TYPE_CHECKING:
     from cascade.training.experiment import Experiment
+    from cascade.training.ranking_experiment import RankingExperiment
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -22,6 +23,7 @@ EXAMPLES = """
   cascade finetune mine.yaml -o runs/mine --resume
   cascade finetune lora-products --set data.file=rows.csv --set data.taxonomy=taxonomy.csv
   cascade classify items.csv -t store --text name --set llm.adapter=runs/mine -o out.csv
+  cascade finetune retriever --set data.file=rows.csv --set data.label=label -o runs/retriever
 """
 
 
@@ -32,14 +34,14 @@ def finetune(
     ],
     output: Annotated[
         str | None,
-        typer.Option("--out", "-o", help="Folder of the adapter; runs/RECIPE if not given."),
+        typer.Option("--out", "-o", help="Folder of the result; runs/RECIPE if not given."),
     ] = None,
     limit: options.LimitOption = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run of the same folder.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an adapter that exists.")
+        bool, typer.Option("--overwrite", help="Replace a result that exists.")
     ] = False,
     settings: Annotated[
         list[str] | None,
@@ -53,32 +55,61 @@ def finetune(
     allow_download: options.DownloadOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Fine-tune a language model with LoRA on labelled rows, as a recipe says."""
+    """Fine-tune a language model with LoRA, a retriever or a reranker, as a recipe says."""
     from cascade.cli.progress import working
     from cascade.training.experiment import Experiment
     from cascade.training.experiment_recipe import ExperimentRecipe
+    from cascade.training.ranking_experiment import RankingExperiment
+    from cascade.training.recipes import load_recipe
 
     over = options.parse_settings(settings or [])
     if allow_download:
         over.setdefault("model", {})["allow_download"] = True
-    loaded = ExperimentRecipe.load(recipe, over)
+    loaded = load_recipe(recipe, over)
     name = Path(recipe).stem
     with interruptible(), working("reading rows") as bar:
-        experiment = Experiment(
-            loaded,
-            Path(output or Path("runs") / name),
-            limit,
-            name,
-            options.command(),
-            told=bar.show,
-            said=lambda words: err.print(words, highlight=False, markup=False),
-        )
+        where = Path(output or Path("runs") / name), limit, name, options.command()
+        signs: dict[str, Any] = {
+            "told": bar.show,
+            "said": lambda words: err.print(words, highlight=False, markup=False),
+        }
+        experiment: Experiment | RankingExperiment
+        if isinstance(loaded, ExperimentRecipe):
+            experiment = Experiment(loaded, *where, **signs)
+        else:
+            experiment = RankingExperiment(loaded, *where, **signs)
         experiment.check(resume=resume, overwrite=overwrite)
         metrics = experiment.run(resume=resume)
     if as_json:
         out.print_json(json.dumps(metrics))
+    elif isinstance(experiment, RankingExperiment):
+        _show_ranking(experiment, metrics)
     else:
         _show(experiment, metrics)
+
+
+def _show_ranking(experiment: RankingExperiment, metrics: dict[str, Any]) -> None:
+    """Figures before and after, and what to do with the model."""
+    from rich.table import Table
+
+    from cascade.training.ranking_readme import table, usage
+
+    recipe, text = experiment.recipe, experiment.data.columns.text
+    if rows := table(metrics):
+        first = "before" if recipe.kind == "retriever" else "retrieval alone"
+        shown = Table("figure (95%)", first, "after", box=None, pad_edge=False)
+        for row in rows:
+            shown.add_row(*row)
+        out.print(shown)
+    else:
+        out.print("no rows were held out, so nothing was measured")
+    out.print(f"{recipe.kind}  {experiment.model_folder}", highlight=False, soft_wrap=True)
+    _use(usage(recipe, text, experiment.model_folder))
+
+
+def _use(command: str) -> None:
+    out.print("\nuse it:", style="bold")
+    out.print(f"  {command}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _show(experiment: Experiment, metrics: dict[str, Any]) -> None:
@@ -106,6 +137,4 @@ def _show(experiment: Experiment, metrics: dict[str, Any]) -> None:
     )
     table.add_row("adapter", str(experiment.folder))
     out.print(table)
-    out.print("\nuse it:", style="bold")
-    command = usage(experiment.recipe, experiment.data.columns.text, experiment.folder)
-    out.print(f"  {command}", soft_wrap=True, highlight=False, markup=False)
+    _use(usage(experiment.recipe, experiment.data.columns.text, experiment.folder))

@@ -103,13 +103,22 @@ def _convert(source: Path, target: Path) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Transformers' own progress bars off for a while: the caller shows progress."""
+    """Bars and remarks of the libraries around transformers off for a while.
+
+    The caller shows progress, and what concerns the user it says itself.
+    """
     from transformers.utils import logging as hf_logging
 
     was_on = hf_logging.is_progress_bar_enabled()
+    loggers = [logging.getLogger(name) for name in ("transformers", "sentence_transformers")]
+    levels = [one.level for one in loggers]
     hf_logging.disable_progress_bar()
+    for one in loggers:
+        one.setLevel(logging.ERROR)
     try:
         yield
     finally:
         if was_on:
             hf_logging.enable_progress_bar()
+        for one, level in zip(loggers, levels, strict=True):
+            one.setLevel(level)

@@ -12,7 +12,7 @@ from cascade.models.find import Weights
 
 if TYPE_CHECKING:
     import torch
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import CrossEncoder, SentenceTransformer
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -177,3 +177,31 @@ def load_sequence_classifier(
         raise WeightsError(f"{weights.path}: its tokenizer is slow; expected a tokenizer.json")
     model.to(device)
     return model.eval(), tokenizer
+
+
+def load_cross_encoder(weights: Weights, device: str = "auto") -> CrossEncoder:
+    """A cross-encoder with one output, to be trained: of an encoder the output is new.
+
+    Raises
+    ------
+    WeightsError
+        The weights cannot be read, or have several outputs.
+    """
+    import torch
+    from sentence_transformers import CrossEncoder
+
+    torch.manual_seed(0)  # of a new output
+    try:
+        with quiet(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model: CrossEncoder = CrossEncoder(
+                str(weights.path),
+                num_labels=1,
+                device=best_device(device),
+                local_files_only=True,
+                model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+            )
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        problem = " ".join(str(error).split())
+        raise WeightsError(f"{weights.path}: no cross-encoder: {problem:.300}") from error
+    return model

@@ -80,7 +80,7 @@ class RerankScorer(LeafScorer):
         nearest = self._retriever.nearest(batch)
         leaves = self._retriever.taxonomy.leaves
         read = leaves[best_first(nearest[leaves].T, self._candidates)].T
-        relevance = self._relevance(batch, read) / self._temperature
+        relevance = self.relevance(batch, read) / self._temperature
         logits = nearest / self._retrieval_temperature
         columns = np.arange(len(batch))
         logits[read, columns] = -np.inf
@@ -91,7 +91,7 @@ class RerankScorer(LeafScorer):
         logits[read, columns] = relevance
         return logits
 
-    def _relevance(self, batch: Batch, leaves: NDArray[np.int32]) -> NDArray[np.float32]:
+    def relevance(self, batch: Batch, leaves: NDArray[np.int32]) -> NDArray[np.float32]:
         """What the cross-encoder says of each item beside its leaves, both [n_leaves, n_items]."""
         items = [self._model.tokens(item.text[: self._max_chars]) for item in batch.items]
         pairs = [

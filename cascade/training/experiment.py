@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import cascade
-from cascade.errors import OutputError, UsageError
 from cascade.generation.encode import PromptEncoder
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
@@ -27,12 +26,11 @@ from cascade.training.instructions import Candidates, Example, Task, Writer
 from cascade.training.labelled import Labelled
 from cascade.training.loop import History, Loop, Tick, training_precision
 from cascade.training.lora import attach_lora, save_adapter, trained
+from cascade.training.result_folder import METRICS, README, ResultFolder
 
 Told = Callable[[str, int, int | None, str], None]
 """Called with what is done, how much of how much (None: not known), and a few words."""
 
-WORK = "checkpoints"
-RECIPE, METRICS, README = "recipe.yaml", "metrics.json", "README.md"
 TYPES = "types.json"
 TYPED = 64  # items whose kinds are written between two signs of progress
 
@@ -60,9 +58,14 @@ class Experiment:
     said: Callable[[str], None] = field(default=lambda _: None, repr=False)
 
     @property
+    def result(self) -> ResultFolder:
+        """The folder, as something that holds an adapter or will."""
+        return ResultFolder(self.folder, "an adapter")
+
+    @property
     def work(self) -> Path:
         """Where checkpoints are until the adapter is made."""
-        return self.folder / WORK
+        return self.result.work
 
     @cached_property
     def data(self) -> ExperimentData:
@@ -96,36 +99,12 @@ class Experiment:
         UsageError, OutputError
             It holds a result, an interrupted run, or something else.
         """
-        if resume and overwrite:
-            raise UsageError("--resume and --overwrite exclude each other; choose one")
-        there = {file.name for file in self.folder.iterdir()} if self.folder.is_dir() else set()
-        if self.folder.is_file() or (there and RECIPE not in there):
-            raise OutputError(
-                f"{self.folder} exists and is no result of `cascade finetune`; name another folder "
-                "with --out"
-            )
-        if METRICS in there and not overwrite:
-            raise OutputError(
-                f"{self.folder} has an adapter already; replace it with --overwrite, or name "
-                "another folder with --out"
-            )
-        begun = WORK in there and any(self.work.iterdir())
-        if begun and not (resume or overwrite):
-            raise OutputError(
-                f"{self.folder} has an interrupted run; go on with --resume, or begin anew with "
-                "--overwrite"
-            )
+        result = self.result
+        result.check(resume=resume, overwrite=overwrite)
         # Before anything is replaced: whether data, weights and prompts are there.
         _ = self.data.columns, self.identity, self._templates
-        try:
-            if overwrite and there:
-                shutil.rmtree(self.folder)
-            self.work.mkdir(parents=True, exist_ok=True)
-            if not resume or RECIPE not in there:
-                text = f"# {self.command}\n{self.recipe.to_yaml(self.folder)}"
-                (self.folder / RECIPE).write_text(text, "utf-8")
-        except OSError as error:
-            raise OutputError(f"{self.folder}: cannot be written: {error.strerror}") from None
+        text = f"# {self.command}\n{self.recipe.to_yaml(self.folder)}"
+        result.begin(text, resume=resume, overwrite=overwrite)
 
     def run(self, *, resume: bool = False) -> dict[str, Any]:
         """Train, and write the adapter; call `check` first.

@@ -17,9 +17,10 @@ from cascade.io.source import Source
 from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.pipeline.load import load_taxonomy
 from cascade.taxonomy import Taxonomy
-from cascade.training.experiment_recipe import ExperimentRecipe
+from cascade.training.finetune_recipe import FinetuneRecipe
 from cascade.training.instructions import balanced
 from cascade.training.labelled import Labelled, read_labelled, settled_columns
+from cascade.training.splits import near_duplicate_groups
 
 _OPTIONS = {"--label": "data.label", "--text": "data.text", "with -t": "with data.taxonomy"}
 
@@ -38,7 +39,7 @@ class ExperimentData:
         A file is not there.
     """
 
-    def __init__(self, recipe: ExperimentRecipe, limit: int | None = None) -> None:
+    def __init__(self, recipe: FinetuneRecipe, limit: int | None = None) -> None:
         self._recipe = recipe
         data, file = recipe.data, recipe.validation.file
         for name, named in (("data.file", data.file), ("validation.file", file)):
@@ -127,7 +128,7 @@ class ExperimentData:
 
 
 def held_out(rows: Labelled, share: float, most: int, seed: int) -> NDArray[np.bool_]:
-    """Which rows are held out, drawn by the seed; equal texts stay together.
+    """Which rows are held out, drawn by the seed; near duplicates stay together.
 
     Parameters
     ----------
@@ -138,8 +139,7 @@ def held_out(rows: Labelled, share: float, most: int, seed: int) -> NDArray[np.b
     -------
     bool [n_rows]
     """
-    texts = [" ".join(item.text.casefold().split()) for item in rows.items]
-    _, group = np.unique(np.array(texts, dtype=object).astype(str), return_inverse=True)
+    group = near_duplicate_groups([item.text.casefold() for item in rows.items])
     sizes = np.bincount(group)
     order = np.random.default_rng((seed, 0)).permutation(len(sizes))
     wanted = min(round(share * len(rows)), most)

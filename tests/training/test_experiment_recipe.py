@@ -5,10 +5,13 @@ import yaml
 from pydantic import BaseModel
 
 from cascade.shipped import shipped_names
-from cascade.training.experiment_recipe import FOLDER, DataRecipe, ExperimentRecipe
+from cascade.training.experiment_recipe import ExperimentRecipe
+from cascade.training.finetune_recipe import FOLDER, DataRecipe
+from cascade.training.ranking_recipe import RankingRecipe
+from cascade.training.recipes import load_recipe
 
 FINETUNE = Path(__file__).parents[2] / "finetune"
-OWN = {"about", "data.file", "data.label", "data.text", "data.taxonomy", "training.evaluate_every"}
+OWN = {"about", "data.file", "data.label", "data.text", "data.taxonomy"}
 
 
 def flat(values, before=""):
@@ -21,17 +24,30 @@ def flat(values, before=""):
 
 @pytest.mark.parametrize("name", shipped_names(FOLDER, ".yaml"))
 def test_recipes_that_ship_can_be_read_and_their_data_is_there(name):
-    recipe = ExperimentRecipe.load(name)
+    recipe = load_recipe(name)
     assert recipe.about
     assert Path(recipe.data.file).is_file()
 
 
-def test_the_commented_recipe_has_every_field_with_its_default():
-    written = flat(yaml.safe_load((FINETUNE / "lora-products.yaml").read_text("utf-8")))
-    default = ExperimentRecipe(data=DataRecipe(file="rows.csv", label="answer"))
+ROWS = DataRecipe(file="rows.csv", label="answer")
+
+
+@pytest.mark.parametrize(
+    ("name", "default", "own"),
+    [
+        ("lora-products", ExperimentRecipe(data=ROWS), OWN | {"training.evaluate_every"}),
+        (
+            "retriever",
+            RankingRecipe(data=ROWS, kind="retriever"),
+            OWN | {"data.rows_per_class"},
+        ),
+    ],
+)
+def test_the_commented_recipes_have_every_field_with_its_default(name, default, own):
+    written = flat(yaml.safe_load((FINETUNE / f"{name}.yaml").read_text("utf-8")))
     expected = flat(default.model_dump())
     assert written.keys() == expected.keys()
-    assert {name for name in written if written[name] != expected[name]} == OWN
+    assert {field for field in written if written[field] != expected[field]} == own
 
 
 def test_every_field_is_described():
@@ -42,6 +58,7 @@ def test_every_field_is_described():
                 check(field.annotation)
 
     check(ExperimentRecipe)
+    check(RankingRecipe)
 
 
 def test_files_are_relative_to_the_recipe_and_in_settings_to_the_working_folder(tmp_path):

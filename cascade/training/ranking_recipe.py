@@ -1,0 +1,75 @@
+"""Recipes of `cascade finetune` for retrievers and rerankers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from cascade.config import Recipe as Texts
+from cascade.config import Section
+from cascade.training.finetune_recipe import FinetuneRecipe, ValidationRecipe
+from cascade.training.negatives import NegativesRecipe
+
+
+class RankingModelRecipe(Section):
+    """What is trained, and beside what it is used."""
+
+    weights: str = Field(
+        "minilm",
+        description="Built-in name, folder or hub: a sentence encoder; for a reranker a "
+        "cross-encoder, or an encoder that becomes one.",
+    )
+    encoder: str = Field(
+        "minilm",
+        description="Sentence encoder whose first leaves a reranker is trained and measured on; a "
+        "retriever is its own.",
+    )
+    texts: Texts = Field(
+        "full",
+        description="What of a node is read: retrieval.texts in use, or rerank.texts for a "
+        "reranker.",
+    )
+    candidates: int = Field(
+        25, ge=2, description="Leaves that a reranker orders, as rerank.candidates in use."
+    )
+    allow_download: bool = Field(False, description="Weights may be fetched from the hub.")
+
+
+class RankingLoopRecipe(Section):
+    """How the weights are learnt."""
+
+    epochs: float = Field(1.0, gt=0, description="Times that all rows are seen.")
+    batch_size: int = Field(
+        32, ge=2, description="Rows of one step; a retriever has the others' nodes as wrong too."
+    )
+    learning_rate: float = Field(1e-4, gt=0, description="Of AdamW, at its highest.")
+    warmup: float = Field(
+        0.1, ge=0, lt=1, description="Share of the steps in which the rate rises; it then falls."
+    )
+    scale: float = Field(
+        20.0, gt=0, description="Of a retriever's cosine similarities before the softmax."
+    )
+    checkpoint_every: int = Field(100, ge=1, description="Steps between two checkpoints.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+
+
+class RankingRecipe(FinetuneRecipe):
+    """How a sentence encoder learns to find nodes, or a cross-encoder to order them."""
+
+    NAMES = (("model", "weights"), ("model", "encoder"))
+
+    kind: Literal["retriever", "reranker"] = Field(description="What is fine-tuned.")
+    validation: ValidationRecipe = Field(
+        default_factory=lambda: ValidationRecipe(most_rows=2000),
+        description="What is ranked before and after.",
+    )
+    model: RankingModelRecipe = Field(
+        default_factory=RankingModelRecipe, description="What is trained."
+    )
+    negatives: NegativesRecipe = Field(
+        default_factory=NegativesRecipe, description="Wrong nodes beside each right one."
+    )
+    training: RankingLoopRecipe = Field(
+        default_factory=RankingLoopRecipe, description="How it is learnt."
+    )

@@ -1,0 +1,138 @@
+import csv
+import json
+import random
+
+import pytest
+
+from cascade.models.find import find_weights
+from cascade.training import ranking_experiment
+from cascade.training.rankers import train_retriever
+
+WORDS = {
+    "Garden > Rakes": ["zorba", "plim"],
+    "Garden > Spades": ["quent", "ostra"],
+    "Clothing > Hats": ["mirp", "valen"],
+    "Clothing > Gloves": ["drobe", "tusk"],
+    "Kitchen > Pans": ["hule", "sarn"],
+    "Kitchen > Knives": ["ebbo", "krill"],
+}
+"""Trade names that no model knows, so that only training can tell them apart."""
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory):
+    """The two lowest layers of the real encoder: small enough to be trained in seconds."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(find_weights("minilm").path), device="cpu")
+    bert = model[0].auto_model
+    bert.encoder.layer = bert.encoder.layer[:2]
+    bert.config.num_hidden_layers = 2
+    folder = tmp_path_factory.mktemp("encoder")
+    model.save_pretrained(str(folder), create_model_card=False)
+    return folder
+
+
+@pytest.fixture
+def rows(folder, encoder):
+    (folder / "bert").symlink_to(encoder, target_is_directory=True)
+    draw = random.Random(0)
+    with open("rows.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "label"])
+        for label, names in WORDS.items():
+            for _ in range(20):
+                other = draw.choice(["blue", "large", "classic", "[SEP] new", "steel"])
+                writer.writerow([f"{draw.choice(names)} {other} {draw.randrange(10**6)}", label])
+    return folder
+
+
+SET = [
+    f"--set={setting}"
+    for setting in (
+        "data.file=rows.csv",
+        "data.label=label",
+        "data.text=[name]",
+        "data.taxonomy=null",
+        "validation.share=0.2",
+        "model.weights=bert",
+        "model.encoder=bert",
+        "training.batch_size=8",
+        "training.learning_rate=0.0005",
+        "training.checkpoint_every=5",
+        "model.candidates=6",
+    )
+]
+
+
+def metrics(folder, name):
+    return json.loads((folder / name / "metrics.json").read_text())
+
+
+def test_a_retriever_learns_what_trade_names_are_and_classifies(rows, cascade):
+    done = cascade("finetune", "retriever", "-o", "out", *SET, "--set", "training.epochs=4")
+    assert done.status == 0, done.err
+    found = metrics(rows, "out")
+    assert found["before"]["accuracy_at_1"][0] < 0.5
+    assert found["after"]["accuracy_at_1"][0] > 0.9
+    assert "accuracy_at_1" in done.out
+    assert {file.name for file in (rows / "out").iterdir()} == {
+        "model",
+        "recipe.yaml",
+        "metrics.json",
+        "README.md",
+    }
+    assert not list((rows / "out").rglob("*.bin")) + list((rows / "out").rglob("*.pt"))
+    assert "--method retrieval" in (rows / "out" / "README.md").read_text()
+    (rows / "tax.txt").write_text("\n".join(WORDS))
+    done = cascade(
+        *("classify", "rows.csv", "-t", "tax.txt", "--text", "name", "--method", "retrieval"),
+        *("--set", "retrieval.encoder=out/model", "-o", "answers.csv"),
+    )
+    assert done.status == 0, done.err
+    with open("answers.csv") as file:
+        answers = list(csv.DictReader(file))
+    right = [row["cascade_path"] == row["label"] for row in answers]
+    assert sum(right) / len(right) > 0.9
+
+
+def test_a_reranker_orders_what_retrieval_cannot(rows, cascade):
+    done = cascade("finetune", "reranker", "-o", "out", *SET, "--set", "training.epochs=3")
+    assert done.status == 0, done.err
+    found = metrics(rows, "out")
+    assert found["after"]["accuracy_at_1"][0] > found["before"]["accuracy_at_1"][0] + 0.2
+    assert "rerank.model=out/model" in done.out
+
+
+def test_a_killed_run_goes_on_and_ends_in_the_same_weights(rows, cascade, monkeypatch):
+    assert cascade("finetune", "retriever", "-o", "whole", *SET).status == 0
+
+    def killed(*args, ticked, **options):
+        def tick(step, steps, loss):
+            ticked(step, steps, loss)
+            if step == 8:
+                raise KeyboardInterrupt
+
+        return train_retriever(*args, ticked=tick, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ranking_experiment, "train_retriever", killed)
+        assert cascade("finetune", "retriever", "-o", "out", *SET).status == 130
+    assert (rows / "out" / "checkpoints" / "steps").is_dir()
+    done = cascade("finetune", "retriever", "-o", "out", *SET)
+    assert done.status != 0
+    assert "--resume" in done.err
+    done = cascade("finetune", "retriever", "-o", "out", *SET, "--resume", "--set", "seed=1")
+    assert "other rows or settings" in done.err
+    done = cascade("finetune", "retriever", "-o", "out", *SET, "--resume")
+    assert done.status == 0, done.err
+    found, whole = metrics(rows, "out"), metrics(rows, "whole")
+    assert found["loss_by_step"] == pytest.approx(whole["loss_by_step"], abs=1e-4)
+    assert found["after"] == whole["after"]
+
+
+def test_an_unknown_kind_is_named(folder, cascade):
+    (folder / "mine.yaml").write_text("kind: oracle\ndata: {file: a.csv, label: b}\n")
+    done = cascade("finetune", "mine.yaml")
+    assert done.status != 0
+    assert "expected adapter, retriever or reranker, found 'oracle'" in done.err
