@@ -71,8 +71,9 @@ class LLMScorer(Scorer):
 
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate; see `Scorer.score`."""
-        types = self._typer.types(batch)
         shown = [on_one_line(item, self._max_chars) for item in batch.items]
+        # The model is asked what items are only by prompts that show it.
+        types = self._typer.types(batch) if "type" in self._template.head.variables else shown
         questions = [
             self._ask(shown[row], types[row], parent, choices.nodes[start:end])
             for row, parent, start, end in zip(
