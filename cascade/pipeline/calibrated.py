@@ -81,6 +81,11 @@ class Calibration:
 class Judge:
     """Calibrates predictions, and marks those for review that are too unsure.
 
+    Attributes
+    ----------
+    least_confidence
+        From which answers are accepted; 0 where no risk is asked for.
+
     Raises
     ------
     UsageError
@@ -92,14 +97,14 @@ class Judge:
     def __init__(self, config: CalibrationConfig) -> None:
         self._risk = config.max_risk
         self._calibration = None if config.file is None else Calibration.load(Path(config.file))
-        self._least = 0.0
+        self.least_confidence = 0.0
         if self._risk is not None:
             if self._calibration is None:
                 raise UsageError(
                     "a risk can be kept only by a pack that was calibrated on labelled rows; make "
                     "one with `cascade fit`, and name it with -c"
                 )
-            self._least = self._calibration.risk.least_confidence(self._risk)
+            self.least_confidence = self._calibration.risk.least_confidence(self._risk)
 
     def judged(self, predictions: Sequence[Prediction]) -> list[Prediction]:
         """The predictions, calibrated, with the status `review` where they are too unsure."""
@@ -108,13 +113,13 @@ class Judge:
         return [self._judged(self._calibration.calibrated(p)) for p in predictions]
 
     def _judged(self, prediction: Prediction) -> Prediction:
-        if prediction.status != "ok" or prediction.confidence >= self._least:
+        if prediction.status != "ok" or prediction.confidence >= self.least_confidence:
             return prediction
-        if math.isinf(self._least):
+        if math.isinf(self.least_confidence):
             why = f"no confidence keeps the risk at {self._risk:.1%}"
         else:
             why = (
-                f"confidence {prediction.confidence:.2f} is below {self._least:.2f}, from which at "
-                f"most {self._risk:.1%} of the answers are wrong"
+                f"confidence {prediction.confidence:.2f} is below {self.least_confidence:.2f}, "
+                f"from which at most {self._risk:.1%} of the answers are wrong"
             )
         return replace(prediction, status="review", message=why)

@@ -11,11 +11,11 @@ from cascade.errors import ConfigError
 
 SEAL = "pack.json"
 FORMAT = 1
-FREE = (SEAL, "README.md")  # the README belongs to whoever has the pack
+FREE = (SEAL, "README.md", "metrics.json")  # no answer depends on them
 
 
 def seal(folder: Path) -> None:
-    """Write `pack.json`: SHA-256 and size of every file of the pack but its README."""
+    """Write `pack.json`: SHA-256 and size of every file of the pack that its answers depend on."""
     files = {
         path.relative_to(folder).as_posix(): {"sha256": _hash(path), "bytes": path.stat().st_size}
         for path in sorted(folder.rglob("*"))

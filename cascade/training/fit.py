@@ -41,6 +41,7 @@ from cascade.training.weighing import gather, weights
 STATE = "fit.json"
 TAXONOMY = "taxonomy.yaml"
 CALIBRATION = "calibration.json"
+METRICS = "metrics.json"
 RISKS = (0.01, 0.02, 0.05, 0.1)
 
 
@@ -133,7 +134,8 @@ class Fit:
 
         Returns
         -------
-        What was measured on the held-out rows, as it stands in the pack's README.
+        What was measured on the held-out rows, as it stands in the pack's README and, with the
+        weights of other fusions, in its metrics.json.
         """
         started = time.perf_counter()
         rows = read_labelled(
@@ -207,8 +209,14 @@ class Fit:
         parts = Parts(tree, self._config(settings, part))
         asked = {name: parts.scorer(name) for name in scorers}
         evidence = gather(asked, held.items, held.nodes, tree)
-        settings["fusion"] = {"weights": weights(evidence, scorers, tree.depth)}
+        fused = weights(evidence, scorers, tree.depth)
+        settings["fusion"] = {"weights": fused}
         alone = {name: weights(evidence, [name], tree.depth)[name] for name in scorers}
+        without = {
+            name: weights(evidence, [other for other in scorers if other != name], tree.depth)
+            for name in scorers
+            if len(scorers) > 1
+        }
         rivals = {name: {"method": name} for name in scorers if len(scorers) > 1}
         if self.recipe.routing and 0 < len(found.fast) < len(scorers):
             settings["routing"] = {
@@ -244,6 +252,9 @@ class Fit:
             "scorers": {name: trial.figures(held, tree) for name, trial in trials.items()},
             "pack": main.figures(held, tree),
             "weights": settings["fusion"]["weights"],
+            "weights_all": fused,
+            "weights_alone": alone,
+            "weights_without": without,
             "curve": curve,
             "risk": self._risks(calibration, main),
         }
@@ -295,6 +306,7 @@ class Fit:
             (whole / CONFIG_NAME).write_text(text, "utf-8")
             told = readme(self.folder.name, self.identity, self.source, report, self.command)
             (whole / "README.md").write_text(told, "utf-8")
+            (whole / METRICS).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
             seal(whole)
             if self.folder.exists():
                 shutil.rmtree(self.folder)

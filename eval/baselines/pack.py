@@ -7,6 +7,7 @@ python eval/baselines/pack.py --train TRAIN.csv --test TEST.csv --taxonomy TAXON
 from __future__ import annotations
 
 import argparse
+import csv
 import tempfile
 import time
 from pathlib import Path
@@ -30,8 +31,16 @@ def main() -> None:
     job = read_job(__doc__ or "", extra)
     given, depth = job.arguments, job.taxonomy.depth
     with tempfile.TemporaryDirectory() as folder:
+        train = Path(folder) / "train.csv"
+        with train.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([*given.text, given.label])
+            codes = job.taxonomy.codes
+            writer.writerows(
+                [*row, codes[node]] for row, node in zip(job.fields, job.nodes, strict=True)
+            )
         fit = Fit(
-            Source(given.train),
+            Source(str(train)),
             job.taxonomy,
             Columns(text=given.text, label=given.label),
             Recipe.load(given.recipe),

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 import cascade
 from cascade.io import open_table, require_columns
 from cascade.pipeline.load import load_taxonomy
+from cascade.training.instructions import balanced
 
 MISSING = 3  # exit status that tells a suite to skip the row; the last line says why
 
@@ -80,6 +83,10 @@ def read_job(description: str, extra: Callable[[argparse.ArgumentParser], None])
         "--only", action="append", metavar="COL", help="of the text columns these alone; repeatable"
     )
     parser.add_argument("--label", required=True, metavar="COL", help="a code or a path")
+    parser.add_argument(
+        "--per-label", type=int, metavar="N", help="fit on N rows of each label, drawn by the seed"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
     parser.add_argument("--limit", type=int, metavar="N", help="predict the first N rows only")
     parser.add_argument("--out", type=Path, required=True, help="predictions, CSV")
     extra(parser)
@@ -94,6 +101,8 @@ def read_job(description: str, extra: Callable[[argparse.ArgumentParser], None])
             if node is not None and row.problem is None:
                 fields.append(tuple(table.texts(row, args.text).values()))
                 nodes.append(node)
+    chosen = balanced(np.array(nodes, dtype=np.int32), args.per_label, args.seed).tolist()
+    fields, nodes = [fields[row] for row in chosen], [nodes[row] for row in chosen]
     with open_table(args.test) as table:
         require_columns(table, args.text)
         tests = [tuple(table.texts(row, args.text).values()) for row in islice(table, args.limit)]

@@ -55,6 +55,10 @@ def test_a_pack_answers_without_being_told_its_columns(rows, tmp_path):
     report = fitted(rows, tmp_path / "pack", said=said.append)
     assert report["rows"]["left_out"] == {"without text": 1, "without a label": 1}
     assert any("left out" in sentence for sentence in said)
+    kept = json.loads((tmp_path / "pack" / "metrics.json").read_text())
+    assert kept == json.loads(json.dumps(report))
+    assert kept["weights_without"].keys() == kept["weights_all"].keys()
+    assert all(name not in others for name, others in kept["weights_without"].items())
     classifier = cascade.load(tmp_path / "pack")
     assert classifier.config.columns.text == ["name", "brand"]
     found = classifier.classify({"name": "garden hose made of rubber", "brand": "echo"})

@@ -1,0 +1,176 @@
+r"""What each part of a pack is worth on rows that it has not seen, and whether it knows its doubts.
+
+Each scorer alone, their fusion, the fusion without each of them (weights as fitted for that on the
+pack's own held-out rows), the fast path, and the pack as it is; differences are paired, over the
+same resampled rows. Then the calibration of the pack, and accuracy against time over thresholds of
+its routing.
+
+python eval/bench/pack_parts.py --pack packs/full --test TEST.csv --label label \
+    --out eval/results/gpc_full
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+from cascade.config import CascadeConfig
+from cascade.evaluation.metrics.answers import Answers
+from cascade.evaluation.metrics.intervals import Interval, bootstrap, paired_difference
+from cascade.io.source import Source
+from cascade.pipeline.calibrated import Judge
+from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.load import load_config, load_taxonomy
+from cascade.taxonomy import Taxonomy
+from cascade.training.labelled import Labelled, read_labelled
+from cascade.training.trying import Trial, routed, try_out
+
+RISKS = (0.01, 0.02, 0.05, 0.1)
+
+
+def variants(config: CascadeConfig, metrics: dict[str, Any]) -> dict[str, CascadeConfig]:
+    """The configs to measure, by name; all but the pack itself without calibration."""
+    bare = config.model_copy(
+        update={
+            "routing": config.routing.model_copy(update={"fast": {}}),
+            "calibration": config.calibration.model_copy(update={"file": None}),
+        }
+    )
+
+    def fused(weights: dict[str, Any]) -> CascadeConfig:
+        return bare.model_copy(
+            update={"fusion": config.fusion.model_copy(update={"weights": weights})}
+        )
+
+    found = {name: bare.model_copy(update={"method": name}) for name in metrics["weights_alone"]}
+    found["fusion"] = fused(metrics["weights_all"])
+    for name, weights in metrics["weights_without"].items():
+        found[f"fusion without {name}"] = fused(weights)
+    if config.routing.fast:
+        found["fast path"] = fused(dict(config.routing.fast))
+    found["the pack"] = config
+    return found
+
+
+def answers(trial: Trial, rows: Labelled, tree: Taxonomy) -> Answers:
+    """Predictions as the metrics take them."""
+    found = [tree.index(p.code) if p.code is not None else -1 for p in trial.predictions]
+    return Answers.of(tree, found, rows.nodes, confidence=trial.confidence)
+
+
+def cell(found: Interval) -> str:
+    """A figure with its interval."""
+    return f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f})"
+
+
+def calibration(config: CascadeConfig, trial: Trial, rows: Labelled, tree: Taxonomy) -> list[Any]:
+    """For some risks the rows that are accepted and the share of them that is wrong."""
+    right, table = trial.right(rows, tree), []
+    for risk in RISKS:
+        asked = config.calibration.model_copy(update={"max_risk": risk})
+        judge = Judge(asked)
+        # Calibrated already: only the threshold is taken.
+        accepted = trial.confidence >= judge.least_confidence
+        n, wrong = int(accepted.sum()), int((accepted & ~right).sum())
+        interval = binomtest(wrong, n).proportion_ci(0.95, "exact") if n else None
+        table.append(
+            {
+                "max_risk": risk,
+                "from_confidence": round(judge.least_confidence, 4),
+                "coverage": round(n / len(rows), 4),
+                "accepted": n,
+                "error": round(wrong / n, 4) if n else None,
+                "low": round(interval.low, 4) if interval else None,
+                "high": round(interval.high, 4) if interval else None,
+            }
+        )
+    return table
+
+
+def main() -> None:
+    """Measure, and write a page and its figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pack", type=Path, required=True)
+    parser.add_argument("--test", required=True)
+    parser.add_argument("--label", help="column of the answers; that of the pack if not given")
+    parser.add_argument("--out", type=Path, required=True, help="without suffix: .json and .md")
+    args = parser.parse_args()
+    config, folder = load_config(args.pack)
+    metrics = json.loads((args.pack / "metrics.json").read_text())
+    tree = load_taxonomy(config.taxonomy or "", folder)
+    columns = config.columns.model_copy(update={"label": args.label or config.columns.label})
+    rows = read_labelled(Source(args.test), columns, tree)
+    trials: dict[str, Trial] = {}
+    found: dict[str, Answers] = {}
+    table = []
+    for name, variant in variants(config, metrics).items():
+        trials[name] = try_out(Classifier(tree, variant), rows)
+        found[name] = answers(trials[name], rows, tree)
+        print(name, round(float(found[name].exact.mean()), 4), file=sys.stderr, flush=True)
+    for name, own in found.items():
+        figures = bootstrap(own)
+        levels = [figures[f"f1_weighted_l{k + 1}"].value for k in range(tree.depth)]
+        against = paired_difference(own, found["fusion"])
+        table.append(
+            {
+                "what": name,
+                "exact": cell(figures["exact_match"]),
+                "hf1": cell(figures["hf1_micro"]),
+                **{f"weighted_f1_l{k + 1}": round(f1, 4) for k, f1 in enumerate(levels)},
+                "mean": round(float(np.mean(levels)), 4),
+                "exact_over_fusion": cell(against["exact_match"]),
+                "rows_per_second": round(len(rows) / trials[name].seconds.sum(), 1),
+            }
+        )
+    pack = bootstrap(found["the pack"])
+    curve: list[Any] = []
+    if "fast path" in trials:
+        curve = routed(trials["fast path"], trials["fusion"], rows, tree, 0.0)[1]
+    risks = calibration(config, trials["the pack"], rows, tree) if config.calibration.file else []
+    result = {
+        "command": "python " + " ".join(sys.argv),
+        "rows": len(rows),
+        "fit_seconds": metrics["seconds"],
+        "table": table,
+        "ece": cell(pack["ece"]),
+        "consistency": pack["consistency"].value,
+        "threshold": config.routing.threshold if config.routing.fast else None,
+        "curve": curve,
+        "risk": risks,
+    }
+    args.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    args.out.with_suffix(".md").write_text(page(result))
+
+
+def page(result: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+
+    def grid(rows: list[dict[str, Any]]) -> list[str]:
+        heading = list(rows[0])
+        lines = [f"| {' | '.join(heading)} |", f"|{' --- |' * len(heading)}"]
+        return lines + [f"| {' | '.join(str(row[c]) for c in heading)} |" for row in rows]
+
+    lines = ["# What the parts of a pack are worth", ""]
+    lines += [f"{result['rows']:,} rows that the pack has not seen; it was fitted in "]
+    lines[-1] += f"{result['fit_seconds']:,.0f} s. Intervals are of 95%, from resampled rows."
+    lines += ["", *grid(result["table"]), "", f"Consistency {result['consistency']:.4f}. Expected "]
+    lines[-1] += f"calibration error of the pack {result['ece']}."
+    if result["risk"]:
+        lines += ["", "What `--max-risk` accepts, and the share of it that is wrong:", ""]
+        lines += grid(result["risk"])
+    if result["curve"]:
+        lines += ["", "Routing: accuracy against time over thresholds of the fast path (the pack "]
+        lines[-1] += f"has {result['threshold']}):"
+        lines += ["", *grid(result["curve"][:: max(1, len(result["curve"]) // 15)])]
+    lines += ["", "Made by:", "", "```sh", result["command"], "```", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
