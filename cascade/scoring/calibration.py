@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST = -30.0  # log-probability below which nothing is told apart
-RIDGE = 1e-3  # pull of the weights towards equal shares, so that few rows give no wild ones
+RIDGE = 0.1  # pull of the weights towards equal shares
+LOOSE = 1e-3  # pull of what is fitted alone towards no change, so that few rows give nothing wild
 TINY = 1e-6  # a confidence is at least this far from 0 and 1
 DOUBT = 0.1  # chance that a promised risk is exceeded by bad luck of the held-out rows
 ROWS = 1000  # thresholds that a table has at the most
@@ -19,10 +20,11 @@ ROWS = 1000  # thresholds that a table has at the most
 def fit_log_linear(
     logprobs: Sequence[NDArray[np.float64]], offsets: NDArray[np.int64], gold: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Weights of `sum_s w_s log p_s`, none negative, that make the known answers likeliest.
+    """Weights of `sum_s w_s log p_s`, none negative, that make the known answers likely.
 
-    Minimises the mean negative log-likelihood of the softmax inside each question, which is
-    convex, with L-BFGS-B (Byrd et al. 1995).
+    First each scorer alone is given the weight, an inverse temperature, that makes the answers
+    likeliest; then weights of the scorers so tempered are fitted together, and pulled towards equal
+    shares: what scorers have in common makes the likeliest weights of few rows poor ones.
 
     Parameters
     ----------
@@ -37,9 +39,23 @@ def fit_log_linear(
     -------
     float64 [n_scorers]
     """
+    said = np.maximum(np.stack(logprobs, axis=1), LEAST)
+    alone = [_likeliest(said[:, [at]], offsets, gold, LOOSE)[0] for at in range(said.shape[1])]
+    if len(alone) == 1:
+        return np.array(alone)
+    return np.array(alone) * _likeliest(said * np.array(alone), offsets, gold, RIDGE)
+
+
+def _likeliest(
+    said: NDArray[np.float64], offsets: NDArray[np.int64], gold: NDArray[np.int64], ridge: float
+) -> NDArray[np.float64]:
+    """Weights of the columns of `said` [n_candidates, n_scorers], pulled towards equal shares.
+
+    Minimises the mean negative log-likelihood of the softmax inside each question and
+    `ridge |w - 1/n|^2`, which is convex, with L-BFGS-B (Byrd et al. 1995).
+    """
     from scipy.optimize import minimize
 
-    said = np.maximum(np.stack(logprobs, axis=1), LEAST)
     starts, n = offsets[:-1], len(gold)
     question = np.repeat(np.arange(n), np.diff(offsets))
     right = said[starts + gold]
@@ -54,8 +70,8 @@ def fit_log_linear(
         expected = np.add.reduceat(shares[:, None] * said, starts, axis=0)
         value = np.log(sums).mean() - total[starts + gold].mean()
         pull = weights - even
-        slope = (expected - right).mean(axis=0) + 2 * RIDGE * pull
-        return float(value + RIDGE * pull @ pull), slope
+        slope = (expected - right).mean(axis=0) + 2 * ridge * pull
+        return float(value + ridge * pull @ pull), slope
 
     found = minimize(loss, even, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(even))
     return np.asarray(found.x, dtype=np.float64)
@@ -89,8 +105,8 @@ class BetaMap:
             pull = t - start
             slope = -(sign / (1 + np.exp(np.clip(z, -500, 500)))) @ x / len(z)
             return (
-                float(np.logaddexp(0, -z).mean() + RIDGE * pull @ pull),
-                slope + 2 * RIDGE * pull,
+                float(np.logaddexp(0, -z).mean() + LOOSE * pull @ pull),
+                slope + 2 * LOOSE * pull,
             )
 
         bounds = [(0, None), (0, None), (None, None)]

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 import cascade
 from cascade.config import CascadeConfig, Columns
@@ -143,7 +144,7 @@ class Fit:
         )
         for warning in rows.warnings(self.taxonomy):
             self.said(warning)
-        fitted, held = self._divided(rows, told)
+        fitted, held, new = self._divided(rows, told)
         part, whole = self.work / "part", self.work / "pack"
         learners = self._learners()
         found = Settings()
@@ -152,7 +153,7 @@ class Fit:
             found.add(learner.settings(part))
         settings, report, calibration = self._weighed(found, rows, part, held, told)
         for learner in learners:
-            learner.fit_again(rows, self.taxonomy, part, whole, told)
+            learner.fit_again(rows, new, self.taxonomy, part, whole, told)
         report["rows"] = {
             "fitted": len(rows),
             "held_out": len(held),
@@ -164,13 +165,13 @@ class Fit:
         self._write(whole, settings, report, calibration)
         return report
 
-    def _divided(self, rows: Labelled, told: Told) -> tuple[Labelled, Labelled]:
-        """Rows to fit to, and rows to choose on."""
+    def _divided(self, rows: Labelled, told: Told) -> tuple[Labelled, Labelled, NDArray[np.bool_]]:
+        """Rows to fit to, rows to choose on, and which of all rows are held out for that."""
         if self.validation is not None:
             held = read_labelled(self.validation, self.columns, self.taxonomy)
             for reason, (count, line) in held.skipped.items():
                 self.said(f"{self.validation.file}: {count:,} rows {reason} (first: line {line})")
-            return rows, held
+            return rows, held, np.zeros(len(rows), dtype=bool)
         told("looking for near duplicates", 0, len(rows))
         texts = [item.text for item in rows.items]
         groups = near_duplicate_groups(texts)
@@ -180,7 +181,7 @@ class Fit:
                 f"{len(rows):,} rows of {len(np.unique(rows.nodes)):,} labels: none can be held "
                 "out, since each label keeps its only row; give a file with --validation"
             )
-        return rows.part(~out), rows.part(out)
+        return rows.part(~out), rows.part(out), out
 
     def _learners(self) -> list[Learner]:
         recipe, columns = self.recipe, self.columns.text

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cascade.features.backbone import Backbone
 from cascade.features.dense import SentenceFeatures
@@ -28,6 +29,7 @@ from cascade.training.tuning import Tunable, tune
 Told = Callable[[str, int, int], None]
 """Called with what is done, how much is done, and how much there is."""
 
+COLUMNS = "columns.json"  # what a tuned backbone reads, beside it
 ENCODED = 512  # items that are encoded between two signs of progress
 
 
@@ -74,9 +76,23 @@ class Learner(ABC):
 
     @abstractmethod
     def fit_again(
-        self, rows: Labelled, taxonomy: Taxonomy, before: Path, folder: Path, told: Told
+        self,
+        rows: Labelled,
+        new: NDArray[np.bool_],
+        taxonomy: Taxonomy,
+        before: Path,
+        folder: Path,
+        told: Told,
     ) -> None:
-        """Fit to all rows into `folder`; `before` has what was fitted without the held-out ones."""
+        """Fit to all rows into `folder`.
+
+        Parameters
+        ----------
+        new
+            bool [n_rows], those that were held out.
+        before
+            Has what was fitted without them.
+        """
 
     @abstractmethod
     def settings(self, folder: Path) -> Settings:
@@ -116,7 +132,13 @@ class LexicalLearner(Learner):
             HeadsFile(heads, taxonomy.fingerprint).save(target)
 
     def fit_again(
-        self, rows: Labelled, taxonomy: Taxonomy, before: Path, folder: Path, told: Told
+        self,
+        rows: Labelled,
+        new: NDArray[np.bool_],
+        taxonomy: Taxonomy,
+        before: Path,
+        folder: Path,
+        told: Told,
     ) -> None:
         """Everything anew: it is quick."""
         self.fit(rows, taxonomy, folder, told)
@@ -144,8 +166,8 @@ class LexicalLearner(Learner):
 class TunedLearner(Learner):
     """A backbone fine-tuned with its heads, and its labelled neighbours.
 
-    The backbone is trained once, without the held-out rows, and again only where the rows are so
-    few that it is quick and that the held-out ones are missed. Neighbours take in all rows.
+    The backbone is trained without the held-out rows, and learns them at last: anew where the rows
+    are few, else in some further steps. Neighbours take in all rows.
     """
 
     def __init__(
@@ -167,7 +189,7 @@ class TunedLearner(Learner):
         if not (place / "heads.safetensors").is_file():
             told(f"loading the {self.name} model", 0, 1)
             tune(
-                self._tunable(rows),
+                self._tunable(self._chosen(rows)),
                 rows.items,
                 rows.nodes,
                 taxonomy,
@@ -179,16 +201,65 @@ class TunedLearner(Learner):
         self._index(rows, taxonomy, place, place, told)
 
     def fit_again(
-        self, rows: Labelled, taxonomy: Taxonomy, before: Path, folder: Path, told: Told
+        self,
+        rows: Labelled,
+        new: NDArray[np.bool_],
+        taxonomy: Taxonomy,
+        before: Path,
+        folder: Path,
+        told: Told,
     ) -> None:
-        """Train anew where rows are few; else take what was trained and all rows as examples."""
+        """Train anew where rows are few; else go on learning. All rows become examples."""
         if len(rows) < self._stage.again_below:
             self.fit(rows, taxonomy, folder, told)
             return
         place, source = folder / self.name, before / self.name
-        copy_folder(source / "model", place / "model")
-        HeadsFile.load(source / "heads.safetensors", taxonomy).save(place / "heads.safetensors")
+        if new.any() and self._stage.again_epochs:
+            self._go_on(rows, new, taxonomy, source, place, told)
+        else:
+            copy_folder(source / "model", place / "model")
+            HeadsFile.load(source / "heads.safetensors", taxonomy).save(place / "heads.safetensors")
         self._index(rows, taxonomy, place, place, told)
+
+    def _go_on(
+        self,
+        rows: Labelled,
+        new: NDArray[np.bool_],
+        taxonomy: Taxonomy,
+        source: Path,
+        place: Path,
+        told: Told,
+    ) -> None:
+        """Learn the new rows too, with half as many of the others so that those are kept."""
+        if (place / "heads.safetensors").is_file():
+            return
+        columns = json.loads((source / COLUMNS).read_text("utf-8"))
+        place.mkdir(parents=True, exist_ok=True)
+        (place / COLUMNS).write_text(json.dumps(columns), "utf-8")
+        rng = np.random.default_rng(self._seed)
+        others = rng.permutation(np.flatnonzero(~new))[: int(new.sum()) // 2]
+        chosen = new.copy()
+        chosen[others] = True
+        some, tuning = rows.part(chosen), self._stage.tuning
+        slower = tuning.model_copy(
+            update={
+                "epochs": self._stage.again_epochs,
+                "least_steps": 1,
+                "learning_rate": tuning.learning_rate / 2,
+                "head_learning_rate": tuning.head_learning_rate / 2,
+            }
+        )
+        tune(
+            self._tunable(columns, before=source / "model"),
+            some.items,
+            some.nodes,
+            taxonomy,
+            slower,
+            place,
+            start=HeadsFile.load(source / "heads.safetensors", taxonomy).heads,
+            seed=self._seed,
+            progress=lambda done, of: told(f"training the {self.name} model on", done, of),
+        )
 
     def settings(self, folder: Path) -> Settings:
         """The backbone, its heads, and its neighbours."""
@@ -216,10 +287,12 @@ class TunedLearner(Learner):
     def _model(self) -> str:
         return self._stage.model or {"sentence": "minilm", "llama": "smollm2-135m"}[self.name]
 
-    def _tunable(self, rows: Labelled) -> Tunable:
-        stage, columns = self._stage, self._chosen(rows)
+    def _tunable(self, columns: Sequence[str], before: Path | None = None) -> Tunable:
+        """The model to train; one that was trained before where `before` has it."""
+        stage = self._stage
         if self.name == "sentence":
-            return TunableEncoder(self._model, columns, stage.max_chars, allow_download=self._allow)
+            name = self._model if before is None else str(before)
+            return TunableEncoder(name, columns, stage.max_chars, allow_download=self._allow)
         return TunableLlama(
             self._model,
             columns,
@@ -227,6 +300,7 @@ class TunedLearner(Learner):
             layers=stage.layers,
             rank=stage.rank,
             alpha=stage.alpha,
+            adapter=before,
             allow_download=self._allow,
         )
 
@@ -237,14 +311,14 @@ class TunedLearner(Learner):
 
     def _read(self, folder: Path) -> list[str]:
         """The columns that the backbone in `folder` was trained on."""
-        noted: list[str] = json.loads((folder / self.name / "columns.json").read_text("utf-8"))
+        noted: list[str] = json.loads((folder / self.name / COLUMNS).read_text("utf-8"))
         return noted
 
     def _index(
         self, rows: Labelled, taxonomy: Taxonomy, model: Path, place: Path, told: Told
     ) -> None:
         """Note the columns, and keep the rows as examples where neighbours are to vote."""
-        columns = place / "columns.json"
+        columns = place / COLUMNS
         if not columns.is_file():
             place.mkdir(parents=True, exist_ok=True)
             columns.write_text(json.dumps(self._chosen(rows)), "utf-8")

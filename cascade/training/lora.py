@@ -112,3 +112,20 @@ def save_adapter(model: PeftModel, folder: Path, base: str) -> None:
     model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's has blanks to fill in
     (folder / "adapter_model.safetensors").chmod(0o644)
+
+
+def load_adapter(model: PeftModel, folder: Path) -> None:
+    """Give the LoRA of a model the weights of an adapter of the same shape.
+
+    Raises
+    ------
+    ConfigError
+        The adapter has other weights.
+    """
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    said: Any = set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
+    missing = [name for name in said.missing_keys if "lora_" in name]
+    if missing or said.unexpected_keys:
+        raise ConfigError(f"{folder}: an adapter of another shape; fit again")

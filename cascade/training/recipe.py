@@ -50,7 +50,14 @@ class TunedStage(Section):
     again_below: int = Field(
         3000,
         ge=0,
-        description="With fewer rows it is trained a second time, on the held-out ones too.",
+        description="With fewer rows it is trained anew on the held-out ones too; with more it "
+        "goes on learning, see again_epochs.",
+    )
+    again_epochs: float = Field(
+        2.0,
+        ge=0,
+        description="Times that the held-out rows, with half as many others, are seen at last, at "
+        "half the learning rates; 0: never.",
     )
     layers: int | None = Field(
         None, ge=1, description="Upper layers of a language model that are adapted; null for all."

@@ -15,7 +15,7 @@ from cascade.items import Item
 from cascade.models.convert import quiet
 from cascade.models.find import find_weights
 from cascade.models.load import best_device, load_encoder, load_llm
-from cascade.training.lora import LoraRecipe, attach_lora
+from cascade.training.lora import LoraRecipe, attach_lora, load_adapter
 
 if TYPE_CHECKING:
     import torch
@@ -96,6 +96,8 @@ class TunableLlama:
         Upper layers that are adapted; None for all.
     rank, alpha, dropout
         Of LoRA.
+    adapter
+        Folder of an adapter of the same shape that goes on learning, in place of a new one.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class TunableLlama:
         rank: int = 8,
         alpha: int = 16,
         dropout: float = 0.05,
+        adapter: Path | None = None,
         allow_download: bool = False,
     ) -> None:
         weights = find_weights(name, allow_download=allow_download)
@@ -117,6 +120,8 @@ class TunableLlama:
         self._states = HiddenStates(model, tokenizer, columns, max_chars)
         recipe = LoraRecipe(rank=rank, alpha=alpha, dropout=dropout, layers=layers)
         self._model = attach_lora(model, recipe)
+        if adapter is not None:
+            load_adapter(self._model, adapter)
         whole: Any = self._model.get_base_model()
         body = whole.model
         self._lower = _slice(body, 0, kept, last=False) if kept else None

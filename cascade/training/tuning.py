@@ -84,6 +84,7 @@ def tune(
     recipe: TuningRecipe,
     folder: Path,
     *,
+    start: Heads | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Heads:
@@ -96,13 +97,16 @@ def tune(
     ----------
     nodes
         int32 [n_items].
+    start
+        Heads that go on learning beside a backbone that was trained with them, in place of new
+        ones; their form is the recipe's.
     progress
         Called with the steps that are done and all.
     """
     done = folder / "heads.safetensors"
     if done.is_file():
         return HeadsFile.load(done, taxonomy).heads
-    run = _Run(backbone, items, nodes, taxonomy, recipe, folder, seed)
+    run = _Run(backbone, items, nodes, taxonomy, recipe, folder, start, seed)
     heads = run.finish(progress)
     backbone.save(folder / "model")
     (folder / CHECKPOINT).unlink(missing_ok=True)
@@ -121,21 +125,26 @@ class _Run:
         taxonomy: Taxonomy,
         recipe: TuningRecipe,
         folder: Path,
+        start: Heads | None,
         seed: int,
     ) -> None:
         import torch
 
         self._backbone, self._recipe, self._folder, self._seed = backbone, recipe, folder, seed
         self._tokens = [backbone.tokens(item) for item in items]
-        has = outputs(nodes, taxonomy, recipe.form)
+        has = outputs(nodes, taxonomy, recipe.form) if start is None else start.nodes
         self._nodes = has
         self._forms = TorchForms(taxonomy, recipe.form, has)
         self._targets = self._forms.targets(nodes, taxonomy)
         per_epoch = math.ceil(len(items) / recipe.batch_size)
         self._steps = max(math.ceil(recipe.epochs * per_epoch), recipe.least_steps)
         torch.manual_seed(seed)
-        self._weights = torch.nn.Parameter(torch.randn(backbone.width, len(has)) * 0.02)
-        self._bias = torch.nn.Parameter(torch.zeros(len(has)))
+        weights = torch.randn(backbone.width, len(has)) * 0.02
+        bias = torch.zeros(len(has))
+        if start is not None:
+            weights = torch.from_numpy(np.array(start.weights, dtype=np.float32))
+            bias = torch.from_numpy(np.array(start.bias, dtype=np.float32))
+        self._weights, self._bias = torch.nn.Parameter(weights), torch.nn.Parameter(bias)
         self._scale = math.sqrt(backbone.width)
         own = backbone.parameters()
         self._parameters = {**own, "heads.weights": self._weights, "heads.bias": self._bias}
