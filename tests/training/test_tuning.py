@@ -85,3 +85,30 @@ def test_short_columns_are_read_beside_the_first():
         "kind",
     ]
     assert short_columns(items, ["text"], 100, 150) == ["text"]
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("kind", ["sentence", "llama"])
+def test_a_tuned_backbone_goes_on_from_where_it_was(kind, tmp_path):
+    def backbone(before=None):
+        if kind == "sentence":
+            return TunableEncoder(str(before or "minilm"), ["name"], 100)
+        return TunableLlama("smollm2-135m", ["name"], 100, layers=2, adapter=before)
+
+    def vectors(model):
+        return model.vectors([model.tokens(item) for item in ITEMS[:6]]).detach().numpy()
+
+    quick = RECIPE.model_copy(update={"learning_rate": 3e-3 if kind == "llama" else 1e-4})
+    first = tune(backbone(), ITEMS, NODES, TREE, quick, tmp_path / "first")
+    model = tmp_path / "first" / "model"
+    assert np.abs(vectors(backbone(model)) - vectors(backbone())).max() > 0.01
+    still = RECIPE.model_copy(update={"learning_rate": 1e-12, "head_learning_rate": 1e-12})
+    same = tune(backbone(model), ITEMS, NODES, TREE, still, tmp_path / "same", start=first)
+    np.testing.assert_allclose(same.weights, first.weights, atol=1e-6)
+    np.testing.assert_array_equal(same.nodes, first.nodes)
+    np.testing.assert_allclose(
+        vectors(backbone(tmp_path / "same" / "model")), vectors(backbone(model)), atol=1e-4
+    )
+    # Rows of one label only: the others' heads stay known.
+    few = tune(backbone(model), ITEMS[:2], NODES[:2], TREE, RECIPE, tmp_path / "few", start=first)
+    assert few.nodes.tolist() == first.nodes.tolist()
