@@ -73,11 +73,12 @@ def main() -> None:
     parser.add_argument("--taxonomy", required=True)
     parser.add_argument("--text", action="append", required=True)
     parser.add_argument("--label", required=True)
+    parser.add_argument("--limit", type=int, help="fit on the first N rows of the training file")
     parser.add_argument("--out", type=Path, required=True, help="without suffix: .json and .md")
     args = parser.parse_args()
     tree = load_taxonomy(args.taxonomy)
     columns = Columns(text=args.text, label=args.label)
-    train = read_labelled(Source(args.train), columns, tree)
+    train = read_labelled(Source(args.train, args.limit), columns, tree)
     test = read_labelled(Source(args.test), columns, tree)
     short = short_columns(train.items, args.text, 100, 150)
     lexical = LexicalFeatures.fit(train.items, args.text, LexicalRecipe())
@@ -104,13 +105,15 @@ def main() -> None:
             print(table[-1], flush=True)
     command = "python " + " ".join(sys.argv)
     args.out.with_suffix(".json").write_text(
-        json.dumps({"command": command, "rows": len(test), "table": table}, indent=1)
+        json.dumps(
+            {"command": command, "fitted": len(train), "rows": len(test), "table": table}, indent=1
+        )
     )
     heading = list(table[0])
     lines = [f"| {' | '.join(heading)} |", f"|{' --- |' * len(heading)}"]
     lines += [f"| {' | '.join(str(row[c]) for c in heading)} |" for row in table]
     text = "# The forms of TTC over frozen features\n\n" + "\n".join(lines)
-    text += f"\n\n{len(test):,} rows. Made by:\n\n```sh\n{command}\n```\n"
+    text += f"\n\nFitted on {len(train):,} rows, measured on {len(test):,}. Made by:\n\n```sh\n{command}\n```\n"
     args.out.with_suffix(".md").write_text(text)
 
 
