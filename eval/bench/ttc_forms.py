@@ -113,7 +113,8 @@ def main() -> None:
     lines = [f"| {' | '.join(heading)} |", f"|{' --- |' * len(heading)}"]
     lines += [f"| {' | '.join(str(row[c]) for c in heading)} |" for row in table]
     text = "# The forms of TTC over frozen features\n\n" + "\n".join(lines)
-    text += f"\n\nFitted on {len(train):,} rows, measured on {len(test):,}. Made by:\n\n```sh\n{command}\n```\n"
+    text += f"\n\nFitted on {len(train):,} rows, measured on {len(test):,}. Made by:"
+    text += f"\n\n```sh\n{command}\n```\n"
     args.out.with_suffix(".md").write_text(text)
 
 
