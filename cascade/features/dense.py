@@ -23,7 +23,7 @@ def shortened(item: Item, columns: Sequence[str], max_chars: int) -> str:
 
 
 class SentenceFeatures:
-    """Unit vectors of a sentence encoder.
+    """Unit vectors of a sentence encoder, in half precision where the hardware has it.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class SentenceFeatures:
 
     def rows(self, items: Sequence[Item]) -> NDArray[np.float32]:
         """float32 [n_items, width]"""
-        return self._encoder.encode([self.text(item) for item in items])
+        return self._encoder.encode([self.text(item) for item in items], half=True)
 
     def text(self, item: Item) -> str:
         """What is read of an item."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -50,6 +51,17 @@ def precision_dtype(precision: Precision, device: str) -> torch.dtype:
     if device == "cpu" and torch.cpu._is_avx512_bf16_supported():
         return torch.bfloat16
     return torch.float32
+
+
+def autocast(device: str = "auto") -> AbstractContextManager[Any]:
+    """Multiplication in bfloat16 where the hardware does it, with weights in float32."""
+    import torch
+
+    device = best_device(device)
+    dtype = precision_dtype("auto", device)
+    return torch.autocast(
+        device.split(":")[0], dtype, enabled=dtype is torch.bfloat16 or device == "cuda"
+    )
 
 
 def load_encoder(weights: Weights, device: str = "auto") -> SentenceTransformer:

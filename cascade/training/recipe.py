@@ -41,8 +41,8 @@ class TunedStage(Section):
     model: str | None = Field(None, description="Weights: built-in name, folder or hub.")
     columns: list[str] = Field(
         default_factory=list,
-        description="Columns that are read; if empty the first, and the others from the shortest "
-        "on while items have no more than `chars` characters on average.",
+        description="Columns that are read; if empty the first, and those of words from the "
+        "shortest on while items have no more than `chars` characters on average.",
     )
     chars: int = Field(100, ge=1, description="Average characters of an item, as far as chosen.")
     max_chars: int = Field(150, ge=1, description="Characters of a column that are read.")

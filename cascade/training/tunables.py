@@ -20,6 +20,9 @@ from cascade.training.lora import LoraRecipe, attach_lora, load_adapter
 if TYPE_CHECKING:
     import torch
 
+LONG = 30  # average characters from which a column must be prose to be read
+SPACES = 0.05  # share of a text that is spaces, from which it is prose
+
 
 class TunableEncoder:
     """A sentence encoder of which all weights are trained.
@@ -202,10 +205,19 @@ def average_chars(items: Sequence[Item], column: str, max_chars: int) -> float:
     return float(np.mean(lengths)) if lengths else 0.0
 
 
+def _is_prose(items: Sequence[Item], column: str, max_chars: int) -> bool:
+    """Whether a column has words with spaces between them."""
+    text = "".join(item.fields.get(column, "").strip()[:max_chars] for item in items)
+    return text.count(" ") > SPACES * len(text)
+
+
 def short_columns(
     items: Sequence[Item], columns: Sequence[str], chars: int, most: int
 ) -> list[str]:
     """The first column, and the others from the shortest on while the average item stays short.
+
+    Columns of long values without spaces, as addresses are, say little to a language model for
+    their many tokens, and are left to others.
 
     Parameters
     ----------
@@ -218,6 +230,8 @@ def short_columns(
     first, *others = columns
     kept, total = {first}, sizes[first]
     for column in sorted(others, key=lambda name: sizes[name]):
+        if sizes[column] > LONG and not _is_prose(items, column, most):
+            continue
         total += sizes[column]
         if total > chars:
             break

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from pydantic import Field
 from cascade.config import Section
 from cascade.io.tensors import read_tensors, write_tensors
 from cascade.items import Item
+from cascade.models.load import autocast
 from cascade.scoring.forms import Form
 from cascade.scoring.heads import Heads, HeadsFile
 from cascade.taxonomy import Taxonomy
@@ -253,16 +253,3 @@ class _Run:
                     "exp_avg_sq": torch.from_numpy(arrays[f"square.{name}"]).to(parameter.device),
                 }
         return int(about["step"])
-
-
-def autocast() -> AbstractContextManager[Any]:
-    """Multiplication in bfloat16 where the hardware does it, with weights in float32."""
-    import torch
-
-    from cascade.models.load import best_device, precision_dtype
-
-    device = best_device()
-    dtype = precision_dtype("auto", device)
-    return torch.autocast(
-        device.split(":")[0], dtype, enabled=dtype is torch.bfloat16 or device == "cuda"
-    )
