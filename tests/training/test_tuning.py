@@ -110,3 +110,12 @@ def test_a_tuned_backbone_goes_on_from_where_it_was(kind, tmp_path):
     # Rows of one label only: the others' heads stay known.
     few = tune(backbone(model), ITEMS[:2], NODES[:2], TREE, RECIPE, tmp_path / "few", start=first)
     assert few.nodes.tolist() == first.nodes.tolist()
+
+
+def test_long_columns_without_spaces_are_left_to_others():
+    address = "www.example.com/shop/garden-tools/rakes-and-hoes/leaf-rake-22"
+    items = [
+        Item({"name": "leaf rake", "url": address, "text": "a rake " * 9, "brand": "Acme"})
+    ] * 3
+    kept = short_columns(items, ["name", "url", "text", "brand"], 200, 120)
+    assert kept == ["name", "text", "brand"]
