@@ -67,7 +67,7 @@ def test_the_wheel_holds_the_package_its_data_and_nothing_else(wheel):
         for kind in ("prompts", "taxonomies", "finetune")
         for path in (ROOT / kind).rglob("*")
         if path.is_file()
-    }
+    } | {"cascade/_data/examples/products.csv"}  # what the recipes in finetune/ learn from
     assert {"cascade/_data/prompts/file-under.jinja", "cascade/_data/taxonomies/store.yaml"} <= data
     about = {name for name in names if ".dist-info/" in name}
     assert names - about == code | data | {"cascade/py.typed"}
