@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from cascade.errors import ConfigError
 
 Recipe = Literal["leaf", "path", "path+description", "full"]
+Answer = Literal["walk", "likeliest"]
 
 
 class Section(BaseModel):
@@ -247,6 +248,11 @@ class CalibrationConfig(Section):
 class DescentConfig(Section):
     """How the walk down the taxonomy decides."""
 
+    answer: Answer = Field(
+        "walk",
+        description="walk: the likeliest child every time; likeliest: of the paths that are kept "
+        "the likeliest as a whole.",
+    )
     beam: int = Field(3, ge=1, description="Paths kept at each level.")
     depth: int | None = Field(
         None, ge=1, description="Go down to this level at the most; to the leaves if not given."

@@ -71,6 +71,7 @@ class Classifier:
             beam=config.descent.beam,
             stop=config.descent.stop,
             depth=config.descent.depth,
+            answer=config.descent.answer,
         )
 
     @property

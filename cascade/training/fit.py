@@ -286,7 +286,8 @@ class Fit:
             "backbones": found.backbones,
             "heads": found.heads,
             **({"neighbours": found.neighbours} if found.neighbours else {}),
-            "descent": {"stop": 0.3 if inner else 0.0},
+            # Not where paths stop early: such a one holds the share of all that is below it.
+            "descent": {"stop": 0.3} if inner else {"stop": 0.0, "answer": "likeliest"},
         }
 
     def _config(self, settings: dict[str, Any], folder: Path) -> CascadeConfig:

@@ -18,10 +18,10 @@ quick = settings(deadline=None, max_examples=40)
 WIDE = 1000  # more than any tree here has nodes
 
 
-def walk(taxonomy, scorer, n_items=1, *, candidates=WIDE, beam=WIDE, stop=0.0):
+def walk(taxonomy, scorer, n_items=1, *, candidates=WIDE, beam=WIDE, **how):
     with tempfile.TemporaryDirectory() as folder:
         retriever = Retriever(taxonomy, HashEncoder(), "leaf", folder=Path(folder))
-    descent = Descent(taxonomy, retriever, candidates=candidates, beam=beam, stop=stop)
+    descent = Descent(taxonomy, retriever, candidates=candidates, beam=beam, **how)
     items = [Item({"text": f"item {i}"}, str(i)) for i in range(n_items)]
     return descent.walk(Batch(items), scorer)
 
@@ -75,12 +75,29 @@ def test_the_answer_takes_the_likeliest_child_at_every_level_whatever_the_beam(t
 
 
 @quick
-@given(weighted(), st.integers(1, 5), st.integers(1, 5), st.floats(0, 1))
-def test_every_prediction_holds_together(tree, beam, candidates, stop):
+@given(weighted())
+def test_the_likeliest_answer_is_the_likeliest_leaf(tree):
+    taxonomy, weights = tree
+    chance = chances(taxonomy, weights)
+    best = max(taxonomy.leaves.tolist(), key=lambda i: chance[i])
+    (found,) = walk(taxonomy, FixedScorer(weights), answer="likeliest")
+    assert found.confidence == pytest.approx(chance[best])
+    assert all(other.confidence <= found.confidence for other in found.alternatives)
+
+
+@quick
+@given(
+    weighted(),
+    st.integers(1, 5),
+    st.integers(1, 5),
+    st.floats(0, 1),
+    st.sampled_from(["walk", "likeliest"]),
+)
+def test_every_prediction_holds_together(tree, beam, candidates, stop, answer):
     taxonomy, weights = tree
     scorer = FixedScorer(weights)
     for row, found in enumerate(
-        walk(taxonomy, scorer, 3, beam=beam, candidates=candidates, stop=stop)
+        walk(taxonomy, scorer, 3, beam=beam, candidates=candidates, stop=stop, answer=answer)
     ):
         assert found.id == str(row)
         assert found.source == "fixed"
