@@ -13,9 +13,7 @@ from cascade.config import CascadeConfig
 from cascade.errors import EngineError, UsageError
 from cascade.items import Batch, Item, Prediction
 from cascade.pipeline.calibrated import Judge
-from cascade.pipeline.descent import Descent
 from cascade.pipeline.methods import Parts
-from cascade.retrieval.children import AllChildren, widest
 from cascade.retrieval.encoder import Progress
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
@@ -63,16 +61,7 @@ class Classifier:
         self._judge = Judge(config.calibration)
         if config.columns.image is not None and not self._reads_pictures:
             raise UsageError(f"columns.image is {config.columns.image!r}, but {self._blind}")
-        everything = config.retrieval.candidates >= widest(taxonomy)
-        self._descent = Descent(
-            taxonomy,
-            AllChildren(taxonomy) if everything and config.heads else parts.retriever,
-            candidates=config.retrieval.candidates,
-            beam=config.descent.beam,
-            stop=config.descent.stop,
-            depth=config.descent.depth,
-            answer=config.descent.answer,
-        )
+        self._descent = parts.descent
 
     @property
     def method(self) -> str:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from cascade.config import BackboneConfig, CascadeConfig, NLIConfig, RerankConfig
 from cascade.errors import ConfigError, UsageError
+from cascade.pipeline.descent import Descent
+from cascade.retrieval.children import AllChildren, widest
 from cascade.retrieval.encoder import Encoder, Progress
 from cascade.retrieval.narrow import Retriever
 from cascade.scoring.scorer import Scorer
@@ -54,6 +56,23 @@ class Parts:
         config = self.config.retrieval
         encoder = Encoder.load(config.encoder, allow_download=self.config.allow_download)
         return Retriever(self.taxonomy, encoder, config.texts, progress=self._progress)
+
+    @cached_property
+    def descent(self) -> Descent:
+        """The walk down the taxonomy."""
+        config, everything = self.config.descent, widest(self.taxonomy)
+        candidates = self.config.retrieval.candidates
+        # Where narrowing would keep all children anyway, heads need no index.
+        without = candidates >= everything and bool(self.config.heads)
+        return Descent(
+            self.taxonomy,
+            AllChildren(self.taxonomy) if without else self.retriever,
+            candidates=candidates,
+            beam=config.beam,
+            stop=config.stop,
+            depth=config.depth,
+            answer=config.answer,
+        )
 
     @cached_property
     def retrieval(self) -> Scorer:

@@ -24,6 +24,7 @@ import cascade
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import OutputError, UsageError
 from cascade.io.source import Source
+from cascade.items import Batch, Prediction
 from cascade.pipeline.calibrated import Calibration
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.load import CONFIG_NAME
@@ -37,7 +38,7 @@ from cascade.training.pack_readme import readme
 from cascade.training.recipe import Recipe, TunedStage
 from cascade.training.splits import hold_out, near_duplicate_groups
 from cascade.training.trying import Trial, calibrate, routed, try_out
-from cascade.training.weighing import gather, weights
+from cascade.training.weighing import Evidence, gather, weights
 
 STATE = "fit.json"
 TAXONOMY = "taxonomy.yaml"
@@ -206,10 +207,7 @@ class Fit:
         if self.recipe.retrieval:
             scorers.append("retrieval")
         settings = self._settings(found, rows)
-        told("asking the held-out rows", 0, 1)
-        parts = Parts(tree, self._config(settings, part))
-        asked = {name: parts.scorer(name) for name in scorers}
-        evidence = gather(asked, held.items, held.nodes, tree)
+        evidence, trials = self._asked(scorers, self._config(settings, part), held, told)
         fused = weights(evidence, scorers, tree.depth)
         settings["fusion"] = {"weights": fused}
         alone = {name: weights(evidence, [name], tree.depth)[name] for name in scorers}
@@ -218,28 +216,29 @@ class Fit:
             for name in scorers
             if len(scorers) > 1
         }
-        rivals = {name: {"method": name} for name in scorers if len(scorers) > 1}
+        rivals = {"cascade": {"method": "cascade"}}
         if self.recipe.routing and 0 < len(found.fast) < len(scorers):
             settings["routing"] = {
                 "fast": weights(evidence, found.fast, tree.depth),
                 "threshold": 1.0,
             }
             rivals["fast path"] = {"method": "ttc"}
-        rivals["cascade"] = {"method": "cascade"}
-        trials: dict[str, Trial] = {}
 
-        def exact(trial: Trial) -> float:
-            return float(trial.right(held, tree).mean())
+        def exact(name: str) -> float:
+            return float(trials[name].right(held, tree).mean())
 
-        for name, over in rivals.items():
-            told(f"measuring {name}", len(trials), len(rivals))
-            classifier = Classifier(tree, self._config({**settings, **over}, part))
-            trials[name] = try_out(classifier, held)
-        best = max(scorers, key=lambda name: exact(trials[name]) if name in trials else -1.0)
-        if best in trials and exact(trials[best]) >= exact(trials["cascade"]):
+        def measure(name: str) -> None:
+            told(f"measuring {name}", 0, 1)
+            config = self._config({**settings, **rivals[name]}, part)
+            trials[name] = try_out(Classifier(tree, config), held)
+
+        for name in rivals:
+            measure(name)
+        best = max(scorers, key=exact)
+        if len(scorers) > 1 and exact(best) >= exact("cascade"):
             # A fusion must earn its place.
             settings["fusion"] = {"weights": {best: alone[best]}}
-            trials["cascade"] = trials[best]
+            measure("cascade")
         main = trials["cascade"]
         curve: list[dict[str, float]] = []
         if self.recipe.routing and "fast path" in trials:
@@ -260,6 +259,23 @@ class Fit:
             "risk": self._risks(calibration, main),
         }
         return settings, report, calibration
+
+    def _asked(
+        self, scorers: list[str], config: CascadeConfig, held: Labelled, told: Told
+    ) -> tuple[Evidence, dict[str, Trial]]:
+        """What each scorer says of the held-out rows, and how it answers alone."""
+        told("asking the held-out rows", 0, len(held))
+        parts = Parts(self.taxonomy, config)
+        asked = {name: parts.scorer(name) for name in scorers}
+        answers: dict[str, list[Prediction]] = {name: [] for name in scorers}
+
+        def answer(batch: Batch) -> None:
+            for name, scorer in asked.items():
+                answers[name] += parts.descent.walk(batch, scorer)
+            told("asking the held-out rows", len(answers[name]), len(held))
+
+        evidence = gather(asked, held.items, held.nodes, self.taxonomy, answer)
+        return evidence, {name: Trial(found) for name, found in answers.items()}
 
     @staticmethod
     def _risks(calibration: Calibration, trial: Trial) -> list[dict[str, float]]:

@@ -29,11 +29,12 @@ class Trial:
     predictions
         One for each row.
     seconds
-        What each row took, on average, where this classifier saw it.
+        float64 [n_rows], what each row took, on average, where this classifier saw it; None where
+        that was not measured.
     """
 
     predictions: Sequence[Prediction]
-    seconds: NDArray[np.float64]
+    seconds: NDArray[np.float64] | None = None
 
     @property
     def confidence(self) -> NDArray[np.float64]:
@@ -46,7 +47,8 @@ class Trial:
         return np.array([p.code == c for p, c in zip(self.predictions, codes, strict=True)])
 
     def joined(self, main: Trial, threshold: float) -> Trial:
-        """Our answers where they are sure enough, `main`'s for the others."""
+        """Our answers where they are sure enough, `main`'s for the others; both with seconds."""
+        assert self.seconds is not None and main.seconds is not None
         stays = self.confidence >= threshold
         pairs = zip(stays.tolist(), self.predictions, main.predictions, strict=True)
         return Trial(
@@ -55,13 +57,14 @@ class Trial:
         )
 
     def figures(self, held: Labelled, taxonomy: Taxonomy) -> dict[str, Any]:
-        """Shares of the rows that are right down to each level, and rows a second."""
+        """Shares of the rows that are right down to each level, and rows a second if measured."""
         found: dict[str, Any] = {"exact": round(float(self.right(held, taxonomy).mean()), 4)}
         for level in range(1, taxonomy.depth + 1):
             known, right = self.level(level, held, taxonomy)
             if known.any():
                 found[f"accuracy_l{level}"] = round(float(right[known].mean()), 4)
-        found["rows_per_second"] = round(len(held) / max(float(self.seconds.sum()), 1e-9), 1)
+        if self.seconds is not None:
+            found["rows_per_second"] = round(len(held) / max(float(self.seconds.sum()), 1e-9), 1)
         return found
 
     def level(
@@ -101,6 +104,8 @@ def routed(
 ) -> tuple[float, list[dict[str, float]]]:
     """The least threshold at which routing is as often right as `main`, but for `loss`.
 
+    Both were measured with their seconds.
+
     Returns
     -------
     threshold
@@ -108,6 +113,7 @@ def routed(
     curve
         For some thresholds: share of the rows on the fast path, share right, rows a second.
     """
+    assert fast.seconds is not None and main.seconds is not None
     sure = fast.confidence
     steps = np.unique(np.concatenate([[0.0, 1.0], np.quantile(sure, np.linspace(0, 1, STEPS))]))
     fast_right, main_right = fast.right(held, taxonomy), main.right(held, taxonomy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +49,11 @@ class Evidence:
 
 
 def gather(
-    scorers: Mapping[str, Scorer], items: Sequence[Item], nodes: NDArray[np.int32], tree: Taxonomy
+    scorers: Mapping[str, Scorer],
+    items: Sequence[Item],
+    nodes: NDArray[np.int32],
+    tree: Taxonomy,
+    each: Callable[[Batch], None] = lambda batch: None,
 ) -> Evidence:
     """Ask every scorer about every step of the known paths that has a choice.
 
@@ -57,6 +61,8 @@ def gather(
     ----------
     nodes
         int32 [n_items], the known answers.
+    each
+        Called with the items, some at a time, while what the scorers made of them is kept.
     """
     levels, sizes, golds = [], [], []
     said: dict[str, list[NDArray[np.float64]]] = {name: [] for name in scorers}
@@ -68,13 +74,15 @@ def gather(
             for step in tree.path_nodes(node)
             if len(tree.children(int(tree.parent[step]))) > 1
         ]
+        batch = Batch(items[start : start + BATCH])
         if not steps:
+            each(batch)
             continue
         rows, parents, right = np.array(steps, dtype=np.int32).T
-        batch = Batch(items[start : start + BATCH])
         choices = AllChildren(tree).narrow(batch, rows, parents, len(tree))
         for name, scorer in scorers.items():
             said[name].append(scorer.score(batch, choices))
+        each(batch)
         first = choices.offsets[:-1]
         golds.append(np.flatnonzero(choices.nodes == right[choices.question]) - first)
         sizes.append(np.diff(choices.offsets))

@@ -2,8 +2,8 @@ r"""What each part of a pack is worth on rows that it has not seen, and whether 
 
 Each scorer alone, their fusion, the fusion without each of them (weights as fitted for that on the
 pack's own held-out rows), the fast path, and the pack as it is; differences are paired, over the
-same resampled rows. Then the calibration of the pack, and accuracy against time over thresholds of
-its routing.
+same resampled rows. What is right where the fast path doubts; the calibration of the pack; and
+accuracy against time over thresholds of its routing.
 
 python eval/bench/pack_parts.py --pack packs/full --test TEST.csv --label label \
     --out eval/results/gpc_full
@@ -12,6 +12,7 @@ python eval/bench/pack_parts.py --pack packs/full --test TEST.csv --label label 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -24,38 +25,67 @@ from cascade.config import CascadeConfig
 from cascade.evaluation.metrics.answers import Answers
 from cascade.evaluation.metrics.intervals import Interval, bootstrap, paired_difference
 from cascade.io.source import Source
+from cascade.items import Batch, Prediction
 from cascade.pipeline.calibrated import Judge
-from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.load import load_config, load_taxonomy
+from cascade.pipeline.methods import Parts
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.trying import Trial, routed, try_out
 
 RISKS = (0.01, 0.02, 0.05, 0.1)
+DOUBTED = (0.05, 0.1, 0.2, 0.4)  # shares of the rows
 
 
-def variants(config: CascadeConfig, metrics: dict[str, Any]) -> dict[str, CascadeConfig]:
-    """The configs to measure, by name; all but the pack itself without calibration."""
-    bare = config.model_copy(
+def without_fast_path(config: CascadeConfig) -> CascadeConfig:
+    """The pack where the fusion sees all rows, uncalibrated."""
+    return config.model_copy(
         update={
             "routing": config.routing.model_copy(update={"fast": {}}),
             "calibration": config.calibration.model_copy(update={"file": None}),
         }
     )
 
+
+def tried(
+    config: CascadeConfig, metrics: dict[str, Any], rows: Labelled, tree: Taxonomy
+) -> dict[str, Trial]:
+    """What is to be measured, by name; the last three as they are used, with their time."""
+    bare = without_fast_path(config)
+    parts = Parts(tree, bare)
+    asked = {name: parts.scorer(name) for name in metrics["weights_alone"]}
+    for name, weights in metrics["weights_without"].items():
+        asked[f"fusion without {name}"] = parts.fused(weights)
+    found: dict[str, list[Prediction]] = {name: [] for name in asked}
+    for start in range(0, len(rows), BATCH):
+        batch = Batch(rows.items[start : start + BATCH])  # keeps what scorers made of the items
+        for name, scorer in asked.items():
+            found[name] += parts.descent.walk(batch, scorer)
+        print(f"{start + len(batch):,} rows asked", file=sys.stderr, flush=True)
+    trials = {name: Trial(predictions) for name, predictions in found.items()}
+
     def fused(weights: dict[str, Any]) -> CascadeConfig:
         return bare.model_copy(
             update={"fusion": config.fusion.model_copy(update={"weights": weights})}
         )
 
-    found = {name: bare.model_copy(update={"method": name}) for name in metrics["weights_alone"]}
-    found["fusion"] = fused(metrics["weights_all"])
-    for name, weights in metrics["weights_without"].items():
-        found[f"fusion without {name}"] = fused(weights)
+    trials["fusion"] = try_out(Classifier(tree, fused(metrics["weights_all"])), rows)
     if config.routing.fast:
-        found["fast path"] = fused(dict(config.routing.fast))
-    found["the pack"] = config
-    return found
+        trials["fast path"] = try_out(Classifier(tree, fused(dict(config.routing.fast))), rows)
+    trials["the pack"] = try_out(Classifier(tree, config), rows)
+    return trials
+
+
+def doubts(trials: dict[str, Trial], rows: Labelled, tree: Taxonomy) -> list[dict[str, Any]]:
+    """Share that is right, by how unsure the fast path is."""
+    order = np.argsort(trials["fast path"].confidence, kind="stable")
+    right = {name: trial.right(rows, tree)[order] for name, trial in trials.items()}
+    table, ends = [], [round(share * len(rows)) for share in (0, *DOUBTED, 1)]
+    for first, end in itertools.pairwise(ends):
+        part = {name: round(float(own[first:end].mean()), 4) for name, own in right.items()}
+        table.append({"rows, the most doubted first": f"{first + 1:,} to {end:,}", **part})
+    return table
 
 
 def answers(trial: Trial, rows: Labelled, tree: Taxonomy) -> Answers:
@@ -106,13 +136,9 @@ def main() -> None:
     tree = load_taxonomy(config.taxonomy or "", folder)
     columns = config.columns.model_copy(update={"label": args.label or config.columns.label})
     rows = read_labelled(Source(args.test), columns, tree)
-    trials: dict[str, Trial] = {}
-    found: dict[str, Answers] = {}
+    trials = tried(config, metrics, rows, tree)
+    found = {name: answers(trial, rows, tree) for name, trial in trials.items()}
     table = []
-    for name, variant in variants(config, metrics).items():
-        trials[name] = try_out(Classifier(tree, variant), rows)
-        found[name] = answers(trials[name], rows, tree)
-        print(name, round(float(found[name].exact.mean()), 4), file=sys.stderr, flush=True)
     for name, own in found.items():
         figures = bootstrap(own)
         levels = [figures[f"f1_weighted_l{k + 1}"].value for k in range(tree.depth)]
@@ -125,7 +151,7 @@ def main() -> None:
                 **{f"weighted_f1_l{k + 1}": round(f1, 4) for k, f1 in enumerate(levels)},
                 "mean": round(float(np.mean(levels)), 4),
                 "exact_over_fusion": cell(against["exact_match"]),
-                "rows_per_second": round(len(rows) / trials[name].seconds.sum(), 1),
+                "rows_per_second": trials[name].figures(rows, tree).get("rows_per_second", ""),
             }
         )
     pack = bootstrap(found["the pack"])
@@ -141,6 +167,7 @@ def main() -> None:
         "ece": cell(pack["ece"]),
         "consistency": pack["consistency"].value,
         "threshold": config.routing.threshold if config.routing.fast else None,
+        "doubts": doubts(trials, rows, tree) if "fast path" in trials else [],
         "curve": curve,
         "risk": risks,
     }
@@ -161,6 +188,9 @@ def page(result: dict[str, Any]) -> str:
     lines[-1] += f"{result['fit_seconds']:,.0f} s. Intervals are of 95%, from resampled rows."
     lines += ["", *grid(result["table"]), "", f"Consistency {result['consistency']:.4f}. Expected "]
     lines[-1] += f"calibration error of the pack {result['ece']}."
+    if result["doubts"]:
+        lines += ["", "Share that is exactly right, by how unsure the fast path is:", ""]
+        lines += grid(result["doubts"])
     if result["risk"]:
         lines += ["", "What `--max-risk` accepts, and the share of it that is wrong:", ""]
         lines += grid(result["risk"])
