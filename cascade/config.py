@@ -257,6 +257,11 @@ class DescentConfig(Section):
     depth: int | None = Field(
         None, ge=1, description="Go down to this level at the most; to the leaves if not given."
     )
+    ends: list[str] = Field(
+        default_factory=list,
+        description="Codes of nodes where paths end though the taxonomy goes on: of a pack those "
+        "below which nothing was labelled.",
+    )
     stop: float = Field(
         0.3,
         ge=0,
@@ -271,6 +276,11 @@ class CascadeConfig(Section):
     taxonomy: str | None = Field(None, description="Shipped name, or file relative to this one.")
     method: str = Field("cascade", description="Scorer that answers; `cascade` fuses and routes.")
     columns: Columns = Field(default_factory=Columns, description="Columns of the input.")
+    reads: list[str] = Field(
+        default_factory=list,
+        description="Of a pack the text columns that it was fitted to; others that are named stand "
+        "for these, in this order.",
+    )
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="Narrowing.")
     llm: LLMConfig = Field(default_factory=LLMConfig, description="The language model.")
     nli: NLIConfig = Field(default_factory=NLIConfig, description="The inference model.")

@@ -91,6 +91,7 @@ def classify(
         settled,
         columns,
         AnswerForm(top, explain),
+        needs_label=label is not None,
         limit=limit,
         encoding=encoding,
         sheet=sheet,
@@ -111,7 +112,10 @@ def classify(
     if not written:
         return
     report.show(
-        total, [target for target in written if target != "-"], as_json=as_json, label=columns.label
+        total,
+        [target for target in written if target != "-"],
+        as_json=as_json,
+        label=columns.label if label or total.labelled else None,
     )
     if total.status.get("error"):
         raise typer.Exit(3)

@@ -47,7 +47,8 @@ def fit(
     ] = None,
     limit: options.LimitOption = None,
     seed: Annotated[
-        int, typer.Option("--seed", min=0, metavar="N", help="Of all that is random.")
+        int,
+        typer.Option("--seed", min=0, max=2**32 - 1, metavar="N", help="Of all that is random."),
     ] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted fit of the same pack.")
@@ -89,7 +90,7 @@ def fit(
         loaded,
         Path(output),
         recipe_name=recipe,
-        validation=None if validation is None else Source(validation),
+        validation=None if validation is None else Source(validation, None, encoding, sheet),
         seed=seed,
         allow_download=allow_download,
         command=options.command(),

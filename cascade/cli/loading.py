@@ -24,12 +24,19 @@ from cascade.taxonomy import Taxonomy
 
 @dataclass
 class Job:
-    """What is the same for every file of one command."""
+    """What is the same for every file of one command.
+
+    Parameters
+    ----------
+    needs_label
+        Whether the label column must be there; the one that a pack remembers need not.
+    """
 
     taxonomy: Taxonomy
     config: CascadeConfig
     columns: Columns
     form: AnswerForm
+    needs_label: bool = True
     limit: int | None = None
     encoding: str | None = None
     sheet: str | None = None
@@ -88,6 +95,8 @@ class Job:
             if not self._told:
                 err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
                 self._told = True
+        if not self.needs_label and columns.label not in table.columns:
+            columns = columns.model_copy(update={"label": None})
         named = (columns.image, columns.id, columns.label)
         require_columns(table, [*columns.text, *filter(None, named)])
         return columns

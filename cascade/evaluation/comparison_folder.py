@@ -10,9 +10,9 @@ from typing import Any
 
 from cascade.errors import OutputError
 from cascade.evaluation.comparing import Comparison
-from cascade.evaluation.folder import write_json, write_text
 from cascade.evaluation.report import render_comparison
 from cascade.evaluation.view import comparison_view
+from cascade.io.whole import write_json, write_text
 
 
 class ComparisonFolder:

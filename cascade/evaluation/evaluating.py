@@ -15,13 +15,14 @@ from typing import Any
 import cascade
 from cascade.errors import UsageError
 from cascade.evaluation.answering import Task, answer, copy_answers, settle_columns
-from cascade.evaluation.folder import RunFolder, write_json, write_text
+from cascade.evaluation.folder import RunFolder
 from cascade.evaluation.matching import GivenAnswers
 from cascade.evaluation.measuring import Measures, measure
 from cascade.evaluation.predictions import Predictions
 from cascade.evaluation.report import render
 from cascade.evaluation.view import view_of
 from cascade.io import Row
+from cascade.io.whole import write_json, write_text
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.labels import count_labels
 from cascade.pipeline.run import Counts

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import yaml
 
 from cascade.config import CascadeConfig
 from cascade.errors import InputError, OutputError, TaxonomyError
+from cascade.io.whole import write_text
 from cascade.pipeline.load import is_shipped, load_taxonomy
 from cascade.taxonomy import Taxonomy
 
@@ -180,41 +179,3 @@ class RunFolder:
         if not isinstance(values, dict):
             raise InputError("expected a JSON object; make the run anew", file=file)
         return values
-
-
-def write_json(file: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON file whole; undefined figures (nan) are null.
-
-    Raises
-    ------
-    OutputError
-        It cannot be written.
-    """
-    text = json.dumps(_defined(values), indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(file, text + "\n")
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a text file whole.
-
-    Raises
-    ------
-    OutputError
-        It cannot be written.
-    """
-    partial = file.with_name(f".{file.name}.partial")
-    try:
-        partial.write_text(text, "utf-8")
-        partial.replace(file)
-    except OSError as error:
-        raise OutputError(f"{file} cannot be written: {error.strerror}") from None
-
-
-def _defined(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _defined(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_defined(inner) for inner in value]
-    return value

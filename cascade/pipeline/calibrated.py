@@ -81,6 +81,11 @@ class Calibration:
 class Judge:
     """Calibrates predictions, and marks those for review that are too unsure.
 
+    Parameters
+    ----------
+    method
+        Who answers: only what `cascade` says was calibrated.
+
     Attributes
     ----------
     least_confidence
@@ -89,20 +94,27 @@ class Judge:
     Raises
     ------
     UsageError
-        A risk is asked for, and there is no calibration.
+        A risk is asked for, and there is no calibration, or not of this method.
     ConfigError
         The calibration cannot be read.
     """
 
-    def __init__(self, config: CalibrationConfig) -> None:
+    def __init__(self, config: CalibrationConfig, method: str = "cascade") -> None:
         self._risk = config.max_risk
-        self._calibration = None if config.file is None else Calibration.load(Path(config.file))
+        self._calibration = None
+        if config.file is not None and method == "cascade":
+            self._calibration = Calibration.load(Path(config.file))
         self.least_confidence = 0.0
         if self._risk is not None:
-            if self._calibration is None:
+            if config.file is None:
                 raise UsageError(
                     "a risk can be kept only by a pack that was calibrated on labelled rows; make "
                     "one with `cascade fit`, and name it with -c"
+                )
+            if self._calibration is None:
+                raise UsageError(
+                    "a risk can be kept only for what was calibrated, the method cascade of a "
+                    f"pack; leave out --method {method}"
                 )
             self.least_confidence = self._calibration.risk.least_confidence(self._risk)
 
@@ -113,7 +125,8 @@ class Judge:
         return [self._judged(self._calibration.calibrated(p)) for p in predictions]
 
     def _judged(self, prediction: Prediction) -> Prediction:
-        if prediction.status != "ok" or prediction.confidence >= self.least_confidence:
+        sure = prediction.confidence >= self.least_confidence
+        if prediction.status not in ("ok", "partial") or sure:
             return prediction
         if math.isinf(self.least_confidence):
             why = f"no confidence keeps the risk at {self._risk:.1%}"
@@ -122,4 +135,5 @@ class Judge:
                 f"confidence {prediction.confidence:.2f} is below {self.least_confidence:.2f}, "
                 f"from which at most {self._risk:.1%} of the answers are wrong"
             )
-        return replace(prediction, status="review", message=why)
+        message = f"{prediction.message}; {why}" if prediction.message else why
+        return replace(prediction, status="review", message=message)

@@ -58,7 +58,7 @@ class Classifier:
         self._parts = parts = Parts(taxonomy, config, progress)
         self._scorer = parts.scorer(config.method)
         self._fast = self._fast_path()
-        self._judge = Judge(config.calibration)
+        self._judge = Judge(config.calibration, config.method)
         if config.columns.image is not None and not self._reads_pictures:
             raise UsageError(f"columns.image is {config.columns.image!r}, but {self._blind}")
         self._descent = parts.descent
@@ -69,8 +69,11 @@ class Classifier:
         return self.config.method
 
     def classify(self, item: Item | str | Mapping[str, Any]) -> Prediction:
-        """The prediction for one item: a text, a mapping of column to text, or an `Item`."""
-        return self.classify_batch([Item.of(item)])[0]
+        """The prediction for one item: a text, a mapping of column to text, or an `Item`.
+
+        A pack takes a text for the first of the columns that it was fitted to.
+        """
+        return self.classify_batch([self._item(item)])[0]
 
     def classify_many(
         self, items: Iterable[Item | str | Mapping[str, Any]], *, batch_size: int = BATCH
@@ -96,12 +99,36 @@ class Classifier:
             refused: dict[int, Prediction] = {}
             for at, value in enumerate(chunk):
                 try:
-                    known.append(Item.of(value))
+                    known.append(self._item(value))
                 except UsageError as error:
                     refused[at] = Prediction.failed(str(error))
             answered = iter(self.classify_batch(known))
             for at in range(len(chunk)):
                 yield refused[at] if at in refused else next(answered)
+
+    def _item(self, value: Item | str | Mapping[str, Any]) -> Item:
+        if isinstance(value, str) and self.config.reads:
+            value = {self.config.reads[0]: value}
+        return Item.of(value)
+
+    def names(self, columns: Sequence[str]) -> list[str]:
+        """What the texts of columns are called in items: in a pack as those it was fitted to.
+
+        Raises
+        ------
+        UsageError
+            There are more than those.
+        """
+        reads = self.config.reads
+        if not reads or set(columns) <= set(reads):
+            return list(columns)
+        if len(columns) > len(reads):
+            raise UsageError(
+                f"{len(columns)} text columns are named ({', '.join(columns)}), but the pack was "
+                f"fitted to {len(reads)} ({', '.join(reads)}); name those that stand for them, in "
+                "this order"
+            )
+        return reads[: len(columns)]
 
     def classify_batch(self, items: Sequence[Item]) -> list[Prediction]:
         """Predictions for items that are classified together."""
@@ -126,6 +153,12 @@ class Classifier:
             return Prediction.failed(
                 f"the text has {length:,} characters, the limit is {self.config.max_chars:,}; "
                 "shorten it, or raise max_chars in a cascade.yaml",
+                item.id,
+            )
+        reads = self.config.reads
+        if reads and item.fields and not item.fields.keys() & set(reads):
+            return Prediction.failed(
+                f"the pack reads {', '.join(reads)}; the item has {', '.join(item.fields):.200}",
                 item.id,
             )
         if item.image is None:

@@ -95,6 +95,8 @@ class Descent:
         probability. It never ends above level 1, so that every item gets a node.
     depth
         A path ends at this level, as if its nodes were leaves.
+    ends
+        Nodes where a path ends, as if they were leaves.
     """
 
     taxonomy: Taxonomy
@@ -104,10 +106,12 @@ class Descent:
     stop: float = 0.0
     depth: int | None = None
     answer: Answer = "walk"
+    ends: Sequence[int] = ()
     _leaf: NDArray[np.bool_] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._leaf = self.taxonomy.end == np.arange(1, len(self.taxonomy) + 1)
+        self._leaf[list(self.ends)] = True
         if self.depth is not None:
             self._leaf |= self.taxonomy.level >= self.depth
 

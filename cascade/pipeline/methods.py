@@ -72,6 +72,7 @@ class Parts:
             stop=config.stop,
             depth=config.depth,
             answer=config.answer,
+            ends=[self.taxonomy.index(code) for code in config.ends],
         )
 
     @cached_property

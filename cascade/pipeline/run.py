@@ -175,17 +175,20 @@ def classify_table(
     ------
     InputError
         A named column is not there.
+    UsageError
+        More text columns are named than a pack was fitted to.
     OutputError
         The output cannot be written, or the input is not what it was.
     """
     named = (columns.image, columns.id, columns.label)
     require_columns(table, [*columns.text, *filter(None, named)])
+    names = classifier.names(list(dict.fromkeys(columns.text)))
     if limit is not None:
         table.rows = islice(table.rows, limit)
     for index, rows in enumerate(table.chunks(BATCH)):
         if not output.has(index, rows):
             started, before = time.perf_counter(), dict(classifier.seconds)
-            predictions = list(_classify_rows(classifier, table, rows, columns))
+            predictions = list(_classify_rows(classifier, table, rows, columns, names))
             counts = count(predictions, _golds(classifier.taxonomy, table, rows, columns.label))
             counts.seconds = round(time.perf_counter() - started, 3)
             counts.stages = {
@@ -220,17 +223,21 @@ def guess_text_columns(table: Table) -> list[str]:
 
 
 def _classify_rows(
-    classifier: Classifier, table: Table, rows: Sequence[Row], columns: Columns
+    classifier: Classifier,
+    table: Table,
+    rows: Sequence[Row],
+    columns: Columns,
+    names: Sequence[str],
 ) -> Iterator[Prediction]:
     """A prediction for each row; a row that could not be read gets its problem."""
-    items = [_item(table, row, columns) for row in rows]
+    items = [_item(table, row, columns, names) for row in rows]
     answered = iter(classifier.classify_batch([item for item in items if isinstance(item, Item)]))
     for item in items:
         yield next(answered) if isinstance(item, Item) else item
 
 
-def _item(table: Table, row: Row, columns: Columns) -> Item | Prediction:
-    """What a row holds, or why it cannot be answered."""
+def _item(table: Table, row: Row, columns: Columns, names: Sequence[str]) -> Item | Prediction:
+    """What a row holds, its text columns so called, or why it cannot be answered."""
     if row.problem is not None:
         return Prediction.failed(row.problem)
     id_ = table.text(row, columns.id) if columns.id else None
@@ -240,7 +247,8 @@ def _item(table: Table, row: Row, columns: Columns) -> Item | Prediction:
             image = picture_path(Path(table.name).parent, name)
         except InputError as error:
             return Prediction.failed(str(error), id_)
-    return Item(table.texts(row, columns.text), id_, image)
+    texts = table.texts(row, columns.text).values()
+    return Item(dict(zip(names, texts, strict=True)), id_, image)
 
 
 def _golds(

@@ -24,6 +24,7 @@ import cascade
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import OutputError, UsageError
 from cascade.io.source import Source
+from cascade.io.whole import write_text
 from cascade.items import Batch, Prediction
 from cascade.pipeline.calibrated import Calibration
 from cascade.pipeline.classifier import Classifier
@@ -32,7 +33,7 @@ from cascade.pipeline.methods import Parts
 from cascade.pipeline.pack import SEAL, resolve_paths, seal
 from cascade.retrieval.children import widest
 from cascade.taxonomy import Taxonomy
-from cascade.training.labelled import Labelled, read_labelled
+from cascade.training.labelled import Labelled, read_labelled, settled_columns
 from cascade.training.learners import Learner, LexicalLearner, Settings, Told, TunedLearner
 from cascade.training.pack_readme import readme
 from cascade.training.recipe import Recipe, TunedStage
@@ -41,6 +42,7 @@ from cascade.training.trying import Trial, calibrate, routed, try_out
 from cascade.training.weighing import Evidence, gather, weights
 
 STATE = "fit.json"
+REPLACES = "replaces"  # there if the pack in the way may be replaced
 TAXONOMY = "taxonomy.yaml"
 CALIBRATION = "calibration.json"
 METRICS = "metrics.json"
@@ -85,6 +87,7 @@ class Fit:
             "version": cascade.__version__,
             "rows": self.source.sha256,
             "limit": self.source.limit,
+            "read_as": [self.source.encoding, self.source.sheet],
             "validation": self.validation.sha256 if self.validation else None,
             "taxonomy": self.taxonomy.fingerprint,
             "columns": self.columns.model_dump(),
@@ -101,12 +104,17 @@ class Fit:
         ------
         UsageError, OutputError
             The pack exists, or another fit was interrupted there.
+        InputError
+            The validation file cannot be read, or lacks a column.
         """
         if resume and overwrite:
             raise UsageError("--resume and --overwrite exclude each other; choose one")
+        if self.validation is not None:
+            settled_columns(self.validation, self.columns)
+        identity, agreed = self.identity, self.work / REPLACES
         if self.folder.exists() and not (self.folder / SEAL).is_file():
             raise OutputError(f"{self.folder} is there and is no pack; name another folder")
-        if self.folder.exists() and not overwrite:
+        if self.folder.exists() and not (overwrite or (resume and agreed.is_file())):
             raise OutputError(f"{self.folder} exists; replace it with --overwrite")
         state = self.work / STATE
         if self.work.exists() and not state.is_file():
@@ -117,17 +125,23 @@ class Fit:
                     f"{self.work} has an interrupted fit; go on with --resume, or begin anew with "
                     "--overwrite"
                 )
-            if json.loads(state.read_text("utf-8")) != self.identity:
+            if json.loads(state.read_text("utf-8")) != identity:
                 raise OutputError(
                     f"{self.work} has an interrupted fit of other rows, columns or settings; go on "
                     "with those, or begin anew with --overwrite"
                 )
             return
         try:
-            if self.work.exists():
-                shutil.rmtree(self.work)
-            self.work.mkdir(parents=True)
-            state.write_text(json.dumps(self.identity), "utf-8")
+            # The new state first, so that what a kill leaves here is known as ours.
+            self.work.mkdir(parents=True, exist_ok=True)
+            write_text(state, json.dumps(identity))
+            for path in self.work.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path != state:
+                    path.unlink()
+            if self.folder.exists():
+                agreed.touch()
         except OSError as error:
             raise OutputError(f"{self.work}: cannot be written: {error.strerror}") from None
 
@@ -237,8 +251,11 @@ class Fit:
         best = max(scorers, key=exact)
         if len(scorers) > 1 and exact(best) >= exact("cascade"):
             # A fusion must earn its place.
+            together = trials["cascade"]
             settings["fusion"] = {"weights": {best: alone[best]}}
             measure("cascade")
+            if exact("cascade") < float(together.right(held, tree).mean()):
+                settings["fusion"], trials["cascade"] = {"weights": fused}, together
         main = trials["cascade"]
         curve: list[dict[str, float]] = []
         if self.recipe.routing and "fast path" in trials:
@@ -293,17 +310,22 @@ class Fit:
 
     def _settings(self, found: Settings, rows: Labelled) -> dict[str, Any]:
         """A cascade.yaml without weights."""
-        inner = not np.isin(rows.nodes, self.taxonomy.leaves).all()
+        ends = rows.ends(self.taxonomy)
+        inner = not np.isin(rows.nodes, [*self.taxonomy.leaves, *ends]).all()
         return {
             "taxonomy": TAXONOMY,
             "method": "cascade",
             "columns": self.columns.model_dump(exclude_defaults=True),
+            "reads": list(self.columns.text),
             "retrieval": {"candidates": max(10, widest(self.taxonomy))},
             "backbones": found.backbones,
             "heads": found.heads,
             **({"neighbours": found.neighbours} if found.neighbours else {}),
             # Not where paths stop early: such a one holds the share of all that is below it.
-            "descent": {"stop": 0.3} if inner else {"stop": 0.0, "answer": "likeliest"},
+            "descent": {
+                **({"stop": 0.3} if inner else {"stop": 0.0, "answer": "likeliest"}),
+                **({"ends": [self.taxonomy.codes[node] for node in ends]} if ends else {}),
+            },
         }
 
     def _config(self, settings: dict[str, Any], folder: Path) -> CascadeConfig:
@@ -326,8 +348,10 @@ class Fit:
             (whole / "README.md").write_text(told, "utf-8")
             (whole / METRICS).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
             seal(whole)
+            old = self.work / "old"
+            shutil.rmtree(old, ignore_errors=True)
             if self.folder.exists():
-                shutil.rmtree(self.folder)
+                self.folder.rename(old)
             whole.rename(self.folder)
             shutil.rmtree(self.work)
         except OSError as error:

@@ -60,7 +60,8 @@ class TorchForms:
             if form == "leaf":
                 kept = np.array([m for m in members if _any_below(m, taxonomy, nodes)], np.int32)
                 column = np.searchsorted(kept, nodes, side="right") - 1
-                inside = (column >= 0) & (nodes < taxonomy.end[kept[np.maximum(column, 0)]])
+                ends = np.append(taxonomy.end[kept], 0)  # the last for column -1: nothing is inside
+                inside = nodes < ends[column]
                 self._levels.append((kept, torch.tensor(column[inside]), torch.tensor(inside)))
                 continue
             kept = members[np.isin(members, nodes)]

@@ -52,6 +52,13 @@ class Labelled:
         items = [self.items[row] for row in kept.tolist()]
         return dataclasses.replace(self, items=items, nodes=self.nodes[kept])
 
+    def ends(self, taxonomy: Taxonomy) -> list[int]:
+        """Nodes that rows are labelled with, above leaves of which none is labelled."""
+        labelled = np.unique(self.nodes)
+        after = np.searchsorted(labelled, taxonomy.end[labelled])  # the first beyond each
+        lowest = labelled[after == np.arange(1, len(labelled) + 1)]
+        return [int(node) for node in lowest if not taxonomy.is_leaf(int(node))]
+
     def warnings(self, taxonomy: Taxonomy) -> list[str]:
         """What a user should know about these rows, one sentence each."""
         found = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from cascade.features.backbone import Backbone
 from cascade.features.dense import SentenceFeatures
 from cascade.features.hidden import HiddenStates
 from cascade.features.lexical import LexicalFeatures
+from cascade.io.whole import write_text
 from cascade.retrieval.encoder import Encoder
 from cascade.scoring.heads import HeadsFile
 from cascade.scoring.neighbours import Examples, unit
@@ -145,9 +147,8 @@ class LexicalLearner(Learner):
 
     def settings(self, folder: Path) -> Settings:
         """The features, and one scorer for each form."""
-        forms = [
-            form for form in self._stage.forms if (folder / f"heads/{form}.safetensors").is_file()
-        ]
+        there = ("leaf", "conditional")  # some may stand in for others, see `_forms`
+        forms = [form for form in there if (folder / f"heads/{form}.safetensors").is_file()]
         names = [f"ttc.{form}" for form in forms]
         return Settings(
             backbones={"lexical": {"kind": "lexical", "file": "features/lexical.safetensors"}},
@@ -160,7 +161,7 @@ class LexicalLearner(Learner):
         """The forms to fit: without `leaf` where that would take forever."""
         many = len(np.unique(rows.nodes)) > self._stage.most_problems
         kept = [form for form in self._stage.forms if not (form == "leaf" and many)]
-        return kept or ["conditional"]  # type: ignore[return-value]
+        return kept or ["conditional"]
 
 
 class TunedLearner(Learner):
@@ -189,7 +190,7 @@ class TunedLearner(Learner):
         if not (place / "heads.safetensors").is_file():
             told(f"loading the {self.name} model", 0, 1)
             tune(
-                self._tunable(self._chosen(rows)),
+                self._tunable(self._settled(rows, place)),
                 rows.items,
                 rows.nodes,
                 taxonomy,
@@ -210,10 +211,13 @@ class TunedLearner(Learner):
         told: Told,
     ) -> None:
         """Train anew where rows are few; else go on learning. All rows become examples."""
+        place, source = folder / self.name, before / self.name
+        place.mkdir(parents=True, exist_ok=True)
+        # What was weighed is what is read, whatever the columns of all rows would suggest.
+        shutil.copyfile(source / COLUMNS, place / COLUMNS)
         if len(rows) < self._stage.again_below:
             self.fit(rows, taxonomy, folder, told)
             return
-        place, source = folder / self.name, before / self.name
         if new.any() and self._stage.again_epochs:
             self._go_on(rows, new, taxonomy, source, place, told)
         else:
@@ -233,9 +237,7 @@ class TunedLearner(Learner):
         """Learn the new rows too, with half as many of the others so that those are kept."""
         if (place / "heads.safetensors").is_file():
             return
-        columns = json.loads((source / COLUMNS).read_text("utf-8"))
-        place.mkdir(parents=True, exist_ok=True)
-        (place / COLUMNS).write_text(json.dumps(columns), "utf-8")
+        columns = self._settled(rows, place)
         rng = np.random.default_rng(self._seed)
         others = rng.permutation(np.flatnonzero(~new))[: int(new.sum()) // 2]
         chosen = new.copy()
@@ -304,10 +306,16 @@ class TunedLearner(Learner):
             allow_download=self._allow,
         )
 
-    def _chosen(self, rows: Labelled) -> list[str]:
-        return self._stage.columns or short_columns(
-            rows.items, self._columns, self._stage.chars, self._stage.max_chars
-        )
+    def _settled(self, rows: Labelled, place: Path) -> list[str]:
+        """The columns that the backbone in `place` reads; chosen by the rows if not noted there."""
+        noted = place / COLUMNS
+        if not noted.is_file():
+            columns = self._stage.columns or short_columns(
+                rows.items, self._columns, self._stage.chars, self._stage.max_chars
+            )
+            place.mkdir(parents=True, exist_ok=True)
+            write_text(noted, json.dumps(columns))
+        return self._read(place.parent)
 
     def _read(self, folder: Path) -> list[str]:
         """The columns that the backbone in `folder` was trained on."""
@@ -317,11 +325,7 @@ class TunedLearner(Learner):
     def _index(
         self, rows: Labelled, taxonomy: Taxonomy, model: Path, place: Path, told: Told
     ) -> None:
-        """Note the columns, and keep the rows as examples where neighbours are to vote."""
-        columns = place / COLUMNS
-        if not columns.is_file():
-            place.mkdir(parents=True, exist_ok=True)
-            columns.write_text(json.dumps(self._chosen(rows)), "utf-8")
+        """Keep the rows as examples where neighbours are to vote."""
         target = place / "examples.safetensors"
         if not self._stage.neighbours or target.is_file():
             return
@@ -347,7 +351,6 @@ class TunedLearner(Learner):
 def copy_folder(source: Path, target: Path) -> None:
     """Copy files, linking them where that is possible; what is there stays."""
     import os
-    import shutil
 
     for path in sorted(source.rglob("*")):
         if path.is_file():

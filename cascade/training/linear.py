@@ -111,6 +111,8 @@ def _solve(
 
     if positive.all():
         return np.empty(0, np.int64), np.empty(0, np.float32), 0.0
+    if not data.shape[1]:  # no word is known: only how many they are
+        return np.empty(0, np.int64), np.empty(0, np.float32), float(2 * positive.mean() - 1)
     rows = data if among is None else data[among]
     model = LinearSVC(C=cost, random_state=seed).fit(rows, positive)
     weights = model.coef_[0]

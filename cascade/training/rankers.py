@@ -109,11 +109,12 @@ def _arguments(recipe: RankingLoopRecipe, work: Path, rows: int, seed: int) -> d
     from cascade.models.load import best_device
 
     device = best_device(recipe.device)
-    steps = max(1, math.ceil(recipe.epochs * rows / recipe.batch_size))
+    steps = math.ceil(recipe.epochs * math.ceil(rows / recipe.batch_size))
+    steps = max(steps, recipe.least_steps)
     return {
         "output_dir": str(work),
         "per_device_train_batch_size": recipe.batch_size,
-        "num_train_epochs": recipe.epochs,
+        "max_steps": steps,
         "learning_rate": recipe.learning_rate,
         "warmup_steps": round(recipe.warmup * steps),
         "seed": seed,

@@ -40,6 +40,12 @@ class RankingLoopRecipe(Section):
     """How the weights are learnt."""
 
     epochs: float = Field(1.0, gt=0, description="Times that all rows are seen.")
+    least_steps: int = Field(
+        300,
+        ge=1,
+        description="Steps that are made at the least, however few the rows are; the new output of "
+        "a reranker says nothing before some 100 to 200.",
+    )
     batch_size: int = Field(
         32, ge=2, description="Rows of one step; a retriever has the others' nodes as wrong too."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -15,14 +15,16 @@ from cascade.shipped import shipped_file, shipped_names
 from cascade.training.tuning import TuningRecipe
 
 FOLDER = "finetune/packs"
+LexicalForm = Literal["leaf", "conditional"]
 
 
 class LexicalStage(Section):
     """Words and characters, with linear heads."""
 
     features: LexicalRecipe = Field(default_factory=LexicalRecipe, description="What is looked at.")
-    forms: list[str] = Field(
-        default_factory=lambda: ["leaf", "conditional"],
+    forms: list[LexicalForm] = Field(
+        default=["leaf", "conditional"],
+        min_length=1,
         description="Heads: leaf tells all labelled nodes apart at once, conditional the children "
         "of each node.",
     )
@@ -144,4 +146,10 @@ class Recipe(Section):
             raise ConfigError(f"{origin}: {describe_problems(error)}") from None
         if not (recipe.lexical or recipe.sentence or recipe.llama):
             raise ConfigError(f"{origin}: nothing is to be fitted; name lexical, sentence or llama")
+        voting = [stage for stage in (recipe.sentence, recipe.llama) if stage and stage.neighbours]
+        if len(voting) > 1:
+            raise ConfigError(
+                f"{origin}: neighbours of two backbones cannot both vote; set sentence.neighbours "
+                "or llama.neighbours to 0"
+            )
         return recipe

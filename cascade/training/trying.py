@@ -49,7 +49,7 @@ class Trial:
     def joined(self, main: Trial, threshold: float) -> Trial:
         """Our answers where they are sure enough, `main`'s for the others; both with seconds."""
         assert self.seconds is not None and main.seconds is not None
-        stays = self.confidence >= threshold
+        stays = _stays(self.confidence, threshold)
         pairs = zip(stays.tolist(), self.predictions, main.predictions, strict=True)
         return Trial(
             [mine if stay else other for stay, mine, other in pairs],
@@ -120,7 +120,7 @@ def routed(
     least = float(main_right.mean()) - loss
     curve, chosen = [], 1.0
     for threshold in steps[::-1].tolist():
-        stays = sure >= threshold if threshold < 1 else np.zeros(len(sure), dtype=bool)
+        stays = _stays(sure, threshold)
         exact = float(np.where(stays, fast_right, main_right).mean())
         seconds = float((fast.seconds + np.where(stays, 0, main.seconds)).sum())
         curve.append(
@@ -133,16 +133,20 @@ def routed(
         )
         if exact >= least:
             chosen = threshold
-    return round(chosen, 4), curve[::-1]
+    return chosen, curve[::-1]
+
+
+def _stays(sure: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
+    """Which rows the fast path keeps; with a threshold of 1 none, as in a classifier."""
+    return (sure >= threshold) & (threshold < 1)
 
 
 def calibrate(trial: Trial, held: Labelled, taxonomy: Taxonomy) -> Calibration:
     """The calibration of a classifier's answers for the held-out rows."""
     maps = []
     for level in range(1, taxonomy.depth + 1):
-        known, right = trial.level(level, held, taxonomy)
-        has = [len(p.levels) >= level for p in trial.predictions]
-        used = np.flatnonzero(known & np.array(has))
+        _, right = trial.level(level, held, taxonomy)  # none beyond the end of a label
+        used = np.flatnonzero([len(p.levels) >= level for p in trial.predictions])
         said = [trial.predictions[row].levels[level - 1].confidence for row in used.tolist()]
         maps.append(BetaMap.fit(np.array(said, dtype=np.float64), right[used]))
     raw = Calibration(maps, RiskTable((), (), ()))

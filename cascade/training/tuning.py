@@ -186,7 +186,8 @@ class _Run:
             group["lr"] = group["peak"] * self._rate(step)
         with autocast():
             vectors = self._backbone.vectors([self._tokens[at] for at in some.tolist()])
-        vectors = torch.nn.functional.dropout(vectors.float(), self._recipe.dropout)
+        # Heads are small: they stay on the CPU, and so do the levels' losses.
+        vectors = torch.nn.functional.dropout(vectors.float().cpu(), self._recipe.dropout)
         logits = self._scale * vectors @ self._weights + self._bias
         loss = level_loss(
             self._forms.log_probabilities(logits), self._targets[some], self._recipe.importance
@@ -245,7 +246,7 @@ class _Run:
                 if f"mean.{name}" not in arrays:
                     continue
                 self._optimizer.state[parameter] = {
-                    "step": torch.tensor(float(about["step"])),
+                    "step": torch.tensor(float(about["step"]), device=parameter.device),
                     "exp_avg": torch.from_numpy(arrays[f"mean.{name}"]).to(parameter.device),
                     "exp_avg_sq": torch.from_numpy(arrays[f"square.{name}"]).to(parameter.device),
                 }

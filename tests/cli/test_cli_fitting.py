@@ -1,4 +1,5 @@
 import csv
+import json
 
 
 def test_fit_and_classify_as_a_user_would_type_them(folder, cascade):
@@ -17,6 +18,31 @@ def test_fit_and_classify_as_a_user_would_type_them(folder, cascade):
     with open("out.csv") as file:
         rows = list(csv.DictReader(file))
     assert all(row["cascade_path"] == row["label"] for row in rows)
+
+
+def test_columns_of_other_names_stand_for_those_of_the_pack(folder, cascade):
+    with open("rows.csv", "w", newline="") as file, open("new.csv", "w", newline="") as other:
+        writers = csv.writer(file), csv.writer(other)
+        for writer, columns in zip(writers, (["name", "label"], ["title", "shelf"]), strict=True):
+            writer.writerow(columns)
+            for at in range(20):
+                writer.writerow([f"garden rake {at * 7}", "Home > Rakes"])
+                writer.writerow([f"wool hat {at * 11}", "Clothing > Hats"])
+    columns = ("--text", "name", "--label", "label")
+    assert cascade("fit", "rows.csv", *columns, "-o", "p", "--recipe", "quick").status == 0
+    for command in (
+        ("classify", "new.csv", "-c", "p", "--text", "title", "-o", "out.csv"),
+        ("eval", "new.csv", "-c", "p", "--text", "title", "--label", "shelf", "-o", "run"),
+    ):
+        done = cascade(*command)
+        assert done.status == 0, done.err
+    with open("out.csv") as file:
+        assert all(row["cascade_path"] == row["shelf"] for row in csv.DictReader(file))
+    found = json.loads((folder / "run" / "metrics.json").read_text())
+    assert found["figures"]["exact_match"]["value"] == 1
+    done = cascade(*("classify", "new.csv", "-c", "p", "--text", "title", "--text", "shelf"))
+    assert done.status == 2
+    assert "the pack was fitted to 1 (name)" in " ".join(done.err.split())
 
 
 def test_an_unknown_recipe_names_those_that_ship(folder, cascade):

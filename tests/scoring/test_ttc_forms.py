@@ -64,6 +64,17 @@ def test_a_label_that_ends_early_has_no_loss_below_its_end():
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_levels_that_no_label_reaches_are_no_part_of_the_loss(form):
+    labels = np.array([TREE.find(p) for p in ("A > b", "B > d")] * 8, dtype=np.int32)
+    rows = np.eye(2, dtype=np.float32)[np.arange(16) % 2]
+    recipe = HeadsRecipe(form=form, epochs=60, batch_size=16, learning_rate=0.1)
+    heads = fit_heads(rows, labels, TREE, recipe)
+    read = FormReader(TREE, form).read(heads.logits(rows), heads.nodes)
+    second = TREE.level_nodes(2)
+    assert (second[read[second].argmax(axis=0)] == labels).all()
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("sparse", [False, True])
 def test_heads_learn_what_can_be_told_apart(form, sparse):
     import scipy.sparse

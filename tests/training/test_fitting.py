@@ -6,7 +6,7 @@ import pytest
 
 import cascade
 from cascade.config import Columns
-from cascade.errors import ConfigError, OutputError, UsageError
+from cascade.errors import ConfigError, InputError, OutputError, UsageError
 from cascade.io.source import Source
 from cascade.taxonomy import Taxonomy
 from cascade.training.fit import Fit
@@ -122,6 +122,66 @@ def test_a_pack_or_another_folder_is_not_replaced_unasked(rows, tmp_path):
     (tmp_path / "mine").mkdir()
     with pytest.raises(OutputError, match="no pack"):
         a_fit(rows, tmp_path / "mine").prepare(overwrite=True)
+
+
+def test_a_fit_that_replaces_a_pack_goes_on_too(rows, tmp_path):
+    fitted(rows, tmp_path / "pack")
+    before = (tmp_path / "pack" / "README.md").read_text()
+    job = a_fit(rows, tmp_path / "pack", seed=3)
+    job.prepare(overwrite=True)
+    with pytest.raises(OutputError, match="--overwrite"):
+        a_fit(rows, tmp_path / "pack", seed=3).prepare()
+    assert (tmp_path / "pack" / "README.md").read_text() == before
+    again = a_fit(rows, tmp_path / "pack", seed=3)
+    again.prepare(resume=True)
+    again.run(lambda *_: None)
+    assert "seed 3" in (tmp_path / "pack" / "README.md").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pack", "rows.csv"]
+
+
+def test_a_validation_file_that_is_not_there_is_named_and_leaves_nothing(rows, tmp_path):
+    job = a_fit(rows, tmp_path / "pack", validation=Source(str(tmp_path / "nosuch.csv")))
+    with pytest.raises(InputError, match=r"nosuch\.csv"):
+        job.prepare()
+    assert not (tmp_path / "pack.fitting").exists()
+
+
+def test_labels_above_the_leaves_are_answered(rows, tmp_path):
+    deeper = Taxonomy.from_paths(
+        [*KINDS, "Home > Garden > Rakes > Leaf rakes", "Home > Garden > Rakes > Bow rakes"]
+    )
+    job = Fit(
+        Source(str(rows)),
+        deeper,
+        Columns(text=["name", "brand"], label="label"),
+        Recipe.load("quick"),
+        tmp_path / "pack",
+    )
+    job.prepare()
+    job.run(lambda *_: None)
+    found = cascade.load(tmp_path / "pack").classify("garden rake with 5 teeth")
+    assert (found.path, found.status) == ("Home > Garden > Rakes", "ok")
+
+
+def test_a_pack_takes_a_text_for_its_first_column_and_refuses_other_columns(rows, tmp_path):
+    fitted(rows, tmp_path / "pack")
+    classifier = cascade.load(tmp_path / "pack")
+    named = classifier.classify({"name": "garden hose made of rubber"})
+    assert classifier.classify("garden hose made of rubber") == named
+    assert named.path == "Home > Garden > Hoses"
+    (other,) = classifier.classify_many([{"title": "garden hose"}])
+    assert other.status == "error"
+    assert "reads name, brand; the item has title" in other.message
+
+
+def test_only_the_calibrated_method_has_calibrated_confidences(rows, tmp_path):
+    fitted(rows, tmp_path / "pack")
+    item = "knitted garden hose"
+    alone = cascade.load(tmp_path / "pack", method="ttc.leaf").classify(item)
+    bare = cascade.load(tmp_path / "pack", method="ttc.leaf", calibration={"file": None})
+    assert alone.confidence == bare.classify(item).confidence
+    with pytest.raises(UsageError, match="leave out --method"):
+        cascade.load(tmp_path / "pack", method="ttc.leaf", calibration={"max_risk": 0.05})
 
 
 def test_weights_prefer_the_scorer_that_knows():

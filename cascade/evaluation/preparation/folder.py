@@ -11,12 +11,12 @@ from typing import Any
 
 from cascade.errors import InputError, OutputError
 from cascade.evaluation.answering import LINE
-from cascade.evaluation.folder import write_json
 from cascade.evaluation.preparation.plan import Preparation
 from cascade.evaluation.preparation.splits import PARTS
 from cascade.io import Answer, Row, Table
 from cascade.io.copying import RowFile, with_text
 from cascade.io.place import KINDS
+from cascade.io.whole import write_json
 
 REASON, MESSAGE = "cascade_reason", "cascade_message"
 CHUNK = 1024  # rows that are copied together

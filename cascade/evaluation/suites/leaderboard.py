@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from cascade.evaluation.comparing import compare
-from cascade.evaluation.folder import write_json, write_text
 from cascade.evaluation.suites.running import Outcome
 from cascade.evaluation.suites.suite import Suite
+from cascade.io.whole import write_json, write_text
 
 NOTE_SMALL = "untrained model of the same architecture made small: shows that the code runs"
 

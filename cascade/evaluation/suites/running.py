@@ -17,12 +17,13 @@ from cascade.errors import CascadeError, ConfigError, MissingExtraError, OutputE
 from cascade.evaluation.answering import Task
 from cascade.evaluation.comparing import Run
 from cascade.evaluation.evaluating import Evaluation
-from cascade.evaluation.folder import RunFolder, write_json
+from cascade.evaluation.folder import RunFolder
 from cascade.evaluation.given import Wanted
 from cascade.evaluation.matching import GivenAnswers
 from cascade.evaluation.metrics.ranking import DEEP
 from cascade.evaluation.suites.suite import Suite, SuiteRow, slug
 from cascade.io.source import Source
+from cascade.io.whole import write_json
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.pipeline.load import load_taxonomy, merge
