@@ -46,6 +46,9 @@ REPLACES = "replaces"  # there if the pack in the way may be replaced
 TAXONOMY = "taxonomy.yaml"
 CALIBRATION = "calibration.json"
 METRICS = "metrics.json"
+EARLY = {"stop": 0.3, "answer": "walk"}
+"""A descent that stops early: such a path holds the share of all below it, so that no other is
+likelier."""
 RISKS = (0.01, 0.02, 0.05, 0.1)
 
 
@@ -230,39 +233,38 @@ class Fit:
             for name in scorers
             if len(scorers) > 1
         }
-        rivals = {"cascade": {"method": "cascade"}}
-        if self.recipe.routing and 0 < len(found.fast) < len(scorers):
-            settings["routing"] = {
-                "fast": weights(evidence, found.fast, tree.depth),
-                "threshold": 1.0,
-            }
-            rivals["fast path"] = {"method": "ttc"}
 
-        def exact(name: str) -> float:
-            return float(trials[name].right(held, tree).mean())
+        def tried(**over: Any) -> Trial:
+            told("measuring the pack", 0, 1)
+            return try_out(Classifier(tree, self._config({**settings, **over}, part)), held)
 
-        def measure(name: str) -> None:
-            told(f"measuring {name}", 0, 1)
-            config = self._config({**settings, **rivals[name]}, part)
-            trials[name] = try_out(Classifier(tree, config), held)
+        def exact(trial: Trial) -> float:
+            return float(trial.right(held, tree).mean())
 
-        for name in rivals:
-            measure(name)
-        best = max(scorers, key=exact)
-        if len(scorers) > 1 and exact(best) >= exact("cascade"):
+        trials["cascade"] = tried()
+        if self._ends_early(rows):
+            early = {**settings["descent"], **EARLY}
+            stopping = tried(descent=early)
+            if exact(stopping) > exact(trials["cascade"]):
+                settings["descent"], trials["cascade"] = early, stopping
+        best = max(scorers, key=lambda name: exact(trials[name]))
+        if len(scorers) > 1 and exact(trials[best]) >= exact(trials["cascade"]):
             # A fusion must earn its place.
-            together = trials["cascade"]
-            settings["fusion"] = {"weights": {best: alone[best]}}
-            measure("cascade")
-            if exact("cascade") < float(together.right(held, tree).mean()):
-                settings["fusion"], trials["cascade"] = {"weights": fused}, together
+            single = {"weights": {best: alone[best]}}
+            again = tried(fusion=single)
+            if exact(again) >= exact(trials["cascade"]):
+                settings["fusion"], trials["cascade"] = single, again
+        if self.recipe.routing and 0 < len(found.fast) < len(scorers):
+            fast = weights(evidence, found.fast, tree.depth)
+            settings["routing"] = {"fast": fast, "threshold": 1.0}
+            trials["fast path"] = tried(method="ttc")
         main = trials["cascade"]
         curve: list[dict[str, float]] = []
         if self.recipe.routing and "fast path" in trials:
-            fast = trials["fast path"]
-            threshold, curve = routed(fast, main, held, tree, self.recipe.routing.loss)
+            first = trials["fast path"]
+            threshold, curve = routed(first, main, held, tree, self.recipe.routing.loss)
             settings["routing"]["threshold"] = threshold
-            main = fast.joined(main, threshold)
+            main = first.joined(main, threshold)
         calibration = calibrate(main, held, tree)
         settings["calibration"] = {"file": CALIBRATION}
         report = {
@@ -310,8 +312,7 @@ class Fit:
 
     def _settings(self, found: Settings, rows: Labelled) -> dict[str, Any]:
         """A cascade.yaml without weights."""
-        ends = rows.ends(self.taxonomy)
-        inner = not np.isin(rows.nodes, [*self.taxonomy.leaves, *ends]).all()
+        ends = [self.taxonomy.codes[node] for node in rows.ends(self.taxonomy)]
         return {
             "taxonomy": TAXONOMY,
             "method": "cascade",
@@ -321,12 +322,13 @@ class Fit:
             "backbones": found.backbones,
             "heads": found.heads,
             **({"neighbours": found.neighbours} if found.neighbours else {}),
-            # Not where paths stop early: such a one holds the share of all that is below it.
-            "descent": {
-                **({"stop": 0.3} if inner else {"stop": 0.0, "answer": "likeliest"}),
-                **({"ends": [self.taxonomy.codes[node] for node in ends]} if ends else {}),
-            },
+            "descent": {"stop": 0.0, "answer": "likeliest", **({"ends": ends} if ends else {})},
         }
+
+    def _ends_early(self, rows: Labelled) -> bool:
+        """Whether some labels have others below them, so that a walk has to stop to be right."""
+        ends = [*self.taxonomy.leaves, *rows.ends(self.taxonomy)]
+        return not np.isin(rows.nodes, ends).all()
 
     def _config(self, settings: dict[str, Any], folder: Path) -> CascadeConfig:
         return resolve_paths(CascadeConfig.parse(settings, "fit"), folder)

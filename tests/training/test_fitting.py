@@ -163,6 +163,13 @@ def test_labels_above_the_leaves_are_answered(rows, tmp_path):
     assert (found.path, found.status) == ("Home > Garden > Rakes", "ok")
 
 
+def test_walks_stop_early_only_where_that_is_right_more_often(rows, tmp_path):
+    with rows.open("a", newline="") as file:
+        csv.writer(file).writerow(["something for the garden", "", "Home > Garden"])
+    fitted(rows, tmp_path / "pack")
+    assert cascade.load(tmp_path / "pack").config.descent.answer == "likeliest"
+
+
 def test_a_pack_takes_a_text_for_its_first_column_and_refuses_other_columns(rows, tmp_path):
     fitted(rows, tmp_path / "pack")
     classifier = cascade.load(tmp_path / "pack")
