@@ -18,6 +18,7 @@ from cascade.pipeline.run import (
     classify_table,
     fingerprint,
     guess_text_columns,
+    require_read,
 )
 from cascade.taxonomy import Taxonomy
 
@@ -97,6 +98,7 @@ class Job:
                 self._told = True
         if not self.needs_label and columns.label not in table.columns:
             columns = columns.model_copy(update={"label": None})
+        require_read(table, columns.text, self.config.reads)
         named = (columns.image, columns.id, columns.label)
         require_columns(table, [*columns.text, *filter(None, named)])
         return columns

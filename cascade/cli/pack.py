@@ -37,7 +37,7 @@ def add(
 
     source = Source(file, limit, encoding, sheet)
     with interruptible(), working("encoding") as bar:
-        added, skipped = add_examples(
+        added, there, skipped = add_examples(
             Path(pack),
             source,
             label=label,
@@ -45,6 +45,8 @@ def add(
         )
     for reason, (count, line) in skipped.items():
         err.print(f"{count:,} rows are left out: {reason} (first: line {line})", style="yellow")
+    if there:
+        err.print(f"{there:,} rows were there already", highlight=False)
     err.print(f"{added:,} rows added to {pack}", highlight=False, markup=False)
 
 

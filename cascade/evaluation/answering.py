@@ -12,7 +12,14 @@ from cascade.evaluation.matching import GivenAnswers
 from cascade.io import Output, Row, Table, open_output, require_columns
 from cascade.io.source import Source
 from cascade.pipeline.classifier import BATCH, Classifier
-from cascade.pipeline.run import AnswerForm, Counts, classify_table, fingerprint, guess_text_columns
+from cascade.pipeline.run import (
+    AnswerForm,
+    Counts,
+    classify_table,
+    fingerprint,
+    guess_text_columns,
+    require_read,
+)
 from cascade.taxonomy import Taxonomy
 
 LINE = "cascade_line"
@@ -79,6 +86,7 @@ def settle_columns(task: Task, *, text: bool = True) -> Task:
         if text and not task.columns.text and task.columns.image is None:
             columns = task.columns.model_copy(update={"text": guess_text_columns(table)})
             task = replace(task, config=task.config.model_copy(update={"columns": columns}))
+        require_read(table, task.columns.text, task.config.reads)
         require_columns(table, task.used)
     return task
 

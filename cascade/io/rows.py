@@ -114,14 +114,20 @@ class Table:
 
         Halves of surrogate pairs, which JSON may hold, become U+FFFD.
         """
-        cells = row.cells
-        if isinstance(cells, dict):
-            value = cells.get(column)
-        else:
-            at = self._at.get(column, len(cells))
-            value = cells[at] if at < len(cells) else None
+        value = self._value(row, column)
         text = value if type(value) is str else text_of(value)
         return text if text.isascii() else well_formed(text)
+
+    def is_nested(self, row: Row, column: str) -> bool:
+        """Whether a cell holds a list or an object, which `text` gives as JSON."""
+        return isinstance(self._value(row, column), list | dict)
+
+    def _value(self, row: Row, column: str) -> Any:
+        cells = row.cells
+        if isinstance(cells, dict):
+            return cells.get(column)
+        at = self._at.get(column, len(cells))
+        return cells[at] if at < len(cells) else None
 
     def texts(self, row: Row, columns: Iterable[str]) -> dict[str, str]:
         """Several cells as text, by column name."""

@@ -155,7 +155,8 @@ def taxonomy_of_labels(sources: Sequence[Source], column: str) -> Taxonomy:
         with source.open() as table:
             require_columns(table, [column])
             for row in table:
-                if (text := table.text(row, column)).strip():
+                text = table.text(row, column)
+                if text.strip() and not table.is_nested(row, column):
                     labels.setdefault(text)
     if not labels:
         raise InputError(

@@ -90,9 +90,10 @@ def load_config(source: str | Path) -> tuple[CascadeConfig, Path | None]:
             f"no config {str(source)!r}: it is neither a file, nor a folder, nor a shipped "
             f"taxonomy ({names})"
         )
-    if (path.parent / SEAL).is_file():
+    config = CascadeConfig.load(path)
+    if (path.parent / SEAL).is_file() or config.reads:  # what `cascade fit` wrote is sealed
         verify(path.parent)
-    return resolve_paths(CascadeConfig.load(path), path.parent), path.parent
+    return resolve_paths(config, path.parent), path.parent
 
 
 def load_taxonomy(name: str | Path, folder: Path | None = None) -> Taxonomy:

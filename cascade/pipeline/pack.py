@@ -35,6 +35,12 @@ def verify(folder: Path) -> None:
         A file is missing, truncated or changed, or the seal itself cannot be read.
     """
     path = folder / SEAL
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: is no folder, so it is no pack")
+    if not path.is_file():
+        raise ConfigError(
+            f"{path}: is missing, without which a pack cannot be checked; copy or fit it again"
+        )
     try:
         sealed = json.loads(path.read_text("utf-8"))
         known, files = sealed["format"], dict(sealed["files"])

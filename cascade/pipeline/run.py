@@ -206,6 +206,24 @@ def classify_table(
     return total
 
 
+def require_read(table: Table, columns: Sequence[str], reads: Sequence[str]) -> None:
+    """Check that the columns that a pack reads are there, where no others were named.
+
+    Raises
+    ------
+    InputError
+        One is missing; tells how others stand for it.
+    """
+    missing = [name for name in columns if name not in table.columns]
+    if missing and list(columns) == list(reads):
+        raise InputError(
+            f"has no column {missing[0]!r}; the pack reads {', '.join(reads)}: name the columns "
+            f"that stand for them, in this order, with --text (it has: "
+            f"{', '.join(table.columns[:30])})",
+            file=table.name,
+        )
+
+
 def guess_text_columns(table: Table) -> list[str]:
     """The columns that hold text when none is named: usual names, or the only column.
 

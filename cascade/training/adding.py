@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from cascade.errors import ConfigError
 from cascade.io.source import Source
 from cascade.pipeline.load import load_config, load_taxonomy
@@ -16,6 +14,7 @@ from cascade.scoring.neighbours import Examples, unit
 from cascade.training.labelled import read_labelled
 
 ENCODED = 512  # items between two signs of progress
+SAME = 0.9995  # cosine from which two texts are one
 
 
 def add_examples(
@@ -24,7 +23,7 @@ def add_examples(
     *,
     label: str | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[int, dict[str, tuple[int, int]]]:
+) -> tuple[int, int, dict[str, tuple[int, int]]]:
     """Let the rows of a file vote as neighbours from now on; the pack is sealed anew.
 
     Parameters
@@ -36,6 +35,8 @@ def add_examples(
     -------
     added
         Rows that were added.
+    there
+        Rows that were there already, with the same text and label.
     skipped
         Rows that were left out, by reason, with how many and the line of the first.
 
@@ -56,12 +57,22 @@ def add_examples(
     columns = config.columns.model_copy(update={"label": label or config.columns.label})
     rows = read_labelled(source, columns, taxonomy)
     path = Path(config.neighbours.file)
+    examples = Examples.load(path, taxonomy)
     backbone = Parts(taxonomy, config).backbone(config.neighbours.backbone)
-    made = []
+    added = 0
     for start in range(0, len(rows), ENCODED):
-        made.append(unit(backbone.rows(rows.items[start : start + ENCODED])))
+        nodes = rows.nodes[start : start + ENCODED]
+        vectors = unit(backbone.rows(rows.items[start : start + ENCODED]))
+        same = (vectors @ examples.vectors.T > SAME) & (nodes[:, None] == examples.nodes)
+        new = ~same.any(axis=1)
+        examples = examples.with_more(vectors[new], nodes[new])
+        added += int(new.sum())
         if progress is not None:
             progress(min(start + ENCODED, len(rows)), len(rows))
-    Examples.load(path, taxonomy).with_more(np.concatenate(made), rows.nodes).save(path)
-    seal(folder)
-    return len(rows), rows.skipped
+    if added:
+        examples.save(path)
+        seal(folder)
+        with (folder / "README.md").open("a", encoding="utf-8") as file:
+            name = Path(source.file).name
+            file.write(f"\nLater {added:,} rows of `{name}` were added to its neighbours.\n")
+    return added, len(rows) - added, rows.skipped

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 import cascade
 from cascade.config import CascadeConfig, Columns
-from cascade.errors import OutputError, UsageError
+from cascade.errors import CascadeError, OutputError, UsageError
 from cascade.io.source import Source
 from cascade.io.whole import write_text
 from cascade.items import Batch, Prediction
@@ -114,6 +114,8 @@ class Fit:
             raise UsageError("--resume and --overwrite exclude each other; choose one")
         if self.validation is not None:
             settled_columns(self.validation, self.columns)
+        if not self.folder.name:
+            raise OutputError(f"{str(self.folder)!r} names no folder to write; name a new one")
         identity, agreed = self.identity, self.work / REPLACES
         if self.folder.exists() and not (self.folder / SEAL).is_file():
             raise OutputError(f"{self.folder} is there and is no pack; name another folder")
@@ -155,7 +157,20 @@ class Fit:
         -------
         What was measured on the held-out rows, as it stands in the pack's README and, with the
         weights of other fusions, in its metrics.json.
+
+        Raises
+        ------
+        CascadeError
+            The rows cannot be learnt from; where nothing was fitted yet, nothing is left behind.
         """
+        try:
+            return self._run(told)
+        except CascadeError:
+            if not any(path.is_dir() for path in self.work.iterdir()):
+                shutil.rmtree(self.work)
+            raise
+
+    def _run(self, told: Told) -> dict[str, Any]:
         started = time.perf_counter()
         rows = read_labelled(
             self.source, self.columns, self.taxonomy, lambda n: told("reading", n, n)
@@ -188,8 +203,11 @@ class Fit:
         if self.validation is not None:
             held = read_labelled(self.validation, self.columns, self.taxonomy)
             for reason, (count, line) in held.skipped.items():
-                self.said(f"{self.validation.file}: {count:,} rows {reason} (first: line {line})")
-            return rows, held, np.zeros(len(rows), dtype=bool)
+                self.said(
+                    f"{self.validation.file}: {count:,} rows are left out: {reason} "
+                    f"(first: line {line})"
+                )
+            return self._apart(rows, held)
         told("looking for near duplicates", 0, len(rows))
         texts = [item.text for item in rows.items]
         groups = near_duplicate_groups(texts)
@@ -197,9 +215,30 @@ class Fit:
         if not out.any():
             raise UsageError(
                 f"{len(rows):,} rows of {len(np.unique(rows.nodes)):,} labels: none can be held "
-                "out, since each label keeps its only row; give a file with --validation"
+                "out, since each label keeps a row and near duplicates stay together; give more "
+                "rows, other columns with --text, or a file with --validation"
             )
         return rows.part(~out), rows.part(out), out
+
+    def _apart(
+        self, rows: Labelled, held: Labelled
+    ) -> tuple[Labelled, Labelled, NDArray[np.bool_]]:
+        """Rows without the near duplicates of validation rows; those are learnt at last."""
+        texts = [item.text for item in (*rows.items, *held.items)]
+        groups = near_duplicate_groups(texts)
+        known = np.isin(groups[: len(rows)], groups[len(rows) :])
+        assert self.validation is not None
+        if known.all():
+            raise UsageError(
+                f"all {len(rows):,} rows are near duplicates of rows of {self.validation.file}, "
+                "which therefore tell nothing; leave out --validation, or name other rows"
+            )
+        if known.any():
+            self.said(
+                f"{known.sum():,} of {len(rows):,} rows are near duplicates of rows of "
+                f"{self.validation.file}; they are learnt after the others were measured"
+            )
+        return rows.part(~known), held, known
 
     def _learners(self) -> list[Learner]:
         recipe, columns = self.recipe, self.columns.text

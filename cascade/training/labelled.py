@@ -22,7 +22,13 @@ from cascade.taxonomy import Taxonomy
 
 CHUNK = 1024  # rows between two signs of progress
 
-REASONS = ("cannot be read", "without text", "without a label", "label not in the taxonomy")
+REASONS = (
+    "cannot be read",
+    "without text",
+    "without a label",
+    "label not in the taxonomy",
+    "label is a list or an object",
+)
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,8 @@ def read_labelled(
                         pass  # its text may still teach something
                 node = finder.find(label)
                 reason = _reason(row.problem, item, label, node)
+                if reason is None and table.is_nested(row, columns.label):
+                    reason = REASONS[4]
                 if reason is None:
                     items.append(item)
                     nodes.append(node)

@@ -140,8 +140,10 @@ class Recipe(Section):
         ConfigError
             A field is unknown or of a wrong value, or nothing is to be fitted.
         """
+        if data is None:
+            raise ConfigError(f"{origin}: is empty; name what is fitted, as finetune/packs does")
         try:
-            recipe = cls.model_validate(data or {})
+            recipe = cls.model_validate(data)
         except ValidationError as error:
             raise ConfigError(f"{origin}: {describe_problems(error)}") from None
         if not (recipe.lexical or recipe.sentence or recipe.llama):

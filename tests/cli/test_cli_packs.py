@@ -64,6 +64,11 @@ def test_added_rows_change_answers_at_once(pack, cascade):
     assert done.status == 0, done.err
     assert "3 rows added to pack" in done.err
     assert answer(cascade, "zorbafex quintulla 500") == label
+    done = cascade("pack", "add", "pack", "more.csv")
+    assert "3 rows were there already" in done.err
+    assert "0 rows added" in done.err
+    told = (pack / "README.md").read_text()
+    assert told.count("Later 3 rows of `more.csv` were added") == 1
     assert cascade("pack", "check", "pack").status == 0
 
 
@@ -81,6 +86,26 @@ def test_a_pack_without_neighbours_takes_no_rows(folder, cascade):
     done = cascade("pack", "add", "pack", "rows.csv")
     assert done.status != 0
     assert "no labelled neighbours" in done.err
+
+
+def test_a_pack_without_its_seal_is_refused(pack, cascade):
+    (pack / "pack.json").unlink()
+    for command in (("classify", "items.csv", "-c", "pack"), ("pack", "check", "pack")):
+        done = cascade(*command)
+        assert done.status == 2
+        assert "pack.json: is missing" in done.err
+    done = cascade("pack", "check", "nosuch")
+    assert "nosuch: is no folder" in done.err
+
+
+def test_the_cure_of_a_missing_column_is_told(pack, cascade):
+    with open("other.csv", "w") as file:
+        file.write("title,label\nred hat,Clothing > Hats\n")
+    for command in ("classify", "eval"):
+        done = cascade(command, "other.csv", "-c", "pack")
+        assert done.status == 2
+        assert "has no column 'name'; the pack reads name" in done.err
+        assert "with --text (it has: title, label)" in done.err
 
 
 @pytest.mark.parametrize("harm", ["changed", "cut", "gone"])

@@ -1,5 +1,6 @@
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import cascade
 from cascade.config import Columns
 from cascade.errors import ConfigError, InputError, OutputError, UsageError
 from cascade.io.source import Source
+from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.taxonomy import Taxonomy
 from cascade.training.fit import Fit
 from cascade.training.recipe import Recipe
@@ -144,6 +146,38 @@ def test_a_validation_file_that_is_not_there_is_named_and_leaves_nothing(rows, t
     with pytest.raises(InputError, match=r"nosuch\.csv"):
         job.prepare()
     assert not (tmp_path / "pack.fitting").exists()
+
+
+def test_validation_rows_are_not_measured_by_parts_that_saw_them(rows, tmp_path):
+    some = tmp_path / "some.csv"
+    lines = rows.read_text().splitlines()
+    some.write_text("\n".join(lines[:31]) + "\n")
+    said = []
+    fitted(rows, tmp_path / "pack", validation=Source(str(some)), said=said.append)
+    assert any("near duplicates of rows of" in sentence for sentence in said)
+    job = a_fit(rows, tmp_path / "other", validation=Source(str(rows)))
+    job.prepare()
+    with pytest.raises(UsageError, match="which therefore tell nothing"):
+        job.run(lambda *_: None)
+    assert not (tmp_path / "other.fitting").exists()
+
+
+def test_a_folder_without_a_name_is_refused(rows):
+    with pytest.raises(OutputError, match="names no folder"):
+        a_fit(rows, Path(".")).prepare()
+
+
+def test_labels_that_are_lists_are_left_out(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    with path.open("w") as file:
+        for at in range(12):
+            for label, name in KINDS.items():
+                words = {"name": name.format(at * 31), "brand": f"{at}", "label": label}
+                file.write(json.dumps(words) + "\n")
+        file.write(json.dumps({"name": "odd", "label": ["Home", "Garden"]}) + "\n")
+    assert len(taxonomy_of_labels([Source(str(path))], "label").leaves) == len(KINDS)
+    report = fitted(path, tmp_path / "pack")
+    assert sum(report["rows"]["left_out"].values()) == 1
 
 
 def test_labels_above_the_leaves_are_answered(rows, tmp_path):
