@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from cascade import __version__
-from cascade.cli import classify, compare, doctor, finetune, fit, pack, prepare, prompts, taxonomy
+from cascade.cli import (
+    classify,
+    compare,
+    doctor,
+    finetune,
+    fit,
+    foodex2,
+    pack,
+    prepare,
+    prompts,
+    taxonomy,
+)
 from cascade.cli import eval as evaluation
 
 app = typer.Typer(
@@ -28,6 +39,7 @@ app.command("fit", epilog=fit.EXAMPLES)(fit.fit)
 app.command("finetune", epilog=finetune.EXAMPLES)(finetune.finetune)
 app.add_typer(pack.app, name="pack")
 app.add_typer(taxonomy.app, name="taxonomy")
+app.add_typer(foodex2.app, name="foodex2")
 app.add_typer(prompts.app, name="prompts")
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 

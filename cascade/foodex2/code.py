@@ -1,0 +1,105 @@
+"""The notation of FoodEx2 codes: `BASE#Fnn.DESCRIPTOR$Fnn.DESCRIPTOR`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cascade.errors import InputError
+
+TERM = re.compile(r"[A-Z0-9]{5}")
+CATEGORY = re.compile(r"F[0-9]{2}")
+SHOWN = 60  # characters of a code in a message
+
+
+class Facet(NamedTuple):
+    """A descriptor in a facet category, such as `F28.A07KG`."""
+
+    category: str
+    descriptor: str
+
+    def __str__(self) -> str:
+        return f"{self.category}.{self.descriptor}"
+
+
+class CodeError(InputError):
+    """A text that is no code.
+
+    Parameters
+    ----------
+    position
+        Character where it stops being one, counted from 1.
+    """
+
+    def __init__(self, text: str, position: int, problem: str) -> None:
+        self.position = position
+        shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+        super().__init__(f"{shown!r} is no FoodEx2 code: at character {position} {problem}")
+
+
+@dataclass(frozen=True, slots=True)
+class FoodCode:
+    """A base term with explicit facets, in the order in which they were written."""
+
+    base: str
+    facets: tuple[Facet, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> FoodCode:
+        """Read a code; blanks around it and lower case are let pass.
+
+        Raises
+        ------
+        CodeError
+            The text is no code; says from which character on.
+        """
+        start = len(text) - len(text.lstrip())
+        code = text.strip().upper()
+        if len(code) != len(text.strip()):  # one letter that is two in upper case
+            raise CodeError(text, start + 1, "has letters that no code has")
+
+        def wrong(at: int, expected: str) -> CodeError:
+            found = f"found {code[at : at + 12]!r}" if at < len(code) else "it ends"
+            return CodeError(text, start + at + 1, f"{found}; expected {expected}")
+
+        base = TERM.match(code)
+        if base is None:
+            raise wrong(0, "a base term of 5 letters or digits, such as A0BXX")
+        at = base.end()
+        facets = []
+        separator = "#"
+        while at < len(code):
+            if code[at] != separator:
+                raise wrong(at, f"{separator!r} before a facet, or the end")
+            category = CATEGORY.match(code, at + 1)
+            if category is None:
+                raise wrong(at + 1, "a facet category, such as F28")
+            at = category.end()
+            if not code.startswith(".", at):
+                raise wrong(at, "'.' before a descriptor")
+            descriptor = TERM.match(code, at + 1)
+            if descriptor is None:
+                raise wrong(at + 1, "a descriptor of 5 letters or digits, such as A07KG")
+            at = descriptor.end()
+            facets.append(Facet(category[0], descriptor[0]))
+            separator = "$"
+        return cls(base[0], tuple(facets))
+
+    def __str__(self) -> str:
+        return f"{self.base}#{'$'.join(map(str, self.facets))}" if self.facets else self.base
+
+    def normalised(self, implied: Iterable[Facet] = ()) -> FoodCode:
+        """The code with each explicit facet once, in order, without those that are implied.
+
+        Parameters
+        ----------
+        implied
+            What the base term says already: `Term.facets`.
+        """
+        return FoodCode(self.base, tuple(sorted(set(self.facets) - set(implied))))
+
+    def spelled_out(self, implied: Iterable[Facet]) -> FoodCode:
+        """The code with what its base term implies written out too."""
+        return FoodCode(self.base, tuple(sorted({*self.facets, *implied})))

@@ -1,0 +1,105 @@
+"""Catalogues by their file, remembered in the user's cache since their XML takes long to read."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cascade.errors import TaxonomyError
+from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term
+from cascade.foodex2.code import Facet
+from cascade.foodex2.ecf import read_ecf
+from cascade.models.find import cache_folder
+
+FORMAT = 1  # of the cache; higher where it changes
+
+logger = logging.getLogger(__name__)
+
+
+def load_catalogue(
+    path: str | Path,
+    folder: Path | None = None,
+    told: Callable[[str], None] = lambda _: None,
+) -> Catalogue:
+    """The catalogue in a file of EFSA.
+
+    Parameters
+    ----------
+    folder
+        Where catalogues are remembered; by default in the user's cache.
+    told
+        Called with a sentence before something that takes long.
+
+    Raises
+    ------
+    TaxonomyError
+        The file is not there or is no catalogue; see `read_ecf`.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise TaxonomyError(f"cannot be read: {error.strerror}", file=path) from None
+    folder = folder or cache_folder() / "catalogues"
+    kept = folder / f"{digest[:32]}.{FORMAT}.json.gz"
+    if kept.is_file():
+        try:
+            return _unpacked(json.loads(gzip.decompress(kept.read_bytes())), str(path))
+        except (OSError, EOFError, ValueError, LookupError, TypeError):
+            logger.warning("%s is damaged, and is made again", kept)
+    told(f"reading {path}, which is remembered afterwards")
+    catalogue = read_ecf(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_name(f".{kept.name}.partial")
+        partial.write_bytes(gzip.compress(json.dumps(_packed(catalogue)).encode(), 3))
+        partial.replace(kept)
+    except OSError as error:
+        logger.warning("%s cannot be written (%s), so nothing is remembered", folder, error)
+    return catalogue
+
+
+def _packed(catalogue: Catalogue) -> dict[str, Any]:
+    return {
+        "about": [catalogue.code, catalogue.version, catalogue.default],
+        "terms": [
+            [
+                *(t.code, t.name, t.note, t.short_name, t.status, t.kind, t.detail),
+                *([f"{f.category}{f.descriptor}" for f in own] for own in (t.facets, t.own_facets)),
+                t.attributes,
+            ]
+            for t in catalogue.terms.values()
+        ],
+        "hierarchies": [
+            [h.code, h.label, h.base, h.parent, [h.reportable[term] for term in h.parent]]
+            for h in catalogue.hierarchies.values()
+        ],
+        "attributes": [
+            [a.code, a.name, a.label, a.note, a.hierarchy, a.single]
+            for a in catalogue.attributes.values()
+        ],
+    }
+
+
+def _unpacked(kept: dict[str, Any], file: str) -> Catalogue:
+    def facets(found: list[str]) -> tuple[Facet, ...]:
+        return tuple(Facet(text[:3], text[3:]) for text in found)
+
+    terms = {}
+    for row in kept["terms"]:
+        code, name, note, short, status, kind, detail, all_facets, own_facets, values = row
+        others = {attribute: tuple(value) for attribute, value in values.items()}
+        own = facets(all_facets), facets(own_facets)
+        terms[code] = Term(code, name, note, short, status, kind, detail, *own, others)
+    hierarchies = {
+        code: Hierarchy(code, label, base, parent, dict(zip(parent, reportable, strict=True)))
+        for code, label, base, parent, reportable in kept["hierarchies"]
+    }
+    attributes = {row[0]: Attribute(*row) for row in kept["attributes"]}
+    code, version, default = kept["about"]
+    return Catalogue(code, version, terms, hierarchies, attributes, default, file)

@@ -1,0 +1,127 @@
+import gzip
+import zipfile
+
+import pytest
+from foodex2.conftest import TERMS, packed, xml
+
+from cascade.errors import TaxonomyError
+from cascade.foodex2.code import Facet, FoodCode
+from cascade.foodex2.ecf import read_ecf
+from cascade.foodex2.load import load_catalogue
+
+
+def test_terms_have_what_was_published_of_them(catalogue):
+    assert (catalogue.code, catalogue.version, catalogue.default) == ("TOY", "1.0", "report")
+    assert list(catalogue.terms) == list(TERMS)
+    flour = catalogue.terms["FLOUR"]
+    assert (flour.name, flour.kind, flour.detail) == ("Wheat flour", "d", "C")
+    assert flour.facets == (Facet("F27", "WHEAT"), Facet("F28", "MILL1")) == flour.own_facets
+    assert flour.attributes == {"A01": ("Toyus exemplaris",)}
+    assert not flour.deprecated
+    assert catalogue.terms["GONE0"].deprecated
+    assert list(catalogue.categories) == ["F01", "F03", "F04", "F27", "F28"]
+    assert catalogue.categories["F01"].single
+    assert not catalogue.categories["F28"].single
+
+
+def test_hierarchies_have_their_terms_in_their_places(catalogue):
+    process = catalogue.hierarchies["process"]
+    assert not process.base
+    assert catalogue.reporting.base
+    assert process.parent["MILL1"] == "MILL0"
+    assert process.parent["MILL0"] is None
+    assert process.is_within("MILL1", "MILL0")
+    assert not process.is_within("MILL0", "MILL1")
+    assert process.is_within("WHEAT", "WHEAT")  # though it is not in it
+    assert list(process.below("MILL0")) == ["MILL1", "MILL2"]
+    assert len(process) == 8
+    assert "WHEAT" not in process
+
+
+def test_a_hierarchy_that_runs_in_circles_is_left(tmp_path):
+    terms = {
+        "ROUND": ("Round", "r", "C", {"report": ("CIRCL", True)}, []),
+        "CIRCL": ("Circle", "r", "C", {"report": ("ROUND", True)}, []),
+    }
+    reporting = read_ecf(packed(tmp_path / "a.ecf", xml(terms))).reporting
+    assert list(reporting.upwards("ROUND")) == ["ROUND", "CIRCL"]
+    assert list(reporting.below("ROUND")) == ["CIRCL"]
+
+
+def test_a_catalogue_is_remembered_as_it_was(ecf, tmp_path):
+    told = []
+    first = load_catalogue(ecf, tmp_path / "cache", told.append)
+    again = load_catalogue(ecf, tmp_path / "cache", told.append)
+    assert first == again
+    assert len(told) == 1
+    (kept,) = (tmp_path / "cache").iterdir()
+    kept.write_bytes(gzip.compress(b'{"about": []}'))
+    assert load_catalogue(ecf, tmp_path / "cache", told.append) == first
+    assert len(told) == 2
+
+
+def bomb():
+    entities = "".join(f'<!ENTITY e{i + 1} "{f"&e{i};" * 10}">' for i in range(8))
+    return f'<!DOCTYPE message [<!ENTITY e0 "ha">{entities}]><message>&e8;</message>'
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("<message></message>", "no catalogue of EFSA"),
+        ("<html><body>not found</body></html>", "no catalogue of EFSA"),
+        (xml()[:-30], "XML is broken"),
+        (bomb(), "refused"),
+        ('<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>', "refused"),
+        (xml({"BADLY": ("Bad", "r", "C", {"report": ("NOONE", True)}, [])}), "below NOONE"),
+        (xml({"BADLY": ("Bad", "r", "C", {"other": ("root", True)}, [])}), "unknown hierarchy"),
+        (xml({"BADLY": ("Bad", "r", "C", {}, ["F28"])}), "term BADLY"),
+    ],
+)
+def test_what_is_no_catalogue_is_refused_by_its_file(tmp_path, text, problem):
+    path = packed(tmp_path / "bad.ecf", text)
+    with pytest.raises(TaxonomyError, match=problem) as caught:
+        read_ecf(path)
+    assert "bad.ecf" in str(caught.value)
+
+
+def test_files_that_are_no_whole_zip_are_refused(ecf, tmp_path):
+    data = ecf.read_bytes()
+    for name, content in {"cut": data[:-50], "text": b"code,name\n", "none": b""}.items():
+        path = tmp_path / f"{name}.ecf"
+        path.write_bytes(content)
+        with pytest.raises(TaxonomyError, match=f"{name}.ecf"):
+            read_ecf(path)
+    middle = bytearray(data)
+    middle[len(data) // 3] ^= 0xFF
+    (tmp_path / "harmed.ecf").write_bytes(middle)
+    with pytest.raises(TaxonomyError, match=r"harmed\.ecf"):
+        read_ecf(tmp_path / "harmed.ecf")
+    with zipfile.ZipFile(tmp_path / "two.ecf", "w") as archive:
+        archive.writestr("a.xml", "<a/>")
+        archive.writestr("b.xml", "<b/>")
+    with pytest.raises(TaxonomyError, match="2 files"):
+        read_ecf(tmp_path / "two.ecf")
+    with pytest.raises(TaxonomyError, match="no such file"):
+        read_ecf(tmp_path / "nosuch.ecf")
+
+
+@pytest.mark.data
+def test_every_term_place_and_implied_facet_of_the_real_catalogue_is_there(efsa):
+    import re
+    from collections import Counter
+
+    with zipfile.ZipFile(efsa / "MTX.ecf") as archive:
+        text = archive.read("MTX.xml").decode()
+    terms = text[text.index("<catalogueTerms>") :]
+    found = load_catalogue(efsa / "MTX.ecf")
+    assert len(found.terms) == terms.count("<termCode>")
+    places = Counter(re.findall(r"<hierarchyCode>(\w+)<", terms))
+    assert {h.code: len(h) for h in found.hierarchies.values()} == dict(places)
+    codes = re.findall(r"<attributeValue>(\w{5}#F\d\d\.[^<]*)<", terms)
+    implied = [t for t in found.terms.values() if t.facets]
+    assert [str(FoodCode(t.code, t.facets)) for t in implied] == codes
+    assert sum(len(t.own_facets) for t in found.terms.values()) == len(
+        re.findall(r"<attributeValue>F\d\d\.\w{5}<", terms)
+    )
+    assert len(found.categories) == 29

@@ -1,0 +1,65 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cascade.foodex2.code import CodeError, Facet, FoodCode
+
+terms = st.text("ABCXYZ0189", min_size=5, max_size=5)
+facets = st.builds(Facet, st.integers(0, 99).map("F{:02}".format), terms)
+codes = st.builds(FoodCode, terms, st.lists(facets, max_size=6).map(tuple))
+
+
+@given(codes)
+def test_what_is_written_is_read(code):
+    assert FoodCode.parse(str(code)) == code
+    assert FoodCode.parse(f" {str(code).lower()}\n") == code
+
+
+@given(codes)
+def test_a_normalised_code_says_each_facet_once_and_in_order(code):
+    normal = code.normalised()
+    assert set(normal.facets) == set(code.facets)
+    assert list(normal.facets) == sorted(set(code.facets))
+    assert normal.normalised() == normal
+
+
+@given(codes, st.lists(facets, max_size=3))
+def test_what_is_implied_can_be_written_out_and_left_out(code, implied):
+    whole = code.spelled_out(implied)
+    assert set(whole.facets) == {*code.facets, *implied}
+    assert whole.normalised(implied) == code.normalised(implied)
+
+
+@given(codes, st.data())
+def test_a_mutated_code_is_read_or_refused_with_a_position(code, data):
+    text = str(code)
+    at = data.draw(st.integers(0, len(text)))
+    cut = data.draw(st.integers(0, 3))
+    mutated = text[:at] + data.draw(st.text("AF0#$. é", max_size=3)) + text[at + cut :]
+    try:
+        found = FoodCode.parse(mutated)
+    except CodeError as error:
+        assert 1 <= error.position <= len(mutated) + 1
+        assert f"at character {error.position}" in str(error)
+    else:
+        assert str(found) == mutated.strip().upper()
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "expected"),
+    [
+        ("", 1, "a base term"),
+        ("A01PS#", 7, "a facet category"),
+        ("A01PS$F28.A07KG", 6, "'#' before a facet"),
+        ("A01PS#F28", 10, "'.' before a descriptor"),
+        ("  A01PS#F28.A07K", 13, "a descriptor"),
+        ("A01PS#F28.A07KG#F10.A077G", 16, "'$' before a facet"),
+        ("A01PS#28.A07KG", 7, "a facet category"),
+    ],
+)
+def test_the_first_wrong_character_is_told(text, position, expected):
+    with pytest.raises(CodeError, match=re.escape(expected)) as caught:
+        FoodCode.parse(text)
+    assert caught.value.position == position
