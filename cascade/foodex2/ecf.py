@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
+from xml.parsers.expat import ExpatError
 
 from cascade.errors import TaxonomyError
 from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term
 from cascade.foodex2.code import CodeError, Facet, FoodCode
+from cascade.foodex2.elements import Element, Refused, elements
 
 LARGEST = 1 << 30  # bytes of XML; MTX 17.0 has 95 million
 DEFAULT = re.compile(r"\[defaultHierarchy=(\w+)\]")
+WANTED = {"catalogueDesc", "catalogueVersion", "hierarchyDesc", "attributeDesc", "term"}
 ROOT = "root"  # what stands where a term has no parent
 TEXTS = ("termType", "detailLevel", "allFacets", "implicitFacets")
 
@@ -36,9 +39,6 @@ def read_ecf(path: str | Path) -> Catalogue:
     TaxonomyError
         The file cannot be read, is no catalogue, is cut short, or is not safe to read.
     """
-    import defusedxml
-    from defusedxml.ElementTree import ParseError
-
     file = str(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -61,12 +61,12 @@ def read_ecf(path: str | Path) -> Catalogue:
         raise TaxonomyError(
             f"is no whole zip ({error}); fetch the catalogue again", file=file
         ) from None
-    except defusedxml.DefusedXmlException:
+    except Refused:
         raise TaxonomyError(
             "its XML has a document type declaration, which may define entities and is refused",
             file=file,
         ) from None
-    except ParseError as error:
+    except (ExpatError, LookupError, ValueError) as error:
         raise TaxonomyError(f"its XML is broken: {error}", file=file) from None
     except (OSError, NotImplementedError, RuntimeError) as error:  # packed in an odd way, or locked
         raise TaxonomyError(f"cannot be read: {error}", file=file) from None
@@ -93,10 +93,10 @@ def _read(stream: Any, file: str) -> Catalogue:
     attributes: dict[str, Attribute] = {}
     terms: dict[str, Term] = {}
     parents: dict[str, dict[str, tuple[int, str | None, bool]]] = {}
-    for element in _elements(stream):
-        text = _text(element)
+    for element in elements(stream, WANTED):
+        text = element.said
         if element.tag == "catalogueDesc":
-            about = {part.tag: (part.text or "").strip() for part in element}
+            about = {part.tag: part.text.strip() for part in element.children}
         elif element.tag == "catalogueVersion":
             version = text("version")
         elif element.tag == "hierarchyDesc":
@@ -108,8 +108,8 @@ def _read(stream: Any, file: str) -> Catalogue:
             if term.code in terms:
                 raise TaxonomyError(f"has the term {term.code} twice", file=file)
             terms[term.code] = term
-            for place in element.iterfind("hierarchyAssignments/hierarchyAssignment"):
-                own = _text(place)
+            for place in element.within("hierarchyAssignments", "hierarchyAssignment"):
+                own = place.said
                 order = own("order")
                 parents.setdefault(own("hierarchyCode"), {})[term.code] = (
                     int(order) if order.isdigit() else 0,
@@ -140,27 +140,7 @@ def _read(stream: Any, file: str) -> Catalogue:
     )
 
 
-def _elements(stream: Any) -> Iterator[Any]:
-    """The elements that are of use, as they end; each is forgotten after it."""
-    from defusedxml.ElementTree import iterparse
-
-    wanted = {"catalogueDesc", "catalogueVersion", "hierarchyDesc", "attributeDesc", "term"}
-    for _, element in iterparse(stream, forbid_dtd=True):
-        if element.tag in wanted:
-            yield element
-            element.clear()
-        elif element.tag in ("hierarchy", "attribute", "catalogueTerms"):
-            element.clear()
-
-
-def _text(element: Any) -> Any:
-    def text(name: str) -> str:
-        return (element.findtext(name) or "").strip()
-
-    return text
-
-
-def _attribute(text: Any, catalogue: str) -> Attribute:
+def _attribute(text: Callable[..., str], catalogue: str) -> Attribute:
     of, _, hierarchy = text("attributeCatalogueCode").partition(".")
     return Attribute(
         text("code"),
@@ -172,15 +152,13 @@ def _attribute(text: Any, catalogue: str) -> Attribute:
     )
 
 
-def _term(element: Any, file: str) -> Term:
-    text = _text(element)
-    code = text("termDesc/termCode")
+def _term(element: Element, file: str) -> Term:
+    text = element.said
+    code = text("termDesc", "termCode")
     values: dict[str, tuple[str, ...]] = {}
-    for attribute in element.iterfind("implicitAttributes/implicitAttribute"):
-        found = [
-            (v.text or "").strip() for v in attribute.iterfind("attributeValues/attributeValue")
-        ]
-        values[attribute.findtext("attributeCode") or ""] = tuple(found)
+    for attribute in element.within("implicitAttributes", "implicitAttribute"):
+        found = [v.text.strip() for v in attribute.within("attributeValues", "attributeValue")]
+        values[attribute.said("attributeCode")] = tuple(found)
     try:
         implied = [FoodCode.parse(value) for value in values.get("allFacets", ())]
         own = [FoodCode.parse(f"{code}#{value}") for value in values.get("implicitFacets", ())]
@@ -190,10 +168,10 @@ def _term(element: Any, file: str) -> Term:
         raise TaxonomyError(f"term {code}: its allFacets are those of another term", file=file)
     return Term(
         code,
-        text("termDesc/termExtendedName"),
-        text("termDesc/termScopeNote"),
-        text("termDesc/termShortName"),
-        text("termVersion/status") or "APPROVED",
+        text("termDesc", "termExtendedName"),
+        text("termDesc", "termScopeNote"),
+        text("termDesc", "termShortName"),
+        text("termVersion", "status") or "APPROVED",
         " ".join(values.get("termType", ())),
         " ".join(values.get("detailLevel", ())),
         tuple(facet for other in implied for facet in other.facets),
