@@ -79,8 +79,8 @@ class Descent:
 
     The likeliest leaf may lie elsewhere, where a likely branch divides its share among many. While
     probabilities are rough, as those of models that learnt no labels, the walk is right about more
-    levels; fitted ones make the likeliest path right more often, at every level (0.878 instead of
-    0.875 of held-out offers). Other paths are kept for the alternatives.
+    levels; fitted ones make the likeliest path right more often. Other paths are kept for the
+    alternatives.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ class TunableEncoder:
     """A sentence encoder of which all weights are trained.
 
     Its own dropout stays off: drawing the masks takes a third of a step on CPUs, and vectors that
-    heads see have theirs (2 epochs of 8,499 offers: 0.843 right without, 0.844 with).
+    heads see have theirs.
 
     Parameters
     ----------

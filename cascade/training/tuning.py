@@ -152,7 +152,7 @@ class _Run:
             ],
             lr=recipe.learning_rate,
             weight_decay=0.01,
-            fused=True,  # a sixth of the time of the plain loop, on CPU too
+            fused=True,  # much faster than the plain loop, on CPUs too
         )
 
     def finish(self, progress: Progress | None) -> Heads:
