@@ -51,7 +51,7 @@ def compare(
     names = [Path(path).resolve().name for path in runs]
     folder = ComparisonFolder(output or Path("runs") / "-vs-".join(names))
     folder.check(overwrite=overwrite)
-    with interruptible(), working("comparing"):
+    with interruptible("nothing was written"), working("comparing"):
         found = compared(read, resamples=resamples, seed=seed)
         folder.write(found)
     if as_json:

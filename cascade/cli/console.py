@@ -15,20 +15,22 @@ err = Console(stderr=True)
 
 
 @contextmanager
-def interruptible(kept: str = "finished rows are kept") -> Iterator[None]:
+def interruptible(
+    then: str = "finished rows are kept, go on with [bold]--resume[/]",
+) -> Iterator[None]:
     """End quietly when the user interrupts, or the reader of standard output goes away.
 
     Typer would take both for itself and say nothing.
 
     Parameters
     ----------
-    kept
-        What is there for a run that goes on.
+    then
+        What is there, and what to do next.
     """
     try:
         yield
     except KeyboardInterrupt:
-        err.print(f"interrupted; {kept}, go on with [bold]--resume[/]")
+        err.print(f"interrupted; {then}")
         raise typer.Exit(130) from None
     except BrokenPipeError:
         # `| head`: keep the interpreter from flushing into the pipe.

@@ -67,7 +67,10 @@ def finetune(
         over.setdefault("model", {})["allow_download"] = True
     loaded = load_recipe(recipe, over)
     name = Path(recipe).stem
-    with interruptible("the last checkpoint is kept"), working("reading rows") as bar:
+    with (
+        interruptible("the last checkpoint is kept, go on with [bold]--resume[/]"),
+        working("reading rows") as bar,
+    ):
         where = Path(output or Path("runs") / name), limit, name, options.command()
         signs: dict[str, Any] = {
             "told": bar.show,

@@ -97,7 +97,10 @@ def fit(
         said=lambda sentence: err.print(sentence, style="yellow", highlight=False, markup=False),
     )
     job.prepare(resume=resume, overwrite=overwrite)
-    with interruptible("what was fitted is kept"), working("reading") as bar:
+    with (
+        interruptible("what was fitted is kept, go on with [bold]--resume[/]"),
+        working("reading") as bar,
+    ):
         report = job.run(lambda what, done, of: bar.show(what, done, of))
     if as_json:
         out.print_json(json.dumps(report))

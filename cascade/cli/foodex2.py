@@ -73,8 +73,8 @@ def check(
 ) -> None:
     """Hold codes against EFSA's business rules; status 1 where one has a HIGH or ERROR message."""
     from cascade.errors import UsageError
+    from cascade.foodex2.checking import Checker, worst
     from cascade.foodex2.processes import Processes
-    from cascade.foodex2.rules import Checker, worst
 
     if mode not in ("strict", "ict"):
         raise UsageError(f"--mode {mode}: expected strict or ict")
@@ -84,7 +84,7 @@ def check(
             raise UsageError("--text names a column of one file; give that file alone")
         from cascade.foodex2.table import check_file
 
-        with interruptible():
+        with interruptible("begin anew with [bold]--overwrite[/]"):
             counts = check_file(
                 codes[0],
                 checker,

@@ -36,7 +36,7 @@ def add(
     from cascade.training.adding import add_examples
 
     source = Source(file, limit, encoding, sheet)
-    with interruptible(), working("encoding") as bar:
+    with interruptible("nothing was added"), working("encoding") as bar:
         added, there, skipped = add_examples(
             Path(pack),
             source,

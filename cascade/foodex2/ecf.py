@@ -12,7 +12,7 @@ from xml.parsers.expat import ExpatError
 
 from cascade.errors import TaxonomyError
 from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term
-from cascade.foodex2.code import CodeError, Facet, FoodCode
+from cascade.foodex2.code import CodeError, FoodCode
 from cascade.foodex2.elements import Element, Refused, elements
 
 LARGEST = 1 << 30  # bytes of XML; MTX 17.0 has 95 million
@@ -20,15 +20,6 @@ DEFAULT = re.compile(r"\[defaultHierarchy=(\w+)\]")
 WANTED = {"catalogueDesc", "catalogueVersion", "hierarchyDesc", "attributeDesc", "term"}
 ROOT = "root"  # what stands where a term has no parent
 TEXTS = ("termType", "detailLevel", "allFacets", "implicitFacets")
-
-
-def is_ecf(path: str | Path) -> bool:
-    """Whether a file is a zip with one XML in it, as EFSA publishes catalogues."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-    return len(names) == 1 and names[0].lower().endswith(".xml")
 
 
 def read_ecf(path: str | Path) -> Catalogue:
@@ -175,7 +166,7 @@ def _term(element: Element, file: str) -> Term:
         " ".join(values.get("termType", ())),
         " ".join(values.get("detailLevel", ())),
         tuple(facet for other in implied for facet in other.facets),
-        tuple(Facet(*facet) for other in own for facet in other.facets),
+        tuple(facet for other in own for facet in other.facets),
         {name: value for name, value in values.items() if name not in TEXTS},
     )
 

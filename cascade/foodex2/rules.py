@@ -15,15 +15,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal
 
-from cascade.errors import UsageError
 from cascade.foodex2.catalogue import Catalogue, Term
 from cascade.foodex2.processes import Processes, fraction
 
 Mode = Literal["ict", "strict"]
 Severity = Literal["LOW", "HIGH", "ERROR"]
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 SOURCE, INGREDIENT, COMMODITY, PROCESS = "F01", "F04", "F27", "F28"
 GENERIC = {"A0C0R", "A0CHR", "A0CHS"}  # "Processed" and the like
@@ -88,9 +86,9 @@ class Case:
     base: Term
     tokens: Sequence[Token]
     bare: bool
-    implied: list[str] = field(default_factory=list)
+    implied: list[str] = field(init=False)
     """Processes of the group that the base term implies and no facet has made more precise."""
-    explicit: list[str] = field(default_factory=list)
+    explicit: list[str] = field(default_factory=list, init=False)
     """Processes of the group that are facets."""
 
     def __post_init__(self) -> None:
@@ -394,104 +392,6 @@ FACET: Sequence[Callable[[Case, Token], Found]] = (
 )
 END: Sequence[Callable[[Case], Found]] = (br01, br05_to_07, br27)
 STRICT: Sequence[Callable[[Case], Found]] = (br14, br15, br25)
-
-
-@dataclass(frozen=True)
-class Checker:
-    """Holds codes against the business rules.
-
-    Parameters
-    ----------
-    processes
-        EFSA's table, which BR16, BR19 and BR27 need.
-    """
-
-    catalogue: Catalogue
-    processes: Processes
-
-    def check(self, code: str, mode: Mode = "strict") -> list[Message]:
-        """The rules that fire, in the tool's order.
-
-        Raises
-        ------
-        UsageError
-            The text is one that EFSA's tool crashes on: it is made of `#`, has a facet of dots, or
-            one of three pieces on a raw commodity or derivative.
-        """
-        base, tokens, bare = split(code)
-        term = self.catalogue.terms.get(base)
-        if term is None:
-            return [Message("BR29", "ERROR", f"there is no term {base!r}")]
-        if term.kind in ("r", "d") and any(token.pieces > 2 for token in tokens):
-            raise UsageError(f"{code[:60]!r} has a facet with two dots; expected one")
-        case = Case(self.catalogue, self.processes, term, tokens, bare)
-        found = [message for rule in BASE for message in rule(case)]
-        if bare:
-            return found
-        for token in tokens:
-            if token.descriptor not in self.catalogue.terms:
-                said = f"there is no term {token.descriptor!r}"
-                return [*found, Message("BR29", "ERROR", said, str(token))]
-            found += (message for rule in FACET for message in rule(case, token))
-            if mode == "strict":
-                found += unusable(case, token)
-            _note_process(case, token.descriptor)
-        found += (message for rule in END for message in rule(case))
-        if mode == "strict":
-            found += (message for rule in STRICT for message in rule(case))
-        return found
-
-
-def split(code: str) -> tuple[str, list[Token], bool]:
-    """A text as EFSA's tool takes it apart: base term, facets, whether the base term is alone.
-
-    There is no trimming, so that a blank makes a code unknown; what stands behind a second `#` or
-    a second dot is not read.
-
-    Raises
-    ------
-    UsageError
-        EFSA's tool crashes on the text.
-    """
-    parts = _pieces(code.upper(), "#")
-    if not parts:
-        raise UsageError(f"{code[:60]!r} has no base term; expected one, such as A0BXX")
-    tokens = []
-    for text in parts[1].split("$") if len(parts) > 1 else ():
-        if not text:
-            continue
-        pieces = _pieces(text, ".")
-        if not pieces:
-            raise UsageError(f"{code[:60]!r} has a facet of dots; expected one, such as F28.A07KG")
-        tokens.append(Token(pieces[0], pieces[1] if len(pieces) > 1 else "", len(pieces)))
-    return parts[0], tokens, len(parts) == 1
-
-
-def _pieces(text: str, mark: str) -> list[str]:
-    """The pieces of a text, as Java splits it: empty ones at the end are dropped."""
-    if not text:
-        return [text]
-    found = text.split(mark)
-    while found and not found[-1]:
-        found.pop()
-    return found
-
-
-def worst(messages: Sequence[Message]) -> Severity | None:
-    """The highest severity; None where nothing fires."""
-    found = [SEVERITIES.index(message.severity) for message in messages]
-    return SEVERITIES[max(found)] if found else None
-
-
-def _note_process(case: Case, descriptor: str) -> None:
-    """Count a facet among the group's processes, and take away the implied one it makes precise."""
-    if descriptor not in case.of_group:
-        return
-    case.explicit.append(descriptor)
-    for implied in case.implied:
-        if case.within("process", descriptor, implied):
-            case.implied.remove(implied)
-            return
 
 
 def _not_specific(case: Case, facet: str = "") -> Message:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from cascade.errors import UsageError
-from cascade.foodex2.rules import Checker, Message, Mode, worst
+from cascade.foodex2.checking import Checker, worst
+from cascade.foodex2.rules import Message, Mode
 from cascade.io import open_output, open_table, require_columns
 
 CHUNK = 1024
@@ -57,8 +58,7 @@ def check_file(
                             "foodex2_messages": "; ".join(m.text for m in messages),
                         }
                     )
-                if not sink.has(index, rows):
-                    sink.write(index, rows, answers, {})
+                sink.write(index, rows, answers, {})
             sink.finish()
     return dict(counts)
 

@@ -44,7 +44,7 @@ class RankingLoopRecipe(Section):
         300,
         ge=1,
         description="Steps that are made at the least, however few the rows are; the new output of "
-        "a reranker says nothing before some 100 to 200.",
+        "a reranker says nothing at first.",
     )
     batch_size: int = Field(
         32, ge=2, description="Rows of one step; a retriever has the others' nodes as wrong too."

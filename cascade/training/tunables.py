@@ -27,7 +27,7 @@ SPACES = 0.05  # share of a text that is spaces, from which it is prose
 class TunableEncoder:
     """A sentence encoder of which all weights are trained.
 
-    Its own dropout stays off: drawing the masks takes a third of a step on CPUs, and vectors that
+    Its own dropout stays off: drawing the masks takes long on CPUs, and vectors that
     heads see have theirs.
 
     Parameters
@@ -98,7 +98,7 @@ class TunableLlama:
     layers
         Upper layers that are adapted; None for all.
     rank, alpha
-        Of LoRA; without dropout, whose masks would take a third of a step on CPUs.
+        Of LoRA; without dropout, whose masks take long to draw on CPUs.
     adapter
         Folder of an adapter of the same shape that goes on learning, in place of a new one.
     """
@@ -184,7 +184,7 @@ class TunableLlama:
 
 
 def with_plain_attention(model: Any) -> None:
-    """On a CPU, have attention computed step by step: its backward pass is twice as fast there."""
+    """On a CPU, have attention computed step by step: its backward pass is faster there."""
     if model is not None and model.device.type == "cpu":
         model.set_attn_implementation("eager")
 

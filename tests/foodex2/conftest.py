@@ -7,9 +7,9 @@ from xml.sax.saxutils import escape
 
 import pytest
 
+from cascade.foodex2.checking import Checker
 from cascade.foodex2.ecf import read_ecf
 from cascade.foodex2.processes import Processes
-from cascade.foodex2.rules import Checker
 
 # code: name, type, detail level, hierarchies (parent, reportable), implicit facets
 TERMS = {

@@ -3,9 +3,9 @@ import csv
 import pytest
 
 from cascade.errors import InputError, UsageError
+from cascade.foodex2.checking import Checker, worst
 from cascade.foodex2.load import load_catalogue
 from cascade.foodex2.processes import Processes
-from cascade.foodex2.rules import Checker, worst
 
 
 def fired(checker, code, mode="ict"):
