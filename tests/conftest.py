@@ -59,3 +59,44 @@ def smollm():
     from cascade.generation.transformers_engine import TransformersEngine
 
     return TransformersEngine.load("smollm2-135m", device="cpu", precision="float32")
+
+
+@pytest.fixture
+def ecf(tmp_path):
+    from toy_catalogue import packed, xml
+
+    return packed(tmp_path / "TOY.ecf", xml())
+
+
+@pytest.fixture
+def table(tmp_path):
+    from toy_catalogue import PROCESSES
+
+    path = tmp_path / "processes.csv"
+    path.write_text(PROCESSES, "utf-8")
+    return path
+
+
+@pytest.fixture
+def catalogue(ecf):
+    from cascade.taxonomy.efsa.ecf import read_ecf
+
+    return read_ecf(ecf)
+
+
+@pytest.fixture
+def checker(catalogue, table):
+    from cascade.foodex2.checking import Checker
+    from cascade.foodex2.processes import Processes
+
+    return Checker(catalogue, Processes.read(table))
+
+
+@pytest.fixture(scope="session")
+def efsa():
+    """The folder of EFSA's public files."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("CASCADE_DATA", beside)) / "foodex2"
+    if not folder.is_dir():
+        pytest.skip(f"no public data in {folder}; set CASCADE_DATA")
+    return folder

@@ -13,7 +13,7 @@ from cascade.cli import options
 from cascade.cli.console import err, interruptible, out
 
 if TYPE_CHECKING:
-    from cascade.foodex2.catalogue import Catalogue
+    from cascade.taxonomy.efsa.catalogue import Catalogue
 
 app = typer.Typer(
     help="Check and explain FoodEx2 codes. The catalogue (MTX.ecf) and the table of processes "
@@ -141,7 +141,7 @@ def decode(
 
 
 def _loaded(file: str) -> Catalogue:
-    from cascade.foodex2.load import load_catalogue
+    from cascade.taxonomy.efsa.load import load_catalogue
 
     return load_catalogue(
         file, told=lambda sentence: err.print(sentence, highlight=False, markup=False)
@@ -150,7 +150,7 @@ def _loaded(file: str) -> Catalogue:
 
 def _explained(text: str, catalogue: Catalogue) -> dict[str, Any]:
     from cascade.errors import InputError
-    from cascade.foodex2.code import Facet, FoodCode
+    from cascade.taxonomy.efsa.code import Facet, FoodCode
 
     code = FoodCode.parse(text)
     unknown = [

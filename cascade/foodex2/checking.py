@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import get_args
 
 from cascade.errors import UsageError
-from cascade.foodex2.catalogue import Catalogue
 from cascade.foodex2.processes import Processes
 from cascade.foodex2.rules import (
     BASE,
@@ -21,6 +20,7 @@ from cascade.foodex2.rules import (
     Token,
     unusable,
 )
+from cascade.taxonomy.efsa.catalogue import Catalogue
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 

@@ -2,7 +2,7 @@ import csv
 import json
 
 import pytest
-from foodex2.conftest import PROCESSES, packed, xml
+from toy_catalogue import PROCESSES, packed, xml
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 
 from cascade.errors import InputError, UsageError
 from cascade.foodex2.checking import Checker, worst
-from cascade.foodex2.load import load_catalogue
 from cascade.foodex2.processes import Processes
+from cascade.taxonomy.efsa.load import load_catalogue
 
 
 def fired(checker, code, mode="ict"):

@@ -2,12 +2,12 @@ import gzip
 import zipfile
 
 import pytest
-from foodex2.conftest import TERMS, packed, xml
+from toy_catalogue import TERMS, packed, xml
 
 from cascade.errors import TaxonomyError
-from cascade.foodex2.code import Facet, FoodCode
-from cascade.foodex2.ecf import read_ecf
-from cascade.foodex2.load import load_catalogue
+from cascade.taxonomy.efsa.code import Facet, FoodCode
+from cascade.taxonomy.efsa.ecf import read_ecf
+from cascade.taxonomy.efsa.load import load_catalogue
 
 
 def test_terms_have_what_was_published_of_them(catalogue):

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from cascade.errors import TaxonomyError
-from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term
-from cascade.foodex2.code import Facet
-from cascade.foodex2.ecf import read_ecf
 from cascade.models.find import cache_folder
+from cascade.taxonomy.efsa.catalogue import Attribute, Catalogue, Hierarchy, Term
+from cascade.taxonomy.efsa.code import Facet
+from cascade.taxonomy.efsa.ecf import read_ecf
 
 FORMAT = 1  # of the cache; higher where it changes
 

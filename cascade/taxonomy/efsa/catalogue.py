@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from cascade.foodex2.code import Facet
+from cascade.taxonomy.efsa.code import Facet
 
 EMPTY: Mapping[str, tuple[str, ...]] = {}
 

@@ -1,15 +1,7 @@
 """A small catalogue in EFSA's format, with foods of our own."""
 
-import os
 import zipfile
-from pathlib import Path
 from xml.sax.saxutils import escape
-
-import pytest
-
-from cascade.foodex2.checking import Checker
-from cascade.foodex2.ecf import read_ecf
-from cascade.foodex2.processes import Processes
 
 # code: name, type, detail level, hierarchies (parent, reportable), implicit facets
 TERMS = {
@@ -148,35 +140,3 @@ def packed(path, text):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("TOY.xml", text)
     return path
-
-
-@pytest.fixture
-def ecf(tmp_path):
-    return packed(tmp_path / "TOY.ecf", xml())
-
-
-@pytest.fixture
-def table(tmp_path):
-    path = tmp_path / "processes.csv"
-    path.write_text(PROCESSES, "utf-8")
-    return path
-
-
-@pytest.fixture
-def catalogue(ecf):
-    return read_ecf(ecf)
-
-
-@pytest.fixture
-def checker(catalogue, table):
-    return Checker(catalogue, Processes.read(table))
-
-
-@pytest.fixture(scope="session")
-def efsa():
-    """The folder of EFSA's public files."""
-    beside = Path(__file__).parents[3] / "shared" / "data"
-    folder = Path(os.environ.get("CASCADE_DATA", beside)) / "foodex2"
-    if not folder.is_dir():
-        pytest.skip(f"no public data in {folder}; set CASCADE_DATA")
-    return folder
