@@ -1,9 +1,12 @@
-"""`cascade taxonomy`: show, search, validate, convert and trim taxonomies."""
+"""`cascade taxonomy`: show, search, validate, convert, trim and compare taxonomies."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from cascade.taxonomy import Node, Taxonomy
+    from cascade.taxonomy.difference import Change
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -26,13 +30,17 @@ EXAMPLES = """
   cascade taxonomy validate my.csv
   cascade taxonomy convert my.csv my.yaml
   cascade taxonomy trim my.csv short.csv --depth 3
+  cascade taxonomy diff old.csv new.csv
+  cascade taxonomy diff MTX_16.ecf MTX_17.ecf -o changes.csv
 """
 
 Source = Annotated[str, typer.Argument(metavar="TAXONOMY", help="A file, or a shipped name.")]
 Target = Annotated[Path, typer.Argument(help="What to write: .csv or .yaml.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")]
 
-app = typer.Typer(help="Show, search, validate, convert and trim taxonomies.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show, search, validate, convert, trim and compare taxonomies.", no_args_is_help=True
+)
 
 
 @app.command("show", epilog=EXAMPLES)
@@ -134,6 +142,69 @@ def trim(
     write(trimmed)
     counts = f"{len(trimmed):,} of {len(tree):,} nodes, {trimmed.depth} of {tree.depth} levels"
     err.print(f"{target}: {counts}", highlight=False)
+
+
+@app.command("diff", epilog=EXAMPLES)
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A file, or a shipped name.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The release that replaces it.")],
+    target: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write all changes, as .csv.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Changes of a kind to show.")] = 5,
+    overwrite: Overwrite = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Compare two releases: what is added, removed, renamed and moved, by code.
+
+    Of catalogues of EFSA also what is deprecated, what it implies and where it may be reported.
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    from cascade.errors import OutputError
+    from cascade.taxonomy.difference import COLUMNS, KINDS
+
+    if target is not None and target.exists() and not overwrite:
+        raise OutputError(f"{target} exists; replace it with --overwrite, or name another file")
+    changes = _changes(old, new)
+    if target is not None:
+        from cascade.io.whole import write_text
+
+        lines = io.StringIO()
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(astuple(change) for change in changes)
+        write_text(target, lines.getvalue())
+    if as_json:
+        out.print_json(json.dumps([asdict(change) for change in changes]))
+        return
+    if not changes:
+        out.print("no difference")
+    for kind in KINDS:
+        own = [change for change in changes if change.kind == kind]
+        if not own:
+            continue
+        out.print(f"[bold]{len(own):,} {kind}[/]", highlight=False)
+        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2))
+        for change in own[:limit]:
+            instead = f"use {change.replacement}" if change.replacement else ""
+            about = [change.name, change.where, change.old, change.new, instead]
+            table.add_row(f"  {change.code}", *(escape(text) for text in about))
+        out.print(table, highlight=False)
+        if len(own) > limit:
+            out.print(f"  [dim]and {len(own) - limit:,} more", highlight=False)
+
+
+def _changes(old: str, new: str) -> list[Change]:
+    """The changes from one to the other, of terms where both are catalogues of EFSA."""
+    from cascade.taxonomy.difference import differences
+    from cascade.taxonomy.efsa.load import is_catalogue, load_catalogue
+    from cascade.taxonomy.efsa.releases import release_differences
+
+    if is_catalogue(old) and is_catalogue(new):
+        return list(release_differences(load_catalogue(old), load_catalogue(new)))
+    return list(differences(_load(old), _load(new)))
 
 
 def _writer(source: str, target: Path, overwrite: bool) -> Callable[[Taxonomy], None]:

@@ -93,6 +93,8 @@ class Taxonomy(Shape):
         ----------
         format
             `paths`, `csv`, `nested`, `shopify`, `google`, `skos` or `gpc`, to skip detection.
+            A catalogue of EFSA (.ecf, .xlsx) is told by its content, and becomes a
+            `FacetedTaxonomy` of its base terms.
         encoding
             For example `latin-1`, where UTF-8, UTF-16 and Windows-1252 are not it.
 
@@ -101,8 +103,13 @@ class Taxonomy(Shape):
         TaxonomyError
             The file cannot be read, is of no known format, or holds no tree.
         """
+        from cascade.taxonomy.efsa.load import is_catalogue, load_catalogue
         from cascade.taxonomy.formats import read
 
+        if format is None and is_catalogue(path):
+            from cascade.taxonomy.efsa.trees import base_terms
+
+            return base_terms(load_catalogue(path))
         return cls(read(path, format=format, encoding=encoding))
 
     @classmethod

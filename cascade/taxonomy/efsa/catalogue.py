@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from cascade.taxonomy.efsa.code import Facet
+from cascade.errors import TaxonomyError
+from cascade.taxonomy.efsa.code import CodeError, FoodCode
+from cascade.taxonomy.facets import Facet
 
 EMPTY: Mapping[str, tuple[str, ...]] = {}
 
@@ -180,3 +182,33 @@ class Catalogue:
         """A code with its name, for messages: `A000L (Cereal grains)`."""
         term = self.terms.get(code)
         return f"{code} ({term.name})" if term else code
+
+
+def implied_by(
+    code: str, every: Sequence[str], own: Sequence[str], file: str
+) -> tuple[tuple[Facet, ...], tuple[Facet, ...]]:
+    """The facets that a term implies, and those of them that are its own, from what is published.
+
+    Parameters
+    ----------
+    every
+        `allFacets`: codes with the term as their base.
+    own
+        `implicitFacets`: facets alone.
+
+    Raises
+    ------
+    TaxonomyError
+        They are no codes, or those of another term.
+    """
+    try:
+        codes = [FoodCode.parse(value) for value in every]
+        parts = [FoodCode.parse(f"{code}#{value}") for value in own]
+    except CodeError as error:
+        raise TaxonomyError(f"term {code}: {error}", file=file) from None
+    if any(other.base != code for other in codes):
+        raise TaxonomyError(f"term {code}: its allFacets are those of another term", file=file)
+    return (
+        tuple(facet for other in codes for facet in other.facets),
+        tuple(facet for other in parts for facet in other.facets),
+    )

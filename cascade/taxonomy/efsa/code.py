@@ -5,23 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from cascade.errors import InputError
+from cascade.taxonomy.facets import Facet
 
 TERM = re.compile(r"[A-Z0-9]{5}")
 CATEGORY = re.compile(r"F[0-9]{2}")
 SHOWN = 60  # characters of a code in a message
-
-
-class Facet(NamedTuple):
-    """A descriptor in a facet category, such as `F28.A07KG`."""
-
-    category: str
-    descriptor: str
-
-    def __str__(self) -> str:
-        return f"{self.category}.{self.descriptor}"
 
 
 class CodeError(InputError):

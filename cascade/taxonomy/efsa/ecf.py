@@ -11,8 +11,7 @@ from typing import IO, Any
 from xml.parsers.expat import ExpatError
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.efsa.catalogue import Attribute, Catalogue, Hierarchy, Term
-from cascade.taxonomy.efsa.code import CodeError, FoodCode
+from cascade.taxonomy.efsa.catalogue import Attribute, Catalogue, Hierarchy, Term, implied_by
 from cascade.taxonomy.efsa.elements import Element, Refused, elements
 
 LARGEST = 1 << 30  # bytes of XML; MTX 17.0 has 95 million
@@ -150,13 +149,9 @@ def _term(element: Element, file: str) -> Term:
     for attribute in element.within("implicitAttributes", "implicitAttribute"):
         found = [v.text.strip() for v in attribute.within("attributeValues", "attributeValue")]
         values[attribute.said("attributeCode")] = tuple(found)
-    try:
-        implied = [FoodCode.parse(value) for value in values.get("allFacets", ())]
-        own = [FoodCode.parse(f"{code}#{value}") for value in values.get("implicitFacets", ())]
-    except CodeError as error:
-        raise TaxonomyError(f"term {code}: {error}", file=file) from None
-    if any(other.base != code for other in implied):
-        raise TaxonomyError(f"term {code}: its allFacets are those of another term", file=file)
+    facets, own_facets = implied_by(
+        code, values.get("allFacets", ()), values.get("implicitFacets", ()), file
+    )
     return Term(
         code,
         text("termDesc", "termExtendedName"),
@@ -165,8 +160,8 @@ def _term(element: Element, file: str) -> Term:
         text("termVersion", "status") or "APPROVED",
         " ".join(values.get("termType", ())),
         " ".join(values.get("detailLevel", ())),
-        tuple(facet for other in implied for facet in other.facets),
-        tuple(facet for other in own for facet in other.facets),
+        facets,
+        own_facets,
         {name: value for name, value in values.items() if name not in TEXTS},
     )
 

@@ -6,6 +6,8 @@ import gzip
 import hashlib
 import json
 import logging
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ from typing import Any
 from cascade.errors import TaxonomyError
 from cascade.models.find import cache_folder
 from cascade.taxonomy.efsa.catalogue import Attribute, Catalogue, Hierarchy, Term
-from cascade.taxonomy.efsa.code import Facet
 from cascade.taxonomy.efsa.ecf import read_ecf
+from cascade.taxonomy.efsa.workbook import TERMS, read_workbook
+from cascade.taxonomy.facets import Facet
 
+WORKBOOK = "xl/workbook.xml"
 FORMAT = 1  # of the cache; higher where it changes
 
 logger = logging.getLogger(__name__)
@@ -26,7 +30,7 @@ def load_catalogue(
     folder: Path | None = None,
     told: Callable[[str], None] = lambda _: None,
 ) -> Catalogue:
-    """The catalogue in a file of EFSA.
+    """The catalogue in a file of EFSA: an .ecf or a workbook, told apart by its content.
 
     Parameters
     ----------
@@ -38,7 +42,7 @@ def load_catalogue(
     Raises
     ------
     TaxonomyError
-        The file is not there or is no catalogue; see `read_ecf`.
+        The file is not there or is no catalogue; see `read_ecf` and `read_workbook`.
     """
     try:
         with Path(path).open("rb") as file:
@@ -53,7 +57,7 @@ def load_catalogue(
         except (OSError, EOFError, ValueError, LookupError, TypeError):
             logger.warning("%s is damaged, and is made again", kept)
     told(f"reading {path}, which is remembered afterwards")
-    catalogue = read_ecf(path)
+    catalogue = read_workbook(path) if _is_workbook(path) else read_ecf(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         partial = kept.with_name(f".{kept.name}.partial")
@@ -62,6 +66,26 @@ def load_catalogue(
     except OSError as error:
         logger.warning("%s cannot be written (%s), so nothing is remembered", folder, error)
     return catalogue
+
+
+def is_catalogue(path: str | Path) -> bool:
+    """Whether a file is a zip with one XML in it, or a workbook with a sheet of terms."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if len(names) == 1 and names[0].lower().endswith(".xml"):
+                return True
+            return WORKBOOK in names and f'name="{TERMS}"'.encode() in archive.read(WORKBOOK)
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error):
+        return False
+
+
+def _is_workbook(path: str | Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return WORKBOOK in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False  # reading it as an .ecf says what is wrong
 
 
 def _packed(catalogue: Catalogue) -> dict[str, Any]:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.taxonomy.efsa.code import CodeError, Facet, FoodCode
+from cascade.taxonomy.efsa.code import CodeError, FoodCode
+from cascade.taxonomy.facets import Facet
 
 terms = st.text("ABCXYZ0189", min_size=5, max_size=5)
 facets = st.builds(Facet, st.integers(0, 99).map("F{:02}".format), terms)

@@ -1,0 +1,94 @@
+"""Faceted taxonomies: a tree of base terms, and for each facet category a tree of descriptors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.taxonomy.records import Draft
+from cascade.taxonomy.tree import Taxonomy
+
+
+class Facet(NamedTuple):
+    """A descriptor in a facet category, such as `F28.A07KG`."""
+
+    category: str
+    descriptor: str
+
+    def __str__(self) -> str:
+        return f"{self.category}.{self.descriptor}"
+
+
+@dataclass(frozen=True)
+class FacetGroup:
+    """A facet category with the descriptors that it draws from.
+
+    Parameters
+    ----------
+    label, note
+        What people call it, and what it is for.
+    single
+        Whether a code has one descriptor of it at the most.
+    tree
+        The descriptors.
+    reportable
+        bool [n_nodes], whether a descriptor may stand in a code.
+    """
+
+    code: str
+    label: str
+    tree: Taxonomy
+    reportable: NDArray[np.bool_]
+    note: str = ""
+    single: bool = False
+
+    def __len__(self) -> int:
+        return len(self.tree)
+
+
+class FacetedTaxonomy(Taxonomy):
+    """A taxonomy of base terms whose codes can be made more precise by facets.
+
+    Parameters
+    ----------
+    draft
+        Base terms in any order, as for `Taxonomy`.
+    groups
+        Facet categories by their code.
+    implied
+        What base terms say already, by their code.
+    reportable
+        Codes of base terms that may be reported.
+
+    Attributes
+    ----------
+    reportable
+        bool [n_nodes], of base terms.
+    """
+
+    def __init__(
+        self,
+        draft: Draft,
+        groups: Mapping[str, FacetGroup],
+        implied: Mapping[str, Sequence[Facet]],
+        reportable: frozenset[str],
+    ) -> None:
+        super().__init__(draft)
+        self.groups = dict(groups)
+        self.reportable = np.array([code in reportable for code in self.codes], dtype=bool)
+        self._implied = {code: tuple(implied.get(code, ())) for code in self.codes}
+
+    def implied(self, code: str) -> tuple[Facet, ...]:
+        """The facets that a base term implies."""
+        return self._implied[code]
+
+    def __reduce__(self) -> tuple[type[FacetedTaxonomy], tuple[object, ...]]:  # type: ignore[override]
+        reportable = frozenset(np.array(self.codes, dtype=object)[self.reportable].tolist())
+        return FacetedTaxonomy, (self._draft(), self.groups, self._implied, reportable)
+
+    def __repr__(self) -> str:
+        return f"Faceted{super().__repr__()[:-1]}, {len(self.groups)} facet categories)"
