@@ -270,6 +270,86 @@ class DescentConfig(Section):
     )
 
 
+class _StageConfig(Section):
+    """What the stages that choose among terms have in common."""
+
+    candidates: int = Field(10, ge=1, description="Terms that are considered.")
+    temperature: float = Field(
+        0.06, ge=0.001, le=10, description="Likenesses are divided by this before the softmax."
+    )
+    sure: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="rerank and llm are asked where the likeliest term is less likely than this.",
+    )
+    keep: float = Field(
+        1.0,
+        ge=0,
+        description="Weight of the retriever's log-probabilities beside those of rerank or llm.",
+    )
+
+
+class BaseTermConfig(_StageConfig):
+    """How base terms are found: a weighted sum of what a description shares with a term."""
+
+    method: Literal["retrieve", "rerank", "llm"] = Field(
+        "retrieve", description="Likeness alone, or a cross-encoder or language model beside it."
+    )
+    whole: float = Field(1.0, ge=0, description="Weight of the likeness of the whole text.")
+    first: float = Field(0.5, ge=0, description="Weight of the likeness of its first piece.")
+    piece: float = Field(0.5, ge=0, description="Weight of the likeness of its best piece.")
+    words: float = Field(0.3, ge=0, description="Weight of the share of the term's words in it.")
+    prompt: str = Field("food-term", description="Prompt of llm: a shipped name, or a file.")
+
+
+class CategoryConfig(Section):
+    """How it is found in which facet categories a description says something."""
+
+    method: Literal["pairs", "classifier", "llm"] = Field(
+        "pairs",
+        description="A small network over what pieces of the text and descriptors have in common, "
+        "a classifier of the text (after `cascade foodex2 fit`), or a language model's list.",
+    )
+    file: str | None = Field(
+        None, description="File of the network or the classifier; by default the shipped network."
+    )
+    threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Least probability of a category, in place of each one's own that was fitted.",
+    )
+    prompt: str = Field("choose-facets", description="Prompt of llm: a shipped name, or a file.")
+
+
+class DescriptorConfig(_StageConfig):
+    """How descriptors are found in a facet category."""
+
+    method: Literal["retrieve", "rerank", "llm"] = Field(
+        "retrieve", description="Likeness alone, or a cross-encoder or language model beside it."
+    )
+    most: int = Field(3, ge=1, description="Descriptors of a category that may have several.")
+    prompt: str = Field("food-descriptor", description="Prompt of llm: a shipped name, or a file.")
+
+
+class FacetsConfig(Section):
+    """The walk of faceted taxonomies such as FoodEx2: base term, categories, descriptors."""
+
+    base: BaseTermConfig = Field(default_factory=BaseTermConfig, description="The base term.")
+    categories: CategoryConfig = Field(
+        default_factory=CategoryConfig, description="Facet categories."
+    )
+    descriptors: DescriptorConfig = Field(
+        default_factory=DescriptorConfig, description="Descriptors of a category."
+    )
+    processes: str | None = Field(
+        None,
+        description="EFSA's BR_Data.csv, for the rules about processes; by default the one beside "
+        "the catalogue.",
+    )
+
+
 class CascadeConfig(Section):
     """A cascade.yaml."""
 
@@ -298,6 +378,9 @@ class CascadeConfig(Section):
         default_factory=CalibrationConfig, description="How sure answers are."
     )
     descent: DescentConfig = Field(default_factory=DescentConfig, description="The walk.")
+    facets: FacetsConfig = Field(
+        default_factory=FacetsConfig, description="The walk of faceted taxonomies."
+    )
     max_chars: int = Field(
         100_000, ge=1, description="A row whose text is longer is answered with an error."
     )

@@ -120,6 +120,33 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class FacetChoice:
+    """A facet of a prediction's code, or a facet category that was considered.
+
+    Parameters
+    ----------
+    category, label
+        The facet category, such as F28, and what people call it.
+    code, name
+        The descriptor; the code is None where none could be added.
+    confidence
+        Probability that the category is told about, and by this descriptor.
+    candidates
+        Descriptors that it was chosen from, best first.
+    message
+        Why there is none.
+    """
+
+    category: str
+    label: str
+    code: str | None
+    name: str
+    confidence: float
+    candidates: tuple[Candidate, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Alternative:
     """Another node that the item may belong to, with its confidence."""
 
@@ -152,6 +179,8 @@ class Prediction:
     ranking
         Codes of the likeliest leaves of the whole taxonomy, best first, whatever the walk did;
         empty unless `retrieval.ranking` asks for it.
+    facets
+        Of a faceted taxonomy: what the code says beyond its base term, and what was considered.
     """
 
     code: str | None
@@ -164,6 +193,7 @@ class Prediction:
     levels: tuple[Level, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     ranking: tuple[str, ...] = ()
+    facets: tuple[FacetChoice, ...] = ()
 
     @classmethod
     def failed(cls, message: str, id: str | None = None) -> Prediction:
@@ -245,24 +275,44 @@ def as_text(value: Any) -> str:
 
 
 def trace_of(prediction: Prediction) -> list[dict[str, Any]]:
-    """The walk of a prediction as plain values: each level with its candidates and scores."""
-    return [
+    """The walk of a prediction as plain values: each level with its candidates and scores.
+
+    Facet categories follow the levels.
+    """
+    levels: list[dict[str, Any]] = [
         {
             "level": level.level,
             "code": level.code,
             "name": level.name,
             "confidence": round(level.confidence, 6),
-            "candidates": [
-                {
-                    "code": c.code,
-                    "name": c.name,
-                    "probability": round(c.probability, 6),
-                    "scores": {k: round(v, 4) for k, v in c.scores.items()},
-                }
-                for c in level.candidates
-            ],
+            "candidates": _plain(level.candidates),
         }
         for level in prediction.levels
+    ]
+    facets: list[dict[str, Any]] = [
+        {
+            "category": facet.category,
+            "label": facet.label,
+            "code": facet.code,
+            "name": facet.name,
+            "confidence": round(facet.confidence, 6),
+            "message": facet.message,
+            "candidates": _plain(facet.candidates),
+        }
+        for facet in prediction.facets
+    ]
+    return levels + facets
+
+
+def _plain(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+    return [
+        {
+            "code": c.code,
+            "name": c.name,
+            "probability": round(c.probability, 6),
+            "scores": {k: round(v, 4) for k, v in c.scores.items()},
+        }
+        for c in candidates
     ]
 
 

@@ -108,3 +108,24 @@ class Engine(Protocol):
             The model could not answer; says whether a retry may help.
         """
         ...
+
+    def choose_several(
+        self, prompts: Sequence[Prompt], names: Sequence[str], lead: str = " "
+    ) -> list[list[int]]:
+        """The JSON list of names that greedy decoding under a grammar writes after each prompt.
+
+        Parameters
+        ----------
+        lead
+            Stands between the prompt and the list.
+
+        Returns
+        -------
+        Indices into the names, in their order; perhaps none.
+
+        Raises
+        ------
+        EngineError
+            The model could not answer; says whether a retry may help.
+        """
+        ...

@@ -19,6 +19,19 @@ def choice_grammar(answers: Sequence[str], end: str | None) -> str:
     return f"start: choice{tail}\nchoice: " + "\n  | ".join(map(_literal, answers)) + "\n"
 
 
+def list_grammar(names: Sequence[str], lead: str, end: str | None) -> str:
+    """A Lark grammar of JSON lists of some of the names, each once and in their order, or none."""
+    tail = f" {_literal(end)}" if end else ""
+    head = f"{_literal(lead)} " if lead else ""
+    begin = "".join(f'\n  | "[" from{at} "]"' for at in range(len(names)))
+    rules = [f"start: {head}list{tail}", f'list: "[]"{begin}']
+    for at, name in enumerate(names):
+        more = "".join(f' | ", " from{after}' for after in range(at + 1, len(names)))
+        rules += [f"from{at}: {_literal(json.dumps(name, ensure_ascii=False))} rest{at}"]
+        rules += [f'rest{at}: ""{more}']
+    return "\n".join(rules) + "\n"
+
+
 def _literal(text: str) -> str:
     """`text` as a Lark string; JSON escapes are a subset of Lark's."""
     return json.dumps(text, ensure_ascii=False)

@@ -7,6 +7,7 @@ shared prefix is computed once and kept; each question is one row of one forward
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from cascade.errors import EngineError
 from cascade.generation.decoding import Constrain, decode
 from cascade.generation.encode import PromptEncoder
 from cascade.generation.engine import Prompt, Question, Reading
-from cascade.generation.grammar import GrammarConstraint, choice_grammar
+from cascade.generation.grammar import GrammarConstraint, choice_grammar, list_grammar
 from cascade.generation.prefix import PrefixCache
 from cascade.generation.tries import Trie
 from cascade.models.find import find_weights
@@ -232,6 +233,31 @@ class TransformersEngine:
             for (index, _), (tokens, logprob) in zip(rows, answers, strict=True):
                 results[index] = self._read_answer(questions[index], tokens), logprob
         return results
+
+    def choose_several(
+        self, prompts: Sequence[Prompt], names: Sequence[str], lead: str = " "
+    ) -> list[list[int]]:
+        """Greedy decoding of a list of names; see `Engine.choose_several`."""
+        chosen: list[list[int]] = [[] for _ in prompts]
+        longest = len((json.dumps(list(names), ensure_ascii=False) + lead).encode()) + 8
+        for prefix, rows in self._by_prefix(prompts, longest):
+            grammar = list_grammar(names, lead, prompts[rows[0][0]].end)
+
+            def finished(tokens: list[int]) -> bool:
+                return bool(tokens[-1] == self.tokenizer.eos_token_id)
+
+            constrain = self._constraint.logits_processor([grammar] * len(rows))
+            answers = self._decode(prefix, rows, finished, longest, constrain)
+            for (index, _), (tokens, _) in zip(rows, answers, strict=True):
+                text = self.tokenizer.decode(
+                    tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+                )
+                try:
+                    found = json.loads(text)
+                except ValueError:
+                    raise EngineError(f"the model answered {text!r}, which is no list") from None
+                chosen[index] = [names.index(name) for name in found]
+        return chosen
 
     @cached_property
     def _constraint(self) -> GrammarConstraint:

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from cascade.config import CascadeConfig
-from cascade.errors import EngineError, UsageError
+from cascade.errors import UsageError
 from cascade.items import Batch, Item, Prediction
 from cascade.pipeline.calibrated import Judge
 from cascade.pipeline.methods import Parts
+from cascade.pipeline.router import Router
 from cascade.retrieval.encoder import Progress
-from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
-
-logger = logging.getLogger(__name__)
+from cascade.taxonomy.facets import FacetedTaxonomy
 
 BATCH = 128  # items that are classified together
 CELLS = 1 << 25  # similarities of items with nodes that are held at a time
+
+
+class Walker(Protocol):
+    """Finds the answers of a batch.
+
+    Attributes
+    ----------
+    source
+        The scorer that answers, for messages.
+    reads_pictures
+        Whether it judges items by their pictures.
+    """
+
+    source: str
+    reads_pictures: bool
+
+    def walk(self, batch: Batch) -> list[Prediction]:
+        """A prediction for each item."""
+        ...
 
 
 class Classifier:
@@ -56,12 +72,10 @@ class Classifier:
         self.config = config
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._parts = parts = Parts(taxonomy, config, progress)
-        self._scorer = parts.scorer(config.method)
-        self._fast = self._fast_path()
+        self._walker = _walker(taxonomy, parts)
         self._judge = Judge(config.calibration, config.method)
         if config.columns.image is not None and not self._reads_pictures:
             raise UsageError(f"columns.image is {config.columns.image!r}, but {self._blind}")
-        self._descent = parts.descent
 
     @property
     def method(self) -> str:
@@ -138,7 +152,7 @@ class Classifier:
         for start in range(0, len(rows), size):
             together = rows[start : start + size]
             batch = Batch([items[row] for row in together])
-            answered = self._judge.judged(self._walk(batch))
+            answered = self._judge.judged(self._walker.walk(batch))
             for row, problem in batch.problems.items():
                 answered[row] = Prediction.failed(problem, batch.items[row].id)
             for stage, seconds in batch.seconds.items():
@@ -166,15 +180,15 @@ class Classifier:
                 return Prediction.failed("the text is empty; there is nothing to classify", item.id)
         elif not self._reads_pictures:
             return Prediction.failed(f"the item has a picture, but {self._blind}", item.id)
-        elif not item.text and not self._scorer.reads_pictures:
+        elif not item.text and not self._walker.reads_pictures:
             return Prediction.failed(
-                f"the text is empty, and {self._scorer.name} does not judge by pictures", item.id
+                f"the text is empty, and {self._walker.source} does not judge by pictures", item.id
             )
         return None
 
     @property
     def _reads_pictures(self) -> bool:
-        return self._parts.retriever.encoder.reads_pictures
+        return self._parts.encoder.reads_pictures
 
     @property
     def _blind(self) -> str:
@@ -183,56 +197,14 @@ class Classifier:
             "retrieval.encoder to one that does, such as a CLIP"
         )
 
-    def _fast_path(self) -> Scorer | None:
-        """Who answers first, where the method routes."""
-        routing = self.config.routing
-        if self.method != "cascade" or not routing.fast or routing.threshold == 1:
-            return None
-        return self._parts.ttc
-
-    def _walk(self, batch: Batch) -> list[Prediction]:
-        """The fast path's answers where it is sure enough, the method's for the others."""
-        if self._fast is None:
-            return self._ranked(batch, self._answers(batch))
-        predictions = self._descent.walk(batch, self._fast)
-        doubted = [
-            row
-            for row, prediction in enumerate(predictions)
-            if prediction.confidence < self.config.routing.threshold
-        ]
-        if doubted:
-            rest = batch.subset(doubted)
-            for row, prediction in zip(doubted, self._answers(rest), strict=True):
-                predictions[row] = prediction
-            batch.take_back(rest, doubted)
-        return predictions
-
-    def _answers(self, batch: Batch) -> list[Prediction]:
-        """The method's answers, or where its model fails those of the fallback, as `partial`."""
-        try:
-            return self._descent.walk(batch, self._scorer)
-        except EngineError as error:
-            fallback = self._fast or self._parts.retrieval
-            if self._scorer is fallback:
-                raise
-            logger.warning("%s failed, %s answers: %s", self._scorer.name, fallback.name, error)
-            message = f"{self._scorer.name} failed ({error}); {fallback.name} answered"
-            return [
-                replace(prediction, status="partial", message=message)
-                for prediction in self._descent.walk(batch, fallback)
-            ]
-
-    def _ranked(self, batch: Batch, predictions: list[Prediction]) -> list[Prediction]:
-        """The predictions with the scorer's ranking of leaves, where one is asked for."""
-        wanted = self.config.retrieval.ranking
-        ranked = self._scorer.rank(batch, wanted) if wanted else None
-        if ranked is None:
-            return predictions
-        codes = self.taxonomy.codes
-        return [
-            replace(prediction, ranking=tuple([codes[node] for node in nodes]))
-            for prediction, nodes in zip(predictions, ranked.tolist(), strict=True)
-        ]
-
     def __repr__(self) -> str:
         return f"Classifier({self.taxonomy!r}, method={self.method!r})"
+
+
+def _walker(taxonomy: Taxonomy, parts: Parts) -> Walker:
+    """The walk of facets where the taxonomy has any, else the router."""
+    if isinstance(taxonomy, FacetedTaxonomy) and taxonomy.groups:
+        from cascade.pipeline.facets.make import make_walk
+
+        return make_walk(taxonomy, parts)
+    return Router(taxonomy, parts)

@@ -46,16 +46,21 @@ class Parts:
     ) -> None:
         self.taxonomy = taxonomy
         self.config = config
-        self._progress = progress
+        self.progress = progress
         self._backbones: dict[str, Backbone] = {}
         self._scorers: dict[str, Scorer] = {}
 
     @cached_property
     def retriever(self) -> Retriever:
         """Narrowing, with the index of the configured texts."""
-        config = self.config.retrieval
-        encoder = Encoder.load(config.encoder, allow_download=self.config.allow_download)
-        return Retriever(self.taxonomy, encoder, config.texts, progress=self._progress)
+        texts = self.config.retrieval.texts
+        return Retriever(self.taxonomy, self.encoder, texts, progress=self.progress)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The sentence encoder."""
+        name = self.config.retrieval.encoder
+        return Encoder.load(name, allow_download=self.config.allow_download)
 
     @cached_property
     def descent(self) -> Descent:
@@ -139,7 +144,7 @@ class Parts:
 
         config = self.config.nli
         return NLIScorer(
-            self._pair_model(config), self.taxonomy, config.hypothesis, max_chars=config.max_chars
+            self.pair_model(config), self.taxonomy, config.hypothesis, max_chars=config.max_chars
         )
 
     @cached_property
@@ -150,7 +155,7 @@ class Parts:
         config = self.config.rerank
         return RerankScorer(
             self.retriever,
-            self._pair_model(config),
+            self.pair_model(config),
             config.texts,
             candidates=config.candidates,
             temperature=config.temperature,
@@ -158,7 +163,8 @@ class Parts:
             max_chars=config.max_chars,
         )
 
-    def _pair_model(self, config: NLIConfig | RerankConfig) -> PairModel:
+    def pair_model(self, config: NLIConfig | RerankConfig) -> PairModel:
+        """The model of a config that reads pairs of texts."""
         from cascade.scoring.pairs import PairModel
 
         return PairModel.load(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.taxonomy.records import Draft
 from cascade.taxonomy.tree import Taxonomy
+
+if TYPE_CHECKING:
+    from cascade.taxonomy.efsa.catalogue import Catalogue
 
 
 class Facet(NamedTuple):
@@ -63,6 +67,8 @@ class FacetedTaxonomy(Taxonomy):
         What base terms say already, by their code.
     reportable
         Codes of base terms that may be reported.
+    catalogue
+        What it was made of, for rules about codes.
 
     Attributes
     ----------
@@ -76,11 +82,29 @@ class FacetedTaxonomy(Taxonomy):
         groups: Mapping[str, FacetGroup],
         implied: Mapping[str, Sequence[Facet]],
         reportable: frozenset[str],
+        catalogue: Catalogue | None = None,
     ) -> None:
         super().__init__(draft)
         self.groups = dict(groups)
+        self.catalogue = catalogue
         self.reportable = np.array([code in reportable for code in self.codes], dtype=bool)
         self._implied = {code: tuple(implied.get(code, ())) for code in self.codes}
+
+    @cached_property
+    def terms(self) -> Taxonomy:
+        """Base terms and descriptors, each once and side by side, to be searched together."""
+        draft = Draft([], [], np.empty(0, dtype=np.int32), name=f"{self.name} terms")
+        draft.distinct_siblings = True
+        seen: set[str] = set()
+        for tree in (self, *(group.tree for group in self.groups.values())):
+            for i, code in enumerate(tree.codes):
+                if code not in seen:
+                    seen.add(code)
+                    draft.describe(len(draft.codes), tree.description(i), tree.synonyms(i))
+                    draft.codes.append(code)
+                    draft.names.append(tree.names[i])
+        draft.parent = np.full(len(draft.codes), -1, dtype=np.int32)
+        return Taxonomy(draft)
 
     def implied(self, code: str) -> tuple[Facet, ...]:
         """The facets that a base term implies."""
@@ -88,7 +112,8 @@ class FacetedTaxonomy(Taxonomy):
 
     def __reduce__(self) -> tuple[type[FacetedTaxonomy], tuple[object, ...]]:  # type: ignore[override]
         reportable = frozenset(np.array(self.codes, dtype=object)[self.reportable].tolist())
-        return FacetedTaxonomy, (self._draft(), self.groups, self._implied, reportable)
+        made_of = self._draft(), self.groups, self._implied, reportable, self.catalogue
+        return FacetedTaxonomy, made_of
 
     def __repr__(self) -> str:
         return f"Faceted{super().__repr__()[:-1]}, {len(self.groups)} facet categories)"

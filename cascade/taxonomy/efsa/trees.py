@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
 
 import numpy as np
+import yaml
 
 from cascade.errors import TaxonomyError
 from cascade.taxonomy.efsa.catalogue import Catalogue, Hierarchy, Term
@@ -33,10 +37,23 @@ def other_names(term: Term) -> list[str]:
     return [name for name in map(clean, names) if name]
 
 
-def base_terms(catalogue: Catalogue) -> FacetedTaxonomy:
+@cache
+def wording() -> Mapping[str, Sequence[str]]:
+    """How people say what descriptors are called otherwise, by their code; ours, not EFSA's."""
+    text = (resources.files("cascade.taxonomy.efsa") / "wording.yaml").read_text("utf-8")
+    words: Mapping[str, Sequence[str]] = yaml.safe_load(text)["words"]
+    return words
+
+
+def base_terms(catalogue: Catalogue, *, names_only: bool = False) -> FacetedTaxonomy:
     """The base terms of a catalogue, in its default hierarchy, with its facet categories.
 
     Deprecated terms and facet descriptors are left out; what stands below them moves up.
+
+    Parameters
+    ----------
+    names_only
+        Without scope notes, other names and our own wording, so that these can be asked for.
 
     Raises
     ------
@@ -62,20 +79,23 @@ def base_terms(catalogue: Catalogue) -> FacetedTaxonomy:
         kept = [term for term in own.parent if not catalogue.terms[term].deprecated]
         if not kept:
             continue
-        tree = Taxonomy(_draft(catalogue, own, kept))
+        tree = Taxonomy(_draft(catalogue, own, kept, names_only))
         reportable = np.array([own.reportable[term] for term in tree.codes], dtype=bool)
         groups[code] = FacetGroup(
             code, attribute.label, tree, reportable, attribute.note, attribute.single
         )
     return FacetedTaxonomy(
-        _draft(catalogue, hierarchy, wanted),
+        _draft(catalogue, hierarchy, wanted, names_only),
         groups,
         {term: catalogue.terms[term].facets for term in wanted},
         frozenset(term for term in wanted if hierarchy.reportable[term]),
+        catalogue,
     )
 
 
-def _draft(catalogue: Catalogue, hierarchy: Hierarchy, wanted: list[str]) -> Draft:
+def _draft(
+    catalogue: Catalogue, hierarchy: Hierarchy, wanted: list[str], names_only: bool
+) -> Draft:
     kept = set(wanted)
 
     def above(term: str) -> str:
@@ -94,6 +114,8 @@ def _draft(catalogue: Catalogue, hierarchy: Hierarchy, wanted: list[str]) -> Dra
         file=catalogue.file,
         distinct_siblings=True,
     )
-    for row, term in enumerate(terms):
-        draft.describe(row, described(term), other_names(term))
+    for row, term in enumerate(terms if not names_only else ()):
+        # What is said of plants and animals is their names once more.
+        about = described(term) if term.kind != "n" else ""
+        draft.describe(row, about, [*other_names(term), *wording().get(term.code, ())])
     return draft

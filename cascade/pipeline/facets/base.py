@@ -1,0 +1,110 @@
+"""The first stage: which base term a description is of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.config import BaseTermConfig
+from cascade.items import Batch
+from cascade.pipeline.facets.asking import Asker
+from cascade.pipeline.facets.evidence import Evidence, EvidenceFinder
+from cascade.retrieval.narrow import best_first
+from cascade.taxonomy.facets import FacetedTaxonomy
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The likeliest nodes of each item, best first.
+
+    Parameters
+    ----------
+    nodes
+        int32 [n_items, k]
+    logprobs
+        float64 [n_items, k]; after exp they sum to one for each item.
+    scores
+        What each method said, float64 [n_items, k], in the same order.
+    """
+
+    nodes: NDArray[np.int32]
+    logprobs: NDArray[np.float64]
+    scores: dict[str, NDArray[np.float64]]
+
+
+class BaseTerms:
+    """Ranks base terms by their likeness to a description and its pieces, and by shared words.
+
+    Parameters
+    ----------
+    allowed
+        bool [n_nodes], base terms that may be answered.
+    asker
+        Who is asked about the candidates of items that the likeness leaves in doubt; None: nobody.
+    """
+
+    def __init__(
+        self,
+        taxonomy: FacetedTaxonomy,
+        finder: EvidenceFinder,
+        config: BaseTermConfig,
+        allowed: NDArray[np.bool_],
+        asker: Asker | None = None,
+    ) -> None:
+        self._taxonomy = taxonomy
+        self._finder = finder
+        self._config = config
+        self._nodes = np.flatnonzero(allowed).astype(np.int32)
+        self._rows = finder.places(taxonomy)[self._nodes]
+        self._asker = asker
+
+    def ranked(self, batch: Batch, k: int | None = None) -> Ranked:
+        """The k likeliest base terms; by default as many as the config has candidates."""
+        k = min(k or self._config.candidates, len(self._nodes))
+        evidence = self._finder.of(batch)
+        likeness = self.likeness(evidence)
+        order = best_first(likeness.T, k)
+        nodes = self._nodes[order]
+        best = np.take_along_axis(likeness.T, order, axis=1) / self._config.temperature
+        logprobs = np.asarray(
+            best - np.logaddexp.reduce(best, axis=1, keepdims=True), dtype=np.float64
+        )
+        ranked = Ranked(nodes, logprobs, {"retrieval": logprobs})
+        if self._asker is None:
+            return ranked
+        doubted = np.flatnonzero(np.exp(ranked.logprobs[:, 0]) < self._config.sure)
+        return self._asked(batch, ranked, doubted) if len(doubted) else ranked
+
+    def likeness(self, evidence: Evidence) -> NDArray[np.float32]:
+        """float32 [n_allowed, n_items], a weighted sum of what items and base terms share."""
+        config = self._config
+        similar, covered = evidence.similar[self._rows], evidence.covered[self._rows]
+        starts = evidence.starts[:-1]
+        first = np.minimum(starts + 1, evidence.starts[1:] - 1)  # what is said first
+        return np.asarray(
+            config.whole * similar[:, starts]
+            + config.first * similar[:, first]
+            + config.piece * np.maximum.reduceat(similar, starts, axis=1)
+            + config.words * covered[:, starts]
+        )
+
+    def _asked(self, batch: Batch, ranked: Ranked, rows: NDArray[np.int64]) -> Ranked:
+        """The ranking with those items' candidates judged anew."""
+        assert self._asker is not None
+        names = [
+            [self._taxonomy.names[node] for node in nodes] for nodes in ranked.nodes[rows].tolist()
+        ]
+        said = self._asker.logprobs([batch.items[row] for row in rows.tolist()], names)
+        together = ranked.logprobs[rows] * self._config.keep + said
+        together -= np.logaddexp.reduce(together, axis=1, keepdims=True)
+        order = np.argsort(-together, axis=1, kind="stable")
+        nodes, logprobs = ranked.nodes.copy(), ranked.logprobs.copy()
+        retrieval = ranked.scores["retrieval"].copy()
+        judged = np.full_like(logprobs, np.nan)
+        nodes[rows] = np.take_along_axis(ranked.nodes[rows], order, axis=1)
+        logprobs[rows] = np.take_along_axis(together, order, axis=1)
+        retrieval[rows] = np.take_along_axis(retrieval[rows], order, axis=1)
+        judged[rows] = np.take_along_axis(said, order, axis=1)
+        return Ranked(nodes, logprobs, {"retrieval": retrieval, self._asker.name: judged})

@@ -1,0 +1,95 @@
+"""Words that texts have in common with names, weighed by how rare they are among the names."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+WORD = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+|%")
+ASIDE = re.compile(r"\((?:as|generic)\b[^)]*\)")  # `(as animal)`, which nobody says
+COMMON = frozenset(
+    "a an and as at be by for from in into is it its of on or other than that the their this to "  # noqa: SIM905
+    "was were which while with w o".split()
+)
+
+
+def words_of(text: str) -> list[str]:
+    """Words in one form for one and many, without accents; numbers with a point.
+
+    Small words are left out, but for those that say no, such as `without`.
+    """
+    text = ASIDE.sub(" ", text).casefold().replace("w/o", "without")
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return [_singular(word.replace(",", ".")) for word in WORD.findall(plain) if word not in COMMON]
+
+
+def _singular(word: str) -> str:
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    if len(word) > 4 and word.endswith(("oes", "shes", "ches", "xes")):
+        return word[:-2]
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
+
+
+class WordIndex:
+    """How much of each name's words a text has.
+
+    Parameters
+    ----------
+    texts
+        Names, several for a node.
+    node
+        int32 [n_texts], the node of each; never decreases, and every node has one.
+    """
+
+    def __init__(self, texts: Sequence[str], node: NDArray[np.int32]) -> None:
+        self._starts = np.flatnonzero(np.diff(node, prepend=-1))
+        said = [sorted(set(words_of(text))) for text in texts]
+        self._column = {
+            word: at for at, word in enumerate(dict.fromkeys(w for own in said for w in own))
+        }
+        columns = np.array([self._column[w] for own in said for w in own], dtype=np.int32)
+        rows = np.repeat(np.arange(len(texts)), list(map(len, said)))
+        ones = np.ones(len(columns), dtype=np.float32)
+        shape = len(texts), len(self._column)
+        self._has = scipy.sparse.csr_matrix((ones, (rows, columns)), shape=shape)
+
+    @cached_property
+    def _rarity(self) -> NDArray[np.float32]:
+        """float32 [n_words], inverse document frequency."""
+        often = np.asarray((self._has > 0).sum(axis=0)).ravel()
+        return np.asarray(np.log1p(self._has.shape[0] / np.maximum(often, 1)), dtype=np.float32)
+
+    @cached_property
+    def _shares(self) -> scipy.sparse.csr_matrix:
+        """Share of each word in its name; the rows sum to one, where a name has a word."""
+        weighed = self._has.multiply(self._rarity).tocsr()
+        total = np.maximum(np.asarray(weighed.sum(axis=1)).ravel(), 1e-9)
+        return scipy.sparse.diags_array(1 / total).dot(weighed).tocsr()
+
+    def covered(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Share of a node's words that a text has, by rarity, of its best name.
+
+        Returns
+        -------
+        float32 [n_nodes, n_texts]
+        """
+        columns: list[int] = []
+        rows: list[int] = []
+        for row, text in enumerate(texts):
+            known = {self._column[word] for word in words_of(text) if word in self._column}
+            columns += known
+            rows += [row] * len(known)
+        ones = np.ones(len(columns), dtype=np.float32)
+        shape = len(self._column), len(texts)
+        has = scipy.sparse.csr_matrix((ones, (columns, rows)), shape=shape)
+        shares = np.asarray((self._shares @ has).todense(), dtype=np.float32)
+        return np.maximum.reduceat(shares, self._starts, axis=0)

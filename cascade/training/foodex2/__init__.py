@@ -1,0 +1,1 @@
+"""Supervision for FoodEx2 from its catalogue alone, and what is learnt of it."""
