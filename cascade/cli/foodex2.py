@@ -1,4 +1,4 @@
-"""`cascade foodex2`: codes of EFSA's food classification, explained, checked and brought along."""
+"""`cascade foodex2`: descriptions to codes; codes explained, checked, and brought along."""
 
 from __future__ import annotations
 
@@ -15,15 +15,30 @@ from cascade.cli.console import err, interruptible, out
 if TYPE_CHECKING:
     from cascade.foodex2.checking import Checker
     from cascade.foodex2.table import Sayer
+    from cascade.items import Prediction
+    from cascade.taxonomy import Taxonomy
     from cascade.taxonomy.efsa.catalogue import Catalogue
 
 app = typer.Typer(
-    help="Check, explain and migrate FoodEx2 codes. The catalogue (MTX.ecf) and the table of "
-    "processes (BR_Data.csv) are published by EFSA; they are looked for here, or in the folder of "
-    "$CASCADE_FOODEX2.",
+    help="Describe foods by FoodEx2 codes; check, explain and migrate codes. The catalogue "
+    "(MTX.ecf) and the table of processes (BR_Data.csv) are published by EFSA; they are looked "
+    "for here, or in the folder of $CASCADE_FOODEX2.",
     no_args_is_help=True,
 )
 
+ENCODE = """
+[bold]Examples[/]
+
+  cascade foodex2 encode "organic yogurt, strawberry, in plastic cup" --explain
+  cascade foodex2 encode foods.csv --text description -t MTX.ecf -o coded.csv
+  cascade foodex2 encode "smoked salmon, vacuum packed" -c packs/foodex2 --method rerank
+"""
+ROWS = """
+[bold]Examples[/]
+
+  cascade foodex2 rows -t MTX.ecf -o rows
+  cascade finetune rows/retriever.yaml -o encoder
+"""
 CHECK = """
 [bold]Examples[/]
 
@@ -67,6 +82,173 @@ OutOption = Annotated[
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace an output that exists.")
 ]
+
+
+@app.command("encode", epilog=ENCODE)
+def encode(
+    texts: Annotated[
+        list[str],
+        typer.Argument(metavar="TEXT... | FILE", help="Descriptions of foods, or a file of them."),
+    ],
+    taxonomy: CatalogueOption = None,
+    config: options.ConfigOption = None,
+    text: options.TextOption = None,
+    id: options.IdOption = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="Where to, for a file: .csv, .xlsx and others."),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option("--method", help="Who finds the base term: retrieval (default), rerank, llm."),
+    ] = None,
+    limit: options.LimitOption = None,
+    top: Annotated[
+        int, typer.Option("--top", min=0, metavar="N", help="Add the N next best base terms.")
+    ] = 0,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say how each code came about.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run of the same output.")
+    ] = False,
+    overwrite: OverwriteOption = False,
+    encoding: options.EncodingOption = None,
+    sheet: options.SheetOption = None,
+    settings: options.SetOption = None,
+    allow_download: options.DownloadOption = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Describe foods by codes that EFSA's rules let pass.
+
+    A file needs the column of its descriptions in --text, and comes out with the columns of
+    `cascade classify`: cascade_code is the whole code.
+    """
+    from cascade.errors import UsageError
+
+    if config is None and taxonomy is None:
+        from cascade.foodex2.where import catalogue_file
+
+        taxonomy = str(catalogue_file(None))
+    if text is not None:
+        from cascade.cli.classify import classify
+
+        classify(
+            texts,
+            taxonomy=taxonomy,
+            config=config,
+            text=text,
+            id=id,
+            output=output,
+            method=method,
+            limit=limit,
+            top=top,
+            explain=explain,
+            resume=resume,
+            overwrite=overwrite,
+            encoding=encoding,
+            sheet=sheet,
+            settings=settings,
+            allow_download=allow_download,
+            as_json=as_json,
+        )
+        return
+    if output is not None:
+        raise UsageError("--out is for a file; name the column of its descriptions with --text")
+    if len(texts) == 1 and Path(texts[0]).is_file():
+        raise UsageError(f"{texts[0]} is a file; name the column of its texts with --text")
+    from cascade.cli.progress import load_classifier, working
+
+    settled, tree = options.resolve(
+        config, taxonomy, method=method, allow_download=allow_download, settings=settings
+    )
+    with working("loading models") as bar:
+        classifier = load_classifier(tree, settled, bar)
+    failed = False
+    for said, prediction in zip(texts, classifier.classify_many(texts), strict=True):
+        failed |= prediction.code is None
+        if as_json:
+            out.print_json(prediction.to_json())
+        elif prediction.code is None:
+            _say(f"{said!r}: {prediction.message}")
+        elif explain:
+            _account(said, prediction, tree, top)
+        else:
+            _say(f"{prediction.code}  {in_words(prediction)}")
+    raise typer.Exit(3 if failed else 0)
+
+
+@app.command("rows", epilog=ROWS)
+def rows(
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    taxonomy: CatalogueOption = None,
+    processes: ProcessesOption = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of the split.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write into a folder that exists.")
+    ] = False,
+) -> None:
+    """Make labelled rows of a catalogue's other names, with recipes that learn of them."""
+    from cascade.errors import OutputError
+    from cascade.foodex2.checking import worst
+    from cascade.taxonomy.efsa.trees import base_terms
+    from cascade.training.foodex2.rows import write_rows
+
+    if folder.exists() and not overwrite:
+        raise OutputError(f"{folder} exists; write into it with --overwrite, or name another")
+    checker = _checker(taxonomy, processes)
+    tree = base_terms(checker.catalogue)
+    allowed = [code for code in tree.codes if worst(checker.check(code)) in (None, "LOW")]
+    counts = write_rows(checker.catalogue, allowed, folder, seed)
+    said = ", ".join(f"{count:,} in {part}.csv" for part, count in counts.items())
+    err.print(f"{folder}: {said}; learn of them with", highlight=False, markup=False)
+    err.print(f"  cascade finetune {folder / 'retriever.yaml'} -o encoder", highlight=False)
+
+
+def in_words(prediction: Prediction) -> str:
+    """Base term and descriptors by their names."""
+    base = prediction.levels[-1].name
+    names = [facet.name for facet in prediction.facets if facet.code]
+    return f"{base} [{', '.join(names)}]" if names else base
+
+
+def _account(said: str, prediction: Prediction, tree: Taxonomy, top: int) -> None:
+    """A code with what led to it: base terms, facets, what is implied, what was left out."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from cascade.taxonomy.facets import FacetedTaxonomy
+
+    base = prediction.levels[-1]
+    out.print(f"[bold]{prediction.code}[/]  {prediction.confidence:.0%}", highlight=False)
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    table.add_row("  text", "", escape(said))
+    table.add_row("  base term", base.code, f"{escape(base.name)}  {base.confidence:.0%}")
+    table.add_row("", "", f"[dim]{escape(prediction.path or '')}")
+    others = [c for c in base.candidates if c.code != base.code][: max(top, 3)]
+    shown = ", ".join(f"{escape(c.name)} {c.probability:.0%}" for c in others)
+    table.add_row("", "", f"[dim]rather than {shown}" if shown else "")
+    for facet in prediction.facets:
+        if facet.code is None:
+            why = escape(facet.message)
+            table.add_row("  left out", facet.category, f"{escape(facet.label)}: {why}")
+            continue
+        name = f"{escape(facet.label)}: {escape(facet.name)}  {facet.confidence:.0%}"
+        table.add_row("  says", f"{facet.category}.{facet.code}", name)
+        rest = [c for c in facet.candidates if c.code != facet.code][:2]
+        if rest:
+            alike = ", ".join(f"{escape(c.name)} {c.probability:.0%}" for c in rest)
+            table.add_row("", "", f"[dim]rather than {alike}")
+    if isinstance(tree, FacetedTaxonomy):
+        for own in tree.implied(base.code):
+            group = tree.groups.get(own.category)
+            if group is not None and own.descriptor in group.tree:
+                name = group.tree.node(own.descriptor).name
+                table.add_row("  implied", str(own), f"[dim]{escape(group.label)}: {escape(name)}")
+    out.print(table, highlight=False)
 
 
 @app.command("check", epilog=CHECK)

@@ -28,6 +28,8 @@ from cascade.retrieval.narrow import Retriever, best_first
 from cascade.retrieval.texts import node_texts
 from cascade.scoring.pairs import PairModel
 from cascade.scoring.rerank import RerankScorer
+from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.training.experiment_data import ExperimentData
 from cascade.training.labelled import Labelled
 from cascade.training.negatives import Negatives
@@ -249,7 +251,7 @@ class RankingExperiment:
         """Rows with texts of their node and of wrong nodes."""
         recipe, rng = self.recipe, np.random.default_rng((self.recipe.seed, 2))
         nodes = self._answers(rows)
-        negatives = Negatives(self.data.taxonomy, nodes)
+        negatives = Negatives(self.data.taxonomy, nodes, _implied(self.data.taxonomy))
         texts, owner = node_texts(self.data.taxonomy, recipe.model.texts)
         starts = np.searchsorted(owner, np.arange(len(self.data.taxonomy) + 1))
 
@@ -293,3 +295,10 @@ class RankingExperiment:
         with quiet():
             model.save_pretrained(str(self.model_folder), create_model_card=False)
         return losses
+
+
+def _implied(taxonomy: Taxonomy) -> list[frozenset[str]] | None:
+    """The implicit facets of each node, of a taxonomy that has facets."""
+    if not isinstance(taxonomy, FacetedTaxonomy):
+        return None
+    return [frozenset(map(str, taxonomy.implied(code))) for code in taxonomy.codes]

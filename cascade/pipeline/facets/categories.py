@@ -116,7 +116,11 @@ class PairCategories:
         self, batch: Batch, found: Found, bases: Sequence[str]
     ) -> NDArray[np.float32]:
         """See `Categories.probabilities`."""
-        features = (found.features - self.mean) / self.scale
+        return self.of(found.features)
+
+    def of(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [n_items, n_categories], from [n_items, n_categories, n_features]."""
+        features = (features - self.mean) / self.scale
         hidden = features @ self.hidden[: len(NAMES)] + self.hidden[len(NAMES) :]
         logits = np.maximum(hidden + self.hidden_bias, 0) @ self.out + self.bias
         return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)

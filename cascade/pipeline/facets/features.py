@@ -88,7 +88,7 @@ class FacetFeatures:
         self._hidden: dict[str, list[NDArray[np.int32]]] = {}
 
     def rest(self, evidence: Evidence, bases: Sequence[str]) -> Rest:
-        """Descriptions without the words of base terms, given by their codes."""
+        """Descriptions without the words of base terms, given by their codes; `""` is none."""
         texts = []
         for own, base in zip(evidence.pieces, bases, strict=True):
             i = self.taxonomy.index(base)
@@ -99,7 +99,7 @@ class FacetFeatures:
         return Rest(self.finder.words.covered(texts), texts)
 
     def found(self, batch: Batch, bases: Sequence[str]) -> Found:
-        """What descriptions say in each category, given the codes of their base terms."""
+        """What descriptions say in each category, given the codes of base terms; `""` is none."""
         evidence = self.finder.of(batch)
         rest = self.rest(evidence, bases)
         starts = evidence.starts[:-1]
@@ -134,7 +134,7 @@ class FacetFeatures:
             others = np.delete(together, c, axis=1).max(axis=1) if width > 1 else 0
             features[:, c, 7] = others - together[:, c]
         for item, base in enumerate(bases):
-            implied = {facet.category for facet in self.taxonomy.implied(base)}
+            implied = {f.category for f in self.taxonomy.implied(base)} if base else set()
             features[item, :, 8] = [code in implied for code in self.codes]
             features[item, :, 9] = bool(rest.texts[item])
         return Found(features, best, scores, exact)
@@ -148,7 +148,7 @@ class FacetFeatures:
             hidden = []
             for group in self.groups:
                 mask = ~group.reportable
-                for facet in self.taxonomy.implied(base):
+                for facet in self.taxonomy.implied(base) if base else ():
                     if facet.category == group.code and facet.descriptor in group.tree:
                         mask = mask.copy()
                         mask[group.tree.path_nodes(group.tree.index(facet.descriptor))] = True

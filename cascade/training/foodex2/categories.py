@@ -33,9 +33,14 @@ COST = 20.0  # of liblinear, inverse of the regularisation
 
 
 def gathered(
-    features: FacetFeatures, described: Sequence[Described]
+    features: FacetFeatures, described: Sequence[Described], *, told: bool = True
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Features of each category, and whether the code has a facet of it.
+
+    Parameters
+    ----------
+    told
+        Whether base terms are known, so that nothing counts that they say already.
 
     Returns
     -------
@@ -45,7 +50,8 @@ def gathered(
     for start in range(0, len(described), BLOCK):
         some = described[start : start + BLOCK]
         batch = Batch([Item({"text": one.text}) for one in some])
-        parts.append(features.found(batch, [one.code.base for one in some]).features)
+        bases = [one.code.base if told else "" for one in some]
+        parts.append(features.found(batch, bases).features)
     return np.concatenate(parts), said(features.codes, described)
 
 

@@ -1,0 +1,444 @@
+r"""The stages of the FoodEx2 walk, each measured on what it never saw.
+
+Base terms: other names of terms that `cascade foodex2 rows` held out, searched among names alone;
+and names of foods of EFSA's FoodEx1 translations. Facet categories and descriptors: those that
+held-out terms imply, told by their names; and composed descriptions in our own wording, with
+indexes that do not hold it.
+
+cascade foodex2 rows -t MTX.ecf -o rows
+cascade finetune rows/retriever.yaml -o encoder
+cascade finetune rows/reranker.yaml --set model.encoder=encoder/model -o reranker
+python eval/bench/foodex2_stages.py --catalogue MTX.ecf --rows rows --encoder encoder/model \
+    --reranker reranker/model --translations foodex1_to_2_translations.csv \
+    --out eval/results/foodex2_stages
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cascade.config import BaseTermConfig
+from cascade.evaluation.metrics.ranking import ranking_figures
+from cascade.foodex2.checking import Checker, worst
+from cascade.generation.prompts import PromptTemplate
+from cascade.items import Batch, Item
+from cascade.pipeline.facets.asking import Asker, LLMAsker, PairAsker
+from cascade.pipeline.facets.base import BaseTerms
+from cascade.pipeline.facets.categories import LLMCategories
+from cascade.pipeline.facets.evidence import EvidenceFinder
+from cascade.pipeline.facets.features import FacetFeatures
+from cascade.pipeline.facets.make import rules
+from cascade.retrieval.encoder import Encoder
+from cascade.retrieval.words import words_of
+from cascade.taxonomy.efsa.code import FoodCode
+from cascade.taxonomy.efsa.load import load_catalogue
+from cascade.taxonomy.efsa.trees import base_terms
+from cascade.taxonomy.facets import Facet, FacetedTaxonomy
+from cascade.training.foodex2.categories import fit_classifier, fit_pairs, gathered, said
+from cascade.training.foodex2.composing import Composer, Described
+
+BLOCK = 64
+SHOWN = ("accuracy_at_1", "accuracy_at_3", "accuracy_at_5", "recall_at_10", "ndcg_at_10")
+SHOWN += ("mrr_at_10", "map_at_100")
+NO_WORDS = BaseTermConfig(whole=1, first=0, piece=0, words=0)
+
+
+def key(text: str) -> str:
+    """The words of a name, in whatever order."""
+    return " ".join(sorted(set(words_of(text))))
+
+
+def batches(texts: Sequence[str]) -> list[Batch]:
+    """Items of texts in blocks."""
+    items = [Item({"text": text}) for text in texts]
+    return [Batch(items[at : at + BLOCK]) for at in range(0, len(items), BLOCK)]
+
+
+def ranked_bases(stage: BaseTerms, texts: Sequence[str]) -> list[list[int]]:
+    """Base terms of each text, best first."""
+    return [row for batch in batches(texts) for row in stage.ranked(batch, 100).nodes.tolist()]
+
+
+def figures(ranked: list[list[int]], right: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """Ranking figures with the ends of their intervals."""
+    found = ranking_figures(ranked, right)
+    return {n: [round(x, 4) for x in (v.value, v.low, v.high)] for n, v in found.items()}
+
+
+def read_names(path: Path) -> list[tuple[str, str]]:
+    """Names and codes of a file of `cascade foodex2 rows`."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [(row["name"], row["code"]) for row in csv.DictReader(file)]
+
+
+def read_foods(path: Path, tree: FacetedTaxonomy) -> list[tuple[str, FoodCode]]:
+    """Foods of FoodEx1 with their FoodEx2 codes, but for those that are called the same there."""
+    found = []
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for row in csv.reader(file):
+            if len(row) < 3 or not row[0].startswith("A."):
+                continue
+            try:
+                code = FoodCode.parse(row[2])
+            except Exception:  # a heading, or a code to be added
+                continue
+            if code.base not in tree:
+                continue
+            node = tree.index(code.base)
+            names = {key(name) for name in (tree.names[node], *tree.synonyms(node))}
+            if key(row[1]) not in names:
+                found.append((row[1], code))
+    return found
+
+
+def f1(taken: Any, right: Any) -> dict[str, float]:
+    """Micro and macro precision, recall and F1 of yes-or-no answers, both [n, n_categories]."""
+    hits, said_, true = (taken & right).sum(0), taken.sum(0), right.sum(0)
+    seen = true > 0
+    precision, recall = hits / np.maximum(said_, 1), hits / np.maximum(true, 1)
+    each = 2 * hits / np.maximum(said_ + true, 1)
+    micro = 2 * hits.sum() / max(said_.sum() + true.sum(), 1)
+    out = {
+        "precision_micro": hits.sum() / max(said_.sum(), 1),
+        "recall_micro": hits.sum() / max(true.sum(), 1),
+        "f1_micro": micro,
+        "precision_macro": precision[seen].mean(),
+        "recall_macro": recall[seen].mean(),
+        "f1_macro": each[seen].mean(),
+    }
+    return {name: round(float(value), 4) for name, value in out.items()}
+
+
+class Study:
+    """What all parts share: the catalogue, its splits, and the encoders.
+
+    Attributes
+    ----------
+    tree, bare
+        The taxonomy as it is used, and with names alone.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments = arguments
+        self.catalogue = load_catalogue(arguments.catalogue)
+        self.tree = base_terms(self.catalogue)
+        self.bare = base_terms(self.catalogue, names_only=True)
+        checker = rules(self.tree)
+        assert isinstance(checker, Checker)
+        self.checker = checker
+        self.allowed = self.tree.reportable & np.array(
+            [worst(checker.check(code)) in (None, "LOW") for code in self.tree.codes]
+        )
+        codes = [c for c, ok in zip(self.tree.codes, self.allowed, strict=True) if ok]
+        random.Random(0).shuffle(codes)
+        n = len(codes)
+        self.split = {
+            "test": codes[: n // 5],
+            "validation": codes[n // 5 : 3 * n // 10],
+            "train": codes[3 * n // 10 :],
+        }
+        self.minilm = Encoder.load("minilm")
+        self.tuned = Encoder.load(arguments.encoder) if arguments.encoder else None
+        self.folder = Path(tempfile.mkdtemp())
+        self.results: dict[str, Any] = {"terms": len(self.catalogue.terms), "bases": n}
+        self._finders: dict[int, EvidenceFinder] = {}
+
+    def finder(self, encoder: Encoder) -> EvidenceFinder:
+        """The index of names alone, by an encoder."""
+        if id(encoder) not in self._finders:
+            self._finders[id(encoder)] = EvidenceFinder(self.bare, encoder)
+        return self._finders[id(encoder)]
+
+    def reranker(self) -> Asker | None:
+        """The cross-encoder that is named."""
+        if not self.arguments.reranker:
+            return None
+        from cascade.scoring.pairs import PairModel
+
+        return PairAsker(PairModel.load(self.arguments.reranker))
+
+    def llm(self) -> Asker:
+        """The language model."""
+        from cascade.generation.transformers_engine import TransformersEngine
+
+        self.engine = TransformersEngine.load("smollm2-135m")
+        return LLMAsker(self.engine, PromptTemplate.load("food-term"))
+
+    # -- base terms ---------------------------------------------------------------------------
+
+    def base_stage(self) -> None:
+        """Accuracy and ranking of base terms by names that the index does not hold."""
+        names = read_names(Path(self.arguments.rows) / "test.csv")
+        right: dict[str, set[int]] = {}
+        for text, code in names:
+            right.setdefault(key(text), set()).add(self.bare.index(code))
+        texts = list({key(text): text for text, _ in names}.values())
+        self.base_table("held-out names", texts, [sorted(right[key(t)]) for t in texts])
+        if self.arguments.translations:
+            foods = read_foods(Path(self.arguments.translations), self.tree)
+            foods = [(t, c) for t, c in foods if self.allowed[self.tree.index(c.base)]]
+            self.base_table(
+                "FoodEx1 foods",
+                [t for t, _ in foods],
+                [[self.bare.index(c.base)] for _, c in foods],
+            )
+
+    def base_table(self, of: str, texts: list[str], right: list[list[int]]) -> None:
+        """Every way to find base terms, on some texts."""
+        usual = BaseTermConfig()
+        ways: list[tuple[str, Callable[[], BaseTerms]]] = [
+            ("bare MiniLM", lambda: self.bases(self.minilm, NO_WORDS)),
+            ("bare MiniLM, pieces and words", lambda: self.bases(self.minilm, usual)),
+        ]
+        tuned = self.tuned
+        if tuned is not None:
+            ways += [
+                ("fine-tuned", lambda: self.bases(tuned, NO_WORDS)),
+                ("fine-tuned, pieces and words", lambda: self.bases(tuned, usual)),
+                ("the same, reranked", lambda: self.bases(tuned, usual, self.reranker())),
+                ("the same, by the LLM", lambda: self.bases(tuned, usual, self.llm())),
+            ]
+        table = self.results.setdefault("base terms", {})
+        for name, made in ways:
+            if name.endswith("reranked") and not self.arguments.reranker:
+                continue
+            if name.endswith("LLM") and len(texts) > self.arguments.llm_rows:
+                continue
+            started = time.perf_counter()
+            found = figures(ranked_bases(made(), texts), right)
+            found["seconds"] = round(time.perf_counter() - started, 1)
+            table.setdefault(of, {"rows": len(texts)})[name] = found
+            print(of, name, {k: found[k][0] for k in SHOWN if k in found}, flush=True)
+
+    def bases(
+        self, encoder: Encoder, config: BaseTermConfig, asker: Asker | None = None
+    ) -> BaseTerms:
+        """A stage over names alone."""
+        return BaseTerms(self.bare, self.finder(encoder), config, self.allowed, asker)
+
+    # -- facet categories -----------------------------------------------------------------------
+
+    def implied(self, split: str) -> list[Described]:
+        """Terms with what they imply, as if it were said."""
+        return [
+            Described(self.catalogue.terms[c].name, FoodCode(c, self.catalogue.terms[c].facets))
+            for c in self.split[split]
+        ]
+
+    def composed(self, split: str, n: int, seed: int) -> list[Described]:
+        """Composed descriptions in our own wording, which the index of names does not hold."""
+        composer = Composer(self.tree, self.catalogue, self.checker, said="ours", seed=seed)
+        return list(composer.compose(self.split[split], n))
+
+    def category_stage(self) -> None:
+        """Which facet categories are said: by what held-out terms imply, and composed."""
+        features = FacetFeatures(self.bare, self.finder(self.minilm))
+        n = self.arguments.composed
+        for of, rows in (
+            ("implied by held-out terms", {s: self.implied(s) for s in self.split}),
+            (
+                "composed descriptions",
+                {
+                    "train": self.composed("train", n, 1),
+                    "validation": self.composed("validation", n // 5, 2),
+                    "test": self.composed("test", n // 5, 3),
+                },
+            ),
+        ):
+            implied = of.startswith("implied")
+            self.category_table(of, features, rows, hidden=not implied)
+
+    def category_table(
+        self, of: str, features: FacetFeatures, rows: dict[str, list[Described]], *, hidden: bool
+    ) -> None:
+        """The three ways to find categories."""
+        table = self.results.setdefault("facet categories", {}).setdefault(
+            of, {"rows": {split: len(own) for split, own in rows.items()}}
+        )
+        codes = features.codes
+        truth = {split: said(codes, own) for split, own in rows.items()}
+        classifier = fit_classifier(
+            [r.text for r in rows["train"]],
+            truth["train"],
+            [r.text for r in rows["validation"]],
+            truth["validation"],
+            codes,
+            self.minilm,
+            self.folder,
+        )
+        likely = classifier.of([Item({"text": r.text}) for r in rows["test"]])
+        self.note(table, "classifier", likely, classifier.thresholds, truth["test"])
+        made = {s: gathered(features, own, told=hidden)[0] for s, own in rows.items()}
+        pairs = fit_pairs(
+            made["train"], truth["train"], made["validation"], truth["validation"], codes
+        )
+        likely = pairs.of(made["test"])
+        self.note(table, "pairs", likely, pairs.thresholds, truth["test"])
+        self.llm()
+        some = rows["test"][: self.arguments.llm_rows]
+        template = PromptTemplate.load("choose-facets")
+        model = LLMCategories(self.bare, self.engine, template, truth["train"].any(axis=0))
+        taken = np.concatenate(
+            [
+                model.probabilities(batch, None, [r.code.base for r in some[at : at + BLOCK]])  # type: ignore[arg-type]
+                for at, batch in zip(
+                    range(0, len(some), BLOCK), batches([r.text for r in some]), strict=True
+                )
+            ]
+        )
+        table[f"llm, untuned, {len(some)} rows"] = f1(taken > 0.5, truth["test"][: len(some)])
+        print(of, "llm", table[f"llm, untuned, {len(some)} rows"], flush=True)
+
+    def note(
+        self, table: dict[str, Any], name: str, likely: Any, thresholds: Any, right: Any
+    ) -> None:
+        """Figures at the fitted thresholds, and at several that are the same for all."""
+        table[name] = {"fitted thresholds": f1(likely >= thresholds, right)}
+        for threshold in (0.3, 0.5, 0.7):
+            table[name][str(threshold)] = f1(likely >= threshold, right)
+        print(name, table[name]["fitted thresholds"], flush=True)
+
+    # -- descriptors ----------------------------------------------------------------------------
+
+    def descriptor_stage(self) -> None:
+        """Which descriptor of a category is said."""
+        for of, rows, told in (
+            ("implied by held-out terms", self.implied("test"), False),
+            ("composed descriptions", self.composed("test", self.arguments.composed // 5, 3), True),
+        ):
+            table = self.results.setdefault("descriptors", {}).setdefault(of, {})
+            for name, encoder in (("bare MiniLM", self.minilm), ("fine-tuned", self.tuned)):
+                if encoder is None:
+                    continue
+                features = FacetFeatures(self.bare, self.finder(encoder))
+                table[name] = self.descriptor_figures(features, rows, told)
+                print(of, name, table[name]["all"], flush=True)
+
+    def descriptor_figures(
+        self, features: FacetFeatures, rows: list[Described], told: bool
+    ) -> dict[str, Any]:
+        """accuracy@1 and recall@10 of the descriptors of each category that a code has."""
+        hits: dict[str, list[tuple[float, float]]] = {}
+        for at in range(0, len(rows), BLOCK):
+            some = rows[at : at + BLOCK]
+            batch = batches([r.text for r in some])[0]
+            found = features.found(batch, [r.code.base if told else "" for r in some])
+            for item, row in enumerate(some):
+                wanted: dict[str, set[str]] = {}
+                for facet in row.code.facets:
+                    wanted.setdefault(facet.category, set()).add(facet.descriptor)
+                for category, right in wanted.items():
+                    self.hit(features, found, item, Facet(category, ""), right, hits)
+        together = [hit for own in hits.values() for hit in own]
+        table = {"all": together, **dict(sorted(hits.items()))}
+        return {
+            name: {
+                "questions": len(own),
+                "accuracy_at_1": round(float(np.mean([hit[0] for hit in own])), 4),
+                "recall_at_10": round(float(np.mean([hit[1] for hit in own])), 4),
+            }
+            for name, own in table.items()
+        }
+
+    def hit(
+        self,
+        features: FacetFeatures,
+        found: Any,
+        item: int,
+        asked: Facet,
+        right: set[str],
+        hits: dict[str, list[tuple[float, float]]],
+    ) -> None:
+        """Note whether the first descriptor is right, and how many of the first ten are."""
+        if asked.category not in features.codes:
+            return
+        column = features.codes.index(asked.category)
+        tree = features.groups[column].tree
+        scores = found.scores[column][:, item]
+        order = np.argsort(-scores, kind="stable")[:10]
+        best = [tree.codes[node] for node in order.tolist()]
+        hits.setdefault(asked.category, []).append(
+            (float(best[0] in right), len(right & set(best)) / len(right))
+        )
+
+
+def markdown(results: dict[str, Any], command: str) -> str:
+    """The results as tables."""
+    lines = ["# The stages of the FoodEx2 walk", ""]
+    for of, table in results.get("base terms", {}).items():
+        lines += [f"## Base terms: {of}, {table['rows']:,} rows", ""]
+        lines += [
+            f"| way | {' | '.join(SHOWN)} | seconds |",
+            "| --- |" + " --- |" * (len(SHOWN) + 1),
+        ]
+        for name, own in table.items():
+            if name != "rows":
+                cells = " | ".join(f"{own[k][0]:.3f}" for k in SHOWN)
+                lines.append(f"| {name} | {cells} | {own['seconds']} |")
+        lines.append("")
+    for of, table in results.get("facet categories", {}).items():
+        lines += [f"## Facet categories: {of}", "", f"Rows: {table['rows']}", ""]
+        columns = ["precision", "recall", "f1"]
+        head = [f"{c}_{a}" for a in ("micro", "macro") for c in columns]
+        lines += [f"| way | threshold | {' | '.join(head)} |", "| --- |" + " --- |" * 7]
+        for name, own in table.items():
+            if name == "rows":
+                continue
+            for threshold, values in ({"": own} if "f1_micro" in own else own).items():
+                cells = " | ".join(f"{values[k]:.3f}" for k in head)
+                lines.append(f"| {name} | {threshold} | {cells} |")
+        lines.append("")
+    for of, table in results.get("descriptors", {}).items():
+        lines += [f"## Descriptors: {of}", ""]
+        lines += ["| encoder | category | questions | accuracy_at_1 | recall_at_10 |"]
+        lines += ["| --- | --- | --- | --- | --- |"]
+        for name, categories in table.items():
+            for category, own in categories.items():
+                lines.append(
+                    f"| {name} | {category} | {own['questions']} | {own['accuracy_at_1']:.3f} | "
+                    f"{own['recall_at_10']:.3f} |"
+                )
+        lines.append("")
+    return "\n".join([*lines, "Made by:", "", "```sh", command, "```", ""])
+
+
+def main() -> None:
+    """Measure, and write `OUT.json` and `OUT.md`."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--catalogue", required=True, help="MTX.ecf, with BR_Data.csv beside it")
+    parser.add_argument("--rows", required=True, help="folder of `cascade foodex2 rows`")
+    parser.add_argument("--encoder", help="fine-tuned encoder")
+    parser.add_argument("--reranker", help="fine-tuned cross-encoder")
+    parser.add_argument("--translations", help="foods of FoodEx1 with FoodEx2 codes")
+    parser.add_argument("--composed", type=int, default=4000, help="descriptions to train on")
+    parser.add_argument(
+        "--llm-rows", type=int, default=200, help="rows that the LLM is asked about"
+    )
+    parser.add_argument("--stages", nargs="*", default=["base", "category", "descriptor"])
+    parser.add_argument("--out", help="where to, without a suffix")
+    arguments = parser.parse_args()
+    study = Study(arguments)
+    for stage in arguments.stages:
+        getattr(study, f"{stage}_stage")()
+    if arguments.out:
+        command = " ".join(["python", *sys.argv])
+        out = Path(arguments.out)
+        out.with_suffix(".json").write_text(
+            json.dumps({"command": command, **study.results}, indent=1)
+        )
+        out.with_suffix(".md").write_text(markdown(study.results, command))
+
+
+if __name__ == "__main__":
+    main()
