@@ -215,9 +215,10 @@ class Prediction:
             "source": self.source,
             "status": self.status,
             "message": self.message,
-            "levels": trace_of(self),
+            "levels": levels_of(self),
             "alternatives": alternatives_of(self),
             "ranking": list(self.ranking),
+            "facets": facets_of(self),
         }
 
     def to_json(self) -> str:
@@ -254,6 +255,20 @@ class Prediction:
                 f"</b> <code>{escape(level.code)}</code></td><td>{bar} {level.confidence:.0%}</td>"
                 f"<td style='text-align:left;color:#777'>{others}</td></tr>"
             )
+        for facet in self.facets:
+            others = ", ".join(
+                f"{escape(c.name)} {c.probability:.0%}"
+                for c in facet.candidates[:4]
+                if c.code != facet.code and c.probability >= 0.005
+            )
+            said = escape(facet.message)
+            if facet.code:
+                said = f"<b>{escape(facet.name)}</b> <code>{escape(facet.code)}</code>"
+            rows.append(
+                f"<tr><td>{escape(facet.category)}</td><td style='text-align:left'>"
+                f"{escape(facet.label)}: {said}</td><td>{facet.confidence:.0%}</td>"
+                f"<td style='text-align:left;color:#777'>{others}</td></tr>"
+            )
         note = "" if self.status == "ok" else f" &mdash; {self.status}: {escape(self.message)}"
         return (
             f"<div><b>{escape(self.path or '')}</b> by {escape(self.source)}{note}</div><table>"
@@ -275,11 +290,13 @@ def as_text(value: Any) -> str:
 
 
 def trace_of(prediction: Prediction) -> list[dict[str, Any]]:
-    """The walk of a prediction as plain values: each level with its candidates and scores.
+    """The walk of a prediction as plain values: each level, then each facet category."""
+    return levels_of(prediction) + facets_of(prediction)
 
-    Facet categories follow the levels.
-    """
-    levels: list[dict[str, Any]] = [
+
+def levels_of(prediction: Prediction) -> list[dict[str, Any]]:
+    """The levels of a prediction as plain values, with their candidates and scores."""
+    return [
         {
             "level": level.level,
             "code": level.code,
@@ -289,7 +306,11 @@ def trace_of(prediction: Prediction) -> list[dict[str, Any]]:
         }
         for level in prediction.levels
     ]
-    facets: list[dict[str, Any]] = [
+
+
+def facets_of(prediction: Prediction) -> list[dict[str, Any]]:
+    """The facets of a prediction as plain values, with their candidates and scores."""
+    return [
         {
             "category": facet.category,
             "label": facet.label,
@@ -301,7 +322,6 @@ def trace_of(prediction: Prediction) -> list[dict[str, Any]]:
         }
         for facet in prediction.facets
     ]
-    return levels + facets
 
 
 def _plain(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:

@@ -253,10 +253,11 @@ class TransformersEngine:
                     tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
                 )
                 try:
-                    found = json.loads(text)
+                    chosen[index] = [names.index(name) for name in json.loads(text)]
                 except ValueError:
-                    raise EngineError(f"the model answered {text!r}, which is no list") from None
-                chosen[index] = [names.index(name) for name in found]
+                    raise EngineError(
+                        f"the model answered {text!r}, which is no list of the names"
+                    ) from None
         return chosen
 
     @cached_property

@@ -67,10 +67,9 @@ class BaseTerms:
         likeness = self.likeness(evidence)
         order = best_first(likeness.T, k)
         nodes = self._nodes[order]
-        best = np.take_along_axis(likeness.T, order, axis=1) / self._config.temperature
-        logprobs = np.asarray(
-            best - np.logaddexp.reduce(best, axis=1, keepdims=True), dtype=np.float64
-        )
+        best = np.take_along_axis(likeness.T, order, axis=1).astype(np.float64)
+        best /= self._config.temperature
+        logprobs = np.asarray(best - np.logaddexp.reduce(best, axis=1, keepdims=True))
         ranked = Ranked(nodes, logprobs, {"retrieval": logprobs})
         if self._asker is None:
             return ranked

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cascade.items import Batch
 from cascade.pipeline.facets.evidence import Evidence, EvidenceFinder
 from cascade.retrieval.words import words_of
-from cascade.taxonomy.facets import FacetedTaxonomy
+from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
 WORDS = 1.0  # weight of shared words beside likeness, in what a descriptor's evidence is
 NAMES = (
@@ -30,7 +30,7 @@ NAMES = (
 
 @dataclass(frozen=True)
 class Rest:
-    """Descriptions without the words of their base terms.
+    """Descriptions without the words of their base terms, and of what these imply.
 
     Parameters
     ----------
@@ -91,26 +91,47 @@ class FacetFeatures:
         """Descriptions without the words of base terms, given by their codes; `""` is none."""
         texts = []
         for own, base in zip(evidence.pieces, bases, strict=True):
-            i = self.taxonomy.index(base)
-            said = {
-                w for n in (self.taxonomy.names[i], *self.taxonomy.synonyms(i)) for w in words_of(n)
-            }
+            said: set[str] = set()
+            if base:
+                i = self.taxonomy.index(base)
+                names = [self.taxonomy.names[i], *self.taxonomy.synonyms(i)]
+                for facet in self.taxonomy.implied(base):
+                    names += self._names_of(facet)
+                said = {word for name in names for word in words_of(name)}
             texts.append(" ".join(word for word in words_of(own[0]) if word not in said))
         return Rest(self.finder.words.covered(texts), texts)
+
+    def _names_of(self, facet: Facet) -> list[str]:
+        """What a descriptor is called."""
+        group = self.taxonomy.groups.get(facet.category)
+        if group is None or facet.descriptor not in group.tree:
+            return []
+        i = group.tree.index(facet.descriptor)
+        return [group.tree.names[i], *group.tree.synonyms(i)]
 
     def found(self, batch: Batch, bases: Sequence[str]) -> Found:
         """What descriptions say in each category, given the codes of base terms; `""` is none."""
         evidence = self.finder.of(batch)
         rest = self.rest(evidence, bases)
         starts = evidence.starts[:-1]
-        similar = np.maximum.reduceat(evidence.similar, starts, axis=1)
+        # A piece that says no more than the base term is evidence of nothing.
+        more = np.array(
+            [
+                bool(set(words_of(piece)) & set(left.split()))
+                for own, left in zip(evidence.pieces, rest.texts, strict=True)
+                for piece in own
+            ],
+            dtype=np.float32,
+        )
+        similar = np.maximum.reduceat(evidence.similar * more, starts, axis=1)
         covered = np.maximum.reduceat(evidence.covered, starts, axis=1)
         n, width = len(batch), len(self.groups)
         features = np.zeros((n, width, len(NAMES)), dtype=np.float32)
         best = np.zeros((n, width), dtype=np.int32)
         scores, exact = [], []
         items = np.arange(n)
-        labels = np.maximum.reduceat(self._labels @ evidence.vectors.T, starts, axis=1)
+        labels = self._labels @ evidence.vectors.T * more
+        labels = np.maximum.reduceat(labels, starts, axis=1)
         for c, rows in enumerate(self._rows):
             like, words, left = similar[rows], covered[rows], rest.covered[rows]
             score = like + WORDS * left

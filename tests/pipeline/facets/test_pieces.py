@@ -1,0 +1,32 @@
+import pytest
+
+from cascade.pipeline.facets.pieces import MOST, pieces
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("bread", ["bread"]),
+        (
+            "organic yogurt, strawberry, in plastic cup",
+            [
+                "organic yogurt, strawberry, in plastic cup",
+                "organic yogurt",
+                "strawberry",
+                "in plastic cup",
+                "plastic cup",
+            ],
+        ),
+        ("Tuna (canned)", ["Tuna (canned)", "Tuna", "canned"]),
+        ("cheese without rind", ["cheese without rind", "cheese", "without rind"]),
+        ("semi-skimmed milk", ["semi-skimmed milk"]),
+        ("  a\n\nb ", ["a b", "a", "b"]),
+        (", ;", [", ;"]),
+    ],
+)
+def test_a_description_is_itself_and_its_pieces(text, found):
+    assert pieces(text) == found
+
+
+def test_a_long_list_has_as_many_pieces_as_are_read():
+    assert len(pieces(", ".join(f"word{i}" for i in range(100)))) == MOST + 1

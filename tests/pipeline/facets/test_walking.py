@@ -1,0 +1,154 @@
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cascade.config import CascadeConfig
+from cascade.errors import UsageError
+from cascade.foodex2.checking import worst
+from cascade.items import trace_of
+from cascade.pipeline.classifier import Classifier
+from cascade.retrieval.encoder import Encoder
+from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.efsa.code import FoodCode
+from cascade.taxonomy.facets import Facet, FacetedTaxonomy
+
+pytestmark = pytest.mark.weights
+
+
+@pytest.fixture
+def tree(ecf, table):
+    (table.parent / "BR_Data.csv").write_bytes(table.read_bytes())
+    return Taxonomy.load(ecf)
+
+
+@pytest.fixture
+def made(tree, minilm, monkeypatch):
+    """A classifier over the toy catalogue, by the settings of the walk."""
+    monkeypatch.setattr(Encoder, "load", classmethod(lambda cls, name, **options: minilm))
+
+    def made(**facets):
+        return Classifier(tree, CascadeConfig.parse({"facets": facets}))
+
+    return made
+
+
+def test_a_catalogue_is_a_taxonomy_with_facets(tree):
+    assert isinstance(tree, FacetedTaxonomy)
+    assert "MILL1" not in tree  # a descriptor
+    assert "GONE0" not in tree  # deprecated
+    assert set(tree.groups) == {"F01", "F03", "F04", "F27", "F28"}
+    assert tree.groups["F28"].tree.node("MILL1").parent_code == "MILL0"
+    assert not tree.groups["F28"].single
+    assert tree.implied("FLOUR") == (Facet("F27", "WHEAT"), Facet("F28", "MILL1"))
+    assert not tree.reportable[tree.index("GRAIN")]
+    assert tree.synonyms(tree.index("OATS0")) == ("Toyus exemplaris",)
+    assert len(tree.terms) == len(
+        set(tree.codes) | {c for g in tree.groups.values() for c in g.tree.codes}
+    )
+
+    again = pickle.loads(pickle.dumps(tree))
+    assert again.codes == tree.codes
+    assert again.implied("FLOUR") == tree.implied("FLOUR")
+    assert (again.reportable == tree.reportable).all()
+
+
+def test_what_a_description_says_beyond_its_base_term_is_in_its_code(made):
+    prediction = made(categories={"threshold": 0.3}).classify("stew, baked, with salt")
+    assert prediction.code == "STEW0#F04.SALT0$F28.BAKED"
+    assert prediction.path == "Stew"
+    assert [(f.category, f.code) for f in prediction.facets if f.code] == [
+        ("F04", "SALT0"),
+        ("F28", "BAKED"),
+    ]
+    assert 0 < prediction.confidence <= prediction.levels[-1].confidence <= 1
+    trace = trace_of(prediction)
+    assert [step.get("category") for step in trace] == [None, "F04", "F28"]
+    assert trace[0]["candidates"][0]["code"] == "STEW0"
+    assert prediction.to_dict()["facets"]
+
+
+def test_what_a_base_term_implies_is_not_said_again(made):
+    prediction = made(categories={"threshold": 0.3}).classify("wheat flour, finely milled")
+    assert prediction.code == "FLOUR"
+    assert not [f for f in prediction.facets if f.code == "MILL1"]
+
+
+def test_a_facet_that_the_rules_refuse_is_left_out_and_says_why(made):
+    prediction = made(categories={"threshold": 0.0}, descriptors={"candidates": 1}).classify(
+        "wheat, a powder"
+    )
+    left = {f.category: f.message for f in prediction.facets if f.code is None}
+    assert "BR13" in left["F03"]
+    assert "#F03" not in prediction.code
+
+
+SAID = (
+    "wheat oats red flour stew powder drink milled coarsely baked diluted liquid salt with a , in"
+)
+WORDS = [*SAID.split(), "of", "grains", "held", "back", "plant"]
+
+
+@given(words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=8), threshold=st.floats(0, 1))
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_every_code_is_clean_by_the_strict_rules(made, checker, words, threshold):
+    classifier = made(categories={"threshold": threshold})
+    prediction = classifier.classify(" ".join(words))
+    if prediction.status == "error":
+        assert not " ".join(words).strip()
+        return
+    assert worst(checker.check(prediction.code)) in (None, "LOW")
+    code = FoodCode.parse(prediction.code)
+    assert str(code.normalised(checker.catalogue.terms[code.base].facets)) == prediction.code
+
+
+def test_the_likeliest_come_first_and_bounds_are_kept(made):
+    prediction = made(base={"candidates": 3}).classify("red wheat grains")
+    shares = [c.probability for c in prediction.levels[-1].candidates]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(1)
+    assert len(prediction.alternatives) == 2
+    confidences = [level.confidence for level in prediction.levels]
+    assert confidences == sorted(confidences, reverse=True)
+    assert [level.code for level in prediction.levels] == ["GRAIN", "WHEAT", "REDWH"]
+
+
+def test_many_are_answered_as_one_is(made):
+    classifier = made()
+    texts = ["stew, baked", "", "oats " * 40, "wheat flour in liquid", "x"] * 20
+    many = list(classifier.classify_many(texts))
+    assert [p.status for p in many[:5]] == ["ok", "error", "ok", "ok", "ok"]
+    assert "empty" in many[1].message
+    one = [classifier.classify(text).code for text in texts[:5]]
+    assert [p.code for p in many] == one * 20
+
+
+def test_methods_that_find_no_base_terms_are_refused(tree, minilm, monkeypatch):
+    monkeypatch.setattr(Encoder, "load", classmethod(lambda cls, name, **options: minilm))
+    with pytest.raises(UsageError, match="does not find base terms"):
+        Classifier(tree, CascadeConfig.parse({"method": "nli"}))
+    with pytest.raises(UsageError, match="fit one with"):
+        Classifier(tree, CascadeConfig.parse({"facets": {"categories": {"method": "classifier"}}}))
+
+
+def test_a_language_model_may_choose_at_every_stage(made, smollm, monkeypatch):
+    from cascade.generation.transformers_engine import TransformersEngine
+
+    load = classmethod(lambda cls, name, **options: smollm)
+    monkeypatch.setattr(TransformersEngine, "load", load)
+    classifier = made(
+        base={"method": "llm", "sure": 1.0},
+        categories={"method": "llm"},
+        descriptors={"method": "llm", "sure": 1.0},
+    )
+    prediction = classifier.classify("wheat flour, baked")
+    assert prediction.source == "llm"
+    candidates = prediction.levels[-1].candidates
+    assert all(set(c.scores) == {"retrieval", "llm"} for c in candidates)
+    assert np.isclose(sum(c.probability for c in candidates), 1)

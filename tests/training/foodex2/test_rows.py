@@ -1,0 +1,49 @@
+import csv
+
+import yaml
+
+from cascade.training.foodex2.rows import OtherName, other_names, split, write_rows
+
+
+def test_names_of_terms_and_of_their_sources_are_found_once(catalogue):
+    found = other_names(catalogue, ["WHEAT", "OATS0"])
+    assert found == [
+        OtherName("Toyus exemplaris", "WHEAT", "scientific"),
+        OtherName("Toyus exemplaris", "OATS0", "scientific"),
+    ]
+
+
+def test_a_held_out_name_is_in_no_other_split():
+    names = [OtherName(f"Name {i}", f"C{i}", "common") for i in range(200)]
+    names += [OtherName(f"name {i},", f"D{i}", "source") for i in range(200)]
+    names += [OtherName(f"Names {i}", f"E{i}", "scientific") for i in range(200)]
+    parts = split(names)
+    keys = {
+        part: {one.text.lower().strip(",").replace("names", "name") for one in rows}
+        for part, rows in parts.items()
+    }
+    assert not keys["train"] & keys["test"]
+    assert not keys["train"] & keys["validation"]
+    assert not keys["validation"] & keys["test"]
+    assert {part: len(own) for part, own in keys.items()} == {
+        "train": 140,
+        "validation": 20,
+        "test": 40,
+    }
+    assert all(one.kind == "source" for one in names if one.code.startswith("D"))
+    assert not [
+        one for part in ("validation", "test") for one in parts[part] if one.kind == "source"
+    ]
+    assert split(names) == parts
+
+
+def test_rows_are_written_with_recipes_that_name_the_catalogue(catalogue, tmp_path):
+    counts = write_rows(catalogue, ["WHEAT", "OATS0"], tmp_path / "rows")
+    assert sum(counts.values()) == 2
+    rows = []
+    for part in counts:
+        with (tmp_path / "rows" / f"{part}.csv").open() as file:
+            rows += list(csv.DictReader(file))
+    assert {row["code"] for row in rows} == {"WHEAT", "OATS0"}
+    recipe = yaml.safe_load((tmp_path / "rows" / "retriever.yaml").read_text())
+    assert recipe["data"]["taxonomy"] == "../TOY.ecf"
