@@ -5,6 +5,7 @@ import pytest
 from toy_catalogue import TERMS, packed, xml
 
 from cascade.errors import TaxonomyError
+from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.efsa.code import Facet, FoodCode
 from cascade.taxonomy.efsa.ecf import read_ecf
 from cascade.taxonomy.efsa.load import load_catalogue
@@ -125,3 +126,104 @@ def test_every_term_place_and_implied_facet_of_the_real_catalogue_is_there(efsa)
         re.findall(r"<attributeValue>F\d\d\.\w{5}<", terms)
     )
     assert len(found.categories) == 29
+
+
+def workbook(path, terms, attributes=(), hierarchies=()):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.remove(book.active)
+    for name, rows in (("attribute", attributes), ("term", terms), ("hierarchy", hierarchies)):
+        if rows:
+            sheet = book.create_sheet(name)
+            for row in rows:
+                sheet.append(row)
+    book.save(path)
+    return path
+
+
+ATTRIBUTES = [
+    ("code", "name", "label", "attributeSingleOrRepeatable"),
+    ("F28", "process", "Process", "repeatable"),
+    ("A01", "scientificNames", "Scientific names", "repeatable"),
+]
+
+
+def test_a_workbook_is_read_with_its_hierarchies_where_it_has_them(tmp_path):
+    header = ("termCode", "termExtendedName", "deprecated", "allFacets", "termType")
+    more = ("scientificNames", "reportParentCode", "reportOrder", "reportReportable")
+    more += ("processParentCode", "processReportable")
+    path = workbook(
+        tmp_path / "TOY_2.0.xlsx",
+        [
+            header + more,
+            ("GRAIN", "Grains", "0", None, "r", None, "root", 1, "0", None, None),
+            (
+                "WHEAT",
+                "Wheat",
+                "0",
+                "WHEAT#F28.MILL0",
+                "r",
+                "T. a$T. b",
+                "GRAIN",
+                2,
+                "1",
+                None,
+                None,
+            ),
+            ("MILL0", "Milled", "0", None, "f", None, None, None, None, "root", "1"),
+            ("GONE0", "Gone", "1", None, "r", None, None, None, None, None, None),
+        ],
+        ATTRIBUTES,
+        [("code", "label"), ("report", "Reporting hierarchy")],
+    )
+    found = load_catalogue(path, tmp_path / "cache")
+    assert (found.code, found.version, found.default) == ("TOY", "2.0", "report")
+    assert found.terms["WHEAT"].facets == (Facet("F28", "MILL0"),)
+    assert found.terms["WHEAT"].attributes == {"A01": ("T. a", "T. b")}
+    assert found.terms["GONE0"].deprecated
+    assert found.reporting.label == "Reporting hierarchy"
+    assert found.reporting.parent == {"GRAIN": None, "WHEAT": "GRAIN"}
+    assert found.reporting.reportable == {"GRAIN": False, "WHEAT": True}
+    assert not found.hierarchies["process"].base
+    assert list(found.categories) == ["F28"]
+    assert load_catalogue(path, tmp_path / "cache") == found
+    tree = Taxonomy.load(path)
+    assert tree.codes == ("GRAIN", "WHEAT")
+    assert tree.groups["F28"].tree.codes == ("MILL0",)
+
+
+@pytest.mark.parametrize(
+    ("terms", "problem"),
+    [
+        ([], "sheet 'term'"),
+        ([("termCode", "name"), ("A", "B")], "no column 'termExtendedName'"),
+        ([("termCode", "termExtendedName"), ("AAAAA", "A"), ("AAAAA", "B")], "stands in row 2"),
+        ([("termCode", "termExtendedName"), (None, "A")], "no termCode"),
+        (
+            [("termCode", "termExtendedName", "reportParentCode"), ("AAAAA", "A", "BBBBB")],
+            "below BBBBB",
+        ),
+        ([("termCode", "termExtendedName", "allFacets"), ("AAAAA", "A", "AAAAA#F2")], "term AAAAA"),
+    ],
+)
+def test_workbooks_that_are_no_catalogue_are_refused_with_their_row(tmp_path, terms, problem):
+    path = workbook(tmp_path / "bad.xlsx", terms, ATTRIBUTES)
+    with pytest.raises(TaxonomyError, match=problem) as caught:
+        load_catalogue(path, tmp_path / "cache")
+    assert "bad.xlsx" in str(caught.value)
+
+
+def test_a_catalogue_without_hierarchies_is_no_taxonomy(tmp_path):
+    path = workbook(tmp_path / "TOY.xlsx", [("termCode", "termExtendedName"), ("AAAAA", "A")])
+    with pytest.raises(TaxonomyError, match="no hierarchies"):
+        Taxonomy.load(path)
+
+
+@pytest.mark.data
+def test_the_catalogue_of_the_feast_paper_is_read(efsa):
+    found = load_catalogue(efsa / "MTX_12.0.xlsx")
+    assert len(found.terms) == 29_908
+    assert len(found.categories) == 28
+    assert found.version == "12.0"
+    assert sum(term.deprecated for term in found.terms.values()) == 293

@@ -64,3 +64,41 @@ def test_the_first_wrong_character_is_told(text, position, expected):
     with pytest.raises(CodeError, match=re.escape(expected)) as caught:
         FoodCode.parse(text)
     assert caught.value.position == position
+
+
+@pytest.mark.data
+def test_every_code_of_the_catalogue_comes_back_as_it_was_and_mutated_ones_are_placed(efsa):
+    import random
+
+    from cascade.taxonomy.efsa.load import load_catalogue
+
+    terms = load_catalogue(efsa / "MTX.ecf").terms.values()
+    codes = [str(FoodCode(t.code, t.facets)) for t in terms]
+    codes += [str(FoodCode(t.code, t.own_facets)) for t in terms if t.own_facets]
+    for code in codes:
+        assert str(FoodCode.parse(code)) == code
+    drawn = random.Random(0)
+    outcomes = {"valid": 0, "refused": 0}
+    for _ in range(10_000):
+        text = list(drawn.choice(codes))
+        for _ in range(drawn.randint(1, 3)):
+            at = drawn.randrange(len(text) + 1)
+            kind = drawn.choice(["put", "drop", "change"])
+            if kind == "put" or at == len(text):
+                text.insert(at, drawn.choice("AZ09#$. \u00dffF-é"))
+            elif kind == "drop":
+                del text[at]
+            else:
+                text[at] = drawn.choice("AZ09#$. \u00dffF-é")
+        mutated = "".join(text)
+        try:
+            again = str(FoodCode.parse(mutated))
+        except CodeError as error:
+            assert 1 <= error.position <= len(mutated) + 1
+            assert f"at character {error.position}" in str(error)
+            outcomes["refused"] += 1
+        else:
+            assert str(FoodCode.parse(again)) == again == mutated.strip().upper()
+            outcomes["valid"] += 1
+    assert outcomes["valid"] > 500
+    assert outcomes["refused"] > 5_000
