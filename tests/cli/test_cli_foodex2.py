@@ -2,7 +2,7 @@ import csv
 import json
 
 import pytest
-from toy_catalogue import PROCESSES, packed, xml
+from toy_catalogue import PROCESSES, TERMS, packed, xml
 
 
 @pytest.fixture
@@ -73,3 +73,109 @@ def test_what_cannot_be_meant_is_refused(there, folder, cascade, arguments, prob
     done = cascade("foodex2", "check", *arguments, *there)
     assert done.status == 2
     assert problem in done.err
+
+
+def test_codes_are_brought_to_a_newer_release(there, folder, cascade):
+    terms = dict(TERMS)
+    terms["BAKE1"] = ("Baked", "f", "C", {"process": ("root", True)}, [])
+    del terms["BAKED"]
+    packed(folder / "NEW.ecf", xml(terms))
+    done = cascade("foodex2", "migrate", "STEW0#F28.BAKED", "-t", "NEW.ecf", "--from", "TOY.ecf")
+    assert done.status == 0, done.err
+    assert done.out.splitlines() == [
+        "STEW0#F28.BAKED -> STEW0#F28.BAKE1  (changed)",
+        "  BAKED (Baked) is now BAKE1 (Baked), the one term of this name",
+    ]
+    (folder / "codes.csv").write_text("code\nSTEW0#F28.BAKED\nnone\nWHEAT\n")
+    done = cascade(
+        *("foodex2", "migrate", "codes.csv", "--text", "code", "-t", "NEW.ecf"),
+        *("--from", "TOY.ecf", "-o", "new.csv"),
+    )
+    assert done.status == 3
+    assert "1 same, 1 changed, 0 review, 1 error" in done.err
+    with open("new.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["foodex2_code"] for row in rows] == ["STEW0#F28.BAKE1", "", "WHEAT"]
+    assert [row["code"] for row in rows] == ["STEW0#F28.BAKED", "none", "WHEAT"]
+    assert "is no FoodEx2 code" in rows[1]["foodex2_notes"]
+    done = cascade("foodex2", "migrate", "WHEAT", "-t", "NEW.ecf", "--json")
+    assert json.loads(done.out)[0]["outcome"] == "same"
+    done = cascade("taxonomy", "diff", "TOY.ecf", "NEW.ecf", "-o", "changes.csv")
+    assert done.status == 0, done.err
+    assert "1 removed" in done.out
+    assert "use BAKE1" in done.out
+    with open("changes.csv") as file:
+        assert {row["kind"] for row in csv.DictReader(file)} == {"added", "removed"}
+
+
+def test_the_catalogue_is_looked_for_where_it_may_lie(folder, cascade, monkeypatch):
+    done = cascade("foodex2", "decode", "WHEAT")
+    assert done.status == 2
+    assert "there is no MTX.ecf" in done.err
+    assert "CASCADE_FOODEX2" in done.err
+    packed(folder / "MTX.ecf", xml())
+    assert cascade("foodex2", "decode", "WHEAT").status == 0
+    done = cascade("foodex2", "check", "WHEAT")
+    assert done.status == 2
+    assert "BR_Data.csv beside the catalogue" in done.err.replace("\n", " ")
+    (folder / "BR_Data.csv").write_text(PROCESSES, "utf-8")
+    assert cascade("foodex2", "check", "WHEAT").status == 0
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    assert cascade("foodex2", "decode", "WHEAT").status == 2
+    monkeypatch.setenv("CASCADE_FOODEX2", str(folder))
+    assert cascade("foodex2", "check", "WHEAT").status == 0
+
+
+@pytest.mark.weights
+def test_descriptions_are_encoded_with_an_account(there, folder, cascade):
+    (folder / "BR_Data.csv").write_text(PROCESSES, "utf-8")
+    text = "stew, baked, with salt"
+    done = cascade("foodex2", "encode", text, "", "-t", "TOY.ecf")
+    assert done.status == 3
+    assert done.out.startswith("STEW0#F04.SALT0$F28.BAKED  Stew [Salt, Baked]")
+    assert "the text is empty" in done.out
+    done = cascade("foodex2", "encode", "wheat flour with salt", "-t", "TOY.ecf", "--explain")
+    assert done.status == 0, done.err
+    for part in ("base term", "Wheat flour", "says", "F04.SALT0", "implied", "F28.MILL1"):
+        assert part in done.out
+    done = cascade("foodex2", "encode", text, "-t", "TOY.ecf", "--json")
+    assert json.loads(done.out)["facets"][0]["code"] == "SALT0"
+    with open("foods.csv", "w", newline="") as file:
+        csv.writer(file).writerows([["id", "food"], [1, text], [2, ""], [3, "oats"]])
+    for verb in (("foodex2", "encode"), ("classify",)):
+        done = cascade(*verb, "foods.csv", "--text", "food", "-t", "TOY.ecf", "-o", "out.csv")
+        assert done.status == 3
+        with open("out.csv") as file:
+            rows = list(csv.DictReader(file))
+        codes = [row["cascade_code"] for row in rows]
+        assert codes == ["STEW0#F04.SALT0$F28.BAKED", "", "OATS0"]
+        assert rows[1]["cascade_status"] == "error"
+        (folder / "out.csv").unlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["foods.csv"], "name the column of its texts with --text"),
+        (["oats", "-o", "out.csv"], "--out is for a file"),
+        (["oats", "--method", "nli"], "does not find base terms"),
+        (["foods.csv", "--text", "nosuch"], "nosuch"),
+    ],
+)
+@pytest.mark.weights
+def test_what_cannot_be_encoded_is_refused(there, folder, cascade, arguments, problem):
+    (folder / "foods.csv").write_text("food\noats\n")
+    done = cascade("foodex2", "encode", *arguments, "-t", "TOY.ecf")
+    assert done.status == 2
+    assert problem in done.err
+
+
+def test_rows_are_made_of_a_catalogue(there, folder, cascade):
+    done = cascade("foodex2", "rows", *there, "-o", "rows")
+    assert done.status == 0, done.err
+    assert "cascade finetune rows/retriever.yaml" in done.err
+    assert (folder / "rows" / "train.csv").is_file()
+    done = cascade("foodex2", "rows", *there, "-o", "rows")
+    assert done.status == 2
+    assert "--overwrite" in done.err

@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -7,6 +8,7 @@ from tiny_llm import tiny_engine
 
 from cascade.errors import EngineError
 from cascade.generation.engine import Message, Prompt, Question
+from cascade.generation.grammar import list_grammar
 
 ODD = (
     ' 6" nails',
@@ -122,3 +124,37 @@ def test_the_built_in_model_answers_among_the_allowed(smollm):
     for question, (index, logprob) in zip(questions, smollm.generate(questions), strict=True):
         assert 0 <= index < len(question.answers)
         assert logprob <= 1e-6
+
+
+@pytest.mark.parametrize("form", [prompt, chat])
+def test_a_list_of_names_is_written_in_their_order_each_once(engine, form):
+    names = ["Shoe", "Shoe care", 'a "quoted" \\ name', "帽子", "x;y"]
+    prompts = [form(text) for text in ("hat", "shoes and hats", "")]
+    found = engine.choose_several(prompts, names)
+    assert len(found) == 3
+    for chosen in found:
+        assert chosen == sorted(set(chosen))
+        assert all(0 <= at < len(names) for at in chosen)
+    assert engine.choose_several(prompts[:1], names)[0] == found[0]
+
+
+def test_the_grammar_of_lists_has_every_ordered_part_and_no_other():
+    from llguidance import LLMatcher, LLTokenizer
+
+    names = ["a", "b", 'c"']
+    spelled = LLTokenizer("byte")
+
+    def allowed(text):
+        matcher = LLMatcher(spelled, LLMatcher.grammar_from_lark(list_grammar(names, " ", "\n")))
+        tokens = spelled.tokenize_str(text)
+        return matcher.validate_tokens(tokens) == len(tokens) and matcher.consume_tokens(tokens)
+
+    def written(*own):
+        return f" {json.dumps(list(own))}\n"
+
+    assert allowed(" []\n")
+    for own in (["a"], ["b"], ['c"'], ["a", "b"], ["a", 'c"'], ["b", 'c"'], ["a", "b", 'c"']):
+        assert allowed(written(*own))
+    for own in (["b", "a"], ["a", "a"], ["d"]):
+        assert not allowed(written(*own))
+    assert not allowed('["a"]\n')
