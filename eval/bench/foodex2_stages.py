@@ -3,7 +3,7 @@ r"""The stages of the FoodEx2 walk, each measured on what it never saw.
 Base terms: other names of terms that `cascade foodex2 rows` held out, searched among names alone;
 and names of foods of EFSA's FoodEx1 translations. Facet categories and descriptors: those that
 held-out terms imply, told by their names; and composed descriptions in our own wording, with
-indexes that do not hold it.
+indexes that do not hold it. Whole codes: of the FoodEx1 foods, by the walk as it ships.
 
 cascade foodex2 rows -t MTX.ecf -o rows
 cascade finetune rows/retriever.yaml -o encoder
@@ -227,6 +227,44 @@ class Study:
         """A stage over names alone."""
         return BaseTerms(self.bare, self.finder(encoder), config, self.allowed, asker)
 
+    # -- whole codes ------------------------------------------------------------------------------
+
+    def code_stage(self) -> None:
+        """Whole codes of FoodEx1 foods by the walk as it ships, and whether rules let them pass."""
+        from cascade.config import CascadeConfig
+        from cascade.pipeline.classifier import Classifier
+
+        foods = read_foods(Path(self.arguments.translations), self.tree)
+        settings = {"retrieval": {"encoder": self.arguments.encoder}} if self.tuned else {}
+        classifier = Classifier(self.tree, CascadeConfig.parse(settings))
+        list(classifier.classify_many(["warm"]))
+        started = time.perf_counter()
+        found = list(classifier.classify_many([text for text, _ in foods]))
+        seconds = time.perf_counter() - started
+        codes = [FoodCode.parse(prediction.code or "") for prediction in found]
+        right = [code for _, code in foods]
+        normal = [code.normalised(self.catalogue.terms[code.base].facets) for code in right]
+        faceted = [at for at, code in enumerate(normal) if code.facets]
+        shared = sum(len(set(a.facets) & set(b.facets)) for a, b in zip(codes, normal, strict=True))
+        said_, true = (sum(len(code.facets) for code in own) for own in (codes, normal))
+        passed = [worst(self.checker.check(str(code))) in (None, "LOW") for code in codes]
+        same = [a == b for a, b in zip(codes, normal, strict=True)]
+        table = {
+            "rows": len(foods),
+            "rows with facets": len(faceted),
+            "base term": np.mean([a.base == b.base for a, b in zip(codes, normal, strict=True)]),
+            "whole code": np.mean(same),
+            "whole code, rows with facets": np.mean([same[at] for at in faceted]),
+            "facets: precision": shared / max(said_, 1),
+            "facets: recall": shared / max(true, 1),
+            "facets of a code": said_ / len(codes),
+            "facets of a right code": true / len(codes),
+            "clean by the strict rules": np.mean(passed),
+            "rows/s": len(foods) / seconds,
+        }
+        self.results["whole codes"] = {n: round(float(v), 4) for n, v in table.items()}
+        print(self.results["whole codes"], flush=True)
+
     # -- facet categories -----------------------------------------------------------------------
 
     def implied(self, split: str) -> list[Described]:
@@ -410,6 +448,9 @@ def markdown(results: dict[str, Any], command: str) -> str:
                     f"{own['recall_at_10']:.3f} |"
                 )
         lines.append("")
+    if whole := results.get("whole codes"):
+        lines += ["## Whole codes of FoodEx1 foods", "", "| measure | |", "| --- | --- |"]
+        lines += [f"| {name} | {value:g} |" for name, value in whole.items()] + [""]
     return "\n".join([*lines, "Made by:", "", "```sh", command, "```", ""])
 
 
@@ -425,7 +466,7 @@ def main() -> None:
     parser.add_argument(
         "--llm-rows", type=int, default=200, help="rows that the LLM is asked about"
     )
-    parser.add_argument("--stages", nargs="*", default=["base", "category", "descriptor"])
+    parser.add_argument("--stages", nargs="*", default=["base", "category", "descriptor", "code"])
     parser.add_argument("--out", help="where to, without a suffix")
     arguments = parser.parse_args()
     study = Study(arguments)
