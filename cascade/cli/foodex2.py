@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -49,6 +49,7 @@ DECODE = """
 [bold]Examples[/]
 
   cascade foodex2 decode 'A01PS#F28.A07KG$F10.A077G' -t MTX.ecf
+  cascade foodex2 decode codes.csv --text code -o explained.csv
 """
 MIGRATE = """
 [bold]Examples[/]
@@ -300,20 +301,37 @@ def check(
 
 @app.command("decode", epilog=DECODE)
 def decode(
-    codes: Annotated[list[str], typer.Argument(metavar="CODE...", help="Codes to explain.")],
+    codes: CodesArgument,
     taxonomy: CatalogueOption = None,
+    column: ColumnOption = None,
+    output: OutOption = None,
+    overwrite: OverwriteOption = False,
+    encoding: options.EncodingOption = None,
+    sheet: options.SheetOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Say in words what codes mean: base term, explicit facets, and what the base term implies."""
+    """Say in words what codes mean: base term, explicit facets, and what the base term implies.
+
+    Codes come out in order, without what their base terms imply. Status 3 where a row of a file has
+    no code that can be read.
+    """
+    from cascade.foodex2.explaining import explained
+    from cascade.foodex2.table import explaining
+
+    _refuse_file_options(codes, column, output)
     catalogue = _loaded(taxonomy)
-    found = [_explained(code, catalogue) for code in codes]
+    if column is not None:
+        sayer = explaining(catalogue)
+        counts = _file(codes[0], sayer, column, output, overwrite, encoding, sheet)
+        raise typer.Exit(3 if counts["error"] else 0)
+    found = [explained(code, catalogue) for code in codes]
     if as_json:
-        out.print_json(json.dumps(found))
+        out.print_json(json.dumps([asdict(own) for own in found]))
         return
     for own in found:
-        out.print(f"[bold]{own['code']}[/]  {own['base']}", highlight=False)
-        for kind in ("explicit", "implied"):
-            for facet in own[kind]:
+        out.print(f"[bold]{own.code}[/]  {own.base}", highlight=False)
+        for kind, facets in (("explicit", own.explicit), ("implied", own.implied)):
+            for facet in facets:
                 _say(f"  {kind:<8}  {facet}")
 
 
@@ -434,31 +452,3 @@ def _checker(taxonomy: str | None, processes: str | None) -> Checker:
             "the catalogue, or name it with --processes"
         )
     return Checker(catalogue, Processes.read(table))
-
-
-def _explained(text: str, catalogue: Catalogue) -> dict[str, Any]:
-    from cascade.errors import InputError
-    from cascade.taxonomy.efsa.code import FoodCode
-    from cascade.taxonomy.facets import Facet
-
-    code = FoodCode.parse(text)
-    unknown = [
-        term
-        for term in (code.base, *(f.descriptor for f in code.facets))
-        if term not in catalogue.terms
-    ]
-    if unknown:
-        raise InputError(f"{text}: {catalogue.file} has no term {unknown[0]}")
-
-    def words(facet: Facet) -> str:
-        attribute = catalogue.attributes.get(facet.category)
-        label = attribute.label if attribute else "no category of the catalogue"
-        return f"{facet} {label}: {catalogue.terms[facet.descriptor].name}"
-
-    term = catalogue.terms[code.base]
-    return {
-        "code": str(code.normalised(term.facets)),
-        "base": term.name,
-        "explicit": [words(facet) for facet in code.facets],
-        "implied": [words(facet) for facet in term.facets],
-    }

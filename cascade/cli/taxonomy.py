@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from cascade.cli import options
 from cascade.cli.console import err, out
@@ -99,7 +100,12 @@ def search(
 
 @app.command("validate", epilog=EXAMPLES)
 def validate(source: Source, as_json: options.JsonOption = False) -> None:
-    """Check that a file is a taxonomy, and say what is in it."""
+    """Check that a file is a taxonomy, and say what is in it; a catalogue's hierarchies each."""
+    from cascade.taxonomy.efsa.load import is_catalogue
+
+    if is_catalogue(source):
+        _show_catalogue(source, as_json=as_json)
+        return
     tree = _load(source)
     inner = len(tree) - len(tree.leaves)
     levels = [
@@ -117,6 +123,41 @@ def validate(source: Source, as_json: options.JsonOption = False) -> None:
     for row in levels:
         counts = f"{row['nodes']:>8,} nodes {row['leaves']:>8,} leaves"
         out.print(f"  level {row['level']}: {counts}", highlight=False)
+
+
+def _show_catalogue(source: str, *, as_json: bool) -> None:
+    """The terms of a catalogue of EFSA, counted by hierarchy."""
+    from cascade.taxonomy.efsa.load import load_catalogue
+
+    found = load_catalogue(source)
+    terms = found.terms.values()
+    hierarchies = [
+        {
+            "code": own.code,
+            "label": own.label,
+            "terms": len(own),
+            "reportable": sum(own.reportable.values()),
+        }
+        for own in found.hierarchies.values()
+    ]
+    counts = {
+        "terms": len(terms),
+        "deprecated": sum(term.deprecated for term in terms),
+        "facet categories": len(found.categories),
+        "implicit facets": sum(len(term.facets) for term in terms),
+        "of them their own": sum(len(term.own_facets) for term in terms),
+    }
+    if as_json:
+        about = {"source": source, "code": found.code, "version": found.version}
+        out.print_json(json.dumps({**about, **counts, "hierarchies": hierarchies}))
+        return
+    said = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    out.print(f"[green]valid[/]: {found.code} {found.version}: {said}", highlight=False)
+    for own in hierarchies:
+        numbers = f"{own['terms']:>8,} terms {own['reportable']:>8,} reportable"
+        out.print(f"  {own['code']:<12} {numbers}  {escape(str(own['label']))}", highlight=False)
+    if not hierarchies:
+        out.print("  no hierarchies: its terms are in no order", highlight=False)
 
 
 @app.command("convert", epilog=EXAMPLES)
@@ -159,7 +200,6 @@ def diff(
 
     Of catalogues of EFSA also what is deprecated, what it implies and where it may be reported.
     """
-    from rich.markup import escape
     from rich.table import Table
 
     from cascade.errors import OutputError
@@ -241,8 +281,6 @@ def _grow(branch: Tree, tree: Taxonomy, parent: int, depth: int) -> None:
 
 
 def _label(tree: Taxonomy, i: int) -> str:
-    from rich.markup import escape
-
     below = tree.end[i] - i - 1
     more = f" [dim]({below:,} below)[/]" if below else ""
     return f"{escape(tree.names[i])} [cyan]{escape(tree.codes[i])}[/]{more}"

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from cascade.errors import UsageError
+from cascade.errors import InputError, UsageError
 from cascade.foodex2.checking import Checker, worst
+from cascade.foodex2.explaining import explained
 from cascade.foodex2.migrating import Migration
 from cascade.foodex2.rules import Message, Mode
 from cascade.io import open_output, open_table, require_columns
+from cascade.taxonomy.efsa.catalogue import Catalogue
 
 CHUNK = 1024
 
@@ -57,6 +59,39 @@ def checking(checker: Checker, mode: Mode) -> Sayer:
 
     columns = ("foodex2_severity", "foodex2_rules", "foodex2_messages")
     return Sayer(columns, ("clean", "LOW", "HIGH", "ERROR"), say)
+
+
+def explaining(catalogue: Catalogue) -> Sayer:
+    """The code in order, and its parts in words."""
+
+    def say(code: str, problem: str | None) -> Said:
+        try:
+            if problem:
+                raise InputError(problem)
+            own = explained(code, catalogue)
+        except InputError as error:
+            return Said("error", _explained(message=str(error)))
+        facets = "; ".join(own.explicit), "; ".join(own.implied)
+        return Said("explained", _explained(own.code, own.base, *facets))
+
+    columns = ("code", "base", "explicit", "implied", "message")
+    return Sayer([f"foodex2_{name}" for name in columns], ("explained", "error"), say)
+
+
+def _explained(
+    code: str | None = None,
+    base: str = "",
+    explicit: str = "",
+    implied: str = "",
+    message: str = "",
+) -> dict[str, Any]:
+    return {
+        "foodex2_code": code,
+        "foodex2_base": base,
+        "foodex2_explicit": explicit,
+        "foodex2_implied": implied,
+        "foodex2_message": message,
+    }
 
 
 def migrating(migration: Migration) -> Sayer:

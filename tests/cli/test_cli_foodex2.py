@@ -179,3 +179,31 @@ def test_rows_are_made_of_a_catalogue(there, folder, cascade):
     done = cascade("foodex2", "rows", *there, "-o", "rows")
     assert done.status == 2
     assert "--overwrite" in done.err
+
+
+def test_a_file_of_codes_is_explained(there, folder, cascade):
+    (folder / "codes.csv").write_text("code\nFLOUR#F27.WHEAT\nNOSUC\n")
+    done = cascade(
+        *("foodex2", "decode", "codes.csv", "--text", "code", *there[:2], "-o", "out.csv")
+    )
+    assert done.status == 3
+    assert "1 explained, 1 error" in done.err
+    with open("out.csv") as file:
+        first, second = csv.DictReader(file)
+    assert first["foodex2_code"] == "FLOUR"
+    assert first["foodex2_base"] == "Wheat flour"
+    assert first["foodex2_explicit"] == "F27.WHEAT Source commodities: Wheat"
+    assert first["foodex2_implied"].count(";") == 1
+    assert "has no term NOSUC" in second["foodex2_message"]
+
+
+def test_a_catalogue_is_counted_by_hierarchy(there, cascade):
+    done = cascade("taxonomy", "validate", "TOY.ecf")
+    assert done.status == 0, done.err
+    assert "TOY 1.0: 25 terms, 2 deprecated, 5 facet categories" in done.out.replace("\n", " ")
+    assert "process" in done.out
+    done = cascade("taxonomy", "validate", "TOY.ecf", "--json")
+    counted = {own["code"]: own["terms"] for own in json.loads(done.out)["hierarchies"]}
+    assert counted["racsource"] == 3
+    done = cascade("taxonomy", "show", "TOY.ecf")
+    assert "Grains" in done.out
