@@ -18,15 +18,23 @@ COMMON = frozenset(
     "was were which while with w o".split()
 )
 
+NEGATIONS = frozenset({"without", "no"})
+
 
 def words_of(text: str) -> list[str]:
     """Words in one form for one and many, without accents; numbers with a point.
 
-    Small words are left out, but for those that say no, such as `without`.
+    Small words are left out. A word after one that says no is another word: what is `without skin`
+    has no skin.
     """
     text = ASIDE.sub(" ", text).casefold().replace("w/o", "without")
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return [_singular(word.replace(",", ".")) for word in WORD.findall(plain) if word not in COMMON]
+    found: list[str] = []
+    for word in WORD.findall(plain):
+        if word not in COMMON:
+            one = _singular(word.replace(",", "."))
+            found.append(f"-{one}" if found and found[-1] in NEGATIONS else one)
+    return found
 
 
 def _singular(word: str) -> str:

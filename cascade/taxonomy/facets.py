@@ -106,6 +106,10 @@ class FacetedTaxonomy(Taxonomy):
         draft.parent = np.full(len(draft.codes), -1, dtype=np.int32)
         return Taxonomy(draft)
 
+    def find(self, text: str) -> int | None:
+        """Index of the base term of a code, or at a path; None if there is none."""
+        return super().find(text.partition("#")[0])
+
     def implied(self, code: str) -> tuple[Facet, ...]:
         """The facets that a base term implies."""
         return self._implied[code]

@@ -154,6 +154,20 @@ def test_descriptions_are_encoded_with_an_account(there, folder, cascade):
         (folder / "out.csv").unlink()
 
 
+@pytest.mark.weights
+def test_base_terms_are_measured_by_labels_that_are_whole_codes(there, folder, cascade):
+    rows = [["food", "label"], ["stew, baked", "STEW0#F28.BAKED"], ["oats", "OATS0"]]
+    with open("foods.csv", "w", newline="") as file:
+        csv.writer(file).writerows([*rows, ["red wheat", "WHEAT"]])
+    done = cascade(
+        *("eval", "foods.csv", "-t", "TOY.ecf", "--text", "food", "--label", "label"),
+        *("-o", "run", "--json"),
+    )
+    assert done.status == 0, done.err
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    assert metrics["figures"]["exact_match"]["value"] == pytest.approx(2 / 3, abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

@@ -9,9 +9,10 @@ from cascade.retrieval.words import WordIndex, words_of
     [
         ("Strawberries, with CRÈME fraîche", ["strawberry", "creme", "fraiche"]),
         ("3,5 % fat", ["3.5", "%", "fat"]),
-        ("W/o shell", ["without", "shell"]),
+        ("W/o shell", ["without", "-shell"]),
         ("Albacore (as animal)", ["albacore"]),
         ("the and of", []),
+        ("no added sugar", ["no", "-added", "sugar"]),
         ("potatoes radishes boxes gas", ["potato", "radish", "box", "gas"]),
     ],
 )

@@ -80,6 +80,7 @@ class BaseTerms:
         """float32 [n_allowed, n_items], a weighted sum of what items and base terms share."""
         config = self._config
         similar, covered = evidence.similar[self._rows], evidence.covered[self._rows]
+        similar[:, evidence.denied] = -1
         starts = evidence.starts[:-1]
         first = np.minimum(starts + 1, evidence.starts[1:] - 1)  # what is said first
         return np.asarray(

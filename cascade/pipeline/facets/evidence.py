@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from cascade.items import Batch
 from cascade.pipeline.facets.pieces import pieces
 from cascade.retrieval.encoder import Encoder, Progress
 from cascade.retrieval.index import NodeIndex
-from cascade.retrieval.words import WordIndex
+from cascade.retrieval.words import NEGATIONS, WordIndex, words_of
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 
@@ -41,9 +42,11 @@ class Evidence:
     similar: NDArray[np.float32]
     covered: NDArray[np.float32]
 
-    def columns(self, row: int) -> slice:
-        """The pieces of an item; the first is its whole text."""
-        return slice(int(self.starts[row]), int(self.starts[row + 1]))
+    @cached_property
+    def denied(self) -> NDArray[np.bool_]:
+        """bool [n_pieces], whether a piece says what is not there: `without rind`."""
+        said = [words_of(piece)[:1] for own in self.pieces for piece in own]
+        return np.array([bool(first) and first[0] in NEGATIONS for first in said], dtype=bool)
 
 
 class EvidenceFinder:
