@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from cascade.io.cache import cache_folder
 from cascade.models.builtin import BUILT_IN
-from cascade.models.find import cache_folder, package_folder
+from cascade.models.find import package_folder
 
 # Models of tests are tiny: more threads would only wait for one another, most of all beside other
 # work. Set before torch is imported.

@@ -14,7 +14,8 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 from cascade.errors import WeightsError
-from cascade.models.find import Weights, cache_folder
+from cascade.io.cache import cache_folder
+from cascade.models.find import Weights
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cascade.errors import WeightsError
+from cascade.io.cache import cache_folder
 from cascade.models.builtin import BUILT_IN
-from cascade.models.find import cache_folder, find_weights
+from cascade.models.find import find_weights
 from cascade.models.load import best_device, precision_dtype
 
 REQUIRED = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib.util
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -36,14 +35,6 @@ class Weights:
     path: Path
     origin: Origin
     identity: str
-
-
-def cache_folder() -> Path:
-    """The user's cache: `$CASCADE_CACHE`, else `cascade` under `$XDG_CACHE_HOME` or `~/.cache`."""
-    if given := os.environ.get("CASCADE_CACHE"):
-        return Path(given).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base).expanduser() if base else Path.home() / ".cache") / "cascade"
 
 
 def find_weights(name: str, *, allow_download: bool = False) -> Weights:

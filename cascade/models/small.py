@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from cascade.errors import WeightsError
-from cascade.models.find import SMALL, cache_folder
+from cascade.io.cache import cache_folder
+from cascade.models.find import SMALL
 from cascade.shipped import shipped_folder
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import Recipe
-from cascade.models.find import cache_folder
+from cascade.io.cache import cache_folder
 from cascade.retrieval.encoder import Encoder, Progress
 from cascade.retrieval.texts import node_texts
 from cascade.taxonomy import Taxonomy

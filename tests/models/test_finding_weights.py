@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from cascade.errors import UsageError, WeightsError
+from cascade.io.cache import cache_folder
 from cascade.models.builtin import BUILT_IN, BuiltIn
 from cascade.models.diagnose import diagnose
-from cascade.models.find import cache_folder, find_weights, package_folder
+from cascade.models.find import find_weights, package_folder
 from cascade.models.load import best_device
 
 

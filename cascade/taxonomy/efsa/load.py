@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade.errors import TaxonomyError
-from cascade.models.find import cache_folder
+from cascade.io.cache import cache_folder
 from cascade.taxonomy.efsa.catalogue import Attribute, Catalogue, Hierarchy, Term
 from cascade.taxonomy.efsa.ecf import read_ecf
 from cascade.taxonomy.efsa.workbook import TERMS, read_workbook
