@@ -311,8 +311,11 @@ class CategoryConfig(Section):
         description="A small network over what pieces of the text and descriptors have in common, "
         "a classifier of the text (after `cascade foodex2 fit`), or a language model's list.",
     )
-    file: str | None = Field(
-        None, description="File of the network or the classifier; by default the shipped network."
+    network: str | None = Field(
+        None, description="File of the network of pairs; the one that ships if not given."
+    )
+    classifier: str | None = Field(
+        None, description="File of the classifier, as `cascade foodex2 fit` makes it."
     )
     threshold: float | None = Field(
         None,

@@ -33,6 +33,12 @@ ENCODE = """
   cascade foodex2 encode foods.csv --text description -t MTX.ecf -o coded.csv
   cascade foodex2 encode "smoked salmon, vacuum packed" -c packs/foodex2 --method rerank
 """
+FIT = """
+[bold]Examples[/]
+
+  cascade foodex2 fit -t MTX.ecf -o packs/foodex2
+  cascade foodex2 fit -t MTX.ecf --encoder encoder/model -o packs/foodex2
+"""
 ROWS = """
 [bold]Examples[/]
 
@@ -177,6 +183,45 @@ def encode(
         else:
             _say(f"{prediction.code}  {in_words(prediction)}")
     raise typer.Exit(3 if failed else 0)
+
+
+@app.command("fit", epilog=FIT)
+def fit(
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder of the pack to write.")],
+    taxonomy: CatalogueOption = None,
+    processes: ProcessesOption = None,
+    encoder: Annotated[
+        str, typer.Option("--encoder", help="Sentence encoder: built-in name, or a folder.")
+    ] = "minilm",
+    size: Annotated[
+        int, typer.Option("--rows", min=100, help="Descriptions to compose and learn from.")
+    ] = 6000,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of all draws.")] = 0,
+    overwrite: OverwriteOption = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Fit a pack for `encode -c`: in which facet categories descriptions say something.
+
+    It learns from descriptions that are composed of the catalogue. The pack has the catalogue, the
+    table of processes and a fine-tuned encoder with it.
+    """
+    from cascade.cli.progress import working
+    from cascade.foodex2.where import catalogue_file, processes_file
+    from cascade.training.foodex2.fitting import FoodFit
+
+    checker = _checker(taxonomy, processes)
+    table = processes_file(processes, catalogue_file(taxonomy))
+    assert table is not None
+    with working("fitting") as bar:
+        made = FoodFit(checker, table, folder, encoder=encoder, rows=size, seed=seed, told=bar.show)
+        figures = made.run(overwrite=overwrite, command=options.command())
+    if as_json:
+        out.print_json(json.dumps(figures))
+        return
+    for name, own in figures.items():
+        said = ", ".join(f"{key} {value:.3f}" for key, value in own.items())
+        out.print(f"{name:<10}  {said}", highlight=False, soft_wrap=True)
+    err.print(f"use it: cascade foodex2 encode TEXT -c {folder}", highlight=False)
 
 
 @app.command("rows", epilog=ROWS)

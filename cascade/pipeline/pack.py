@@ -80,6 +80,12 @@ def resolve_paths(config: CascadeConfig, folder: Path) -> CascadeConfig:
         settled.neighbours.file = str(folder / settled.neighbours.file)
     if settled.calibration.file is not None:
         settled.calibration.file = str(folder / settled.calibration.file)
+    categories = settled.facets.categories
+    for field in ("network", "classifier"):
+        if getattr(categories, field) is not None:
+            setattr(categories, field, str(folder / getattr(categories, field)))
+    if (folder / settled.retrieval.encoder).is_dir():
+        settled.retrieval.encoder = str(folder / settled.retrieval.encoder)
     if settled.llm.adapter is not None and (folder / settled.llm.adapter).is_dir():
         settled.llm.adapter = str(folder / settled.llm.adapter)
     return settled
@@ -92,6 +98,8 @@ def contents(config: CascadeConfig) -> dict[str, str]:
         *(heads.file for heads in config.heads.values()),
         config.neighbours.file,
         config.calibration.file,
+        config.facets.categories.network,
+        config.facets.categories.classifier,
     ]
     return {name: _hash(Path(name)) for name in named if name is not None and Path(name).is_file()}
 

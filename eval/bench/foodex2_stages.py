@@ -47,6 +47,7 @@ from cascade.taxonomy.efsa.trees import base_terms
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 from cascade.training.foodex2.categories import fit_classifier, fit_pairs, gathered, said
 from cascade.training.foodex2.composing import Composer, Described
+from cascade.training.foodex2.fitting import f1
 
 BLOCK = 64
 SHOWN = ("accuracy_at_1", "accuracy_at_3", "accuracy_at_5", "recall_at_10", "ndcg_at_10")
@@ -100,24 +101,6 @@ def read_foods(path: Path, tree: FacetedTaxonomy) -> list[tuple[str, FoodCode]]:
             if key(row[1]) not in names:
                 found.append((row[1], code))
     return found
-
-
-def f1(taken: Any, right: Any) -> dict[str, float]:
-    """Micro and macro precision, recall and F1 of yes-or-no answers, both [n, n_categories]."""
-    hits, said_, true = (taken & right).sum(0), taken.sum(0), right.sum(0)
-    seen = true > 0
-    precision, recall = hits / np.maximum(said_, 1), hits / np.maximum(true, 1)
-    each = 2 * hits / np.maximum(said_ + true, 1)
-    micro = 2 * hits.sum() / max(said_.sum() + true.sum(), 1)
-    out = {
-        "precision_micro": hits.sum() / max(said_.sum(), 1),
-        "recall_micro": hits.sum() / max(true.sum(), 1),
-        "f1_micro": micro,
-        "precision_macro": precision[seen].mean(),
-        "recall_macro": recall[seen].mean(),
-        "f1_macro": each[seen].mean(),
-    }
-    return {name: round(float(value), 4) for name, value in out.items()}
 
 
 class Study:

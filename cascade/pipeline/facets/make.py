@@ -31,7 +31,7 @@ from cascade.taxonomy.facets import FacetedTaxonomy
 if TYPE_CHECKING:
     from cascade.pipeline.methods import Parts
 
-SHIPPED = "categories.safetensors"
+SHIPPED = "network.safetensors"
 METHODS = {"retrieval": "retrieve", "rerank": "rerank", "llm": "llm", "cascade": None}
 
 logger = logging.getLogger(__name__)
@@ -125,14 +125,15 @@ def _categories(taxonomy: FacetedTaxonomy, parts: Parts, features: FacetFeatures
     shipped = Path(str(resources.files("cascade.foodex2") / "recipes" / SHIPPED))
     made: Categories
     if config.method == "classifier":
-        if config.file is None:
+        if config.classifier is None:
             raise UsageError(
                 "there is no classifier of facet categories; fit one with `cascade foodex2 fit`, "
                 "and name the pack with -c"
             )
-        made = ClassifierCategories.load(Path(config.file), parts.encoder, features.codes)
+        made = ClassifierCategories.load(Path(config.classifier), parts.encoder, features.codes)
     else:
-        pairs = PairCategories.load(Path(config.file) if config.file else shipped, features.codes)
+        network = Path(config.network) if config.network else shipped
+        pairs = PairCategories.load(network, features.codes)
         made = pairs
         if config.method == "llm":
             template = PromptTemplate.load(config.prompt)
