@@ -221,3 +221,32 @@ def test_a_catalogue_is_counted_by_hierarchy(there, cascade):
     assert counted["racsource"] == 3
     done = cascade("taxonomy", "show", "TOY.ecf")
     assert "Grains" in done.out
+
+
+@pytest.mark.weights
+def test_a_pack_is_fitted_and_used_and_guarded(there, folder, cascade, monkeypatch):
+    from cascade.training.foodex2 import fitting
+
+    monkeypatch.setattr(fitting, "HELD", 60)
+    monkeypatch.setattr(fitting, "SHARES", {"train": 0.5, "held out": 0.25, "test": 0.25})
+    made = ("foodex2", "fit", *there, "-o", "pack", "--rows", "200")
+    done = cascade(*made, "--json")
+    assert done.status == 0, done.err
+    assert set(json.loads(done.out)) == {"pairs", "classifier"}
+    assert "no description of anybody" in (folder / "pack" / "README.md").read_text()
+    done = cascade(*made)
+    assert done.status == 2
+    assert "--overwrite" in done.err
+    (folder / "TOY.ecf").unlink()  # the pack has its own
+    for method in ("pairs", "classifier"):
+        done = cascade(
+            *("foodex2", "encode", "stew, baked", "-c", "pack"),
+            *("--set", f"facets.categories.method={method}"),
+        )
+        assert done.status == 0, done.err
+        assert done.out.startswith("STEW0#F28.BAKED")
+    with (folder / "pack" / "network.safetensors").open("ab") as file:
+        file.write(b"x")
+    done = cascade("foodex2", "encode", "stew", "-c", "pack")
+    assert done.status == 2
+    assert "network.safetensors" in done.err
