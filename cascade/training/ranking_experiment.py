@@ -161,7 +161,8 @@ class RankingExperiment:
 
     def _retriever(self, weights: Weights) -> Retriever:
         model = load_encoder(weights, self.recipe.training.device)
-        texts = "full" if self.recipe.kind == "reranker" else self.recipe.model.texts
+        own = self.recipe.model
+        texts = own.searched if self.recipe.kind == "reranker" else own.texts
         return Retriever(
             self.data.taxonomy,
             Encoder(model, f"{Path(weights.name).name}:{weights.identity}"),

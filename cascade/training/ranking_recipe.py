@@ -30,6 +30,10 @@ class RankingModelRecipe(Section):
         description="What of a node is read: retrieval.texts in use, or rerank.texts for a "
         "reranker.",
     )
+    searched: Texts = Field(
+        "full",
+        description="For a reranker: what of a node its encoder searches, as retrieval.texts.",
+    )
     candidates: int = Field(
         25, ge=2, description="Leaves that a reranker orders, as rerank.candidates in use."
     )
