@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from cascade.foodex2.checking import Checker
     from cascade.foodex2.table import Sayer
     from cascade.items import Prediction
-    from cascade.taxonomy import Taxonomy
     from cascade.taxonomy.efsa.catalogue import Catalogue
+    from cascade.taxonomy.facets import FacetedTaxonomy
 
 app = typer.Typer(
     help="Describe foods by FoodEx2 codes; check, explain and migrate codes. The catalogue "
@@ -165,10 +165,13 @@ def encode(
     if len(texts) == 1 and Path(texts[0]).is_file():
         raise UsageError(f"{texts[0]} is a file; name the column of its texts with --text")
     from cascade.cli.progress import load_classifier, working
+    from cascade.taxonomy.facets import FacetedTaxonomy
 
     settled, tree = options.resolve(
         config, taxonomy, method=method, allow_download=allow_download, settings=settings
     )
+    if not isinstance(tree, FacetedTaxonomy):
+        raise UsageError(f"{settled.taxonomy} has no facets; name EFSA's catalogue, MTX.ecf")
     with working("loading models") as bar:
         classifier = load_classifier(tree, settled, bar)
     failed = False
@@ -258,12 +261,10 @@ def in_words(prediction: Prediction) -> str:
     return f"{base} [{', '.join(names)}]" if names else base
 
 
-def _account(said: str, prediction: Prediction, tree: Taxonomy, top: int) -> None:
+def _account(said: str, prediction: Prediction, tree: FacetedTaxonomy, top: int) -> None:
     """A code with what led to it: base terms, facets, what is implied, what was left out."""
     from rich.markup import escape
     from rich.table import Table
-
-    from cascade.taxonomy.facets import FacetedTaxonomy
 
     base = prediction.levels[-1]
     out.print(f"[bold]{prediction.code}[/]  {prediction.confidence:.0%}", highlight=False)
@@ -288,12 +289,11 @@ def _account(said: str, prediction: Prediction, tree: Taxonomy, top: int) -> Non
         if rest:
             alike = ", ".join(f"{escape(c.name)} {c.probability:.0%}" for c in rest)
             table.add_row("", "", f"[dim]rather than {alike}")
-    if isinstance(tree, FacetedTaxonomy):
-        for own in tree.implied(base.code):
-            group = tree.groups.get(own.category)
-            if group is not None and own.descriptor in group.tree:
-                name = group.tree.node(own.descriptor).name
-                table.add_row("  implied", str(own), f"[dim]{escape(group.label)}: {escape(name)}")
+    for own in tree.implied(base.code):
+        group = tree.groups.get(own.category)
+        if group is not None and own.descriptor in group.tree:
+            name = group.tree.node(own.descriptor).name
+            table.add_row("  implied", str(own), f"[dim]{escape(group.label)}: {escape(name)}")
     out.print(table, highlight=False)
 
 

@@ -174,13 +174,17 @@ def test_base_terms_are_measured_by_labels_that_are_whole_codes(there, folder, c
         (["foods.csv"], "name the column of its texts with --text"),
         (["oats", "-o", "out.csv"], "--out is for a file"),
         (["oats", "--method", "nli"], "does not find base terms"),
+        (["oats", "-t", "cut.ecf"], "is no whole zip"),
+        (["oats", "-t", "nosuch.ecf"], "cannot be read"),
+        (["oats", "-t", "store"], "has no facets"),
         (["foods.csv", "--text", "nosuch"], "nosuch"),
     ],
 )
 @pytest.mark.weights
 def test_what_cannot_be_encoded_is_refused(there, folder, cascade, arguments, problem):
     (folder / "foods.csv").write_text("food\noats\n")
-    done = cascade("foodex2", "encode", *arguments, "-t", "TOY.ecf")
+    (folder / "cut.ecf").write_bytes((folder / "TOY.ecf").read_bytes()[:400])
+    done = cascade("foodex2", "encode", "-t", "TOY.ecf", *arguments)
     assert done.status == 2
     assert problem in done.err
 

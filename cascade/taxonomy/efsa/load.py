@@ -69,7 +69,12 @@ def load_catalogue(
 
 
 def is_catalogue(path: str | Path) -> bool:
-    """Whether a file is a zip with one XML in it, or a workbook with a sheet of terms."""
+    """Whether a file is a zip with one XML in it, or a workbook with a sheet of terms.
+
+    What is called .ecf is taken for one too, so that reading it says what is wrong with it.
+    """
+    if Path(path).suffix.lower() == ".ecf":
+        return True
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
