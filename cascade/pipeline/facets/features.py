@@ -52,8 +52,6 @@ class Found:
     ----------
     features
         float32 [n_items, n_categories, len(NAMES)]
-    best
-        int32 [n_items, n_categories], the best descriptor as a node of the category's tree.
     scores
         By category float32 [n_nodes, n_items], the evidence for each descriptor; -inf where it may
         not be said, as what the base term implies.
@@ -63,7 +61,6 @@ class Found:
     """
 
     features: NDArray[np.float32]
-    best: NDArray[np.int32]
     scores: list[NDArray[np.float32]]
     exact: list[NDArray[np.bool_]]
 
@@ -127,7 +124,6 @@ class FacetFeatures:
         covered = np.maximum.reduceat(evidence.covered, starts, axis=1)
         n, width = len(batch), len(self.groups)
         features = np.zeros((n, width, len(NAMES)), dtype=np.float32)
-        best = np.zeros((n, width), dtype=np.int32)
         scores, exact = [], []
         items = np.arange(n)
         labels = self._labels @ evidence.vectors.T * more
@@ -140,7 +136,6 @@ class FacetFeatures:
                 score[hidden, item] = -np.inf
                 like[hidden, item] = words[hidden, item] = left[hidden, item] = 0
             top = score.argmax(axis=0)
-            best[:, c] = top
             features[:, c, 0] = like[top, items]
             features[:, c, 1] = words[top, items]
             features[:, c, 2] = left[top, items]
@@ -158,7 +153,7 @@ class FacetFeatures:
             implied = {f.category for f in self.taxonomy.implied(base)} if base else set()
             features[item, :, 8] = [code in implied for code in self.codes]
             features[item, :, 9] = bool(rest.texts[item])
-        return Found(features, best, scores, exact)
+        return Found(features, scores, exact)
 
     def _not_said(self, base: str) -> list[NDArray[np.int32]]:
         """By category, descriptors that may not stand beside a base term.
