@@ -297,9 +297,22 @@ class BaseTermConfig(_StageConfig):
         "retrieve", description="Likeness alone, or a cross-encoder or language model beside it."
     )
     whole: float = Field(1.0, ge=0, description="Weight of the likeness of the whole text.")
-    first: float = Field(0.5, ge=0, description="Weight of the likeness of its first piece.")
-    piece: float = Field(0.5, ge=0, description="Weight of the likeness of its best piece.")
+    first: float = Field(0.0, ge=0, description="Weight of the likeness of its first piece.")
+    piece: float = Field(0.25, ge=0, description="Weight of the likeness of its best piece.")
     words: float = Field(0.3, ge=0, description="Weight of the share of the term's words in it.")
+    likeness: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="An answer whose cosine similarity with the text is less is marked `review`.",
+    )
+    certainty: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="An answer that is less likely than this among the candidates is marked "
+        "`review`.",
+    )
     prompt: str = Field("food-term", description="Prompt of llm: a shipped name, or a file.")
 
 

@@ -34,7 +34,9 @@ def fit(
     recipe: Annotated[
         str,
         typer.Option(
-            "--recipe", help="quick: words and characters; fast: an encoder too; or a YAML file."
+            "--recipe",
+            help="quick: words and characters; fast: an encoder too; full: a language "
+            "model too; or a YAML file.",
         ),
     ] = "fast",
     validation: Annotated[

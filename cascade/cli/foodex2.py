@@ -14,6 +14,7 @@ from cascade.cli.console import err, interruptible, out
 
 if TYPE_CHECKING:
     from cascade.foodex2.checking import Checker
+    from cascade.foodex2.explaining import Explained
     from cascade.foodex2.table import Sayer
     from cascade.items import Prediction
     from cascade.taxonomy.efsa.catalogue import Catalogue
@@ -162,7 +163,7 @@ def encode(
         return
     if output is not None:
         raise UsageError("--out is for a file; name the column of its descriptions with --text")
-    if len(texts) == 1 and Path(texts[0]).is_file():
+    if len(texts) == 1 and _is_file(texts[0]):
         raise UsageError(f"{texts[0]} is a file; name the column of its texts with --text")
     from cascade.cli.progress import load_classifier, working
     from cascade.taxonomy.facets import FacetedTaxonomy
@@ -184,7 +185,8 @@ def encode(
         elif explain:
             _account(said, prediction, tree, top)
         else:
-            _say(f"{prediction.code}  {in_words(prediction)}")
+            doubt = f"  ({prediction.message})" if prediction.message else ""
+            _say(f"{prediction.code}  {in_words(prediction)}{doubt}")
     raise typer.Exit(3 if failed else 0)
 
 
@@ -267,7 +269,9 @@ def _account(said: str, prediction: Prediction, tree: FacetedTaxonomy, top: int)
     from rich.table import Table
 
     base = prediction.levels[-1]
-    out.print(f"[bold]{prediction.code}[/]  {prediction.confidence:.0%}", highlight=False)
+    doubt = f"  [yellow]review:[/] {escape(prediction.message)}" if prediction.message else ""
+    sure = f"{prediction.confidence:.0%}"
+    out.print(f"[bold]{prediction.code}[/]  {sure}{doubt}", highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(no_wrap=True)
@@ -357,9 +361,9 @@ def decode(
 ) -> None:
     """Say in words what codes mean: base term, explicit facets, and what the base term implies.
 
-    Codes come out in order, without what their base terms imply. Status 3 where a row of a file has
-    no code that can be read.
+    Codes come out in order, without what their base terms imply. Status 3 where one cannot be read.
     """
+    from cascade.errors import InputError
     from cascade.foodex2.explaining import explained
     from cascade.foodex2.table import explaining
 
@@ -369,15 +373,26 @@ def decode(
         sayer = explaining(catalogue)
         counts = _file(codes[0], sayer, column, output, overwrite, encoding, sheet)
         raise typer.Exit(3 if counts["error"] else 0)
-    found = [explained(code, catalogue) for code in codes]
+    found: list[Explained | str] = []
+    for code in codes:
+        try:
+            found.append(explained(code, catalogue))
+        except InputError as error:
+            found.append(str(error))
+    wrong = any(isinstance(own, str) for own in found)
     if as_json:
-        out.print_json(json.dumps([asdict(own) for own in found]))
-        return
+        plain = [{"message": own} if isinstance(own, str) else asdict(own) for own in found]
+        out.print_json(json.dumps(plain))
+        raise typer.Exit(3 if wrong else 0)
     for own in found:
+        if isinstance(own, str):
+            _say(own)
+            continue
         out.print(f"[bold]{own.code}[/]  {own.base}", highlight=False)
         for kind, facets in (("explicit", own.explicit), ("implied", own.implied)):
             for facet in facets:
                 _say(f"  {kind:<8}  {facet}")
+    raise typer.Exit(3 if wrong else 0)
 
 
 @app.command("migrate", epilog=MIGRATE)
@@ -444,8 +459,16 @@ def _refuse_file_options(codes: list[str], column: str | None, output: str | Non
         raise UsageError("--text names a column of one file; give that file alone")
     if column is None and output is not None:
         raise UsageError("--out is for a file of codes; name their column with --text")
-    if column is None and len(codes) == 1 and Path(codes[0]).is_file():
+    if column is None and len(codes) == 1 and _is_file(codes[0]):
         raise UsageError(f"{codes[0]} is a file; name the column of its codes with --text")
+
+
+def _is_file(text: str) -> bool:
+    """Whether a text is the name of a file; one that is too long for a name is none."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _file(

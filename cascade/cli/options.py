@@ -43,7 +43,8 @@ MethodOption = Annotated[
     typer.Option(
         "--method",
         help="Who answers: cascade (default), rewrite, llm, retrieval (the fastest), rerank (a "
-        "cross-encoder reads what retrieval found), nli (zero-shot inference).",
+        "cross-encoder reads what retrieval found), nli (zero-shot inference); of a pack also ttc "
+        "(its heads) and neighbours.",
     ),
 ]
 LimitOption = Annotated[

@@ -25,12 +25,20 @@ EXAMPLES = """
 def add(
     pack: Annotated[str, typer.Argument(metavar="PACK", help="Folder that cascade fit wrote.")],
     file: Annotated[str, typer.Argument(metavar="FILE", help="Labelled rows, columns as before.")],
-    label: options.LabelOption = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--label", metavar="COL", help="Column of the labels; the pack's own if not given."
+        ),
+    ] = None,
     limit: options.LimitOption = None,
     encoding: options.EncodingOption = None,
     sheet: options.SheetOption = None,
 ) -> None:
-    """Let labelled rows vote as neighbours from now on; nothing is fitted again."""
+    """Let labelled rows vote as neighbours from now on; nothing is fitted again.
+
+    The pack's recipe needs an encoder: fast or full.
+    """
     from cascade.cli.progress import working
     from cascade.io.source import Source
     from cascade.training.adding import add_examples

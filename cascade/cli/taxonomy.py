@@ -39,6 +39,8 @@ Source = Annotated[str, typer.Argument(metavar="TAXONOMY", help="A file, or a sh
 Target = Annotated[Path, typer.Argument(help="What to write: .csv or .yaml.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")]
 
+HEADINGS = ("  code", "name", "hierarchy", "was", "is", "replacement")
+
 app = typer.Typer(
     help="Show, search, validate, convert, trim and compare taxonomies.", no_args_is_help=True
 )
@@ -226,7 +228,7 @@ def diff(
         if not own:
             continue
         out.print(f"[bold]{len(own):,} {kind}[/]", highlight=False)
-        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2))
+        table = Table(*HEADINGS, box=None, pad_edge=False, header_style="dim")
         for change in own[:limit]:
             instead = f"use {change.replacement}" if change.replacement else ""
             about = [change.name, change.where, change.old, change.new, instead]

@@ -50,7 +50,7 @@ class Checker:
         base, tokens, bare = split(code)
         term = self.catalogue.terms.get(base)
         if term is None:
-            return [Message("BR29", "ERROR", f"there is no term {base!r}")]
+            return [Message("BR29", "ERROR", _unknown(base, "no base term"))]
         if term.kind in ("r", "d") and any(token.pieces > 2 for token in tokens):
             raise UsageError(f"{code[:60]!r} has a facet with two dots; expected one")
         case = Case(self.catalogue, self.processes, term, tokens, bare)
@@ -59,7 +59,7 @@ class Checker:
             return found
         for token in tokens:
             if token.descriptor not in self.catalogue.terms:
-                said = f"there is no term {token.descriptor!r}"
+                said = _unknown(token.descriptor, f"no descriptor in {token.category!r}")
                 return [*found, Message("BR29", "ERROR", said, str(token))]
             found += (message for rule in FACET for message in rule(case, token))
             if mode == "strict":
@@ -69,6 +69,10 @@ class Checker:
         if mode == "strict":
             found += (message for rule in STRICT for message in rule(case))
         return found
+
+
+def _unknown(term: str, nothing: str) -> str:
+    return f"there is no term {term[:60]!r}" if term else f"there is {nothing}"
 
 
 def split(code: str) -> tuple[str, list[Token], bool]:

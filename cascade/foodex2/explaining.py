@@ -47,7 +47,11 @@ def explained(text: str, catalogue: Catalogue) -> Explained:
         attribute = catalogue.attributes.get(facet.category)
         label = attribute.label if attribute else "no category of the catalogue"
         named = catalogue.terms.get(facet.descriptor)
-        return f"{facet} {label}: {named.name if named else 'no term of the catalogue'}"
+        name = named.name if named else "no term of the catalogue"
+        hierarchy = catalogue.hierarchy_of(facet.category)
+        if named and hierarchy is not None and facet.descriptor not in hierarchy:
+            name += " (which is none of its descriptors)"
+        return f"{facet} {label}: {name}"
 
     term = catalogue.terms[code.base]
     return Explained(

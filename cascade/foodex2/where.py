@@ -12,17 +12,18 @@ CATALOGUE, PROCESSES = "MTX.ecf", "BR_Data.csv"
 
 
 def catalogue_file(named: str | None) -> Path:
-    """The catalogue that is named, or MTX.ecf in the folder of $CASCADE_FOODEX2, or here.
+    """The catalogue that is named, or MTX.ecf: here, or in the folder of $CASCADE_FOODEX2.
 
     Raises
     ------
     UsageError
         None is named and none lies there; says where it can be had.
     """
-    if named is not None:
-        return Path(named)
     set_ = os.environ.get(VARIABLE)
     at = Path(set_) if set_ else Path()
+    if named is not None:
+        there = at / named
+        return there if not Path(named).exists() and there.is_file() else Path(named)
     file = at if at.is_file() else at / CATALOGUE
     if file.is_file():
         return file

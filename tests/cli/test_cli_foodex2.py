@@ -51,11 +51,13 @@ def test_a_code_is_explained_in_words(there, cascade):
         "  implied   F27.WHEAT Source commodities: Wheat",
         "  implied   F28.MILL1 Process: Finely milled",
     ]
-    done = cascade("foodex2", "decode", "FLOUR#F28", *there[:2])
-    assert done.status == 2
-    assert "at character 10 it ends; expected '.'" in done.err
-    done = cascade("foodex2", "decode", "NOSUC", *there[:2])
-    assert "TOY.ecf has no term NOSUC" in done.err
+    done = cascade("foodex2", "decode", "FLOUR#F28", "NOSUC", "OATS0#F28.SALT0", *there[:2])
+    assert done.status == 3
+    first, second, third, facet, *_ = done.out.splitlines()
+    assert "at character 10 it ends; expected '.'" in first
+    assert "TOY.ecf has no term NOSUC" in second
+    assert third == "OATS0#F28.SALT0  Oats"
+    assert facet == "  explicit  F28.SALT0 Process: Salt (which is none of its descriptors)"
 
 
 @pytest.mark.parametrize(
@@ -120,11 +122,16 @@ def test_the_catalogue_is_looked_for_where_it_may_lie(folder, cascade, monkeypat
     assert "BR_Data.csv beside the catalogue" in done.err.replace("\n", " ")
     (folder / "BR_Data.csv").write_text(PROCESSES, "utf-8")
     assert cascade("foodex2", "check", "WHEAT").status == 0
+    done = cascade("foodex2", "check", "WHEAT#F28-MILL1", "")
+    assert "there is no descriptor in 'F28-MILL1'" in done.out
+    assert "there is no base term" in done.out
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
     assert cascade("foodex2", "decode", "WHEAT").status == 2
     monkeypatch.setenv("CASCADE_FOODEX2", str(folder))
     assert cascade("foodex2", "check", "WHEAT").status == 0
+    done = cascade("foodex2", "migrate", "WHEAT", "--from", "MTX.ecf")
+    assert done.status == 0, done.err
 
 
 @pytest.mark.weights
@@ -135,6 +142,11 @@ def test_descriptions_are_encoded_with_an_account(there, folder, cascade):
     assert done.status == 3
     assert done.out.startswith("STEW0#F04.SALT0$F28.BAKED  Stew [Salt, Baked]")
     assert "the text is empty" in done.out
+    done = cascade("foodex2", "encode", "stew " * 100, "-t", "TOY.ecf")
+    assert done.status == 0, done.err
+    assert done.out.startswith("STEW0")
+    done = cascade("foodex2", "encode", "xylophone lessons", "-t", "TOY.ecf")
+    assert "(no term is much like the text" in done.out
     done = cascade("foodex2", "encode", "wheat flour with salt", "-t", "TOY.ecf", "--explain")
     assert done.status == 0, done.err
     for part in ("base term", "Wheat flour", "says", "F04.SALT0", "implied", "F28.MILL1"):

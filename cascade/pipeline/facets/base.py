@@ -27,11 +27,14 @@ class Ranked:
         float64 [n_items, k]; after exp they sum to one for each item.
     scores
         What each method said, float64 [n_items, k], in the same order.
+    alike
+        float32 [n_items], the best cosine similarity of a text with any base term.
     """
 
     nodes: NDArray[np.int32]
     logprobs: NDArray[np.float64]
     scores: dict[str, NDArray[np.float64]]
+    alike: NDArray[np.float32]
 
 
 class BaseTerms:
@@ -70,11 +73,22 @@ class BaseTerms:
         best = np.take_along_axis(likeness.T, order, axis=1).astype(np.float64)
         best /= self._config.temperature
         logprobs = np.asarray(best - np.logaddexp.reduce(best, axis=1, keepdims=True))
-        ranked = Ranked(nodes, logprobs, {"retrieval": logprobs})
+        closest = evidence.similar[self._rows].max(axis=0)
+        alike = np.maximum.reduceat(closest, evidence.starts[:-1])
+        ranked = Ranked(nodes, logprobs, {"retrieval": logprobs}, alike)
         if self._asker is None:
             return ranked
         doubted = np.flatnonzero(np.exp(ranked.logprobs[:, 0]) < self._config.sure)
         return self._asked(batch, ranked, doubted) if len(doubted) else ranked
+
+    def doubt(self, ranked: Ranked, row: int) -> str:
+        """Why the answer for an item should be looked at; empty if nothing speaks for that."""
+        alike, share = float(ranked.alike[row]), float(np.exp(ranked.logprobs[row, 0]))
+        if alike < self._config.likeness:
+            return f"no term is much like the text: the best has a likeness of {alike:.2f}"
+        if share < self._config.certainty:
+            return f"the likeliest base term is one of several: it has {share:.0%}"
+        return ""
 
     def likeness(self, evidence: Evidence) -> NDArray[np.float32]:
         """float32 [n_allowed, n_items], a weighted sum of what items and base terms share."""
@@ -107,4 +121,5 @@ class BaseTerms:
         logprobs[rows] = np.take_along_axis(together, order, axis=1)
         retrieval[rows] = np.take_along_axis(retrieval[rows], order, axis=1)
         judged[rows] = np.take_along_axis(said, order, axis=1)
-        return Ranked(nodes, logprobs, {"retrieval": retrieval, self._asker.name: judged})
+        scores = {"retrieval": retrieval, self._asker.name: judged}
+        return Ranked(nodes, logprobs, scores, ranked.alike)

@@ -16,6 +16,7 @@ from cascade.retrieval.words import words_of
 from cascade.taxonomy.efsa.code import FoodCode
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
+INSTEAD = 0.2  # probability of a descriptor that may stand for one that rules refuse
 ROWS = 64  # items whose evidence is in memory together
 
 Refuses = Callable[[str], str]
@@ -109,11 +110,14 @@ class FacetWalk:
             if taken := [facet.confidence for facet in chosen if facet.code]:
                 confidence *= max(taken)
         others = ranked.nodes[row, 1:].tolist()
+        doubt = self._bases.doubt(ranked, row)
         return Prediction(
             str(code.normalised()),
             taxonomy.path(node),
             confidence,
             self.source,
+            "review" if doubt else "ok",
+            doubt,
             id=batch.items[row].id,
             levels=self._levels(ranked, row),
             alternatives=tuple(
@@ -159,6 +163,8 @@ class FacetWalk:
             }
             if chosen and (not exact[node] or words & said):
                 continue
+            if refused and not exact[node] and candidate.probability < INSTEAD:
+                break
             made = FoodCode(code.base, (*code.facets, Facet(group.code, candidate.code)))
             if problem := self._refuses(str(made)):
                 refused = refused or problem
