@@ -24,16 +24,18 @@ NEGATIONS = frozenset({"without", "no"})
 def words_of(text: str) -> list[str]:
     """Words in one form for one and many, without accents; numbers with a point.
 
-    Small words are left out. A word after one that says no is another word: what is `without skin`
-    has no skin.
+    Small words are left out. A word that is denied is another word: what is `without skin` has no
+    skin, and what is `sugar free` no sugar.
     """
     text = ASIDE.sub(" ", text).casefold().replace("w/o", "without")
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     found: list[str] = []
-    for word in WORD.findall(plain):
-        if word not in COMMON:
-            one = _singular(word.replace(",", "."))
-            found.append(f"-{one}" if found and found[-1] in NEGATIONS else one)
+    said = [_singular(word.replace(",", ".")) for word in WORD.findall(plain) if word not in COMMON]
+    for at, word in enumerate(said):
+        free = word == "free" and said[at + 1 : at + 2] != ["range"]
+        if free and found and not found[-1].startswith("-"):
+            found[-1] = f"-{found[-1]}"
+        found.append(f"-{word}" if found and found[-1] in NEGATIONS else word)
     return found
 
 

@@ -13,6 +13,9 @@ from cascade.retrieval.words import WordIndex, words_of
         ("Albacore (as animal)", ["albacore"]),
         ("the and of", []),
         ("no added sugar", ["no", "-added", "sugar"]),
+        ("sugar-free cola", ["-sugar", "free", "cola"]),
+        ("free range eggs", ["free", "range", "egg"]),
+        ("eggs, free range", ["egg", "free", "range"]),
         ("potatoes radishes boxes gas", ["potato", "radish", "box", "gas"]),
     ],
 )
