@@ -92,10 +92,14 @@ class WordIndex:
         -------
         float32 [n_nodes, n_texts]
         """
+        return self.covered_by([words_of(text) for text in texts])
+
+    def covered_by(self, texts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        """As `covered`, by texts as their words."""
         columns: list[int] = []
         rows: list[int] = []
-        for row, text in enumerate(texts):
-            known = {self._column[word] for word in words_of(text) if word in self._column}
+        for row, words in enumerate(texts):
+            known = {self._column[word] for word in words if word in self._column}
             columns += known
             rows += [row] * len(known)
         ones = np.ones(len(columns), dtype=np.float32)

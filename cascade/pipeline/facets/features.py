@@ -36,12 +36,12 @@ class Rest:
     ----------
     covered
         float32 [n_terms, n_items], share of a term's words that is in them.
-    texts
+    words
         The words that are left, of each item.
     """
 
     covered: NDArray[np.float32]
-    texts: list[str]
+    words: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class FacetFeatures:
 
     def rest(self, evidence: Evidence, bases: Sequence[str]) -> Rest:
         """Descriptions without the words of base terms, given by their codes; `""` is none."""
-        texts = []
+        left = []
         for own, base in zip(evidence.pieces, bases, strict=True):
             said: set[str] = set()
             if base:
@@ -95,8 +95,8 @@ class FacetFeatures:
                 for facet in self.taxonomy.implied(base):
                     names += self._names_of(facet)
                 said = {word for name in names for word in words_of(name)}
-            texts.append(" ".join(word for word in words_of(own[0]) if word not in said))
-        return Rest(self.finder.words.covered(texts), texts)
+            left.append([word for word in words_of(own[0]) if word not in said])
+        return Rest(self.finder.words.covered_by(left), left)
 
     def _names_of(self, facet: Facet) -> list[str]:
         """What a descriptor is called."""
@@ -114,8 +114,8 @@ class FacetFeatures:
         # A piece that says no more than the base term is evidence of nothing.
         more = np.array(
             [
-                bool(set(words_of(piece)) & set(left.split()))
-                for own, left in zip(evidence.pieces, rest.texts, strict=True)
+                not set(left).isdisjoint(words_of(piece))
+                for own, left in zip(evidence.pieces, rest.words, strict=True)
                 for piece in own
             ],
             dtype=np.float32,
@@ -152,7 +152,7 @@ class FacetFeatures:
         for item, base in enumerate(bases):
             implied = {f.category for f in self.taxonomy.implied(base)} if base else set()
             features[item, :, 8] = [code in implied for code in self.codes]
-            features[item, :, 9] = bool(rest.texts[item])
+            features[item, :, 9] = bool(rest.words[item])
         return Found(features, scores, exact)
 
     def _not_said(self, base: str) -> list[NDArray[np.int32]]:
