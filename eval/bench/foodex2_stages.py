@@ -7,8 +7,11 @@ indexes that do not hold it. Whole codes: of the FoodEx1 foods, by the walk as i
 
 cascade foodex2 rows -t MTX.ecf -o rows
 cascade finetune rows/retriever.yaml -o encoder
-cascade finetune rows/reranker.yaml --set model.encoder=encoder/model -o reranker
-python eval/bench/foodex2_stages.py --catalogue MTX.ecf --rows rows --encoder encoder/model \
+cascade finetune rows/retriever.yaml --set model.weights=encoder/model --set training.epochs=3 \
+    --set training.least_steps=1 --set training.batch_size=128 --set negatives.siblings=0 \
+    --set negatives.near=0 -o encoder2
+cascade finetune rows/reranker.yaml --set model.encoder=encoder2/model -o reranker
+python eval/bench/foodex2_stages.py --catalogue MTX.ecf --rows rows --encoder encoder2/model \
     --reranker reranker/model --translations foodex1_to_2_translations.csv \
     --out eval/results/foodex2_stages
 """
