@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from cascade.config import BaseTermConfig
+from cascade.errors import InputError
 from cascade.evaluation.metrics.ranking import ranking_figures
 from cascade.foodex2.checking import Checker, worst
 from cascade.generation.prompts import PromptTemplate
@@ -95,7 +96,7 @@ def read_foods(path: Path, tree: FacetedTaxonomy) -> list[tuple[str, FoodCode]]:
                 continue
             try:
                 code = FoodCode.parse(row[2])
-            except Exception:  # a heading, or a code to be added
+            except InputError:  # a heading, or a code to be added
                 continue
             if code.base not in tree:
                 continue

@@ -1,0 +1,8 @@
+"""`cascade foodex2`: descriptions to codes; codes explained, checked, and brought along."""
+
+from __future__ import annotations
+
+from cascade.cli.foodex2 import codes, encode, learn
+from cascade.cli.foodex2.common import app
+
+__all__ = ["app", "codes", "encode", "learn"]

@@ -1,0 +1,172 @@
+"""`cascade foodex2 encode`: descriptions of foods to codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cascade.cli import options
+from cascade.cli.console import out
+from cascade.cli.foodex2.common import (
+    CatalogueOption,
+    OverwriteOption,
+    app,
+    is_file,
+    say,
+)
+
+if TYPE_CHECKING:
+    from cascade.items import Prediction
+    from cascade.taxonomy.facets import FacetedTaxonomy
+
+ENCODE = """
+[bold]Examples[/]
+
+  cascade foodex2 encode "organic yogurt, strawberry, in plastic cup" --explain
+  cascade foodex2 encode foods.csv --text description -t MTX.ecf -o coded.csv
+  cascade foodex2 encode "smoked salmon, vacuum packed" -c packs/foodex2 --method rerank
+"""
+
+
+@app.command("encode", epilog=ENCODE)
+def encode(
+    texts: Annotated[
+        list[str],
+        typer.Argument(metavar="TEXT... | FILE", help="Descriptions of foods, or a file of them."),
+    ],
+    taxonomy: CatalogueOption = None,
+    config: options.ConfigOption = None,
+    text: options.TextOption = None,
+    id: options.IdOption = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="Where to, for a file: .csv, .xlsx and others."),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option("--method", help="Who finds the base term: retrieval (default), rerank, llm."),
+    ] = None,
+    limit: options.LimitOption = None,
+    top: Annotated[
+        int, typer.Option("--top", min=0, metavar="N", help="Add the N next best base terms.")
+    ] = 0,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say how each code came about.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run of the same output.")
+    ] = False,
+    overwrite: OverwriteOption = False,
+    encoding: options.EncodingOption = None,
+    sheet: options.SheetOption = None,
+    settings: options.SetOption = None,
+    allow_download: options.DownloadOption = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Describe foods by codes that EFSA's rules let pass.
+
+    A file needs the column of its descriptions in --text, and comes out with the columns of
+    `cascade classify`: cascade_code is the whole code.
+    """
+    from cascade.errors import UsageError
+
+    if config is None and taxonomy is None:
+        from cascade.foodex2.where import catalogue_file
+
+        taxonomy = str(catalogue_file(None))
+    if text is not None:
+        from cascade.cli.classify import classify
+
+        classify(
+            texts,
+            taxonomy=taxonomy,
+            config=config,
+            text=text,
+            id=id,
+            output=output,
+            method=method,
+            limit=limit,
+            top=top,
+            explain=explain,
+            resume=resume,
+            overwrite=overwrite,
+            encoding=encoding,
+            sheet=sheet,
+            settings=settings,
+            allow_download=allow_download,
+            as_json=as_json,
+        )
+        return
+    if output is not None:
+        raise UsageError("--out is for a file; name the column of its descriptions with --text")
+    if len(texts) == 1 and is_file(texts[0]):
+        raise UsageError(f"{texts[0]} is a file; name the column of its texts with --text")
+    from cascade.cli.progress import load_classifier, working
+    from cascade.taxonomy.facets import FacetedTaxonomy
+
+    settled, tree = options.resolve(
+        config, taxonomy, method=method, allow_download=allow_download, settings=settings
+    )
+    if not isinstance(tree, FacetedTaxonomy):
+        raise UsageError(f"{settled.taxonomy} has no facets; name EFSA's catalogue, MTX.ecf")
+    with working("loading models") as bar:
+        classifier = load_classifier(tree, settled, bar)
+    failed = False
+    for said, prediction in zip(texts, classifier.classify_many(texts), strict=True):
+        failed |= prediction.code is None
+        if as_json:
+            out.print_json(prediction.to_json())
+        elif prediction.code is None:
+            say(f"{said!r}: {prediction.message}")
+        elif explain:
+            _account(said, prediction, tree, top)
+        else:
+            doubt = f"  ({prediction.message})" if prediction.message else ""
+            say(f"{prediction.code}  {in_words(prediction)}{doubt}")
+    raise typer.Exit(3 if failed else 0)
+
+
+def in_words(prediction: Prediction) -> str:
+    """Base term and descriptors by their names."""
+    base = prediction.levels[-1].name
+    names = [facet.name for facet in prediction.facets if facet.code]
+    return f"{base} [{', '.join(names)}]" if names else base
+
+
+def _account(said: str, prediction: Prediction, tree: FacetedTaxonomy, top: int) -> None:
+    """A code with what led to it: base terms, facets, what is implied, what was left out."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    base = prediction.levels[-1]
+    doubt = f"  [yellow]review:[/] {escape(prediction.message)}" if prediction.message else ""
+    sure = f"{prediction.confidence:.0%}"
+    out.print(f"[bold]{prediction.code}[/]  {sure}{doubt}", highlight=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    table.add_row("  text", "", escape(said))
+    table.add_row("  base term", base.code, f"{escape(base.name)}  {base.confidence:.0%}")
+    table.add_row("", "", f"[dim]{escape(prediction.path or '')}")
+    others = [c for c in base.candidates if c.code != base.code][: max(top, 3)]
+    shown = ", ".join(f"{escape(c.name)} {c.probability:.0%}" for c in others)
+    table.add_row("", "", f"[dim]rather than {shown}" if shown else "")
+    for facet in prediction.facets:
+        if facet.code is None:
+            why = escape(facet.message)
+            table.add_row("  left out", facet.category, f"{escape(facet.label)}: {why}")
+            continue
+        name = f"{escape(facet.label)}: {escape(facet.name)}  {facet.confidence:.0%}"
+        table.add_row("  says", f"{facet.category}.{facet.code}", name)
+        rest = [c for c in facet.candidates if c.code != facet.code][:2]
+        if rest:
+            alike = ", ".join(f"{escape(c.name)} {c.probability:.0%}" for c in rest)
+            table.add_row("", "", f"[dim]rather than {alike}")
+    for own in tree.implied(base.code):
+        group = tree.groups.get(own.category)
+        if group is not None and own.descriptor in group.tree:
+            name = group.tree.node(own.descriptor).name
+            table.add_row("  implied", str(own), f"[dim]{escape(group.label)}: {escape(name)}")
+    out.print(table, highlight=False)

@@ -1,0 +1,98 @@
+"""`cascade foodex2 rows` and `fit`: what can be learnt of a catalogue alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cascade.cli import options
+from cascade.cli.console import err, out
+from cascade.cli.foodex2.common import (
+    CatalogueOption,
+    OverwriteOption,
+    ProcessesOption,
+    app,
+    made_checker,
+)
+
+ROWS = """
+[bold]Examples[/]
+
+  cascade foodex2 rows -t MTX.ecf -o rows
+  cascade finetune rows/retriever.yaml -o encoder
+"""
+FIT = """
+[bold]Examples[/]
+
+  cascade foodex2 fit -t MTX.ecf -o packs/foodex2
+  cascade foodex2 fit -t MTX.ecf --encoder encoder/model -o packs/foodex2
+"""
+
+
+@app.command("rows", epilog=ROWS)
+def rows(
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    taxonomy: CatalogueOption = None,
+    processes: ProcessesOption = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of the split.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write into a folder that exists.")
+    ] = False,
+) -> None:
+    """Make labelled rows of a catalogue's other names, with recipes that learn of them."""
+    from cascade.errors import OutputError
+    from cascade.foodex2.checking import worst
+    from cascade.taxonomy.efsa.trees import base_terms
+    from cascade.training.foodex2.rows import write_rows
+
+    if folder.exists() and not overwrite:
+        raise OutputError(f"{folder} exists; write into it with --overwrite, or name another")
+    checker = made_checker(taxonomy, processes)
+    tree = base_terms(checker.catalogue)
+    allowed = [code for code in tree.codes if worst(checker.check(code)) in (None, "LOW")]
+    counts = write_rows(checker.catalogue, allowed, folder, seed)
+    said = ", ".join(f"{count:,} in {part}.csv" for part, count in counts.items())
+    err.print(f"{folder}: {said}; learn of them with", highlight=False, markup=False)
+    err.print(f"  cascade finetune {folder / 'retriever.yaml'} -o encoder", highlight=False)
+
+
+@app.command("fit", epilog=FIT)
+def fit(
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder of the pack to write.")],
+    taxonomy: CatalogueOption = None,
+    processes: ProcessesOption = None,
+    encoder: Annotated[
+        str, typer.Option("--encoder", help="Sentence encoder: built-in name, or a folder.")
+    ] = "minilm",
+    size: Annotated[
+        int, typer.Option("--rows", min=100, help="Descriptions to compose and learn from.")
+    ] = 6000,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of all draws.")] = 0,
+    overwrite: OverwriteOption = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Fit a pack for `encode -c`: in which facet categories descriptions say something.
+
+    It learns from descriptions that are composed of the catalogue. The pack has the catalogue, the
+    table of processes and a fine-tuned encoder with it.
+    """
+    from cascade.cli.progress import working
+    from cascade.foodex2.where import catalogue_file, processes_file
+    from cascade.training.foodex2.fitting import FoodFit
+
+    checker = made_checker(taxonomy, processes)
+    table = processes_file(processes, catalogue_file(taxonomy))
+    assert table is not None
+    with working("fitting") as bar:
+        made = FoodFit(checker, table, folder, encoder=encoder, rows=size, seed=seed, told=bar.show)
+        figures = made.run(overwrite=overwrite, command=options.command())
+    if as_json:
+        out.print_json(json.dumps(figures))
+        return
+    for name, own in figures.items():
+        said = ", ".join(f"{key} {value:.3f}" for key, value in own.items())
+        out.print(f"{name:<10}  {said}", highlight=False, soft_wrap=True)
+    err.print(f"use it: cascade foodex2 encode TEXT -c {folder}", highlight=False)
