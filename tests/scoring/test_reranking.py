@@ -183,7 +183,7 @@ class TestLoading:
         def fails(**inputs):
             raise RuntimeError("can't allocate memory")
 
-        monkeypatch.setattr(clf._scorer._model._model, "forward", fails)
+        monkeypatch.setattr(clf._walker._scorer._model._model, "forward", fails)
         prediction = clf.classify("straw hat")
         assert (prediction.source, prediction.status) == ("retrieval", "partial")
         assert "can't allocate memory; lower its batch_tokens" in prediction.message

@@ -78,11 +78,11 @@ def is_catalogue(path: str | Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            if len(names) == 1 and names[0].lower().endswith(".xml"):
+            if len(names) == 1 and names[0].endswith(".xml") and names[0] != WORKBOOK:
                 return True
             return WORKBOOK in names and f'name="{TERMS}"'.encode() in archive.read(WORKBOOK)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error):
-        return False
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        return False  # reading it as something else says what is wrong
 
 
 def _is_workbook(path: str | Path) -> bool:
