@@ -139,9 +139,8 @@ def say_of_file(
         with open_output(output, table, columns, source=file, overwrite=overwrite) as sink:
             for index, rows in enumerate(table.chunks(CHUNK)):
                 said = [
-                    sayer.say("", row.problem) if row.problem else sayer.say(text, None)
+                    sayer.say("" if row.problem else table.text(row, column), row.problem)
                     for row in rows
-                    for text in ["" if row.problem else table.text(row, column)]
                 ]
                 counts.update(one.counted for one in said)
                 sink.write(index, rows, [one.values for one in said], {})
