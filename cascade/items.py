@@ -240,11 +240,7 @@ class Prediction:
             return f"<b>error</b>: {escape(self.message)}"
         rows = []
         for level in self.levels:
-            others = ", ".join(
-                f"{escape(c.name)} {c.probability:.0%}"
-                for c in level.candidates[:4]
-                if c.code != level.code and c.probability >= 0.005
-            )
+            others = _others(level.candidates, level.code)
             bar = (
                 "<div style='background:#e6e6e6;width:100px;height:.6em;display:inline-block'>"
                 "<div style='background:#4c78a8;height:100%;"
@@ -256,11 +252,7 @@ class Prediction:
                 f"<td style='text-align:left;color:#777'>{others}</td></tr>"
             )
         for facet in self.facets:
-            others = ", ".join(
-                f"{escape(c.name)} {c.probability:.0%}"
-                for c in facet.candidates[:4]
-                if c.code != facet.code and c.probability >= 0.005
-            )
+            others = _others(facet.candidates, facet.code)
             said = escape(facet.message)
             if facet.code:
                 said = f"<b>{escape(facet.name)}</b> <code>{escape(facet.code)}</code>"
@@ -275,6 +267,15 @@ class Prediction:
             "<tr><th>level</th><th>node</th><th>confidence</th><th>also considered</th></tr>"
             f"{''.join(rows)}</table>"
         )
+
+
+def _others(candidates: Sequence[Candidate], chosen: str | None) -> str:
+    """Runners-up in HTML."""
+    return ", ".join(
+        f"{escape(c.name)} {c.probability:.0%}"
+        for c in candidates[:4]
+        if c.code != chosen and c.probability >= 0.005
+    )
 
 
 def as_text(value: Any) -> str:

@@ -26,6 +26,7 @@ from cascade.retrieval.encoder import Encoder
 from cascade.scoring.item_type import on_one_line
 from cascade.taxonomy.facets import FacetedTaxonomy
 
+CLASSIFIER = "categories.safetensors"
 LEXICAL = "lexical.safetensors"  # beside the classifier
 MAX_CHARS = 500  # of a text that the classifier reads
 NEVER = 1.1  # a threshold that no probability reaches

@@ -13,6 +13,7 @@ from cascade.features.lexical import LexicalFeatures, LexicalRecipe
 from cascade.io.tensors import write_tensors
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.categories import (
+    CLASSIFIER,
     LEXICAL,
     MAX_CHARS,
     NEVER,
@@ -132,7 +133,7 @@ def fit_classifier(
     encoder: Encoder,
     folder: Path,
 ) -> ClassifierCategories:
-    """Logistic regression of each category, written to `categories.safetensors` in a folder."""
+    """Logistic regression of each category, written to the files of a folder."""
     from sklearn.linear_model import LogisticRegression
 
     items = [Item({"text": text}) for text in texts]
@@ -153,7 +154,7 @@ def fit_classifier(
     fitted.thresholds = best_thresholds(probabilities, held_right, np.asarray(right.any(axis=0)))
     lexical.save(folder / LEXICAL)
     write_tensors(
-        folder / "categories.safetensors",
+        folder / CLASSIFIER,
         {"codes": list(codes)},
         {"weights": weights, "bias": bias, "thresholds": fitted.thresholds},
     )

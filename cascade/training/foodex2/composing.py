@@ -109,7 +109,7 @@ class Composer:
         return code
 
     def _text(self, code: FoodCode) -> str:
-        parts = [self._random.choice(self._base_names(code.base))]
+        parts = [self._random.choice(self._named(code.base))]
         for facet in self._random.sample(code.facets, len(code.facets)):
             phrase = self._random.choice(self._categories[facet.category]["phrases"])
             said = self._random.choice(self._said(facet.descriptor))
@@ -123,16 +123,13 @@ class Composer:
             text += self._random.choice(self._recipe["joins"]) + part
         return text.lower() if self._random.random() < 0.7 else text[:1].upper() + text[1:]
 
-    def _base_names(self, code: str) -> list[str]:
-        return self._named(code)
-
     def _named(self, code: str) -> list[str]:
         term = self._catalogue.terms[code]
         return list(map(spoken_name, [term.name, *term.attributes.get(COMMON, ())]))
 
 
 def spoken_name(name: str) -> str:
-    """A name of the catalogue as people say it: `Cheese, montasio` may become `montasio cheese`."""
+    """A name of the catalogue without what only it says: `(as animal)`, a dash at the end."""
     return " ".join(ASIDE.sub("", name).split()) or name
 
 

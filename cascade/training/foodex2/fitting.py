@@ -20,6 +20,7 @@ from cascade.foodex2.checking import Checker, worst
 from cascade.foodex2.where import CATALOGUE, PROCESSES
 from cascade.io.whole import write_json, write_text
 from cascade.items import Item
+from cascade.pipeline.facets.categories import CLASSIFIER
 from cascade.pipeline.facets.evidence import EvidenceFinder
 from cascade.pipeline.facets.features import FacetFeatures
 from cascade.pipeline.load import CONFIG_NAME
@@ -31,7 +32,6 @@ from cascade.training.foodex2.categories import fit_classifier, fit_pairs, gathe
 from cascade.training.foodex2.composing import Composer, Described
 
 NETWORK, ENCODER = "network.safetensors", "encoder"
-CLASSIFIER = "categories.safetensors"
 SHARES = {"train": 0.7, "held out": 0.1, "test": 0.2}  # of the base terms
 HELD = 1000  # descriptions that thresholds are chosen on, and as many to measure
 
@@ -115,20 +115,22 @@ class FoodFit:
         pairs = fit_pairs(
             train.features, train.right, held.features, held.right, codes, seed=self._seed
         )
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
+        made = folder.with_name(f".{folder.name}.partial")  # the old pack stays until there is one
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(parents=True)
         classifier = fit_classifier(
-            train.texts, train.right, held.texts, held.right, codes, encoder, folder
+            train.texts, train.right, held.texts, held.right, codes, encoder, made
         )
         likely = classifier.of([Item({"text": text}) for text in test.texts])
         figures = {
             "pairs": f1(pairs.of(test.features) >= pairs.thresholds, test.right),
             "classifier": f1(likely >= classifier.thresholds, test.right),
         }
-        pairs.save(folder / NETWORK)
-        seconds = round(time.perf_counter() - started)
-        self._write(figures, seconds, command)
+        pairs.save(made / NETWORK)
+        self._write(made, figures, round(time.perf_counter() - started), command)
+        if folder.exists():
+            shutil.rmtree(folder)
+        made.rename(folder)
         return figures
 
     def _finder(self, tree: FacetedTaxonomy, encoder: Encoder) -> EvidenceFinder:
@@ -177,9 +179,9 @@ class FoodFit:
             right.append(truth)
         return _Gathered(texts, np.concatenate(features), np.concatenate(right))
 
-    def _write(self, figures: dict[str, Any], seconds: int, command: str) -> None:
+    def _write(self, folder: Path, figures: dict[str, Any], seconds: int, command: str) -> None:
         """Config, catalogue, encoder, README and seal."""
-        folder = self._folder
+        name = self._folder.name
         shutil.copyfile(self._catalogue.file, folder / CATALOGUE)
         shutil.copyfile(self._processes, folder / PROCESSES)
         config: dict[str, Any] = {
@@ -193,7 +195,7 @@ class FoodFit:
         write_json(folder / "metrics.json", {"figures": figures, "seconds": seconds})
         columns = list(next(iter(figures.values())))
         lines = [
-            f"# {folder.name}",
+            f"# {name}",
             "",
             f"A pack of cascade {cascade.__version__} for {self._catalogue.code} "
             f"{self._catalogue.version}, fitted in {seconds:,} s to {self._rows:,} descriptions "
@@ -201,7 +203,7 @@ class FoodFit:
             f"was seen. Encoder {Path(self._encoder_name).name}, seed {self._seed}.",
             "",
             "```sh",
-            f'cascade foodex2 encode "smoked salmon, vacuum packed" -c {folder.name}',
+            f'cascade foodex2 encode "smoked salmon, vacuum packed" -c {name}',
             *([command] if command else []),
             "```",
             "",
@@ -211,8 +213,8 @@ class FoodFit:
             f"| | {' | '.join(columns)} |",
             f"| --- |{' --- |' * len(columns)}",
             *(
-                f"| {name} | {' | '.join(str(own[column]) for column in columns)} |"
-                for name, own in figures.items()
+                f"| {way} | {' | '.join(str(own[column]) for column in columns)} |"
+                for way, own in figures.items()
             ),
             "",
         ]
