@@ -27,7 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -281,18 +281,21 @@ class Study:
                 },
             ),
         ):
-            implied = of.startswith("implied")
-            self.category_table(of, features, rows, hidden=not implied)
+            self.category_table(of, features, rows, "hidden" if "implied" in of else "told")
 
     def category_table(
-        self, of: str, features: FacetFeatures, rows: dict[str, list[Described]], *, hidden: bool
+        self,
+        of: str,
+        features: FacetFeatures,
+        rows: dict[str, list[Described]],
+        bases: Literal["told", "hidden"],
     ) -> None:
         """The three ways to find categories."""
         table = self.results.setdefault("facet categories", {}).setdefault(
             of, {"rows": {split: len(own) for split, own in rows.items()}}
         )
         codes = features.codes
-        truth = {split: said(codes, own) for split, own in rows.items()}
+        truth = {split: said(codes, [r.code for r in own]) for split, own in rows.items()}
         classifier = fit_classifier(
             [r.text for r in rows["train"]],
             truth["train"],
@@ -304,7 +307,7 @@ class Study:
         )
         likely = classifier.of([Item({"text": r.text}) for r in rows["test"]])
         self.note(table, "classifier", likely, classifier.thresholds, truth["test"])
-        made = {s: gathered(features, own, told=hidden)[0] for s, own in rows.items()}
+        made = {s: gathered(features, own, bases)[0] for s, own in rows.items()}
         pairs = fit_pairs(
             made["train"], truth["train"], made["validation"], truth["validation"], codes
         )

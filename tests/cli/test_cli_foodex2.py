@@ -245,7 +245,7 @@ def test_a_pack_is_fitted_and_used_and_guarded(there, folder, cascade, monkeypat
 
     monkeypatch.setattr(fitting, "HELD", 60)
     monkeypatch.setattr(fitting, "SHARES", {"train": 0.5, "held out": 0.25, "test": 0.25})
-    made = ("foodex2", "fit", *there, "-o", "pack", "--rows", "200")
+    made = ("foodex2", "fit", *there, "-o", "pack", "--rows", "1000")
     done = cascade(*made, "--json")
     assert done.status == 0, done.err
     assert set(json.loads(done.out)) == {"pairs", "classifier"}

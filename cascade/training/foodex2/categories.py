@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cascade.features.lexical import LexicalFeatures, LexicalRecipe
 from cascade.io.tensors import write_tensors
 from cascade.items import Batch, Item
+from cascade.pipeline.facets.base import BaseTerms
 from cascade.pipeline.facets.categories import (
     CLASSIFIER,
     LEXICAL,
@@ -23,6 +24,7 @@ from cascade.pipeline.facets.categories import (
 )
 from cascade.pipeline.facets.features import NAMES, FacetFeatures
 from cascade.retrieval.encoder import Encoder
+from cascade.taxonomy.efsa.code import FoodCode
 from cascade.training.foodex2.composing import Described
 
 BLOCK = 64
@@ -34,32 +36,43 @@ COST = 20.0  # of liblinear, inverse of the regularisation
 
 
 def gathered(
-    features: FacetFeatures, described: Sequence[Described], *, told: bool = True
+    features: FacetFeatures,
+    described: Sequence[Described],
+    bases: Literal["told", "hidden"] | BaseTerms = "told",
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Features of each category, and whether the code has a facet of it.
 
     Parameters
     ----------
-    told
-        Whether base terms are known, so that nothing counts that they say already.
+    bases
+        Whether base terms are known, so that nothing counts that they say already; or who finds
+        them, wrongly at times, as in use. What a base term implies is not to be said.
 
     Returns
     -------
     float32 [n, n_categories, n_features], bool [n, n_categories]
     """
-    parts = []
+    parts, codes = [], []
     for start in range(0, len(described), BLOCK):
         some = described[start : start + BLOCK]
         batch = Batch([Item({"text": one.text}) for one in some])
-        bases = [one.code.base if told else "" for one in some]
-        parts.append(features.found(batch, bases).features)
-    return np.concatenate(parts), said(features.codes, described)
+        if isinstance(bases, BaseTerms):
+            nodes = bases.ranked(batch, 1).nodes[:, 0].tolist()
+            own = [features.taxonomy.codes[node] for node in nodes]
+        else:
+            own = [one.code.base if bases == "told" else "" for one in some]
+        parts.append(features.found(batch, own).features)
+        codes += [
+            one.code.normalised(features.taxonomy.implied(base) if base else ())
+            for base, one in zip(own, some, strict=True)
+        ]
+    return np.concatenate(parts), said(features.codes, codes)
 
 
-def said(codes: Sequence[str], described: Sequence[Described]) -> NDArray[np.bool_]:
-    """bool [n, n_categories], whether a code has a facet of a category."""
+def said(categories: Sequence[str], codes: Sequence[FoodCode]) -> NDArray[np.bool_]:
+    """bool [n_codes, n_categories], whether a code has a facet of a category."""
     return np.array(
-        [[code in {f.category for f in one.code.facets} for code in codes] for one in described]
+        [[own in {f.category for f in code.facets} for own in categories] for code in codes]
     )
 
 

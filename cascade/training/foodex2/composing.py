@@ -23,6 +23,7 @@ from cascade.taxonomy.efsa.trees import COMMON, wording
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
 ASIDE = re.compile(r"\s*\((?:as|generic|feed|dry|deprecated)\b[^)]*\)|-$")
+ASIDES = 0.2  # share of descriptions that say something besides
 TRIES = 20  # at a facet that the rules let pass
 
 
@@ -118,6 +119,8 @@ class Composer:
                 parts.insert(0, part)
             else:
                 parts.append(part)
+        if self._random.random() < ASIDES:
+            parts.append(self._random.choice(self._recipe["asides"]))
         text = parts[0]
         for part in parts[1:]:
             text += self._random.choice(self._recipe["joins"]) + part

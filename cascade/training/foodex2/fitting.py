@@ -15,11 +15,13 @@ import yaml
 from numpy.typing import NDArray
 
 import cascade
+from cascade.config import BaseTermConfig
 from cascade.errors import OutputError
 from cascade.foodex2.checking import Checker, worst
 from cascade.foodex2.where import CATALOGUE, PROCESSES
 from cascade.io.whole import write_json, write_text
 from cascade.items import Item
+from cascade.pipeline.facets.base import BaseTerms
 from cascade.pipeline.facets.categories import CLASSIFIER
 from cascade.pipeline.facets.evidence import EvidenceFinder
 from cascade.pipeline.facets.features import FacetFeatures
@@ -48,11 +50,20 @@ class _Gathered:
     right: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class _Searched:
+    """What descriptions are searched among."""
+
+    features: FacetFeatures
+    bases: BaseTerms
+
+
 class FoodFit:
     """Fits a pack to descriptions that are composed of a catalogue.
 
     Half of the descriptions say descriptors in our own wording and are searched among the
-    catalogue's names alone, so that likeness counts; the others are searched as in use.
+    catalogue's names alone, so that likeness counts; the others are searched as in use. Base terms
+    are found, not told, so that it is learnt what is left over where one is wrong.
 
     Parameters
     ----------
@@ -99,12 +110,9 @@ class FoodFit:
         encoder = Encoder.load(self._encoder_name)
         full = base_terms(self._catalogue)
         bare = base_terms(self._catalogue, names_only=True)
-        ways = [
-            (FacetFeatures(bare, self._finder(bare, encoder)), "ours", 2),
-            (searched := FacetFeatures(full, self._finder(full, encoder)), "ours", 1),
-            (searched, "catalogue", 1),
-        ]
-        codes = searched.codes
+        names, searched = self._searched(bare, encoder), self._searched(full, encoder)
+        ways = [(names, "ours", 2), (searched, "ours", 1), (searched, "catalogue", 1)]
+        codes = searched.features.codes
         bases = self._split([c for c in full.codes if self._clean(c)])
         sizes = {"train": self._rows, "held out": HELD, "test": HELD}
         parts = {
@@ -133,11 +141,14 @@ class FoodFit:
         made.rename(folder)
         return figures
 
-    def _finder(self, tree: FacetedTaxonomy, encoder: Encoder) -> EvidenceFinder:
+    def _searched(self, tree: FacetedTaxonomy, encoder: Encoder) -> _Searched:
         def progress(done: int, of: int) -> None:
             self._told("reading names", done, of)
 
-        return EvidenceFinder(tree, encoder, progress=progress)
+        finder = EvidenceFinder(tree, encoder, progress=progress)
+        allowed = tree.reportable & np.array([self._clean(code) for code in tree.codes])
+        bases = BaseTerms(tree, finder, BaseTermConfig(), allowed)
+        return _Searched(FacetFeatures(tree, finder), bases)
 
     def _clean(self, code: str) -> bool:
         return worst(self._checker.check(code)) in (None, "LOW")
@@ -154,7 +165,7 @@ class FoodFit:
 
     def _gather(
         self,
-        ways: Sequence[tuple[FacetFeatures, str, int]],
+        ways: Sequence[tuple[_Searched, str, int]],
         bases: Sequence[str],
         split: str,
         size: int,
@@ -163,9 +174,9 @@ class FoodFit:
         texts: list[str] = []
         features, right = [], []
         total = sum(share for _, _, share in ways)
-        for way, (finder, said, share) in enumerate(ways):
+        for way, (searched, said, share) in enumerate(ways):
             composer = Composer(
-                finder.taxonomy,
+                searched.features.taxonomy,
                 self._catalogue,
                 self._checker,
                 said=said,
@@ -173,7 +184,7 @@ class FoodFit:
             )
             described: list[Described] = list(composer.compose(bases, size * share // total))
             self._told(f"reading descriptions ({split})", len(texts), size)
-            own, truth = gathered(finder, described)
+            own, truth = gathered(searched.features, described, searched.bases)
             texts += [one.text for one in described]
             features.append(own)
             right.append(truth)
