@@ -40,6 +40,9 @@ def show(counts: Counts, targets: list[str], *, as_json: bool, label: str | None
     for level, n in sorted(counts.labelled.items(), key=lambda entry: int(entry[0])):
         right = counts.right.get(level, 0)
         table.add_row(f"right to level {level}", f"{right:,}", f"of {n:,} ({right / n:.1%})")
+    if counts.unknown and counts.labelled:
+        what = Text(f"no {label} of the taxonomy, not counted as right or wrong", "yellow")
+        table.add_row("label unknown", f"{counts.unknown:,}", what)
     if label and not counts.labelled:
         table.add_row("right", "", Text(f"unknown: no {label} is in the taxonomy", "yellow"))
     if counts.seconds:

@@ -101,6 +101,8 @@ class Counts:
         Answered rows by tenth of confidence: `confidence[9]` has those from 0.9 up.
     labelled, right
         Rows with a known label by level, and those of them that are right down to that level.
+    unknown
+        Rows whose label is not in the taxonomy.
     seconds
         Time spent on classifying.
     stages
@@ -113,12 +115,14 @@ class Counts:
     confidence: list[int] = field(default_factory=lambda: [0] * 10)
     labelled: dict[str, int] = field(default_factory=dict)
     right: dict[str, int] = field(default_factory=dict)
+    unknown: int = 0
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
 
     def add(self, other: Mapping[str, Any]) -> None:
         """Add the counts of a part, as `asdict` gave them."""
         self.rows += other["rows"]
+        self.unknown += other["unknown"]
         self.seconds += other["seconds"]
         self.confidence = [a + b for a, b in zip(self.confidence, other["confidence"], strict=True)]
         for name in ("status", "source", "labelled", "right", "stages"):
@@ -271,30 +275,32 @@ def _item(table: Table, row: Row, columns: Columns, names: Sequence[str]) -> Ite
 
 def _golds(
     taxonomy: Taxonomy, table: Table, rows: Sequence[Row], label: str | None
-) -> list[tuple[str, ...]]:
-    """Names along the known path of each row; empty where there is none in the taxonomy."""
-    if label is None:
-        return [()] * len(rows)
-    nodes = [taxonomy.find(text) if (text := table.text(row, label)) else None for row in rows]
-    return [
-        ()
-        if node is None
-        else tuple(taxonomy.codes[step] for step in taxonomy.path_nodes(node).tolist())
-        for node in nodes
-    ]
+) -> list[tuple[str, ...] | None]:
+    """Codes along the known path of each row, top first: none without a label, None if unknown."""
+    golds: list[tuple[str, ...] | None] = []
+    for row in rows:
+        text = table.text(row, label) if label else ""
+        node = taxonomy.find(text) if text else None
+        if node is not None:
+            golds.append(tuple(taxonomy.codes[at] for at in taxonomy.path_nodes(node).tolist()))
+        else:
+            golds.append(None if text.strip() else ())
+    return golds
 
 
-def count(predictions: Sequence[Prediction], golds: Sequence[tuple[str, ...]]) -> Counts:
-    """Counts of some predictions; `golds` are codes along the known paths, top first."""
+def count(predictions: Sequence[Prediction], golds: Sequence[tuple[str, ...] | None]) -> Counts:
+    """Counts of some predictions; `golds` are codes along known paths, None for unknown labels."""
     counts = Counts(rows=len(predictions))
     counts.status = dict(Counter(p.status for p in predictions))
     counts.source = dict(Counter(p.source for p in predictions if p.code is not None))
+    counts.unknown = sum(gold is None for gold in golds)
     labelled: Counter[str] = Counter()
     right: Counter[str] = Counter()
     for prediction, gold in zip(predictions, golds, strict=True):
         if prediction.code is not None:
             counts.confidence[min(int(prediction.confidence * 10), 9)] += 1
         found = tuple(level.code for level in prediction.levels)
+        gold = gold or ()
         for level in range(1, len(gold) + 1):
             labelled[str(level)] += 1
             right[str(level)] += found[:level] == gold[:level]

@@ -177,6 +177,11 @@ def test_the_summary_tells_what_is_right(folder, retrieve):
     done = retrieve("items.csv", "--text", "name", "--label", "label", "-o", "out.csv")
     assert "right to level 2" in done.err
     assert "of 5 (" in done.err
+    assert "label unknown" not in done.err
+    text = (folder / "items.csv").read_text("utf-8").replace("> Hats", "> Caps")
+    (folder / "items.csv").write_text(text, encoding="utf-8")
+    done = retrieve("items.csv", "--text", "name", "--label", "label", "-o", "two.csv")
+    assert "label unknown 1 no label of the taxonomy" in " ".join(done.err.split())
 
 
 def test_labels_that_are_no_nodes_are_told(folder, retrieve):

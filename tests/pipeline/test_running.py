@@ -31,7 +31,9 @@ predictions_ = st.one_of(
         st.sampled_from(["ok", "partial", "review"]),
     ),
 )
-labelled_ = st.lists(st.tuples(predictions_, st.just(()) | walks.map(tuple)), max_size=12)
+labelled_ = st.lists(
+    st.tuples(predictions_, st.just(()) | st.none() | walks.map(tuple)), max_size=12
+)
 
 
 def naive_right(pairs):
@@ -39,7 +41,7 @@ def naive_right(pairs):
     right = Counter()
     for found, gold in pairs:
         codes = [level.code for level in found.levels]
-        for depth, expected in enumerate(gold):
+        for depth, expected in enumerate(gold or ()):
             if depth >= len(codes) or codes[depth] != expected:
                 break
             right[str(depth + 1)] += 1
@@ -61,9 +63,10 @@ def test_counts_are_those_of_counting_by_hand(pairs):
         assert sum(c < edge / 10 - 1e-9 for c in sure) <= below
         assert below <= sum(c < edge / 10 + 1e-9 for c in sure)
     assert Counter(found.labelled) == Counter(
-        str(level) for _, gold in pairs for level in range(1, len(gold) + 1)
+        str(level) for _, gold in pairs for level in range(1, len(gold or ()) + 1)
     )
     assert +Counter(found.right) == naive_right(pairs)
+    assert found.unknown == [gold for _, gold in pairs].count(None)
 
 
 @given(labelled_, st.integers(0, 12))
@@ -75,7 +78,7 @@ def test_counts_of_parts_add_up_to_those_of_the_whole(pairs, cut):
     for part in (pairs[:cut], pairs[cut:]):
         total.add(vars(counted(part)))
     whole = counted(pairs)
-    for name in ("rows", "status", "source", "confidence", "labelled"):
+    for name in ("rows", "status", "source", "confidence", "labelled", "unknown"):
         assert getattr(total, name) == getattr(whole, name)
     assert +Counter(total.right) == +Counter(whole.right)
 
