@@ -68,7 +68,8 @@ def train_retriever(
             lesson.wrong[at % len(lesson.wrong)] if lesson.wrong else lesson.right
             for lesson in lessons
         ]
-    arguments = SentenceTransformerTrainingArguments(**_arguments(recipe, work, len(lessons), seed))
+    per_epoch = math.ceil(len(lessons) / recipe.batch_size)
+    arguments = SentenceTransformerTrainingArguments(**_arguments(recipe, work, per_epoch, seed))
     loss = MultipleNegativesRankingLoss(model, scale=recipe.scale)
     return _run(SentenceTransformerTrainer, model, arguments, columns, loss, work, ticked)
 
@@ -84,13 +85,19 @@ def train_reranker(
 ) -> list[float]:
     """Train by binary cross-entropy over pairs of an item and a node; see `train_retriever`.
 
-    A right pair weighs as much as all wrong pairs of its item together.
+    A right pair weighs as much as all wrong pairs of its item together, and a step has whole
+    items: what tells right from wrong is learnt far sooner where both stand side by side.
     """
+    from functools import partial
+
     import torch
     from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
     from sentence_transformers.cross_encoder.trainer import CrossEncoderTrainer
     from sentence_transformers.cross_encoder.training_args import CrossEncoderTrainingArguments
 
+    from cascade.training.whole_items import WholeItems, batches
+
+    sizes = [1 + len(lesson.wrong) for lesson in lessons]
     pairs = [
         (lesson.item, text, float(right))
         for lesson in lessons
@@ -98,19 +105,23 @@ def train_reranker(
     ]
     first, second, label = map(list, zip(*pairs, strict=True))
     columns = {"item": first, "node": second, "label": label}
-    weight = sum(len(lesson.wrong) for lesson in lessons) / max(len(lessons), 1)
-    arguments = CrossEncoderTrainingArguments(**_arguments(recipe, work, len(pairs), seed))
+    weight = len(pairs) / max(len(lessons), 1) - 1
+    arguments = CrossEncoderTrainingArguments(
+        **_arguments(recipe, work, batches(sizes, recipe.batch_size), seed),
+        batch_sampler=partial(WholeItems, sizes=sizes),
+    )
     loss = BinaryCrossEntropyLoss(model, pos_weight=torch.tensor(max(weight, 1.0)))
     return _run(CrossEncoderTrainer, model, arguments, columns, loss, work, ticked)
 
 
-def _arguments(recipe: RankingLoopRecipe, work: Path, rows: int, seed: int) -> dict[str, Any]:
+def _arguments(recipe: RankingLoopRecipe, work: Path, per_epoch: int, seed: int) -> dict[str, Any]:
     """What both trainers are told."""
-    from cascade.models.load import best_device
+    import torch
+
+    from cascade.models.load import best_device, precision_dtype
 
     device = best_device(recipe.device)
-    steps = math.ceil(recipe.epochs * math.ceil(rows / recipe.batch_size))
-    steps = max(steps, recipe.least_steps)
+    steps = max(math.ceil(recipe.epochs * per_epoch), recipe.least_steps)
     return {
         "output_dir": str(work),
         "per_device_train_batch_size": recipe.batch_size,
@@ -119,7 +130,7 @@ def _arguments(recipe: RankingLoopRecipe, work: Path, rows: int, seed: int) -> d
         "warmup_steps": round(recipe.warmup * steps),
         "seed": seed,
         "data_seed": seed,
-        "bf16": device.startswith("cuda"),
+        "bf16": precision_dtype("auto", device) is torch.bfloat16,
         "use_cpu": device == "cpu",
         "dataloader_pin_memory": device.startswith("cuda"),
         "logging_strategy": "steps",

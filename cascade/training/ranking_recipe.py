@@ -51,7 +51,10 @@ class RankingLoopRecipe(Section):
         "a reranker says nothing at first.",
     )
     batch_size: int = Field(
-        32, ge=2, description="Rows of one step; a retriever has the others' nodes as wrong too."
+        32,
+        ge=2,
+        description="Rows of one step, and a retriever has the others' nodes as wrong too; for a "
+        "reranker pairs, of as many whole rows as they are enough for.",
     )
     learning_rate: float = Field(1e-4, gt=0, description="Of AdamW, at its highest.")
     warmup: float = Field(
