@@ -17,7 +17,7 @@ class WholeItems(DefaultBatchSampler):
     Parameters
     ----------
     sizes
-        Pairs of each item; they stand one after the other.
+        Pairs of each item, of one at least; they stand one after the other.
     options
         As sentence-transformers gives them. `batch_size` is the most pairs of a batch; an item that
         has more is a batch of its own.
@@ -44,4 +44,4 @@ class WholeItems(DefaultBatchSampler):
 
 def batches(sizes: Sequence[int], batch_size: int) -> int:
     """Batches of an epoch: as few as can hold at most `batch_size` pairs each, of any items."""
-    return math.ceil(len(sizes) / max(1, batch_size // max(sizes, default=1)))
+    return math.ceil(len(sizes) / max(1, batch_size // max(sizes)))
