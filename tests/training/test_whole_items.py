@@ -1,10 +1,11 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
+@settings(deadline=None)  # the first example loads torch
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=40), st.integers(2, 20))
 def test_each_item_stands_whole_in_one_batch_of_an_epoch(sizes, batch_size):
     from cascade.training.whole_items import WholeItems, batches
