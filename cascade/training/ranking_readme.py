@@ -64,6 +64,7 @@ def readme(
         else "No rows were held out, so nothing was measured."
     )
     wrong, training = recipe.negatives, recipe.training
+    unit = "rows" if recipe.kind == "retriever" else "pairs"
     return f"""\
 # {recipe.kind.capitalize()} made of {recipe.model.weights}
 
@@ -83,7 +84,7 @@ Use it:
 | taxonomy | {recipe.data.taxonomy or "made of the labels"} |
 | wrong nodes | {wrong.siblings} siblings, {wrong.near} near in the taxonomy, {wrong.similar} of \
 the {wrong.pool} most similar |
-| training | {metrics["steps"]:,} steps of {training.batch_size} rows at {training.learning_rate} |
+| training | {metrics["steps"]:,} steps of {training.batch_size} {unit} at {training.learning_rate} |
 | time | {metrics["seconds"]:,.0f} s on {metrics["device"]} |
 | seed | {recipe.seed} |
 
