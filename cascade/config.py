@@ -300,6 +300,17 @@ class BaseTermConfig(_StageConfig):
     first: float = Field(0.0, ge=0, description="Weight of the likeness of its first piece.")
     piece: float = Field(0.25, ge=0, description="Weight of the likeness of its best piece.")
     words: float = Field(0.3, ge=0, description="Weight of the share of the term's words in it.")
+    unsaid: float = Field(
+        0.2,
+        ge=0,
+        description="What is taken off a term whose name has a word of `another` that the text "
+        "does not say.",
+    )
+    another: list[list[str]] = Field(
+        [["flavour", "flavor", "flavouring", "flavoring", "essence", "aroma"], ["feed", "fodder"]],
+        description="Words that make another food of one, each with others that say as much: "
+        "nobody who writes `grilled chicken` means a chicken flavour.",
+    )
     likeness: float = Field(
         0.5,
         ge=0,

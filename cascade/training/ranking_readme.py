@@ -84,7 +84,8 @@ Use it:
 | taxonomy | {recipe.data.taxonomy or "made of the labels"} |
 | wrong nodes | {wrong.siblings} siblings, {wrong.near} near in the taxonomy, {wrong.similar} of \
 the {wrong.pool} most similar |
-| training | {metrics["steps"]:,} steps of {training.batch_size} {unit} at {training.learning_rate} |
+| training | {metrics["steps"]:,} steps of {training.batch_size} {unit} at \
+{training.learning_rate} |
 | time | {metrics["seconds"]:,.0f} s on {metrics["device"]} |
 | seed | {recipe.seed} |
 

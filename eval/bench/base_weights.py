@@ -44,13 +44,17 @@ def measured(
     finder = EvidenceFinder(tree, encoder)
     nodes = np.flatnonzero(allowed)
     right = np.array([tree.index(code) for _, code in rows])
-    hits = {values: 0 for values in itertools.product(*GRID.values())}
+    stages = {
+        values: BaseTerms(
+            tree, finder, BaseTermConfig(whole=1.0, **dict(zip(GRID, values, strict=True))), allowed
+        )
+        for values in itertools.product(*GRID.values())
+    }
+    hits = dict.fromkeys(stages, 0)
     for at in range(0, len(rows), BLOCK):
         batch = Batch([Item({"text": text}) for text, _ in rows[at : at + BLOCK]])
         evidence = finder.of(batch)
-        for values in hits:
-            config = BaseTermConfig(whole=1.0, **dict(zip(GRID, values, strict=True)))
-            stage = BaseTerms(tree, finder, config, allowed)
+        for values, stage in stages.items():
             best = nodes[stage.likeness(evidence).argmax(axis=0)]
             hits[values] += int((best == right[at : at + BLOCK]).sum())
     return {values: count / len(rows) for values, count in hits.items()}

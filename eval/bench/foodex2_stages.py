@@ -56,7 +56,7 @@ from cascade.training.foodex2.fitting import f1
 BLOCK = 64
 SHOWN = ("accuracy_at_1", "accuracy_at_3", "accuracy_at_5", "recall_at_10", "ndcg_at_10")
 SHOWN += ("mrr_at_10", "map_at_100")
-NO_WORDS = BaseTermConfig(whole=1, first=0, piece=0, words=0)
+NO_WORDS = BaseTermConfig(whole=1, first=0, piece=0, words=0, unsaid=0)
 
 
 def key(text: str) -> str:

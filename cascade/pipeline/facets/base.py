@@ -12,6 +12,7 @@ from cascade.items import Batch
 from cascade.pipeline.facets.asking import Asker
 from cascade.pipeline.facets.evidence import Evidence, EvidenceFinder
 from cascade.retrieval.narrow import best_first
+from cascade.retrieval.words import words_of
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 
@@ -62,6 +63,11 @@ class BaseTerms:
         self._nodes = np.flatnonzero(allowed).astype(np.int32)
         self._rows = finder.places(taxonomy)[self._nodes]
         self._asker = asker
+        words = [set(words_of(taxonomy.names[node])) for node in self._nodes.tolist()]
+        self._another = [
+            (says, np.flatnonzero([not says.isdisjoint(own) for own in words]))
+            for says in map(set, config.another)
+        ]
 
     def ranked(self, batch: Batch, k: int | None = None) -> Ranked:
         """The k likeliest base terms; by default as many as the config has candidates."""
@@ -91,18 +97,26 @@ class BaseTerms:
         return ""
 
     def likeness(self, evidence: Evidence) -> NDArray[np.float32]:
-        """float32 [n_allowed, n_items], a weighted sum of what items and base terms share."""
+        """float32 [n_allowed, n_items], a weighted sum of what items and base terms share.
+
+        Less where the name of a term has a word that makes another food of it, and the item not.
+        """
         config = self._config
         similar, covered = evidence.similar[self._rows], evidence.covered[self._rows]
         similar[:, evidence.denied] = -1
         starts = evidence.starts[:-1]
         first = np.minimum(starts + 1, evidence.starts[1:] - 1)  # what is said first
-        return np.asarray(
+        likeness = np.asarray(
             config.whole * similar[:, starts]
             + config.first * similar[:, first]
             + config.piece * np.maximum.reduceat(similar, starts, axis=1)
             + config.words * covered[:, starts]
         )
+        said = [set(words_of(own[0])) for own in evidence.pieces]
+        for says, terms in self._another:
+            silent = np.flatnonzero([says.isdisjoint(own) for own in said])
+            likeness[np.ix_(terms, silent)] -= config.unsaid
+        return likeness
 
     def _asked(self, batch: Batch, ranked: Ranked, rows: NDArray[np.int64]) -> Ranked:
         """The ranking with those items' candidates judged anew."""

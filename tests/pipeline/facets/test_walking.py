@@ -55,6 +55,14 @@ def test_a_catalogue_is_a_taxonomy_with_facets(tree):
     assert (again.reportable == tree.reportable).all()
 
 
+def test_a_word_that_makes_another_food_of_one_must_be_said(made):
+    wheat = made(base={"another": [["wheat", "durum"]], "unsaid": 9})
+    assert made().classify("flour").code == "FLOUR"
+    assert "wheat" not in wheat.classify("flour").path.casefold()
+    for text in ("wheat flour", "flour of durum"):
+        assert wheat.classify(text).code == "FLOUR"
+
+
 def test_what_a_description_says_beyond_its_base_term_is_in_its_code(made):
     prediction = made(categories={"threshold": 0.3}).classify("stew, baked, with salt")
     assert prediction.code == "STEW0#F04.SALT0$F28.BAKED"
