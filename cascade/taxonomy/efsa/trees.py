@@ -39,7 +39,7 @@ def other_names(term: Term) -> list[str]:
 
 @cache
 def wording() -> Mapping[str, Sequence[str]]:
-    """How people say what descriptors are called otherwise, by their code; ours, not EFSA's."""
+    """How people say what terms are called otherwise, by their code; ours, not EFSA's."""
     text = (resources.files("cascade.taxonomy.efsa") / "wording.yaml").read_text("utf-8")
     words: Mapping[str, Sequence[str]] = yaml.safe_load(text)["words"]
     return words
