@@ -314,7 +314,7 @@ class Study:
         likely = pairs.of(made["test"])
         self.note(table, "pairs", likely, pairs.thresholds, truth["test"])
         self.llm()
-        some = rows["test"][: self.arguments.llm_rows]
+        some = rows["test"][: self.arguments.list_rows]
         template = PromptTemplate.load("choose-facets")
         model = LLMCategories(self.bare, self.engine, template, truth["train"].any(axis=0))
         taken = np.concatenate(
@@ -401,7 +401,7 @@ class Study:
         )
 
 
-def markdown(results: dict[str, Any], command: str) -> str:
+def markdown(results: dict[str, Any]) -> str:
     """The results as tables."""
     lines = ["# The stages of the FoodEx2 walk", ""]
     for of, table in results.get("base terms", {}).items():
@@ -441,7 +441,8 @@ def markdown(results: dict[str, Any], command: str) -> str:
     if whole := results.get("whole codes"):
         lines += ["## Whole codes of FoodEx1 foods", "", "| measure | |", "| --- | --- |"]
         lines += [f"| {name} | {value:g} |" for name, value in whole.items()] + [""]
-    return "\n".join([*lines, "Made by:", "", "```sh", command, "```", ""])
+    commands = dict.fromkeys(results["commands"].values())
+    return "\n".join([*lines, "Made by:", "", "```sh", *commands, "```", ""])
 
 
 def main() -> None:
@@ -454,21 +455,29 @@ def main() -> None:
     parser.add_argument("--translations", help="foods of FoodEx1 with FoodEx2 codes")
     parser.add_argument("--composed", type=int, default=4000, help="descriptions to train on")
     parser.add_argument(
-        "--llm-rows", type=int, default=200, help="rows that the LLM is asked about"
+        "--llm-rows", type=int, default=2000, help="the LLM is asked about tables of no more rows"
+    )
+    parser.add_argument(
+        "--list-rows", type=int, default=60, help="rows that the LLM writes lists of categories for"
     )
     parser.add_argument("--stages", nargs="*", default=["base", "category", "descriptor", "code"])
-    parser.add_argument("--out", help="where to, without a suffix")
+    parser.add_argument(
+        "--out", help="where to, without a suffix; stages that it has and this run not are kept"
+    )
     arguments = parser.parse_args()
     study = Study(arguments)
     for stage in arguments.stages:
         getattr(study, f"{stage}_stage")()
     if arguments.out:
-        command = " ".join(["python", *sys.argv])
         out = Path(arguments.out)
-        out.with_suffix(".json").write_text(
-            json.dumps({"command": command, **study.results}, indent=1)
-        )
-        out.with_suffix(".md").write_text(markdown(study.results, command))
+        made = out.with_suffix(".json")
+        results = json.loads(made.read_text("utf-8")) if made.is_file() else {"commands": {}}
+        commands = results.pop("commands")
+        results |= study.results
+        command = " ".join(["python", *sys.argv])
+        results["commands"] = commands | dict.fromkeys(arguments.stages, command)
+        made.write_text(json.dumps(results, indent=1), "utf-8")
+        out.with_suffix(".md").write_text(markdown(results), "utf-8")
 
 
 if __name__ == "__main__":
