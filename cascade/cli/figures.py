@@ -25,6 +25,8 @@ HEADLINE = (
     "hf1_sample",
     "exact_match",
     "exact_match_lenient",
+    "coverage",
+    "exact_match_covered",
     "consistency",
     "ece",
     "aurc",

@@ -41,6 +41,8 @@ class Predictions:
         answer is given for all levels.
     ranking
         Leaves of each row, best first; None where none were ranked.
+    reviewed
+        bool [n_rows], marked `review`; None where no row is.
     status, source
         Rows by status, and answered rows by source.
     """
@@ -52,6 +54,7 @@ class Predictions:
     also: Sequence[tuple[int, ...]] | None
     levels: NDArray[np.int32] | None
     ranking: Sequence[Sequence[int]] | None
+    reviewed: NDArray[np.bool_] | None
     status: dict[str, int]
     source: dict[str, int]
     _columns: Columns = field(repr=False)
@@ -75,6 +78,7 @@ class Predictions:
             confidence=None if np.isnan(self.confidence[rows]).all() else self.confidence[rows],
             also=None if self.also is None else [self.also[row] for row in rows.tolist()],
             levels=None if self.levels is None else self.levels[rows],
+            reviewed=None if self.reviewed is None else self.reviewed[rows],
         )
 
     def ranked(self) -> tuple[list[Sequence[int]], list[tuple[int, ...]]]:
@@ -152,6 +156,7 @@ class Predictions:
             _also(table, columns.also, finder),
             _levels(table, taxonomy, finder),
             _ranking(table, finder),
+            _reviewed(table["cascade_status"]),
             _counts(table["cascade_status"]),
             _counts(table["cascade_source"].filter(table["cascade_code"].is_valid())),
             columns,
@@ -214,6 +219,11 @@ def _ranking(table: pa.Table, finder: Finder) -> Sequence[Sequence[int]] | None:
         nodes = [finder.find(str(code)) for code in codes] if isinstance(codes, list) else []
         found.append([node for node in nodes if node >= 0])
     return found if any(found) else None
+
+
+def _reviewed(cells: Any) -> NDArray[np.bool_] | None:
+    marked = np.array([text == "review" for text in cells.to_pylist()], dtype=np.bool_)
+    return marked if marked.any() else None
 
 
 def _counts(cells: Any) -> dict[str, int]:

@@ -33,6 +33,8 @@ class Answers:
     consistent
         bool [n_rows], whether what was predicted for each level is a path of the taxonomy; None
         where one node was predicted for all levels, which always is one.
+    reviewed
+        bool [n_rows], whether the answer was left for somebody to review; None where none was.
     """
 
     taxonomy: Taxonomy
@@ -41,6 +43,7 @@ class Answers:
     confidence: Floats | None = None
     accepted: Flags | None = None
     consistent: Flags | None = None
+    reviewed: Flags | None = None
 
     @classmethod
     def of(
@@ -52,6 +55,7 @@ class Answers:
         confidence: ArrayLike | None = None,
         also: Sequence[Sequence[int]] | None = None,
         levels: ArrayLike | None = None,
+        reviewed: ArrayLike | None = None,
     ) -> Answers:
         """Answers from node indices.
 
@@ -69,6 +73,8 @@ class Answers:
         levels
             int [n_rows, depth], the nodes that were predicted for each level on its own, -1 for
             none.
+        reviewed
+            bool [n_rows], whether the answer is left for somebody to review.
 
         Raises
         ------
@@ -79,7 +85,7 @@ class Answers:
         found = _indices("predicted", predicted, -1, len(taxonomy))
         known = _indices("gold", gold, 0, len(taxonomy))
         _check_length("predicted nodes", len(found), len(known))
-        sure = accepted = consistent = None
+        sure = accepted = consistent = left = None
         if confidence is not None:
             sure = _probabilities(confidence)
             _check_length("confidences", len(sure), len(known))
@@ -91,7 +97,10 @@ class Answers:
             by_level = _indices("levels", levels, -1, len(taxonomy), ndim=2)
             _check_length("rows of levels", len(by_level), len(known))
             consistent = _consistent(taxonomy, by_level)
-        return cls(taxonomy, found, known, sure, accepted, consistent)
+        if reviewed is not None:
+            left = np.asarray(reviewed, dtype=np.bool_)
+            _check_length("marks of review", len(left), len(known))
+        return cls(taxonomy, found, known, sure, accepted, consistent, left)
 
     def __len__(self) -> int:
         return len(self.gold_node)
@@ -151,6 +160,7 @@ class Answers:
             None if self.confidence is None else self.confidence[rows],
             None if self.accepted is None else self.accepted[rows],
             None if self.consistent is None else self.consistent[rows],
+            None if self.reviewed is None else self.reviewed[rows],
         )
 
     def distinct(self) -> tuple[Answers, NDArray[np.int64]]:
@@ -167,7 +177,7 @@ class Answers:
             int64 [n_rows], positions in `answers`.
         """
         key = self.gold_node.astype(np.int64) * (len(self.taxonomy) + 1) + self.predicted_node
-        for flag in (self.accepted, self.consistent):
+        for flag in (self.accepted, self.consistent, self.reviewed):
             key = key * 2 + (0 if flag is None else flag)
         _, first, which = np.unique(key, return_index=True, return_inverse=True)
         once = self.take(first)
@@ -177,6 +187,7 @@ class Answers:
             once.gold_node,
             accepted=once.accepted,
             consistent=once.consistent,
+            reviewed=once.reviewed,
         ), which.astype(np.int64)
 
     def _level_of(self, nodes: Nodes) -> Floats:

@@ -11,7 +11,14 @@ import numpy as np
 
 from cascade.evaluation.metrics.answers import Answers, Floats
 from cascade.evaluation.metrics.confidence import ConfidenceMetrics
-from cascade.evaluation.metrics.hierarchical import LENIENT, STRICT, Ratio, accuracy, exact_to
+from cascade.evaluation.metrics.hierarchical import (
+    COVERED,
+    LENIENT,
+    STRICT,
+    Ratio,
+    accuracy,
+    exact_to,
+)
 from cascade.evaluation.metrics.levels import ClassCounts, f1_macro, f1_weighted, ratio
 from cascade.evaluation.metrics.merge import Merge
 
@@ -51,9 +58,10 @@ def headline(answers: Answers) -> dict[str, float]:
 
     Of whole paths: `hf1_micro`, `hp_micro`, `hr_micro`, `hf1_sample`, `exact_match`, `consistency`,
     `lca_distance_mean`, `mistake_severity`. With other right answers: `hf1_micro_lenient`,
-    `hp_micro_lenient`, `hr_micro_lenient`, `exact_match_lenient`. For each level down to the
-    deepest gold: `accuracy_l1`, `exact_to_l1`, `f1_weighted_l1`, `f1_macro_l1`. With confidences:
-    `ece`, `brier`, `aurc`, `coverage_at_risk_1`, `coverage_at_risk_5`, `coverage_at_risk_10`.
+    `hp_micro_lenient`, `hr_micro_lenient`, `exact_match_lenient`. With answers left for review:
+    `coverage`, `exact_match_covered`. For each level down to the deepest gold: `accuracy_l1`,
+    `exact_to_l1`, `f1_weighted_l1`, `f1_macro_l1`. With confidences: `ece`, `brier`, `aurc`,
+    `coverage_at_risk_1`, `coverage_at_risk_5`, `coverage_at_risk_10`.
     `meanings.describe` says what each is; an undefined one is nan.
     """
     once = np.ones((len(answers), 1))
@@ -63,7 +71,8 @@ def headline(answers: Answers) -> dict[str, float]:
 def _ratios(answers: Answers) -> dict[str, Ratio]:
     """The metrics that are ratios of sums over rows, in the order in which they are shown."""
     lenient = () if answers.accepted is None else LENIENT
-    found = {of.__name__: of(answers) for of in (*STRICT, *lenient)}
+    covered = () if answers.reviewed is None else COVERED
+    found = {of.__name__: of(answers) for of in (*STRICT, *lenient, *covered)}
     for level in range(1, answers.depth + 1):
         found[f"accuracy_l{level}"] = accuracy(answers, level)
         found[f"exact_to_l{level}"] = exact_to(answers, level)

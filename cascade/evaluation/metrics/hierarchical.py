@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cascade.evaluation.metrics.answers import Answers, Floats, heights
+from cascade.evaluation.metrics.answers import Answers, Flags, Floats, heights
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,21 @@ def exact_match_lenient(answers: Answers) -> Ratio:
     return Ratio.mean(answers.exact | answers.accepted, np.ones(len(answers)))
 
 
+def coverage(answers: Answers) -> Ratio:
+    """Share of rows that are answered and not marked `review`."""
+    return Ratio.mean(_covered(answers), np.ones(len(answers)))
+
+
+def exact_match_covered(answers: Answers) -> Ratio:
+    """Share of exact answers among the rows that are answered and not marked `review`."""
+    return Ratio.mean(answers.exact, _covered(answers))
+
+
+def _covered(answers: Answers) -> Flags:
+    assert answers.reviewed is not None
+    return answers.answered & ~answers.reviewed
+
+
 def consistency(answers: Answers) -> Ratio:
     """Share of answered rows whose predictions, level by level, are a path of the taxonomy.
 
@@ -163,6 +178,8 @@ LENIENT: tuple[RatioOf, ...] = (
     hr_micro_lenient,
     exact_match_lenient,
 )
+
+COVERED: tuple[RatioOf, ...] = (coverage, exact_match_covered)
 
 
 def _hit(answers: Answers, otherwise: Floats) -> Floats:

@@ -150,6 +150,20 @@ def test_another_right_answer_counts_in_full_only_when_it_is_hit_exactly(shop):
     assert figures["hr_micro_lenient"] == pytest.approx(4 / 5)
 
 
+def test_what_is_left_for_review_is_measured_apart(shop):
+    apple, oil = shop.index("Food > Fruit > Apple"), shop.index("Food > Oil")
+    marks = [False, True, False, False, True]
+    found = Answers.of(shop, [apple, oil, oil, -1, oil], [apple, apple, apple, oil, oil])
+    assert "coverage" not in headline(found)
+    marked = Answers.of(shop, found.predicted_node, found.gold_node, reviewed=marks)
+    figures = headline(marked)
+    assert figures["coverage"] == pytest.approx(2 / 5)  # the row without an answer is not covered
+    assert figures["exact_match_covered"] == pytest.approx(1 / 2)
+    assert figures["exact_match"] == headline(found)["exact_match"]
+    with pytest.raises(UsageError, match="marks of review"):
+        Answers.of(shop, [apple], [apple], reviewed=[True, False])
+
+
 def test_without_other_answers_there_are_no_lenient_figures(shop):
     assert not [name for name in headline(Answers.of(shop, [0], [0])) if "lenient" in name]
 
