@@ -158,19 +158,28 @@ class FacetFeatures:
     def _not_said(self, base: str) -> list[NDArray[np.int32]]:
         """By category, descriptors that may not stand beside a base term.
 
-        Those that may not be reported, those that it implies, and those above: they say less.
+        Those that may not be reported; those that it implies, and those above, which say less; and
+        its own kin: bread is no ingredient of bread.
         """
         if base not in self._hidden:
-            hidden = []
+            hidden, kin = [], self._kin(base)
             for group in self.groups:
                 mask = ~group.reportable
+                mask[[group.tree.index(code) for code in kin if code in group.tree]] = True
                 for facet in self.taxonomy.implied(base) if base else ():
                     if facet.category == group.code and facet.descriptor in group.tree:
-                        mask = mask.copy()
                         mask[group.tree.path_nodes(group.tree.index(facet.descriptor))] = True
-                if base in group.tree:
-                    mask = mask.copy()
-                    mask[group.tree.index(base)] = True
                 hidden.append(np.flatnonzero(mask).astype(np.int32))
             self._hidden[base] = hidden
         return self._hidden[base]
+
+    def _kin(self, base: str) -> list[str]:
+        """The codes of a base term, of what is above and below it, and of what stands beside it."""
+        if not base:
+            return []
+        taxonomy = self.taxonomy
+        node = taxonomy.index(base)
+        nodes = {*taxonomy.path_nodes(node).tolist(), *range(node, int(taxonomy.end[node]))}
+        if taxonomy.parent[node] >= 0:
+            nodes.update(taxonomy.children(int(taxonomy.parent[node])).tolist())
+        return [taxonomy.codes[other] for other in nodes]

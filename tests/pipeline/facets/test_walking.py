@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from cascade.config import CascadeConfig
 from cascade.errors import UsageError
 from cascade.foodex2.checking import worst
-from cascade.items import trace_of
+from cascade.items import Batch, Item, trace_of
 from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.facets.evidence import EvidenceFinder
+from cascade.pipeline.facets.features import FacetFeatures
 from cascade.retrieval.encoder import Encoder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.efsa.code import FoodCode
@@ -61,6 +63,20 @@ def test_a_word_that_makes_another_food_of_one_must_be_said(made):
     assert "wheat" not in wheat.classify("flour").path.casefold()
     for text in ("wheat flour", "flour of durum"):
         assert wheat.classify(text).code == "FLOUR"
+
+
+def test_what_is_of_the_kind_of_the_base_term_is_not_said_of_it(tree, minilm):
+    features = FacetFeatures(tree, EvidenceFinder(tree, minilm))
+    column = features.codes.index("F04")
+    flour = tree.groups["F04"].tree.index("FLOUR")
+
+    def may_be_said(base):
+        found = features.found(Batch([Item({"text": "with wheat flour"})]), [base])
+        return bool(np.isfinite(found.scores[column][flour, 0]))
+
+    assert may_be_said("STEW0")
+    assert not may_be_said("FLOUR")
+    assert not may_be_said("OATS0")  # beside it
 
 
 def test_what_a_description_says_beyond_its_base_term_is_in_its_code(made):
