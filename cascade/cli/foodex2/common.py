@@ -41,8 +41,12 @@ OverwriteOption = Annotated[
 ]
 
 
+LONGEST = 1_000  # characters of a line
+
+
 def say(line: str) -> None:
-    """Print a line as it is."""
+    """Print a line as it is; of a very long one the start."""
+    line = line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
     out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
