@@ -119,21 +119,24 @@ class BaseTerms:
         return likeness
 
     def _asked(self, batch: Batch, ranked: Ranked, rows: NDArray[np.int64]) -> Ranked:
-        """The ranking with those items' candidates judged anew."""
+        """The ranking with the first candidates of those items judged anew."""
         assert self._asker is not None
-        names = [
-            [self._taxonomy.names[node] for node in nodes] for nodes in ranked.nodes[rows].tolist()
-        ]
+        head = min(self._config.candidates, ranked.nodes.shape[1])
+        before = ranked.nodes[rows, :head]
+        names = [[self._taxonomy.names[node] for node in nodes] for nodes in before.tolist()]
         said = self._asker.logprobs([batch.items[row] for row in rows.tolist()], names)
-        together = ranked.logprobs[rows] * self._config.keep + said
+        known = ranked.logprobs[rows, :head]
+        together = known * self._config.keep + said
+        # Together they are as likely as before.
         together -= np.logaddexp.reduce(together, axis=1, keepdims=True)
+        together += np.logaddexp.reduce(known, axis=1, keepdims=True)
         order = np.argsort(-together, axis=1, kind="stable")
         nodes, logprobs = ranked.nodes.copy(), ranked.logprobs.copy()
         retrieval = ranked.scores["retrieval"].copy()
         judged = np.full_like(logprobs, np.nan)
-        nodes[rows] = np.take_along_axis(ranked.nodes[rows], order, axis=1)
-        logprobs[rows] = np.take_along_axis(together, order, axis=1)
-        retrieval[rows] = np.take_along_axis(retrieval[rows], order, axis=1)
-        judged[rows] = np.take_along_axis(said, order, axis=1)
+        nodes[rows, :head] = np.take_along_axis(before, order, axis=1)
+        logprobs[rows, :head] = np.take_along_axis(together, order, axis=1)
+        retrieval[rows, :head] = np.take_along_axis(retrieval[rows, :head], order, axis=1)
+        judged[rows, :head] = np.take_along_axis(said, order, axis=1)
         scores = {"retrieval": retrieval, self._asker.name: judged}
         return Ranked(nodes, logprobs, scores, ranked.alike)
