@@ -283,10 +283,10 @@ class _StageConfig(Section):
         le=1,
         description="rerank and llm are asked where the likeliest term is less likely than this.",
     )
-    keep: float = Field(
+    weight: float = Field(
         1.0,
         ge=0,
-        description="Weight of the retriever's log-probabilities beside those of rerank or llm.",
+        description="Weight of the log-probabilities of rerank or llm beside the retriever's.",
     )
 
 
@@ -295,6 +295,11 @@ class BaseTermConfig(_StageConfig):
 
     method: Literal["retrieve", "rerank", "llm"] = Field(
         "retrieve", description="Likeness alone, or a cross-encoder or language model beside it."
+    )
+    weight: float = Field(
+        0.2,
+        ge=0,
+        description="Weight of the log-probabilities of rerank or llm beside the retriever's.",
     )
     whole: float = Field(1.0, ge=0, description="Weight of the likeness of the whole text.")
     first: float = Field(0.0, ge=0, description="Weight of the likeness of its first piece.")

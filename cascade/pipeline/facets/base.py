@@ -126,7 +126,7 @@ class BaseTerms:
         names = [[self._taxonomy.names[node] for node in nodes] for nodes in before.tolist()]
         said = self._asker.logprobs([batch.items[row] for row in rows.tolist()], names)
         known = ranked.logprobs[rows, :head]
-        together = known * self._config.keep + said
+        together = known + self._config.weight * said
         # Together they are as likely as before.
         together -= np.logaddexp.reduce(together, axis=1, keepdims=True)
         together += np.logaddexp.reduce(known, axis=1, keepdims=True)

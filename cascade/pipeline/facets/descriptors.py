@@ -82,7 +82,7 @@ class DescriptorRanker:
 
     def _joined(self, known: Descriptors, said: NDArray[np.float64]) -> Descriptors:
         assert self._asker is not None
-        together = self._config.keep * known.scores["retrieval"] + said
+        together = known.scores["retrieval"] + self._config.weight * said
         together -= np.logaddexp.reduce(together)
         order = np.argsort(-together, kind="stable")
         return Descriptors(
