@@ -162,6 +162,7 @@ def _run(
                 ticked(state.global_step, state.max_steps, float(logs["loss"]))
 
     disable_progress_bars()
+    model.model_card_data.widget = [{}]  # no search for examples of a card that is never written
     with quiet():
         run = trainer(
             model=model,
