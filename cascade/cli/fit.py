@@ -21,6 +21,9 @@ EXAMPLES = """
 """
 
 
+LEVELS = 3  # that are shown; metrics.json has all
+
+
 def fit(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="Labelled rows: CSV, TSV, JSONL, Parquet, Excel.")
@@ -114,7 +117,8 @@ def _show(report: dict[str, Any], output: str) -> None:
     """Print what was measured on the held-out rows."""
     from rich.table import Table
 
-    columns = list(report["pack"])
+    levels = [name for name in report["pack"] if name.startswith("accuracy_l")]
+    columns = [name for name in report["pack"] if name not in levels[LEVELS:]]
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(f"on {report['rows']['held_out']:,} held-out rows")
     for column in columns:

@@ -85,7 +85,9 @@ class Migration:
             put = Facet(facet.category, found.code)
             if put in implied and base.because != "same":
                 notes.append(f"{put} is left out: {self._named(base.code)} implies it")
-            elif put not in facets:
+            elif put in facets:
+                notes.append(f"{put} is left out: it is said already")
+            else:
                 facets.append(put)
         migrated = str(FoodCode(base.code, tuple(facets)))
         if not exact:

@@ -52,6 +52,7 @@ def test_what_is_gone_is_replaced_by_what_says_as_much_or_else_by_what_is_above(
     ("code", "migrated", "outcome", "said"),
     [
         ("WHEAT#F28.MILL1", "WHEAT#F28.MILL1", "same", ""),
+        ("WHEAT#F28.MILL1$F28.MILL1", "WHEAT#F28.MILL1", "changed", "F28.MILL1 is left out"),
         ("GONE0#F28.BAKED", "GONE1#F28.BAKE1", "changed", "the one term of this name"),
         ("WHEAT#F28.OLDPR", "WHEAT#F28.MILL0", "review", "says less"),
         ("WHEAT#F99.MILL1", "WHEAT", "review", "nothing stands for F99.MILL1"),
