@@ -26,6 +26,11 @@ def seal(folder: Path) -> None:
     staging.replace(folder / SEAL)
 
 
+def work_folder(folder: Path) -> Path:
+    """Where everything of a fit is until its pack is whole."""
+    return folder.with_name(f"{folder.name}.fitting")
+
+
 def verify(folder: Path) -> None:
     """Check that the files of a sealed pack are what they were.
 
@@ -35,6 +40,10 @@ def verify(folder: Path) -> None:
         A file is missing, truncated or changed, or the seal itself cannot be read.
     """
     path = folder / SEAL
+    if not folder.exists() and work_folder(folder).is_dir():
+        raise ConfigError(
+            f"{folder}: its fit was not finished; go on with the same command and --resume"
+        )
     if not folder.is_dir():
         raise ConfigError(f"{folder}: is no folder, so it is no pack")
     if not path.is_file():

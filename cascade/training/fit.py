@@ -30,7 +30,7 @@ from cascade.pipeline.calibrated import Calibration
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.pipeline.methods import Parts
-from cascade.pipeline.pack import SEAL, resolve_paths, seal
+from cascade.pipeline.pack import SEAL, resolve_paths, seal, work_folder
 from cascade.retrieval.children import widest
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled, read_labelled, settled_columns
@@ -81,7 +81,7 @@ class Fit:
     @property
     def work(self) -> Path:
         """Where everything is until the pack is whole."""
-        return self.folder.with_name(f"{self.folder.name}.fitting")
+        return work_folder(self.folder)
 
     @cached_property
     def identity(self) -> dict[str, Any]:

@@ -94,6 +94,10 @@ def test_a_pack_without_its_seal_is_refused(pack, cascade):
         done = cascade(*command)
         assert done.status == 2
         assert "pack.json: is missing" in done.err
+    pack.with_name("begun.fitting").mkdir()
+    done = cascade("pack", "check", "begun")
+    assert done.status == 2
+    assert "--resume" in done.err
     done = cascade("pack", "check", "nosuch")
     assert "nosuch: is no folder" in done.err
 
