@@ -21,6 +21,7 @@ from cascade.foodex2.rules import (
     unusable,
 )
 from cascade.taxonomy.efsa.catalogue import Catalogue
+from cascade.taxonomy.efsa.code import CodeError, FoodCode
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
@@ -38,8 +39,18 @@ class Checker:
     catalogue: Catalogue
     processes: Processes
 
+    def messages(self, code: str, mode: Mode = "strict") -> list[Message]:
+        """As `check`, with an ERROR of no rule for a text that EFSA's tool crashes on."""
+        try:
+            return self.check(code, mode)
+        except UsageError as error:
+            return [Message("", "ERROR", str(error))]
+
     def check(self, code: str, mode: Mode = "strict") -> list[Message]:
         """The rules that fire, in the tool's order.
+
+        The tool reads over much that is no code, as `A01PS##F28.A07KG`. `strict` has an ERROR of no
+        rule for that, where none says more.
 
         Raises
         ------
@@ -47,6 +58,15 @@ class Checker:
             The text is one that EFSA's tool crashes on: it is made of `#`, has a facet of dots, or
             one of three pieces on a raw commodity or derivative.
         """
+        found = self._fired(code, mode)
+        if mode == "strict" and worst(found) != "ERROR":
+            try:
+                FoodCode.parse(code)
+            except CodeError as error:
+                found.append(Message("", "ERROR", str(error)))
+        return found
+
+    def _fired(self, code: str, mode: Mode) -> list[Message]:
         base, tokens, bare = split(code)
         term = self.catalogue.terms.get(base)
         if term is None:

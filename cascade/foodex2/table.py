@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from cascade.errors import InputError, UsageError
+from cascade.errors import InputError
 from cascade.foodex2.checking import Checker, worst
 from cascade.foodex2.explaining import explained
 from cascade.foodex2.migrating import Migration
@@ -46,7 +46,7 @@ def checking(checker: Checker, mode: Mode) -> Sayer:
     """Severity, rules and messages; a text that EFSA's tool crashes on has the severity ERROR."""
 
     def say(code: str, problem: str | None) -> Said:
-        messages = [Message("", "ERROR", problem)] if problem else _checked(checker, code, mode)
+        messages = [Message("", "ERROR", problem)] if problem else checker.messages(code, mode)
         severity = worst(messages) or ""
         return Said(
             severity or "clean",
@@ -146,10 +146,3 @@ def say_of_file(
                 sink.write(index, rows, [one.values for one in said], {})
             sink.finish()
     return dict(counts)
-
-
-def _checked(checker: Checker, code: str, mode: Mode) -> list[Message]:
-    try:
-        return checker.check(code, mode)
-    except UsageError as error:
-        return [Message("", "ERROR", str(error))]

@@ -22,6 +22,16 @@ def test_codes_are_checked_and_the_status_tells(there, cascade):
     assert json.loads(done.out) == [{"code": "WHEAT", "messages": []}]
 
 
+def test_a_code_that_cannot_be_read_stops_no_other(there, cascade):
+    done = cascade("foodex2", "check", "#", "WHEAT", "WHEAT##", *there)
+    assert done.status == 1
+    assert "  ERROR: '#' has no base term; expected one" in done.out
+    assert "WHEAT: clean" in done.out
+    assert "'WHEAT##' is no FoodEx2 code: at character 7" in done.out
+    done = cascade("foodex2", "check", "WHEAT", "##", *there, "--json")
+    assert [len(own["messages"]) for own in json.loads(done.out)] == [0, 1]
+
+
 def test_a_file_of_codes_keeps_its_rows(there, folder, cascade):
     codes = ["WHEAT", "WHEAT#F28.MILL1", "", "#", "FLOUR#F27.WHEAT"]
     with open("codes.csv", "w", newline="") as file:

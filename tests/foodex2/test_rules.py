@@ -84,6 +84,15 @@ def test_texts_are_taken_apart_as_the_tool_does(checker, code):
     assert fired(checker, " WHEAT") == ["BR29"]
 
 
+@pytest.mark.parametrize(
+    "code", ["WHEAT#", "WHEAT#F28.MILL0$", "WHEAT##F28.MILL0", "STEW0#F04.SALT0#F04.SALT0"]
+)
+def test_what_the_tool_reads_over_is_an_error_in_strict_mode(checker, code):
+    assert worst(checker.check(code, "ict")) != "ERROR"
+    assert worst(checker.check(code)) == "ERROR"
+    assert "is no FoodEx2 code: at character" in checker.check(code)[-1].text
+
+
 @pytest.mark.parametrize("code", ["#", "##", "WHEAT#.", "WHEAT#F28.MILL0.MILL1"])
 def test_what_crashes_the_tool_is_an_error(checker, code):
     with pytest.raises(UsageError, match="expected one"):

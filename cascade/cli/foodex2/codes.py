@@ -88,13 +88,13 @@ def check(
     bad = False
     found = []
     for code in codes:
-        messages = checker.check(code, mode)  # type: ignore[arg-type]
+        messages = checker.messages(code, mode)  # type: ignore[arg-type]
         bad |= worst(messages) in ("HIGH", "ERROR")
         found.append({"code": code, "messages": [asdict(message) for message in messages]})
         if not as_json:
             say(f"{code}: {'clean' if not messages else ''}")
             for message in messages:
-                say(f"  {message.rule} {message.severity}: {message.text}")
+                say(f"  {f'{message.rule} {message.severity}'.strip()}: {message.text}")
     if as_json:
         out.print_json(json.dumps(found))
     raise typer.Exit(1 if bad else 0)
