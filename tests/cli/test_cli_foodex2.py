@@ -121,6 +121,7 @@ def test_codes_are_brought_to_a_newer_release(there, folder, cascade):
 
 
 def test_the_catalogue_is_looked_for_where_it_may_lie(folder, cascade, monkeypatch):
+    monkeypatch.delenv("CASCADE_FOODEX2", raising=False)
     done = cascade("foodex2", "decode", "WHEAT")
     assert done.status == 2
     assert "there is no MTX.ecf" in done.err
