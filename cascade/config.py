@@ -29,8 +29,8 @@ class Columns(Section):
     text: list[str] = Field(default_factory=list, description="Text columns, in this order.")
     image: str | None = Field(
         None,
-        description="Column of picture files, named relative to the input's folder; an item with "
-        "text and picture is searched for with both.",
+        description="Column of pictures: files named relative to the input's folder, data URIs, "
+        "bytes, or addresses where `pictures.urls` allows them.",
     )
     id: str | None = Field(None, description="Column of the row's own identifier.")
     label: str | None = Field(None, description="Column of the known answer: a code or a path.")
@@ -39,6 +39,16 @@ class Columns(Section):
         description="Columns of other answers that count as right: a code, a path, or a JSON list "
         "of them.",
     )
+
+
+class PicturesConfig(Section):
+    """Where pictures may come from; data URIs and bytes always may."""
+
+    root: str | None = Field(
+        None, description="Folder that paths start from; that of the input if not given."
+    )
+    anywhere: bool = Field(False, description="Whether paths may lead out of that folder.")
+    urls: bool = Field(False, description="Whether pictures may be fetched from addresses.")
 
 
 class RetrievalConfig(Section):
@@ -186,9 +196,9 @@ class FusionConfig(Section):
 class BackboneConfig(Section):
     """What turns items into the numbers that heads and neighbours are computed on."""
 
-    kind: Literal["lexical", "sentence", "llama", "joined"] = Field(
+    kind: Literal["lexical", "sentence", "llama", "picture", "joined"] = Field(
         description="Words and characters, a sentence encoder, hidden states of a language model, "
-        "or several of these side by side."
+        "a vision model for pictures, or several of these side by side."
     )
     file: str | None = Field(None, description="File of lexical features, relative to this one.")
     model: str | None = Field(None, description="Weights: built-in name, folder or hub.")
@@ -392,6 +402,9 @@ class CascadeConfig(Section):
         default_factory=list,
         description="Of a pack the text columns that it was fitted to; others that are named stand "
         "for these, in this order.",
+    )
+    pictures: PicturesConfig = Field(
+        default_factory=PicturesConfig, description="Where pictures come from."
     )
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="Narrowing.")
     llm: LLMConfig = Field(default_factory=LLMConfig, description="The language model.")

@@ -7,6 +7,7 @@ scorer works on a whole batch at once.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -40,17 +41,18 @@ class Item:
     id
         The caller's own identifier, passed through.
     image
-        File of a picture, for encoders that read pictures.
+        A picture: a file, the bytes of one, an address (fetched only where the config allows it),
+        a data URI, or an opened PIL picture.
     """
 
     fields: Mapping[str, Any]
     id: str | None = None
-    image: Path | None = None
+    image: Any = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", {k: as_text(v) for k, v in self.fields.items()})
-        if self.image is not None:
-            object.__setattr__(self, "image", Path(self.image))
+        if isinstance(self.image, str | os.PathLike):
+            object.__setattr__(self, "image", _picture(os.fspath(self.image)))
 
     @classmethod
     def of(cls, value: Item | str | Mapping[str, Any]) -> Item:
@@ -276,6 +278,11 @@ def _others(candidates: Sequence[Candidate], chosen: str | None) -> str:
         for c in candidates[:4]
         if c.code != chosen and c.probability >= 0.005
     )
+
+
+def _picture(name: str) -> Path | str:
+    """A file, or as it is what names none: an address, a data URI."""
+    return name if name.lower().startswith(("data:", "http://", "https://")) else Path(name)
 
 
 def as_text(value: Any) -> str:

@@ -24,12 +24,17 @@ EXAMPLES = """
 
 def classify(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="CSV, TSV, JSONL, Parquet, Excel, or -.")
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="CSV, TSV, JSONL, Parquet, Excel, a folder of pictures, or -."
+        ),
     ],
     taxonomy: options.TaxonomyOption = None,
     config: options.ConfigOption = None,
     text: options.TextOption = None,
     image: options.ImageOption = None,
+    image_root: options.ImageRootOption = None,
+    allow_urls: options.UrlsOption = False,
     id: options.IdOption = None,
     label: options.LabelOption = None,
     output: Annotated[
@@ -84,6 +89,7 @@ def classify(
         settled.calibration.max_risk = max_risk
     settled.descent.beam = max(settled.descent.beam, top + 1)
     named = {"text": text, "image": image, "id": id, "label": label}
+    options.place_pictures(settled, image_root, allow_urls)
     columns = settled.columns.model_copy(update={k: v for k, v in named.items() if v})
     settled.columns = columns
     job = loading.Job(
@@ -92,6 +98,7 @@ def classify(
         columns,
         AnswerForm(top, explain),
         needs_label=label is not None,
+        needs_image=image is not None,
         limit=limit,
         encoding=encoding,
         sheet=sheet,
@@ -150,7 +157,8 @@ def _target(source: str, files: list[str], output: str | None) -> str:
     if options.is_folder(output):
         if source == "-":
             raise UsageError(f"--out {output} is a folder; name a file for standard input")
-        return str(Path(output) / Path(source).name)
+        name = Path(source).name
+        return str(Path(output) / (f"{name}.csv" if Path(source).is_dir() else name))
     if len(files) > 1:
         raise UsageError(f"{len(files)} files go to a folder, not to one file; give --out FOLDER/")
     return output

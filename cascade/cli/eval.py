@@ -38,6 +38,8 @@ def evaluate(
     config: options.ConfigOption = None,
     text: options.TextOption = None,
     image: options.ImageOption = None,
+    image_root: options.ImageRootOption = None,
+    allow_urls: options.UrlsOption = False,
     id: options.IdOption = None,
     label: options.LabelOption = None,
     also: Annotated[
@@ -127,6 +129,7 @@ def evaluate(
     )
     if max_risk is not None:
         settled.calibration.max_risk = max_risk
+    options.place_pictures(settled, image_root, allow_urls)
     task = Task(source, tree, settled)
     given = None
     if predictions is not None:

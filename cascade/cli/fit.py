@@ -17,6 +17,7 @@ EXAMPLES = """
   cascade fit labelled.csv -t taxonomy.csv --text name --text description --label label -o my-pack
   cascade fit labelled.csv --text name --label path -o my-pack   (taxonomy made of the label paths)
   cascade fit labelled.csv -t taxonomy.csv --text name --label label --recipe quick -o my-pack
+  cascade fit photos/ --label folder -o my-pack   (a folder of pictures, sorted into folders)
   cascade classify items.csv -c my-pack -o out.csv
 """
 
@@ -34,6 +35,9 @@ def fit(
     output: Annotated[str, typer.Option("--out", "-o", metavar="PACK", help="Folder to write.")],
     taxonomy: options.TaxonomyOption = None,
     text: options.TextOption = None,
+    image: options.ImageOption = None,
+    image_root: options.ImageRootOption = None,
+    allow_urls: options.UrlsOption = False,
     recipe: Annotated[
         str,
         typer.Option(
@@ -68,18 +72,21 @@ def fit(
 ) -> None:
     """Learn from labelled rows: fit the parts of a recipe, and put them into a pack."""
     from cascade.cli.progress import working
-    from cascade.config import Columns
+    from cascade.config import CascadeConfig, Columns
     from cascade.io.source import Source
     from cascade.pipeline.labels import taxonomy_of_labels
     from cascade.pipeline.load import load_taxonomy
+    from cascade.pipeline.run import picture_places
     from cascade.training.fit import Fit
     from cascade.training.labelled import settled_columns
     from cascade.training.recipe import Recipe
 
     loaded = Recipe.load(recipe)
     source = Source(file, limit, encoding, sheet)
-    columns = settled_columns(source, Columns(text=text or [], label=label))
-    if not text:
+    columns = settled_columns(source, Columns(text=text or [], image=image, label=label))
+    placed = CascadeConfig()
+    options.place_pictures(placed, image_root, allow_urls)
+    if columns.text and not text:
         err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
     if taxonomy is None:
         tree = taxonomy_of_labels([source], label)
@@ -98,6 +105,7 @@ def fit(
         validation=None if validation is None else Source(validation, None, encoding, sheet),
         seed=seed,
         allow_download=allow_download,
+        places=picture_places(placed),
         command=options.command(),
         said=lambda sentence: err.print(sentence, style="yellow", highlight=False, markup=False),
     )

@@ -17,7 +17,7 @@ from cascade.pipeline.run import (
     Counts,
     classify_table,
     fingerprint,
-    guess_text_columns,
+    guessed_columns,
     require_read,
 )
 from cascade.taxonomy import Taxonomy
@@ -29,8 +29,9 @@ class Job:
 
     Parameters
     ----------
-    needs_label
-        Whether the label column must be there; the one that a pack remembers need not.
+    needs_label, needs_image
+        Whether the column must be there; the one that a pack remembers need not, the picture's if
+        there is text.
     """
 
     taxonomy: Taxonomy
@@ -38,6 +39,7 @@ class Job:
     columns: Columns
     form: AnswerForm
     needs_label: bool = True
+    needs_image: bool = True
     limit: int | None = None
     encoding: str | None = None
     sheet: str | None = None
@@ -92,10 +94,12 @@ class Job:
         """The columns to use, all of them there; text columns are guessed if nothing is named."""
         columns = self.columns
         if not columns.text and columns.image is None:
-            columns = columns.model_copy(update={"text": guess_text_columns(table)})
-            if not self._told:
+            columns = guessed_columns(table, columns)
+            if columns.text and not self._told:
                 err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
                 self._told = True
+        if not self.needs_image and columns.text and columns.image not in table.columns:
+            columns = columns.model_copy(update={"image": None})
         if not self.needs_label and columns.label not in table.columns:
             columns = columns.model_copy(update={"label": None})
         require_read(table, columns.text, self.config.reads)

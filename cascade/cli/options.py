@@ -26,8 +26,19 @@ TextOption = Annotated[
 ImageOption = Annotated[
     str | None,
     typer.Option(
-        "--image", metavar="COL", help="Column of picture files, relative to the input's folder."
+        "--image",
+        metavar="COL",
+        help="Column of pictures: files named from the input's folder, data URIs, or bytes.",
     ),
+]
+ImageRootOption = Annotated[
+    str | None,
+    typer.Option(
+        "--image-root", metavar="FOLDER", help="Where pictures lie, if not beside the input."
+    ),
+]
+UrlsOption = Annotated[
+    bool, typer.Option("--allow-urls", help="Pictures may be fetched from addresses.")
 ]
 IdOption = Annotated[
     str | None, typer.Option("--id", metavar="COL", help="Column of the row's own identifier.")
@@ -122,6 +133,17 @@ def resolve(
     if taxonomy is None and folder is not None and not is_shipped(name, folder):
         name = str(folder / name)
     return settled.model_copy(update={"taxonomy": name}), load_taxonomy(name)
+
+
+def place_pictures(config: CascadeConfig, root: str | None, urls: bool) -> None:
+    """Set in a config where pictures lie, and whether they may be fetched."""
+    if root is not None:
+        if not Path(root).is_dir():
+            from cascade.errors import UsageError
+
+            raise UsageError(f"--image-root {root}: there is no such folder")
+        config.pictures.root = root
+    config.pictures.urls = config.pictures.urls or urls
 
 
 def settle(

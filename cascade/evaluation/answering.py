@@ -10,6 +10,7 @@ from typing import Any
 from cascade.config import CascadeConfig, Columns
 from cascade.evaluation.matching import GivenAnswers
 from cascade.io import Output, Row, Table, open_output, require_columns
+from cascade.io.pictures import data_uri
 from cascade.io.source import Source
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.run import (
@@ -17,7 +18,7 @@ from cascade.pipeline.run import (
     Counts,
     classify_table,
     fingerprint,
-    guess_text_columns,
+    guessed_columns,
     require_read,
 )
 from cascade.taxonomy import Taxonomy
@@ -83,8 +84,8 @@ def settle_columns(task: Task, *, text: bool = True) -> Task:
         A column is not there, or no text column can be guessed.
     """
     with task.source.open() as table:
-        if text and not task.columns.text and task.columns.image is None:
-            columns = task.columns.model_copy(update={"text": guess_text_columns(table)})
+        if text:
+            columns = guessed_columns(table, task.columns)
             task = replace(task, config=task.config.model_copy(update={"columns": columns}))
         require_read(table, task.columns.text, task.config.reads)
         require_columns(table, task.used)
@@ -157,11 +158,17 @@ def _sink(
 
 
 def _project(table: Table, names: list[str]) -> Table:
-    """The named columns of a table as text, and the line of each row."""
+    """The named columns of a table as text, and the line of each row; bytes as data URIs."""
+
+    def text(row: Row, name: str) -> str:
+        value = table.value(row, name)
+        if isinstance(value, dict) and isinstance(value.get("bytes"), bytes):
+            value = value["bytes"]
+        return data_uri(value) if isinstance(value, bytes) else table.text(row, name)
 
     def rows() -> Iterator[Row]:
         for row in table.rows:
-            cells = (*(table.text(row, name) for name in names), str(row.line))
+            cells = (*(text(row, name) for name in names), str(row.line))
             yield Row(row.number, row.line, cells, row.problem)
 
-    return Table(table.name, "csv", (*names, LINE), rows(), table.close)
+    return Table(table.name, "csv", (*names, LINE), rows(), table.close, base=table.folder)

@@ -33,6 +33,9 @@ class SentenceFeatures:
         Characters of each that are read; they are what the time goes into.
     """
 
+    reads_text = True
+    reads_pictures = False
+
     def __init__(self, encoder: Encoder, columns: Sequence[str], max_chars: int) -> None:
         self._encoder = encoder
         self._columns = tuple(columns)
@@ -43,7 +46,9 @@ class SentenceFeatures:
         """Numbers in a row."""
         return self._encoder.width
 
-    def rows(self, items: Sequence[Item]) -> NDArray[np.float32]:
+    def rows(
+        self, items: Sequence[Item], problems: dict[int, str] | None = None
+    ) -> NDArray[np.float32]:
         """float32 [n_items, width]"""
         return self._encoder.encode([self.text(item) for item in items], half=True)
 
@@ -57,17 +62,21 @@ class JoinedFeatures:
 
     def __init__(self, parts: Sequence[Backbone]) -> None:
         self._parts = list(parts)
+        self.reads_text = any(part.reads_text for part in parts)
+        self.reads_pictures = any(part.reads_pictures for part in parts)
 
     @property
     def width(self) -> int:
         """Numbers in a row."""
         return sum(part.width for part in self._parts)
 
-    def rows(self, items: Sequence[Item]) -> NDArray[np.float32] | csr_matrix:
+    def rows(
+        self, items: Sequence[Item], problems: dict[int, str] | None = None
+    ) -> NDArray[np.float32] | csr_matrix:
         """float32 [n_items, width]"""
         import scipy.sparse
 
-        made = [part.rows(items) for part in self._parts]
+        made = [part.rows(items, problems) for part in self._parts]
         if any(scipy.sparse.issparse(rows) for rows in made):
             return scipy.sparse.hstack(made, format="csr", dtype=np.float32)
         return np.hstack(made)

@@ -33,6 +33,9 @@ class HiddenStates:
         Characters of each that are read.
     """
 
+    reads_text = True
+    reads_pictures = False
+
     def __init__(self, model: Any, tokenizer: Any, columns: Sequence[str], max_chars: int) -> None:
         self.model = model
         self._tokenizer = tokenizer
@@ -66,7 +69,9 @@ class HiddenStates:
         """Numbers in a row."""
         return int(self.model.config.hidden_size)
 
-    def rows(self, items: Sequence[Item]) -> NDArray[np.float32]:
+    def rows(
+        self, items: Sequence[Item], problems: dict[int, str] | None = None
+    ) -> NDArray[np.float32]:
         """float32 [n_items, width]"""
         import torch
 

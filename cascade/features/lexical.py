@@ -107,6 +107,9 @@ class LexicalFeatures:
         Characters of a column that are read.
     """
 
+    reads_text = True
+    reads_pictures = False
+
     def __init__(self, blocks: Sequence[Block], max_chars: int) -> None:
         self.blocks = tuple(blocks)
         self.max_chars = max_chars
@@ -134,7 +137,7 @@ class LexicalFeatures:
         """Numbers in a row, nearly all of them zero."""
         return int(self._starts[-1])
 
-    def rows(self, items: Sequence[Item]) -> csr_matrix:
+    def rows(self, items: Sequence[Item], problems: dict[int, str] | None = None) -> csr_matrix:
         """The features of items.
 
         Returns

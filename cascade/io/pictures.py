@@ -2,20 +2,131 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import io
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cascade.errors import InputError
+from cascade.io.fetching import fetch, is_address
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 MAX_BYTES = 32 << 20
 MAX_PIXELS = 50_000_000
 MAX_RATIO = 20  # of the sides: models scale the shorter one up to a few hundred pixels
 MAX_SIDE = 768  # pixels that are kept of the longer side, twice what encoders read
+
+DATA = "data:"  # begins a picture that stands in the cell itself
+
+
+@dataclass(frozen=True)
+class PicturePlaces:
+    """Where the pictures of rows may come from.
+
+    Parameters
+    ----------
+    root
+        Folder that paths start from; that of the input if None.
+    anywhere
+        Whether paths may lead out of it.
+    urls
+        Whether addresses may be fetched.
+    """
+
+    root: Path | None = None
+    anywhere: bool = False
+    urls: bool = False
+
+    def find(self, value: Any, folder: Path) -> Path | bytes | str | None:
+        """The picture that a cell holds or names; None where the cell is empty.
+
+        Parameters
+        ----------
+        value
+            A path, an address (`https://...`), a data URI, bytes, or an object with `bytes` and
+            `path` as Parquet files of pictures have it.
+        folder
+            Of the input.
+
+        Raises
+        ------
+        InputError
+            It is nothing of this, or not allowed.
+        """
+        if isinstance(value, Mapping):
+            value = value.get("bytes") or value.get("path")
+        if isinstance(value, bytes | bytearray | memoryview):
+            return bytes(value) or None
+        if value is not None and not isinstance(value, str):
+            raise InputError(
+                f"the picture is {value!r:.60}; expected a path, a data URI, an address or bytes"
+            )
+        name = (value or "").strip()
+        if not name:
+            return None
+        if name[: len(DATA)].lower() == DATA:
+            return bytes_of_data_uri(name)
+        if is_address(name):
+            check_allowed(name, self.urls)
+            return name
+        if self.anywhere:
+            return (self.root or folder) / name
+        return picture_path(self.root or folder, name)
+
+
+def check_allowed(address: str, urls: bool) -> None:
+    """Refuse an address where none may be fetched.
+
+    Raises
+    ------
+    InputError
+        Says how it is allowed.
+    """
+    if not urls:
+        raise InputError(
+            f"the picture {address!r:.200} would have to be fetched; allow that with --allow-urls "
+            "(pictures.urls in a cascade.yaml), or give a file"
+        )
+
+
+def bytes_of_data_uri(uri: str) -> bytes:
+    """The bytes that stand in a `data:image/png;base64,...`.
+
+    Raises
+    ------
+    InputError
+        It is not base64, or too long.
+    """
+    head, comma, body = uri.partition(",")
+    if not comma or not head.lower().endswith(";base64"):
+        raise InputError(
+            f"the picture {uri!r:.60} is no data URI of base64; expected data:image/png;base64,..."
+        )
+    if len(body) > MAX_BYTES * 4 // 3:
+        raise InputError(
+            f"the picture in the cell has {len(body) >> 20:,} MiB of base64; the most is "
+            f"{(MAX_BYTES * 4 // 3) >> 20}"
+        )
+    try:
+        found = base64.b64decode("".join(body.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError(f"the picture {uri!r:.60} is no base64: {error}") from None
+    if not found:
+        raise InputError(f"the picture {uri!r:.60} is empty")
+    return found
+
+
+def data_uri(picture: bytes) -> str:
+    """Bytes as text that `PicturePlaces.find` reads."""
+    return f"{DATA}application/octet-stream;base64,{base64.b64encode(picture).decode()}"
 
 
 def picture_path(folder: Path, name: str) -> Path:
@@ -34,13 +145,20 @@ def picture_path(folder: Path, name: str) -> Path:
     if not inside:
         raise InputError(
             f"the picture {name!r:.200} is not in the folder of the input; expected a path "
-            "relative to that folder, inside of it"
+            "relative to that folder, inside of it; name another folder with --image-root"
         )
     return path
 
 
-def open_picture(path: Path) -> Image:
+def open_picture(source: Path | bytes | str | Image) -> Image:
     """A picture as RGB, turned upright, on white where it is transparent, and not over-large.
+
+    Of an animated picture it is the first frame.
+
+    Parameters
+    ----------
+    source
+        A file, the bytes of one, a data URI, an address that may be fetched, or an opened picture.
 
     Returns
     -------
@@ -54,18 +172,16 @@ def open_picture(path: Path) -> Image:
     """
     from PIL import Image, ImageOps
 
+    what = _called(source)
     try:
-        if not path.is_file():
-            raise InputError(f"the picture {path} is not there")
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise InputError(
-                f"the picture {path} has {size >> 20:,} MiB; the most is {MAX_BYTES >> 20}"
-            )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is stricter
-            opened = Image.open(path, formats=FORMATS)
+        if isinstance(source, Image.Image):
+            opened = source.copy()
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is stricter
+                opened = Image.open(_stream(source, what), formats=FORMATS)
         with opened:
-            _check_sides(path, *opened.size)
+            _check_sides(what, *opened.size)
             opened.draft("RGB", (MAX_SIDE, MAX_SIDE))  # a JPEG is decoded smaller at once
             picture = _on_white(ImageOps.exif_transpose(opened))
         picture.thumbnail((MAX_SIDE, MAX_SIDE))
@@ -75,18 +191,43 @@ def open_picture(path: Path) -> Image:
     except Exception as error:  # a decoder may raise anything at a damaged file
         problem = str(error) or type(error).__name__
         raise InputError(
-            f"the picture {path} cannot be read: {problem}; expected {', '.join(FORMATS)}"
+            f"{what} cannot be read: {problem:.200}; expected {', '.join(FORMATS)}"
         ) from error
 
 
-def _check_sides(path: Path, width: int, height: int) -> None:
+def _called(source: Any) -> str:
+    """What messages call a picture."""
+    if isinstance(source, bytes):
+        return f"the picture of {len(source):,} bytes"
+    if isinstance(source, Path | str):
+        return f"the picture {source!s:.300}"
+    return "the picture"
+
+
+def _stream(source: Path | bytes | str, what: str) -> Path | io.BytesIO:
+    """What Pillow opens, of a size that is allowed."""
+    if isinstance(source, str):
+        inside = source[: len(DATA)].lower() == DATA
+        source = bytes_of_data_uri(source) if inside else fetch(source, MAX_BYTES)
+    if isinstance(source, Path):
+        if not source.is_file():
+            raise InputError(f"{what} is not there")
+        size = source.stat().st_size
+    else:
+        size = len(source)
+    if size > MAX_BYTES:
+        raise InputError(f"{what} has {size >> 20:,} MiB; the most is {MAX_BYTES >> 20}")
+    if not size:
+        raise InputError(f"{what} cannot be read: it is empty; expected {', '.join(FORMATS)}")
+    return source if isinstance(source, Path) else io.BytesIO(source)
+
+
+def _check_sides(what: str, width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise InputError(
-            f"the picture {path} has {width:,} x {height:,} pixels; the most is {MAX_PIXELS:,}"
-        )
+        raise InputError(f"{what} has {width:,} x {height:,} pixels; the most is {MAX_PIXELS:,}")
     if max(width, height) > MAX_RATIO * min(width, height):
         raise InputError(
-            f"the picture {path} has {width:,} x {height:,} pixels; expected no side over "
+            f"{what} has {width:,} x {height:,} pixels; expected no side over "
             f"{MAX_RATIO} times the other"
         )
 

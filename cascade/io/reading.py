@@ -33,7 +33,9 @@ def open_table(
     sheet: str | None = None,
     stdin: BinaryIO | None = None,
 ) -> Table:
-    """Open a file, or standard input for `-`, as a table; use it in a `with` statement.
+    """Open a file, a folder of pictures, or standard input for `-`, as a table.
+
+    Use it in a `with` statement.
 
     The kind is told by the content: CSV, TSV (also with `;` or `|`), JSON lines, Parquet or
     Excel. Text is streamed; a Parquet file or a workbook that comes through a pipe is kept in a
@@ -58,6 +60,10 @@ def open_table(
     """
     if str(source) == "-":
         name, file, regular = STDIN, stdin or sys.stdin.buffer, False
+    elif Path(source).is_dir():
+        from cascade.io.folders import read_folder
+
+        return read_folder(Path(source))
     else:
         name = str(source)
         file = _opened(Path(source))
@@ -105,10 +111,6 @@ def _opened(path: Path) -> BinaryIO:
         return path.open("rb")
     except FileNotFoundError:
         raise InputError(_missing(path)) from None
-    except IsADirectoryError:
-        files = sorted(p.name for p in path.iterdir() if p.is_file())[:5]
-        inside = f", for example {path / files[0]}" if files else ""
-        raise InputError(f"{path} is a folder; give a file{inside}") from None
     except PermissionError:
         raise InputError(f"{path} may not be read; change its permissions (chmod u+r)") from None
     except OSError as error:

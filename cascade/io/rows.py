@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
@@ -72,6 +73,10 @@ class Table:
     overflow
         Column that takes, in tabular output, what has no column of its own: the keys that later
         objects bring, the text of lines that are no objects. None where all is known to fit.
+    base
+        Folder that paths in the rows start from; that of the file if None.
+    pictures
+        Column of pictures of a table that was made of a folder.
     """
 
     name: str
@@ -85,10 +90,17 @@ class Table:
     encoding: str = "utf-8"
     schema: Any = None
     overflow: str | None = None
+    base: Path | None = None
+    pictures: str | None = None
     _at: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._at = {name: at for at, name in reversed(list(enumerate(self.columns)))}
+
+    @property
+    def folder(self) -> Path:
+        """Where paths in the rows start from."""
+        return Path(self.name).parent if self.base is None else self.base
 
     def __iter__(self) -> Iterator[Row]:
         return self.rows
@@ -114,15 +126,16 @@ class Table:
 
         Halves of surrogate pairs, which JSON may hold, become U+FFFD.
         """
-        value = self._value(row, column)
+        value = self.value(row, column)
         text = value if type(value) is str else text_of(value)
         return text if text.isascii() else well_formed(text)
 
     def is_nested(self, row: Row, column: str) -> bool:
         """Whether a cell holds a list or an object, which `text` gives as JSON."""
-        return isinstance(self._value(row, column), list | dict)
+        return isinstance(self.value(row, column), list | dict)
 
-    def _value(self, row: Row, column: str) -> Any:
+    def value(self, row: Row, column: str) -> Any:
+        """A cell as it was read; None where the row has none."""
         cells = row.cells
         if isinstance(cells, dict):
             return cells.get(column)

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from cascade.errors import UsageError
-from cascade.io import Table, open_table
+from cascade.io import Table, folders, open_table
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Source:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the file, all of it."""
+        """SHA-256 of the file, all of it; of a folder, of what lies in it."""
+        if Path(self.file).is_dir():
+            return hashlib.sha256(folders.fingerprint(Path(self.file))).hexdigest()
         with Path(self.file).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

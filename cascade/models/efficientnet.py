@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 EPSILON = 1e-3  # of the batch norms
 _COUNT = "num_batches_tracked"
@@ -63,9 +65,7 @@ class _Convolution(nn.Sequential):
         if stride == 2:  # of an even side the padding is uneven
             layers.append(_Pad(kernel))
             padding = 0
-        layers.append(
-            nn.Conv2d(there, made, kernel, stride, padding, groups=groups, bias=False)
-        )
+        layers.append(nn.Conv2d(there, made, kernel, stride, padding, groups=groups, bias=False))
         layers.append(nn.BatchNorm2d(made, eps=EPSILON))
         if relu:
             layers.append(nn.ReLU6(inplace=True))
@@ -155,3 +155,16 @@ def from_wheel(state: Mapping[str, torch.Tensor], shape: LiteShape) -> dict[str,
     if [own[name].shape for name in names] != [value.shape for value in theirs]:
         raise ValueError("the weights are of another network")
     return {**own, **dict(zip(names, theirs, strict=True))}
+
+
+def folded(network: EfficientNetLite) -> EfficientNetLite:
+    """The network, in evaluation mode, with its batch norms folded into its convolutions."""
+    network.eval()
+    for part in network.modules():
+        if isinstance(part, _Convolution):
+            at = next(i for i, layer in enumerate(part) if isinstance(layer, nn.BatchNorm2d))
+            convolution, norm = (cast(Any, part[i]) for i in (at - 1, at))
+            part[at - 1] = fuse_conv_bn_eval(convolution, norm)
+            part[at] = nn.Identity()
+    cast(Any, network).to(memory_format=torch.channels_last)
+    return network

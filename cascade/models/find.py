@@ -78,7 +78,7 @@ def _in_package(built_in: BuiltIn) -> Weights:
         _verify(folder / file, pinned, built_in)
     identity = hashlib.sha256("".join(built_in.files.values()).encode()).hexdigest()
     files = list(built_in.files)
-    path = folder / files[0] if files[0].endswith(".gguf") else folder
+    path = folder / files[0] if files[0].endswith((".gguf", ".pth")) else folder
     return Weights(built_in.name, path, "package", identity)
 
 

@@ -8,7 +8,9 @@ from itertools import islice
 from typing import Any, Protocol
 
 from cascade.config import CascadeConfig
-from cascade.errors import UsageError
+from cascade.errors import InputError, UsageError
+from cascade.io.fetching import is_address
+from cascade.io.pictures import check_allowed
 from cascade.items import Batch, Item, Prediction
 from cascade.pipeline.calibrated import Judge
 from cascade.pipeline.methods import Parts
@@ -30,10 +32,13 @@ class Walker(Protocol):
         The scorer that answers, for messages.
     reads_pictures
         Whether it judges items by their pictures.
+    takes_pictures
+        Whether pictures are of any use, if only for narrowing.
     """
 
     source: str
     reads_pictures: bool
+    takes_pictures: bool
 
     def walk(self, batch: Batch) -> list[Prediction]:
         """A prediction for each item."""
@@ -74,7 +79,7 @@ class Classifier:
         self._parts = parts = Parts(taxonomy, config, progress)
         self._walker = _walker(taxonomy, parts)
         self._judge = Judge(config.calibration, config.method)
-        if config.columns.image is not None and not self._reads_pictures:
+        if config.columns.image is not None and not self._walker.takes_pictures:
             raise UsageError(f"columns.image is {config.columns.image!r}, but {self._blind}")
 
     @property
@@ -85,7 +90,8 @@ class Classifier:
     def classify(self, item: Item | str | Mapping[str, Any]) -> Prediction:
         """The prediction for one item: a text, a mapping of column to text, or an `Item`.
 
-        A pack takes a text for the first of the columns that it was fitted to.
+        A pack takes a text for the first of the columns that it was fitted to, and a picture (see
+        `Item`) under the name of its column of pictures.
         """
         return self.classify_batch([self._item(item)])[0]
 
@@ -123,6 +129,10 @@ class Classifier:
     def _item(self, value: Item | str | Mapping[str, Any]) -> Item:
         if isinstance(value, str) and self.config.reads:
             value = {self.config.reads[0]: value}
+        image = self.config.columns.image
+        if image is not None and isinstance(value, Mapping) and image in value:
+            rest = {name: text for name, text in value.items() if name != image}
+            return Item(rest, image=value[image] or None)
         return Item.of(value)
 
     def names(self, columns: Sequence[str]) -> list[str]:
@@ -170,7 +180,7 @@ class Classifier:
                 item.id,
             )
         reads = self.config.reads
-        if reads and item.fields and not item.fields.keys() & set(reads):
+        if reads and item.fields and item.image is None and not item.fields.keys() & set(reads):
             return Prediction.failed(
                 f"the pack reads {', '.join(reads)}; the item has {', '.join(item.fields):.200}",
                 item.id,
@@ -178,23 +188,29 @@ class Classifier:
         if item.image is None:
             if not item.text:
                 return Prediction.failed("the text is empty; there is nothing to classify", item.id)
-        elif not self._reads_pictures:
+        elif not self._walker.takes_pictures:
             return Prediction.failed(f"the item has a picture, but {self._blind}", item.id)
         elif not item.text and not self._walker.reads_pictures:
             return Prediction.failed(
                 f"the text is empty, and {self._walker.source} does not judge by pictures", item.id
             )
+        if isinstance(item.image, str) and is_address(item.image):
+            try:
+                check_allowed(item.image, self.config.pictures.urls)
+            except InputError as error:
+                return Prediction.failed(str(error), item.id)
         return None
 
-    @property
-    def _reads_pictures(self) -> bool:
-        return self._parts.encoder.reads_pictures
+    def prefetch(self, items: Sequence[Item]) -> None:
+        """Begin to decode the pictures of items that will be classified next."""
+        self._parts.prefetch(items)
 
     @property
     def _blind(self) -> str:
         return (
             f"the encoder {self.config.retrieval.encoder!r} reads no pictures; set "
-            "retrieval.encoder to one that does, such as a CLIP"
+            "retrieval.encoder to one that does, such as a CLIP, or fit a pack with `cascade fit "
+            "--image`"
         )
 
     def __repr__(self) -> str:

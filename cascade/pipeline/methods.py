@@ -7,13 +7,15 @@ loads none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cascade.config import BackboneConfig, CascadeConfig, NLIConfig, RerankConfig
 from cascade.errors import ConfigError, UsageError
+from cascade.features.pictures import PictureFeatures
+from cascade.items import Item
 from cascade.pipeline.descent import Descent
 from cascade.retrieval.children import AllChildren, widest
 from cascade.retrieval.encoder import Encoder, Progress
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from cascade.scoring.item_type import ItemTyper
     from cascade.scoring.pairs import PairModel
 
+VISION = "efficientnet-lite0"  # where a backbone of pictures names no model
 HEADS = "ttc."  # begins the name of a scorer of fitted heads
 
 
@@ -63,16 +66,30 @@ class Parts:
         return Encoder.load(name, allow_download=self.config.allow_download)
 
     @cached_property
+    def narrower(self) -> Retriever | AllChildren:
+        """Narrowing; where it would keep all children anyway, heads need no index."""
+        all_kept = self.config.retrieval.candidates >= widest(self.taxonomy)
+        return AllChildren(self.taxonomy) if all_kept and self.config.heads else self.retriever
+
+    @property
+    def narrows_by_pictures(self) -> bool:
+        """Whether candidates depend on the pictures of items."""
+        return self.narrower.reads_pictures
+
+    def prefetch(self, items: Sequence[Item]) -> None:
+        """Begin to decode the pictures of items that will be asked for next."""
+        for backbone in self._backbones.values():
+            if isinstance(backbone, PictureFeatures):
+                backbone.prefetch(items)
+
+    @cached_property
     def descent(self) -> Descent:
         """The walk down the taxonomy."""
-        config, everything = self.config.descent, widest(self.taxonomy)
-        candidates = self.config.retrieval.candidates
-        # Where narrowing would keep all children anyway, heads need no index.
-        without = candidates >= everything and bool(self.config.heads)
+        config = self.config.descent
         return Descent(
             self.taxonomy,
-            AllChildren(self.taxonomy) if without else self.retriever,
-            candidates=candidates,
+            self.narrower,
+            candidates=self.config.retrieval.candidates,
             beam=config.beam,
             stop=config.stop,
             depth=config.depth,
@@ -187,27 +204,13 @@ class Parts:
         return self._backbones[name]
 
     def _made_backbone(self, config: BackboneConfig) -> Backbone:
-        from cascade.features import dense, lexical
-
         if config.kind == "joined":
-            return dense.JoinedFeatures([self.backbone(name) for name in config.of])
-        if config.kind == "lexical":
-            if config.file is None:
-                raise ConfigError("a backbone of kind lexical needs its file")
-            return lexical.LexicalFeatures.load(Path(config.file))
-        allow = self.config.allow_download
-        if config.kind == "sentence":
-            encoder = Encoder.load(config.model or "minilm", allow_download=allow)
-            return dense.SentenceFeatures(encoder, config.columns, config.max_chars)
-        from cascade.features.hidden import HiddenStates
+            from cascade.features.dense import JoinedFeatures
 
-        return HiddenStates.load(
-            config.model or self.config.llm.model,
-            config.columns,
-            config.max_chars,
-            adapter=config.adapter,
-            allow_download=allow,
-        )
+            return JoinedFeatures([self.backbone(name) for name in config.of])
+        if config.kind == "llama" and config.model is None:
+            config = config.model_copy(update={"model": self.config.llm.model})
+        return make_backbone(config, allow_download=self.config.allow_download)
 
     def heads(self, name: str) -> Scorer:
         """The scorer `ttc.NAME`."""
@@ -273,6 +276,40 @@ class Parts:
             made = METHODS[name](self) if name in METHODS else self.heads(head)
             self._scorers[name] = made
         return self._scorers[name]
+
+
+def make_backbone(config: BackboneConfig, *, allow_download: bool = False) -> Backbone:
+    """The features that a config describes, of one kind.
+
+    Raises
+    ------
+    ConfigError
+        A file that they need is not named.
+    WeightsError
+        Weights that they need are not found.
+    """
+    if config.kind == "lexical":
+        from cascade.features.lexical import LexicalFeatures
+
+        if config.file is None:
+            raise ConfigError("a backbone of kind lexical needs its file")
+        return LexicalFeatures.load(Path(config.file))
+    if config.kind == "picture":
+        return PictureFeatures.load(config.model or VISION, allow_download=allow_download)
+    if config.kind == "sentence":
+        from cascade.features.dense import SentenceFeatures
+
+        encoder = Encoder.load(config.model or "minilm", allow_download=allow_download)
+        return SentenceFeatures(encoder, config.columns, config.max_chars)
+    from cascade.features.hidden import HiddenStates
+
+    return HiddenStates.load(
+        config.model or "smollm2-135m",
+        config.columns,
+        config.max_chars,
+        adapter=config.adapter,
+        allow_download=allow_download,
+    )
 
 
 METHODS: dict[str, Callable[[Parts], Scorer]] = {

@@ -23,6 +23,8 @@ class Router:
         The scorer of the method.
     reads_pictures
         Whether it judges items by their pictures.
+    takes_pictures
+        Whether pictures are of any use, if only for narrowing.
 
     Raises
     ------
@@ -41,6 +43,7 @@ class Router:
         self._descent = parts.descent
         self.source = self._scorer.name
         self.reads_pictures = self._scorer.reads_pictures
+        self.takes_pictures = self.reads_pictures or parts.narrows_by_pictures
 
     def walk(self, batch: Batch) -> list[Prediction]:
         """The fast path's answers where it is sure enough, the method's for the others."""

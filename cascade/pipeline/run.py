@@ -17,7 +17,7 @@ from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError
 from cascade.generation.prompts import PromptTemplate
 from cascade.io import Answer, Output, Row, Table, require_columns
-from cascade.io.pictures import picture_path
+from cascade.io.pictures import PicturePlaces
 from cascade.items import Item, Prediction, alternatives_of, trace_of
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.pack import contents
@@ -189,10 +189,15 @@ def classify_table(
     names = classifier.names(list(dict.fromkeys(columns.text)))
     if limit is not None:
         table.rows = islice(table.rows, limit)
-    for index, rows in enumerate(table.chunks(BATCH)):
-        if not output.has(index, rows):
+    places = picture_places(classifier.config)
+
+    def read(rows: Sequence[Row]) -> list[Item | Prediction]:
+        return [_item(table, row, columns, names, places) for row in rows]
+
+    for index, rows, items in _one_ahead(table, output, read, classifier):
+        if items is not None:
             started, before = time.perf_counter(), dict(classifier.seconds)
-            predictions = list(_classify_rows(classifier, table, rows, columns, names))
+            predictions = list(_classified(classifier, items))
             counts = count(predictions, _golds(classifier.taxonomy, table, rows, columns.label))
             counts.seconds = round(time.perf_counter() - started, 3)
             counts.stages = {
@@ -208,6 +213,50 @@ def classify_table(
         total.add(part)
     output.finish()
     return total
+
+
+def _one_ahead(
+    table: Table,
+    output: Output,
+    read: Callable[[Sequence[Row]], list[Item | Prediction]],
+    classifier: Classifier,
+) -> Iterator[tuple[int, list[Row], list[Item | Prediction] | None]]:
+    """The chunks of a table with their items, None where the output has them already.
+
+    While a chunk is classified, the pictures of the next one are decoded.
+    """
+    held: tuple[int, list[Row], list[Item | Prediction] | None] | None = None
+    for index, rows in enumerate(table.chunks(BATCH)):
+        items = None if output.has(index, rows) else read(rows)
+        if items is not None:
+            classifier.prefetch([item for item in items if isinstance(item, Item)])
+        if held is not None:
+            yield held
+        held = index, rows, items
+    if held is not None:
+        yield held
+
+
+def picture_places(config: CascadeConfig) -> PicturePlaces:
+    """Where the pictures of rows may come from."""
+    settings = config.pictures
+    root = None if settings.root is None else Path(settings.root)
+    return PicturePlaces(root, settings.anywhere, settings.urls)
+
+
+def guessed_columns(table: Table, columns: Columns) -> Columns:
+    """The columns with what is read, where nothing is named: pictures of a folder, or texts.
+
+    Raises
+    ------
+    InputError
+        No text column can be guessed.
+    """
+    if columns.text or columns.image is not None:
+        return columns
+    if table.pictures is not None:
+        return columns.model_copy(update={"image": table.pictures})
+    return columns.model_copy(update={"text": guess_text_columns(table)})
 
 
 def require_read(table: Table, columns: Sequence[str], reads: Sequence[str]) -> None:
@@ -244,29 +293,24 @@ def guess_text_columns(table: Table) -> list[str]:
     raise InputError(f"say which column holds the text with --text; it has: {has}", file=table.name)
 
 
-def _classify_rows(
-    classifier: Classifier,
-    table: Table,
-    rows: Sequence[Row],
-    columns: Columns,
-    names: Sequence[str],
-) -> Iterator[Prediction]:
-    """A prediction for each row; a row that could not be read gets its problem."""
-    items = [_item(table, row, columns, names) for row in rows]
+def _classified(classifier: Classifier, items: Sequence[Item | Prediction]) -> Iterator[Prediction]:
+    """A prediction for each item; what could not be read has its own already."""
     answered = iter(classifier.classify_batch([item for item in items if isinstance(item, Item)]))
     for item in items:
         yield next(answered) if isinstance(item, Item) else item
 
 
-def _item(table: Table, row: Row, columns: Columns, names: Sequence[str]) -> Item | Prediction:
+def _item(
+    table: Table, row: Row, columns: Columns, names: Sequence[str], places: PicturePlaces
+) -> Item | Prediction:
     """What a row holds, its text columns so called, or why it cannot be answered."""
     if row.problem is not None:
         return Prediction.failed(row.problem)
     id_ = table.text(row, columns.id) if columns.id else None
     image = None
-    if columns.image and (name := table.text(row, columns.image).strip()):
+    if columns.image:
         try:
-            image = picture_path(Path(table.name).parent, name)
+            image = places.find(table.value(row, columns.image), table.folder)
         except InputError as error:
             return Prediction.failed(str(error), id_)
     texts = table.texts(row, columns.text).values()

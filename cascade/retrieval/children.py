@@ -15,6 +15,8 @@ class AllChildren:
     Where every child is kept there is nothing to search, and no item needs to be encoded for it.
     """
 
+    reads_pictures = False
+
     def __init__(self, taxonomy: Taxonomy) -> None:
         self._taxonomy = taxonomy
 

@@ -67,6 +67,11 @@ class Retriever:
             (self, "similarity"), lambda _: self.subtrees.maximum(self.nearest(batch).copy())
         )
 
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether items are compared with nodes by their pictures too."""
+        return self.encoder.reads_pictures
+
     def head_similarity(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Cosine similarity of each text with the first text of each node, which has its name.
 

@@ -16,6 +16,8 @@ BLOCK = 32  # pictures that are in memory together
 def query_vectors(encoder: Encoder, batch: Batch) -> NDArray[np.float32]:
     """Unit vectors of the items of a batch: of their text, of their picture, or of both, halfway.
 
+    Pictures are passed over by an encoder that reads none.
+
     An item whose picture cannot be read is noted in `batch.problems`; its vector is zero.
 
     Returns
@@ -23,7 +25,7 @@ def query_vectors(encoder: Encoder, batch: Batch) -> NDArray[np.float32]:
     float32 [n_items, width]
     """
     seen = [row for row, item in enumerate(batch.items) if item.image is not None]
-    if not seen:
+    if not seen or not encoder.reads_pictures:
         return encoder.encode([item.text for item in batch.items])
     vectors = np.zeros((len(batch), encoder.width), dtype=np.float32)
     read = [row for row, item in enumerate(batch.items) if item.text]

@@ -18,7 +18,8 @@ Weight = float | Sequence[float]
 class FusionScorer(Scorer):
     """`log p(c) = sum_s w_s log p_s(c)`, normalised over the candidates of a question.
 
-    A scorer whose weight at a level is zero is not asked there.
+    A scorer whose weight at a level is zero is not asked there, nor about items that have nothing
+    that it can judge them by; where nobody can, all candidates are as likely.
 
     Parameters
     ----------
@@ -46,6 +47,8 @@ class FusionScorer(Scorer):
                 f"{len(self._scorers)} scorers but {len(weights)} weights; expected one each"
             )
         self._level = taxonomy.level
+        self.reads_text = any(scorer.reads_text for scorer in self._scorers)
+        self.reads_pictures = any(scorer.reads_pictures for scorer in self._scorers)
         used = [s.name for s, w in zip(scorers, self._weights, strict=True) if w.any()]
         self.name = "+".join(used)
 
@@ -60,7 +63,8 @@ class FusionScorer(Scorer):
         above = np.where(choices.parents < 0, 0, self._level[choices.parents])
         for scorer, by_level in zip(self._scorers, self._weights, strict=True):
             weight = by_level[above]
-            asked, member = choices.subset(weight > 0)
+            seen = np.array([scorer.sees(item) for item in batch.items], dtype=bool)
+            asked, member = choices.subset((weight > 0) & seen[choices.rows])
             if len(asked):
                 for name, values in scorer.score_parts(batch, asked).items():
                     parts.setdefault(name, np.full(len(total), np.nan))[member] = values

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import ConfigError
-from cascade.features.backbone import Backbone
+from cascade.features.backbone import Backbone, batch_rows
 from cascade.io.tensors import read_tensors, write_tensors
 from cascade.items import Batch
 from cascade.retrieval.subtree import Subtrees
@@ -104,6 +104,7 @@ class NeighboursScorer(MassScorer):
         import faiss
 
         super().__init__(taxonomy)
+        self.reads_text, self.reads_pictures = backbone.reads_text, backbone.reads_pictures
         self._backbone = backbone
         self._nodes = examples.nodes
         self._k = min(k, len(examples.nodes))
@@ -115,7 +116,7 @@ class NeighboursScorer(MassScorer):
         np.add.at(self._background, examples.nodes, BACKGROUND / len(examples.nodes))
 
     def _mass(self, batch: Batch) -> NDArray[np.float32]:
-        vectors = batch.once((self._backbone, "rows"), self._backbone.rows)
+        vectors = batch_rows(self._backbone, batch)
         similar, nearest = self._index.search(unit(vectors), self._k)
         votes = np.exp((similar - similar[:, :1]) / self._temperature)
         votes /= votes.sum(axis=1, keepdims=True)

@@ -23,10 +23,10 @@ class RetrievalScorer(LeafScorer):
     """
 
     name = "retrieval"
-    reads_pictures = True
 
     def __init__(self, retriever: Retriever, temperature: float) -> None:
         super().__init__(retriever)
+        self.reads_pictures = retriever.reads_pictures
         self._temperature = np.float32(temperature)
 
     def _logits(self, batch: Batch) -> NDArray[np.float32]:
@@ -51,12 +51,12 @@ class RewriteScorer(RetrievalScorer):
     """
 
     name = "rewrite"
-    reads_pictures = False
 
     def __init__(
         self, retriever: Retriever, temperature: float, typer: ItemTyper, weight: float
     ) -> None:
         super().__init__(retriever, temperature)
+        self.reads_pictures = False
         self._typer = typer
         self._weight = np.float32(weight)
 

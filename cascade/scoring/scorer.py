@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.items import Batch, Choices
+from cascade.items import Batch, Choices, Item
 
 
 class Scorer(ABC):
@@ -17,12 +17,21 @@ class Scorer(ABC):
     ----------
     name
         One word, as in `--method` and in traces.
+    reads_text
+        Whether it judges items by their text; if not, those without a picture tell it nothing.
     reads_pictures
         Whether an item that has a picture needs no text.
     """
 
     name: str
+    reads_text: bool = True
     reads_pictures: bool = False
+
+    def sees(self, item: Item) -> bool:
+        """Whether an item has something that this scorer can judge it by."""
+        return bool(self.reads_text and item.text) or (
+            self.reads_pictures and item.image is not None
+        )
 
     @abstractmethod
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:

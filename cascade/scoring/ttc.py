@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.features.backbone import Backbone
+from cascade.features.backbone import Backbone, batch_rows
 from cascade.items import Batch
 from cascade.scoring.forms import FormReader
 from cascade.scoring.heads import Heads
@@ -27,10 +27,11 @@ class TTCScorer(MassScorer):
     def __init__(self, name: str, taxonomy: Taxonomy, backbone: Backbone, heads: Heads) -> None:
         super().__init__(taxonomy)
         self.name = name
+        self.reads_text, self.reads_pictures = backbone.reads_text, backbone.reads_pictures
         self._backbone = backbone
         self._heads = heads
         self._reader = FormReader(taxonomy, heads.form)
 
     def _mass(self, batch: Batch) -> NDArray[np.float32]:
-        rows = batch.once((self._backbone, "rows"), self._backbone.rows)
+        rows = batch_rows(self._backbone, batch)
         return self._reader.read(self._heads.logits(rows), self._heads.nodes)

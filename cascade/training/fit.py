@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 import cascade
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import CascadeError, OutputError, UsageError
+from cascade.io.pictures import PicturePlaces
 from cascade.io.source import Source
 from cascade.io.whole import write_text
 from cascade.items import Batch, Prediction
@@ -33,11 +34,12 @@ from cascade.pipeline.methods import Parts
 from cascade.pipeline.pack import SEAL, resolve_paths, seal, work_folder
 from cascade.retrieval.children import widest
 from cascade.taxonomy import Taxonomy
-from cascade.training.labelled import Labelled, read_labelled, settled_columns
+from cascade.training.labelled import Labelled, read_labelled, readable, settled_columns
 from cascade.training.learners import Learner, LexicalLearner, Settings, Told, TunedLearner
 from cascade.training.pack_readme import readme
+from cascade.training.picture_learners import BothLearner, FrozenPictureLearner, PictureLearner
 from cascade.training.recipe import Recipe, TunedStage
-from cascade.training.splits import hold_out, near_duplicate_groups
+from cascade.training.splits import hold_out, known_by, near_duplicate_groups
 from cascade.training.trying import Trial, calibrate, routed, try_out
 from cascade.training.weighing import Evidence, gather, weights
 
@@ -62,6 +64,8 @@ class Fit:
         Labelled rows; without a validation file a part of the rows is held out.
     columns
         Text and label, settled.
+    places
+        Where pictures may come from.
     said
         Called with each sentence that a user should know.
     """
@@ -75,6 +79,7 @@ class Fit:
     validation: Source | None = None
     seed: int = 0
     allow_download: bool = False
+    places: PicturePlaces = PicturePlaces()  # noqa: RUF009
     command: str = ""
     said: Callable[[str], None] = field(default=lambda _: None, repr=False)
 
@@ -172,9 +177,7 @@ class Fit:
 
     def _run(self, told: Told) -> dict[str, Any]:
         started = time.perf_counter()
-        rows = read_labelled(
-            self.source, self.columns, self.taxonomy, lambda n: told("reading", n, n)
-        )
+        rows = self._read(self.source, told)
         for warning in rows.warnings(self.taxonomy):
             self.said(warning)
         fitted, held, new = self._divided(rows, told)
@@ -198,10 +201,18 @@ class Fit:
         self._write(whole, settings, report, calibration)
         return report
 
+    def _read(self, source: Source, told: Told = lambda *_: None) -> Labelled:
+        """The rows of a file, without pictures that cannot be read."""
+        places = self.places
+        rows = read_labelled(
+            source, self.columns, self.taxonomy, lambda n: told("reading", n, n), places
+        )
+        return readable(rows, told) if self.columns.image is not None else rows
+
     def _divided(self, rows: Labelled, told: Told) -> tuple[Labelled, Labelled, NDArray[np.bool_]]:
         """Rows to fit to, rows to choose on, and which of all rows are held out for that."""
         if self.validation is not None:
-            held = read_labelled(self.validation, self.columns, self.taxonomy)
+            held = self._read(self.validation)
             for reason, (count, line) in held.skipped.items():
                 self.said(
                     f"{self.validation.file}: {count:,} rows are left out: {reason} "
@@ -209,7 +220,7 @@ class Fit:
                 )
             return self._apart(rows, held)
         told("looking for near duplicates", 0, len(rows))
-        texts = [item.text for item in rows.items]
+        texts = [known_by(item) for item in rows.items]
         groups = near_duplicate_groups(texts)
         out = hold_out(texts, rows.nodes, groups, self.recipe.validation, self.seed)
         if not out.any():
@@ -224,7 +235,7 @@ class Fit:
         self, rows: Labelled, held: Labelled
     ) -> tuple[Labelled, Labelled, NDArray[np.bool_]]:
         """Rows without the near duplicates of validation rows; those are learnt at last."""
-        texts = [item.text for item in (*rows.items, *held.items)]
+        texts = [known_by(item) for item in (*rows.items, *held.items)]
         groups = near_duplicate_groups(texts)
         known = np.isin(groups[: len(rows)], groups[len(rows) :])
         assert self.validation is not None
@@ -243,16 +254,29 @@ class Fit:
     def _learners(self) -> list[Learner]:
         recipe, columns = self.recipe, self.columns.text
         found: list[Learner] = []
-        if recipe.lexical:
+        if recipe.lexical and columns:
             found.append(LexicalLearner(recipe.lexical, columns, self.seed))
         tuned: list[tuple[Literal["sentence", "llama"], TunedStage | None]]
         tuned = [("sentence", recipe.sentence), ("llama", recipe.llama)]
         for kind, stage in tuned:
-            if stage:
+            if stage and columns:
                 learner = TunedLearner(
                     kind, stage, columns, self.seed, allow_download=self.allow_download
                 )
                 found.append(learner)
+        if self.columns.image is not None:
+            found += self._picture_learners()
+        return found
+
+    def _picture_learners(self) -> list[Learner]:
+        recipe, allow = self.recipe, self.allow_download
+        found: list[Learner] = []
+        if recipe.picture:
+            kind = FrozenPictureLearner if recipe.picture.frozen else PictureLearner
+            found.append(kind(recipe.picture, self.seed, allow_download=allow))
+        if recipe.both and self.columns.text:
+            columns = self.columns.text
+            found.append(BothLearner(recipe.both, columns, self.seed, allow_download=allow))
         return found
 
     def _weighed(

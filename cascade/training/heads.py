@@ -148,7 +148,10 @@ def outputs(nodes: NDArray[np.int32], taxonomy: Taxonomy, form: Form) -> NDArray
 
 
 def level_loss(
-    logprobs: Sequence[torch.Tensor], targets: torch.Tensor, importance: Sequence[float]
+    logprobs: Sequence[torch.Tensor],
+    targets: torch.Tensor,
+    importance: Sequence[float],
+    smoothing: float = 0.0,
 ) -> torch.Tensor:
     """`sum over levels l of pi[l] CE[l]`, means over the rows that reach the level.
 
@@ -158,6 +161,8 @@ def level_loss(
         float32 [n_items, n_level] for each level.
     targets
         int64 [n_items, depth], -1 where a label has ended.
+    smoothing
+        Share of a label that is spread over all of its level (Szegedy et al. 2016).
     """
     import torch
 
@@ -166,9 +171,12 @@ def level_loss(
         weight = importance[min(level, len(importance) - 1)]
         reached = targets[:, level] >= 0
         if weight and bool(reached.any()):
-            total = total + weight * torch.nn.functional.nll_loss(
-                found[reached], targets[reached, level]
-            )
+            said = found[reached]
+            loss = torch.nn.functional.nll_loss(said, targets[reached, level])
+            if smoothing:
+                even = -said.clamp(min=-30).mean()  # finite, whatever is impossible
+                loss = (1 - smoothing) * loss + smoothing * even
+            total = total + weight * loss
     return total
 
 

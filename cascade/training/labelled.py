@@ -5,26 +5,26 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import Columns
 from cascade.errors import InputError
+from cascade.features.pictures import decoding_pool
 from cascade.io import require_columns
-from cascade.io.pictures import picture_path
+from cascade.io.pictures import PicturePlaces, open_picture
 from cascade.io.source import Source
 from cascade.items import Item
 from cascade.pipeline.labels import Finder, nothing_known
-from cascade.pipeline.run import guess_text_columns
+from cascade.pipeline.run import guessed_columns
 from cascade.taxonomy import Taxonomy
 
 CHUNK = 1024  # rows between two signs of progress
 
 REASONS = (
     "cannot be read",
-    "without text",
+    "without text or picture",
     "without a label",
     "label not in the taxonomy",
     "label is a list or an object",
@@ -93,6 +93,7 @@ def read_labelled(
     columns: Columns,
     taxonomy: Taxonomy,
     progress: Callable[[int], None] | None = None,
+    places: PicturePlaces = PicturePlaces(),  # noqa: B008
 ) -> Labelled:
     """The rows of a file whose labels are nodes of a taxonomy.
 
@@ -102,6 +103,8 @@ def read_labelled(
         Text and label, settled; see `settled_columns`.
     progress
         Called with the rows that are read.
+    places
+        Where pictures may come from.
 
     Raises
     ------
@@ -122,10 +125,10 @@ def read_labelled(
                 rows += 1
                 label = table.text(row, columns.label)
                 item = Item(table.texts(row, columns.text))
-                if columns.image and (picture := table.text(row, columns.image).strip()):
+                if columns.image:
                     try:
-                        path = picture_path(Path(table.name).parent, picture)
-                        item = dataclasses.replace(item, image=path)
+                        found = places.find(table.value(row, columns.image), table.folder)
+                        item = dataclasses.replace(item, image=found)
                     except InputError:
                         pass  # its text may still teach something
                 node = finder.find(label)
@@ -155,6 +158,44 @@ def read_labelled(
     return Labelled(items, np.array(nodes, dtype=np.int32), skipped)
 
 
+def readable(rows: Labelled, told: Callable[[str, int, int], None]) -> Labelled:
+    """The rows without pictures that cannot be read; of those that have no text nothing is left.
+
+    Raises
+    ------
+    InputError
+        No row is left.
+    """
+    tried = [decoding_pool().submit(_problem, item) for item in rows.items]
+    items, kept, bad, first = [], [], 0, ""
+    for at, (item, problem) in enumerate(zip(rows.items, tried, strict=True)):
+        found = problem.result()
+        if found is not None:
+            bad, first = bad + 1, first or found
+            item = dataclasses.replace(item, image=None)
+        if found is None or item.text:
+            items.append(item)
+            kept.append(at)
+        told("checking pictures", at + 1, len(rows))
+    if not items:
+        raise InputError(f"no picture can be read (the first: {first})")
+    skipped = dict(rows.skipped)
+    if bad:
+        skipped[f"a picture that cannot be read ({first})"] = (bad, 0)
+    return Labelled(items, rows.nodes[kept], skipped)
+
+
+def _problem(item: Item) -> str | None:
+    """Why the picture of an item cannot be read."""
+    if item.image is None:
+        return None
+    try:
+        open_picture(item.image)
+    except InputError as error:
+        return str(error)
+    return None
+
+
 def _reason(problem: str | None, item: Item, label: str, node: int) -> str | None:
     """Why a row cannot be learnt from; None where it can."""
     if problem is not None:
@@ -176,8 +217,10 @@ def settled_columns(source: Source, columns: Columns) -> Columns:
     """
     label = columns.label
     with source.open() as table:
-        require_columns(table, [label or ""])
-        text = columns.text or [c for c in guess_text_columns(table) if c != label]
+        require_columns(table, [label or "", *filter(None, [columns.image])])
+        guessed = not columns.text
+        columns = guessed_columns(table, columns)
+        text = [c for c in columns.text if c != label] if guessed else columns.text
         if label in text:
             raise InputError(
                 f"column {label!r} is named as text and as label; the text must not hold the "

@@ -18,6 +18,7 @@ from cascade.features.dense import SentenceFeatures
 from cascade.features.hidden import HiddenStates
 from cascade.features.lexical import LexicalFeatures
 from cascade.io.whole import write_text
+from cascade.pipeline.methods import VISION
 from cascade.retrieval.encoder import Encoder
 from cascade.scoring.heads import HeadsFile
 from cascade.scoring.neighbours import Examples, unit
@@ -32,6 +33,7 @@ Told = Callable[[str, int, int], None]
 """Called with what is done, how much is done, and how much there is."""
 
 COLUMNS = "columns.json"  # what a tuned backbone reads, beside it
+MODELS = {"sentence": "minilm", "llama": "smollm2-135m", "picture": VISION}
 ENCODED = 512  # items that are encoded between two signs of progress
 
 
@@ -173,14 +175,14 @@ class TunedLearner(Learner):
 
     def __init__(
         self,
-        kind: Literal["sentence", "llama"],
+        kind: Literal["sentence", "llama", "picture"],
         stage: TunedStage,
         columns: Sequence[str],
         seed: int,
         *,
         allow_download: bool = False,
     ) -> None:
-        self.name = kind
+        self.name: str = kind
         self._stage, self._columns, self._seed = stage, list(columns), seed
         self._allow = allow_download
 
@@ -287,7 +289,7 @@ class TunedLearner(Learner):
 
     @property
     def _model(self) -> str:
-        return self._stage.model or {"sentence": "minilm", "llama": "smollm2-135m"}[self.name]
+        return self._stage.model or MODELS[self.name]
 
     def _tunable(self, columns: Sequence[str], before: Path | None = None) -> Tunable:
         """The model to train; one that was trained before where `before` has it."""
@@ -310,12 +312,15 @@ class TunedLearner(Learner):
         """The columns that the backbone in `place` reads; chosen by the rows if not noted there."""
         noted = place / COLUMNS
         if not noted.is_file():
-            columns = self._stage.columns or short_columns(
-                rows.items, self._columns, self._stage.chars, self._stage.max_chars
-            )
             place.mkdir(parents=True, exist_ok=True)
-            write_text(noted, json.dumps(columns))
+            write_text(noted, json.dumps(self._chosen(rows)))
         return self._read(place.parent)
+
+    def _chosen(self, rows: Labelled) -> list[str]:
+        """The columns to read."""
+        return self._stage.columns or short_columns(
+            rows.items, self._columns, self._stage.chars, self._stage.max_chars
+        )
 
     def _read(self, folder: Path) -> list[str]:
         """The columns that the backbone in `folder` was trained on."""

@@ -11,7 +11,9 @@ from pydantic import Field, ValidationError
 from cascade.config import Section, describe_problems
 from cascade.errors import ConfigError
 from cascade.features.lexical import LexicalRecipe
+from cascade.scoring.forms import Form
 from cascade.shipped import shipped_file, shipped_names
+from cascade.training.heads import HeadsRecipe
 from cascade.training.tuning import TuningRecipe
 
 FOLDER = "finetune/packs"
@@ -69,6 +71,64 @@ class TunedStage(Section):
     tuning: TuningRecipe = Field(default_factory=TuningRecipe, description="How it is trained.")
 
 
+class AugmentRecipe(Section):
+    """How a picture is changed each time that it is seen in training."""
+
+    least_area: float = Field(
+        0.35, gt=0, le=1, description="Least share of a picture that is cut out and seen."
+    )
+    mirror: bool = Field(True, description="Whether half of them are seen in a mirror.")
+    colour: float = Field(
+        0.4, ge=0, lt=1, description="How far brightness, contrast and colours are changed."
+    )
+
+
+class PictureStage(TunedStage):
+    """A vision model with heads: as it is, or fine-tuned together with them."""
+
+    frozen: bool = Field(
+        False, description="Leave the model as it is, and fit heads to its features only."
+    )
+    forms: list[Form] = Field(
+        default_factory=lambda: list[Form](("leaf",)),
+        min_length=1,
+        description="Of a frozen model the forms of the heads; see scoring.forms.",
+    )
+    heads: HeadsRecipe = Field(
+        default_factory=HeadsRecipe, description="How heads of a frozen model are learnt."
+    )
+    side: int | None = Field(
+        None, ge=32, le=1024, description="Pixels of the square that is seen in training."
+    )
+    augment: AugmentRecipe = Field(
+        default_factory=AugmentRecipe, description="How pictures are changed in training."
+    )
+
+
+class BothStage(Section):
+    """Heads that see the features of text and picture side by side."""
+
+    text: Literal["sentence", "llama"] = Field(
+        "sentence", description="Which features of the text: an encoder's or a LLaMA's."
+    )
+    text_model: str | None = Field(None, description="Its weights; not fine-tuned.")
+    picture_model: str | None = Field(None, description="The vision model; not fine-tuned.")
+    columns: list[str] = Field(default_factory=list, description="As in sentence.columns.")
+    chars: int = Field(100, ge=1, description="As in sentence.chars.")
+    max_chars: int = Field(150, ge=1, description="As in sentence.max_chars.")
+    missing: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Share of the rows that are also learnt without their text, and as many "
+        "without their picture, so that one of the two is enough.",
+    )
+    forms: list[Form] = Field(
+        default_factory=lambda: list[Form](("leaf",)), min_length=1, description="Of the heads."
+    )
+    heads: HeadsRecipe = Field(default_factory=HeadsRecipe, description="How the heads are learnt.")
+
+
 class RoutingStage(Section):
     """Which items stay on the fast path."""
 
@@ -99,6 +159,14 @@ class Recipe(Section):
         default_factory=TunedStage, description="A sentence encoder; null for none."
     )
     llama: TunedStage | None = Field(None, description="A language model with LoRA; null for none.")
+    picture: PictureStage | None = Field(
+        default_factory=PictureStage,
+        description="A vision model, where rows have pictures; null for none.",
+    )
+    both: BothStage | None = Field(
+        default_factory=BothStage,
+        description="Heads over text and picture together, where rows have both; null for none.",
+    )
     retrieval: bool = Field(
         False, description="Whether similarity to the taxonomy's own texts is fused too."
     )
@@ -146,8 +214,10 @@ class Recipe(Section):
             recipe = cls.model_validate(data)
         except ValidationError as error:
             raise ConfigError(f"{origin}: {describe_problems(error)}") from None
-        if not (recipe.lexical or recipe.sentence or recipe.llama):
-            raise ConfigError(f"{origin}: nothing is to be fitted; name lexical, sentence or llama")
+        if not (recipe.lexical or recipe.sentence or recipe.llama or recipe.picture):
+            raise ConfigError(
+                f"{origin}: nothing is to be fitted; name lexical, sentence, llama or picture"
+            )
         voting = [stage for stage in (recipe.sentence, recipe.llama) if stage and stage.neighbours]
         if len(voting) > 1:
             raise ConfigError(

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,9 @@ class TuningRecipe(Section):
     head_learning_rate: float = Field(2e-3, gt=0, description="Of the heads.")
     warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which rates rise.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Of the vectors that heads see.")
+    smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Share of a label that is spread over all of its level."
+    )
     checkpoint_every: int = Field(50, ge=1, description="Steps between two checkpoints.")
 
 
@@ -60,10 +63,10 @@ class Tunable(Protocol):
     def width(self) -> int:
         """Numbers in a vector."""
 
-    def tokens(self, item: Item) -> list[int]:
-        """What is read of an item."""
+    def tokens(self, item: Item) -> list[Any]:
+        """What is read of an item; the longer, the longer a step takes."""
 
-    def vectors(self, tokens: Sequence[list[int]]) -> torch.Tensor:
+    def vectors(self, tokens: Sequence[list[Any]]) -> torch.Tensor:
         """Unit vectors float32 [n, width] that gradients flow through."""
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
@@ -190,7 +193,10 @@ class _Run:
         vectors = torch.nn.functional.dropout(vectors.float().cpu(), self._recipe.dropout)
         logits = self._scale * vectors @ self._weights + self._bias
         loss = level_loss(
-            self._forms.log_probabilities(logits), self._targets[some], self._recipe.importance
+            self._forms.log_probabilities(logits),
+            self._targets[some],
+            self._recipe.importance,
+            self._recipe.smoothing,
         )
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

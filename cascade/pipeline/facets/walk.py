@@ -40,6 +40,7 @@ class FacetWalk:
     """
 
     reads_pictures = False
+    takes_pictures = False
 
     def __init__(
         self,

@@ -1,0 +1,113 @@
+"""Vectors of pictures in the user's cache, so that a file is read by a model once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.io.cache import cache_folder
+from cascade.models.vision import VisionModel
+
+log = logging.getLogger(__name__)
+
+MOST = 200_000  # vectors of a model; beyond that the oldest go
+
+
+class KeptVectors:
+    """A table of vectors by picture: by path, size and time of a file, by content of bytes.
+
+    A cache that cannot be read or written is done without.
+
+    Parameters
+    ----------
+    path
+        File of the cache.
+    width
+        Numbers in a vector.
+    """
+
+    def __init__(self, path: Path, width: int) -> None:
+        self._width = width
+        self._lock = threading.Lock()
+        self._database: sqlite3.Connection | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            database = sqlite3.connect(path, timeout=10, check_same_thread=False)
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute("PRAGMA synchronous=OFF")
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
+            )
+            self._database = database
+        except (OSError, sqlite3.Error) as error:
+            log.warning("%s cannot be used, features are not kept: %s", path, error)
+
+    @classmethod
+    def of(cls, model: VisionModel) -> KeptVectors:
+        """The vectors of a model, as it prepares pictures."""
+        made_by = repr((model.identity, model.preparation))
+        name = hashlib.sha256(made_by.encode()).hexdigest()[:16]
+        return cls(cache_folder() / "pictures" / f"{name}.sqlite", model.width)
+
+    def has(self, picture: Any) -> bool:
+        """Whether the vector of a picture is there."""
+        return self.get(picture) is not None
+
+    def get(self, picture: Any) -> NDArray[np.float32] | None:
+        """float32 [width], or None where it is not there."""
+        if self._database is None or (key := _key(picture)) is None:
+            return None
+        try:
+            with self._lock:
+                ask = "SELECT vector FROM vectors WHERE key = ?"
+                found = self._database.execute(ask, (key,)).fetchone()
+        except sqlite3.Error:
+            return None
+        if found is None or len(found[0]) != 4 * self._width:
+            return None
+        return np.frombuffer(found[0], dtype=np.float32)
+
+    def put(self, pictures: Sequence[Any], vectors: NDArray[np.float32]) -> None:
+        """Keep the vectors float32 [n, width] of pictures."""
+        if self._database is None:
+            return
+        pairs = [
+            (key, vector.tobytes())
+            for picture, vector in zip(pictures, vectors, strict=True)
+            if (key := _key(picture)) is not None
+        ]
+        try:
+            with self._lock, self._database:
+                self._database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", pairs)
+                self._database.execute(
+                    "DELETE FROM vectors WHERE rowid <= (SELECT max(rowid) FROM vectors) - ?",
+                    (MOST,),
+                )
+        except sqlite3.Error as error:
+            log.warning("features are not kept: %s", error)
+            self._database = None
+
+
+def _key(picture: Any) -> bytes | None:
+    """Names a picture; None where that cannot be known without reading it."""
+    digest = hashlib.blake2b(digest_size=16)
+    if isinstance(picture, Path):
+        try:
+            stat = picture.stat()
+        except OSError:
+            return None
+        named = f"{picture.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+        digest.update(named.encode("utf-8", "surrogateescape"))
+    elif isinstance(picture, bytes):
+        digest.update(picture)
+    else:
+        return None  # an address may hold another picture tomorrow
+    return digest.digest()

@@ -1,0 +1,71 @@
+"""A folder of pictures as a table: a row for each, with the folders that it lies in."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from cascade.errors import InputError
+from cascade.io.pictures import SUFFIXES
+from cascade.io.rows import Row, Table
+
+log = logging.getLogger(__name__)
+
+IMAGE, FOLDER = "image", "folder"
+
+
+def read_folder(path: Path) -> Table:
+    """The pictures in and below a folder, in the order of their paths.
+
+    Column `image` has the path from the folder on, `folder` the folders between as `A > B`, which
+    is the label where pictures lie sorted. Hidden files are passed over.
+
+    Raises
+    ------
+    InputError
+        There are no pictures in it.
+    """
+    found, others = [], 0
+    for at, folders, files in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in files:
+            if name.lower().endswith(SUFFIXES):
+                found.append(Path(at, name).relative_to(path))
+            else:
+                others += not name.startswith(".")
+    if not found:
+        files = sorted(p.name for p in path.iterdir() if p.is_file())[:5]
+        inside = f", for example {path / files[0]}" if files else ""
+        raise InputError(f"{path} is a folder without pictures; give a file{inside}")
+    if others:
+        log.warning("%s: %s files are no pictures and are passed over", path, f"{others:,}")
+    return Table(
+        str(path),
+        "csv",
+        (IMAGE, FOLDER),
+        _rows(sorted(found)),
+        lambda: None,
+        base=path,
+        pictures=IMAGE,
+    )
+
+
+def _rows(paths: list[Path]) -> Iterator[Row]:
+    for number, path in enumerate(paths, start=1):
+        name = os.fsencode(path.as_posix()).decode("utf-8", "surrogateescape")
+        yield Row(number, number, (name, " > ".join(path.parts[:-1])))
+
+
+def fingerprint(path: Path) -> bytes:
+    """Changes where pictures of a folder are added, taken away or replaced."""
+    lines = []
+    for at, folders, files in os.walk(path):
+        folders.sort()
+        for name in sorted(files):
+            file = Path(at, name)
+            if name.lower().endswith(SUFFIXES) and file.is_file():
+                stat = file.stat()
+                lines.append(f"{file.relative_to(path)}:{stat.st_size}:{stat.st_mtime_ns}")
+    return "\n".join(lines).encode("utf-8", "surrogateescape")

