@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.errors import InputError
 from cascade.features.dense import shortened
 from cascade.items import Item
 from cascade.models.find import find_weights
 from cascade.models.load import load_llm
+from cascade.models.seeing import picture_bank
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +25,8 @@ BATCH_TOKENS = 4096
 
 class HiddenStates:
     """Unit vectors: the last hidden state of a causal language model, after its final norm.
+
+    Of a vision-language model the picture of an item is read before its text.
 
     Parameters
     ----------
@@ -34,10 +39,11 @@ class HiddenStates:
     """
 
     reads_text = True
-    reads_pictures = False
 
     def __init__(self, model: Any, tokenizer: Any, columns: Sequence[str], max_chars: int) -> None:
         self.model = model
+        self._bank = picture_bank(model)
+        self.reads_pictures = self._bank is not None
         self._tokenizer = tokenizer
         self._columns = tuple(columns)
         self._max_chars = max_chars
@@ -75,7 +81,16 @@ class HiddenStates:
         """float32 [n_items, width]"""
         import torch
 
-        tokens = [self.tokens(item) for item in items]
+        if self._bank is not None:
+            self._bank.trim()
+        tokens: list[list[int]] = []
+        for row, item in enumerate(items):
+            try:
+                tokens.append(self.tokens(item))
+            except InputError as error:
+                if problems is not None:
+                    problems[row] = str(error)
+                tokens.append(self.tokens(replace(item, image=None)))
         out = np.empty((len(items), self.width), dtype=np.float32)
         order = sorted(range(len(tokens)), key=lambda at: len(tokens[at]))
         start = 0
@@ -93,10 +108,19 @@ class HiddenStates:
         return out
 
     def tokens(self, item: Item) -> list[int]:
-        """What is read of an item, as plain text, and the cue."""
+        """What is read of an item: its picture if the model sees, its text, and the cue.
+
+        Raises
+        ------
+        InputError
+            The picture cannot be read.
+        """
+        seen: tuple[int, ...] = ()
+        if self._bank is not None and item.image is not None:
+            (seen,) = self._bank.tokens([item.image])
         text = shortened(item, self._columns, self._max_chars)
         encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
-        return [*encoded["input_ids"], *self._cue]
+        return [*seen, *encoded["input_ids"], *self._cue]
 
     @staticmethod
     def vectors(body: Any, tokens: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cascade.errors import EngineError
 from cascade.generation.engine import Message, Prompt
+
+if TYPE_CHECKING:
+    from cascade.models.seeing import PictureBank
 
 MARK = "\ue000"  # private use; stands for a message's content while the chat form is rendered
 
@@ -14,13 +17,19 @@ MARK = "\ue000"  # private use; stands for a message's content while the chat fo
 class PromptEncoder:
     """Encodes prompts and answers with a transformers tokenizer.
 
+    Parameters
+    ----------
+    bank
+        Of a model that reads pictures.
+
     The chat template is rendered around marks; only what stands between the marks (written by
     the model's makers) is read with control tokens. Message contents are encoded on their own,
     as plain text, even where they spell a control token.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, bank: PictureBank | None = None) -> None:
         self._tokenizer = tokenizer
+        self._bank = bank
         self._frame = lru_cache(maxsize=64)(self._chat_frame)
         self.text = lru_cache(maxsize=65_536)(self._encode_text)
 
@@ -37,6 +46,11 @@ class PromptEncoder:
         """
         shared: list[int] = []
         rest: list[int] = []
+        picture: list[int] = []
+        if prompt.image is not None:
+            if self._bank is None:
+                raise EngineError("the model reads no pictures; use one of the LLaVA kind")
+            picture = [*self._bank.tokens([prompt.image])[0], *self.text("\n")]
         if prompt.messages:
             frame = self._frame(tuple(message.role for message in prompt.messages))
             pieces = [
@@ -44,11 +58,14 @@ class PromptEncoder:
                 for before, message in zip(frame, prompt.messages, strict=False)
             ]
             shared = [token for piece in pieces[:-1] for token in piece]
-            rest = [*pieces[-1], *frame[-1]]
+            before, content = frame[-2], self.text(prompt.messages[-1].content)
+            rest = [*before, *picture, *content, *frame[-1]]
         elif self._tokenizer.bos_token_id is not None and self._adds_bos():
             shared.append(self._tokenizer.bos_token_id)
         if prompt.shared:
             shared += self.text(prompt.shared)
+        if not prompt.messages:
+            rest += picture
         rest += self.text(prompt.start)
         if not rest:
             raise EngineError("a prompt has no text of its own before the answer")

@@ -7,8 +7,8 @@ they are cut up for the hardware is the engine's business.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +44,16 @@ class Prompt:
     end
         Text that ends an answer; None is the model's own end of turn. Without it a name that
         is the beginning of another (`Shoe`, `Shoe care`) would always look likelier.
+    image
+        A picture, as `io.pictures.open_picture` takes it, that stands before the last message,
+        or before the text that is not shared; for engines that read pictures.
     """
 
     messages: tuple[Message, ...] = ()
     shared: str = ""
     start: str = ""
     end: str | None = None
+    image: Any = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,16 @@ class Question:
 
 
 class Engine(Protocol):
-    """A loaded language model."""
+    """A loaded language model.
+
+    Attributes
+    ----------
+    reads_pictures
+        Whether prompts may have a picture.
+    """
 
     name: str
+    reads_pictures: bool
 
     def score(
         self, questions: Sequence[Question], reading: Reading = "global"

@@ -26,6 +26,7 @@ from cascade.generation.prefix import PrefixCache
 from cascade.generation.tries import Trie
 from cascade.models.find import find_weights
 from cascade.models.load import Precision, load_llm
+from cascade.models.seeing import picture_bank
 
 if TYPE_CHECKING:
     import torch
@@ -67,7 +68,9 @@ class TransformersEngine:
         self.name = name
         self.model = model
         self.tokenizer = tokenizer
-        self._encoder = PromptEncoder(tokenizer)
+        self._bank = picture_bank(model)
+        self.reads_pictures = self._bank is not None
+        self._encoder = PromptEncoder(tokenizer, self._bank)
         self._batch_tokens = batch_tokens
         self._prefixes = PrefixCache(model)
 
@@ -99,6 +102,7 @@ class TransformersEngine:
         """Log-probability of each allowed answer; see `Engine.score`."""
         import torch
 
+        self._trim()
         results: list[NDArray[np.float64]] = [np.empty(0)] * len(questions)
         with torch.inference_mode():
             for prefix, packed in self._pack(questions, local=reading == "local").items():
@@ -107,6 +111,11 @@ class TransformersEngine:
                     for row, own in zip(rows, edges, strict=True):
                         results[row.index] = row.trie.totals(own)
         return results
+
+    def _trim(self) -> None:
+        """Bound the memory of pictures; between two calls nobody holds their tokens."""
+        if self._bank is not None:
+            self._bank.trim()
 
     def _pack(
         self, questions: Sequence[Question], *, local: bool
@@ -188,6 +197,7 @@ class TransformersEngine:
 
     def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
         """What the model writes after each prompt; see `Engine.complete`."""
+        self._trim()
         written: list[str] = [""] * len(prompts)
         for prefix, rows in self._by_prefix(prompts, max_tokens):
 
@@ -205,6 +215,7 @@ class TransformersEngine:
 
     def generate(self, questions: Sequence[Question]) -> list[tuple[int, float]]:
         """Greedy decoding held to the allowed answers by outlines; see `Engine.generate`."""
+        self._trim()
         results: list[tuple[int, float]] = [(0, 0.0)] * len(questions)
         # A grammar would spell such a name with the control token; scoring reads it as text.
         controls = self.tokenizer.all_special_tokens
@@ -238,6 +249,7 @@ class TransformersEngine:
         self, prompts: Sequence[Prompt], names: Sequence[str], lead: str = " "
     ) -> list[list[int]]:
         """Greedy decoding of a list of names; see `Engine.choose_several`."""
+        self._trim()
         chosen: list[list[int]] = [[] for _ in prompts]
         longest = len((json.dumps(list(names), ensure_ascii=False) + lead).encode()) + 8
         for prefix, rows in self._by_prefix(prompts, longest):

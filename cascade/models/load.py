@@ -87,6 +87,8 @@ def load_llm(
 ) -> tuple[Any, Any]:
     """A causal language model in evaluation mode, and its tokenizer.
 
+    Of a vision-language model it is the language model, with a `models.seeing.PictureBank`.
+
     Parameters
     ----------
     adapter
@@ -104,16 +106,28 @@ def load_llm(
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from cascade.models.seeing import is_seeing, load_seeing, picture_bank
+
     folder = safetensors_folder(weights)
     device = best_device(device)
+    dtype = precision_dtype(precision, device)
     with quiet():
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=precision_dtype(precision, device), local_files_only=True
-        )
+        if is_seeing(folder):
+            try:
+                model = load_seeing(folder, dtype)
+            except (OSError, ValueError, ImportError) as error:
+                problem = " ".join(str(error).split())
+                raise WeightsError(
+                    f"{folder}: no vision-language model that can be used: {problem:.300}"
+                ) from error
+        else:
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
     if adapter is not None:
         model = _adapted(model, Path(adapter), weights.name)
     model.to(device)  # type: ignore[arg-type]
+    if bank := picture_bank(model):
+        bank.to_device(device)
     return model.eval(), tokenizer
 
 

@@ -9,12 +9,17 @@ better after having said them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
+from cascade.errors import InputError
 from cascade.generation.engine import Engine
 from cascade.generation.prompts import PromptTemplate
+from cascade.io.pictures import open_picture
 from cascade.items import Batch, Item
 
 MAX_TOKENS = 10
+PICTURED = "the thing in the picture"
 
 
 class ItemTyper:
@@ -42,15 +47,42 @@ class ItemTyper:
             The model failed to answer.
         """
         with batch.timed("writing item types"):
-            return batch.once((self, "types"), self._write)
+            return batch.once((self, "types"), lambda items: self._write(items, batch))
 
-    def _write(self, items: Sequence[Item]) -> list[str]:
-        shown = [on_one_line(item, self._max_chars) for item in items]
+    def _write(self, items: Sequence[Item], batch: Batch) -> list[str]:
+        shown = [shown_text(item, self._max_chars) for item in items]
         prompts = [self._template.render({"item": text}) for text in shown]
+        if self._engine.reads_pictures:
+            pictures = readable_pictures(batch)
+            prompts = [
+                replace(prompt, image=picture)
+                for prompt, picture in zip(prompts, pictures, strict=True)
+            ]
         written = self._engine.complete(prompts, MAX_TOKENS)
         return [
             " ".join(answer.split()) or text for answer, text in zip(written, shown, strict=True)
         ]
+
+
+def readable_pictures(batch: Batch) -> list[Any]:
+    """The picture of each item, None where there is none or it cannot be read, which is noted."""
+
+    def look(items: Sequence[Item]) -> list[Any]:
+        found: list[Any] = []
+        for row, item in enumerate(items):
+            try:
+                found.append(None if item.image is None else open_picture(item.image))
+            except InputError as error:
+                batch.problems[row] = str(error)
+                found.append(None)
+        return found
+
+    return batch.once(("pictures", "opened"), look)
+
+
+def shown_text(item: Item, max_chars: int) -> str:
+    """What a prompt shows of an item: its text, or that there is a picture in place of one."""
+    return on_one_line(item, max_chars) or (PICTURED if item.image is not None else "")
 
 
 def on_one_line(item: Item, max_chars: int) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from cascade.generation.engine import Engine, Question, Reading
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Choices
-from cascade.scoring.item_type import ItemTyper, on_one_line
+from cascade.scoring.item_type import ItemTyper, readable_pictures, shown_text
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy, spoken
 
@@ -59,6 +60,7 @@ class LLMScorer(Scorer):
         prior: bool = True,
         max_chars: int = 200,
     ) -> None:
+        self.reads_pictures = engine.reads_pictures
         self._engine = engine
         self._template = template
         self._taxonomy = taxonomy
@@ -71,11 +73,14 @@ class LLMScorer(Scorer):
 
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate; see `Scorer.score`."""
-        shown = [on_one_line(item, self._max_chars) for item in batch.items]
+        shown = [shown_text(item, self._max_chars) for item in batch.items]
+        pictures = readable_pictures(batch) if self.reads_pictures else [None] * len(batch)
         # The model is asked what items are only by prompts that show it.
         types = self._typer.types(batch) if "type" in self._template.head.variables else shown
         questions = [
-            self._ask(shown[row], types[row], parent, choices.nodes[start:end])
+            with_picture(
+                self._ask(shown[row], types[row], parent, choices.nodes[start:end]), pictures[row]
+            )
             for row, parent, start, end in zip(
                 choices.rows.tolist(),
                 choices.parents.tolist(),
@@ -115,6 +120,13 @@ class LLMScorer(Scorer):
                     asked = [self._ask(item, type_, parent, block) for item, type_ in NO_ITEM]
                     self._prior[block] = np.mean(self._engine.score(asked, self._reading), axis=0)
         return np.asarray(self._prior[choices.nodes])
+
+
+def with_picture(question: Question, picture: Any) -> Question:
+    """The question with a picture in its prompt, if there is one."""
+    if picture is None:
+        return question
+    return replace(question, prompt=replace(question.prompt, image=picture))
 
 
 def ask(

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import cascade
+from cascade.errors import UsageError
 from cascade.generation.encode import PromptEncoder
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
 from cascade.models.find import Weights, find_weights
 from cascade.models.load import best_device, load_llm
+from cascade.models.seeing import picture_bank
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.narrow import Retriever
 from cascade.training.adapter_readme import readme
@@ -168,12 +170,22 @@ class Experiment:
     ) -> tuple[list[Example], list[Example]]:
         """Rows to learn from and rows to look at as token ids."""
         recipe = self.recipe
+        bank = picture_bank(model)
+        if recipe.data.image is not None and bank is None:
+            raise UsageError(
+                f"data.image is {recipe.data.image!r}, but the model {recipe.model.weights!r} "
+                "reads no pictures; name one of the LLaVA kind in model.weights"
+            )
         writer = Writer(
-            self.data.taxonomy, self._templates, self._candidates, recipe.data.max_chars
+            self.data.taxonomy,
+            self._templates,
+            self._candidates,
+            recipe.data.max_chars,
+            pictures=bank is not None,
         )
         items = [*train.items, *validation.items]
         types = self._types(items, model, tokenizer) if writer.needs_types else None
-        encoder = PromptEncoder(tokenizer)
+        encoder = PromptEncoder(tokenizer, bank)
         found: list[list[Example]] = []
         for rows, first in ((train, 0), (validation, len(train))):
             instructions = writer.write(

@@ -19,8 +19,8 @@ from cascade.pipeline.load import load_taxonomy
 from cascade.taxonomy import Taxonomy
 from cascade.training.finetune_recipe import FinetuneRecipe
 from cascade.training.instructions import balanced
-from cascade.training.labelled import Labelled, read_labelled, settled_columns
-from cascade.training.splits import near_duplicate_groups
+from cascade.training.labelled import Labelled, read_labelled, readable, settled_columns
+from cascade.training.splits import known_by, near_duplicate_groups
 
 _OPTIONS = {"--label": "data.label", "--text": "data.text", "with -t": "with data.taxonomy"}
 
@@ -68,7 +68,9 @@ class ExperimentData:
         """Text and label; the text guessed where none is named."""
         data = self._recipe.data
         with _in_words_of_recipes():
-            return settled_columns(self.source, Columns(text=data.text, label=data.label))
+            return settled_columns(
+                self.source, Columns(text=data.text, image=data.image, label=data.label)
+            )
 
     @property
     def identity(self) -> list[Any]:
@@ -108,6 +110,8 @@ class ExperimentData:
             else:
                 out = held_out(read, recipe.validation.share, recipe.validation.most_rows, seed)
                 train, kept = read.part(~out), read.part(out)
+            if self.columns.image is not None:
+                train, kept = (readable(rows, lambda *_: None) for rows in (train, kept))
         if not len(train):
             raise InputError(
                 f"all of its {len(read)} rows are held out for validation; lower validation.share",
@@ -139,7 +143,7 @@ def held_out(rows: Labelled, share: float, most: int, seed: int) -> NDArray[np.b
     -------
     bool [n_rows]
     """
-    group = near_duplicate_groups([item.text.casefold() for item in rows.items])
+    group = near_duplicate_groups([known_by(item).casefold() for item in rows.items])
     sizes = np.bincount(group)
     order = np.random.default_rng((seed, 0)).permutation(len(sizes))
     wanted = min(round(share * len(rows)), most)

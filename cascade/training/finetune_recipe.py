@@ -25,6 +25,9 @@ class DataRecipe(Section):
     text: list[str] = Field(
         default_factory=list, description="Text columns, in this order; guessed if empty."
     )
+    image: str | None = Field(
+        None, description="Column of pictures, for a model that sees; null for none."
+    )
     taxonomy: str | None = Field(
         None, description="Shipped name, or file relative to the recipe; null: made of the labels."
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -22,7 +22,7 @@ from cascade.generation.engine import Prompt
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import PATH_SEPARATOR, Batch, Item
 from cascade.retrieval.narrow import Retriever
-from cascade.scoring.item_type import on_one_line
+from cascade.scoring.item_type import shown_text
 from cascade.scoring.llm import ask
 from cascade.taxonomy import Taxonomy, spoken
 
@@ -230,12 +230,15 @@ class Writer:
         Makes what draws candidates, where a prompt shows them; made once, when it is needed.
     max_chars
         Characters of each field of an item that prompts show.
+    pictures
+        Whether prompts have the pictures of items.
     """
 
     taxonomy: Taxonomy
     templates: Mapping[Task, PromptTemplate]
     candidates: Callable[[], Candidates] | None = None
     max_chars: int = 200
+    pictures: bool = False
 
     @property
     def needs_candidates(self) -> bool:
@@ -285,21 +288,24 @@ class Writer:
         types: Sequence[str] | None,
         seed: int,
     ) -> list[Instruction]:
-        shown = [on_one_line(item, self.max_chars) for item in items]
+        shown = [shown_text(item, self.max_chars) for item in items]
         kinds = shown if types is None else types
         made: list[Instruction] = []
         if template := self.templates.get("child"):
             rows, right = self._choices(nodes)
             drawn = self._drawn(items, rows, right, seed)
             made += [
-                choose_child(
-                    template,
-                    self.taxonomy,
-                    shown[row],
-                    kinds[row],
-                    int(self.taxonomy.parent[answer]),
-                    candidates,
-                    answer,
+                self._seen(
+                    items[row],
+                    choose_child(
+                        template,
+                        self.taxonomy,
+                        shown[row],
+                        kinds[row],
+                        int(self.taxonomy.parent[answer]),
+                        candidates,
+                        answer,
+                    ),
                 )
                 for row, answer, candidates in zip(
                     rows.tolist(), right.tolist(), drawn, strict=True
@@ -307,10 +313,17 @@ class Writer:
             ]
         for row, node in enumerate(nodes.tolist()):
             if template := self.templates.get("path"):
-                made.append(write_path(template, self.taxonomy, shown[row], node))
+                written = write_path(template, self.taxonomy, shown[row], node)
+                made.append(self._seen(items[row], written))
             if template := self.templates.get("type"):
-                made.append(say_type(template, shown[row], kinds[row]))
+                made.append(self._seen(items[row], say_type(template, shown[row], kinds[row])))
         return made
+
+    def _seen(self, item: Item, instruction: Instruction) -> Instruction:
+        """The instruction with the picture of its item, where the model sees."""
+        if not self.pictures or item.image is None:
+            return instruction
+        return replace(instruction, prompt=replace(instruction.prompt, image=item.image))
 
     def _choices(self, nodes: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Row and right child of every level at which there is a choice."""

@@ -177,7 +177,7 @@ def readable(rows: Labelled, told: Callable[[str, int, int], None]) -> Labelled:
             items.append(item)
             kept.append(at)
         told("checking pictures", at + 1, len(rows))
-    if not items:
+    if bad and not items:
         raise InputError(f"no picture can be read (the first: {first})")
     skipped = dict(rows.skipped)
     if bad:

@@ -1,0 +1,170 @@
+"""Vision-language models: a language model whose tokens may be parts of pictures.
+
+A model of the LLaVA kind (Liu et al., arXiv 2304.08485) is taken apart: its language model stands
+alone, as any other does, and what its vision tower and projector make of a picture is kept in a
+bank. A negative token id names a place in the bank, so that scoring, decoding and training, which
+hand token ids about, need to know nothing of pictures, and each is computed once.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from cascade.io.pictures import open_picture
+from cascade.models.convert import quiet
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+BLOCK = 16  # pictures in one forward pass of the vision tower
+HELD = 256  # pictures that are kept from one call to the next
+
+
+class PictureBank(nn.Module):
+    """The embedding of token ids, where negative ones are parts of pictures.
+
+    Parameters
+    ----------
+    words
+        The language model's own embedding.
+    whole
+        The vision-language model, with `get_image_features`.
+    processor
+        Its image processor.
+    """
+
+    def __init__(self, words: nn.Embedding, whole: Any, processor: Any) -> None:
+        super().__init__()
+        self.words = words
+        self._whole = [whole]  # in a list, so that its weights are not taken for ours
+        self._processor = processor
+        # With the picture itself, so that no other gets its id.
+        self._known: dict[Any, tuple[Any, tuple[int, ...]]] = {}
+        self._parts = words.weight.new_zeros((0, words.embedding_dim))
+        self._used = 0
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """Of the language model's own embedding."""
+        return self.words.weight
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Embeddings [..., hidden] of token ids."""
+        found: torch.Tensor = self.words(ids.clamp(min=0))
+        seen = ids < 0
+        if seen.any():
+            found = found.clone()
+            found[seen] = self._parts[-1 - ids[seen]].to(found.dtype)
+        return found
+
+    def to_device(self, device: str) -> None:
+        """Move the vision tower and what was seen."""
+        self._whole[0].to(device).eval()
+        self._parts = self._parts.to(device)
+
+    def tokens(self, pictures: Sequence[Any]) -> list[tuple[int, ...]]:
+        """Token ids of pictures; one that was seen before is not looked at again.
+
+        Parameters
+        ----------
+        pictures
+            As `io.pictures.open_picture` takes them.
+
+        Raises
+        ------
+        InputError
+            One cannot be read.
+        """
+        new = {_named(p): p for p in pictures if _named(p) not in self._known}
+        waiting = list(new.items())
+        for start in range(0, len(waiting), BLOCK):
+            some = waiting[start : start + BLOCK]
+            # Plain tensors, whoever asks: what is kept may be trained on later.
+            with torch.inference_mode(False), torch.no_grad():
+                looked = self._look([open_picture(picture) for _, picture in some])
+                for (name, picture), parts in zip(some, looked, strict=True):
+                    self._known[name] = picture, self._keep(parts)
+        return [self._known[_named(picture)][1] for picture in pictures]
+
+    def trim(self) -> None:
+        """Forget all pictures, where there are many; tokens that were given out are void then."""
+        if len(self._known) > HELD:
+            self._known.clear()
+            self._used = 0
+
+    def _look(self, pictures: Sequence[Image]) -> list[torch.Tensor]:
+        """float [n_tokens, hidden] of each picture."""
+        whole = self._whole[0]
+        made = self._processor(images=list(pictures), return_tensors="pt")
+        takes = inspect.signature(inspect.unwrap(whole.get_image_features)).parameters
+        inputs = {
+            name: value.to(whole.device, whole.dtype if value.is_floating_point() else None)
+            for name, value in made.items()
+            if name in takes
+        }
+        found = whole.get_image_features(**inputs)
+        parts = getattr(found, "pooler_output", found)
+        return [part.reshape(-1, part.shape[-1]) for part in parts]
+
+    def _keep(self, parts: torch.Tensor) -> tuple[int, ...]:
+        first, end = self._used, self._used + len(parts)
+        if end > len(self._parts):
+            more = parts.new_zeros((max(end, 2 * len(self._parts)), parts.shape[1]))
+            more[:first] = self._parts[:first]
+            self._parts = more
+        self._parts[first:end] = parts
+        self._used = end
+        return tuple(range(-1 - first, -1 - end, -1))
+
+
+def _named(picture: Any) -> Any:
+    """What a picture is known by."""
+    return picture if isinstance(picture, Path | bytes | str) else id(picture)
+
+
+def is_seeing(folder: Path) -> bool:
+    """Whether the weights in a folder are those of a vision-language model."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    return hasattr(config, "vision_config") and hasattr(config, "text_config")
+
+
+def load_seeing(folder: Path, dtype: torch.dtype) -> Any:
+    """The language model of a vision-language model, with a `PictureBank` as its embedding.
+
+    Raises
+    ------
+    ValueError
+        The model is put together in another way than LLaVA's.
+    """
+    from transformers import AutoImageProcessor, AutoModelForCausalLM, AutoModelForImageTextToText
+
+    with quiet():
+        whole: Any = AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, use_safetensors=True
+        )
+        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    body = getattr(whole, "model", None)
+    language = getattr(body, "language_model", None)
+    if language is None or not hasattr(body, "get_image_features"):
+        raise ValueError(f"{type(whole).__name__} has no language_model with image features")
+    with torch.device("meta"):
+        causal: Any = AutoModelForCausalLM.from_config(whole.config.get_text_config())
+    setattr(causal, causal.base_model_prefix, language)
+    causal.set_output_embeddings(whole.get_output_embeddings())
+    causal.set_input_embeddings(PictureBank(language.get_input_embeddings(), body, processor))
+    causal.config.tie_word_embeddings = False
+    return causal
+
+
+def picture_bank(model: Any) -> PictureBank | None:
+    """The bank of a model that `load_seeing` has made; None of another."""
+    found = model.get_input_embeddings()
+    return found if isinstance(found, PictureBank) else None
