@@ -67,6 +67,7 @@ class PictureLearner(TunedLearner):
             self._model if before is None else str(before),
             layers=stage.layers,
             side=stage.side,
+            look=stage.look,
             augment=stage.augment,
             allow_download=self._allow,
         )

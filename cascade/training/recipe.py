@@ -87,7 +87,7 @@ class PictureStage(TunedStage):
     """A vision model with heads: as it is, or fine-tuned together with them."""
 
     frozen: bool = Field(
-        False, description="Leave the model as it is, and fit heads to its features only."
+        True, description="Leave the model as it is, and fit heads to its features only."
     )
     forms: list[Form] = Field(
         default_factory=lambda: list[Form](("leaf",)),
@@ -99,6 +99,13 @@ class PictureStage(TunedStage):
     )
     side: int | None = Field(
         None, ge=32, le=1024, description="Pixels of the square that is seen in training."
+    )
+    look: int | None = Field(
+        None,
+        ge=32,
+        le=1024,
+        description="Pixels of the square that a tuned model sees in use; an eighth more than in "
+        "training if not given, since things look larger there (Touvron et al., arXiv 1906.06423).",
     )
     augment: AugmentRecipe = Field(
         default_factory=AugmentRecipe, description="How pictures are changed in training."

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,8 @@ class TunablePictures:
         Last blocks that are trained, with what stands behind them; None for all of the model.
     side
         Pixels of the square that is seen; the model's own if None.
+    look
+        Pixels of the square that is seen in use; an eighth more if None.
     augment
         How pictures are changed.
     """
@@ -50,6 +53,7 @@ class TunablePictures:
         *,
         layers: int | None = None,
         side: int | None = None,
+        look: int | None = None,
         augment: AugmentRecipe | None = None,
         allow_download: bool = False,
     ) -> None:
@@ -57,6 +61,7 @@ class TunablePictures:
 
         self._model = load_vision(find_weights(name, allow_download=allow_download))
         self._side = side or self._model.preparation.side
+        self._look = look or 32 * round(self._side * 9 / 8 / 32)
         self._augment = augment or AugmentRecipe()
         module = self._model.module.to(memory_format=torch.channels_last)
         for parameter in _below(self._model.blocks, module, layers):
@@ -91,7 +96,9 @@ class TunablePictures:
 
     def save(self, folder: Path) -> None:
         """Write a folder that `models.vision` loads."""
-        self._model.save(folder)
+        # The middle square as a whole: training has seen what lies at its edges too.
+        seen = replace(self._model.preparation, side=self._look, shorter=self._look)
+        replace(self._model, preparation=seen).save(folder)
 
 
 def _below(blocks: Sequence[Any], module: Any, layers: int | None) -> list[torch.nn.Parameter]:
