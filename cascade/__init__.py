@@ -1,4 +1,4 @@
-"""File free text under a big taxonomy, validly, with a confidence for each level.
+"""File free text and pictures under a big taxonomy, validly, with a confidence for each level.
 
     >>> import cascade
     >>> clf = cascade.load("store")
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cascade.errors import CascadeError
     from cascade.items import Candidate, Item, Level, Prediction
     from cascade.pipeline.classifier import Classifier
+    from cascade.pipeline.gallery import gallery
     from cascade.pipeline.load import load
     from cascade.taxonomy import Node, Taxonomy
 
@@ -33,6 +34,7 @@ _HOME = {
     "Node": "cascade.taxonomy",
     "Prediction": "cascade.items",
     "Taxonomy": "cascade.taxonomy",
+    "gallery": "cascade.pipeline.gallery",
     "load": "cascade.pipeline.load",
 }
 
@@ -46,6 +48,7 @@ __all__ = [
     "Node",
     "Prediction",
     "Taxonomy",
+    "gallery",
     "load",
 ]
 

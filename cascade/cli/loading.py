@@ -93,9 +93,10 @@ class Job:
     def _checked(self, table: Table) -> Columns:
         """The columns to use, all of them there; text columns are guessed if nothing is named."""
         columns = self.columns
-        if not columns.text and columns.image is None:
+        guess = not columns.text and columns.image is None
+        if guess or table.pictures is not None:
             columns = guessed_columns(table, columns)
-            if columns.text and not self._told:
+            if guess and columns.text and not self._told:
                 err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
                 self._told = True
         if not self.needs_image and columns.text and columns.image not in table.columns:

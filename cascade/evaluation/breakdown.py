@@ -102,11 +102,15 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A row that was confused; `confidence` is None where none is known."""
+    """A row that was confused; `confidence` is None where none is known.
+
+    `picture` is a small one as a data URI, empty where there is none.
+    """
 
     line: int
     text: str
     confidence: float | None
+    picture: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,7 @@ def break_down(
     text_of: Callable[[int], str],
     *,
     line_of: Callable[[int], int],
+    picture_of: Callable[[int], str] = lambda _: "",
     confusions: int = CONFUSIONS,
     examples: int = EXAMPLES,
 ) -> Breakdown:
@@ -170,8 +175,8 @@ def break_down(
         int [n_rows], indices of nodes.
     confidence
         float [n_rows], nan where there is none.
-    text_of, line_of
-        Text and line of a row, by its place in the arrays; asked for examples alone.
+    text_of, line_of, picture_of
+        Text, line and small picture of a row, by its place in the arrays; asked for examples alone.
     confusions, examples
         Pairs to keep at the most, and examples of each.
 
@@ -201,7 +206,8 @@ def break_down(
                 n_rows,
                 _parting(taxonomy, pair_gold, pair_predicted),
                 tuple(
-                    Example(line_of(row), text_of(row), _known(sure[row])) for row in rows.tolist()
+                    Example(line_of(row), text_of(row), _known(sure[row]), picture_of(row))
+                    for row in rows.tolist()
                 ),
             )
             for pair_gold, pair_predicted, n_rows, rows in pairs.worst(confusions, examples, sure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -10,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import cascade
-from cascade.errors import UsageError
+from cascade.errors import InputError, UsageError
 from cascade.evaluation.answering import Task, answer, copy_answers, settle_columns
 from cascade.evaluation.folder import RunFolder
 from cascade.evaluation.matching import GivenAnswers
@@ -22,10 +24,11 @@ from cascade.evaluation.predictions import Predictions
 from cascade.evaluation.report import render
 from cascade.evaluation.view import view_of
 from cascade.io import Row
+from cascade.io.pictures import thumbnail
 from cascade.io.whole import write_json, write_text
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.labels import count_labels
-from cascade.pipeline.run import Counts
+from cascade.pipeline.run import Counts, picture_places
 from cascade.retrieval.encoder import Progress
 
 PACKAGES = ("torch", "transformers", "sentence-transformers", "numpy", "scipy")
@@ -112,7 +115,8 @@ class Evaluation:
         measures = measure(predictions, labels, counts, resamples=self.resamples, seed=self.seed)
         manifest["finished"] = _now()
         write_json(self.folder.metrics, measures.to_dict())
-        write_text(self.folder.report, render(view_of(predictions, measures, manifest)))
+        view = view_of(predictions, measures, manifest, _pictures(task, predictions))
+        write_text(self.folder.report, render(view))
         write_json(self.folder.manifest, manifest)
         return measures
 
@@ -165,6 +169,25 @@ class Evaluation:
                 "system": f"{platform.system()} {platform.machine()}",
             },
         }
+
+
+def _pictures(task: Task, predictions: Predictions) -> Callable[[int], str]:
+    """Gives a small picture of a row, for the page."""
+    column, places = task.columns.image, picture_places(task.config)
+    places = dataclasses.replace(places, urls=False)  # nothing is fetched for a page
+    file = Path(task.source.file)
+    folder = file if file.is_dir() else file.parent
+
+    def picture_of(row: int) -> str:
+        if column is None:
+            return ""
+        try:
+            found = places.find(predictions.value(row, column), folder)
+        except InputError:
+            return ""
+        return "" if found is None else thumbnail(found)
+
+    return picture_of
 
 
 def _now() -> str:

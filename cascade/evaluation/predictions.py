@@ -104,9 +104,14 @@ class Predictions:
         return np.asarray(pc.cast(self._table[LINE], "int64"))
 
     def text(self, row: int) -> str:
-        """The text of a row, its fields by lines; that of its id where it has no text columns."""
-        names = self._columns.text or [n for n in [self._columns.id] if n] or [LINE]
+        """The text of a row, its fields by lines; of its id or picture where it has no text columns."""
+        named = self._columns.id or self._columns.image
+        names = self._columns.text or [n for n in [named] if n] or [LINE]
         return "\n".join(filter(None, (self._table[name][row].as_py() for name in names)))
+
+    def value(self, row: int, column: str) -> str:
+        """What a row has in a column, as text; empty where it has nothing."""
+        return str(self._table[column][row].as_py() or "")
 
     @classmethod
     def read(cls, file: Path, taxonomy: Taxonomy, columns: Columns) -> Predictions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,19 @@ from cascade.evaluation.report import (
 )
 
 
-def view_of(predictions: Predictions, measures: Measures, manifest: Mapping[str, Any]) -> RunView:
-    """What the report of a run shows."""
+def view_of(
+    predictions: Predictions,
+    measures: Measures,
+    manifest: Mapping[str, Any],
+    picture_of: Callable[[int], str] = lambda _: "",
+) -> RunView:
+    """What the report of a run shows.
+
+    Parameters
+    ----------
+    picture_of
+        A small picture of a row as a data URI, empty where there is none.
+    """
     measured = predictions.measured
     return RunView(
         title=f"{Path(manifest['data']['file']).name}, {method_of(manifest)}",
@@ -43,6 +54,7 @@ def view_of(predictions: Predictions, measures: Measures, manifest: Mapping[str,
             predictions.confidence[measured],
             lambda row: predictions.text(int(measured[row])),
             line_of=lambda row: predictions.line(int(measured[row])),
+            picture_of=lambda row: picture_of(int(measured[row])),
         ),
         seconds=measures.seconds,
         stages=measures.stages,
@@ -63,7 +75,9 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, str]:
     made = ", made of the labels" if taxonomy["made_of_labels"] else ""
     facts = {
         "Data": data["file"] + (f", first {data['limit']:,} rows" if data["limit"] else ""),
-        "Columns": f"text: {', '.join(columns['text']) or 'none'}; label: {columns['label']}",
+        "Columns": f"text: {', '.join(columns['text']) or 'none'}; "
+        + (f"picture: {columns['image']}; " if columns.get("image") else "")
+        + f"label: {columns['label']}",
         "Taxonomy": f"{taxonomy['name']}, {taxonomy['nodes']:,} nodes{made}",
         "Method": method_of(manifest),
         "Intervals": f"95%, {bootstrap['resamples']:,} bootstrap resamples, "

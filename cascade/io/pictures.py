@@ -195,6 +195,18 @@ def open_picture(source: Path | bytes | str | Image) -> Image:
         ) from error
 
 
+def thumbnail(source: Path | bytes | str | Image, side: int = 96) -> str:
+    """A small JPEG of a picture as a data URI, for pages; empty where it cannot be read."""
+    try:
+        picture = open_picture(source)
+    except InputError:
+        return ""
+    picture.thumbnail((side, side))
+    made = io.BytesIO()
+    picture.save(made, "JPEG", quality=80)
+    return f"{DATA}image/jpeg;base64,{base64.b64encode(made.getvalue()).decode()}"
+
+
 def _called(source: Any) -> str:
     """What messages call a picture."""
     if isinstance(source, bytes):

@@ -244,18 +244,29 @@ def picture_places(config: CascadeConfig) -> PicturePlaces:
     return PicturePlaces(root, settings.anywhere, settings.urls)
 
 
-def guessed_columns(table: Table, columns: Columns) -> Columns:
+def guessed_columns(table: Table, columns: Columns, reads: Sequence[str] = ()) -> Columns:
     """The columns with what is read, where nothing is named: pictures of a folder, or texts.
+
+    What a pack remembers is no more than a wish: a file without any of its text columns is read by
+    its pictures, one without its pictures by its text.
+
+    Parameters
+    ----------
+    reads
+        The text columns that a pack was fitted to.
 
     Raises
     ------
     InputError
         No text column can be guessed.
     """
+    remembered = list(columns.text) == list(reads)
+    if remembered and not set(columns.text) & set(table.columns):
+        image = table.pictures or columns.image
+        if image is not None and image in table.columns:
+            return columns.model_copy(update={"image": image, "text": []})
     if columns.text or columns.image is not None:
         return columns
-    if table.pictures is not None:
-        return columns.model_copy(update={"image": table.pictures})
     return columns.model_copy(update={"text": guess_text_columns(table)})
 
 
