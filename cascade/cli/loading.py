@@ -92,18 +92,16 @@ class Job:
 
     def _checked(self, table: Table) -> Columns:
         """The columns to use, all of them there; text columns are guessed if nothing is named."""
-        columns = self.columns
-        guess = not columns.text and columns.image is None
-        if guess or table.pictures is not None:
-            columns = guessed_columns(table, columns)
-            if guess and columns.text and not self._told:
-                err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
-                self._told = True
+        columns = guessed_columns(table, self.columns, self.config.reads)
+        if columns.text and not self.columns.text and not self._told:
+            err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
+            self._told = True
         if not self.needs_image and columns.text and columns.image not in table.columns:
             columns = columns.model_copy(update={"image": None})
         if not self.needs_label and columns.label not in table.columns:
             columns = columns.model_copy(update={"label": None})
-        require_read(table, columns.text, self.config.reads)
+        if columns.text:
+            require_read(table, columns.text, self.config.reads)
         named = (columns.image, columns.id, columns.label)
         require_columns(table, [*columns.text, *filter(None, named)])
         return columns

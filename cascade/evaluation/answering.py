@@ -85,9 +85,10 @@ def settle_columns(task: Task, *, text: bool = True) -> Task:
     """
     with task.source.open() as table:
         if text:
-            columns = guessed_columns(table, task.columns)
+            columns = guessed_columns(table, task.columns, task.config.reads)
             task = replace(task, config=task.config.model_copy(update={"columns": columns}))
-        require_read(table, task.columns.text, task.config.reads)
+        if task.columns.text:
+            require_read(table, task.columns.text, task.config.reads)
         require_columns(table, task.used)
     return task
 

@@ -2,14 +2,14 @@ r"""Heads of every form of TTC over a vision model as it is and fine-tuned.
 
 Two estimates: fitted on the training file and measured on the validation file, and by
 cross-validation over both. Where the validation file was photographed elsewhere, the second one
-flatters: pictures of one shelf lie on both sides. Nothing is chosen on what is measured; a fine-tuned
-model is trained in the form of its recipe, and heads of the other forms are fitted to its features.
+flatters: pictures of one shelf lie on both sides. Nothing is chosen on what is measured; a model
+is fine-tuned in the form of its recipe, and heads of the other forms are fitted to its features.
 
 python eval/bench/picture_forms.py --train TRAIN.csv --test VALIDATION.csv --image image \
     --label label --recipe pictures --folds 3 --work runs/pictures --out eval/results/pictures
 
-With --part K (0 for the validation file, from 1 on the folds) only that part is trained and measured,
-so that parts can run side by side; without it the parts that are done are put together.
+With --part K (0 for the validation file, from 1 on the folds) only that part is trained and
+measured, so that parts can run side by side; without it the parts that are done are put together.
 """
 
 from __future__ import annotations
