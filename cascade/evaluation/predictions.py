@@ -104,7 +104,7 @@ class Predictions:
         return np.asarray(pc.cast(self._table[LINE], "int64"))
 
     def text(self, row: int) -> str:
-        """The text of a row, its fields by lines; of its id or picture where it has no text columns."""
+        """The text of a row, its fields by lines; without text columns its id or its picture."""
         named = self._columns.id or self._columns.image
         names = self._columns.text or [n for n in [named] if n] or [LINE]
         return "\n".join(filter(None, (self._table[name][row].as_py() for name in names)))

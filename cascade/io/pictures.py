@@ -170,7 +170,7 @@ def open_picture(source: Path | bytes | str | Image) -> Image:
     InputError
         There is no such file, or it is no picture within the bounds of this module.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     what = _called(source)
     try:
@@ -188,8 +188,14 @@ def open_picture(source: Path | bytes | str | Image) -> Image:
         return picture
     except InputError:
         raise
+    except Image.DecompressionBombError:
+        raise InputError(
+            f"{what} has far more pixels than are decoded; the most is {MAX_PIXELS:,}"
+        ) from None
     except Exception as error:  # a decoder may raise anything at a damaged file
         problem = str(error) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):
+            problem = "it is no picture of a known kind"
         raise InputError(
             f"{what} cannot be read: {problem:.200}; expected {', '.join(FORMATS)}"
         ) from error

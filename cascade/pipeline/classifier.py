@@ -187,7 +187,10 @@ class Classifier:
             )
         if item.image is None:
             if not item.text:
-                return Prediction.failed("the text is empty; there is nothing to classify", item.id)
+                missing = "the text is empty"
+                if self._walker.takes_pictures:
+                    missing += " and there is no picture"
+                return Prediction.failed(f"{missing}; there is nothing to classify", item.id)
         elif not self._walker.takes_pictures:
             return Prediction.failed(f"the item has a picture, but {self._blind}", item.id)
         elif not item.text and not self._walker.reads_pictures:
