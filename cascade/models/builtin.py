@@ -27,6 +27,8 @@ class BuiltIn:
         SHA-256 by file name, relative to `folder`.
     about
         One line for `cascade doctor`.
+    optional
+        Whether nothing is amiss without them.
     """
 
     name: str
@@ -36,6 +38,7 @@ class BuiltIn:
     install: str
     files: dict[str, str]
     about: str
+    optional: bool = False
 
 
 BUILT_IN: dict[str, BuiltIn] = {
@@ -91,6 +94,7 @@ BUILT_IN: dict[str, BuiltIn] = {
             "efficientnet-lite1-77cc7160.pth": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
         },
         about="EfficientNet-Lite1, vision model trained on ImageNet, 5.4M parameters",
+        optional=True,
     ),
     "efficientnet-lite2": BuiltIn(
         name="efficientnet-lite2",
@@ -102,5 +106,6 @@ BUILT_IN: dict[str, BuiltIn] = {
             "efficientnet-lite2-9656183e.pth": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
         },
         about="EfficientNet-Lite2, vision model trained on ImageNet, 6.1M parameters",
+        optional=True,
     ),
 }

@@ -27,6 +27,9 @@ REQUIRED = (
 OPTIONAL = {"rdflib": "skos"}
 
 
+State = Literal["ok", "missing", "optional"]
+
+
 @dataclass
 class Finding:
     """One line of the diagnosis.
@@ -39,7 +42,7 @@ class Finding:
         The command that gets it, where it is not there.
     """
 
-    state: Literal["ok", "missing", "optional"]
+    state: State
     what: str
     found: str
     cure: str = ""
@@ -101,7 +104,8 @@ def _weights(name: str) -> Finding:
         weights = find_weights(name)
     except WeightsError as error:
         cure = built_in.install if built_in else ""
-        return Finding("missing", what, str(error), cure)
+        state: State = "optional" if built_in and built_in.optional else "missing"
+        return Finding(state, what, str(error), cure)
     pinned = ", SHA-256 as pinned" if weights.origin == "package" else ""
     return Finding("ok", what, f"{weights.path} ({weights.origin}{pinned})")
 

@@ -1,0 +1,121 @@
+import base64
+import io
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from PIL import Image
+
+from cascade.errors import InputError
+from cascade.io import pictures
+from cascade.io.fetching import fetch
+from cascade.io.pictures import PicturePlaces, data_uri, open_picture, thumbnail
+
+
+def png(colour=(255, 0, 0), size=(8, 6), kind="PNG", **options):
+    made = io.BytesIO()
+    Image.new("RGB", size, colour).save(made, kind, **options)
+    return made.getvalue()
+
+
+def test_bytes_and_data_uris_are_pictures(tmp_path):
+    places = PicturePlaces()
+    uri = "data:image/png;base64," + base64.b64encode(png()).decode()
+    for value in (png(), uri, {"bytes": png(), "path": "a.png"}, data_uri(png())):
+        found = places.find(value, tmp_path)
+        assert found == png()
+        assert open_picture(found).size == (8, 6)
+    assert open_picture(uri).getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("empty", [None, "", "  ", b"", {"bytes": None, "path": None}])
+def test_an_empty_cell_has_no_picture(empty, tmp_path):
+    assert PicturePlaces().find(empty, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("data:image/png,abc", "no data URI of base64"),
+        ("data:image/png;base64,a", "is no base64"),
+        ("data:image/png;base64,", "is empty"),
+        (12, "the picture is 12; expected a path"),
+        ("https://shop.example/a.png", "allow that with --allow-urls"),
+    ],
+)
+def test_what_is_no_picture_is_refused(value, problem, tmp_path):
+    with pytest.raises(InputError, match=problem):
+        PicturePlaces().find(value, tmp_path)
+
+
+def test_a_data_uri_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "MAX_BYTES", 100)
+    with pytest.raises(InputError, match="of base64; the most is"):
+        PicturePlaces().find(data_uri(b"x" * 200), tmp_path)
+
+
+def test_paths_start_from_the_root_and_stay_in_it(tmp_path):
+    root, data = tmp_path / "photos", tmp_path / "data"
+    root.mkdir()
+    data.mkdir()
+    assert PicturePlaces(root).find("a.png", data) == root / "a.png"
+    with pytest.raises(InputError, match="--image-root"):
+        PicturePlaces(root).find("../data/a.png", data)
+    outside = PicturePlaces(root, anywhere=True).find("../data/a.png", data)
+    assert outside.resolve() == data / "a.png"
+
+
+def test_only_the_first_frame_of_an_animation_is_read(tmp_path):
+    first, second = (Image.new("RGB", (6, 6), colour) for colour in ("red", "blue"))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=[second])
+    assert open_picture(tmp_path / "a.gif").getpixel((1, 1)) == (255, 0, 0)
+
+
+def test_a_thumbnail_is_small_and_nothing_for_what_is_no_picture():
+    small = thumbnail(png(size=(400, 200)), 50)
+    assert open_picture(small).size == (50, 25)
+    assert thumbnail(b"nothing") == ""
+
+
+@pytest.fixture
+def server():
+    """The address of a server on this machine that has a picture, and other things."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = {"/a.png": png(), "/large": b"x" * 2000}.get(self.path)
+            if self.path == "/away":
+                self.send_response(302)
+                self.send_header("Location", "file:///etc/hostname")
+            else:
+                self.send_response(200 if body else 404)
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+        def log_message(self, *_):
+            pass
+
+    found = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=found.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{found.server_port}"
+    found.shutdown()
+    found.server_close()
+
+
+def test_an_address_is_fetched_where_that_is_allowed(server, tmp_path):
+    found = PicturePlaces(urls=True).find(f"{server}/a.png", tmp_path)
+    assert open_picture(found).size == (8, 6)
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [("/gone", "404"), ("/large", "more than"), ("/away", "file:.*not allowed")],
+)
+def test_what_cannot_be_fetched_says_why(server, path, problem):
+    with pytest.raises(InputError, match=problem):
+        fetch(server + path, 1000)
+
+
+def test_a_server_that_is_not_there_is_an_error_of_the_row():
+    with pytest.raises(InputError, match="cannot be fetched"):
+        fetch("http://127.0.0.1:9/a.png", 1000)
