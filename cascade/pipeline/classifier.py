@@ -30,13 +30,14 @@ class Walker(Protocol):
     ----------
     source
         The scorer that answers, for messages.
-    reads_pictures
-        Whether it judges items by their pictures.
+    reads_text, reads_pictures
+        Whether it judges items by their text, and by their pictures.
     takes_pictures
         Whether pictures are of any use, if only for narrowing.
     """
 
     source: str
+    reads_text: bool
     reads_pictures: bool
     takes_pictures: bool
 
@@ -191,6 +192,11 @@ class Classifier:
                 if self._walker.takes_pictures:
                     missing += " and there is no picture"
                 return Prediction.failed(f"{missing}; there is nothing to classify", item.id)
+            if not self._walker.reads_text:
+                return Prediction.failed(
+                    f"the item has no picture, and {self._walker.source} judges by pictures alone",
+                    item.id,
+                )
         elif not self._walker.takes_pictures:
             return Prediction.failed(f"the item has a picture, but {self._blind}", item.id)
         elif not item.text and not self._walker.reads_pictures:

@@ -21,8 +21,8 @@ class Router:
     ----------
     source
         The scorer of the method.
-    reads_pictures
-        Whether it judges items by their pictures.
+    reads_text, reads_pictures
+        Whether it judges items by their text, and by their pictures.
     takes_pictures
         Whether pictures are of any use, if only for narrowing.
 
@@ -42,6 +42,7 @@ class Router:
         self._fast = self._fast_path()
         self._descent = parts.descent
         self.source = self._scorer.name
+        self.reads_text = self._scorer.reads_text
         self.reads_pictures = self._scorer.reads_pictures
         self.takes_pictures = self.reads_pictures or parts.narrows_by_pictures
 

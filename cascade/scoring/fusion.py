@@ -19,7 +19,8 @@ class FusionScorer(Scorer):
     """`log p(c) = sum_s w_s log p_s(c)`, normalised over the candidates of a question.
 
     A scorer whose weight at a level is zero is not asked there, nor about items that have nothing
-    that it can judge them by; where nobody can, all candidates are as likely.
+    that it can judge them by. Where none that has a weight can see an item, those that can have a
+    weight of one; where nobody can, all candidates are as likely.
 
     Parameters
     ----------
@@ -61,16 +62,28 @@ class FusionScorer(Scorer):
         parts: dict[str, NDArray[np.float64]] = {}
         total = np.zeros(len(choices.nodes))
         above = np.where(choices.parents < 0, 0, self._level[choices.parents])
-        for scorer, by_level in zip(self._scorers, self._weights, strict=True):
-            weight = by_level[above]
-            seen = np.array([scorer.sees(item) for item in batch.items], dtype=bool)
-            asked, member = choices.subset((weight > 0) & seen[choices.rows])
+        for scorer, weight in zip(
+            self._scorers, self._weights_of(batch, choices, above), strict=True
+        ):
+            asked, member = choices.subset(weight > 0)
             if len(asked):
                 for name, values in scorer.score_parts(batch, asked).items():
                     parts.setdefault(name, np.full(len(total), np.nan))[member] = values
                 total[member] += weight[choices.question[member]] * parts[scorer.name][member]
         parts.pop(self.name, None)  # one scorer alone has the same name
         return {self.name: choices.log_softmax(total), **parts}
+
+    def _weights_of(
+        self, batch: Batch, choices: Choices, above: NDArray[np.int_]
+    ) -> NDArray[np.float64]:
+        """float64 [n_scorers, n_questions], none for what a scorer cannot see."""
+        found = self._weights[:, above]
+        if all(item.text for item in batch.items) and not self.reads_pictures:
+            return found
+        seen = np.array([[s.sees(item) for item in batch.items] for s in self._scorers], dtype=bool)
+        seen = seen[:, choices.rows]
+        found = np.where(seen, found, 0.0)
+        return np.where(found.any(axis=0), found, seen.astype(np.float64))
 
 
 def _by_level(weights: Sequence[Weight], depth: int) -> NDArray[np.float64]:

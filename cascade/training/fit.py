@@ -287,7 +287,8 @@ class Fit:
         if self.recipe.retrieval:
             scorers.append("retrieval")
         settings = self._settings(found, rows)
-        evidence, trials = self._asked(scorers, self._config(settings, part), held, told)
+        parts = Parts(tree, self._config(settings, part))
+        evidence, trials = self._asked(scorers, parts, held, told)
         fused = weights(evidence, scorers, tree.depth)
         settings["fusion"] = {"weights": fused}
         alone = {name: weights(evidence, [name], tree.depth)[name] for name in scorers}
@@ -313,7 +314,9 @@ class Fit:
         best = max(scorers, key=lambda name: exact(trials[name]))
         if len(scorers) > 1 and exact(trials[best]) >= exact(trials["cascade"]):
             # A fusion must earn its place.
-            single = {"weights": {best: alone[best]}}
+            # Others stay where an item may have nothing that this one could judge it by.
+            others = [name for name in scorers if self._sees_more(parts, name, best)]
+            single = {"weights": {best: alone[best], **dict.fromkeys(others, 0.0)}}
             again = tried(fusion=single)
             if exact(again) >= exact(trials["cascade"]):
                 settings["fusion"], trials["cascade"] = single, again
@@ -343,11 +346,10 @@ class Fit:
         return settings, report, calibration
 
     def _asked(
-        self, scorers: list[str], config: CascadeConfig, held: Labelled, told: Told
+        self, scorers: list[str], parts: Parts, held: Labelled, told: Told
     ) -> tuple[Evidence, dict[str, Trial]]:
         """What each scorer says of the held-out rows, and how it answers alone."""
         told("asking the held-out rows", 0, len(held))
-        parts = Parts(self.taxonomy, config)
         asked = {name: parts.scorer(name) for name in scorers}
         answers: dict[str, list[Prediction]] = {name: [] for name in scorers}
 
@@ -358,6 +360,13 @@ class Fit:
 
         evidence = gather(asked, held.items, held.nodes, self.taxonomy, answer)
         return evidence, {name: Trial(found) for name, found in answers.items()}
+
+    def _sees_more(self, parts: Parts, name: str, than: str) -> bool:
+        """Whether a scorer sees what rows have and another does not see."""
+        one, other = parts.scorer(name), parts.scorer(than)
+        text, image = bool(self.columns.text), self.columns.image is not None
+        more_text = text and one.reads_text and not other.reads_text
+        return more_text or (image and one.reads_pictures and not other.reads_pictures)
 
     @staticmethod
     def _risks(calibration: Calibration, trial: Trial) -> list[dict[str, float]]:

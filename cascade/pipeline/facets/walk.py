@@ -39,6 +39,7 @@ class FacetWalk:
         Who finds base terms.
     """
 
+    reads_text = True
     reads_pictures = False
     takes_pictures = False
 
