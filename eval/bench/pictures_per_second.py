@@ -1,0 +1,171 @@
+r"""How near classifying pictures comes to the vision model alone, and whether memory stays flat.
+
+A pack of pictures reads a file of many pictures from start to end: rows, decoding, model, heads,
+descent, rows out. Against it stands the bare model on tensors that are ready, in the same process,
+with the same threads, in turns. Memory is the peak of a process of its own for few and for many
+pictures. Pictures are made here: photographs in size and grain, 480 x 360 JPEG.
+
+python eval/bench/pictures_per_second.py --pictures 512 --repeats 5 --many 20000 \
+    --out eval/results/pictures_per_second.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+KINDS = 512  # different pictures; a file of many names them again and again
+
+
+def make(folder: Path) -> None:
+    """Write pictures with the grain of photographs."""
+    from PIL import Image, ImageFilter
+
+    rng = np.random.default_rng(0)
+    for at in range(KINDS):
+        coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
+        photo = coarse.resize((480, 360), Image.Resampling.BICUBIC)
+        noise = rng.normal(0, 8, (360, 480, 3))
+        pixels = (np.asarray(photo) + noise).clip(0, 255).astype(np.uint8)
+        made = Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(0.7))
+        made.save(folder / f"{at}.jpg", quality=85)
+
+
+def rows(folder: Path, n: int) -> Path:
+    """A file that names n pictures."""
+    path = folder / f"rows-{n}.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["photo", "label"])
+        writer.writerows(
+            [f"{at % KINDS}.jpg", f"group {at % 4} > kind {at % 20}"] for at in range(n)
+        )
+    return path
+
+
+def pack(folder: Path) -> Any:
+    """A pack that was fitted to the pictures, whatever it learnt; its features are not kept."""
+    import cascade
+    from cascade.config import Columns
+    from cascade.io.source import Source
+    from cascade.pipeline.labels import taxonomy_of_labels
+    from cascade.training.fit import Fit
+    from cascade.training.recipe import Recipe
+
+    out = folder / "pack"
+    if not out.is_dir():
+        source = Source(str(rows(folder, KINDS)))
+        columns = Columns(image="photo", label="label")
+        recipe = {"lexical": None, "sentence": None, "both": None, "routing": None}
+        tree = taxonomy_of_labels([source], "label")
+        job = Fit(source, tree, columns, Recipe.parse(recipe), out)
+        job.prepare()
+        job.run(lambda *_: None)
+    clf = cascade.load(out)
+    features(clf)._kept = None  # every picture is looked at
+    return clf
+
+
+def features(clf: Any) -> Any:
+    """The features of pictures in a pack."""
+    return clf._parts.backbone("picture")
+
+
+def classify(clf: Any, path: Path) -> float:
+    """Seconds for a file, from its rows to rows with answers."""
+    from cascade.config import Columns
+    from cascade.io import open_output, open_table
+    from cascade.pipeline.run import AnswerForm, classify_table
+
+    started = time.perf_counter()
+    out, form = path.with_suffix(".out.csv"), AnswerForm()
+    columns = Columns(image="photo")
+    with (
+        open_table(path) as table,
+        open_output(out, table, form.columns, source=path, overwrite=True) as sink,
+    ):
+        counts = classify_table(clf, table, sink, columns, form)
+    assert counts.status == {"ok": counts.rows}, counts.status
+    return time.perf_counter() - started
+
+
+def bare(clf: Any, squares: list[Any]) -> float:
+    """Seconds that the model alone takes for prepared pictures, in the batches of the pipeline."""
+    from cascade.features.pictures import BLOCK
+
+    found = features(clf)
+    started = time.perf_counter()
+    for at in range(0, len(squares), BLOCK):
+        found.vectors(squares[at : at + BLOCK])
+    return time.perf_counter() - started
+
+
+def peak(folder: Path, n: int) -> dict[str, float]:
+    """Peak memory and seconds of a process that classifies n pictures."""
+    command = [sys.executable, __file__, "--inside", str(folder), "--pictures", str(n)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found: dict[str, float] = json.loads(told.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Measure, print and record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=512)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--many", type=int, default=20_000)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.inside:
+        took = classify(pack(args.inside), rows(args.inside, args.pictures))
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"pictures": args.pictures, "seconds": round(took, 1), "peak_mib": most}))
+        return
+    import torch
+
+    from cascade.io.pictures import open_picture
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make(folder)
+        clf, path = pack(folder), rows(folder, args.pictures)
+        prepare = features(clf)._model.preparation
+        kinds = [prepare.square(open_picture(folder / f"{at}.jpg")) for at in range(KINDS)]
+        squares = [kinds[at % KINDS] for at in range(args.pictures)]
+        bare(clf, squares[:64])
+        classify(clf, rows(folder, 64))
+        times = [(bare(clf, squares), classify(clf, path)) for _ in range(args.repeats)]
+        ratios = sorted(alone / whole for alone, whole in times)
+        alone, whole = (float(np.median(column)) for column in zip(*times, strict=True))
+        few = max(args.many // 10, 1)
+        memory = [peak(folder, n) for n in (few, args.many)] if args.many else []
+    record = {
+        "command": "python " + " ".join(sys.argv),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "repeats": args.repeats,
+        "pictures_per_second": round(args.pictures / whole, 1),
+        "bare_pictures_per_second": round(args.pictures / alone, 1),
+        "ratio": round(float(np.median(ratios)), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "memory": memory,
+    }
+    print(json.dumps(record, indent=1))
+    if args.out:
+        args.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
