@@ -13,8 +13,7 @@ from cascade.errors import InputError
 from cascade.features.dense import shortened
 from cascade.items import Item
 from cascade.models.find import find_weights
-from cascade.models.load import load_llm
-from cascade.models.seeing import picture_bank
+from cascade.models.load import load_llm, picture_bank
 
 if TYPE_CHECKING:
     import torch

@@ -25,8 +25,7 @@ from cascade.generation.grammar import GrammarConstraint, choice_grammar, list_g
 from cascade.generation.prefix import PrefixCache
 from cascade.generation.tries import Trie
 from cascade.models.find import find_weights
-from cascade.models.load import Precision, load_llm
-from cascade.models.seeing import picture_bank
+from cascade.models.load import Precision, load_llm, picture_bank
 
 if TYPE_CHECKING:
     import torch

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from sentence_transformers import CrossEncoder, SentenceTransformer
 
+    from cascade.models.seeing import PictureBank
+
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -106,7 +108,7 @@ def load_llm(
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from cascade.models.seeing import is_seeing, load_seeing, picture_bank
+    from cascade.models.seeing import load_seeing
 
     folder = safetensors_folder(weights)
     device = best_device(device)
@@ -129,6 +131,22 @@ def load_llm(
     if bank := picture_bank(model):
         bank.to_device(device)
     return model.eval(), tokenizer
+
+
+def is_seeing(folder: Path) -> bool:
+    """Whether the weights in a folder are those of a vision-language model."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    return hasattr(config, "vision_config") and hasattr(config, "text_config")
+
+
+def picture_bank(model: Any) -> PictureBank | None:
+    """The bank of a language model that reads pictures; None of another."""
+    from cascade.models.seeing import PictureBank
+
+    found = model.get_input_embeddings()
+    return found if isinstance(found, PictureBank) else None
 
 
 def _adapted(model: Any, folder: Path, name: str) -> Any:

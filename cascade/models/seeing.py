@@ -128,14 +128,6 @@ def _named(picture: Any) -> Any:
     return picture if isinstance(picture, Path | bytes | str) else id(picture)
 
 
-def is_seeing(folder: Path) -> bool:
-    """Whether the weights in a folder are those of a vision-language model."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    return hasattr(config, "vision_config") and hasattr(config, "text_config")
-
-
 def load_seeing(folder: Path, dtype: torch.dtype) -> Any:
     """The language model of a vision-language model, with a `PictureBank` as its embedding.
 
@@ -162,9 +154,3 @@ def load_seeing(folder: Path, dtype: torch.dtype) -> Any:
     causal.set_input_embeddings(PictureBank(language.get_input_embeddings(), body, processor))
     causal.config.tie_word_embeddings = False
     return causal
-
-
-def picture_bank(model: Any) -> PictureBank | None:
-    """The bank of a model that `load_seeing` has made; None of another."""
-    found = model.get_input_embeddings()
-    return found if isinstance(found, PictureBank) else None

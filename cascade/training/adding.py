@@ -10,8 +10,9 @@ from cascade.io.source import Source
 from cascade.pipeline.load import load_config, load_taxonomy
 from cascade.pipeline.methods import Parts
 from cascade.pipeline.pack import seal
+from cascade.pipeline.run import picture_places
 from cascade.scoring.neighbours import Examples, unit
-from cascade.training.labelled import read_labelled
+from cascade.training.labelled import read_labelled, readable
 
 ENCODED = 512  # items between two signs of progress
 SAME = 0.9995  # cosine from which two texts are one
@@ -55,7 +56,9 @@ def add_examples(
         )
     taxonomy = load_taxonomy(config.taxonomy, folder)
     columns = config.columns.model_copy(update={"label": label or config.columns.label})
-    rows = read_labelled(source, columns, taxonomy)
+    rows = read_labelled(source, columns, taxonomy, places=picture_places(config))
+    if columns.image is not None:
+        rows = readable(rows, lambda *_: None)
     path = Path(config.neighbours.file)
     examples = Examples.load(path, taxonomy)
     backbone = Parts(taxonomy, config).backbone(config.neighbours.backbone)

@@ -17,8 +17,7 @@ from cascade.generation.encode import PromptEncoder
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
 from cascade.models.find import Weights, find_weights
-from cascade.models.load import best_device, load_llm
-from cascade.models.seeing import picture_bank
+from cascade.models.load import best_device, load_llm, picture_bank
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.narrow import Retriever
 from cascade.training.adapter_readme import readme

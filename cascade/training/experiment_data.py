@@ -20,7 +20,7 @@ from cascade.taxonomy import Taxonomy
 from cascade.training.finetune_recipe import FinetuneRecipe
 from cascade.training.instructions import balanced
 from cascade.training.labelled import Labelled, read_labelled, readable, settled_columns
-from cascade.training.splits import known_by, near_duplicate_groups
+from cascade.training.splits import near_duplicate_groups
 
 _OPTIONS = {"--label": "data.label", "--text": "data.text", "with -t": "with data.taxonomy"}
 
@@ -101,17 +101,15 @@ class ExperimentData:
         """
         recipe, seed = self._recipe, self._recipe.seed
         with _in_words_of_recipes():
-            read = read_labelled(self.source, self.columns, self.taxonomy, progress)
+            read = self._read(self.source, progress)
             for reason, (count, line) in read.skipped.items():
                 said(f"{count:,} rows are left out: {reason} (first: line {line})")
             if self.validation is not None:
                 train = read
-                kept = read_labelled(self.validation, self.columns, self.taxonomy, progress)
+                kept = self._read(self.validation, progress)
             else:
                 out = held_out(read, recipe.validation.share, recipe.validation.most_rows, seed)
                 train, kept = read.part(~out), read.part(out)
-            if self.columns.image is not None:
-                train, kept = (readable(rows, lambda *_: None) for rows in (train, kept))
         if not len(train):
             raise InputError(
                 f"all of its {len(read)} rows are held out for validation; lower validation.share",
@@ -130,6 +128,11 @@ class ExperimentData:
         }
         return subset, kept, counts
 
+    def _read(self, source: Source, progress: Callable[[int], None]) -> Labelled:
+        """The rows of a file, without pictures that cannot be read."""
+        found = read_labelled(source, self.columns, self.taxonomy, progress)
+        return found if self.columns.image is None else readable(found, lambda *_: None)
+
 
 def held_out(rows: Labelled, share: float, most: int, seed: int) -> NDArray[np.bool_]:
     """Which rows are held out, drawn by the seed; near duplicates stay together.
@@ -143,7 +146,7 @@ def held_out(rows: Labelled, share: float, most: int, seed: int) -> NDArray[np.b
     -------
     bool [n_rows]
     """
-    group = near_duplicate_groups([known_by(item).casefold() for item in rows.items])
+    group = near_duplicate_groups([text.casefold() for text in rows.told_by])
     sizes = np.bincount(group)
     order = np.random.default_rng((seed, 0)).permutation(len(sizes))
     wanted = min(round(share * len(rows)), most)

@@ -27,6 +27,8 @@ from cascade.io.pictures import PicturePlaces
 from cascade.io.source import Source
 from cascade.io.whole import write_text
 from cascade.items import Batch, Prediction
+from cascade.models.find import find_weights
+from cascade.models.load import is_seeing
 from cascade.pipeline.calibrated import Calibration
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.load import CONFIG_NAME
@@ -39,7 +41,7 @@ from cascade.training.learners import Learner, LexicalLearner, Settings, Told, T
 from cascade.training.pack_readme import readme
 from cascade.training.picture_learners import BothLearner, FrozenPictureLearner, PictureLearner
 from cascade.training.recipe import Recipe, TunedStage
-from cascade.training.splits import hold_out, known_by, near_duplicate_groups
+from cascade.training.splits import hold_out, near_duplicate_groups
 from cascade.training.trying import Trial, calibrate, routed, try_out
 from cascade.training.weighing import Evidence, gather, weights
 
@@ -220,7 +222,7 @@ class Fit:
                 )
             return self._apart(rows, held)
         told("looking for near duplicates", 0, len(rows))
-        texts = [known_by(item) for item in rows.items]
+        texts = rows.told_by
         groups = near_duplicate_groups(texts)
         out = hold_out(texts, rows.nodes, groups, self.recipe.validation, self.seed)
         if not out.any():
@@ -235,7 +237,7 @@ class Fit:
         self, rows: Labelled, held: Labelled
     ) -> tuple[Labelled, Labelled, NDArray[np.bool_]]:
         """Rows without the near duplicates of validation rows; those are learnt at last."""
-        texts = [known_by(item) for item in (*rows.items, *held.items)]
+        texts = [*rows.told_by, *held.told_by]
         groups = near_duplicate_groups(texts)
         known = np.isin(groups[: len(rows)], groups[len(rows) :])
         assert self.validation is not None
@@ -259,7 +261,7 @@ class Fit:
         tuned: list[tuple[Literal["sentence", "llama"], TunedStage | None]]
         tuned = [("sentence", recipe.sentence), ("llama", recipe.llama)]
         for kind, stage in tuned:
-            if stage and columns:
+            if stage and (columns or self._sees(kind, stage)):
                 learner = TunedLearner(
                     kind, stage, columns, self.seed, allow_download=self.allow_download
                 )
@@ -267,6 +269,13 @@ class Fit:
         if self.columns.image is not None:
             found += self._picture_learners()
         return found
+
+    def _sees(self, kind: str, stage: TunedStage) -> bool:
+        """Whether a stage's model reads pictures itself, so that it needs no text."""
+        if kind != "llama" or self.columns.image is None or stage.model is None:
+            return False
+        weights = find_weights(stage.model, allow_download=self.allow_download)
+        return weights.path.is_dir() and is_seeing(weights.path)
 
     def _picture_learners(self) -> list[Learner]:
         recipe, allow = self.recipe, self.allow_download

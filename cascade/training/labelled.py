@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from cascade.config import Columns
 from cascade.errors import InputError
 from cascade.features.pictures import decoding_pool
 from cascade.io import require_columns
-from cascade.io.pictures import PicturePlaces, open_picture
+from cascade.io.pictures import PicturePlaces, look, open_picture
 from cascade.io.source import Source
 from cascade.items import Item
 from cascade.pipeline.labels import Finder, nothing_known
@@ -43,11 +44,15 @@ class Labelled:
         int32 [n_items], what each is labelled with.
     skipped
         Rows that were left out, by reason, each with how many and the line of the first.
+    looks
+        Of each item's picture what copies of it share, see `io.pictures.look`; empty where there
+        is none, or for all where pictures were not looked at.
     """
 
     items: Sequence[Item]
     nodes: NDArray[np.int32]
     skipped: dict[str, tuple[int, int]]
+    looks: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -56,7 +61,21 @@ class Labelled:
         """The rows where `wanted` [n_items] is true."""
         kept = np.flatnonzero(wanted)
         items = [self.items[row] for row in kept.tolist()]
-        return dataclasses.replace(self, items=items, nodes=self.nodes[kept])
+        looks = [self.looks[row] for row in kept.tolist()] if self.looks else ()
+        return dataclasses.replace(self, items=items, nodes=self.nodes[kept], looks=looks)
+
+    @property
+    def told_by(self) -> list[str]:
+        """What tells each item from others: its text, or where it has none its picture.
+
+        Pictures that are no copies of each other have nothing in common here.
+        """
+        if not self.looks:
+            return [item.text for item in self.items]
+        return [
+            item.text or hashlib.sha256(seen.encode()).hexdigest()
+            for item, seen in zip(self.items, self.looks, strict=True)
+        ]
 
     def ends(self, taxonomy: Taxonomy) -> list[int]:
         """Nodes that rows are labelled with, above leaves of which none is labelled."""
@@ -166,34 +185,34 @@ def readable(rows: Labelled, told: Callable[[str, int, int], None]) -> Labelled:
     InputError
         No row is left.
     """
-    tried = [decoding_pool().submit(_problem, item) for item in rows.items]
-    items, kept, bad, first = [], [], 0, ""
-    for at, (item, problem) in enumerate(zip(rows.items, tried, strict=True)):
-        found = problem.result()
-        if found is not None:
-            bad, first = bad + 1, first or found
+    tried = [decoding_pool().submit(_look_or_problem, item) for item in rows.items]
+    items, kept, looks, bad, first = [], [], [], 0, ""
+    for at, (item, each) in enumerate(zip(rows.items, tried, strict=True)):
+        seen, problem = each.result()
+        if problem:
+            bad, first = bad + 1, first or problem
             item = dataclasses.replace(item, image=None)
-        if found is None or item.text:
+        if not problem or item.text:
             items.append(item)
             kept.append(at)
+            looks.append(seen)
         told("checking pictures", at + 1, len(rows))
     if bad and not items:
         raise InputError(f"no picture can be read (the first: {first})")
     skipped = dict(rows.skipped)
     if bad:
         skipped[f"a picture that cannot be read ({first})"] = (bad, 0)
-    return Labelled(items, rows.nodes[kept], skipped)
+    return Labelled(items, rows.nodes[kept], skipped, looks)
 
 
-def _problem(item: Item) -> str | None:
-    """Why the picture of an item cannot be read."""
+def _look_or_problem(item: Item) -> tuple[str, str]:
+    """What copies of an item's picture share, and why it cannot be read; one of them empty."""
     if item.image is None:
-        return None
+        return "", ""
     try:
-        open_picture(item.image)
+        return look(open_picture(item.image)), ""
     except InputError as error:
-        return str(error)
-    return None
+        return "", str(error)
 
 
 def _reason(problem: str | None, item: Item, label: str, node: int) -> str | None:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.features.grams import count_characters
-from cascade.items import Item
 
 LIKE = 0.8  # Jaccard similarity from which two texts count as near duplicates
 BANDS, IN_BAND = 8, 4
@@ -65,14 +64,6 @@ def _signatures(texts: Sequence[str]) -> NDArray[np.uint32]:
             mixed = ((grams * factor) >> np.uint64(32)).astype(np.uint32)
         out[:, at] = np.minimum.reduceat(mixed, starts)
     return out
-
-
-def known_by(item: Item) -> str:
-    """What tells an item from others: its text, or where that is missing its picture."""
-    if item.text or item.image is None:
-        return item.text
-    picture = item.image
-    return hashlib.sha256(picture).hexdigest() if isinstance(picture, bytes) else str(picture)
 
 
 def hold_out(

@@ -228,6 +228,8 @@ def short_columns(
     most
         Characters of a column that are read.
     """
+    if not columns:
+        return []
     sizes = {column: average_chars(items, column, most) for column in columns}
     first, *others = columns
     kept, total = {first}, sizes[first]

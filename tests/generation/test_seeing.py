@@ -218,3 +218,40 @@ def test_a_cascade_asks_it_about_pictures(coloured, llava):
     assert [p.status == "error" for p in found] == [False, True, False]
     assert "bad.png cannot be read" in found[1].message
     assert found[0].code in TAXONOMY.codes
+
+
+def test_hidden_states_are_of_what_was_seen(coloured, llava):
+    from cascade.features.hidden import HiddenStates
+
+    states = HiddenStates.load(str(llava), ["name"], 100)
+    items = [
+        Item({"name": "hat"}, image=coloured / "0.png"),
+        Item({"name": "hat"}, image=coloured / "1.png"),
+        Item({"name": "hat"}),
+        Item({}, image=coloured / "gone.png"),
+    ]
+    problems = {}
+    rows = states.rows(items, problems)
+    assert list(problems) == [3] and "gone.png is not there" in problems[3]
+    assert np.abs(rows[0] - rows[1]).max() > 1e-3 < np.abs(rows[0] - rows[2]).max()
+    np.testing.assert_allclose(rows[:1], states.rows(items[:1]), atol=1e-4)
+    assert states.reads_pictures and states.reads_text
+
+
+def test_heads_over_its_hidden_states_are_fitted_with_lora(coloured, llava, tmp_path):
+    from cascade.config import Columns
+    from cascade.io.source import Source
+    from cascade.training.fit import Fit
+    from cascade.training.recipe import Recipe
+
+    tuning = {"epochs": 6, "least_steps": 30, "batch_size": 8, "learning_rate": 0.005}
+    nothing = dict.fromkeys(("lexical", "sentence", "picture", "both", "routing"))
+    llama = {"model": str(llava), "layers": 1, "tuning": {**tuning, "importance": [1.0]}}
+    recipe = Recipe.parse({**nothing, "llama": llama})
+    source = Source(str(coloured / "rows.csv"))
+    job = Fit(source, TAXONOMY, Columns(image="photo", label="label"), recipe, tmp_path / "pack")
+    job.prepare()
+    job.run(lambda *_: None)
+    clf = cascade.load(tmp_path / "pack")
+    found = [clf.classify({"photo": coloured / f"{at}.png"}).path for at in range(6)]
+    assert found == [list(COLOURS)[at % 3] for at in range(6)]

@@ -3,13 +3,14 @@ import io
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from cascade.errors import InputError
 from cascade.io import pictures
 from cascade.io.fetching import fetch
-from cascade.io.pictures import PicturePlaces, data_uri, open_picture, thumbnail
+from cascade.io.pictures import PicturePlaces, data_uri, look, open_picture, thumbnail
 
 
 def png(colour=(255, 0, 0), size=(8, 6), kind="PNG", **options):
@@ -119,3 +120,16 @@ def test_what_cannot_be_fetched_says_why(server, path, problem):
 def test_a_server_that_is_not_there_is_an_error_of_the_row():
     with pytest.raises(InputError, match="cannot be fetched"):
         fetch("http://127.0.0.1:9/a.png", 1000)
+
+
+def test_copies_of_a_picture_look_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+
+    def photo():
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+        return coarse.resize((320, 240), Image.Resampling.BICUBIC)
+
+    one, other = photo(), photo()
+    one.resize((200, 150)).save(tmp_path / "a.jpg", quality=70)
+    assert look(one) == look(open_picture(tmp_path / "a.jpg"))
+    assert look(one) != look(other)
