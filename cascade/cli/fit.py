@@ -27,7 +27,11 @@ LEVELS = 3  # that are shown; metrics.json has all
 
 def fit(
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Labelled rows: CSV, TSV, JSONL, Parquet, Excel.")
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="Labelled rows: CSV, TSV, JSONL, Parquet, Excel, or a folder of sorted pictures.",
+        ),
     ],
     label: Annotated[
         str, typer.Option("--label", metavar="COL", help="Known answer, a code or a path.")
@@ -43,7 +47,7 @@ def fit(
         typer.Option(
             "--recipe",
             help="quick: words and characters; fast: an encoder too; full: a language "
-            "model too; or a YAML file.",
+            "model too; pictures: a vision model that is fine-tuned; or a YAML file.",
         ),
     ] = "fast",
     validation: Annotated[

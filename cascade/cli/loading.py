@@ -108,7 +108,7 @@ class Job:
 
     def _sink(self, table: Table, columns: Columns, source: str, target: str) -> Output:
         if target == "-" and not self.as_json and (self.as_table or sys.stdout.isatty()):
-            return ScreenOutput(table, columns.text, out)
+            return ScreenOutput(table, columns.text or list(filter(None, [columns.image])), out)
         return open_output(
             target,
             table,

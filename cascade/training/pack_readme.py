@@ -26,13 +26,14 @@ def readme(
     held = "a validation file" if rows["validation_file"] else "held out, near duplicates together"
     figures = {**report["scorers"], "this pack": report["pack"]}
     columns = list(report["pack"])
+    read = [*identity["columns"]["text"], *filter(None, [identity["columns"]["image"]])]
     lines = [
         f"# {name}",
         "",
         f"A pack of cascade {identity['version']}, fitted in {report['seconds']:,} s on "
         f"{rows['fitted']:,} rows of {rows['labels']:,} labels from `{Path(source.file).name}` "
         f"(SHA-256 {identity['rows'][:16]}...), columns "
-        f"{', '.join(identity['columns']['text'])}, seed {identity['seed']}.",
+        f"{', '.join(read)}, seed {identity['seed']}.",
         "",
         "```sh",
         f"cascade classify items.csv -c {name} -o out.csv",
