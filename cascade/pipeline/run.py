@@ -194,7 +194,7 @@ def classify_table(
     def read(rows: Sequence[Row]) -> list[Item | Prediction]:
         return [_item(table, row, columns, names, places) for row in rows]
 
-    for index, rows, items in _one_ahead(table, output, read, classifier):
+    for index, rows, items in _chunks(table, output, read, classifier, columns.image is not None):
         if items is not None:
             started, before = time.perf_counter(), dict(classifier.seconds)
             predictions = list(_classified(classifier, items))
@@ -215,19 +215,24 @@ def classify_table(
     return total
 
 
-def _one_ahead(
+def _chunks(
     table: Table,
     output: Output,
     read: Callable[[Sequence[Row]], list[Item | Prediction]],
     classifier: Classifier,
+    pictures: bool,
 ) -> Iterator[tuple[int, list[Row], list[Item | Prediction] | None]]:
     """The chunks of a table with their items, None where the output has them already.
 
-    While a chunk is classified, the pictures of the next one are decoded.
+    With pictures they are read one ahead: while a chunk is classified, the pictures of the next one
+    are decoded. Without, no row waits for others.
     """
     held: tuple[int, list[Row], list[Item | Prediction] | None] | None = None
     for index, rows in enumerate(table.chunks(BATCH)):
         items = None if output.has(index, rows) else read(rows)
+        if not pictures:
+            yield index, rows, items
+            continue
         if items is not None:
             classifier.prefetch([item for item in items if isinstance(item, Item)])
         if held is not None:
