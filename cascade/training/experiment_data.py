@@ -17,7 +17,7 @@ from cascade.io.source import Source
 from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.pipeline.load import load_taxonomy
 from cascade.taxonomy import Taxonomy
-from cascade.training.finetune_recipe import FinetuneRecipe
+from cascade.training.finetune_recipe import FinetuneRecipe, SeenDataRecipe
 from cascade.training.instructions import balanced
 from cascade.training.labelled import Labelled, read_labelled, readable, settled_columns
 from cascade.training.splits import near_duplicate_groups
@@ -67,9 +67,10 @@ class ExperimentData:
     def columns(self) -> Columns:
         """Text and label; the text guessed where none is named."""
         data = self._recipe.data
+        image = data.image if isinstance(data, SeenDataRecipe) else None
         with _in_words_of_recipes():
             return settled_columns(
-                self.source, Columns(text=data.text, image=data.image, label=data.label)
+                self.source, Columns(text=data.text, image=image, label=data.label)
             )
 
     @property

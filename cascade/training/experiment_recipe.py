@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from cascade.config import Recipe as Texts
 from cascade.config import Section
-from cascade.training.finetune_recipe import FinetuneRecipe
+from cascade.training.finetune_recipe import FinetuneRecipe, SeenDataRecipe
 from cascade.training.instructions import Task
 from cascade.training.lora import LoraRecipe
 from cascade.training.schedule import LoopRecipe
@@ -49,6 +49,7 @@ class ExperimentRecipe(FinetuneRecipe):
 
     kind: Literal["adapter"] = Field("adapter", description="What is fine-tuned.")
 
+    data: SeenDataRecipe = Field(description="The labelled rows.")
     model: ModelRecipe = Field(default_factory=ModelRecipe, description="The language model.")
     tasks: list[Task] = Field(
         default_factory=lambda: list[Task](("child", "type")),

@@ -25,9 +25,6 @@ class DataRecipe(Section):
     text: list[str] = Field(
         default_factory=list, description="Text columns, in this order; guessed if empty."
     )
-    image: str | None = Field(
-        None, description="Column of pictures, for a model that sees; null for none."
-    )
     taxonomy: str | None = Field(
         None, description="Shipped name, or file relative to the recipe; null: made of the labels."
     )
@@ -37,6 +34,14 @@ class DataRecipe(Section):
     max_chars: int = Field(200, ge=16, description="Characters of each column that are read.")
     encoding: str | None = Field(None, description="Of a text file, where it is not told apart.")
     sheet: str | None = Field(None, description="Sheet of a workbook; null for the first.")
+
+
+class SeenDataRecipe(DataRecipe):
+    """The labelled rows, with pictures for a model that reads them."""
+
+    image: str | None = Field(
+        None, description="Column of pictures, for a model that sees; null for none."
+    )
 
 
 class ValidationRecipe(Section):

@@ -184,7 +184,9 @@ def test_a_missing_file_is_told_with_names_like_it(write):
 
 
 def test_a_folder_is_told_with_a_file_in_it(write):
-    with pytest.raises(InputError, match=r"is a folder; give a file, for example .*items\.csv"):
+    with pytest.raises(
+        InputError, match=r"is a folder without pictures; give a file, for example .*items\.csv"
+    ):
         open_table(write("items.csv", "a\n").parent)
 
 

@@ -55,7 +55,7 @@ def fitted(rows, folder, **over):
 def test_a_pack_answers_without_being_told_its_columns(rows, tmp_path):
     said = []
     report = fitted(rows, tmp_path / "pack", said=said.append)
-    assert report["rows"]["left_out"] == {"without text": 1, "without a label": 1}
+    assert report["rows"]["left_out"] == {"without text or picture": 1, "without a label": 1}
     assert any("left out" in sentence for sentence in said)
     kept = json.loads((tmp_path / "pack" / "metrics.json").read_text())
     assert kept == json.loads(json.dumps(report))
