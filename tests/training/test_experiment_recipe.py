@@ -35,7 +35,11 @@ ROWS = DataRecipe(file="rows.csv", label="answer")
 @pytest.mark.parametrize(
     ("name", "default", "own"),
     [
-        ("lora-products", ExperimentRecipe(data=ROWS), OWN | {"training.evaluate_every"}),
+        (
+            "lora-products",
+            ExperimentRecipe(data=ROWS.model_dump()),
+            OWN | {"training.evaluate_every"},
+        ),
         (
             "retriever",
             RankingRecipe(data=ROWS, kind="retriever"),
