@@ -74,6 +74,7 @@ class Job:
                 if sink.resumed_rows:
                     err.print(f"going on after {sink.resumed_rows:,} finished rows")
                 classifier = self.classifier
+                classifier.require_sight(columns)
                 # Rows that are printed as they come show progress themselves.
                 shown = not isinstance(sink, ScreenOutput)
                 with classifying(table, source, self.limit, shown) as progress:

@@ -116,7 +116,7 @@ def answer(
         As for `classify_table`.
     """
     with task.source.open() as whole:
-        table = _project(whole, task.used)
+        table = _project(whole, task)
         with _sink(task, target, table, task.form.columns, task.fingerprint(), resume) as sink:
             if sink.complete:
                 return None
@@ -129,7 +129,7 @@ def copy_answers(
 ) -> None:
     """Put given answers beside the rows of a task, as `answer` does with a classifier's."""
     with task.source.open() as whole:
-        table = _project(whole, task.used)
+        table = _project(whole, task)
         with _sink(task, target, table, given.columns, {}, resume=False) as sink:
             for index, rows in enumerate(table.chunks(BATCH)):
                 answers = [given.answer(table, row).columns(task.taxonomy) for row in rows]
@@ -158,13 +158,16 @@ def _sink(
     )
 
 
-def _project(table: Table, names: list[str]) -> Table:
+def _project(table: Table, task: Task) -> Table:
     """The named columns of a table as text, and the line of each row; bytes as data URIs."""
+    names = task.used
 
     def text(row: Row, name: str) -> str:
         value = table.value(row, name)
-        if isinstance(value, dict) and isinstance(value.get("bytes"), bytes):
-            value = value["bytes"]
+        if name == task.columns.image and isinstance(value, dict):
+            value = value.get("bytes") or value.get("path") or ""
+            if isinstance(value, str):
+                return value
         return data_uri(value) if isinstance(value, bytes) else table.text(row, name)
 
     def rows() -> Iterator[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +58,10 @@ class SentenceFeatures:
 
 
 class JoinedFeatures:
-    """Several features side by side; sparse where one of them is."""
+    """Several features side by side; sparse where one of them is.
+
+    Beside pictures, what reads text has zeros for an item that has none.
+    """
 
     def __init__(self, parts: Sequence[Backbone]) -> None:
         self._parts = list(parts)
@@ -76,7 +79,13 @@ class JoinedFeatures:
         """float32 [n_items, width]"""
         import scipy.sparse
 
-        made = [part.rows(items, problems) for part in self._parts]
+        made = [self._rows(part, items, problems) for part in self._parts]
         if any(scipy.sparse.issparse(rows) for rows in made):
             return scipy.sparse.hstack(made, format="csr", dtype=np.float32)
         return np.hstack(made)
+
+    def _rows(self, part: Backbone, items: Sequence[Item], problems: dict[int, str] | None) -> Any:
+        found = part.rows(items, problems)
+        if self.reads_pictures and not part.reads_pictures and isinstance(found, np.ndarray):
+            found = found * np.array([[bool(item.text)] for item in items], dtype=np.float32)
+        return found

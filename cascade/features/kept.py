@@ -6,6 +6,7 @@ import hashlib
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from cascade.models.vision import VisionModel
 
 log = logging.getLogger(__name__)
 
+UNUSED = 60 * 24 * 3600  # seconds after which a cache is removed
 MOST = 200_000  # vectors of a model; beyond that the oldest go
 
 
@@ -40,6 +42,7 @@ class KeptVectors:
         self._database: sqlite3.Connection | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _forget_old(path)
             database = sqlite3.connect(path, timeout=10, check_same_thread=False)
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=OFF")
@@ -96,13 +99,22 @@ class KeptVectors:
             self._database = None
 
 
+def _forget_old(path: Path) -> None:
+    """Remove the caches beside `path` that were not used for long, as those of old packs."""
+    for other in path.parent.glob("*.sqlite"):
+        if other != path and time.time() - other.stat().st_mtime > UNUSED:
+            other.unlink(missing_ok=True)
+    if path.exists():
+        path.touch()
+
+
 def _key(picture: Any) -> bytes | None:
     """Names a picture; None where that cannot be known without reading it."""
     digest = hashlib.blake2b(digest_size=16)
     if isinstance(picture, Path):
         try:
             stat = picture.stat()
-        except OSError:
+        except (OSError, ValueError):  # a name that no file can have
             return None
         named = f"{picture.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
         digest.update(named.encode("utf-8", "surrogateescape"))

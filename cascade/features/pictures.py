@@ -89,10 +89,12 @@ class PictureFeatures:
                 wanted.append(row)
             else:
                 out[row] = known
-        decoding = [(row, self._decoder.begin(items[row].image)) for row in wanted]
-        for start in range(0, len(decoding), BLOCK):
-            self._add(out, items, decoding[start : start + BLOCK], problems)
-        self._decoder.forget([items[row].image for row in wanted])
+        try:
+            decoding = [(row, self._decoder.begin(items[row].image)) for row in wanted]
+            for start in range(0, len(decoding), BLOCK):
+                self._add(out, items, decoding[start : start + BLOCK], problems)
+        finally:
+            self._decoder.forget([items[row].image for row in wanted])
         return out
 
     def _add(
@@ -134,7 +136,8 @@ class Decoder:
 
     def __init__(self, preparation: Preparation) -> None:
         self._preparation = preparation
-        self._begun: dict[Any, Future[NDArray[np.uint8]]] = {}
+        # With the picture itself, so that no other gets its id.
+        self._begun: dict[Any, tuple[Any, Future[NDArray[np.uint8]]]] = {}
         self._lock = threading.Lock()
 
     def begin(self, picture: Path | bytes | str | Any) -> Future[NDArray[np.uint8]]:
@@ -144,8 +147,8 @@ class Decoder:
             if key not in self._begun:
                 if len(self._begun) >= AHEAD:  # somebody has begun more than was asked for
                     self._begun.pop(next(iter(self._begun)))
-                self._begun[key] = decoding_pool().submit(self._decode, picture)
-            return self._begun[key]
+                self._begun[key] = picture, decoding_pool().submit(self._decode, picture)
+            return self._begun[key][1]
 
     def forget(self, pictures: Sequence[Any]) -> None:
         """Let go of pictures whose vectors are made."""

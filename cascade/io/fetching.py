@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 import urllib.error
 import urllib.request
 from http.client import HTTPException
+from typing import IO
 
 from cascade.errors import InputError
 
@@ -15,6 +17,17 @@ PATIENCE = 20  # seconds until a server must have answered
 def is_address(name: str) -> bool:
     """Whether a name is that of something on the web, and of no file."""
     return name.lower().startswith(SCHEMES)
+
+
+def _read(answer: IO[bytes], most: int) -> bytes:
+    """What a server sends, while it does so at a bearable pace."""
+    ends, pieces, size = time.monotonic() + PATIENCE * 3, [], 0
+    while size < most and (piece := answer.read(min(1 << 16, most - size))):
+        pieces.append(piece)
+        size += len(piece)
+        if time.monotonic() > ends:
+            raise TimeoutError(f"not sent within {PATIENCE * 3} seconds")
+    return b"".join(pieces)
 
 
 def fetch(address: str, most: int) -> bytes:
@@ -28,7 +41,7 @@ def fetch(address: str, most: int) -> bytes:
     try:
         request = urllib.request.Request(address, headers={"User-Agent": "cascade"})
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            found: bytes = answer.read(most + 1)
+            found = _read(answer, most + 1)
     except urllib.error.HTTPError as error:
         raise InputError(f"{address:.300} cannot be fetched: {error.code} {error.reason}") from None
     except (OSError, HTTPException, ValueError) as error:

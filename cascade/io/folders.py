@@ -31,10 +31,12 @@ def read_folder(path: Path) -> Table:
     for at, folders, files in os.walk(path):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
+            if name.startswith("."):
+                continue
             if name.lower().endswith(SUFFIXES):
                 found.append(Path(at, name).relative_to(path))
             else:
-                others += not name.startswith(".")
+                others += 1
     if not found:
         files = sorted(p.name for p in path.iterdir() if p.is_file())[:5]
         inside = f", for example {path / files[0]}" if files else ""
@@ -65,7 +67,8 @@ def fingerprint(path: Path) -> bytes:
         folders.sort()
         for name in sorted(files):
             file = Path(at, name)
-            if name.lower().endswith(SUFFIXES) and file.is_file():
+            hidden = name.startswith(".")
+            if not hidden and name.lower().endswith(SUFFIXES) and file.is_file():
                 stat = file.stat()
                 lines.append(f"{file.relative_to(path)}:{stat.st_size}:{stat.st_mtime_ns}")
     return "\n".join(lines).encode("utf-8", "surrogateescape")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import threading
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from cascade.errors import InputError
 from cascade.io.fetching import fetch, is_address
@@ -22,8 +26,10 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 MAX_BYTES = 32 << 20
 MAX_PIXELS = 50_000_000
 MAX_RATIO = 20  # of the sides: models scale the shorter one up to a few hundred pixels
+LARGE = 4_000_000  # pixels from which few pictures are decoded at a time
 MAX_SIDE = 768  # pixels that are kept of the longer side, twice what encoders read
 
+_FEW = threading.BoundedSemaphore(2)
 DATA = "data:"  # begins a picture that stands in the cell itself
 
 
@@ -183,9 +189,10 @@ def open_picture(source: Path | bytes | str | Image) -> Image:
         with opened:
             _check_sides(what, *opened.size)
             opened.draft("RGB", (MAX_SIDE, MAX_SIDE))  # a JPEG is decoded smaller at once
-            picture = _on_white(ImageOps.exif_transpose(opened))
-        picture.thumbnail((MAX_SIDE, MAX_SIDE))
-        return picture
+            with _FEW if opened.width * opened.height > LARGE else nullcontext():
+                picture = _in_eight_bits(opened)
+                picture.thumbnail((MAX_SIDE, MAX_SIDE))
+        return _on_white(ImageOps.exif_transpose(picture))
     except InputError:
         raise
     except Image.DecompressionBombError:
@@ -213,7 +220,12 @@ def look(picture: Image) -> str:
 
 
 def thumbnail(source: Path | bytes | str | Image, side: int = 96) -> str:
-    """A small JPEG of a picture as a data URI, for pages; empty where it cannot be read."""
+    """A small JPEG of a picture as a data URI, for pages; empty where it cannot be read.
+
+    Nothing is fetched for it.
+    """
+    if isinstance(source, str) and is_address(source):
+        return ""
     try:
         picture = open_picture(source)
     except InputError:
@@ -259,6 +271,25 @@ def _check_sides(what: str, width: int, height: int) -> None:
             f"{what} has {width:,} x {height:,} pixels; expected no side over "
             f"{MAX_RATIO} times the other"
         )
+
+
+def _in_eight_bits(picture: Image) -> Image:
+    """The picture with values from 0 to 255, whatever they were; a palette as its colours."""
+    from PIL import Image
+
+    if picture.mode == "P":
+        return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    if picture.mode not in {"I", "F"} and not picture.mode.startswith("I;"):
+        picture.load()
+        return picture
+    values = np.asarray(picture).astype(np.float32)
+    whole = picture.mode != "F"
+    most = 65535.0 if whole and values.max(initial=0) > 255 else 255.0
+    if not whole and values.max(initial=0) <= 1:
+        most = 1.0
+    found = Image.fromarray((values.clip(0, most) * (255 / most)).astype(np.uint8))
+    found.info = picture.info
+    return found
 
 
 def _on_white(picture: Image) -> Image:

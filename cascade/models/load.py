@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from cascade.models.seeing import PictureBank
 
+SEEING = ("llava",)
+"""Kinds of vision-language models whose pictures are plain tokens among others."""
+
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -134,11 +137,11 @@ def load_llm(
 
 
 def is_seeing(folder: Path) -> bool:
-    """Whether the weights in a folder are those of a vision-language model."""
+    """Whether the weights in a folder are of a vision-language model whose pictures are read."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    return hasattr(config, "vision_config") and hasattr(config, "text_config")
+    return config.model_type in SEEING
 
 
 def picture_bank(model: Any) -> PictureBank | None:

@@ -46,7 +46,7 @@ class PictureBank(nn.Module):
         self._processor = processor
         # With the picture itself, so that no other gets its id.
         self._known: dict[Any, tuple[Any, tuple[int, ...]]] = {}
-        self._parts = words.weight.new_zeros((0, words.embedding_dim))
+        self._parts = torch.zeros((0, words.embedding_dim), dtype=words.weight.dtype)
         self._used = 0
 
     @property
@@ -60,13 +60,13 @@ class PictureBank(nn.Module):
         seen = ids < 0
         if seen.any():
             found = found.clone()
-            found[seen] = self._parts[-1 - ids[seen]].to(found.dtype)
+            places = (-1 - ids[seen]).to(self._parts.device)
+            found[seen] = self._parts[places].to(found.device, found.dtype)
         return found
 
     def to_device(self, device: str) -> None:
-        """Move the vision tower and what was seen."""
+        """Move the vision tower; what was seen stays in the machine's own memory."""
         self._whole[0].to(device).eval()
-        self._parts = self._parts.to(device)
 
     def tokens(self, pictures: Sequence[Any]) -> list[tuple[int, ...]]:
         """Token ids of pictures; one that was seen before is not looked at again.
@@ -110,7 +110,7 @@ class PictureBank(nn.Module):
         }
         found = whole.get_image_features(**inputs)
         parts = getattr(found, "pooler_output", found)
-        return [part.reshape(-1, part.shape[-1]) for part in parts]
+        return [part.reshape(-1, part.shape[-1]).cpu() for part in parts]
 
     def _keep(self, parts: torch.Tensor) -> tuple[int, ...]:
         first, end = self._used, self._used + len(parts)
@@ -129,13 +129,7 @@ def _named(picture: Any) -> Any:
 
 
 def load_seeing(folder: Path, dtype: torch.dtype) -> Any:
-    """The language model of a vision-language model, with a `PictureBank` as its embedding.
-
-    Raises
-    ------
-    ValueError
-        The model is put together in another way than LLaVA's.
-    """
+    """The language model of a vision-language model, with a `PictureBank` as its embedding."""
     from transformers import AutoImageProcessor, AutoModelForCausalLM, AutoModelForImageTextToText
 
     with quiet():
@@ -143,10 +137,8 @@ def load_seeing(folder: Path, dtype: torch.dtype) -> Any:
             folder, dtype=dtype, local_files_only=True, use_safetensors=True
         )
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-    body = getattr(whole, "model", None)
-    language = getattr(body, "language_model", None)
-    if language is None or not hasattr(body, "get_image_features"):
-        raise ValueError(f"{type(whole).__name__} has no language_model with image features")
+    body = whole.model
+    language = body.language_model
     with torch.device("meta"):
         causal: Any = AutoModelForCausalLM.from_config(whole.config.get_text_config())
     setattr(causal, causal.base_model_prefix, language)

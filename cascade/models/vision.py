@@ -6,6 +6,7 @@ a folder or the hub's cache. Pictures are decoded and scaled with Pillow; nothin
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -146,7 +147,18 @@ def load_vision(weights: Weights, device: str = "auto") -> VisionModel:
         problem = " ".join(str(error).split())
         raise WeightsError(f"{weights.path}: no vision model: {problem:.300}") from error
     found.module.to(device).eval()
+    if weights.path.is_dir():
+        found.identity = _content(weights.path)
     return found
+
+
+def _content(folder: Path) -> str:
+    """Hash of the weights in a folder, whatever their files are called and how old they are."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _from_wheel(weights: Weights) -> VisionModel:
@@ -184,22 +196,38 @@ def _from_transformers(weights: Weights) -> VisionModel:
     from transformers import AutoModel
 
     with quiet():
-        model: Any = AutoModel.from_pretrained(
-            weights.path, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        model: Any
+        told: dict[str, Any]
+        model, told = AutoModel.from_pretrained(
+            weights.path,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
+    missing = sorted(told["missing_keys"])
+    if lacking := [name for name in missing if "pooler" not in name]:
+        raise ValueError(f"{len(lacking)} weights are missing, such as {lacking[0]}")
     tower = getattr(model, "vision_model", model)  # of a model of texts and pictures
     config = getattr(tower.config, "vision_config", tower.config)
     side = getattr(config, "image_size", None) or 224
     prepared = _preparation(weights.path, int(side[0] if isinstance(side, list) else side))
-    module = _pooled(tower)
+    # A pooler that the weights do not have would be random numbers.
+    module = _pooled(tower, pooler=not missing)
     with torch.inference_mode():
         probe = torch.zeros(1, 3, prepared.side, prepared.side)
         width = int(module(probe).shape[1])
     return VisionModel(module, width, prepared, weights.identity)
 
 
-def _pooled(tower: Any) -> Any:
-    """A vision model of transformers that gives one vector for a picture."""
+def _pooled(tower: Any, *, pooler: bool) -> Any:
+    """A vision model of transformers that gives one vector for a picture.
+
+    Parameters
+    ----------
+    pooler
+        Whether its own pooler may be asked.
+    """
     import torch
 
     class Pooled(torch.nn.Module):
@@ -210,7 +238,7 @@ def _pooled(tower: Any) -> Any:
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             found = self.model(pixel_values=pixels)
             pooled: torch.Tensor | None = getattr(found, "pooler_output", None)
-            if pooled is not None:
+            if pooler and pooled is not None:
                 return pooled.flatten(1)
             states: torch.Tensor = found.last_hidden_state
             return states[:, 0] if states.ndim == 3 else states.mean(dim=(2, 3))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
-from cascade.config import CascadeConfig
+from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
 from cascade.io.fetching import is_address
 from cascade.io.pictures import check_allowed
@@ -80,8 +80,12 @@ class Classifier:
         self._parts = parts = Parts(taxonomy, config, progress)
         self._walker = _walker(taxonomy, parts)
         self._judge = Judge(config.calibration, config.method)
-        if config.columns.image is not None and not self._walker.takes_pictures:
-            raise UsageError(f"columns.image is {config.columns.image!r}, but {self._blind}")
+        self.require_sight(config.columns)
+
+    def require_sight(self, columns: Columns) -> None:
+        """Raise UsageError where there is a column of pictures, and nobody who looks at them."""
+        if columns.image is not None and not self._walker.takes_pictures:
+            raise UsageError(f"columns.image is {columns.image!r}, but {self._blind}")
 
     @property
     def method(self) -> str:

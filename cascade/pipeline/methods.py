@@ -78,7 +78,7 @@ class Parts:
 
     def prefetch(self, items: Sequence[Item]) -> None:
         """Begin to decode the pictures of items that will be asked for next."""
-        for backbone in self._backbones.values():
+        for backbone in dict.fromkeys(self._backbones.values()):
             if isinstance(backbone, PictureFeatures):
                 backbone.prefetch(items)
 
@@ -200,7 +200,12 @@ class Parts:
                 raise ConfigError(
                     f"no backbone {name!r}{hint(name, list(known))}; fit a pack with `cascade fit`"
                 )
-            self._backbones[name] = self._made_backbone(known[name])
+            # Two of one description are one, which looks at each item once.
+            same = (n for n in self._backbones if known.get(n) == known[name])
+            twin = next(same, None)
+            self._backbones[name] = (
+                self._made_backbone(known[name]) if twin is None else self._backbones[twin]
+            )
         return self._backbones[name]
 
     def _made_backbone(self, config: BackboneConfig) -> Backbone:

@@ -93,6 +93,8 @@ def resolve_paths(config: CascadeConfig, folder: Path) -> CascadeConfig:
     for field in ("network", "classifier"):
         if getattr(categories, field) is not None:
             setattr(categories, field, str(folder / getattr(categories, field)))
+    if settled.pictures.root is not None:
+        settled.pictures.root = str(folder / settled.pictures.root)
     if (folder / settled.retrieval.encoder).is_dir():
         settled.retrieval.encoder = str(folder / settled.retrieval.encoder)
     if settled.llm.adapter is not None and (folder / settled.llm.adapter).is_dir():

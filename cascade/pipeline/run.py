@@ -270,6 +270,8 @@ def guessed_columns(table: Table, columns: Columns, reads: Sequence[str] = ()) -
         image = table.pictures or columns.image
         if image is not None and image in table.columns:
             return columns.model_copy(update={"image": image, "text": []})
+    if columns.text and remembered and columns.image not in table.columns:
+        return columns.model_copy(update={"image": None})
     if columns.text or columns.image is not None:
         return columns
     return columns.model_copy(update={"text": guess_text_columns(table)})

@@ -14,7 +14,8 @@ from cascade.config import Columns
 from cascade.errors import InputError
 from cascade.features.pictures import decoding_pool
 from cascade.io import require_columns
-from cascade.io.pictures import PicturePlaces, look, open_picture
+from cascade.io.fetching import fetch, is_address
+from cascade.io.pictures import MAX_BYTES, PicturePlaces, look, open_picture
 from cascade.io.source import Source
 from cascade.items import Item
 from cascade.pipeline.labels import Finder, nothing_known
@@ -29,6 +30,7 @@ REASONS = (
     "without a label",
     "label not in the taxonomy",
     "label is a list or an object",
+    "a picture that may not be read",
 )
 
 
@@ -135,7 +137,7 @@ def read_labelled(
     items: list[Item] = []
     nodes: list[int] = []
     skipped: dict[str, tuple[int, int]] = {}
-    unknown, first, rows = 0, "", 0
+    unknown, first, rows, refused = 0, "", 0, ""
     with source.open() as table:
         named = (columns.label, columns.image)
         require_columns(table, [*columns.text, *filter(None, named)])
@@ -148,8 +150,10 @@ def read_labelled(
                     try:
                         found = places.find(table.value(row, columns.image), table.folder)
                         item = dataclasses.replace(item, image=found)
-                    except InputError:
-                        pass  # its text may still teach something
+                    except InputError as error:  # its text may still teach something
+                        count, line = skipped.get(REASONS[5], (0, row.line))
+                        skipped[REASONS[5]] = (count + 1, line)
+                        refused = refused or str(error)
                 node = finder.find(label)
                 reason = _reason(row.problem, item, label, node)
                 if reason is None and table.is_nested(row, columns.label):
@@ -170,7 +174,8 @@ def read_labelled(
             raise nothing_known(source, columns.label, taxonomy, unknown, first)
         told = ", ".join(f"{count:,} {reason}" for reason, (count, _) in skipped.items())
         raise InputError(
-            f"there is nothing to learn from in {rows:,} rows ({told or 'the file is empty'}); "
+            f"there is nothing to learn from in {rows:,} rows ({told or 'the file is empty'}"
+            f"{f'; {refused}' if refused else ''}); "
             "name other columns with --text and --label",
             file=source.file,
         )
@@ -180,39 +185,53 @@ def read_labelled(
 def readable(rows: Labelled, told: Callable[[str, int, int], None]) -> Labelled:
     """The rows without pictures that cannot be read; of those that have no text nothing is left.
 
+    What lies at an address is fetched, once, and stands in the item from now on.
+
     Raises
     ------
     InputError
-        No row is left.
+        No picture is left.
     """
-    tried = [decoding_pool().submit(_look_or_problem, item) for item in rows.items]
     items, kept, looks, bad, first = [], [], [], 0, ""
-    for at, (item, each) in enumerate(zip(rows.items, tried, strict=True)):
-        seen, problem = each.result()
-        if problem:
-            bad, first = bad + 1, first or problem
-            item = dataclasses.replace(item, image=None)
-        if not problem or item.text:
-            items.append(item)
-            kept.append(at)
-            looks.append(seen)
-        told("checking pictures", at + 1, len(rows))
-    if bad and not items:
-        raise InputError(f"no picture can be read (the first: {first})")
+    for start in range(0, len(rows), CHUNK):
+        some = rows.items[start : start + CHUNK]
+        tried = [decoding_pool().submit(_seen, item) for item in some]
+        try:
+            results = [each.result() for each in tried]
+        except BaseException:
+            for each in tried:
+                each.cancel()
+            raise
+        for at, (item, seen, problem) in enumerate(results, start=start):
+            if problem:
+                bad, first = bad + 1, first or problem
+            if not problem or item.text:
+                items.append(item)
+                kept.append(at)
+                looks.append(seen)
+        told("checking pictures", start + len(some), len(rows))
+    if len(rows) and not any(looks):
+        raise InputError(
+            f"no picture can be read (the first: {first or 'there is none'}); name another column "
+            "with --image, or the folder that they lie in with --image-root"
+        )
     skipped = dict(rows.skipped)
     if bad:
         skipped[f"a picture that cannot be read ({first})"] = (bad, 0)
     return Labelled(items, rows.nodes[kept], skipped, looks)
 
 
-def _look_or_problem(item: Item) -> tuple[str, str]:
-    """What copies of an item's picture share, and why it cannot be read; one of them empty."""
+def _seen(item: Item) -> tuple[Item, str, str]:
+    """An item, what copies of its picture share, and why it cannot be read; one of them empty."""
     if item.image is None:
-        return "", ""
+        return item, "", ""
     try:
-        return look(open_picture(item.image)), ""
+        image = item.image
+        if isinstance(image, str) and is_address(image):
+            image = fetch(image, MAX_BYTES)
+        return dataclasses.replace(item, image=image), look(open_picture(image)), ""
     except InputError as error:
-        return "", str(error)
+        return dataclasses.replace(item, image=None), "", str(error)
 
 
 def _reason(problem: str | None, item: Item, label: str, node: int) -> str | None:

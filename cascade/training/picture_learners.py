@@ -212,6 +212,7 @@ class BothLearner(FixedLearner):
             backbone = make_backbone(config, allow_download=self._allow)
             made.append(_all_rows(backbone, rows.items, told, what))
         text, picture = made
+        text *= np.array([[bool(item.text)] for item in rows.items], dtype=np.float32)
         rng = np.random.default_rng(self._seed)
         n = round(self._stage.missing * len(rows))
         blind, mute = (rng.permutation(len(rows))[:n] for _ in range(2))

@@ -171,3 +171,18 @@ def test_rows_without_any_picture_cannot_be_learnt_from(folder, cascade):
     )
     assert done.status == 2
     assert "no picture can be read" in done.err and "nowhere.png is not there" in done.err
+
+
+def test_a_folder_for_an_encoder_that_reads_none_is_refused_at_once(shop, cascade, loaded):
+    options = ("-t", "tax.csv", "--method", "retrieval", "-o", "out.csv")
+    done = cascade("classify", "photos", *options)
+    assert done.status == 2
+    assert "reads no pictures" in done.err and not (shop / "out.csv").exists()
+
+
+def test_no_picture_that_may_be_read_is_nothing_to_learn_from(folder, cascade):
+    (folder / "rows.csv").write_text("name,photo,label\nhat,../a.png,A\ncap,gone.png,B\n")
+    options = "fit rows.csv --text name --image photo --label label -o p --recipe quick"
+    done = cascade(*options.split())
+    assert done.status == 2
+    assert "no picture can be read" in done.err and "--image-root" in done.err

@@ -11,6 +11,7 @@ def photos(tmp_path):
     for name in ("b.png", "Fruit/Apple/1.jpg", "Fruit/Apple/2.JPG", "Fruit/Pear/1.webp"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8)).save(tmp_path / name)
+    (tmp_path / "Fruit" / "._1.jpg").write_bytes(b"left by a Mac")
     (tmp_path / ".hidden").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / ".hidden" / "a.png")
     return tmp_path

@@ -182,3 +182,20 @@ def test_a_loop_of_links_is_refused(tmp_path):
     (tmp_path / "b").symlink_to(tmp_path / "a")
     with pytest.raises(InputError):
         open_picture(picture_path(tmp_path, "a/c.png"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "most", "name"),
+    [("uint16", 65535, "a.png"), ("uint16", 65535, "a.tiff"), ("float32", 1.0, "a.tiff")],
+)
+def test_a_picture_of_many_bits_keeps_its_shades(tmp_path, dtype, most, name):
+    ramp = np.linspace(0, most, 64).astype(dtype)
+    Image.fromarray(np.tile(ramp, (16, 1))).save(tmp_path / name)
+    found = np.asarray(open_picture(tmp_path / name))[8, :, 0].astype(int)
+    np.testing.assert_allclose(found, np.linspace(0, 255, 64), atol=2)
+
+
+def test_a_large_picture_with_transparency_is_small_and_white(tmp_path):
+    Image.new("RGBA", (3000, 3000), (*RED, 0)).save(tmp_path / "a.png")
+    opened = open_picture(tmp_path / "a.png")
+    assert opened.size == (MAX_SIDE, MAX_SIDE) and corners(opened) == near(WHITE, WHITE)

@@ -143,3 +143,54 @@ def test_what_is_no_vision_model_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(WeightsError, match="no vision model"):
         load_vision(Weights("x", tmp_path, "folder", "x"), "cpu")
+
+
+def test_a_pooler_that_the_weights_do_not_have_is_not_asked(tmp_path):
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=32,
+        patch_size=8,
+        num_labels=3,
+    )
+    transformers.ViTForImageClassification(config).save_pretrained(tmp_path)
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        model = load_vision(find_weights(str(tmp_path)), "cpu")
+        features = PictureFeatures(model)
+        found.append(features.vectors([model.preparation.square(picture(3))]))
+    np.testing.assert_allclose(found[0], found[1], atol=1e-6)
+
+
+def test_weights_that_are_missing_are_told(tmp_path):
+    from safetensors.torch import load_file, save_file
+    from tiny_vision import save_tiny_vision
+
+    save_tiny_vision(tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    name = next(name for name in state if "layer" in name)
+    save_file({n: v for n, v in state.items() if n != name}, tmp_path / "model.safetensors")
+    with pytest.raises(WeightsError, match="1 weights are missing"):
+        load_vision(find_weights(str(tmp_path)), "cpu")
+
+
+def test_two_models_of_the_same_size_and_age_are_told_apart(tmp_path):
+    import os
+
+    from tiny_vision import save_tiny_vision
+
+    found = []
+    for seed in (1, 2):
+        folder = tmp_path / str(seed) / "model"
+        folder.mkdir(parents=True)
+        save_tiny_vision(folder, seed=seed)
+        for path in folder.iterdir():
+            os.utime(path, (0, 0))
+        found.append(load_vision(find_weights(str(folder)), "cpu").identity)
+    assert found[0] != found[1]

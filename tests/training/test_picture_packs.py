@@ -143,6 +143,19 @@ def both(shop, vision, tmp_path_factory):
 
 @pytest.mark.weights
 class TestTextAndPicture:
+    def test_a_file_without_pictures_is_measured_by_its_text(self, both, shop, tmp_path):
+        from cascade.evaluation.answering import Task, settle_columns
+
+        lines = [f"{words},{label}" for label, words in WORDS.items()]
+        (tmp_path / "text.csv").write_text("\n".join(["name,label", *lines]))
+        clf = both[0]
+        settled = settle_columns(Task(Source(str(tmp_path / "text.csv")), clf.taxonomy, clf.config))
+        assert (settled.columns.text, settled.columns.image) == (["name"], None)
+
+    def test_one_model_of_two_backbones_looks_once(self, both):
+        parts = both[0]._parts
+        assert parts.backbone("both.picture") is parts.backbone("picture")
+
     def test_each_part_is_fitted(self, both):
         _, report, _ = both
         assert {"ttc.leaf", "ttc.picture", "ttc.both"} <= set(report["scorers"])
@@ -242,3 +255,19 @@ def test_a_gallery_shows_pictures_beside_predictions(frozen, shop):
     items = [Item({"name": "<b>"}, image=shop / "Fruit/Lime/1.png")]
     page = cascade.gallery(items, clf.classify_batch(items))._repr_html_()
     assert "data:image/jpeg;base64," in page and "Lime" in page and "&lt;b&gt;" in page
+
+
+def test_nothing_is_fetched_for_a_gallery(frozen, monkeypatch):
+    from cascade.io import pictures
+
+    monkeypatch.setattr(pictures, "fetch", lambda *_: pytest.fail("fetched"))
+    clf = frozen[0]
+    items = [Item({}, image="http://127.0.0.1:9/a.jpg")]
+    found = clf.classify_batch(items)
+    assert "--allow-urls" in found[0].message
+    assert "<img" not in cascade.gallery(items, found)._repr_html_()
+
+
+def test_a_name_that_no_file_can_have_is_an_error_of_its_item(frozen):
+    found = frozen[0].classify({"photo": "a\0b.jpg"})
+    assert found.status == "error"
