@@ -103,7 +103,8 @@ def _forget_old(path: Path) -> None:
     """Remove the caches beside `path` that were not used for long, as those of old packs."""
     for other in path.parent.glob("*.sqlite"):
         if other != path and time.time() - other.stat().st_mtime > UNUSED:
-            other.unlink(missing_ok=True)
+            for part in path.parent.glob(f"{other.name}*"):
+                part.unlink(missing_ok=True)
     if path.exists():
         path.touch()
 

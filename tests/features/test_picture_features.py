@@ -98,3 +98,14 @@ def test_a_cache_that_is_damaged_is_done_without(model, files, tmp_path, caplog)
     features = PictureFeatures(model, KeptVectors(tmp_path / "kept.sqlite", model.width))
     assert features.rows(items(files, "0.png")).any()
     assert "not kept" in caplog.text
+
+
+def test_a_cache_that_was_not_used_for_long_goes(tmp_path):
+    import os
+
+    for name in ("old.sqlite", "young.sqlite"):
+        KeptVectors(tmp_path / name, 2).put([b"a"], np.ones((1, 2), dtype=np.float32))
+    os.utime(tmp_path / "old.sqlite", (0, 0))
+    KeptVectors(tmp_path / "new.sqlite", 2)
+    assert not list(tmp_path.glob("old.sqlite*"))
+    assert KeptVectors(tmp_path / "young.sqlite", 2).has(b"a")
