@@ -84,7 +84,7 @@ class Classifier:
 
     def require_sight(self, columns: Columns) -> None:
         """Raise UsageError where there is a column of pictures, and nobody who looks at them."""
-        if columns.image is not None and not self._walker.takes_pictures:
+        if columns.image is not None and not self._takes_pictures:
             raise UsageError(f"columns.image is {columns.image!r}, but {self._blind}")
 
     @property
@@ -201,7 +201,7 @@ class Classifier:
                     f"the item has no picture, and {self._walker.source} judges by pictures alone",
                     item.id,
                 )
-        elif not self._walker.takes_pictures:
+        elif not self._takes_pictures:
             return Prediction.failed(f"the item has a picture, but {self._blind}", item.id)
         elif not item.text and not self._walker.reads_pictures:
             return Prediction.failed(
@@ -217,6 +217,12 @@ class Classifier:
     def prefetch(self, items: Sequence[Item]) -> None:
         """Begin to decode the pictures of items that will be classified next."""
         self._parts.prefetch(items)
+
+    @property
+    def _takes_pictures(self) -> bool:
+        """Whether pictures are of use; a method that reads text passes over those of a pack."""
+        kinds = {backbone.kind for backbone in self.config.backbones.values()}
+        return self._walker.takes_pictures or "picture" in kinds
 
     @property
     def _blind(self) -> str:

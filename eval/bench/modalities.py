@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -38,9 +37,8 @@ TOSSES = 5
 def fitted(folder: Path, source: Source, tree: Any, columns: Columns, recipe: str) -> Any:
     """The pack in a folder, fitted if it is not there."""
     if not folder.is_dir():
-        shutil.rmtree(folder.with_name(f"{folder.name}.fitting"), ignore_errors=True)
         job = Fit(source, tree, columns, Recipe.load(recipe), folder, recipe_name=recipe)
-        job.prepare()
+        job.prepare(resume=job.work.is_dir())
         job.run(lambda *_: None)
     return cascade.load(folder)
 

@@ -136,6 +136,7 @@ def both(shop, vision, tmp_path_factory):
         "lexical": {"forms": ["leaf"]},
         "picture": {"model": vision, "heads": HEADS},
         "both": {"text_model": None, "picture_model": vision, "missing": 0.5, "heads": HEADS},
+        "routing": {"loss": 0.0005},
     }
     out = tmp_path_factory.mktemp("packs") / "both"
     return fitted(shop, out, recipe, text=["name"])
@@ -168,6 +169,17 @@ class TestTextAndPicture:
             blind, mute = Item({"name": WORDS[label]}), Item({}, image=photo(label, rng))
             assert [p.path for p in clf.classify_batch([whole, blind, mute])] == [label] * 3
         assert clf.classify(Item({})).status == "error"
+
+    def test_its_fast_path_reads_what_it_can(self, both, shop):
+        config = both[0].config
+        fast = cascade.load(
+            "both",
+            taxonomy=both[0].taxonomy,
+            **{**config.model_dump(exclude={"taxonomy", "method"}), "method": "ttc"},
+        )
+        picture = shop / "Fruit/Lime/1.png"
+        assert fast.classify(Item({"name": "sour lime"}, image=picture)).path == "Fruit > Lime"
+        assert "does not judge by pictures" in fast.classify(Item({}, image=picture)).message
 
     def test_a_scorer_is_not_asked_about_what_it_cannot_see(self, both):
         clf, _, _ = both
