@@ -47,7 +47,7 @@ class Router:
         self.takes_pictures = self.reads_pictures or parts.narrows_by_pictures
 
     def walk(self, batch: Batch) -> list[Prediction]:
-        """The fast path's answers where it is sure enough, the method's for the others."""
+        """The fast path's answers where it sees the item and is sure, the method's for others."""
         if self._fast is None:
             return self._ranked(batch, self._answers(batch))
         predictions = self._descent.walk(batch, self._fast)
@@ -55,6 +55,7 @@ class Router:
             row
             for row, prediction in enumerate(predictions)
             if prediction.confidence < self._config.routing.threshold
+            or not self._fast.sees(batch.items[row])
         ]
         if doubted:
             rest = batch.subset(doubted)
