@@ -5,8 +5,9 @@ descent, rows out. Against it stands the bare model on tensors that are ready, i
 with the same threads, in turns. Memory is the peak of a process of its own for few and for many
 pictures. Pictures are made here: photographs in size and grain, 480 x 360 JPEG.
 
-python eval/bench/pictures_per_second.py --pictures 512 --repeats 5 --many 20000 \
+python eval/bench/pictures_per_second.py --pictures 512 --repeats 5 \
     --out eval/results/pictures_per_second.json
+python eval/bench/pictures_per_second.py --many 20000 --out eval/results/pictures_memory.json
 """
 
 from __future__ import annotations
@@ -119,12 +120,44 @@ def peak(folder: Path, n: int) -> dict[str, float]:
     return found
 
 
+def memory(folder: Path, many: int) -> dict[str, Any]:
+    """Peak memory for many pictures and for a tenth of them."""
+    found = [peak(folder, n) for n in (many // 10, many)]
+    growth = found[1]["peak_mib"] / found[0]["peak_mib"]
+    return {"memory": found, "ratio": round(growth, 3)}
+
+
+def speed(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Pictures a second of the whole and of the bare model, in turns."""
+    import torch
+
+    from cascade.io.pictures import open_picture
+
+    clf, path = pack(folder), rows(folder, args.pictures)
+    prepare = features(clf)._model.preparation
+    kinds = [prepare.square(open_picture(folder / f"{at}.jpg")) for at in range(KINDS)]
+    squares = [kinds[at % KINDS] for at in range(args.pictures)]
+    bare(clf, squares[:64])
+    classify(clf, rows(folder, 64))
+    times = [(bare(clf, squares), classify(clf, path)) for _ in range(args.repeats)]
+    ratios = sorted(alone / whole for alone, whole in times)
+    alone, whole = (float(np.median(column)) for column in zip(*times, strict=True))
+    return {
+        "threads": torch.get_num_threads(),
+        "repeats": args.repeats,
+        "pictures_per_second": round(args.pictures / whole, 1),
+        "bare_pictures_per_second": round(args.pictures / alone, 1),
+        "ratio": round(float(np.median(ratios)), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+    }
+
+
 def main() -> None:
     """Measure, print and record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--many", type=int, default=20_000)
+    parser.add_argument("--many", type=int, help="measure memory for so many, and a tenth of them")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -133,35 +166,12 @@ def main() -> None:
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps({"pictures": args.pictures, "seconds": round(took, 1), "peak_mib": most}))
         return
-    import torch
-
-    from cascade.io.pictures import open_picture
-
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make(folder)
-        clf, path = pack(folder), rows(folder, args.pictures)
-        prepare = features(clf)._model.preparation
-        kinds = [prepare.square(open_picture(folder / f"{at}.jpg")) for at in range(KINDS)]
-        squares = [kinds[at % KINDS] for at in range(args.pictures)]
-        bare(clf, squares[:64])
-        classify(clf, rows(folder, 64))
-        times = [(bare(clf, squares), classify(clf, path)) for _ in range(args.repeats)]
-        ratios = sorted(alone / whole for alone, whole in times)
-        alone, whole = (float(np.median(column)) for column in zip(*times, strict=True))
-        few = max(args.many // 10, 1)
-        memory = [peak(folder, n) for n in (few, args.many)] if args.many else []
-    record = {
-        "command": "python " + " ".join(sys.argv),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "repeats": args.repeats,
-        "pictures_per_second": round(args.pictures / whole, 1),
-        "bare_pictures_per_second": round(args.pictures / alone, 1),
-        "ratio": round(float(np.median(ratios)), 3),
-        "ratios": [round(ratio, 3) for ratio in ratios],
-        "memory": memory,
-    }
+        pack(folder)
+        found = memory(folder, args.many) if args.many else speed(folder, args)
+    record = {"command": "python " + " ".join(sys.argv), "cores": os.cpu_count(), **found}
     print(json.dumps(record, indent=1))
     if args.out:
         args.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
