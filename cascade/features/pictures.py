@@ -121,7 +121,7 @@ class PictureFeatures:
             self._kept.put([items[row].image for row in rows], vectors)
 
     def vectors(self, squares: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Unit vectors float32 [n, width] of prepared pictures uint8 [3, side, side]."""
+        """Unit vectors float32 [n, width] of prepared pictures uint8 [side, side, 3]."""
         import torch
 
         device = next(self._module.parameters()).device

@@ -192,7 +192,8 @@ def open_picture(source: Path | bytes | str | Image) -> Image:
             with _FEW if opened.width * opened.height > LARGE else nullcontext():
                 picture = _in_eight_bits(opened)
                 picture.thumbnail((MAX_SIDE, MAX_SIDE))
-        return _on_white(ImageOps.exif_transpose(picture))
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _on_white(picture)
     except InputError:
         raise
     except Image.DecompressionBombError:
@@ -298,4 +299,4 @@ def _on_white(picture: Image) -> Image:
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")

@@ -54,7 +54,7 @@ class Preparation:
     resample: int = 3
 
     def square(self, picture: Image) -> NDArray[np.uint8]:
-        """uint8 [3, side, side] of a picture in RGB."""
+        """uint8 [side, side, 3] of a picture in RGB."""
         width, height = picture.size
         cut = min(width, height) * self.side / self.shorter if self.shorter else None
         box = None
@@ -62,16 +62,16 @@ class Preparation:
             left, top = (width - cut) / 2, (height - cut) / 2
             box = (left, top, left + cut, top + cut)
         made = picture.resize((self.side, self.side), self.resample, box=box, reducing_gap=3.0)
-        return np.ascontiguousarray(np.asarray(made).transpose(2, 0, 1))
+        return np.array(made)
 
     def pixels(self, squares: Sequence[NDArray[np.uint8]], device: Any = "cpu") -> torch.Tensor:
-        """float32 [n, 3, side, side] as the model reads them."""
+        """float32 [n, 3, side, side] as the model reads them, channels last in memory."""
         import torch
 
         made = torch.from_numpy(np.stack(squares)).to(device).float()
-        mean = torch.tensor(self.mean, device=device)[:, None, None] * 255
-        std = torch.tensor(self.std, device=device)[:, None, None] * 255
-        return made.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+        mean = torch.tensor(self.mean, device=device) * 255
+        std = torch.tensor(self.std, device=device) * 255
+        return made.sub_(mean).div_(std).permute(0, 3, 1, 2)
 
 
 @dataclass

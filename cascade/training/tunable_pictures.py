@@ -122,7 +122,7 @@ def augmented(picture: Image, side: int, recipe: AugmentRecipe, seed: int) -> ND
 
     Returns
     -------
-    uint8 [3, side, side]
+    uint8 [side, side, 3]
     """
     from PIL import Image, ImageEnhance
 
@@ -134,7 +134,7 @@ def augmented(picture: Image, side: int, recipe: AugmentRecipe, seed: int) -> ND
         made = made.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         made = change(made).enhance(1 + recipe.colour * rng.uniform(-1, 1))
-    return np.ascontiguousarray(np.asarray(made).transpose(2, 0, 1))
+    return np.array(made)
 
 
 def _box(

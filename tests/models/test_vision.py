@@ -23,10 +23,10 @@ def test_the_middle_square_is_read_as_the_model_wants_it():
     made = Image.new("RGB", (80, 40), "blue")
     made.paste("red", (20, 0, 60, 40))
     square = Preparation(16, 16).square(made)
-    assert square.shape == (3, 16, 16)
-    assert square[0].min() > 230 and square[2].max() < 30
+    assert square.shape == (16, 16, 3)
+    assert square[..., 0].min() > 230 and square[..., 2].max() < 30
     squeezed = Preparation(16, None).square(made)
-    assert squeezed[2, :, 0].min() == 255
+    assert squeezed[:, 0, 2].min() == 255
     pixels = Preparation(16, 16, (0.5,) * 3, (0.25,) * 3).pixels([square])
     np.testing.assert_allclose(pixels[0, :, 8, 8], [2, -2, -2], atol=0.01)
 
