@@ -191,6 +191,14 @@ class FusionConfig(Section):
         description="Weight by scorer, not negative: one for all levels, or one for each level "
         "from the top, of which the last holds for all below.",
     )
+    without_text: dict[str, float | list[float]] = Field(
+        default_factory=dict,
+        description="Weights for items that have a picture and no text; none: as above.",
+    )
+    without_picture: dict[str, float | list[float]] = Field(
+        default_factory=dict,
+        description="Weights for items that have text and no picture; none: as above.",
+    )
 
 
 class BackboneConfig(Section):

@@ -258,14 +258,26 @@ class Parts:
     @cached_property
     def cascade(self) -> Scorer:
         """The default: a fusion of the scorers that have a weight."""
-        return self.fused(self.config.fusion.weights)
+        fusion = self.config.fusion
+        return self.fused(fusion.weights, fusion.without_text, fusion.without_picture)
 
-    def fused(self, weights: Mapping[str, Weight]) -> Scorer:
+    def fused(
+        self,
+        weights: Mapping[str, Weight],
+        without_text: Mapping[str, Weight] | None = None,
+        without_picture: Mapping[str, Weight] | None = None,
+    ) -> Scorer:
         """A fusion of the scorers that are named, with these weights."""
         from cascade.scoring.fusion import FusionScorer
 
-        scorers = [self.scorer(name) for name in weights]
-        return FusionScorer(scorers, list(weights.values()), self.taxonomy)
+        others = (without_text or {}, without_picture or {})
+        names = list(dict.fromkeys([*weights, *others[0], *others[1]]))
+        return FusionScorer(
+            [self.scorer(name) for name in names],
+            [weights.get(name, 0.0) for name in names],
+            self.taxonomy,
+            *([other.get(name, 0.0) for name in names] if other else None for other in others),
+        )
 
     def scorer(self, name: str) -> Scorer:
         """The scorer of a method, or heads by their name, made once.

@@ -31,6 +31,8 @@ class FusionScorer(Scorer):
         for all levels below; not negative, and at every level one above zero.
     taxonomy
         Tells the level of a question.
+    without_text, without_picture
+        Weights for items that have only a picture, and only text, in place of `weights`.
 
     Raises
     ------
@@ -39,14 +41,24 @@ class FusionScorer(Scorer):
     """
 
     def __init__(
-        self, scorers: Sequence[Scorer], weights: Sequence[Weight], taxonomy: Taxonomy
+        self,
+        scorers: Sequence[Scorer],
+        weights: Sequence[Weight],
+        taxonomy: Taxonomy,
+        without_text: Sequence[Weight] | None = None,
+        without_picture: Sequence[Weight] | None = None,
     ) -> None:
         self._scorers = list(scorers)
+        for given in (weights, without_text, without_picture):
+            if given is not None and len(self._scorers) != len(given):
+                raise ConfigError(
+                    f"{len(self._scorers)} scorers but {len(given)} weights; expected one each"
+                )
         self._weights = _by_level(weights, taxonomy.depth)
-        if len(self._scorers) != len(weights):
-            raise ConfigError(
-                f"{len(self._scorers)} scorers but {len(weights)} weights; expected one each"
-            )
+        self._mute = None if without_text is None else _by_level(without_text, taxonomy.depth)
+        self._blind = (
+            None if without_picture is None else _by_level(without_picture, taxonomy.depth)
+        )
         self._level = taxonomy.level
         self.reads_text = any(scorer.reads_text for scorer in self._scorers)
         self.reads_pictures = any(scorer.reads_pictures for scorer in self._scorers)
@@ -78,6 +90,12 @@ class FusionScorer(Scorer):
     ) -> NDArray[np.float64]:
         """float64 [n_scorers, n_questions], none for what a scorer cannot see."""
         found = self._weights[:, above]
+        for other, lacks in (
+            (self._mute, [not item.text for item in batch.items]),
+            (self._blind, [item.image is None for item in batch.items]),
+        ):
+            if other is not None:
+                found = np.where(np.array(lacks)[choices.rows], other[:, above], found)
         if all(item.text for item in batch.items) and not self.reads_pictures:
             return found
         seen = np.array([[s.sees(item) for item in batch.items] for s in self._scorers], dtype=bool)

@@ -11,7 +11,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -300,6 +300,7 @@ class Fit:
         evidence, trials = self._asked(scorers, parts, held, told)
         fused = weights(evidence, scorers, tree.depth)
         settings["fusion"] = {"weights": fused}
+        settings["fusion"] |= self._missing(scorers, parts, held, told)
         alone = {name: weights(evidence, [name], tree.depth)[name] for name in scorers}
         without = {
             name: weights(evidence, [other for other in scorers if other != name], tree.depth)
@@ -326,10 +327,14 @@ class Fit:
             # Others stay where an item may have nothing that this one could judge it by.
             others = [name for name in scorers if self._sees_more(parts, name, best)]
             single = {"weights": {best: alone[best], **dict.fromkeys(others, 0.0)}}
-            again = tried(fusion=single)
+            again = tried(fusion={**settings["fusion"], **single})
             if exact(again) >= exact(trials["cascade"]):
-                settings["fusion"], trials["cascade"] = single, again
-        if self.recipe.routing and 0 < len(found.fast) < len(scorers):
+                settings["fusion"] |= single
+            trials["cascade"] = again
+        slow = [name for name in scorers if name not in found.fast]
+        # A fast path that sees less of an item than others do would never let them look.
+        less = any(self._sees_more(parts, name, fast) for name in slow for fast in found.fast)
+        if self.recipe.routing and 0 < len(found.fast) < len(scorers) and not less:
             fast = weights(evidence, found.fast, tree.depth)
             settings["routing"] = {"fast": fast, "threshold": 1.0}
             trials["fast path"] = tried(method="ttc")
@@ -369,6 +374,31 @@ class Fit:
 
         evidence = gather(asked, held.items, held.nodes, self.taxonomy, answer)
         return evidence, {name: Trial(found) for name, found in answers.items()}
+
+    def _missing(
+        self, scorers: list[str], parts: Parts, held: Labelled, told: Told
+    ) -> dict[str, dict[str, list[float]]]:
+        """Weights for items without text and for those without a picture, where some have both."""
+        found: dict[str, dict[str, list[float]]] = {}
+        if self.columns.image is None or not self.columns.text:
+            return found
+        lacking = {
+            "without_text": [replace(item, fields={}) for item in held.items],
+            "without_picture": [replace(item, image=None) for item in held.items],
+        }
+        for name, items in lacking.items():
+            told("asking rows that lack something", 0, len(items))
+            wanted = [row for row, item in enumerate(items) if item.text or item.image is not None]
+            some = [items[row] for row in wanted]
+            asked = {
+                scorer: parts.scorer(scorer)
+                for scorer in scorers
+                if some and parts.scorer(scorer).sees(some[0])
+            }
+            if asked:
+                evidence = gather(asked, some, held.nodes[wanted], self.taxonomy)
+                found[name] = weights(evidence, list(asked), self.taxonomy.depth)
+        return found
 
     def _sees_more(self, parts: Parts, name: str, than: str) -> bool:
         """Whether a scorer sees what rows have and another does not see."""

@@ -170,7 +170,7 @@ class TestTextAndPicture:
             assert [p.path for p in clf.classify_batch([whole, blind, mute])] == [label] * 3
         assert clf.classify(Item({})).status == "error"
 
-    def test_its_fast_path_reads_what_it_can(self, both, shop):
+    def test_its_heads_alone_read_what_there_is(self, both, shop):
         config = both[0].config
         fast = cascade.load(
             "both",
@@ -179,7 +179,15 @@ class TestTextAndPicture:
         )
         picture = shop / "Fruit/Lime/1.png"
         assert fast.classify(Item({"name": "sour lime"}, image=picture)).path == "Fruit > Lime"
-        assert "does not judge by pictures" in fast.classify(Item({}, image=picture)).message
+        assert fast.classify(Item({}, image=picture)).path == "Fruit > Lime"
+
+    def test_nobody_answers_before_pictures_were_looked_at(self, both):
+        assert not both[0].config.routing.fast
+
+    def test_items_that_lack_something_have_weights_of_their_own(self, both):
+        fusion = both[0].config.fusion
+        assert set(fusion.without_text) == {"ttc.picture", "ttc.both"}
+        assert set(fusion.without_picture) == {"ttc.leaf", "ttc.both"}
 
     def test_a_scorer_is_not_asked_about_what_it_cannot_see(self, both):
         clf, _, _ = both
