@@ -141,7 +141,8 @@ def main() -> None:
     if args.part is not None:
         done(parts[args.part], tree, recipe, args.work)
         return
-    found = [done(part, tree, recipe, args.work) for part in parts]
+    ready = [part for part in parts if (args.work / f"{part.name}.json").is_file()]
+    found = [done(part, tree, recipe, args.work) for part in ready or parts]
     table = [{"estimate": "validation file", **row} for row in found[0]]
     for rows in zip(*found[1:], strict=True):
         weight = np.array([row["rows"] for row in rows], dtype=float)
@@ -150,7 +151,8 @@ def main() -> None:
             for key in rows[0]
             if key not in ("model", "form", "rows")
         }
-        first = {"estimate": f"{args.folds} folds", "model": rows[0]["model"]}
+        told = f"{len(rows)} of {args.folds} folds"
+        first = {"estimate": told, "model": rows[0]["model"]}
         table.append({**first, "form": rows[0]["form"], **mean, "rows": int(weight.sum())})
     write(args.out, table, len(train), len(test))
 

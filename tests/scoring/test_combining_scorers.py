@@ -127,3 +127,30 @@ def test_a_scorer_is_asked_only_at_levels_where_it_has_weight():
     power = np.where(choices.parents == -1, 3.0, 1.0)[choices.question]
     expected = choices.log_softmax(power * np.arange(len(TAXONOMY))[choices.nodes])
     np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_items_that_lack_something_have_weights_of_their_own():
+    texts, pictures = FixedScorer([0, 0, -3.0], "texts"), FixedScorer([0, 0, 0], "pictures")
+    texts.reads_pictures, pictures.reads_text, pictures.reads_pictures = True, False, True
+    items = [Item({"text": "hat"}, image="a.png"), Item({}, image="a.png"), Item.of("hat")]
+    fusion = FusionScorer([texts, pictures], [1.0, 1.0], TAXONOMY, [0.5, 1.0], [2.0, 1.0])
+    nodes = np.array([1, 2] * 3, np.int32)
+    rows, parents = np.arange(3, dtype=np.int32), np.zeros(3, np.int32)
+    choices = Choices(rows, parents, np.array([0, 2, 4, 6]), nodes)
+    found = fusion.score(Batch(items), choices)
+    apart = found[::2] - found[1::2]
+    said = texts.score(Batch(items), choices)
+    np.testing.assert_allclose(apart, (said[::2] - said[1::2]) * [1.0, 0.5, 2.0], atol=1e-6)
+
+
+def test_who_cannot_see_an_item_is_not_asked_about_it():
+    texts, pictures = FixedScorer([0, 0, -3.0], "texts"), FixedScorer([0, -5.0, 0], "pictures")
+    pictures.reads_text, pictures.reads_pictures = False, True
+    fusion = FusionScorer([texts, pictures], [0.0, 1.0], TAXONOMY)
+    choices = Choices(
+        np.zeros(1, np.int32), np.zeros(1, np.int32), np.array([0, 2]), np.array([1, 2], np.int32)
+    )
+    parts = fusion.score_parts(Batch([Item.of("hat")]), choices)
+    # The one that has no weight answers, since it alone can.
+    assert "pictures" not in parts and parts["texts"][0] > parts["texts"][1]
+    assert parts[fusion.name][0] > parts[fusion.name][1]
