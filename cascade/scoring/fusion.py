@@ -62,8 +62,9 @@ class FusionScorer(Scorer):
         self._level = taxonomy.level
         self.reads_text = any(scorer.reads_text for scorer in self._scorers)
         self.reads_pictures = any(scorer.reads_pictures for scorer in self._scorers)
-        used = [s.name for s, w in zip(scorers, self._weights, strict=True) if w.any()]
-        self.name = "+".join(used)
+        tables = [t for t in (self._weights, self._mute, self._blind) if t is not None]
+        used = np.any([table.any(axis=1) for table in tables], axis=0)
+        self.name = "+".join(s.name for s, u in zip(scorers, used, strict=True) if u)
 
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate; see `Scorer.score`."""

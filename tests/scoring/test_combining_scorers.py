@@ -152,5 +152,5 @@ def test_who_cannot_see_an_item_is_not_asked_about_it():
     )
     parts = fusion.score_parts(Batch([Item.of("hat")]), choices)
     # The one that has no weight answers, since it alone can.
-    assert "pictures" not in parts and parts["texts"][0] > parts["texts"][1]
+    assert not pictures.asked and parts["texts"][0] > parts["texts"][1]
     assert parts[fusion.name][0] > parts[fusion.name][1]
