@@ -21,7 +21,8 @@ from cascade.models.find import find_weights
 from cascade.models.load import autocast
 from cascade.models.vision import Preparation, VisionModel, load_vision
 
-BLOCK = 32  # pictures in one forward pass
+BLOCK = 8  # pictures in one forward pass: what they become stays in a core's cache
+GPU_BLOCK = 32
 AHEAD = 512  # decoded pictures that are held at the most
 
 
@@ -44,6 +45,7 @@ class PictureFeatures:
     def __init__(self, model: VisionModel, kept: KeptVectors | None = None) -> None:
         self._model = model
         self._module = inference_module(model)
+        self._device = str(next(self._module.parameters()).device)
         self._kept = kept
         self._decoder = Decoder(model.preparation)
 
@@ -91,8 +93,13 @@ class PictureFeatures:
                 out[row] = known
         try:
             decoding = [(row, self._decoder.begin(items[row].image)) for row in wanted]
-            for start in range(0, len(decoding), BLOCK):
-                self._add(out, items, decoding[start : start + BLOCK], problems)
+            size = BLOCK if self._device == "cpu" else GPU_BLOCK
+            blocks = [decoding[at : at + size] for at in range(0, len(decoding), size)]
+            # Each core of a CPU takes blocks of its own: no core waits for the others, which a
+            # forward pass with several threads does at every layer.
+            run = _lookers().map if self._device == "cpu" and len(blocks) > 1 else map
+            for _ in run(lambda block: self._add(out, items, block, problems), blocks):
+                pass
         finally:
             self._decoder.forget([items[row].image for row in wanted])
         return out
@@ -124,8 +131,8 @@ class PictureFeatures:
         """Unit vectors float32 [n, width] of prepared pictures uint8 [side, side, 3]."""
         import torch
 
-        device = next(self._module.parameters()).device
-        with torch.inference_mode(), autocast(device.type):
+        device = self._device
+        with torch.inference_mode(), autocast(device):
             found = self._module(self._model.preparation.pixels(squares, device)).float()
         vectors: NDArray[np.float32] = torch.nn.functional.normalize(found, dim=1).cpu().numpy()
         return vectors
@@ -169,6 +176,19 @@ def _named(picture: Any) -> Any:
 def decoding_pool() -> ThreadPoolExecutor:
     """The threads in which pictures are decoded."""
     return ThreadPoolExecutor(min(8, os.cpu_count() or 1), "pictures")
+
+
+@cache
+def _lookers() -> ThreadPoolExecutor:
+    """Threads for models on a CPU, as many as torch has, each of which computes alone."""
+    import torch
+
+    n = torch.get_num_threads()
+    pool = ThreadPoolExecutor(n, "looking", initializer=torch.set_num_threads, initargs=(1,))
+    meeting = threading.Barrier(n)
+    list(pool.map(lambda _: meeting.wait(), range(n)))  # until all of them have begun
+    torch.set_num_threads(n)  # for threads that others will begin
+    return pool
 
 
 def inference_module(model: VisionModel) -> Any:

@@ -1,9 +1,11 @@
 r"""How near classifying pictures comes to the vision model alone, and whether memory stays flat.
 
 A pack of pictures reads a file of many pictures from start to end: rows, decoding, model, heads,
-descent, rows out. Against it stands the bare model on tensors that are ready, in the same process,
-with the same threads, in turns. Memory is the peak of a process of its own for few and for many
-pictures. Pictures are made here: photographs in size and grain, 480 x 360 JPEG.
+descent, rows out. Against it stand, in the same process and in turns, a plain loop of forward
+passes in batches of 32 over tensors that are ready, with all threads (`ratio`), and the model alone
+in the way that the pipeline runs it, small blocks for each core (`ratio_to_spread`). Memory is the
+peak of a process of its own for few and for many pictures. Pictures are made here: photographs in
+size and grain, 480 x 360 JPEG.
 
 python eval/bench/pictures_per_second.py --pictures 512 --repeats 5 \
     --out eval/results/pictures_per_second.json
@@ -26,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+BATCH = 32
 KINDS = 512  # different pictures; a file of many names them again and again
 
 
@@ -102,13 +105,22 @@ def classify(clf: Any, path: Path) -> float:
 
 
 def bare(clf: Any, squares: list[Any]) -> float:
-    """Seconds that the model alone takes for prepared pictures, in the batches of the pipeline."""
-    from cascade.features.pictures import BLOCK
-
+    """Seconds of a plain loop of forward passes over prepared pictures, with all threads."""
     found = features(clf)
     started = time.perf_counter()
-    for at in range(0, len(squares), BLOCK):
-        found.vectors(squares[at : at + BLOCK])
+    for at in range(0, len(squares), BATCH):
+        found.vectors(squares[at : at + BATCH])
+    return time.perf_counter() - started
+
+
+def spread(clf: Any, squares: list[Any]) -> float:
+    """Seconds of the model alone as the pipeline runs it: small blocks, one for each core."""
+    from cascade.features.pictures import BLOCK, _lookers
+
+    found = features(clf)
+    blocks = [squares[at : at + BLOCK] for at in range(0, len(squares), BLOCK)]
+    started = time.perf_counter()
+    list(_lookers().map(found.vectors, blocks))
     return time.perf_counter() - started
 
 
@@ -139,15 +151,20 @@ def speed(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     squares = [kinds[at % KINDS] for at in range(args.pictures)]
     bare(clf, squares[:64])
     classify(clf, rows(folder, 64))
-    times = [(bare(clf, squares), classify(clf, path)) for _ in range(args.repeats)]
-    ratios = sorted(alone / whole for alone, whole in times)
-    alone, whole = (float(np.median(column)) for column in zip(*times, strict=True))
+    times = [
+        (bare(clf, squares), spread(clf, squares), classify(clf, path)) for _ in range(args.repeats)
+    ]
+    ratios = sorted(alone / whole for alone, _, whole in times)
+    to_spread = float(np.median([alone / whole for _, alone, whole in times]))
+    alone, parts, whole = (float(np.median(column)) for column in zip(*times, strict=True))
     return {
         "threads": torch.get_num_threads(),
         "repeats": args.repeats,
         "pictures_per_second": round(args.pictures / whole, 1),
         "bare_pictures_per_second": round(args.pictures / alone, 1),
+        "spread_pictures_per_second": round(args.pictures / parts, 1),
         "ratio": round(float(np.median(ratios)), 3),
+        "ratio_to_spread": round(to_spread, 3),
         "ratios": [round(ratio, 3) for ratio in ratios],
     }
 
