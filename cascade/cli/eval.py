@@ -130,7 +130,7 @@ def evaluate(
     if max_risk is not None:
         settled.calibration.max_risk = max_risk
     options.place_pictures(settled, image_root, allow_urls)
-    task = Task(source, tree, settled)
+    task = Task(source, tree, settled, needs_image=image is not None)
     given = None
     if predictions is not None:
         wanted = Wanted(tuple(predicted or ()), confidence)

@@ -93,12 +93,12 @@ class Job:
 
     def _checked(self, table: Table) -> Columns:
         """The columns to use, all of them there; text columns are guessed if nothing is named."""
-        columns = guessed_columns(table, self.columns, self.config.reads)
+        columns = guessed_columns(
+            table, self.columns, self.config.reads, needs_image=self.needs_image
+        )
         if columns.text and not self.columns.text and not self._told:
             err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
             self._told = True
-        if not self.needs_image and columns.text and columns.image not in table.columns:
-            columns = columns.model_copy(update={"image": None})
         if not self.needs_label and columns.label not in table.columns:
             columns = columns.model_copy(update={"label": None})
         if columns.text:

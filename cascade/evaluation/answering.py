@@ -39,11 +39,14 @@ class Task:
         The labelled rows.
     taxonomy, config
         What is filed under, and how; the columns of the config are those of `source`.
+    needs_image
+        Whether the column of pictures must be there; the one that a pack remembers need not.
     """
 
     source: Source
     taxonomy: Taxonomy
     config: CascadeConfig
+    needs_image: bool = False
 
     @property
     def columns(self) -> Columns:
@@ -85,7 +88,9 @@ def settle_columns(task: Task, *, text: bool = True) -> Task:
     """
     with task.source.open() as table:
         if text:
-            columns = guessed_columns(table, task.columns, task.config.reads)
+            columns = guessed_columns(
+                table, task.columns, task.config.reads, needs_image=task.needs_image
+            )
             task = replace(task, config=task.config.model_copy(update={"columns": columns}))
         if task.columns.text:
             require_read(table, task.columns.text, task.config.reads)

@@ -27,16 +27,7 @@ def read_folder(path: Path) -> Table:
     InputError
         There are no pictures in it.
     """
-    found, others = [], 0
-    for at, folders, files in os.walk(path):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in files:
-            if name.startswith("."):
-                continue
-            if name.lower().endswith(SUFFIXES):
-                found.append(Path(at, name).relative_to(path))
-            else:
-                others += 1
+    found, others = _walked(path)
     if not found:
         files = sorted(p.name for p in path.iterdir() if p.is_file())[:5]
         inside = f", for example {path / files[0]}" if files else ""
@@ -47,11 +38,26 @@ def read_folder(path: Path) -> Table:
         str(path),
         "csv",
         (IMAGE, FOLDER),
-        _rows(sorted(found)),
+        _rows(found),
         lambda: None,
         base=path,
         pictures=IMAGE,
     )
+
+
+def _walked(path: Path) -> tuple[list[Path], int]:
+    """Paths of the pictures below a folder, in order, and how many other files there are."""
+    found, others = [], 0
+    for at, folders, files in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if name.startswith("."):
+                continue
+            if name.lower().endswith(SUFFIXES):
+                found.append(Path(at, name).relative_to(path))
+            else:
+                others += 1
+    return sorted(found), others
 
 
 def _rows(paths: list[Path]) -> Iterator[Row]:
@@ -63,12 +69,8 @@ def _rows(paths: list[Path]) -> Iterator[Row]:
 def fingerprint(path: Path) -> bytes:
     """Changes where pictures of a folder are added, taken away or replaced."""
     lines = []
-    for at, folders, files in os.walk(path):
-        folders.sort()
-        for name in sorted(files):
-            file = Path(at, name)
-            hidden = name.startswith(".")
-            if not hidden and name.lower().endswith(SUFFIXES) and file.is_file():
-                stat = file.stat()
-                lines.append(f"{file.relative_to(path)}:{stat.st_size}:{stat.st_mtime_ns}")
+    for name in _walked(path)[0]:
+        file = path / name
+        stat = file.stat() if file.is_file() else None
+        lines.append(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" if stat else f"{name}:")
     return "\n".join(lines).encode("utf-8", "surrogateescape")

@@ -249,7 +249,9 @@ def picture_places(config: CascadeConfig) -> PicturePlaces:
     return PicturePlaces(root, settings.anywhere, settings.urls)
 
 
-def guessed_columns(table: Table, columns: Columns, reads: Sequence[str] = ()) -> Columns:
+def guessed_columns(
+    table: Table, columns: Columns, reads: Sequence[str] = (), *, needs_image: bool = False
+) -> Columns:
     """The columns with what is read, where nothing is named: pictures of a folder, or texts.
 
     What a pack remembers is no more than a wish: a file without any of its text columns is read by
@@ -259,6 +261,8 @@ def guessed_columns(table: Table, columns: Columns, reads: Sequence[str] = ()) -
     ----------
     reads
         The text columns that a pack was fitted to.
+    needs_image
+        Whether the column of pictures was named by the user, not remembered.
 
     Raises
     ------
@@ -270,7 +274,7 @@ def guessed_columns(table: Table, columns: Columns, reads: Sequence[str] = ()) -
         image = table.pictures or columns.image
         if image is not None and image in table.columns:
             return columns.model_copy(update={"image": image, "text": []})
-    if columns.text and remembered and columns.image not in table.columns:
+    if columns.text and reads and not needs_image and columns.image not in table.columns:
         return columns.model_copy(update={"image": None})
     if columns.text or columns.image is not None:
         return columns

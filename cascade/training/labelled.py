@@ -30,7 +30,6 @@ REASONS = (
     "without a label",
     "label not in the taxonomy",
     "label is a list or an object",
-    "a picture that may not be read",
 )
 
 
@@ -49,12 +48,15 @@ class Labelled:
     looks
         Of each item's picture what copies of it share, see `io.pictures.look`; empty where there
         is none, or for all where pictures were not looked at.
+    unread
+        How many pictures cannot be used, and why not the first.
     """
 
     items: Sequence[Item]
     nodes: NDArray[np.int32]
     skipped: dict[str, tuple[int, int]]
     looks: Sequence[str] = ()
+    unread: tuple[int, str] = (0, "")
 
     def __len__(self) -> int:
         return len(self.items)
@@ -92,6 +94,11 @@ class Labelled:
             f"{count:,} rows are left out: {reason} (first: line {line})"
             for reason, (count, line) in self.skipped.items()
         ]
+        if self.unread[0]:
+            found.append(
+                f"{self.unread[0]:,} pictures cannot be used; their rows are learnt by their text, "
+                f"where they have any (first: {self.unread[1]})"
+            )
         labelled, counts = np.unique(self.nodes, return_counts=True)
         if single := int((counts == 1).sum()):
             first = taxonomy.path(int(labelled[counts == 1][0]))
@@ -137,7 +144,7 @@ def read_labelled(
     items: list[Item] = []
     nodes: list[int] = []
     skipped: dict[str, tuple[int, int]] = {}
-    unknown, first, rows, refused = 0, "", 0, ""
+    unknown, first, rows, unread = 0, "", 0, (0, "")
     with source.open() as table:
         named = (columns.label, columns.image)
         require_columns(table, [*columns.text, *filter(None, named)])
@@ -151,9 +158,7 @@ def read_labelled(
                         found = places.find(table.value(row, columns.image), table.folder)
                         item = dataclasses.replace(item, image=found)
                     except InputError as error:  # its text may still teach something
-                        count, line = skipped.get(REASONS[5], (0, row.line))
-                        skipped[REASONS[5]] = (count + 1, line)
-                        refused = refused or str(error)
+                        unread = unread[0] + 1, unread[1] or str(error)
                 node = finder.find(label)
                 reason = _reason(row.problem, item, label, node)
                 if reason is None and table.is_nested(row, columns.label):
@@ -175,11 +180,11 @@ def read_labelled(
         told = ", ".join(f"{count:,} {reason}" for reason, (count, _) in skipped.items())
         raise InputError(
             f"there is nothing to learn from in {rows:,} rows ({told or 'the file is empty'}"
-            f"{f'; {refused}' if refused else ''}); "
+            f"{f'; {unread[1]}' if unread[0] else ''}); "
             "name other columns with --text and --label",
             file=source.file,
         )
-    return Labelled(items, np.array(nodes, dtype=np.int32), skipped)
+    return Labelled(items, np.array(nodes, dtype=np.int32), skipped, unread=unread)
 
 
 def readable(rows: Labelled, told: Callable[[str, int, int], None]) -> Labelled:
@@ -192,7 +197,8 @@ def readable(rows: Labelled, told: Callable[[str, int, int], None]) -> Labelled:
     InputError
         No picture is left.
     """
-    items, kept, looks, bad, first = [], [], [], 0, ""
+    items, kept, looks = [], [], []
+    bad, first = rows.unread
     for start in range(0, len(rows), CHUNK):
         some = rows.items[start : start + CHUNK]
         tried = [decoding_pool().submit(_seen, item) for item in some]
@@ -215,10 +221,7 @@ def readable(rows: Labelled, told: Callable[[str, int, int], None]) -> Labelled:
             f"no picture can be read (the first: {first or 'there is none'}); name another column "
             "with --image, or the folder that they lie in with --image-root"
         )
-    skipped = dict(rows.skipped)
-    if bad:
-        skipped[f"a picture that cannot be read ({first})"] = (bad, 0)
-    return Labelled(items, rows.nodes[kept], skipped, looks)
+    return Labelled(items, rows.nodes[kept], rows.skipped, looks, (bad, first))
 
 
 def _seen(item: Item) -> tuple[Item, str, str]:

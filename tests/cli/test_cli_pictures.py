@@ -186,3 +186,11 @@ def test_no_picture_that_may_be_read_is_nothing_to_learn_from(folder, cascade):
     done = cascade(*options.split())
     assert done.status == 2
     assert "no picture can be read" in done.err and "--image-root" in done.err
+
+
+def test_a_column_of_pictures_that_was_named_wrongly_is_told(shop, cascade):
+    (shop / "items.csv").write_text("photo,label\nphotos/Dairy/1.png,Dairy\n")
+    for command in ("classify items.csv -c p --image foto", "eval items.csv -c p --image foto"):
+        done = cascade(*command.split(), *(["--label", "label"] if "eval" in command else []))
+        assert done.status == 2
+        assert "'foto' is not in items.csv" in done.err
