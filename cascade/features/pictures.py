@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cascade.errors import InputError
 from cascade.features.kept import KeptVectors
-from cascade.io.pictures import open_picture
+from cascade.io.pictures import known_by, open_picture
 from cascade.items import Item
 from cascade.models.find import find_weights
 from cascade.models.load import autocast
@@ -149,7 +149,7 @@ class Decoder:
 
     def begin(self, picture: Path | bytes | str | Any) -> Future[NDArray[np.uint8]]:
         """The prepared picture, or its InputError, when it will be there."""
-        key = _named(picture)
+        key = known_by(picture)
         with self._lock:
             if key not in self._begun:
                 if len(self._begun) >= AHEAD:  # somebody has begun more than was asked for
@@ -161,15 +161,10 @@ class Decoder:
         """Let go of pictures whose vectors are made."""
         with self._lock:
             for picture in pictures:
-                self._begun.pop(_named(picture), None)
+                self._begun.pop(known_by(picture), None)
 
     def _decode(self, picture: Any) -> NDArray[np.uint8]:
         return self._preparation.square(open_picture(picture))
-
-
-def _named(picture: Any) -> Any:
-    """What a picture is known by while it is decoded."""
-    return picture if isinstance(picture, Path | bytes | str) else id(picture)
 
 
 @cache

@@ -17,14 +17,14 @@ MARK = "\ue000"  # private use; stands for a message's content while the chat fo
 class PromptEncoder:
     """Encodes prompts and answers with a transformers tokenizer.
 
+    The chat template is rendered around marks; only what stands between the marks (written by
+    the model's makers) is read with control tokens. Message contents are encoded on their own,
+    as plain text, even where they spell a control token.
+
     Parameters
     ----------
     bank
         Of a model that reads pictures.
-
-    The chat template is rendered around marks; only what stands between the marks (written by
-    the model's makers) is read with control tokens. Message contents are encoded on their own,
-    as plain text, even where they spell a control token.
     """
 
     def __init__(self, tokenizer: Any, bank: PictureBank | None = None) -> None:
@@ -58,8 +58,8 @@ class PromptEncoder:
                 for before, message in zip(frame, prompt.messages, strict=False)
             ]
             shared = [token for piece in pieces[:-1] for token in piece]
-            before, content = frame[-2], self.text(prompt.messages[-1].content)
-            rest = [*before, *picture, *content, *frame[-1]]
+            start = len(frame[-2])  # the picture stands between the frame and the content
+            rest = [*pieces[-1][:start], *picture, *pieces[-1][start:], *frame[-1]]
         elif self._tokenizer.bos_token_id is not None and self._adds_bos():
             shared.append(self._tokenizer.bos_token_id)
         if prompt.shared:

@@ -209,6 +209,11 @@ def open_picture(source: Path | bytes | str | Image) -> Image:
         ) from error
 
 
+def known_by(picture: Any) -> Any:
+    """What a picture is known by while it is held: itself if it can be a key, else its id."""
+    return picture if isinstance(picture, Path | bytes | str) else id(picture)
+
+
 def look(picture: Image) -> str:
     """64 bits of how brightness runs in an opened picture (dHash), as 16 digits.
 

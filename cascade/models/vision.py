@@ -87,7 +87,7 @@ class VisionModel:
     preparation
         How pictures are prepared.
     identity
-        Changes when the weights or the preparation change.
+        Changes when the weights change.
     config
         Written to config.json, for networks of ours.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Any, Protocol
 
@@ -218,7 +219,7 @@ class Classifier:
         """Begin to decode the pictures of items that will be classified next."""
         self._parts.prefetch(items)
 
-    @property
+    @cached_property
     def _takes_pictures(self) -> bool:
         """Whether pictures are of use; a method that reads text passes over those of a pack."""
         kinds = {backbone.kind for backbone in self.config.backbones.values()}

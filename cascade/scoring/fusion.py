@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import ConfigError
-from cascade.items import Batch, Choices
+from cascade.items import Batch, Choices, Item
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 
@@ -97,12 +97,15 @@ class FusionScorer(Scorer):
         ):
             if other is not None:
                 found = np.where(np.array(lacks)[choices.rows], other[:, above], found)
-        if all(item.text for item in batch.items) and not self.reads_pictures:
+        if not self.reads_pictures:  # an item without text is not asked about
             return found
-        seen = np.array([[s.sees(item) for item in batch.items] for s in self._scorers], dtype=bool)
-        seen = seen[:, choices.rows]
+        seen = batch.once((self, "seen"), self._seen)[:, choices.rows]
         found = np.where(seen, found, 0.0)
         return np.where(found.any(axis=0), found, seen.astype(np.float64))
+
+    def _seen(self, items: Sequence[Item]) -> NDArray[np.bool_]:
+        """bool [n_scorers, n_items], who has something to judge which item by."""
+        return np.array([[s.sees(item) for item in items] for s in self._scorers], dtype=bool)
 
 
 def _by_level(weights: Sequence[Weight], depth: int) -> NDArray[np.float64]:

@@ -103,6 +103,8 @@ class ExperimentData:
         recipe, seed = self._recipe, self._recipe.seed
         with _in_words_of_recipes():
             read = self._read(self.source, progress)
+            if read.unread[0]:
+                said(f"{read.unread[0]:,} pictures cannot be used (first: {read.unread[1]})")
             for reason, (count, line) in read.skipped.items():
                 said(f"{count:,} rows are left out: {reason} (first: line {line})")
             if self.validation is not None:

@@ -81,7 +81,7 @@ class Fit:
     validation: Source | None = None
     seed: int = 0
     allow_download: bool = False
-    places: PicturePlaces = PicturePlaces()  # noqa: RUF009
+    places: PicturePlaces = field(default_factory=PicturePlaces)
     command: str = ""
     said: Callable[[str], None] = field(default=lambda _: None, repr=False)
 

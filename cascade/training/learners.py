@@ -131,7 +131,7 @@ class LexicalLearner(Learner):
                 form,
                 cost=self._stage.cost,
                 seed=self._seed,
-                progress=_named(told, f"lexical heads, {form}"),
+                progress=telling(told, f"lexical heads, {form}"),
             )
             HeadsFile(heads, taxonomy.fingerprint).save(target)
 
@@ -368,5 +368,6 @@ def copy_folder(source: Path, target: Path) -> None:
                     shutil.copyfile(path, to)
 
 
-def _named(told: Told, what: str) -> Callable[[int, int], None]:
+def telling(told: Told, what: str) -> Callable[[int, int], None]:
+    """Signs of progress of one thing, as `fit_heads` and `fit_hinge` give them."""
     return lambda done, of: told(what, done, of)

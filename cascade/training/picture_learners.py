@@ -5,7 +5,8 @@ picture side by side.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from cascade.config import BackboneConfig
 from cascade.features.backbone import Backbone
+from cascade.features.dense import JoinedFeatures
 from cascade.features.pictures import PictureFeatures
 from cascade.io.whole import write_text
 from cascade.items import Item
@@ -22,7 +24,15 @@ from cascade.scoring.heads import HeadsFile
 from cascade.taxonomy import Taxonomy
 from cascade.training.heads import HeadsRecipe, fit_heads
 from cascade.training.labelled import Labelled
-from cascade.training.learners import ENCODED, Learner, Settings, Told, TunedLearner
+from cascade.training.learners import (
+    ENCODED,
+    MODELS,
+    Learner,
+    Settings,
+    Told,
+    TunedLearner,
+    telling,
+)
 from cascade.training.recipe import BothStage, PictureStage
 from cascade.training.tunable_pictures import TunablePictures
 from cascade.training.tunables import short_columns
@@ -104,7 +114,7 @@ class FixedLearner(Learner):
                 taxonomy,
                 self._heads.model_copy(update={"form": form}),
                 seed=self._seed,
-                progress=_told(told, f"heads of {self.name}, {form}"),
+                progress=telling(told, f"heads of {self.name}, {form}"),
             )
             HeadsFile(heads, taxonomy.fingerprint).save(target)
 
@@ -143,13 +153,15 @@ class FixedLearner(Learner):
     def _carry(self, before: Path, folder: Path) -> None:
         """Take over what was settled."""
 
+    @abstractmethod
     def _features(
         self, rows: Labelled, folder: Path, told: Told
     ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        raise NotImplementedError
+        """What the heads are fitted to: features and nodes."""
 
+    @abstractmethod
     def _backbones(self, folder: Path) -> dict[str, dict[str, Any]]:
-        raise NotImplementedError
+        """How the features stand in a cascade.yaml."""
 
 
 class FrozenPictureLearner(FixedLearner):
@@ -205,24 +217,20 @@ class BothLearner(FixedLearner):
     def _features(
         self, rows: Labelled, folder: Path, told: Told
     ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        parts = self._backbones(folder)
-        made = []
-        for name, what in (("both.text", "reading texts"), ("both.picture", "looking at pictures")):
-            config = BackboneConfig.model_validate(parts[name])
-            backbone = make_backbone(config, allow_download=self._allow)
-            made.append(_all_rows(backbone, rows.items, told, what))
-        text, picture = made
-        text *= np.array([[bool(item.text)] for item in rows.items], dtype=np.float32)
+        named = self._backbones(folder)
+        text, picture = (
+            make_backbone(BackboneConfig.model_validate(named[name]), allow_download=self._allow)
+            for name in named["both"]["of"]
+        )
+        joined = JoinedFeatures([text, picture])
+        whole = _all_rows(joined, rows.items, told, "reading texts, looking at pictures")
         rng = np.random.default_rng(self._seed)
         n = round(self._stage.missing * len(rows))
         blind, mute = (rng.permutation(len(rows))[:n] for _ in range(2))
-        features = np.vstack(
-            [
-                np.hstack([text, picture]),
-                np.hstack([text[blind], np.zeros_like(picture[blind])]),
-                np.hstack([np.zeros_like(text[mute]), picture[mute]]),
-            ]
-        )
+        without_picture, without_text = whole[blind], whole[mute]
+        without_picture[:, text.width :] = 0
+        without_text[:, : text.width] = 0
+        features = np.vstack([whole, without_picture, without_text])
         return features, np.concatenate([rows.nodes, rows.nodes[blind], rows.nodes[mute]])
 
     def _backbones(self, folder: Path) -> dict[str, dict[str, Any]]:
@@ -231,8 +239,7 @@ class BothLearner(FixedLearner):
             "kind": stage.text,
             "columns": self._read(folder),
             "max_chars": stage.max_chars,
-            "model": stage.text_model
-            or {"sentence": "minilm", "llama": "smollm2-135m"}[stage.text],
+            "model": stage.text_model or MODELS[stage.text],
         }
         return {
             "both.text": text,
@@ -260,7 +267,3 @@ def _all_rows(
         made.append(backbone.rows(items[start : start + ENCODED]))
         told(what, min(start + ENCODED, len(items)), len(items))
     return np.asarray(np.concatenate(made), dtype=np.float32)
-
-
-def _told(told: Told, what: str) -> Callable[[int, int], None]:
-    return lambda done, of: told(what, done, of)
