@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascade.generation.prefix import PrefixCache
+from cascade.generation.prefix import PrefixCache, Row
 
 if TYPE_CHECKING:
     import torch
@@ -43,40 +43,43 @@ def decode(
         For each prompt the spelled tokens and their log-probability among allowed ones.
     """
     import torch
-    from transformers import DynamicCache
 
-    n, width, device = len(prompts), max(map(len, prompts)), model.device
-    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
-    ids = torch.zeros((n, width), dtype=torch.int64)
-    for row, prompt in zip(ids, prompts, strict=True):
-        row[: len(prompt)] = torch.tensor(prompt)
-    steps = torch.arange(width, device=device)
-    visible = steps < lengths[:, None]
-    # Padding sees the row's first token, because it must see something.
-    mask = visible[:, None, None, :] & (steps <= steps[:, None])
-    past = DynamicCache()
-    states = cache.forward(prefix, ids.to(device), steps.expand(n, -1), mask, past)
-    last = states[torch.arange(n, device=device), lengths - 1]
-    position = lengths
+    n, device = len(prompts), model.device
+    lengths = np.array([len(prompt) for prompt in prompts])
+    states, new = cache.forward(prefix, [Row.plain(prompt) for prompt in prompts])
+    last = states[torch.from_numpy(np.cumsum(lengths) - 1).to(device)]
+    width = int(lengths.max())
+    steps = np.arange(width)
+    real = steps < lengths[:, None]
+    places = torch.from_numpy(np.where(real, (np.cumsum(lengths) - lengths)[:, None] + steps, 0))
+    places = places.to(device)
+    past = [(k[:, places].transpose(0, 1), v[:, places].transpose(0, 1)) for k, v in new]
     spelled: list[list[int]] = [[] for _ in prompts]
     total = np.zeros(n)
     open_ = np.ones(n, dtype=np.bool_)
     chosen = torch.zeros((n, 1), dtype=torch.int64, device=device)
-    for _ in range(max_tokens):
+    for step in range(max_tokens):
         logits = model.get_output_embeddings()(last).float()
         if constrain is not None:
             logits = constrain(chosen, logits)
         best, token = torch.max(logits.log_softmax(-1), dim=-1)
         total += np.where(open_, best.cpu().numpy(), 0.0)
-        for i, t in enumerate(token.tolist()):
+        tokens = token.cpu().numpy()
+        for i, t in enumerate(tokens.tolist()):
             if open_[i]:
                 spelled[i].append(t)
                 open_[i] = not finished(spelled[i])
         if not open_.any():
             break
         chosen = torch.cat([chosen, token[:, None]], dim=1)
-        visible = torch.cat([visible, visible.new_ones((n, 1))], dim=1)
-        seen = visible[:, None, None, :]
-        last = cache.forward(prefix, token[:, None], position[:, None], seen, past)[:, 0]
-        position = position + 1
+        seen = np.concatenate([real, np.ones((n, step + 1), dtype=np.bool_)], axis=1)
+        rows = [
+            Row(tokens[i : i + 1], lengths[i : i + 1] + step, seen[i : i + 1]) for i in range(n)
+        ]
+        last, new = cache.forward(prefix, rows, past)
+        past = [
+            (torch.cat([k, more_k.transpose(0, 1)[:, :, None]], 2),
+             torch.cat([v, more_v.transpose(0, 1)[:, :, None]], 2))
+            for (k, v), (more_k, more_v) in zip(past, new, strict=True)
+        ]
     return list(zip(spelled, total.tolist(), strict=True))

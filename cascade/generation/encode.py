@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from cascade.generation.engine import Message, Prompt
 if TYPE_CHECKING:
     from cascade.models.seeing import PictureBank
 
+TOGETHER = 64  # texts, from which on it pays to encode them in one call
 MARK = "\ue000"  # private use; stands for a message's content while the chat form is rendered
 
 
@@ -84,6 +86,25 @@ class PromptEncoder:
         if self._tokenizer.eos_token_id is None:
             raise EngineError("the model has no end-of-turn token; give the prompt an `end` text")
         return [*self.text(answer), self._tokenizer.eos_token_id]
+
+    def answers(self, answers: Sequence[str], end: str | None) -> list[list[int]]:
+        """Token ids of answers with their end, encoded together.
+
+        Raises
+        ------
+        EngineError
+            As `answer`.
+        """
+        if len(answers) < TOGETHER:
+            return [self.answer(answer, end) for answer in answers]
+        encoded = self._tokenizer(
+            list(answers),
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_attention_mask=False,
+        )
+        tail = self.answer("", end)
+        return [[*own, *tail] for own in encoded["input_ids"]]
 
     def _encode_text(self, text: str) -> tuple[int, ...]:
         encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)

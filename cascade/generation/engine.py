@@ -77,9 +77,19 @@ class Engine(Protocol):
     reads_pictures: bool
 
     def score(
-        self, questions: Sequence[Question], reading: Reading = "global"
+        self,
+        questions: Sequence[Question],
+        reading: Reading = "global",
+        session: object = None,
     ) -> list[NDArray[np.float64]]:
         """Log-probability of each allowed answer, its end included.
+
+        Parameters
+        ----------
+        session
+            Any object. Calls that name the same one belong together, as those about a batch do:
+            what was computed of a prompt may be kept from one to the next. Another, or None,
+            begins afresh, so that answers never depend on which batches came before.
 
         Returns
         -------

@@ -1,30 +1,55 @@
-"""Prompt prefixes that many sequences share: computed once, and attended to without copies.
+"""Prompts that begin alike: what they share is computed once, for a run and for an item's levels.
 
-A batch that begins with the same instructions would hold, and read for every token, one copy
-of their keys and values for each row. Here the rows' queries meet the one copy in a single
-matrix product, and its part of the softmax is joined with that of each row's own tokens (as in
-Hydragen, arXiv 2402.05099).
+Keys and values of the prefix that all prompts of a kind share (instructions, examples) are held
+for the run. Those of a prompt's own tokens (the item) are kept from one level to the next, so that
+the next question about the item costs only what is new in it.
 """
 
 from __future__ import annotations
 
-import inspect
+from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.generation.attention import Attended, Layers, attending, install
 
 if TYPE_CHECKING:
     import torch
 
-Layers = list[tuple["torch.Tensor", "torch.Tensor"]]
-"""Keys and values [heads, tokens, width] of each layer."""
-
-ATTENTION = "cascade_shared_prefix"
 HELD = 8  # prefixes kept at a time; a prompt file has one
+KEPT_BYTES = 1 << 30  # of keys and values of prompts' own tokens
 
-_active: ContextVar[Layers | None] = ContextVar("active_prefix", default=None)
+
+@dataclass(frozen=True)
+class Row:
+    """The new tokens of one sequence, after the shared prefix and what is kept of it.
+
+    Parameters
+    ----------
+    tokens, positions
+        int64 [n_new]; positions count from the end of the shared prefix.
+    sees
+        bool [n_new, n_past + n_new], which of the row's own tokens each new token sees; all see
+        all of the prefix.
+    """
+
+    tokens: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    sees: NDArray[np.bool_]
+
+    @classmethod
+    def plain(cls, tokens: Sequence[int]) -> Row:
+        """A sequence of its own, where each token sees those before it."""
+        n = len(tokens)
+        return cls(np.asarray(tokens, dtype=np.int64), np.arange(n), np.tri(n, dtype=np.bool_))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
 
 
 class PrefixCache:
@@ -38,135 +63,194 @@ class PrefixCache:
     """
 
     def __init__(self, model: Any) -> None:
-        from transformers import AttentionInterface, AttentionMaskInterface
-        from transformers.masking_utils import sdpa_mask
-
-        AttentionInterface.register(ATTENTION, _attention)
-        AttentionMaskInterface.register(ATTENTION, sdpa_mask)
-        model.set_attn_implementation(ATTENTION)
+        install(model)
         self._model = model
-        # Called `cache` from transformers 5.24 on.
-        taken = inspect.signature(model.base_model.forward).parameters
-        self._past = "cache" if "cache" in taken else "past_key_values"
         self._held: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
 
     def forward(
-        self,
-        prefix: tuple[int, ...],
-        ids: torch.Tensor,
-        positions: torch.Tensor,
-        mask: torch.Tensor,
-        past: Any = None,
-    ) -> torch.Tensor:
-        """Hidden states of tokens that come after the prefix.
+        self, prefix: tuple[int, ...], rows: Sequence[Row], past: Layers | None = None
+    ) -> tuple[torch.Tensor, Layers]:
+        """Hidden states of the new tokens of all rows, one row after another.
 
         Parameters
         ----------
-        ids, positions
-            int64 [n, width]; positions count from the end of the prefix.
-        mask
-            bool [n, 1, width, past + width], which own tokens each token sees; all see all of
-            the prefix.
         past
-            A transformers cache of the rows' earlier own tokens, which grows.
+            Keys and values [n, groups, past, d] of what rows had before, filled up at the end;
+            rows see of it what their masks say.
 
         Returns
         -------
-        [n, width, hidden]
+        states
+            [n_tokens, hidden]
+        new
+            Keys and values [groups, n_tokens, d] of each layer.
         """
-        with self._attending(prefix):
-            output = self._model.base_model(
-                input_ids=ids,
-                position_ids=positions + len(prefix),
-                attention_mask=mask,
-                use_cache=past is not None,
-                **{self._past: past},
-            )
-        states: torch.Tensor = output.last_hidden_state
-        return states
+        return self._forward(self._shared(prefix) if prefix else None, len(prefix), rows, past)
 
-    @contextmanager
-    def _attending(self, prefix: tuple[int, ...]) -> Iterator[None]:
-        token = _active.set(self._layers(prefix) if prefix else None)
-        try:
-            yield
-        finally:
-            _active.reset(token)
-
-    def _layers(self, prefix: tuple[int, ...]) -> Layers:
+    def _forward(
+        self, shared: Layers | None, offset: int, rows: Sequence[Row], past: Layers | None
+    ) -> tuple[torch.Tensor, Layers]:
         import torch
-        from transformers import DynamicCache
 
-        if prefix not in self._held:
-            device, n = self._model.device, len(prefix)
-            past: Any = DynamicCache()
-            self.forward(
-                (),
-                torch.tensor([prefix], device=device),
-                torch.arange(n, device=device)[None],
-                torch.ones((1, 1, n, n), dtype=torch.bool, device=device).tril(),
-                past,
+        device = self._model.device
+        lengths = np.array([len(row) for row in rows])
+        starts, width = np.cumsum(lengths) - lengths, int(lengths.max())
+        held = 0 if past is None else past[0][0].shape[2]
+        steps = np.arange(width)
+        real = steps < lengths[:, None]
+        sees = np.zeros((len(rows), width, held + width), dtype=np.bool_)
+        sees[:, :, held] = ~real  # padding must see something
+        for own, row in zip(sees, rows, strict=True):
+            n, before = len(row), row.sees.shape[1] - len(row)
+            own[:n, :before] = row.sees[:, :before]
+            own[:n, held : held + n] = row.sees[:, before:]
+
+        def moved(array: NDArray[Any]) -> torch.Tensor:
+            return torch.from_numpy(array).to(device)
+
+        attended = Attended(
+            shared,
+            past,
+            moved(np.where(real, starts[:, None] + steps, 0)),
+            moved(np.flatnonzero(real)),
+            moved(sees),
+        )
+        with attending(attended):
+            output = self._model.base_model(
+                input_ids=moved(np.concatenate([row.tokens for row in rows]))[None],
+                position_ids=moved(np.concatenate([row.positions for row in rows]))[None] + offset,
+                # Four dimensions pass through transformers as they are; nobody reads it.
+                attention_mask=torch.ones((1, 1, 1, 1), dtype=torch.bool, device=device),
+                use_cache=False,
             )
-            self._held[prefix] = [(layer.keys[0], layer.values[0]) for layer in past.layers]
+        states: torch.Tensor = output.last_hidden_state[0]
+        return states, attended.new
+
+    def _shared(self, prefix: tuple[int, ...]) -> Layers:
+        if prefix not in self._held:
+            _, layers = self._forward(None, 0, [Row.plain(prefix)], None)
+            self._held[prefix] = [(key.clone(), value.clone()) for key, value in layers]
             if len(self._held) > HELD:
                 self._held.popitem(last=False)
         self._held.move_to_end(prefix)
         return self._held[prefix]
 
 
-def _attention(
-    module: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    **_: Any,
-) -> tuple[torch.Tensor, None]:
-    """Attention over the shared prefix and the rows' own tokens.
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a prompt's own tokens.
 
     Parameters
     ----------
-    query
-        [n, heads, width, d]
-    key, value
-        [n, groups, own, d]; each group serves `heads / groups` heads in turn.
-    attention_mask
-        bool [n, 1, width, own]; None, outside of `PrefixCache.forward`, is causal.
-
-    Returns
-    -------
-    [n, width, heads, d], None
+    places
+        int64 [n_tokens], where their keys and values are in the bank.
+    state
+        Place of the last token's hidden state.
     """
-    import torch
 
-    n, heads, width, d = query.shape
-    groups, own = key.shape[1], key.shape[2]
-    scale = d**-0.5 if scaling is None else scaling
-    layers = _active.get()
-    if layers is None or attention_mask is None:
-        output = torch.nn.functional.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attention_mask,
-            is_causal=attention_mask is None and width > 1,
-            scale=scale,
-            enable_gqa=heads != groups,
+    places: NDArray[np.int64]
+    state: int
+
+
+@dataclass
+class KeptPrompts:
+    """Keys and values of prompts' own tokens after one shared prefix, and their last states.
+
+    Attributes
+    ----------
+    states
+        [n_prompts, hidden], the hidden state of each prompt's last token.
+    """
+
+    states: torch.Tensor | None = None
+    _bank: Layers = field(default_factory=list)
+    _used: int = 0
+    _known: dict[tuple[int, ...], Kept] = field(default_factory=dict)
+    _sorted: list[tuple[int, ...]] = field(default_factory=list)
+
+    def find(self, prompt: tuple[int, ...]) -> tuple[NDArray[np.int64], int | None]:
+        """Places of the longest known beginning of a prompt, and of its last state if all is known.
+
+        Of a prompt that begins a longer known one, the last token is not taken: its state is gone.
+        """
+        if prompt in self._known:
+            kept = self._known[prompt]
+            return kept.places, kept.state
+        at = bisect_left(self._sorted, prompt)
+        best = max(
+            ((_alike(prompt, near), near) for near in self._sorted[max(at - 1, 0) : at + 1]),
+            default=(0, ()),
         )
-        return output.transpose(1, 2).contiguous(), None
-    ahead_key, ahead_value = layers[module.layer_idx]
-    held = ahead_key.shape[1]
-    # [groups, n, heads of the group x width, d]
-    grouped = (query * scale).reshape(n, groups, -1, d).transpose(0, 1)
-    flat = grouped.reshape(groups, -1, d)
-    rows = flat.shape[1] // n
-    logits = query.new_empty((groups, n, rows, held + own), dtype=torch.float32)
-    logits[..., :held] = (flat @ ahead_key.transpose(1, 2)).view(groups, n, rows, held)
-    own_logits = grouped @ key.permute(1, 0, 3, 2)
-    hidden = ~attention_mask.expand(n, rows // width, width, own).reshape(1, n, rows, own)
-    logits[..., held:] = own_logits.masked_fill(hidden, float("-inf"))
-    weights = logits.softmax(-1).to(value.dtype)
-    output = (weights[..., :held].reshape(groups, -1, held) @ ahead_value).view(groups, n, rows, d)
-    output = output + weights[..., held:] @ value.transpose(0, 1)
-    return output.transpose(0, 1).reshape(n, heads, width, d).transpose(1, 2).contiguous(), None
+        alike = min(best[0], len(prompt) - 1)
+        places = self._known[best[1]].places[:alike] if alike else np.empty(0, dtype=np.int64)
+        return places, None
+
+    def add(
+        self,
+        prompts: Sequence[tuple[int, ...]],
+        before: Sequence[NDArray[np.int64]],
+        places: Sequence[NDArray[np.int64]],
+        states: torch.Tensor,
+        new: Layers,
+    ) -> None:
+        """Keep prompts that were computed, unless there is no room for them.
+
+        Parameters
+        ----------
+        before
+            Places in the bank of what was known of each.
+        places
+            Places among the new tokens of the rest of each; its last token is the last.
+        states, new
+            What `PrefixCache.forward` gave.
+        """
+        import torch
+
+        wanted = np.concatenate(places)
+        key = new[0][0]
+        size = 2 * len(new) * key.shape[0] * key.shape[2] * key.element_size()
+        if (self._used + len(wanted)) * size > KEPT_BYTES:
+            return
+        picked = torch.from_numpy(wanted).to(key.device)
+        parts = [(k[:, picked], v[:, picked]) for k, v in new]
+        self._bank = (
+            [
+                (torch.cat([k, more_k], 1), torch.cat([v, more_v], 1))
+                for (k, v), (more_k, more_v) in zip(self._bank, parts, strict=True)
+            ]
+            if self._bank
+            else parts
+        )
+        ends = states[torch.tensor([own[-1] for own in places], device=states.device)]
+        first_state = 0 if self.states is None else len(self.states)
+        self.states = ends if self.states is None else torch.cat([self.states, ends])
+        at = self._used
+        for i, (prompt, had, own) in enumerate(zip(prompts, before, places, strict=True)):
+            mine = np.arange(at, at + len(own))
+            at += len(own)
+            self._known[prompt] = Kept(np.concatenate([had, mine]), first_state + i)
+            self._sorted.insert(bisect_left(self._sorted, prompt), prompt)
+        self._used = at
+
+    def past(self, places: Sequence[NDArray[np.int64]]) -> Layers | None:
+        """Keys and values [n, groups, past, d] at some places, filled up at the end."""
+        import torch
+
+        longest = max(map(len, places))
+        if not longest:
+            return None
+        filled = np.zeros((len(places), longest), dtype=np.int64)
+        for row, own in zip(filled, places, strict=True):
+            row[: len(own)] = own
+        at = torch.from_numpy(filled).to(self._bank[0][0].device)
+        return [(k[:, at].transpose(0, 1), v[:, at].transpose(0, 1)) for k, v in self._bank]
+
+
+def _alike(a: tuple[int, ...], b: tuple[int, ...]) -> int:
+    """How many tokens two sequences begin with alike."""
+    n = 0
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            break
+        n += 1
+    return n

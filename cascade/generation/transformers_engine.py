@@ -1,8 +1,6 @@
 """The transformers engine: any causal language model that transformers loads, in process.
 
-Scoring packs each question into one sequence: what its prompt has beyond the prefix that all
-prompts of its kind share, then the token trie of its answers under a tree attention mask. The
-shared prefix is computed once and kept; each question is one row of one forward pass.
+Scoring reads all answers to a question off one forward pass; see `tree_scoring`.
 """
 
 from __future__ import annotations
@@ -10,9 +8,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,29 +20,12 @@ from cascade.generation.encode import PromptEncoder
 from cascade.generation.engine import Prompt, Question, Reading
 from cascade.generation.grammar import GrammarConstraint, choice_grammar, list_grammar
 from cascade.generation.prefix import PrefixCache
+from cascade.generation.tree_scoring import Asked, Session, TreeScorer
 from cascade.generation.tries import Trie
 from cascade.models.find import find_weights
 from cascade.models.load import Precision, load_llm, picture_bank
 
-if TYPE_CHECKING:
-    import torch
-
-
-@dataclass(frozen=True)
-class _Packed:
-    """One question as a row: prompt tokens beyond the shared prefix, then trie nodes.
-
-    `nodes` are the trie nodes in the row, `read` the trie nodes whose children are read,
-    as positions in the row's outputs (the last prompt token stands for node 0).
-    """
-
-    index: int
-    prompt: list[int]
-    trie: Trie
-    nodes: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.prompt) + len(self.nodes)
+TRIES = 4096  # kept; a node has one, or one for each choice of its children
 
 
 class TransformersEngine:
@@ -72,6 +52,10 @@ class TransformersEngine:
         self._encoder = PromptEncoder(tokenizer, self._bank)
         self._batch_tokens = batch_tokens
         self._prefixes = PrefixCache(model)
+        self._trees = TreeScorer(model, self._prefixes, batch_tokens)
+        self._trie = lru_cache(maxsize=TRIES)(self._build_trie)
+        self._session: object = None
+        self._kept: Session = {}
 
     @classmethod
     def load(
@@ -96,103 +80,32 @@ class TransformersEngine:
         return cls(model, tokenizer, name=name, batch_tokens=batch_tokens)
 
     def score(
-        self, questions: Sequence[Question], reading: Reading = "global"
+        self,
+        questions: Sequence[Question],
+        reading: Reading = "global",
+        session: object = None,
     ) -> list[NDArray[np.float64]]:
         """Log-probability of each allowed answer; see `Engine.score`."""
         import torch
 
-        self._trim()
-        results: list[NDArray[np.float64]] = [np.empty(0)] * len(questions)
+        if session is None or session is not self._session:
+            self._trim()
+            self._session, self._kept = session, {}
+        asked = [self._asked(question) for question in questions]
         with torch.inference_mode():
-            for prefix, packed in self._pack(questions, local=reading == "local").items():
-                for rows in self._batches(packed):
-                    edges = self._forward(prefix, rows, reading)
-                    for row, own in zip(rows, edges, strict=True):
-                        results[row.index] = row.trie.totals(own)
-        return results
+            return self._trees.score(asked, reading, None if session is None else self._kept)
+
+    def _asked(self, question: Question) -> Asked:
+        prefix, prompt = self._encoder.prompt(question.prompt)
+        return Asked(prefix, tuple(prompt), self._trie(question.answers, question.prompt.end))
+
+    def _build_trie(self, answers: tuple[str, ...], end: str | None) -> Trie:
+        return Trie.build(self._encoder.answers(answers, end))
 
     def _trim(self) -> None:
         """Bound the memory of pictures; between two calls nobody holds their tokens."""
         if self._bank is not None:
             self._bank.trim()
-
-    def _pack(
-        self, questions: Sequence[Question], *, local: bool
-    ) -> dict[tuple[int, ...], list[_Packed]]:
-        """Every question as a row, by shared prefix; shortest first."""
-        by_prefix: dict[tuple[int, ...], list[_Packed]] = defaultdict(list)
-        for index, question in enumerate(questions):
-            prefix, prompt = self._encoder.prompt(question.prompt)
-            end = question.prompt.end
-            trie = Trie.build([self._encoder.answer(answer, end) for answer in question.answers])
-            by_prefix[prefix].append(_Packed(index, prompt, trie, trie.to_forward(local=local)))
-        return {prefix: sorted(rows, key=len) for prefix, rows in by_prefix.items()}
-
-    def _batches(self, packed: list[_Packed]) -> list[list[_Packed]]:
-        """Consecutive rows whose padded size stays in bounds; the shared prefix is held once."""
-        batches: list[list[_Packed]] = []
-        for row in packed:  # shortest first, so the newest is the widest of its batch
-            width = len(row)
-            if batches and (len(batches[-1]) + 1) * width <= self._batch_tokens:
-                batches[-1].append(row)
-            else:
-                batches.append([row])
-        return batches
-
-    def _forward(
-        self, prefix: tuple[int, ...], rows: list[_Packed], reading: Reading
-    ) -> list[NDArray[np.float64]]:
-        """Log-probability of each trie edge, for each row [n_nodes] (0 for node 0)."""
-        import torch
-
-        width, n = len(rows[-1]), len(rows)
-        ids = np.zeros((n, width), dtype=np.int64)
-        positions = np.zeros((n, width), dtype=np.int64)
-        mask = np.zeros((n, 1, width, width), dtype=np.bool_)
-        for i, row in enumerate(rows):
-            p, end = len(row.prompt), len(row)
-            ids[i, :p], ids[i, p:end] = row.prompt, row.trie.token[row.nodes]
-            positions[i, :p] = np.arange(p)
-            positions[i, p:end] = p - 1 + row.trie.depth[row.nodes]
-            mask[i, 0, :p, :p] = np.tri(p, dtype=np.bool_)
-            mask[i, 0, p:end, :p] = True
-            mask[i, 0, p:end, p:end] = row.trie.attention(row.nodes)
-            mask[i, 0, end:, 0] = True  # padding must see something
-        device = self.model.device
-        states = self._prefixes.forward(
-            prefix,
-            torch.from_numpy(ids).to(device),
-            torch.from_numpy(positions).to(device),
-            torch.from_numpy(mask).to(device),
-        )
-        return [self._edges(states[i], row, reading) for i, row in enumerate(rows)]
-
-    def _edges(self, states: torch.Tensor, row: _Packed, reading: Reading) -> NDArray[np.float64]:
-        """Log-probability of each edge of a row's trie, read off its parent's state."""
-        import torch
-
-        place = np.full(len(row.trie), -1)
-        place[0] = len(row.prompt) - 1
-        place[row.nodes] = len(row.prompt) + np.arange(len(row.nodes))
-        edges = np.zeros(len(row.trie))
-        children = np.arange(1, len(row.trie))
-        read = children[place[row.trie.parent[1:]] >= 0]
-        sources, which = np.unique(place[row.trie.parent[read]], return_inverse=True)
-        logits = self._logits(states[torch.from_numpy(sources).to(states.device)])
-        tokens = torch.from_numpy(row.trie.token[read]).to(states.device)
-        chosen = logits[torch.from_numpy(which).to(states.device), tokens].cpu().numpy()
-        if reading == "global":
-            total = torch.logsumexp(logits, dim=-1).cpu().numpy()
-        else:
-            total = np.full(len(sources), -np.inf)
-            np.logaddexp.at(total, which, chosen)
-        edges[read] = chosen - total[which]
-        return edges
-
-    def _logits(self, states: torch.Tensor) -> torch.Tensor:
-        """float32 [n, vocabulary] of hidden states [n, width]."""
-        logits: torch.Tensor = self.model.get_output_embeddings()(states).float()
-        return logits
 
     def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
         """What the model writes after each prompt; see `Engine.complete`."""

@@ -89,6 +89,7 @@ class LLMScorer(Scorer):
                 strict=True,
             )
         ]
+        session = batch.once((self, "session"), lambda _: object())
         if self._generates:
             return np.concatenate(
                 [
@@ -98,7 +99,7 @@ class LLMScorer(Scorer):
                     )
                 ]
             )
-        scores = np.concatenate(self._engine.score(questions, self._reading))
+        scores = np.concatenate(self._engine.score(questions, self._reading, session))
         if self._subtract_prior:
             scores = scores - self._priors(choices)
         return choices.log_softmax(scores)

@@ -48,9 +48,9 @@ def test_totals_are_the_sums_of_the_edges_on_the_way(answers, random):
 @given(sequences, st.booleans())
 def test_a_node_attends_to_its_ancestors_and_itself_and_nothing_else(answers, local):
     trie = Trie.build(answers)
-    nodes = trie.to_forward(local=local)
-    expected = [[b in way(trie, a) for b in nodes.tolist()] for a in nodes.tolist()]
-    assert trie.attention(nodes).tolist() == expected
+    reads = trie.branchings if local else trie.whole
+    nodes = reads.nodes.tolist()
+    assert reads.sees.tolist() == [[b in way(trie, a) for b in nodes] for a in nodes]
 
 
 @given(sequences, st.booleans())
@@ -61,13 +61,13 @@ def test_only_nodes_on_the_way_to_something_that_is_read_are_computed(answers, l
         below[int(trie.parent[node])].add(int(trie.token[node]))
     read = [n for n in range(len(trie)) if len(below[n]) >= (2 if local else 1)]
     needed = {above for node in read for above in way(trie, node)} - {0}
-    assert trie.to_forward(local=local).tolist() == sorted(needed)
+    assert (trie.branchings if local else trie.whole).nodes.tolist() == sorted(needed)
 
 
 def test_a_lone_answer_needs_no_computation_in_the_local_reading():
     trie = Trie.build([[4, 5, END]])
-    assert trie.to_forward(local=True).tolist() == []
-    assert trie.to_forward(local=False).tolist() == [1, 2]
+    assert trie.branchings.nodes.tolist() == []
+    assert trie.whole.nodes.tolist() == [1, 2]
 
 
 def test_equal_answers_share_a_leaf():

@@ -31,11 +31,11 @@ class CountingEngine(TransformersEngine):
         super().__init__(tiny_model(), tiny_tokenizer())
         self.calls, self.fails, self.completed = [], set(), 0
 
-    def score(self, questions, reading="global"):
+    def score(self, questions, reading="global", session=None):
         self.calls.append(len(questions))
         if len(self.calls) in self.fails:
             raise EngineError("out of memory", retry=True)
-        return super().score(questions, reading)
+        return super().score(questions, reading, session)
 
     def complete(self, prompts, max_tokens):
         self.completed += len(prompts)
@@ -168,9 +168,9 @@ def test_text_of_an_item_stands_on_one_line_and_is_cut():
     seen = []
 
     class Watching(CountingEngine):
-        def score(self, questions, reading="global"):
+        def score(self, questions, reading="global", session=None):
             seen.extend(question.prompt.start for question in questions)
-            return super().score(questions, reading)
+            return super().score(questions, reading, session)
 
     scorer_of(Watching(), prior=False, max_chars=20).score(Batch([item]), choices_of((0, -1)))
     (prompt,) = seen
