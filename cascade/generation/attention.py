@@ -8,7 +8,7 @@ Rows lie one after another without padding; only their attention to themselves i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -21,7 +21,32 @@ Layers = list[tuple["torch.Tensor", "torch.Tensor"]]
 """Keys and values [..., groups, tokens, d] of each layer."""
 
 ATTENTION = "cascade_shared_prefix"
-MANY_KEYS = 256  # of a row's own, from which on fused attention beats plain products on a CPU
+
+
+@dataclass
+class Tier:
+    """Rows of nearly one length, whose attention to themselves is padded together.
+
+    Parameters
+    ----------
+    padded
+        int64 [n, width], the place of each row's tokens among all; 0 where there is none.
+    sees
+        bool [n, width, past + width], which of its row's tokens each token sees; at least one.
+    past
+        What each row had before [groups, n, past, d] in each layer; None if nothing.
+    """
+
+    padded: torch.Tensor
+    sees: torch.Tensor
+    past: Layers | None
+    _hidden: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
+
+    def hidden(self, heads: int) -> torch.Tensor:
+        """bool [1, n, heads x width, past + width], what the heads of a group do not see."""
+        if heads not in self._hidden:  # the same for all layers
+            self._hidden[heads] = ~self.sees.repeat(1, heads, 1)[None]
+        return self._hidden[heads]
 
 
 @dataclass
@@ -31,32 +56,19 @@ class Attended:
     Parameters
     ----------
     shared
-        Of the prefix [groups, tokens, d], which all tokens see; None without one.
-    past
-        What each row had before [n, groups, past, d]; None if nothing.
-    padded
-        int64 [n, width], the place of each row's tokens among all; 0 where there is none.
+        Keys and values of the prefix [groups, tokens, d], which all tokens see; None without one.
+    tiers
+        All rows.
     packed
-        int64 [n_tokens], the place of each token in `padded`, flattened.
-    sees
-        bool [n, width, past + width], which of its row's tokens each token sees.
+        int64 [n_tokens], the place of each token among the padded ones of all tiers.
     new
         Keys and values [groups, n_tokens, d] of each layer that the pass has been through.
     """
 
     shared: Layers | None
-    past: Layers | None
-    padded: torch.Tensor
+    tiers: Sequence[Tier]
     packed: torch.Tensor
-    sees: torch.Tensor
     new: Layers = field(default_factory=list)
-    _hidden: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
-
-    def hidden(self, heads: int) -> torch.Tensor:
-        """bool [n, 1, heads x width, past + width], what the heads of a group do not see."""
-        if heads not in self._hidden:  # the same for all layers
-            self._hidden[heads] = ~self.sees.repeat(1, heads, 1)[:, None]
-        return self._hidden[heads]
 
 
 _active: ContextVar[Attended | None] = ContextVar("active", default=None)
@@ -122,74 +134,72 @@ def _attention(
         return output.transpose(1, 2).contiguous(), None
     layer = module.layer_idx
     active.new.append((key[0], value[0]))
-    n, width = active.padded.shape
-    # [n, groups, heads of the group x width, d]
-    rows = query[0][:, active.padded].view(groups, -1, n, width, d).permute(2, 0, 1, 3, 4)
-    own_key, own_value = (x[0][:, active.padded].transpose(0, 1) for x in (key, value))
-    if active.past is not None:
-        past_key, past_value = active.past[layer]
-        own_key = torch.cat([past_key, own_key], 2)
-        own_value = torch.cat([past_value, own_value], 2)
-    output, total = _partial(
-        rows.reshape(n, groups, -1, d), own_key, own_value, active.hidden(heads // groups), scale
-    )
-    output = _packed(output, active.packed, width)
+    query = query[0]
+    ahead = total = None
     if active.shared is not None:
         shared_key, shared_value = active.shared[layer]
-        ahead, ahead_total = _partial(
-            query.reshape(1, groups, -1, d), shared_key[None], shared_value[None], None, scale
+        ahead, total = _over_shared(query, shared_key, shared_value, scale)
+    query = query * scale
+    outputs = []
+    for tier in active.tiers:
+        rows = _rows(query, tier.padded, groups)
+        own_key, own_value = key[0][:, tier.padded], value[0][:, tier.padded]
+        if tier.past is not None:
+            own_key = torch.cat([tier.past[layer][0], own_key], 2)
+            own_value = torch.cat([tier.past[layer][1], own_value], 2)
+        hidden = tier.hidden(heads // groups)
+        own = own_key.shape[2]
+        logits = query.new_empty((*rows.shape[:3], own + (ahead is not None)), dtype=torch.float32)
+        logits[..., :own] = rows @ own_key.transpose(2, 3)
+        logits[..., :own].masked_fill_(hidden, float("-inf"))
+        if total is not None:
+            # The prefix is one more key, whose logit is the logarithm of its part of the sum.
+            logits[..., own:] = _rows(total[..., None], tier.padded, groups)
+        weights = logits.softmax(-1).to(value.dtype)
+        output = weights[..., :own] @ own_value
+        if ahead is not None:
+            output += weights[..., own:] * _rows(ahead, tier.padded, groups)
+        n, width = tier.padded.shape
+        outputs.append(
+            output.view(groups, n, -1, width, d).transpose(1, 2).reshape(heads, n * width, d)
         )
-        share = torch.sigmoid(
-            ahead_total.reshape(heads, -1, 1) - _packed(total[..., None], active.packed, width)
-        )
-        ahead = ahead.reshape(heads, -1, d)
-        output = torch.lerp(output.float(), ahead.float(), share).to(query.dtype)
-    return output.transpose(0, 1)[None].contiguous(), None
+    padded = torch.cat(outputs, 1)
+    return padded[:, active.packed].transpose(0, 1)[None].contiguous(), None
 
 
-def _packed(padded: torch.Tensor, packed: torch.Tensor, width: int) -> torch.Tensor:
-    """[n, groups, heads of the group x width, d] as [heads, n_tokens, d]."""
-    n, groups, many, d = padded.shape
-    heads = groups * many // width
-    return padded.reshape(n, heads, width, d).transpose(0, 1).reshape(heads, -1, d)[:, packed]
+def _rows(values: torch.Tensor, padded: torch.Tensor, groups: int) -> torch.Tensor:
+    """Values [heads, n_tokens, d] as [groups, n, heads of the group x width, d]."""
+    n, width = padded.shape
+    found = values[:, padded].view(groups, -1, n, width, values.shape[2])
+    return found.transpose(1, 2).reshape(groups, n, -1, values.shape[2])
 
 
-def _partial(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    hidden: torch.Tensor | None,
-    scale: float,
+def _over_shared(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention over some of the keys, and the logarithm of their part of the softmax's sum.
+    """Attention over the prefix alone, and the logarithm of its part of the softmax's sum.
 
     Parameters
     ----------
     query
-        [n, groups, m, d]
+        [heads, n_tokens, d]
     key, value
-        [n, groups, s, d]
-    hidden
-        bool [n, 1, m, s], what is not seen.
+        [groups, tokens, d]
 
     Returns
     -------
-    [n, groups, m, d], and float32 [n, groups, m]
+    [heads, n_tokens, d], and float32 [heads, n_tokens]
     """
     import torch
 
-    if query.device.type == "cpu" and (hidden is None or key.shape[2] >= MANY_KEYS):
-        mask = None
-        if hidden is not None:
-            mask = query.new_zeros(hidden.shape).masked_fill_(hidden, float("-inf"))
-        found: tuple[torch.Tensor, torch.Tensor]
-        found = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            query, key, value, 0.0, False, attn_mask=mask, scale=scale
+    heads, n, d = query.shape
+    grouped = query.reshape(1, len(key), -1, d)
+    if query.device.type == "cpu":
+        output, total = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            grouped, key[None], value[None], scale=scale
         )
-        return found[0].contiguous(), found[1].float()
-    logits = (query @ key.transpose(2, 3)).float() * scale
-    if hidden is not None:
-        logits = logits.masked_fill_(hidden, float("-inf"))
-    total = logits.logsumexp(-1)
-    weights = logits.sub_(total[..., None]).exp_().to(value.dtype)
-    return weights @ value, total
+    else:
+        logits = (grouped @ key.transpose(1, 2)).float() * scale
+        total = logits.logsumexp(-1)
+        output = (logits - total[..., None]).exp_().to(value.dtype) @ value
+    return output.reshape(heads, n, d), total.reshape(heads, n).float()

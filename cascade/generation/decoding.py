@@ -53,7 +53,7 @@ def decode(
     real = steps < lengths[:, None]
     places = torch.from_numpy(np.where(real, (np.cumsum(lengths) - lengths)[:, None] + steps, 0))
     places = places.to(device)
-    past = [(k[:, places].transpose(0, 1), v[:, places].transpose(0, 1)) for k, v in new]
+    past = [(k[:, places], v[:, places]) for k, v in new]
     spelled: list[list[int]] = [[] for _ in prompts]
     total = np.zeros(n)
     open_ = np.ones(n, dtype=np.bool_)
@@ -78,8 +78,7 @@ def decode(
         ]
         last, new = cache.forward(prefix, rows, past)
         past = [
-            (torch.cat([k, more_k.transpose(0, 1)[:, :, None]], 2),
-             torch.cat([v, more_v.transpose(0, 1)[:, :, None]], 2))
+            (torch.cat([k, more_k[:, :, None]], 2), torch.cat([v, more_v[:, :, None]], 2))
             for (k, v), (more_k, more_v) in zip(past, new, strict=True)
         ]
     return list(zip(spelled, total.tolist(), strict=True))

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.generation.attention import Attended, Layers, attending, install
+from cascade.generation.attention import Attended, Layers, Tier, attending, install
 
 if TYPE_CHECKING:
     import torch
 
 HELD = 8  # prefixes kept at a time; a prompt file has one
+WASTE = 1.2  # padded tokens for each real one, at the most, where rows are padded together
 KEPT_BYTES = 1 << 30  # of keys and values of prompts' own tokens
 
 
@@ -75,7 +76,7 @@ class PrefixCache:
         Parameters
         ----------
         past
-            Keys and values [n, groups, past, d] of what rows had before, filled up at the end;
+            Keys and values [groups, n, past, d] of what rows had before, filled up at the end;
             rows see of it what their masks say.
 
         Returns
@@ -94,31 +95,22 @@ class PrefixCache:
 
         device = self._model.device
         lengths = np.array([len(row) for row in rows])
-        starts, width = np.cumsum(lengths) - lengths, int(lengths.max())
-        held = 0 if past is None else past[0][0].shape[2]
-        steps = np.arange(width)
-        real = steps < lengths[:, None]
-        sees = np.zeros((len(rows), width, held + width), dtype=np.bool_)
-        sees[:, :, held] = ~real  # padding must see something
-        for own, row in zip(sees, rows, strict=True):
-            n, before = len(row), row.sees.shape[1] - len(row)
-            own[:n, :before] = row.sees[:, :before]
-            own[:n, held : held + n] = row.sees[:, before:]
-
-        def moved(array: NDArray[Any]) -> torch.Tensor:
-            return torch.from_numpy(array).to(device)
-
-        attended = Attended(
-            shared,
-            past,
-            moved(np.where(real, starts[:, None] + steps, 0)),
-            moved(np.flatnonzero(real)),
-            moved(sees),
-        )
+        firsts = np.cumsum(lengths) - lengths
+        tiers, packed, padding = [], [], 0
+        for start, end in _tiers(rows):
+            padded, real, sees = _padded(rows[start:end], firsts[start:end])
+            packed.append(padding + np.flatnonzero(real))
+            padding += real.size
+            held = sees.shape[2] - real.shape[1]
+            own = past and [(k[:, start:end, :held], v[:, start:end, :held]) for k, v in past]
+            tiers.append(Tier(_on(device, padded), _on(device, sees), own if held else None))
+        attended = Attended(shared, tiers, _on(device, np.concatenate(packed)))
+        ids = _on(device, np.concatenate([row.tokens for row in rows]))
+        positions = _on(device, np.concatenate([row.positions for row in rows]))
         with attending(attended):
             output = self._model.base_model(
-                input_ids=moved(np.concatenate([row.tokens for row in rows]))[None],
-                position_ids=moved(np.concatenate([row.positions for row in rows]))[None] + offset,
+                input_ids=ids[None],
+                position_ids=positions[None] + offset,
                 # Four dimensions pass through transformers as they are; nobody reads it.
                 attention_mask=torch.ones((1, 1, 1, 1), dtype=torch.bool, device=device),
                 use_cache=False,
@@ -134,6 +126,43 @@ class PrefixCache:
                 self._held.popitem(last=False)
         self._held.move_to_end(prefix)
         return self._held[prefix]
+
+
+def _tiers(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
+    """Where runs of rows begin and end that can be padded together without much waste."""
+    start = real = widest = 0
+    for end, row in enumerate(rows):
+        width = max(widest, len(row))
+        if end > start and (end + 1 - start) * width > WASTE * (real + len(row)):
+            yield start, end
+            start, real, width = end, 0, len(row)
+        widest = width
+        real += len(row)
+    yield start, len(rows)
+
+
+def _padded(
+    rows: Sequence[Row], firsts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Places [n, width] of the rows' tokens, which are real, and what they see, as in `Tier`."""
+    lengths = np.array([len(row) for row in rows])
+    before = [row.sees.shape[1] - len(row) for row in rows]
+    width, held = int(lengths.max()), max(before)
+    steps = np.arange(width)
+    real = steps < lengths[:, None]
+    sees = np.zeros((len(rows), width, held + width), dtype=np.bool_)
+    sees[:, :, held] = ~real  # padding must see something
+    for own, row, past in zip(sees, rows, before, strict=True):
+        n = len(row)
+        own[:n, :past] = row.sees[:, :past]
+        own[:n, held : held + n] = row.sees[:, past:]
+    return np.where(real, firsts[:, None] + steps, 0), real, sees
+
+
+def _on(device: torch.device, array: NDArray[Any]) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(array).to(device)
 
 
 @dataclass(frozen=True)
@@ -233,7 +262,7 @@ class KeptPrompts:
         self._used = at
 
     def past(self, places: Sequence[NDArray[np.int64]]) -> Layers | None:
-        """Keys and values [n, groups, past, d] at some places, filled up at the end."""
+        """Keys and values [groups, n, past, d] at some places, filled up at the end."""
         import torch
 
         longest = max(map(len, places))
@@ -243,7 +272,7 @@ class KeptPrompts:
         for row, own in zip(filled, places, strict=True):
             row[: len(own)] = own
         at = torch.from_numpy(filled).to(self._bank[0][0].device)
-        return [(k[:, at].transpose(0, 1), v[:, at].transpose(0, 1)) for k, v in self._bank]
+        return [(k[:, at], v[:, at]) for k, v in self._bank]
 
 
 def _alike(a: tuple[int, ...], b: tuple[int, ...]) -> int:

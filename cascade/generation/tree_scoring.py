@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PAIRS = 16_384  # states and tokens that are multiplied at a time
 ROWS = 256  # states that meet the whole vocabulary at a time
-SEEN = 1 << 24  # pairs of tokens in the attention masks of one forward pass
+SEEN = 1 << 21  # pairs of tokens in the attention masks of one forward pass
 
 Prefix = tuple[int, ...]
 Session = dict[Prefix, KeptPrompts]
