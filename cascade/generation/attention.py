@@ -3,7 +3,7 @@
 A batch that begins with the same instructions would hold, and read for every token, one copy
 of their keys and values for each row. Here all queries meet the one copy together, and its part
 of the softmax is joined with that of each row's own tokens (as in Hydragen, arXiv 2402.05099).
-Rows lie one after another without padding; only their attention to themselves is padded.
+Rows lie one after another, padded to those of nearly their length.
 """
 
 from __future__ import annotations
@@ -25,19 +25,16 @@ ATTENTION = "cascade_shared_prefix"
 
 @dataclass
 class Tier:
-    """Rows of nearly one length, whose attention to themselves is padded together.
+    """Rows of nearly one length, padded to it, one after another.
 
     Parameters
     ----------
-    padded
-        int64 [n, width], the place of each row's tokens among all; 0 where there is none.
     sees
         bool [n, width, past + width], which of its row's tokens each token sees; at least one.
     past
         What each row had before [groups, n, past, d] in each layer; None if nothing.
     """
 
-    padded: torch.Tensor
     sees: torch.Tensor
     past: Layers | None
     _hidden: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
@@ -58,16 +55,13 @@ class Attended:
     shared
         Keys and values of the prefix [groups, tokens, d], which all tokens see; None without one.
     tiers
-        All rows.
-    packed
-        int64 [n_tokens], the place of each token among the padded ones of all tiers.
+        All rows, in the order of their tokens.
     new
         Keys and values [groups, n_tokens, d] of each layer that the pass has been through.
     """
 
     shared: Layers | None
     tiers: Sequence[Tier]
-    packed: torch.Tensor
     new: Layers = field(default_factory=list)
 
 
@@ -134,44 +128,41 @@ def _attention(
         return output.transpose(1, 2).contiguous(), None
     layer = module.layer_idx
     active.new.append((key[0], value[0]))
-    query = query[0]
+    query, key, value = query[0], key[0], value[0]
     ahead = total = None
     if active.shared is not None:
-        shared_key, shared_value = active.shared[layer]
-        ahead, total = _over_shared(query, shared_key, shared_value, scale)
+        ahead, total = _over_shared(query, *active.shared[layer], scale)
     query = query * scale
-    outputs = []
+    outputs, end = [], 0
     for tier in active.tiers:
-        rows = _rows(query, tier.padded, groups)
-        own_key, own_value = key[0][:, tier.padded], value[0][:, tier.padded]
+        n, width = tier.sees.shape[:2]
+        start, end = end, end + n * width
+        rows = _rows(query[:, start:end], n, groups)
+        own_key, own_value = (x[:, start:end].view(groups, n, width, d) for x in (key, value))
         if tier.past is not None:
             own_key = torch.cat([tier.past[layer][0], own_key], 2)
             own_value = torch.cat([tier.past[layer][1], own_value], 2)
-        hidden = tier.hidden(heads // groups)
         own = own_key.shape[2]
         logits = query.new_empty((*rows.shape[:3], own + (ahead is not None)), dtype=torch.float32)
         logits[..., :own] = rows @ own_key.transpose(2, 3)
-        logits[..., :own].masked_fill_(hidden, float("-inf"))
+        logits[..., :own].masked_fill_(tier.hidden(heads // groups), float("-inf"))
         if total is not None:
             # The prefix is one more key, whose logit is the logarithm of its part of the sum.
-            logits[..., own:] = _rows(total[..., None], tier.padded, groups)
+            logits[..., own:] = _rows(total[:, start:end, None], n, groups)
         weights = logits.softmax(-1).to(value.dtype)
         output = weights[..., :own] @ own_value
         if ahead is not None:
-            output += weights[..., own:] * _rows(ahead, tier.padded, groups)
-        n, width = tier.padded.shape
-        outputs.append(
-            output.view(groups, n, -1, width, d).transpose(1, 2).reshape(heads, n * width, d)
-        )
-    padded = torch.cat(outputs, 1)
-    return padded[:, active.packed].transpose(0, 1)[None].contiguous(), None
+            output.addcmul_(weights[..., own:], _rows(ahead[:, start:end], n, groups))
+        # [n, width, groups, heads of the group, d]
+        outputs.append(output.view(groups, n, -1, width, d).permute(1, 3, 0, 2, 4).flatten(0, 1))
+    return torch.cat(outputs).view(1, -1, heads, d), None
 
 
-def _rows(values: torch.Tensor, padded: torch.Tensor, groups: int) -> torch.Tensor:
-    """Values [heads, n_tokens, d] as [groups, n, heads of the group x width, d]."""
-    n, width = padded.shape
-    found = values[:, padded].view(groups, -1, n, width, values.shape[2])
-    return found.transpose(1, 2).reshape(groups, n, -1, values.shape[2])
+def _rows(values: torch.Tensor, n: int, groups: int) -> torch.Tensor:
+    """Values [heads, n x width, d] as [groups, n, heads of the group x width, d]."""
+    d = values.shape[2]
+    found = values.unflatten(1, (n, -1)).unflatten(0, (groups, -1))
+    return found.transpose(1, 2).reshape(groups, n, -1, d)
 
 
 def _over_shared(

@@ -46,14 +46,13 @@ def decode(
 
     n, device = len(prompts), model.device
     lengths = np.array([len(prompt) for prompt in prompts])
-    states, new = cache.forward(prefix, [Row.plain(prompt) for prompt in prompts])
-    last = states[torch.from_numpy(np.cumsum(lengths) - 1).to(device)]
+    run = cache.forward(prefix, [Row.plain(prompt) for prompt in prompts])
+    last = run.states[torch.from_numpy(run.starts + lengths - 1).to(device)]
     width = int(lengths.max())
     steps = np.arange(width)
     real = steps < lengths[:, None]
-    places = torch.from_numpy(np.where(real, (np.cumsum(lengths) - lengths)[:, None] + steps, 0))
-    places = places.to(device)
-    past = [(k[:, places], v[:, places]) for k, v in new]
+    places = torch.from_numpy(np.where(real, run.starts[:, None] + steps, 0)).to(device)
+    past = [(k[:, places], v[:, places]) for k, v in run.layers]
     spelled: list[list[int]] = [[] for _ in prompts]
     total = np.zeros(n)
     open_ = np.ones(n, dtype=np.bool_)
@@ -76,9 +75,10 @@ def decode(
         rows = [
             Row(tokens[i : i + 1], lengths[i : i + 1] + step, seen[i : i + 1]) for i in range(n)
         ]
-        last, new = cache.forward(prefix, rows, past)
+        run = cache.forward(prefix, rows, past)
+        last = run.states
         past = [
             (torch.cat([k, more_k[:, :, None]], 2), torch.cat([v, more_v[:, :, None]], 2))
-            for (k, v), (more_k, more_v) in zip(past, new, strict=True)
+            for (k, v), (more_k, more_v) in zip(past, run.layers, strict=True)
         ]
     return list(zip(spelled, total.tolist(), strict=True))

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import torch
 
 HELD = 8  # prefixes kept at a time; a prompt file has one
-WASTE = 1.2  # padded tokens for each real one, at the most, where rows are padded together
+WASTE = 1.06  # padded tokens for each real one, at the most, where rows are padded together
+WASTE_ON_GPU = 1.5  # where many small steps cost more than padding
 KEPT_BYTES = 1 << 30  # of keys and values of prompts' own tokens
 
 
@@ -53,6 +54,25 @@ class Row:
         return len(self.tokens)
 
 
+@dataclass(frozen=True)
+class Pass:
+    """What a forward pass gave.
+
+    Parameters
+    ----------
+    states
+        [n_tokens, hidden], padding included.
+    layers
+        Keys and values [groups, n_tokens, d].
+    starts
+        int64 [n_rows], where each row begins among the tokens.
+    """
+
+    states: torch.Tensor
+    layers: Layers
+    starts: NDArray[np.int64]
+
+
 class PrefixCache:
     """Runs a model over sequences that continue a shared prefix.
 
@@ -70,70 +90,62 @@ class PrefixCache:
 
     def forward(
         self, prefix: tuple[int, ...], rows: Sequence[Row], past: Layers | None = None
-    ) -> tuple[torch.Tensor, Layers]:
-        """Hidden states of the new tokens of all rows, one row after another.
+    ) -> Pass:
+        """Run the new tokens of some rows, those of nearly one length next to each other.
 
         Parameters
         ----------
         past
             Keys and values [groups, n, past, d] of what rows had before, filled up at the end;
             rows see of it what their masks say.
-
-        Returns
-        -------
-        states
-            [n_tokens, hidden]
-        new
-            Keys and values [groups, n_tokens, d] of each layer.
         """
         return self._forward(self._shared(prefix) if prefix else None, len(prefix), rows, past)
 
     def _forward(
         self, shared: Layers | None, offset: int, rows: Sequence[Row], past: Layers | None
-    ) -> tuple[torch.Tensor, Layers]:
+    ) -> Pass:
         import torch
 
         device = self._model.device
-        lengths = np.array([len(row) for row in rows])
-        firsts = np.cumsum(lengths) - lengths
-        tiers, packed, padding = [], [], 0
-        for start, end in _tiers(rows):
-            padded, real, sees = _padded(rows[start:end], firsts[start:end])
-            packed.append(padding + np.flatnonzero(real))
-            padding += real.size
-            held = sees.shape[2] - real.shape[1]
-            own = past and [(k[:, start:end, :held], v[:, start:end, :held]) for k, v in past]
-            tiers.append(Tier(_on(device, padded), _on(device, sees), own if held else None))
-        attended = Attended(shared, tiers, _on(device, np.concatenate(packed)))
-        ids = _on(device, np.concatenate([row.tokens for row in rows]))
-        positions = _on(device, np.concatenate([row.positions for row in rows]))
+        ids, positions, tiers, starts = [], [], [], []
+        n_tokens = 0
+        for first, end in _tiers(rows, WASTE if device.type == "cpu" else WASTE_ON_GPU):
+            tier = _padded(rows[first:end])
+            n, width = tier.tokens.shape
+            held = tier.sees.shape[2] - width
+            ids.append(tier.tokens.ravel())
+            positions.append(tier.positions.ravel())
+            starts.append(n_tokens + width * np.arange(n))
+            n_tokens += n * width
+            own = past and [(k[:, first:end, :held], v[:, first:end, :held]) for k, v in past]
+            tiers.append(Tier(torch.from_numpy(tier.sees).to(device), own if held else None))
+        attended = Attended(shared, tiers)
         with attending(attended):
             output = self._model.base_model(
-                input_ids=ids[None],
-                position_ids=positions[None] + offset,
+                input_ids=torch.from_numpy(np.concatenate(ids)).to(device)[None],
+                position_ids=torch.from_numpy(np.concatenate(positions) + offset).to(device)[None],
                 # Four dimensions pass through transformers as they are; nobody reads it.
                 attention_mask=torch.ones((1, 1, 1, 1), dtype=torch.bool, device=device),
                 use_cache=False,
             )
-        states: torch.Tensor = output.last_hidden_state[0]
-        return states, attended.new
+        return Pass(output.last_hidden_state[0], attended.new, np.concatenate(starts))
 
     def _shared(self, prefix: tuple[int, ...]) -> Layers:
         if prefix not in self._held:
-            _, layers = self._forward(None, 0, [Row.plain(prefix)], None)
-            self._held[prefix] = [(key.clone(), value.clone()) for key, value in layers]
+            layers = self._forward(None, 0, [Row.plain(prefix)], None).layers
+            self._held[prefix] = [(key.contiguous(), value.contiguous()) for key, value in layers]
             if len(self._held) > HELD:
                 self._held.popitem(last=False)
         self._held.move_to_end(prefix)
         return self._held[prefix]
 
 
-def _tiers(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
+def _tiers(rows: Sequence[Row], waste: float) -> Iterator[tuple[int, int]]:
     """Where runs of rows begin and end that can be padded together without much waste."""
     start = real = widest = 0
     for end, row in enumerate(rows):
         width = max(widest, len(row))
-        if end > start and (end + 1 - start) * width > WASTE * (real + len(row)):
+        if end > start and (end + 1 - start) * width > waste * (real + len(row)):
             yield start, end
             start, real, width = end, 0, len(row)
         widest = width
@@ -141,28 +153,22 @@ def _tiers(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
     yield start, len(rows)
 
 
-def _padded(
-    rows: Sequence[Row], firsts: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Places [n, width] of the rows' tokens, which are real, and what they see, as in `Tier`."""
-    lengths = np.array([len(row) for row in rows])
+def _padded(rows: Sequence[Row]) -> Row:
+    """Rows as one [n, width], of which padding sees something, because it must."""
+    width = max(map(len, rows))
     before = [row.sees.shape[1] - len(row) for row in rows]
-    width, held = int(lengths.max()), max(before)
-    steps = np.arange(width)
-    real = steps < lengths[:, None]
+    held = max(before)
+    tokens = np.zeros((len(rows), width), dtype=np.int64)
+    positions = np.zeros_like(tokens)
     sees = np.zeros((len(rows), width, held + width), dtype=np.bool_)
-    sees[:, :, held] = ~real  # padding must see something
-    for own, row, past in zip(sees, rows, before, strict=True):
+    for i, (row, past) in enumerate(zip(rows, before, strict=True)):
         n = len(row)
-        own[:n, :past] = row.sees[:, :past]
-        own[:n, held : held + n] = row.sees[:, past:]
-    return np.where(real, firsts[:, None] + steps, 0), real, sees
-
-
-def _on(device: torch.device, array: NDArray[Any]) -> torch.Tensor:
-    import torch
-
-    return torch.from_numpy(array).to(device)
+        tokens[i, :n] = row.tokens
+        positions[i, :n] = row.positions
+        sees[i, :n, :past] = row.sees[:, :past]
+        sees[i, :n, held : held + n] = row.sees[:, past:]
+        sees[i, n:, held] = True
+    return Row(tokens, positions, sees)
 
 
 @dataclass(frozen=True)
@@ -219,8 +225,7 @@ class KeptPrompts:
         prompts: Sequence[tuple[int, ...]],
         before: Sequence[NDArray[np.int64]],
         places: Sequence[NDArray[np.int64]],
-        states: torch.Tensor,
-        new: Layers,
+        run: Pass,
     ) -> None:
         """Keep prompts that were computed, unless there is no room for them.
 
@@ -230,18 +235,18 @@ class KeptPrompts:
             Places in the bank of what was known of each.
         places
             Places among the new tokens of the rest of each; its last token is the last.
-        states, new
-            What `PrefixCache.forward` gave.
+        run
+            What computed them.
         """
         import torch
 
         wanted = np.concatenate(places)
-        key = new[0][0]
-        size = 2 * len(new) * key.shape[0] * key.shape[2] * key.element_size()
+        key = run.layers[0][0]
+        size = 2 * len(run.layers) * key.shape[0] * key.shape[2] * key.element_size()
         if (self._used + len(wanted)) * size > KEPT_BYTES:
             return
         picked = torch.from_numpy(wanted).to(key.device)
-        parts = [(k[:, picked], v[:, picked]) for k, v in new]
+        parts = [(k[:, picked], v[:, picked]) for k, v in run.layers]
         self._bank = (
             [
                 (torch.cat([k, more_k], 1), torch.cat([v, more_v], 1))
@@ -250,7 +255,7 @@ class KeptPrompts:
             if self._bank
             else parts
         )
-        ends = states[torch.tensor([own[-1] for own in places], device=states.device)]
+        ends = run.states[torch.tensor([own[-1] for own in places], device=key.device)]
         first_state = 0 if self.states is None else len(self.states)
         self.states = ends if self.states is None else torch.cat([self.states, ends])
         at = self._used

@@ -23,6 +23,7 @@ from cascade.generation.prefix import PrefixCache
 from cascade.generation.tree_scoring import Asked, Session, TreeScorer
 from cascade.generation.tries import Trie
 from cascade.models.find import find_weights
+from cascade.models.fused import fuse
 from cascade.models.load import Precision, load_llm, picture_bank
 
 TRIES = 4096  # kept; a node has one, or one for each choice of its children
@@ -77,6 +78,7 @@ class TransformersEngine:
         """
         weights = find_weights(name, allow_download=allow_download)
         model, tokenizer = load_llm(weights, device, precision, adapter=adapter)
+        fuse(model)
         return cls(model, tokenizer, name=name, batch_tokens=batch_tokens)
 
     def score(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.generation.engine import Reading
-from cascade.generation.prefix import KeptPrompts, PrefixCache, Row
+from cascade.generation.prefix import KeptPrompts, Pass, PrefixCache, Row
 from cascade.generation.tries import Reads, Trie
 
 if TYPE_CHECKING:
@@ -176,16 +176,21 @@ class TreeScorer:
         import torch
 
         new = [row for row in batch if row.width]
-        states = None
+        states = []
+        starts = [0] * len(batch)
         if new:
             past = None if kept is None else kept.past([row.known for row in new])
-            states, layers = self._prefixes.forward(prefix, [row.row() for row in new], past)
+            run = self._prefixes.forward(prefix, [row.row() for row in new], past)
+            states.append(run.states)
+            starts[-len(new) :] = run.starts.tolist()  # rows without new tokens come first
             if kept is not None:
-                self._keep(kept, new, states, layers)
-        first = 0 if states is None else len(states)  # kept states come after the new ones
+                _keep(kept, new, run)
+        first = len(states[0]) if states else 0  # kept states come after the new ones
+        if kept is not None and kept.states is not None:
+            states.append(kept.states)
         token, start, source = [], [], []
-        n_edges, at = 0, 0
-        for row in batch:
+        n_edges = 0
+        for row, at in zip(batch, starts, strict=True):
             end = at + row.rest - 1 if row.state is None else first + row.state
             node = at + row.rest - 1  # the place of node i is node + i
             for reads in row.reads:
@@ -194,29 +199,9 @@ class TreeScorer:
                 source.append(np.where(reads.sources == 0, end, node + reads.sources))
                 n_edges += len(reads.edge_token)
                 node += len(reads.nodes)
-            at += row.width
-        known = [] if kept is None or kept.states is None else [kept.states]
-        all_states = torch.cat(([] if states is None else [states]) + known)
-        wanted = torch.from_numpy(np.concatenate(source)).to(all_states.device)
-        return _Edges(np.concatenate(token), np.concatenate(start), all_states[wanted])
-
-    def _keep(
-        self, kept: KeptPrompts, rows: Sequence[_Sequence], states: torch.Tensor, layers: Any
-    ) -> None:
-        starts = np.cumsum([0, *(row.width for row in rows)])
-        pairs = [
-            (row, np.arange(start, start + row.rest))
-            for row, start in zip(rows, starts[:-1].tolist(), strict=True)
-            if row.rest
-        ]
-        if pairs:
-            kept.add(
-                [row.prompt for row, _ in pairs],
-                [row.known for row, _ in pairs],
-                [places for _, places in pairs],
-                states,
-                layers,
-            )
+        together = torch.cat(states)
+        wanted = torch.from_numpy(np.concatenate(source)).to(together.device)
+        return _Edges(np.concatenate(token), np.concatenate(start), together[wanted])
 
     def _local(self, edges: _Edges) -> NDArray[np.float64]:
         """float64 [n_edges], renormalised over the edges of each source."""
@@ -283,3 +268,15 @@ class TreeScorer:
                 edges[reads.edges] = logprob[at:end]
                 results[index] = trie.totals(edges)
                 at = end
+
+
+def _keep(kept: KeptPrompts, rows: Sequence[_Sequence], run: Pass) -> None:
+    """Keep what was computed of the rows' prompts."""
+    new = [(row, start) for row, start in zip(rows, run.starts.tolist(), strict=True) if row.rest]
+    if new:
+        kept.add(
+            [row.prompt for row, _ in new],
+            [row.known for row, _ in new],
+            [np.arange(start, start + row.rest) for row, start in new],
+            run,
+        )
