@@ -150,8 +150,8 @@ class LLMConfig(Section):
     server: ServerConfig = Field(default_factory=ServerConfig, description="Of the engine server.")
     model: str = Field(
         "smollm2-135m",
-        description="Weights: built-in name, folder, GGUF or hub. Of a server only the tokenizer is "
-        "read, and not even that if its kind is openai.",
+        description="Weights: built-in name, folder, GGUF or hub. For a server only the tokenizer "
+        "is read, and not even that if its kind is openai.",
     )
     adapter: str | None = Field(
         None, description="Folder of a LoRA adapter of the model, as `cascade finetune` makes it."

@@ -49,7 +49,7 @@ def _vllm(config: LLMConfig, allow_download: bool) -> Engine:
 
 
 def _server(config: LLMConfig, allow_download: bool) -> Engine:
-    from cascade.generation.servers import make_server_engine
+    from cascade.generation.server_engine import make_server_engine
 
     return make_server_engine(config, allow_download=allow_download)
 

@@ -32,6 +32,42 @@ def list_grammar(names: Sequence[str], lead: str, end: str | None) -> str:
     return "\n".join(rules) + "\n"
 
 
+def gbnf_choice(answers: Sequence[str], end: str | None) -> str:
+    """`choice_grammar` in GBNF, which llama.cpp and xgrammar read."""
+    return f"root ::= choice {_gbnf_literal(end or '')}\nchoice ::= " + " | ".join(
+        map(_gbnf_literal, answers)
+    )
+
+
+def gbnf_list(names: Sequence[str], lead: str, end: str | None) -> str:
+    """`list_grammar` in GBNF."""
+    begin = "".join(f' | "[" from{at} "]"' for at in range(len(names)))
+    rules = [
+        f"root ::= {_gbnf_literal(lead)} list {_gbnf_literal(end or '')}",
+        f'list ::= "[]"{begin}',
+    ]
+    for at, name in enumerate(names):
+        more = "".join(f' | ", " from{after}' for after in range(at + 1, len(names)))
+        rules += [f"from{at} ::= {_gbnf_literal(json.dumps(name, ensure_ascii=False))} rest{at}"]
+        rules += [f'rest{at} ::= ""{more}']
+    return "\n".join(rules)
+
+
+def _gbnf_literal(text: str) -> str:
+    """`text` as a GBNF string, with all but printable ASCII as code points."""
+    spelled = "".join(
+        char
+        if " " <= char <= "~" and char not in '"\\'
+        else f"\\x{ord(char):02x}"
+        if ord(char) < 0x100
+        else f"\\u{ord(char):04x}"
+        if ord(char) < 0x10000
+        else f"\\U{ord(char):08x}"
+        for char in text
+    )
+    return f'"{spelled}"'
+
+
 def _literal(text: str) -> str:
     """`text` as a Lark string; JSON escapes are a subset of Lark's."""
     return json.dumps(text, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""What engines have in common that are given token ids, and give back tokens with log-probabilities.
+"""What engines have in common that are given token ids and give back tokens and probabilities.
 
 An engine of this kind has two private verbs: `_read`, how likely some next tokens are, and
 `_write`, what the model writes, perhaps held to a grammar.
@@ -62,10 +62,10 @@ class Writing:
 
 @dataclass(frozen=True)
 class Written:
-    """What was written, and its log-probability among what was allowed."""
+    """What was written, and its log-probability among what was allowed, where that is told."""
 
     text: str
-    logprob: float
+    logprob: float | None
 
 
 class TokenEngine(ABC):
@@ -127,8 +127,13 @@ class TokenEngine(ABC):
             results[i] = int(logprobs.argmax()), float(logprobs.max())
         spellable = sorted(set(range(len(questions))) - set(unspellable))
         asked = [self._choosing(questions[i]) for i in spellable]
+        untold: list[int] = []
         for i, written in zip(spellable, self._ordered(asked), strict=True):
-            results[i] = chosen_answer(questions[i], written.text), written.logprob
+            results[i] = chosen_answer(questions[i], written.text), written.logprob or 0.0
+            untold += [i] if written.logprob is None else []
+        scored = self.score([questions[i] for i in untold], "local")
+        for i, logprobs in zip(untold, scored, strict=True):
+            results[i] = results[i][0], float(logprobs[results[i][0]])
         return results
 
     def choose_several(

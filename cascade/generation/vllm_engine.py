@@ -157,7 +157,7 @@ class VLLMEngine(TokenEngine):
             for writing in asked
         ]
         outputs = self._run([writing.prompt for writing in asked], params)
-        return [Written(output.text, output.cumulative_logprob or 0.0) for output in outputs]
+        return [Written(output.text, output.cumulative_logprob) for output in outputs]
 
     def _run(self, prompts: Sequence[Sequence[int]], params: Sequence[Any]) -> list[Any]:
         """vLLM's first output for each prompt."""
