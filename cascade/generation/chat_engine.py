@@ -102,13 +102,14 @@ class ChatEngine:
         """The names that the model lists under a schema; see `Engine.choose_several`."""
         shown = [harmless(name) for name in names]
         items = {"type": "string", "enum": list(dict.fromkeys(shown))}
-        schema = _schema({"answers": {"type": "array", "items": items}})
-        payloads = [self._asked(prompt, _room([json.dumps(shown)])) | schema for prompt in prompts]
+        schema = _schema({"answers": {"type": "array", "items": items, "maxItems": len(names)}})
+        room = len(names) * _room(shown)
+        payloads = [self._asked(prompt, room) | schema for prompt in prompts]
         chosen = []
         for text, _ in self._answers(payloads):
             listed = _field(text, "answers")
             if not isinstance(listed, list):
-                raise EngineError(f"the model answered {text:.100!r}, which is no list of names")
+                raise EngineError(f"the model answered {text!r:.100}, which is no list of names")
             chosen.append(sorted({_chosen(shown, name) for name in listed}))
         return chosen
 
@@ -185,7 +186,7 @@ def _field(text: str, name: str) -> Any:
         return json.loads(text)[name]
     except (ValueError, KeyError, TypeError):
         raise EngineError(
-            f"the model answered {text:.100!r}; expected JSON with the field {name!r}. Does the "
+            f"the model answered {text!r:.100}; expected JSON with the field {name!r}. Does the "
             "server hold answers to `response_format` schemas?"
         ) from None
 

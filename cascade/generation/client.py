@@ -131,7 +131,8 @@ class Client:
                 raise _Again(f"status {error.code} ({said:.200})", wait) from None
             raise EngineError(f"{url}: {self._refusal(error.code)}: {said:.300}") from None
         except _BROKEN as error:
-            raise _Again(f"no answer ({getattr(error, 'reason', None) or error!r})") from None
+            reason = getattr(error, "reason", error)
+            raise _Again(f"no answer ({str(reason) or repr(reason)})") from None
         try:
             answer = json.loads(text)
         except ValueError:

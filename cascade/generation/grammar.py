@@ -54,18 +54,9 @@ def gbnf_list(names: Sequence[str], lead: str, end: str | None) -> str:
 
 
 def _gbnf_literal(text: str) -> str:
-    """`text` as a GBNF string, with all but printable ASCII as code points."""
-    spelled = "".join(
-        char
-        if " " <= char <= "~" and char not in '"\\'
-        else f"\\x{ord(char):02x}"
-        if ord(char) < 0x100
-        else f"\\u{ord(char):04x}"
-        if ord(char) < 0x10000
-        else f"\\U{ord(char):08x}"
-        for char in text
-    )
-    return f'"{spelled}"'
+    """`text` as a GBNF string."""
+    spelled = (f"\\x{ord(char):02x}" if char < " " or char in '"\\\x7f' else char for char in text)
+    return f'"{"".join(spelled)}"'
 
 
 def _literal(text: str) -> str:

@@ -194,7 +194,7 @@ def chosen_answer(question: Question, text: str) -> int:
     for written in (text, text.removesuffix(question.prompt.end or "")):
         if written in question.answers:
             return question.answers.index(written)
-    raise EngineError(f"the model answered {text:.100!r}, which is none of the allowed answers")
+    raise EngineError(f"the model answered {text!r:.100}, which is none of the allowed answers")
 
 
 def chosen_names(names: Sequence[str], text: str) -> list[int]:
@@ -208,4 +208,4 @@ def chosen_names(names: Sequence[str], text: str) -> list[int]:
     try:
         return sorted({names.index(name) for name in json.loads(text)})
     except (ValueError, TypeError):
-        raise EngineError(f"the model answered {text:.100!r}, which is no list of names") from None
+        raise EngineError(f"the model answered {text!r:.100}, which is no list of names") from None
