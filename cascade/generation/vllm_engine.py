@@ -92,8 +92,6 @@ class VLLMEngine(TokenEngine):
         """
         options = dict(options or {})
         _check(options)
-        weights = find_weights(name, allow_download=allow_download)
-        folder = safetensors_folder(weights)
         with _environment():
             try:
                 from vllm import LLM
@@ -101,6 +99,7 @@ class VLLMEngine(TokenEngine):
                 if error.name != "vllm":
                     raise
                 raise MissingExtraError("the engine vllm", "vllm", "vllm") from None
+            folder = safetensors_folder(find_weights(name, allow_download=allow_download))
             if adapter is not None:
                 rank = adapter_rank(Path(adapter))
                 options |= {"enable_lora": True, "max_lora_rank": _room(rank)}
