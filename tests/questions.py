@@ -22,5 +22,7 @@ QUESTIONS = [
     Question(chat("cap"), (" Shoe",)),
 ]
 SPELLABLE = [Question(q.prompt, tuple(a for a in q.answers if "<|" not in a)) for q in QUESTIONS]
-WIDE = Question(plain("tin of paint"), tuple(f" {chr(at)}{at % 7}" for at in range(0x4E00, 0x4F00)))
+WIDE = Question(
+    plain("tin of paint"), tuple(f" {a}{b}" for a in "ABCDEFGHIJKLMN" for b in "ABCDEFGHIJKL")
+)
 """A branching of more tokens than vLLM tells at one place."""

@@ -95,6 +95,7 @@ class VLLMEngine(TokenEngine):
         with _environment():
             try:
                 from vllm import LLM
+                from vllm.exceptions import VLLMError
             except ImportError as error:
                 if error.name != "vllm":
                     raise
@@ -112,7 +113,7 @@ class VLLMEngine(TokenEngine):
             }
             try:
                 llm = LLM(str(folder), dtype=precision, **(ours | options))
-            except (ValueError, TypeError, RuntimeError, OSError) as error:
+            except (ValueError, TypeError, RuntimeError, OSError, VLLMError) as error:
                 problem = " ".join(str(error).split())
                 raise WeightsError(
                     f"vLLM cannot run {name!r} with the options {options}: {problem:.500}"
@@ -160,7 +161,7 @@ class VLLMEngine(TokenEngine):
 
     def _run(self, prompts: Sequence[Sequence[int]], params: Sequence[Any]) -> list[Any]:
         """vLLM's first output for each prompt."""
-        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+        from vllm.exceptions import VLLMError
 
         try:
             answers = self._llm.generate(
@@ -169,7 +170,7 @@ class VLLMEngine(TokenEngine):
                 use_tqdm=False,
                 lora_request=self._lora,
             )
-        except (ValueError, RuntimeError, EngineDeadError, EngineGenerateError) as error:
+        except (ValueError, RuntimeError, VLLMError) as error:
             problem = " ".join(str(error).split())
             raise EngineError(f"vLLM could not answer: {problem:.500}") from error
         return [answer.outputs[0] for answer in answers]
