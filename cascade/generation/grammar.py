@@ -32,6 +32,33 @@ def list_grammar(names: Sequence[str], lead: str, end: str | None) -> str:
     return "\n".join(rules) + "\n"
 
 
+def gbnf_choice(answers: Sequence[str], end: str | None) -> str:
+    """`choice_grammar` in GBNF, which llama.cpp and xgrammar read."""
+    return f"root ::= choice {_gbnf_literal(end or '')}\nchoice ::= " + " | ".join(
+        map(_gbnf_literal, answers)
+    )
+
+
+def gbnf_list(names: Sequence[str], lead: str, end: str | None) -> str:
+    """`list_grammar` in GBNF."""
+    begin = "".join(f' | "[" from{at} "]"' for at in range(len(names)))
+    rules = [
+        f"root ::= {_gbnf_literal(lead)} list {_gbnf_literal(end or '')}",
+        f'list ::= "[]"{begin}',
+    ]
+    for at, name in enumerate(names):
+        more = "".join(f' | ", " from{after}' for after in range(at + 1, len(names)))
+        rules += [f"from{at} ::= {_gbnf_literal(json.dumps(name, ensure_ascii=False))} rest{at}"]
+        rules += [f'rest{at} ::= ""{more}']
+    return "\n".join(rules)
+
+
+def _gbnf_literal(text: str) -> str:
+    """`text` as a GBNF string."""
+    spelled = (f"\\x{ord(char):02x}" if char < " " or char in '"\\\x7f' else char for char in text)
+    return f'"{"".join(spelled)}"'
+
+
 def _literal(text: str) -> str:
     """`text` as a Lark string; JSON escapes are a subset of Lark's."""
     return json.dumps(text, ensure_ascii=False)

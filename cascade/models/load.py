@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -109,15 +110,15 @@ def load_llm(
     WeightsError
         The adapter is not there, or is of another model.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     from cascade.models.seeing import load_seeing
 
     folder = safetensors_folder(weights)
     device = best_device(device)
     dtype = precision_dtype(precision, device)
+    tokenizer = load_tokenizer(folder)
     with quiet():
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         if is_seeing(folder):
             try:
                 model = load_seeing(folder, dtype)
@@ -136,6 +137,14 @@ def load_llm(
     return model.eval(), tokenizer
 
 
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer in a folder of weights."""
+    from transformers import AutoTokenizer
+
+    with quiet():
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
 def is_seeing(folder: Path) -> bool:
     """Whether the weights in a folder are of a vision-language model whose pictures are read."""
     from transformers import AutoConfig
@@ -152,14 +161,29 @@ def picture_bank(model: Any) -> PictureBank | None:
     return found if isinstance(found, PictureBank) else None
 
 
-def _adapted(model: Any, folder: Path, name: str) -> Any:
-    """The model with a LoRA adapter merged into its weights."""
+def adapter_rank(folder: Path) -> int:
+    """The rank of the LoRA adapter in a folder.
+
+    Raises
+    ------
+    WeightsError
+        The folder holds none.
+    """
     for file in ("adapter_config.json", "adapter_model.safetensors"):
         if not (folder / file).is_file():
             raise WeightsError(
                 f"{folder}: holds no {file}, so it is no adapter; name a folder that "
                 "`cascade finetune` or peft has made"
             )
+    try:
+        return int(json.loads((folder / "adapter_config.json").read_text("utf-8"))["r"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{folder}: its adapter_config.json names no rank: {error}") from None
+
+
+def _adapted(model: Any, folder: Path, name: str) -> Any:
+    """The model with a LoRA adapter merged into its weights."""
+    adapter_rank(folder)
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import SafetensorError, safe_open
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from cascade.taxonomy import Taxonomy
 
 CONFIG_NAME = "cascade.yaml"
 TAXONOMY_SUFFIX = ".yaml"
+
+logger = logging.getLogger(__name__)
 
 
 def load(
@@ -78,7 +81,8 @@ def load_config(source: str | Path) -> tuple[CascadeConfig, Path | None]:
         There is no such file or shipped taxonomy, or the file is no config.
     """
     path = Path(source)
-    if path.is_dir():
+    is_folder = path.is_dir()
+    if is_folder:
         if not (path / CONFIG_NAME).is_file():
             raise ConfigError(f"{path}: holds no {CONFIG_NAME}, so it is no pack")
         path = path / CONFIG_NAME
@@ -91,9 +95,20 @@ def load_config(source: str | Path) -> tuple[CascadeConfig, Path | None]:
             f"taxonomy ({names})"
         )
     config = CascadeConfig.load(path)
-    if (path.parent / SEAL).is_file() or config.reads:  # what `cascade fit` wrote is sealed
+    is_pack = (path.parent / SEAL).is_file() or bool(config.reads)
+    if is_pack:  # what `cascade fit` wrote is sealed
         verify(path.parent)
-    return resolve_paths(config, path.parent), path.parent
+    config = resolve_paths(config, path.parent)
+    if (is_pack or is_folder) and config.llm.server.url is not None:
+        # Packs are passed on, and whoever loads one has not asked to send items anywhere.
+        logger.warning(
+            "%s names the server %s, which is asked only if you name it yourself, in a "
+            "cascade.yaml of your own or with --set llm.server.url=...",
+            path,
+            config.llm.server.url,
+        )
+        config.llm.server.url = config.llm.server.api_key_env = None
+    return config, path.parent
 
 
 def load_taxonomy(name: str | Path, folder: Path | None = None) -> Taxonomy:

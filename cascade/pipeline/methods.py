@@ -107,17 +107,9 @@ class Parts:
     @cached_property
     def engine(self) -> Engine:
         """The language model."""
-        from cascade.generation.transformers_engine import TransformersEngine
+        from cascade.generation.engines import make_engine
 
-        config = self.config.llm
-        return TransformersEngine.load(
-            config.model,
-            adapter=config.adapter,
-            device=config.device,
-            precision=config.precision,
-            batch_tokens=config.batch_tokens,
-            allow_download=self.config.allow_download,
-        )
+        return make_engine(self.config.llm, allow_download=self.config.allow_download)
 
     @cached_property
     def typer(self) -> ItemTyper:

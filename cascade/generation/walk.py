@@ -1,0 +1,116 @@
+"""Tries of answers as questions about one next token, for engines that a model stands behind.
+
+An engine that cannot be given an attention mask reads a trie by asking, at its branchings, how
+likely each of the tokens is that go on from there. All of these prompts begin alike, so that with
+a prefix cache each costs little more than its last tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.errors import EngineError
+from cascade.generation.encode import PromptEncoder
+from cascade.generation.engine import Question, Reading
+from cascade.generation.tries import Trie
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where one next token is asked for.
+
+    Parameters
+    ----------
+    question
+        Index of the question.
+    prompt
+        Token ids of the question's prompt and of the answers' common beginning.
+    edges
+        int64 [k], nodes of the question's trie.
+    tokens
+        Token ids on the edges into these nodes [k], all different.
+    """
+
+    question: int
+    prompt: tuple[int, ...]
+    edges: NDArray[np.int64]
+    tokens: list[int]
+
+
+class TrieWalk:
+    """All next tokens that must be known to score the answers to some questions.
+
+    Parameters
+    ----------
+    widest
+        Most tokens of a step; a branching of more becomes several steps.
+
+    Attributes
+    ----------
+    steps
+        In the order of their token ids, so that equal beginnings come together.
+    """
+
+    def __init__(
+        self, encoder: PromptEncoder, questions: Sequence[Question], reading: Reading, widest: int
+    ) -> None:
+        self._reading = reading
+        self._tries: list[Trie] = []
+        steps: list[Step] = []
+        for index, question in enumerate(questions):
+            shared, rest = encoder.prompt(question.prompt)
+            end = question.prompt.end
+            trie = Trie.build([encoder.answer(answer, end) for answer in question.answers])
+            self._tries.append(trie)
+            steps += _steps(index, (*shared, *rest), trie, reading, widest)
+        self.steps = sorted(steps, key=lambda step: step.prompt)
+
+    def scores(self, logprobs: Iterable[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+        """Log-probability of each answer to each question; see `Engine.score`.
+
+        Parameters
+        ----------
+        logprobs
+            For each step the log-probability of each of its tokens.
+
+        Raises
+        ------
+        EngineError
+            A log-probability is none.
+        """
+        edges = [np.zeros(len(trie)) for trie in self._tries]
+        for step, own in zip(self.steps, logprobs, strict=True):
+            if not np.all(own <= 1e-3):  # NaN too
+                raise EngineError(f"the model gave {own.max()} as a log-probability")
+            edges[step.question][step.edges] = own
+        if self._reading == "local":
+            edges = [_renormalised(t, e) for t, e in zip(self._tries, edges, strict=True)]
+        return [trie.totals(own) for trie, own in zip(self._tries, edges, strict=True)]
+
+
+def _steps(
+    index: int, prompt: tuple[int, ...], trie: Trie, reading: Reading, widest: int
+) -> Iterable[Step]:
+    order = np.argsort(trie.parent[1:], kind="stable") + 1
+    children = np.split(order, np.cumsum(trie.n_children)[:-1])
+    reached: list[tuple[int, ...]] = [prompt]
+    for node in range(1, len(trie)):
+        reached.append((*reached[trie.parent[node]], int(trie.token[node])))
+    for node, own in enumerate(children):
+        if len(own) >= (2 if reading == "local" else 1):
+            for start in range(0, len(own), widest):
+                part = own[start : start + widest]
+                yield Step(index, reached[node], part, trie.token[part].tolist())
+
+
+def _renormalised(trie: Trie, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Edges as shares among their siblings; a lone edge has probability one."""
+    total = np.full(len(trie), -np.inf)
+    np.logaddexp.at(total, trie.parent[1:], edges[1:])
+    shares = edges.copy()
+    shares[1:] -= total[trie.parent[1:]]
+    return shares
