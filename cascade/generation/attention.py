@@ -131,7 +131,8 @@ def _attention(
     query, key, value = query[0], key[0], value[0]
     ahead = total = None
     if active.shared is not None:
-        ahead, total = _over_shared(query, *active.shared[layer], scale)
+        shared_key, shared_value = active.shared[layer]
+        ahead, total = _over_shared(query, shared_key, shared_value, scale)
     query = query * scale
     outputs, end = [], 0
     for tier in active.tiers:
@@ -162,7 +163,8 @@ def _rows(values: torch.Tensor, n: int, groups: int) -> torch.Tensor:
     """Values [heads, n x width, d] as [groups, n, heads of the group x width, d]."""
     d = values.shape[2]
     found = values.unflatten(1, (n, -1)).unflatten(0, (groups, -1))
-    return found.transpose(1, 2).reshape(groups, n, -1, d)
+    rows: torch.Tensor = found.transpose(1, 2).reshape(groups, n, -1, d)
+    return rows
 
 
 def _over_shared(

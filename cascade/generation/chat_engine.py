@@ -52,7 +52,10 @@ class ChatEngine:
         self._client = client
 
     def score(
-        self, questions: Sequence[Question], reading: Reading = "global"
+        self,
+        questions: Sequence[Question],
+        reading: Reading = "global",
+        session: object = None,
     ) -> list[NDArray[np.float64]]:
         """Not to be had; see `Engine.score`.
 

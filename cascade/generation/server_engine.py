@@ -177,7 +177,10 @@ class LlamaCppServer(_Server):
     widest = 1_000_000
 
     def score(
-        self, questions: Sequence[Question], reading: Reading = "global"
+        self,
+        questions: Sequence[Question],
+        reading: Reading = "global",
+        session: object = None,
     ) -> list[NDArray[np.float64]]:
         """Log-probability of each allowed answer; see `Engine.score`.
 

@@ -98,7 +98,10 @@ class TokenEngine(ABC):
         """What the model writes after each prompt; prompts come in the order of their tokens."""
 
     def score(
-        self, questions: Sequence[Question], reading: Reading = "global"
+        self,
+        questions: Sequence[Question],
+        reading: Reading = "global",
+        session: object = None,
     ) -> list[NDArray[np.float64]]:
         """Log-probability of each allowed answer; see `Engine.score`."""
         refuse_pictures([question.prompt for question in questions])

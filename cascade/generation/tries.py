@@ -96,7 +96,7 @@ class Trie:
             parent.append(keys // vocabulary)
             depth.append(np.full(len(keys), level + 1))
             n += len(keys)
-        return cls(*map(np.concatenate, (token, parent, depth)), ways)
+        return cls(np.concatenate(token), np.concatenate(parent), np.concatenate(depth), ways)
 
     def __len__(self) -> int:
         return len(self.token)
