@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import UsageError
+from cascade.later import deferring
 
 T = TypeVar("T")
 
@@ -98,6 +100,7 @@ class Candidate:
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
+@deferring("candidates")
 @dataclass(frozen=True, slots=True)
 class Level:
     """What was decided at one level of a prediction's path.
@@ -157,6 +160,7 @@ class Alternative:
     confidence: float
 
 
+@deferring("levels", "alternatives")
 @dataclass(frozen=True, slots=True, repr=False)
 class Prediction:
     """The answer for one item: always a node of the taxonomy, or a status that says why not.
@@ -435,7 +439,7 @@ class Choices:
     def __len__(self) -> int:
         return len(self.rows)
 
-    @property
+    @cached_property
     def question(self) -> NDArray[np.int64]:
         """int64 [n_candidates], the question that each candidate belongs to."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
@@ -456,9 +460,15 @@ class Choices:
         return Choices(self.rows[wanted], self.parents[wanted], offsets, self.nodes[member]), member
 
     def first_best(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-        """int64 [n_questions], position of the greatest score [n_candidates] of each question."""
-        order = np.lexsort((np.arange(len(scores)), -np.asarray(scores), self.question))
-        return np.asarray(order[self.offsets[:-1]])
+        """int64 [n_questions], position of the greatest score [n_candidates] of each question.
+
+        The first of several that are as great.
+        """
+        known = np.where(np.isnan(scores), -np.inf, scores)
+        best = np.maximum.reduceat(known, self.offsets[:-1])
+        greatest = np.flatnonzero(known == best[self.question])
+        first = np.diff(self.question[greatest], prepend=-1) > 0
+        return np.asarray(greatest[first])
 
     def log_softmax(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Scores [n_candidates] to log-probabilities that sum to one inside each question."""

@@ -1,0 +1,214 @@
+"""What a walk saw, kept small, and made into levels, candidates and alternatives on demand.
+
+Most rows are asked for their answer alone, so each item keeps the figures of its own way, some
+hundred bytes, and nothing of the batch that it was walked with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.items import Alternative, Candidate, Choices, Level
+from cascade.later import Later
+from cascade.taxonomy import Taxonomy
+
+NODE, TOTAL, PARTS = 0, 1, 2  # columns of what was considered: what each scorer said comes last
+
+
+@dataclass(frozen=True)
+class Step:
+    """The questions of one level as they were answered.
+
+    Parameters
+    ----------
+    parts
+        float64 [n_candidates] by scorer: who answers first, then what that was made of.
+    """
+
+    choices: Choices
+    parts: dict[str, NDArray[np.float64]]
+
+    @property
+    def shown(self) -> dict[str, NDArray[np.float64]]:
+        """What is told of each candidate: what the answer was made of, or else the answer."""
+        (name, total), *rest = self.parts.items()
+        return dict(rest) or {name: total}
+
+
+class Considered(NamedTuple):
+    """What was considered along the way of each item of a batch.
+
+    Parameters
+    ----------
+    scorers
+        Of each level, who is told of.
+    width
+        Columns: the node, its log-probability, and what each of `scorers` said (or NaN).
+    data
+        Of each item the bytes of float64 [n_considered, width], level after level.
+    sizes
+        Of each item the number of candidates of each level.
+    """
+
+    scorers: Sequence[tuple[str, ...]]
+    width: int
+    data: Sequence[bytes]
+    sizes: Sequence[Sequence[int]]
+
+
+def considered(
+    taxonomy: Taxonomy, answers: NDArray[np.int32], steps: Sequence[Step]
+) -> Considered:
+    """The questions that were asked on the way to the answers, and below those that stopped.
+
+    Parameters
+    ----------
+    answers
+        int32 [n_items], the node of each.
+    steps
+        The first was asked at the top, the next about children of top nodes, and so on.
+    """
+    n = len(answers)
+    scorers = [tuple(step.shown) for step in steps]
+    width = PARTS + max(map(len, scorers), default=0)
+    sizes = np.zeros((len(steps), n), np.int64)
+    rows, blocks = [], []
+    for at, (step, parents) in enumerate(zip(steps, ways(taxonomy, answers, len(steps)))):
+        asked, member = step.choices.subset(step.choices.parents == parents[step.choices.rows])
+        block = np.full((len(asked.nodes), width), np.nan)
+        block[:, NODE] = asked.nodes
+        block[:, TOTAL] = next(iter(step.parts.values()))[member]
+        for column, values in enumerate(step.shown.values(), start=PARTS):
+            block[:, column] = values[member]
+        blocks.append(block)
+        rows.append(asked.rows[asked.question])
+        sizes[at, asked.rows] = np.diff(asked.offsets)
+    order = np.argsort(np.concatenate(rows), kind="stable")
+    data = np.concatenate(blocks)[order].tobytes()
+    ends = (np.cumsum(sizes.sum(axis=0)) * (width * 8)).tolist()
+    cut = [data[start:end] for start, end in zip([0, *ends], ends)]
+    return Considered(scorers, width, cut, sizes.T.tolist())
+
+
+def ways(taxonomy: Taxonomy, nodes: NDArray[np.int32], depth: int) -> NDArray[np.int32]:
+    """The nodes above, level by level.
+
+    Returns
+    -------
+    int32 [depth, n_nodes]: -1 (above the top), then the node of level 1 on the way, and so on;
+    -2 below the node itself.
+    """
+    found = np.full((depth, len(nodes)), -2, np.int32)
+    at, level = nodes, taxonomy.level[nodes]
+    for step in range(int(level.max(initial=0)), 0, -1):
+        there = level >= step
+        if step < depth:
+            found[step, there] = at[there]
+        at = np.where(there, taxonomy.parent[at], at)
+    found[:1] = -1
+    return found
+
+
+class Way(Later):
+    """The levels and alternatives of one prediction, which are made when they are asked for.
+
+    Parameters
+    ----------
+    nodes, chances
+        Ends of the kept paths with their probabilities; the first is the answer.
+    data, sizes
+        Of this item, as in `Considered`.
+    """
+
+    __slots__ = ("_chances", "_data", "_nodes", "_scorers", "_sizes", "_taxonomy", "_width")
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        nodes: list[int],
+        chances: list[float],
+        scorers: Sequence[tuple[str, ...]],
+        width: int,
+        data: bytes,
+        sizes: Sequence[int],
+    ) -> None:
+        self._taxonomy = taxonomy
+        self._nodes, self._chances = nodes, chances
+        self._scorers, self._width = scorers, width
+        self._data, self._sizes = data, sizes
+
+    def levels(self) -> tuple[Level, ...]:
+        """The walk from the top to the answer."""
+        names, codes = self._taxonomy.names, self._taxonomy.codes
+        found: list[Level] = []
+        confidence = 1.0
+        for at, node in enumerate(self._taxonomy.path_nodes(self._nodes[0]).tolist()):
+            table = self._table(at)
+            total = table[table[:, NODE] == node, TOTAL][0]
+            confidence *= float(np.exp(total))
+            shown = _Shown(self._taxonomy, self._scorers[at], table)
+            found.append(Level(at + 1, codes[node], names[node], confidence, shown))  # type: ignore[arg-type]
+        return tuple(found)
+
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """The other ends."""
+        taxonomy = self._taxonomy
+        return tuple(
+            [
+                Alternative(taxonomy.codes[node], taxonomy.path(node), chance)
+                for node, chance in zip(self._nodes[1:], self._chances[1:], strict=True)
+            ]
+        )
+
+    def best_below(self) -> Candidate:
+        """The likeliest child of an answer that the walk stopped at."""
+        below = int(self._taxonomy.level[self._nodes[0]])
+        return _Shown(self._taxonomy, self._scorers[below], self._table(below)).candidates()[0]
+
+    def _table(self, at: int) -> NDArray[np.float64]:
+        """Float64 [n_candidates, width] of a level, the top being 0."""
+        start = sum(self._sizes[:at])
+        table = np.frombuffer(self._data).reshape(-1, self._width)
+        return table[start : start + self._sizes[at]]
+
+
+class _Shown(Later):
+    """The candidates of one level."""
+
+    __slots__ = ("_scorers", "_table", "_taxonomy")
+
+    def __init__(
+        self, taxonomy: Taxonomy, scorers: tuple[str, ...], table: NDArray[np.float64]
+    ) -> None:
+        self._taxonomy, self._scorers, self._table = taxonomy, scorers, table
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The candidates of a question, best first, with what each scorer said."""
+        taxonomy = self._taxonomy
+        order = np.argsort(-self._table[:, TOTAL], kind="stable")
+        table = self._table[order]
+        nodes, chances = table[:, NODE].astype(int).tolist(), np.exp(table[:, TOTAL]).tolist()
+        return tuple(
+            [
+                Candidate(
+                    code=taxonomy.codes[node],
+                    name=taxonomy.names[node],
+                    path=taxonomy.path(node),
+                    probability=chance,
+                    scores={
+                        name: score
+                        for name, score in zip(self._scorers, said)
+                        if not math.isnan(score)
+                    },
+                )
+                for node, chance, said in zip(
+                    nodes, chances, table[:, PARTS:].tolist(), strict=True
+                )
+            ]
+        )
