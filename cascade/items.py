@@ -442,7 +442,12 @@ class Choices:
     @cached_property
     def question(self) -> NDArray[np.int64]:
         """int64 [n_candidates], the question that each candidate belongs to."""
-        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+        return np.repeat(np.arange(len(self)), self.sizes)
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """int64 [n_questions], how many candidates each has."""
+        return self.offsets[1:] - self.offsets[:-1]
 
     def subset(self, wanted: NDArray[np.bool_]) -> tuple[Choices, NDArray[np.bool_]]:
         """The questions where `wanted` [n_questions] is true, and which candidates are theirs.
@@ -455,8 +460,8 @@ class Choices:
             bool [n_candidates], so that `nodes[member]` are the candidates of `choices`.
         """
         member = wanted[self.question]
-        sizes = np.diff(self.offsets)[wanted]
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        offsets = np.zeros(np.count_nonzero(wanted) + 1, np.int64)
+        np.cumsum(self.sizes[wanted], out=offsets[1:])
         return Choices(self.rows[wanted], self.parents[wanted], offsets, self.nodes[member]), member
 
     def first_best(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
@@ -467,8 +472,10 @@ class Choices:
         known = np.where(np.isnan(scores), -np.inf, scores)
         best = np.maximum.reduceat(known, self.offsets[:-1])
         greatest = np.flatnonzero(known == best[self.question])
-        first = np.diff(self.question[greatest], prepend=-1) > 0
-        return np.asarray(greatest[first])
+        of = self.question[greatest]
+        first = np.ones(len(of), bool)
+        first[1:] = of[1:] != of[:-1]
+        return greatest[first]
 
     def log_softmax(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Scores [n_candidates] to log-probabilities that sum to one inside each question."""

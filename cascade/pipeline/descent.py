@@ -17,6 +17,9 @@ from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 
 
+SPARSE = 8  # times more room than paths that a table of all items may take
+
+
 @dataclass
 class _Beam:
     """Paths that are kept, for all items of a batch at once.
@@ -49,9 +52,18 @@ class _Beam:
 
     def best(self, width: int) -> _Beam:
         """The greedy path of each item, then its likeliest others, `width` in all."""
-        order = np.lexsort((-self.logprob, ~self.greedy, self.row))
-        rank = np.arange(len(order)) - np.searchsorted(self.row[order], self.row[order])
-        order = order[rank < width]
+        best = np.where(self.greedy, np.inf, self.logprob)
+        sizes = np.bincount(self.row)
+        starts = np.cumsum(sizes) - sizes
+        place = np.arange(len(self.row)) - np.repeat(starts, sizes)
+        if sizes.max() * len(sizes) > SPARSE * len(place):
+            order = np.lexsort((-best, self.row))[place < width]
+        else:  # sorting the short rows of a table is far quicker
+            by_row = np.argsort(self.row, kind="stable")
+            table = np.full((len(sizes), sizes.max()), np.inf)
+            table[self.row[by_row], place] = -best[by_row]
+            ranked = np.argsort(table, axis=1, kind="stable")[:, :width]
+            order = by_row[(starts[:, None] + ranked)[ranked < sizes[:, None]]]
         return _Beam(
             self.row[order],
             self.node[order],
@@ -128,7 +140,7 @@ class Descent:
 
     def _asked(self, batch: Batch, choices: Choices, scorer: Scorer) -> Step:
         """What is said of each candidate; an only child is certain and is not asked about."""
-        several = np.diff(choices.offsets) > 1
+        several = choices.sizes > 1
         if several.all():
             said = scorer.score_parts(batch, choices)
             return Step(choices, {scorer.name: said[scorer.name], **said})
@@ -173,7 +185,7 @@ class Descent:
         order = np.arange(len(beam.row))  # the walk comes first, then the likeliest
         if self.answer == "likeliest":
             order = np.lexsort((-beam.logprob, beam.row))
-        starts = np.flatnonzero(np.diff(beam.row, prepend=-1))
+        starts = np.searchsorted(beam.row, np.arange(len(batch)))
         answers = beam.node[order[starts]]
         seen = considered(self.taxonomy, answers, steps)
         nodes, chances = beam.node[order].tolist(), np.exp(beam.logprob[order]).tolist()
@@ -209,8 +221,8 @@ class Descent:
         return predictions
 
     def _why_stopped(self, answer: int, way: Way) -> str:
-        best = way.best_below()
+        best, chance = way.best_below()
         return (
             f"stopped at level {self.taxonomy.level[answer]}: no child is likely, "
-            f"the best is {best.name!r} with {best.probability:.0%}"
+            f"the best is {self.taxonomy.names[best]!r} with {chance:.0%}"
         )

@@ -365,8 +365,9 @@ def count(predictions: Sequence[Prediction], golds: Sequence[tuple[str, ...] | N
     for prediction, gold in zip(predictions, golds, strict=True):
         if prediction.code is not None:
             counts.confidence[min(int(prediction.confidence * 10), 9)] += 1
+        if not gold:
+            continue
         found = tuple(level.code for level in prediction.levels)
-        gold = gold or ()
         for level in range(1, len(gold) + 1):
             labelled[str(level)] += 1
             right[str(level)] += found[:level] == gold[:level]

@@ -88,7 +88,7 @@ def considered(
             block[:, column] = values[member]
         blocks.append(block)
         rows.append(asked.rows[asked.question])
-        sizes[at, asked.rows] = np.diff(asked.offsets)
+        sizes[at, asked.rows] = asked.sizes
     order = np.argsort(np.concatenate(rows), kind="stable")
     data = np.concatenate(blocks)[order].tobytes()
     ends = (np.cumsum(sizes.sum(axis=0)) * (width * 8)).tolist()
@@ -166,10 +166,11 @@ class Way(Later):
             ]
         )
 
-    def best_below(self) -> Candidate:
-        """The likeliest child of an answer that the walk stopped at."""
-        below = int(self._taxonomy.level[self._nodes[0]])
-        return _Shown(self._taxonomy, self._scorers[below], self._table(below)).candidates()[0]
+    def best_below(self) -> tuple[int, float]:
+        """The likeliest child of an answer that the walk stopped at, and its probability."""
+        below = self._table(int(self._taxonomy.level[self._nodes[0]]))
+        best = below[below[:, TOTAL].argmax()]
+        return int(best[NODE]), float(np.exp(best[TOTAL]))
 
     def _table(self, at: int) -> NDArray[np.float64]:
         """Float64 [n_candidates, width] of a level, the top being 0."""
