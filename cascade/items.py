@@ -52,8 +52,13 @@ class Item:
     image: Any = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fields", {k: as_text(v) for k, v in self.fields.items()})
-        if isinstance(self.image, str | os.PathLike):
+        # Most values are plain text, and there are a great many items.
+        texts = {
+            name: value if type(value) is str and value.isascii() else as_text(value)
+            for name, value in self.fields.items()
+        }
+        object.__setattr__(self, "fields", texts)
+        if self.image is not None and isinstance(self.image, str | os.PathLike):
             object.__setattr__(self, "image", _picture(os.fspath(self.image)))
 
     @classmethod
@@ -74,6 +79,11 @@ class Item:
                 f"an item is a text, a mapping of column to text, or an Item; found {value!r:.80}"
             )
         return cls(value)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether `text` is not empty."""
+        return any(map(str.strip, self.fields.values()))
 
     @property
     def text(self) -> str:

@@ -56,21 +56,15 @@ class CsvEncoder(_TextEncoder):
 
     def encode(self, rows: Sequence[Row], answers: Sequence[Answer]) -> bytes:
         """Records, with the answer after the cells of the row."""
-        names = tuple(self._layout.extra)
+        told = self._layout.told(answers)
         values = self._layout.values
         if self._text_cells:
-            return self._bytes(
-                [
-                    (*values(row), *map(answer.get, names))
-                    for row, answer in zip(rows, answers, strict=True)
-                ]
-            )
-        return self._bytes(
-            [
-                (*map(text_of, values(row)), *map(answer.get, names))
-                for row, answer in zip(rows, answers, strict=True)
+            records = [(*values(row), *more) for row, more in zip(rows, told, strict=True)]
+        else:
+            records = [
+                (*map(text_of, values(row)), *more) for row, more in zip(rows, told, strict=True)
             ]
-        )
+        return self._bytes(records)
 
     def _bytes(self, records: Sequence[Sequence[object]]) -> bytes:
         text = self._records(records)

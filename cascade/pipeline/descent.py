@@ -134,7 +134,7 @@ class Descent:
                 batch, beam.row[open_], beam.node[open_], self.candidates
             )
             step = self._asked(batch, choices, scorer)
-            beam = self._advance(beam, open_, choices, step.parts[scorer.name])
+            beam = self._advance(beam, open_, step)
             steps.append(step)
         return self._predictions(batch, beam, steps, scorer.name)
 
@@ -155,18 +155,17 @@ class Descent:
         self,
         beam: _Beam,
         open_: NDArray[np.int64],
-        choices: Choices,
-        logprob: NDArray[np.float64],
+        step: Step,
     ) -> _Beam:
         """The best paths of each item after one level: stopped, ended, or one node longer."""
-        best = np.maximum.reduceat(logprob, choices.offsets[:-1])
-        stops = (best < np.log(max(self.stop, 1e-300))) & (choices.parents >= 0)
+        choices, logprob = step.choices, step.logprob
+        stops = (logprob[step.best] < np.log(max(self.stop, 1e-300))) & (choices.parents >= 0)
         longer = ~stops[choices.question]
         question = choices.question[longer]
         child = choices.nodes[longer]
         kept = np.concatenate([np.flatnonzero(beam.ended), open_[stops]])
         likeliest = np.zeros(len(choices.nodes), bool)
-        likeliest[choices.first_best(logprob)] = True
+        likeliest[step.best] = True
         grown = _Beam(
             np.concatenate([beam.row[kept], choices.rows[question]]),
             np.concatenate([beam.node[kept], child]),
@@ -187,7 +186,7 @@ class Descent:
             order = np.lexsort((-beam.logprob, beam.row))
         starts = np.searchsorted(beam.row, np.arange(len(batch)))
         answers = beam.node[order[starts]]
-        seen = considered(self.taxonomy, answers, steps)
+        shared, data, sizes, last_best = considered(self.taxonomy, answers, steps)
         nodes, chances = beam.node[order].tolist(), np.exp(beam.logprob[order]).tolist()
         bounds = [*starts.tolist(), len(nodes)]
         stopped = (~self._leaf[answers]).tolist()
@@ -196,15 +195,7 @@ class Descent:
         for row, item in enumerate(batch.items):
             first, last = bounds[row], bounds[row + 1]
             answer = nodes[first]
-            way = Way(
-                self.taxonomy,
-                nodes[first:last],
-                chances[first:last],
-                seen.scorers,
-                seen.width,
-                seen.data[row],
-                seen.sizes[row],
-            )
+            way = Way(shared, nodes[first:last], chances[first:last], data[row], sizes[row])
             predictions.append(
                 Prediction(
                     codes[answer],
@@ -212,7 +203,7 @@ class Descent:
                     chances[first],
                     source,
                     "partial" if stopped[row] else "ok",
-                    self._why_stopped(answer, way) if stopped[row] else "",
+                    self._why_stopped(answer, *last_best[row]) if stopped[row] else "",
                     item.id,
                     way,  # type: ignore[arg-type]
                     way,  # type: ignore[arg-type]
@@ -220,9 +211,8 @@ class Descent:
             )
         return predictions
 
-    def _why_stopped(self, answer: int, way: Way) -> str:
-        best, chance = way.best_below()
+    def _why_stopped(self, answer: int, best: int, logprob: float) -> str:
         return (
             f"stopped at level {self.taxonomy.level[answer]}: no child is likely, "
-            f"the best is {self.taxonomy.names[best]!r} with {chance:.0%}"
+            f"the best is {self.taxonomy.names[best]!r} with {np.exp(logprob):.0%}"
         )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -35,14 +37,25 @@ class Step:
     parts: dict[str, NDArray[np.float64]]
 
     @property
+    def logprob(self) -> NDArray[np.float64]:
+        """Float64 [n_candidates], what who answers says."""
+        return next(iter(self.parts.values()))
+
+    @cached_property
+    def best(self) -> NDArray[np.int64]:
+        """int64 [n_questions], the place of the likeliest candidate of each."""
+        return self.choices.first_best(self.logprob)
+
+    @property
     def shown(self) -> dict[str, NDArray[np.float64]]:
         """What is told of each candidate: what the answer was made of, or else the answer."""
         (name, total), *rest = self.parts.items()
         return dict(rest) or {name: total}
 
 
-class Considered(NamedTuple):
-    """What was considered along the way of each item of a batch.
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """How to read what was considered in a batch.
 
     Parameters
     ----------
@@ -50,16 +63,30 @@ class Considered(NamedTuple):
         Of each level, who is told of.
     width
         Columns: the node, its log-probability, and what each of `scorers` said (or NaN).
+    """
+
+    taxonomy: Taxonomy
+    scorers: Sequence[tuple[str, ...]]
+    width: int
+
+
+class Considered(NamedTuple):
+    """What was considered along the way of each item of a batch.
+
+    Parameters
+    ----------
     data
         Of each item the bytes of float64 [n_considered, width], level after level.
     sizes
         Of each item the number of candidates of each level.
+    last_best
+        Of each item the likeliest candidate of the last level, and its log-probability.
     """
 
-    scorers: Sequence[tuple[str, ...]]
-    width: int
+    legend: Legend
     data: Sequence[bytes]
     sizes: Sequence[Sequence[int]]
+    last_best: Sequence[tuple[int, float]]
 
 
 def considered(
@@ -78,22 +105,32 @@ def considered(
     scorers = [tuple(step.shown) for step in steps]
     width = PARTS + max(map(len, scorers), default=0)
     sizes = np.zeros((len(steps), n), np.int64)
+    best_node, best_logprob = np.zeros(n, np.int32), np.zeros(n)
     rows, blocks = [], []
-    for at, (step, parents) in enumerate(zip(steps, ways(taxonomy, answers, len(steps)))):
-        asked, member = step.choices.subset(step.choices.parents == parents[step.choices.rows])
+    parents_of = ways(taxonomy, answers, len(steps))
+    for at, (step, parents) in enumerate(zip(steps, parents_of, strict=True)):
+        on_way = step.choices.parents == parents[step.choices.rows]
+        asked, member = step.choices.subset(on_way)
         block = np.full((len(asked.nodes), width), np.nan)
         block[:, NODE] = asked.nodes
-        block[:, TOTAL] = next(iter(step.parts.values()))[member]
+        block[:, TOTAL] = step.logprob[member]
         for column, values in enumerate(step.shown.values(), start=PARTS):
             block[:, column] = values[member]
         blocks.append(block)
         rows.append(asked.rows[asked.question])
         sizes[at, asked.rows] = asked.sizes
+        best = step.best[on_way]
+        best_node[asked.rows] = step.choices.nodes[best]
+        best_logprob[asked.rows] = step.logprob[best]
     order = np.argsort(np.concatenate(rows), kind="stable")
     data = np.concatenate(blocks)[order].tobytes()
     ends = (np.cumsum(sizes.sum(axis=0)) * (width * 8)).tolist()
-    cut = [data[start:end] for start, end in zip([0, *ends], ends)]
-    return Considered(scorers, width, cut, sizes.T.tolist())
+    return Considered(
+        Legend(taxonomy, scorers, width),
+        [data[start:end] for start, end in pairwise([0, *ends])],
+        sizes.T.tolist(),
+        list(zip(best_node.tolist(), best_logprob.tolist(), strict=True)),
+    )
 
 
 def ways(taxonomy: Taxonomy, nodes: NDArray[np.int32], depth: int) -> NDArray[np.int32]:
@@ -126,39 +163,37 @@ class Way(Later):
         Of this item, as in `Considered`.
     """
 
-    __slots__ = ("_chances", "_data", "_nodes", "_scorers", "_sizes", "_taxonomy", "_width")
+    __slots__ = ("_chances", "_data", "_legend", "_nodes", "_sizes")
 
     def __init__(
         self,
-        taxonomy: Taxonomy,
+        legend: Legend,
         nodes: list[int],
         chances: list[float],
-        scorers: Sequence[tuple[str, ...]],
-        width: int,
         data: bytes,
         sizes: Sequence[int],
     ) -> None:
-        self._taxonomy = taxonomy
+        self._legend = legend
         self._nodes, self._chances = nodes, chances
-        self._scorers, self._width = scorers, width
         self._data, self._sizes = data, sizes
 
     def levels(self) -> tuple[Level, ...]:
         """The walk from the top to the answer."""
-        names, codes = self._taxonomy.names, self._taxonomy.codes
+        taxonomy, scorers = self._legend.taxonomy, self._legend.scorers
         found: list[Level] = []
         confidence = 1.0
-        for at, node in enumerate(self._taxonomy.path_nodes(self._nodes[0]).tolist()):
+        for at, node in enumerate(taxonomy.path_nodes(self._nodes[0]).tolist()):
             table = self._table(at)
             total = table[table[:, NODE] == node, TOTAL][0]
             confidence *= float(np.exp(total))
-            shown = _Shown(self._taxonomy, self._scorers[at], table)
-            found.append(Level(at + 1, codes[node], names[node], confidence, shown))  # type: ignore[arg-type]
+            shown = _Shown(taxonomy, scorers[at], table)
+            code, name = taxonomy.codes[node], taxonomy.names[node]
+            found.append(Level(at + 1, code, name, confidence, shown))  # type: ignore[arg-type]
         return tuple(found)
 
     def alternatives(self) -> tuple[Alternative, ...]:
         """The other ends."""
-        taxonomy = self._taxonomy
+        taxonomy = self._legend.taxonomy
         return tuple(
             [
                 Alternative(taxonomy.codes[node], taxonomy.path(node), chance)
@@ -166,16 +201,10 @@ class Way(Later):
             ]
         )
 
-    def best_below(self) -> tuple[int, float]:
-        """The likeliest child of an answer that the walk stopped at, and its probability."""
-        below = self._table(int(self._taxonomy.level[self._nodes[0]]))
-        best = below[below[:, TOTAL].argmax()]
-        return int(best[NODE]), float(np.exp(best[TOTAL]))
-
     def _table(self, at: int) -> NDArray[np.float64]:
         """Float64 [n_candidates, width] of a level, the top being 0."""
         start = sum(self._sizes[:at])
-        table = np.frombuffer(self._data).reshape(-1, self._width)
+        table = np.frombuffer(self._data).reshape(-1, self._legend.width)
         return table[start : start + self._sizes[at]]
 
 
@@ -204,7 +233,7 @@ class _Shown(Later):
                     probability=chance,
                     scores={
                         name: score
-                        for name, score in zip(self._scorers, said)
+                        for name, score in zip(self._scorers, said, strict=False)
                         if not math.isnan(score)
                     },
                 )
