@@ -211,6 +211,7 @@ def classify_table(
     def read(rows: Sequence[Row]) -> list[Item | Prediction]:
         return _items(table, rows, columns, names, places)
 
+    total = Counts()
     for index, rows, items in _chunks(table, output, read, classifier, columns.image is not None):
         if items is not None:
             started, before = time.perf_counter(), dict(classifier.seconds)
@@ -222,12 +223,13 @@ def classify_table(
                 for stage, seconds in classifier.seconds.items()
             }
             answers = [form.answer(p, nested=output.nested) for p in predictions]
-            output.write(index, rows, answers, asdict(counts))
+            summary: Mapping[str, Any] = asdict(counts)
+            output.write(index, rows, answers, summary)
+        else:
+            summary = output.summary(index)
+        total.add(summary)
         if progress is not None:
             progress(rows[-1])
-    total = Counts()
-    for part in output.summaries:
-        total.add(part)
     output.finish()
     return total
 
