@@ -57,13 +57,10 @@ class CsvEncoder(_TextEncoder):
     def encode(self, rows: Sequence[Row], answers: Sequence[Answer]) -> bytes:
         """Records, with the answer after the cells of the row."""
         told = self._layout.told(answers)
-        values = self._layout.values
-        if self._text_cells:
-            records = [(*values(row), *more) for row, more in zip(rows, told, strict=True)]
-        else:
-            records = [
-                (*map(text_of, values(row)), *more) for row, more in zip(rows, told, strict=True)
-            ]
+        cells: Iterable[Iterable[object]] = map(self._layout.values, rows)
+        if not self._text_cells:
+            cells = [map(text_of, values) for values in cells]
+        records = [(*values, *more) for values, more in zip(cells, told, strict=True)]
         return self._bytes(records)
 
     def _bytes(self, records: Sequence[Sequence[object]]) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,13 +66,20 @@ class _Beam:
             table[self.row[by_row], place] = -best[by_row]
             ranked = np.argsort(table, axis=1, kind="stable")[:, :width]
             order = by_row[(starts[:, None] + ranked)[ranked < sizes[:, None]]]
-        return _Beam(
-            self.row[order],
-            self.node[order],
-            self.logprob[order],
-            self.ended[order],
-            self.greedy[order],
-        )
+        return self.some(order)
+
+    def some(self, which: NDArray[Any]) -> _Beam:
+        """Some of the paths, by places or by truth values."""
+        return _Beam(*[values[which] for values in self._arrays])
+
+    def and_(self, others: _Beam) -> _Beam:
+        """These paths, then others."""
+        pairs = zip(self._arrays, others._arrays, strict=True)
+        return _Beam(*[np.concatenate(pair) for pair in pairs])
+
+    @property
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        return self.row, self.node, self.logprob, self.ended, self.greedy
 
 
 @dataclass
@@ -158,21 +167,24 @@ class Descent:
         step: Step,
     ) -> _Beam:
         """The best paths of each item after one level: stopped, ended, or one node longer."""
-        choices, logprob = step.choices, step.logprob
-        stops = (logprob[step.best] < np.log(max(self.stop, 1e-300))) & (choices.parents >= 0)
-        longer = ~stops[choices.question]
-        question = choices.question[longer]
-        child = choices.nodes[longer]
-        kept = np.concatenate([np.flatnonzero(beam.ended), open_[stops]])
-        likeliest = np.zeros(len(choices.nodes), bool)
-        likeliest[step.best] = True
+        choices, question = step.choices, step.choices.question
+        greedy = np.zeros(len(question), bool)
+        greedy[step.best] = beam.greedy[open_]
         grown = _Beam(
-            np.concatenate([beam.row[kept], choices.rows[question]]),
-            np.concatenate([beam.node[kept], child]),
-            np.concatenate([beam.logprob[kept], beam.logprob[open_][question] + logprob[longer]]),
-            np.concatenate([np.ones(len(kept), bool), self._leaf[child]]),
-            np.concatenate([beam.greedy[kept], beam.greedy[open_][question] & likeliest[longer]]),
+            choices.rows[question],
+            choices.nodes,
+            beam.logprob[open_][question] + step.logprob,
+            self._leaf[choices.nodes],
+            greedy,
         )
+        unlikely = step.logprob[step.best] < np.log(max(self.stop, 1e-300))
+        stops = unlikely & (choices.parents >= 0)
+        if stops.any():
+            grown = grown.some(~stops[question])
+        if len(open_) < len(beam.row) or stops.any():
+            kept = beam.some(np.concatenate([np.flatnonzero(beam.ended), open_[stops]]))
+            kept.ended[:] = True
+            grown = kept.and_(grown)
         return grown.best(self.beam)
 
     def _predictions(
@@ -186,24 +198,25 @@ class Descent:
             order = np.lexsort((-beam.logprob, beam.row))
         starts = np.searchsorted(beam.row, np.arange(len(batch)))
         answers = beam.node[order[starts]]
+        stopped = (~self._leaf[answers]).tolist()
         shared, data, sizes, last_best = considered(self.taxonomy, answers, steps)
         nodes, chances = beam.node[order].tolist(), np.exp(beam.logprob[order]).tolist()
-        bounds = [*starts.tolist(), len(nodes)]
-        stopped = (~self._leaf[answers]).tolist()
         codes, path = self.taxonomy.codes, self.taxonomy.path
+        bounds = pairwise([*starts.tolist(), len(nodes)])
         predictions = []
-        for row, item in enumerate(batch.items):
-            first, last = bounds[row], bounds[row + 1]
+        for item, (first, last), stop, best, *kept in zip(
+            batch.items, bounds, stopped, last_best, data, sizes, strict=True
+        ):
             answer = nodes[first]
-            way = Way(shared, nodes[first:last], chances[first:last], data[row], sizes[row])
+            way = Way(shared, nodes[first:last], chances[first:last], *kept)
             predictions.append(
                 Prediction(
                     codes[answer],
                     path(answer),
                     chances[first],
                     source,
-                    "partial" if stopped[row] else "ok",
-                    self._why_stopped(answer, *last_best[row]) if stopped[row] else "",
+                    "partial" if stop else "ok",
+                    self._why_stopped(answer, *best) if stop else "",
                     item.id,
                     way,  # type: ignore[arg-type]
                     way,  # type: ignore[arg-type]
@@ -211,8 +224,8 @@ class Descent:
             )
         return predictions
 
-    def _why_stopped(self, answer: int, best: int, logprob: float) -> str:
+    def _why_stopped(self, answer: int, best: int, probability: float) -> str:
         return (
             f"stopped at level {self.taxonomy.level[answer]}: no child is likely, "
-            f"the best is {self.taxonomy.names[best]!r} with {np.exp(logprob):.0%}"
+            f"the best is {self.taxonomy.names[best]!r} with {probability:.0%}"
         )

@@ -137,13 +137,16 @@ class Counts:
     stages: dict[str, float] = field(default_factory=dict)
 
     def add(self, other: Mapping[str, Any]) -> None:
-        """Add the counts of a part, as `asdict` gave them."""
+        """Add the counts of a part, as plain values by name."""
         self.rows += other["rows"]
         self.unknown += other["unknown"]
         self.seconds += other["seconds"]
         self.confidence = [a + b for a, b in zip(self.confidence, other["confidence"], strict=True)]
         for name in ("status", "source", "labelled", "right", "stages"):
-            setattr(self, name, dict(Counter(getattr(self, name)) + Counter(other[name])))
+            found = getattr(self, name)
+            for key, value in other[name].items():
+                if value:
+                    found[key] = found.get(key, 0) + value
 
 
 def fingerprint(
@@ -223,7 +226,7 @@ def classify_table(
                 for stage, seconds in classifier.seconds.items()
             }
             answers = [form.answer(p, nested=output.nested) for p in predictions]
-            summary: Mapping[str, Any] = asdict(counts)
+            summary: Mapping[str, Any] = vars(counts)
             output.write(index, rows, answers, summary)
         else:
             summary = output.summary(index)
@@ -388,14 +391,15 @@ def _golds(
 def count(predictions: Sequence[Prediction], golds: Sequence[tuple[str, ...] | None]) -> Counts:
     """Counts of some predictions; `golds` are codes along known paths, None for unknown labels."""
     counts = Counts(rows=len(predictions))
-    counts.status = dict(Counter(p.status for p in predictions))
-    counts.source = dict(Counter(p.source for p in predictions if p.code is not None))
-    counts.unknown = sum(gold is None for gold in golds)
+    counts.status = dict(Counter([p.status for p in predictions]))
+    counts.source = dict(Counter([p.source for p in predictions if p.code is not None]))
+    counts.unknown = golds.count(None)
     labelled: Counter[str] = Counter()
     right: Counter[str] = Counter()
-    for prediction, gold in zip(predictions, golds, strict=True):
+    for prediction in predictions:
         if prediction.code is not None:
             counts.confidence[min(int(prediction.confidence * 10), 9)] += 1
+    for prediction, gold in zip(predictions, golds, strict=True):
         if not gold:
             continue
         found = tuple(level.code for level in prediction.levels)

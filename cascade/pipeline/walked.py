@@ -80,7 +80,7 @@ class Considered(NamedTuple):
     sizes
         Of each item the number of candidates of each level.
     last_best
-        Of each item the likeliest candidate of the last level, and its log-probability.
+        Of each item the likeliest candidate of the last level, and its probability.
     """
 
     legend: Legend
@@ -101,36 +101,45 @@ def considered(
     steps
         The first was asked at the top, the next about children of top nodes, and so on.
     """
-    n = len(answers)
-    scorers = [tuple(step.shown) for step in steps]
-    width = PARTS + max(map(len, scorers), default=0)
-    sizes = np.zeros((len(steps), n), np.int64)
-    best_node, best_logprob = np.zeros(n, np.int32), np.zeros(n)
-    rows, blocks = [], []
-    parents_of = ways(taxonomy, answers, len(steps))
-    for at, (step, parents) in enumerate(zip(steps, parents_of, strict=True)):
-        on_way = step.choices.parents == parents[step.choices.rows]
-        asked, member = step.choices.subset(on_way)
-        block = np.full((len(asked.nodes), width), np.nan)
-        block[:, NODE] = asked.nodes
-        block[:, TOTAL] = step.logprob[member]
-        for column, values in enumerate(step.shown.values(), start=PARTS):
-            block[:, column] = values[member]
-        blocks.append(block)
-        rows.append(asked.rows[asked.question])
-        sizes[at, asked.rows] = asked.sizes
-        best = step.best[on_way]
-        best_node[asked.rows] = step.choices.nodes[best]
-        best_logprob[asked.rows] = step.logprob[best]
-    order = np.argsort(np.concatenate(rows), kind="stable")
-    data = np.concatenate(blocks)[order].tobytes()
-    ends = (np.cumsum(sizes.sum(axis=0)) * (width * 8)).tolist()
+    n, scorers = len(answers), [tuple(step.shown) for step in steps]
+    width = PARTS + max(map(len, scorers))
+    depth = np.repeat(np.arange(len(steps)), [len(step.choices) for step in steps])
+    rows = np.concatenate([step.choices.rows for step in steps])
+    counts = np.concatenate([step.choices.sizes for step in steps])
+    parents = np.concatenate([step.choices.parents for step in steps])
+    on_way = parents == ways(taxonomy, answers, len(steps))[depth, rows]
+
+    sizes = np.zeros((n, len(steps)), np.int64)
+    sizes[rows[on_way], depth[on_way]] = counts[on_way]
+    # Candidates of one level follow those of another; bring those of an item together.
+    candidates = np.concatenate([step.choices.nodes for step in steps])
+    logprob = np.concatenate([step.logprob for step in steps])
+    places = np.flatnonzero(np.repeat(on_way, counts))
+    places = places[np.argsort(np.repeat(rows[on_way], counts[on_way]), kind="stable")]
+    block = np.empty((len(places), width))
+    block[:, NODE], block[:, TOTAL] = candidates[places], logprob[places]
+    for column in range(width - PARTS):
+        said = [_nth(step, column) for step in steps]
+        block[:, PARTS + column] = np.concatenate(said)[places]
+    data = block.tobytes()
+    ends = (np.cumsum(sizes.sum(axis=1)) * (width * 8)).tolist()
+
+    starts = np.cumsum([0, *[len(step.choices.nodes) for step in steps[:-1]]])
+    best = np.concatenate([step.best for step in steps]) + starts[depth]
+    last = np.zeros(n, np.int64)
+    last[rows[on_way]] = best[on_way]  # of a repeated place the last value stays
     return Considered(
         Legend(taxonomy, scorers, width),
         [data[start:end] for start, end in pairwise([0, *ends])],
-        sizes.T.tolist(),
-        list(zip(best_node.tolist(), best_logprob.tolist(), strict=True)),
+        sizes.tolist(),
+        list(zip(candidates[last].tolist(), np.exp(logprob[last]).tolist(), strict=True)),
     )
+
+
+def _nth(step: Step, column: int) -> NDArray[np.float64]:
+    """Float64 [n_candidates], what the scorer in a column said; NaN where there is none."""
+    said = list(step.shown.values())
+    return said[column] if column < len(said) else np.full(len(step.choices.nodes), np.nan)
 
 
 def ways(taxonomy: Taxonomy, nodes: NDArray[np.int32], depth: int) -> NDArray[np.int32]:
