@@ -18,7 +18,6 @@ from cascade.retrieval.narrow import Retriever
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 
-
 SPARSE = 8  # times more room than paths that a table of all items may take
 
 

@@ -89,9 +89,7 @@ class Considered(NamedTuple):
     last_best: Sequence[tuple[int, float]]
 
 
-def considered(
-    taxonomy: Taxonomy, answers: NDArray[np.int32], steps: Sequence[Step]
-) -> Considered:
+def considered(taxonomy: Taxonomy, answers: NDArray[np.int32], steps: Sequence[Step]) -> Considered:
     """The questions that were asked on the way to the answers, and below those that stopped.
 
     Parameters

@@ -42,7 +42,22 @@ if TYPE_CHECKING:
 KINDS = ("csv", "jsonl", "parquet")
 WIDTHS = (5, 4, 5)  # children at each level: 100 leaves
 TARGET, GROWTH = 50_000, 1.10
-WORDS = "straw hat cotton ribbon oak table green tea steel bottle wool scarf paper lamp".split()
+WORDS = [
+    "straw",
+    "hat",
+    "cotton",
+    "ribbon",
+    "oak",
+    "table",
+    "green",
+    "tea",
+    "steel",
+    "bottle",
+    "wool",
+    "scarf",
+    "paper",
+    "lamp",
+]
 
 
 class TableScorer(Scorer):
@@ -82,7 +97,9 @@ def classifier(descent: bool) -> Classifier:
     from cascade.taxonomy import Taxonomy
 
     a, b, c = map(range, WIDTHS)
-    taxonomy = Taxonomy.from_paths(f"range {i} > shelf {j} > kind {k}" for i in a for j in b for k in c)
+    taxonomy = Taxonomy.from_paths(
+        f"range {i} > shelf {j} > kind {k}" for i in a for j in b for k in c
+    )
     METHODS["table"] = lambda parts: TableScorer(len(parts.taxonomy))
     Parts.narrower = property(lambda parts: AllChildren(parts.taxonomy))  # type: ignore[assignment]
     found = Classifier(taxonomy, CascadeConfig(method="table"))
@@ -225,9 +242,7 @@ def measure(folder: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
                 "rows_per_cpu_second": round(
                     args.many / median(found["cpu_seconds"] for found in many)
                 ),
-                "rows_per_second_few": round(
-                    args.few / median(found["seconds"] for found in few)
-                ),
+                "rows_per_second_few": round(args.few / median(found["seconds"] for found in few)),
                 "peak_mib_few": peaks[0],
                 "peak_mib_many": peaks[1],
                 "growth": round(peaks[1] / peaks[0], 3),
@@ -292,7 +307,7 @@ def main() -> None:
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.inside:
-        print(json.dumps(inside(args.inside, args.file)))  # noqa: T201 - for the one who started it
+        print(json.dumps(inside(args.inside, args.file)))
         return
     with tempfile.TemporaryDirectory() as made:
         folder = args.folder or Path(made)
@@ -311,7 +326,7 @@ def main() -> None:
         "table": table,
     }
     command = shlex.join(["python", *sys.argv])
-    print(markdown(command, result))  # noqa: T201 - a script
+    print(markdown(command, result))
     if args.out:
         recorded = {"command": command, **result}
         args.out.write_text(json.dumps(recorded, indent=1) + "\n", "utf-8")
