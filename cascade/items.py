@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import UsageError
+from cascade.later import deferring
 
 T = TypeVar("T")
 
@@ -50,8 +52,13 @@ class Item:
     image: Any = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fields", {k: as_text(v) for k, v in self.fields.items()})
-        if isinstance(self.image, str | os.PathLike):
+        # Most values are plain text, and there are a great many items.
+        texts = {
+            name: value if type(value) is str and value.isascii() else as_text(value)
+            for name, value in self.fields.items()
+        }
+        object.__setattr__(self, "fields", texts)
+        if self.image is not None and isinstance(self.image, str | os.PathLike):
             object.__setattr__(self, "image", _picture(os.fspath(self.image)))
 
     @classmethod
@@ -72,6 +79,11 @@ class Item:
                 f"an item is a text, a mapping of column to text, or an Item; found {value!r:.80}"
             )
         return cls(value)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether `text` is not empty."""
+        return any(map(str.strip, self.fields.values()))
 
     @property
     def text(self) -> str:
@@ -98,6 +110,7 @@ class Candidate:
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
+@deferring("candidates")
 @dataclass(frozen=True, slots=True)
 class Level:
     """What was decided at one level of a prediction's path.
@@ -157,6 +170,7 @@ class Alternative:
     confidence: float
 
 
+@deferring("levels", "alternatives")
 @dataclass(frozen=True, slots=True, repr=False)
 class Prediction:
     """The answer for one item: always a node of the taxonomy, or a status that says why not.
@@ -435,10 +449,15 @@ class Choices:
     def __len__(self) -> int:
         return len(self.rows)
 
-    @property
+    @cached_property
     def question(self) -> NDArray[np.int64]:
         """int64 [n_candidates], the question that each candidate belongs to."""
-        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+        return np.repeat(np.arange(len(self)), self.sizes)
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """int64 [n_questions], how many candidates each has."""
+        return self.offsets[1:] - self.offsets[:-1]
 
     def subset(self, wanted: NDArray[np.bool_]) -> tuple[Choices, NDArray[np.bool_]]:
         """The questions where `wanted` [n_questions] is true, and which candidates are theirs.
@@ -451,14 +470,22 @@ class Choices:
             bool [n_candidates], so that `nodes[member]` are the candidates of `choices`.
         """
         member = wanted[self.question]
-        sizes = np.diff(self.offsets)[wanted]
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        offsets = np.zeros(np.count_nonzero(wanted) + 1, np.int64)
+        np.cumsum(self.sizes[wanted], out=offsets[1:])
         return Choices(self.rows[wanted], self.parents[wanted], offsets, self.nodes[member]), member
 
     def first_best(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-        """int64 [n_questions], position of the greatest score [n_candidates] of each question."""
-        order = np.lexsort((np.arange(len(scores)), -np.asarray(scores), self.question))
-        return np.asarray(order[self.offsets[:-1]])
+        """int64 [n_questions], position of the greatest score [n_candidates] of each question.
+
+        The first of several that are as great.
+        """
+        known = np.where(np.isnan(scores), -np.inf, scores)
+        best = np.maximum.reduceat(known, self.offsets[:-1])
+        greatest = np.flatnonzero(known == best[self.question])
+        of = self.question[greatest]
+        first = np.ones(len(of), bool)
+        first[1:] = of[1:] != of[:-1]
+        return greatest[first]
 
     def log_softmax(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Scores [n_candidates] to log-probabilities that sum to one inside each question."""

@@ -18,7 +18,6 @@ class ScreenOutput(PassingOutput):
     """Prints each chunk of answered rows as a table."""
 
     def __init__(self, table: Table, text: Sequence[str], console: Console) -> None:
-        super().__init__()
         self._table = table
         self._text = list(text)
         self._console = console
@@ -48,7 +47,6 @@ class ScreenOutput(PassingOutput):
                 Text("" if status == "ok" else status, STYLES[status]),
             )
         self._console.print(shown)
-        self._summaries.append(dict(summary or {}))
 
     def finish(self) -> None:
         """Nothing is left to do."""

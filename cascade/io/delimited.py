@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from cascade.errors import InputError
@@ -16,6 +16,12 @@ from cascade.io.text import Encoding, lines_of
 
 RECORD_LIMIT = 1 << 24
 """Characters of one record; a quote that is still open then is taken for a stray one."""
+
+AHEAD = 64
+"""Lines of a file that are read at a time; none is read ahead of what a pipe is asked for."""
+
+AHEAD_SIZE = 1 << 20
+"""Characters after which no more lines are read ahead."""
 
 
 class _RunawayError(Exception):
@@ -50,6 +56,23 @@ class _Lines:
         if self._size >= RECORD_LIMIT:
             raise _RunawayError
         return line
+
+    def ahead(self) -> list[str]:
+        """Some of the next lines, none at the end; say by `used` how many were needed."""
+        lines: list[str] = []
+        size = 0
+        while len(lines) < AHEAD and size < AHEAD_SIZE:
+            line = self._returned.popleft() if self._returned else next(self._source, None)
+            if line is None:
+                break
+            lines.append(line)
+            size += len(line)
+        return lines
+
+    def used(self, number: int, rest: Sequence[str]) -> None:
+        """Of the lines that `ahead` gave so many are done with; the rest is given back."""
+        self.line += number
+        self._returned.extendleft(reversed(rest))
 
     def start(self) -> None:
         """Begin the next record."""
@@ -111,7 +134,7 @@ def read_delimited(
         name=name,
         kind="tsv" if delimiter == "\t" and len(columns) > 1 else "csv",
         columns=columns,
-        rows=_rows(lines, delimiter, columns, encoding),
+        rows=_rows(lines, delimiter, columns, encoding, stream.seekable()),
         close=text.close,
         delimiter=delimiter if len(columns) > 1 else ",",
         newline=newline,
@@ -144,11 +167,39 @@ def _header(lines: _Lines, delimiter: str, encoding: Encoding, name: str) -> tup
 
 
 def _rows(
-    lines: _Lines, delimiter: str, columns: tuple[str, ...], encoding: Encoding
+    lines: _Lines, delimiter: str, columns: tuple[str, ...], encoding: Encoding, ahead: bool
 ) -> Iterator[Row]:
+    width, number, blank = len(columns), 0, 0
+    for line, cells, record, problem in _records(lines, delimiter, ahead):
+        if not cells:
+            blank += width == 1
+            continue
+        if blank:
+            for gone in range(blank, 0, -1):
+                number += 1
+                yield Row(number, line - gone, ("",))
+            blank = 0
+        number += 1
+        if problem is None:
+            if len(cells) != width:
+                problem = _miscounted(cells, columns, delimiter, number)
+            for text in record:
+                if "\0" in text or not text.isascii():
+                    problem = _located(cells, columns, encoding, number) or problem
+        yield Row(number, line, cells, problem)
+
+
+Record = tuple[int, tuple[str, ...], Sequence[str], str | None]
+"""Its first line, cells, the lines to look for bad characters in, and what is wrong with it."""
+
+
+def _records(lines: _Lines, delimiter: str, ahead: bool) -> Iterator[Record]:
+    """Records as they come: many at a time while nothing is wrong, else by careful steps."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    split, width, number, blank = _Splitter(delimiter), len(columns), 0, 0
+    split = _Splitter(delimiter)
     while True:
+        if ahead:
+            yield from _plain_records(lines, delimiter)
         lines.start()
         problem = None
         try:
@@ -161,21 +212,27 @@ def _rows(
             cells = split(lines.keep_first()) if len(lines.record) == 1 else ()
             if not cells:
                 cells, problem = _runaway(lines, split)
-        if not cells:
-            blank += width == 1
-            continue
-        for gone in range(blank, 0, -1):
-            number += 1
-            yield Row(number, lines.line - gone, ("",))
-        blank = 0
-        number += 1
-        if problem is None:
-            if len(cells) != width:
-                problem = _miscounted(cells, columns, delimiter, number)
-            for line in lines.record:
-                if "\0" in line or not line.isascii():
-                    problem = _located(cells, columns, encoding, number) or problem
-        yield Row(number, lines.line, cells, problem)
+        yield lines.line, cells, lines.record, problem
+
+
+def _plain_records(lines: _Lines, delimiter: str) -> Iterator[Record]:
+    """Records up to one that is not as it should be, or that lines read ahead do not end."""
+    lines.start()
+    while block := lines.ahead():
+        text = "".join(block)
+        plain = text.isascii() and "\0" not in text
+        reader = csv.reader(block, delimiter=delimiter, strict=True)
+        first, used = lines.line, 0
+        try:
+            for cells in reader:
+                record = () if plain else block[used : reader.line_num]
+                yield first + used, tuple(cells), record, None
+                used = reader.line_num
+        except csv.Error:
+            pass
+        lines.used(used, block[used:])
+        if used < len(block):
+            return
 
 
 def _runaway(lines: _Lines, split: _Splitter) -> tuple[tuple[str, ...], str]:

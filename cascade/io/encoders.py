@@ -56,21 +56,12 @@ class CsvEncoder(_TextEncoder):
 
     def encode(self, rows: Sequence[Row], answers: Sequence[Answer]) -> bytes:
         """Records, with the answer after the cells of the row."""
-        names = tuple(self._layout.extra)
-        values = self._layout.values
-        if self._text_cells:
-            return self._bytes(
-                [
-                    (*values(row), *map(answer.get, names))
-                    for row, answer in zip(rows, answers, strict=True)
-                ]
-            )
-        return self._bytes(
-            [
-                (*map(text_of, values(row)), *map(answer.get, names))
-                for row, answer in zip(rows, answers, strict=True)
-            ]
-        )
+        told = self._layout.told(answers)
+        cells: Iterable[Iterable[object]] = map(self._layout.values, rows)
+        if not self._text_cells:
+            cells = [map(text_of, values) for values in cells]
+        records = [(*values, *more) for values, more in zip(cells, told, strict=True)]
+        return self._bytes(records)
 
     def _bytes(self, records: Sequence[Sequence[object]]) -> bytes:
         text = self._records(records)

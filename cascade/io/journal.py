@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,15 @@ class Chunk:
     rows: int
     input: str
     summary: Mapping[str, Any]
+
+    def entry(self) -> dict[str, Any]:
+        """As it stands in the journal."""
+        return {
+            "first_row": self.first_row,
+            "rows": self.rows,
+            "input": self.input,
+            "summary": self.summary,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +218,16 @@ class Journal:
             part.file.close()
             temporary = Path(part.file.name)
             temporary.replace(temporary.with_suffix(""))
-            listed = Part(part.index, part.sha256.hexdigest(), tuple(part.chunks))
-            self._append(asdict(listed))
+            sha256 = part.sha256.hexdigest()
+            chunks = [chunk.entry() for chunk in part.chunks]
+            self._append({"index": part.index, "sha256": sha256, "chunks": chunks})
         except OSError:
             self.abandon()
             raise
         self._open = None
-        self._list(listed)
+        # Summaries are for those who resume: the journal has them, memory need not.
+        light = [Chunk(chunk.first_row, chunk.rows, chunk.input, {}) for chunk in part.chunks]
+        self._list(Part(part.index, sha256, tuple(light)))
 
     def abandon(self) -> None:
         """Forget the open part."""

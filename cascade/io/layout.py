@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,6 +72,14 @@ class Layout:
         if len(cells) == self._width:
             return cells
         return (cells + (None,) * (self._width - len(cells)))[: self._width]
+
+    def told(self, answers: Sequence[Answer]) -> list[tuple[Any, ...]]:
+        """The values of answers in the order of `extra`; missing ones None."""
+        names = tuple(self.extra)
+        if len(names) > 1:
+            with suppress(KeyError):
+                return list(map(itemgetter(*names), answers))
+        return [tuple(map(answer.get, names)) for answer in answers]
 
     def surplus(self, row: Row) -> tuple[Any, ...]:
         """The cells that have no column."""

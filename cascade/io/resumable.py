@@ -70,10 +70,10 @@ class ResumableOutput(Output):
         else:
             store.begin(header)
 
-    @property
-    def summaries(self) -> list[Mapping[str, Any]]:
-        """The summaries of all finished chunks, in order, resumed ones too."""
-        return [chunk.summary for chunk in self._journal.chunks().values()]
+    def summary(self, index: int) -> Mapping[str, Any]:
+        """What an interrupted run remembered of a chunk that `has` calls finished."""
+        part = self._journal.part_of[index]
+        return part.chunks[index - part.index].summary
 
     def has(self, index: int, rows: Sequence[Row]) -> bool:
         """Whether the chunk of these rows is finished, and whole.
@@ -129,7 +129,6 @@ class ResumableOutput(Output):
             if store.follows not in (None, index):
                 store.commit()
             store.extend(index, chunk, self._encoder.suffix, data)
-        self._whole.add(index)
         if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self.commit()
 

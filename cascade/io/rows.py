@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import json
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -130,6 +131,20 @@ class Table:
         text = value if type(value) is str else text_of(value)
         return text if text.isascii() else well_formed(text)
 
+    def text_column(self, rows: Sequence[Row], column: str) -> list[str]:
+        """`text` of a cell of each row."""
+        at = self._at.get(column, sys.maxsize)
+        values = [
+            (cells[at] if at < len(cells) else None)
+            if isinstance(cells, tuple)
+            else cells.get(column)
+            for cells in [row.cells for row in rows]
+        ]
+        return [
+            value if type(value) is str and value.isascii() else well_formed(text_of(value))
+            for value in values
+        ]
+
     def is_nested(self, row: Row, column: str) -> bool:
         """Whether a cell holds a list or an object, which `text` gives as JSON."""
         return isinstance(self.value(row, column), list | dict)
@@ -209,9 +224,12 @@ def text_of(value: Any) -> str:
 def json_of(value: Any) -> str:
     """A value as one line of JSON; NaN and infinities, which JSON has not, are null."""
     try:
-        return json.dumps(value, ensure_ascii=False, default=text_of, allow_nan=False)
+        return _JSON.encode(value)
     except ValueError:
-        return json.dumps(_finite(value), ensure_ascii=False, default=text_of)
+        return _JSON.encode(_finite(value))
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, default=text_of, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

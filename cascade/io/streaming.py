@@ -29,10 +29,9 @@ class Output(ABC):
 
     nested = False
 
-    @property
     @abstractmethod
-    def summaries(self) -> list[Mapping[str, Any]]:
-        """The summaries of all finished parts, in order."""
+    def summary(self, index: int) -> Mapping[str, Any]:
+        """What an interrupted run remembered of a part that `has` calls finished."""
 
     @abstractmethod
     def has(self, index: int, rows: Sequence[Row]) -> bool:
@@ -70,13 +69,9 @@ class Output(ABC):
 class PassingOutput(Output):
     """An output whose rows are gone once they are written, so that it cannot be resumed."""
 
-    def __init__(self) -> None:
-        self._summaries: list[Mapping[str, Any]] = []
-
-    @property
-    def summaries(self) -> list[Mapping[str, Any]]:
-        """The summaries of all parts, in order."""
-        return self._summaries
+    def summary(self, index: int) -> Mapping[str, Any]:
+        """Nothing: no part is of an earlier run."""
+        return {}
 
     def has(self, index: int, rows: Sequence[Row]) -> bool:
         """Whether the part is finished: never."""
@@ -90,7 +85,6 @@ class StreamOutput(PassingOutput):
     """
 
     def __init__(self, encoder: Encoder, stream: BinaryIO) -> None:
-        super().__init__()
         self._encoder = encoder
         self.nested = encoder.kind == "jsonl"
         self._stream = stream
@@ -108,7 +102,6 @@ class StreamOutput(PassingOutput):
         self._begin()
         self._stream.write(data)
         self._stream.flush()
-        self._summaries.append(dict(summary or {}))
 
     def finish(self) -> None:
         """Write the header if no row has been written."""

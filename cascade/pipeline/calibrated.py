@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cascade.config import CalibrationConfig
 from cascade.errors import ConfigError, UsageError
-from cascade.items import Prediction
+from cascade.items import Level, Prediction
+from cascade.later import as_it_stands
 from cascade.scoring.calibration import BetaMap, RiskTable
 
 
@@ -60,7 +61,8 @@ class Calibration:
         below, levels = 1.0, []
         for level in prediction.levels:
             below = min(below, self._map(level.level).apply(level.confidence))
-            levels.append(replace(level, confidence=below))
+            seen = as_it_stands(level, "candidates")
+            levels.append(Level(level.level, level.code, level.name, below, seen))
         own = self._map(len(levels))
         rest = 1 - below
         alternatives = []

@@ -162,8 +162,10 @@ class Classifier:
 
     def classify_batch(self, items: Sequence[Item]) -> list[Prediction]:
         """Predictions for items that are classified together."""
-        predictions = [self._refuse(item) for item in items]
-        rows = [row for row, refused in enumerate(predictions) if refused is None]
+        found = {
+            row: why for row, item in enumerate(items) if (why := self._refuse(item)) is not None
+        }
+        rows = [row for row in range(len(items)) if row not in found]
         size = max(1, CELLS // len(self.taxonomy))
         for start in range(0, len(rows), size):
             together = rows[start : start + size]
@@ -173,9 +175,8 @@ class Classifier:
                 answered[row] = Prediction.failed(problem, batch.items[row].id)
             for stage, seconds in batch.seconds.items():
                 self.seconds[stage] += seconds
-            for row, prediction in zip(together, answered, strict=True):
-                predictions[row] = prediction
-        return [prediction for prediction in predictions if prediction is not None]
+            found.update(zip(together, answered, strict=True))
+        return [found[row] for row in range(len(items))]
 
     def _refuse(self, item: Item) -> Prediction | None:
         length = sum(map(len, item.fields.values()))
@@ -192,7 +193,7 @@ class Classifier:
                 item.id,
             )
         if item.image is None:
-            if not item.text:
+            if not item.has_text:
                 missing = "the text is empty"
                 if self._walker.takes_pictures:
                     missing += " and there is no picture"
@@ -204,7 +205,7 @@ class Classifier:
                 )
         elif not self._takes_pictures:
             return Prediction.failed(f"the item has a picture, but {self._blind}", item.id)
-        elif not item.text and not self._walker.reads_pictures:
+        elif not item.has_text and not self._walker.reads_pictures:
             return Prediction.failed(
                 f"the text is empty, and {self._walker.source} does not judge by pictures", item.id
             )

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import Answer
-from cascade.items import Alternative, Batch, Candidate, Choices, Level, Prediction
+from cascade.items import Batch, Choices, Prediction
+from cascade.pipeline.walked import Step, Way, considered
 from cascade.retrieval.children import AllChildren
 from cascade.retrieval.narrow import Retriever
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 
-
-@dataclass(frozen=True)
-class _Step:
-    """One question as it was answered: question q of `choices`, and what each scorer said."""
-
-    choices: Choices
-    q: int
-    parts: dict[str, NDArray[np.float64]]
-
-
-Trace = dict[tuple[int, int], _Step]
-"""Every question that was asked, by item and parent."""
+SPARSE = 8  # times more room than paths that a table of all items may take
 
 
 @dataclass
@@ -61,16 +53,32 @@ class _Beam:
 
     def best(self, width: int) -> _Beam:
         """The greedy path of each item, then its likeliest others, `width` in all."""
-        order = np.lexsort((-self.logprob, ~self.greedy, self.row))
-        rank = np.arange(len(order)) - np.searchsorted(self.row[order], self.row[order])
-        order = order[rank < width]
-        return _Beam(
-            self.row[order],
-            self.node[order],
-            self.logprob[order],
-            self.ended[order],
-            self.greedy[order],
-        )
+        best = np.where(self.greedy, np.inf, self.logprob)
+        sizes = np.bincount(self.row)
+        starts = np.cumsum(sizes) - sizes
+        place = np.arange(len(self.row)) - np.repeat(starts, sizes)
+        if sizes.max() * len(sizes) > SPARSE * len(place):
+            order = np.lexsort((-best, self.row))[place < width]
+        else:  # sorting the short rows of a table is far quicker
+            by_row = np.argsort(self.row, kind="stable")
+            table = np.full((len(sizes), sizes.max()), np.inf)
+            table[self.row[by_row], place] = -best[by_row]
+            ranked = np.argsort(table, axis=1, kind="stable")[:, :width]
+            order = by_row[(starts[:, None] + ranked)[ranked < sizes[:, None]]]
+        return self.some(order)
+
+    def some(self, which: NDArray[Any]) -> _Beam:
+        """Some of the paths, by places or by truth values."""
+        return _Beam(*[values[which] for values in self._arrays])
+
+    def and_(self, others: _Beam) -> _Beam:
+        """These paths, then others."""
+        pairs = zip(self._arrays, others._arrays, strict=True)
+        return _Beam(*[np.concatenate(pair) for pair in pairs])
+
+    @property
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        return self.row, self.node, self.logprob, self.ended, self.greedy
 
 
 @dataclass
@@ -127,123 +135,96 @@ class Descent:
             return self._walk(batch, scorer)
 
     def _walk(self, batch: Batch, scorer: Scorer) -> list[Prediction]:
-        beam, trace = _Beam.start(len(batch)), Trace()
+        beam, steps = _Beam.start(len(batch)), list[Step]()
         while not beam.ended.all():
             open_ = np.flatnonzero(~beam.ended)
             choices = self.retriever.narrow(
                 batch, beam.row[open_], beam.node[open_], self.candidates
             )
-            logprob = self._score(batch, choices, scorer, trace)
-            beam = self._advance(beam, open_, choices, logprob)
-        return [self._predict(batch, row, beam, trace, scorer.name) for row in range(len(batch))]
+            step = self._asked(batch, choices, scorer)
+            beam = self._advance(beam, open_, step)
+            steps.append(step)
+        return self._predictions(batch, beam, steps, scorer.name)
 
-    def _score(
-        self, batch: Batch, choices: Choices, scorer: Scorer, trace: Trace
-    ) -> NDArray[np.float64]:
-        """Log-probability of each candidate; an only child is certain and is not asked about."""
-        asked, member = choices.subset(np.diff(choices.offsets) > 1)
+    def _asked(self, batch: Batch, choices: Choices, scorer: Scorer) -> Step:
+        """What is said of each candidate; an only child is certain and is not asked about."""
+        several = choices.sizes > 1
+        if several.all():
+            said = scorer.score_parts(batch, choices)
+            return Step(choices, {scorer.name: said[scorer.name], **said})
+        asked, member = choices.subset(several)
         parts = {scorer.name: np.zeros(len(choices.nodes))}
         if len(asked):
             for name, values in scorer.score_parts(batch, asked).items():
                 parts.setdefault(name, np.full(len(choices.nodes), np.nan))[member] = values
-        asked_of = zip(choices.rows.tolist(), choices.parents.tolist(), strict=True)
-        trace.update((key, _Step(choices, q, parts)) for q, key in enumerate(asked_of))
-        return parts[scorer.name]
+        return Step(choices, parts)
 
     def _advance(
         self,
         beam: _Beam,
         open_: NDArray[np.int64],
-        choices: Choices,
-        logprob: NDArray[np.float64],
+        step: Step,
     ) -> _Beam:
         """The best paths of each item after one level: stopped, ended, or one node longer."""
-        best = np.maximum.reduceat(logprob, choices.offsets[:-1])
-        stops = (best < np.log(max(self.stop, 1e-300))) & (choices.parents >= 0)
-        longer = ~stops[choices.question]
-        question = choices.question[longer]
-        child = choices.nodes[longer]
-        kept = np.concatenate([np.flatnonzero(beam.ended), open_[stops]])
-        likeliest = np.zeros(len(choices.nodes), bool)
-        likeliest[choices.first_best(logprob)] = True
+        choices, question = step.choices, step.choices.question
+        greedy = np.zeros(len(question), bool)
+        greedy[step.best] = beam.greedy[open_]
         grown = _Beam(
-            np.concatenate([beam.row[kept], choices.rows[question]]),
-            np.concatenate([beam.node[kept], child]),
-            np.concatenate([beam.logprob[kept], beam.logprob[open_][question] + logprob[longer]]),
-            np.concatenate([np.ones(len(kept), bool), self._leaf[child]]),
-            np.concatenate([beam.greedy[kept], beam.greedy[open_][question] & likeliest[longer]]),
+            choices.rows[question],
+            choices.nodes,
+            beam.logprob[open_][question] + step.logprob,
+            self._leaf[choices.nodes],
+            greedy,
         )
+        unlikely = step.logprob[step.best] < np.log(max(self.stop, 1e-300))
+        stops = unlikely & (choices.parents >= 0)
+        if stops.any():
+            grown = grown.some(~stops[question])
+        if len(open_) < len(beam.row) or stops.any():
+            kept = beam.some(np.concatenate([np.flatnonzero(beam.ended), open_[stops]]))
+            kept.ended[:] = True
+            grown = kept.and_(grown)
         return grown.best(self.beam)
 
-    def _predict(
-        self, batch: Batch, row: int, beam: _Beam, trace: Trace, source: str
-    ) -> Prediction:
-        """The answer to an item as a prediction, the others as its alternatives."""
-        first, last = np.searchsorted(beam.row, [row, row + 1])
-        order = np.arange(first, last)  # the walk comes first, then the likeliest
+    def _predictions(
+        self, batch: Batch, beam: _Beam, steps: Sequence[Step], source: str
+    ) -> list[Prediction]:
+        """The answer to each item as a prediction, its other paths as alternatives."""
+        if not len(batch):
+            return []
+        order = np.arange(len(beam.row))  # the walk comes first, then the likeliest
         if self.answer == "likeliest":
-            order = order[np.argsort(-beam.logprob[order], kind="stable")]
-        nodes = beam.node[order].tolist()
-        chances = np.exp(beam.logprob[order]).tolist()
-        levels = self._levels(row, nodes[0], trace)
-        stopped = not self._leaf[nodes[0]]
-        return Prediction(
-            code=self.taxonomy.codes[nodes[0]],
-            path=self.taxonomy.path(nodes[0]),
-            confidence=chances[0],
-            source=source,
-            status="partial" if stopped else "ok",
-            message=self._why_stopped(self._candidates(trace[row, nodes[0]]), levels)
-            if stopped
-            else "",
-            id=batch.items[row].id,
-            levels=levels,
-            alternatives=tuple(
-                Alternative(self.taxonomy.codes[n], self.taxonomy.path(n), p)
-                for n, p in zip(nodes[1:], chances[1:], strict=True)
-            ),
-        )
-
-    def _levels(self, row: int, node: int, trace: Trace) -> tuple[Level, ...]:
-        levels: list[Level] = []
-        parent, confidence = -1, 1.0
-        for step in self.taxonomy.path_nodes(node).tolist():
-            candidates = self._candidates(trace[row, parent])
-            code = self.taxonomy.codes[step]
-            confidence *= next(c.probability for c in candidates if c.code == code)
-            levels.append(
-                Level(len(levels) + 1, code, self.taxonomy.names[step], confidence, candidates)
-            )
-            parent = step
-        return tuple(levels)
-
-    def _candidates(self, step: _Step) -> tuple[Candidate, ...]:
-        """The candidates of a question, best first, with what each scorer said."""
-        (name, total), *rest = step.parts.items()
-        shown = dict(rest) or {name: total}
-        span = range(step.choices.offsets[step.q], step.choices.offsets[step.q + 1])
-        found = []
-        for i in sorted(span, key=lambda i: -total[i]):
-            node = int(step.choices.nodes[i])
-            found.append(
-                Candidate(
-                    code=self.taxonomy.codes[node],
-                    name=self.taxonomy.names[node],
-                    path=self.taxonomy.path(node),
-                    probability=float(np.exp(total[i])),
-                    scores={
-                        part: float(values[i])
-                        for part, values in shown.items()
-                        if not np.isnan(values[i])
-                    },
+            order = np.lexsort((-beam.logprob, beam.row))
+        starts = np.searchsorted(beam.row, np.arange(len(batch)))
+        answers = beam.node[order[starts]]
+        stopped = (~self._leaf[answers]).tolist()
+        shared, data, sizes, last_best = considered(self.taxonomy, answers, steps)
+        nodes, chances = beam.node[order].tolist(), np.exp(beam.logprob[order]).tolist()
+        codes, path = self.taxonomy.codes, self.taxonomy.path
+        bounds = pairwise([*starts.tolist(), len(nodes)])
+        predictions = []
+        for item, (first, last), stop, best, *kept in zip(
+            batch.items, bounds, stopped, last_best, data, sizes, strict=True
+        ):
+            answer = nodes[first]
+            way = Way(shared, nodes[first:last], chances[first:last], *kept)
+            predictions.append(
+                Prediction(
+                    codes[answer],
+                    path(answer),
+                    chances[first],
+                    source,
+                    "partial" if stop else "ok",
+                    self._why_stopped(answer, *best) if stop else "",
+                    item.id,
+                    way,  # type: ignore[arg-type]
+                    way,  # type: ignore[arg-type]
                 )
             )
-        return tuple(found)
+        return predictions
 
-    @staticmethod
-    def _why_stopped(candidates: Sequence[Candidate], levels: Sequence[Level]) -> str:
-        best = candidates[0]
+    def _why_stopped(self, answer: int, best: int, probability: float) -> str:
         return (
-            f"stopped at level {len(levels)}: no child is likely, "
-            f"the best is {best.name!r} with {best.probability:.0%}"
+            f"stopped at level {self.taxonomy.level[answer]}: no child is likely, "
+            f"the best is {self.taxonomy.names[best]!r} with {probability:.0%}"
         )

@@ -6,9 +6,9 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -65,28 +65,45 @@ class AnswerForm:
 
     def answer(self, prediction: Prediction, *, nested: bool) -> Answer:
         """A prediction as values by column, or (`nested`) by key of one JSON object."""
-        values: dict[str, Any] = {
-            "code": prediction.code,
-            "path": prediction.path,
-            "confidence": round(prediction.confidence, 4) if prediction.code else None,
-            "source": prediction.source,
-            "status": prediction.status,
-            "message": prediction.message,
+        code = prediction.code
+        confidence = round(prediction.confidence, 4) if code else None
+        if nested:
+            values: dict[str, Any] = {
+                "code": code,
+                "path": prediction.path,
+                "confidence": confidence,
+                "source": prediction.source,
+                "status": prediction.status,
+                "message": prediction.message,
+            }
+            return values | self._more(prediction) if self._shows_more else values
+        values = {
+            "cascade_code": code,
+            "cascade_path": prediction.path,
+            "cascade_confidence": confidence,
+            "cascade_source": prediction.source,
+            "cascade_status": prediction.status,
+            "cascade_message": prediction.message,
         }
+        if self._shows_more:
+            for key, value in self._more(prediction).items():
+                values[f"cascade_{key}"] = json.dumps(value, ensure_ascii=False)
+        return values
+
+    @property
+    def _shows_more(self) -> bool:
+        return self.top > 0 or self.explain or self.ranking
+
+    def _more(self, prediction: Prediction) -> dict[str, list[Any]]:
+        """What was asked for beside the answer itself."""
+        values: dict[str, list[Any]] = {}
         if self.top:
             values["alternatives"] = alternatives_of(prediction)[: self.top]
         if self.explain:
             values["trace"] = trace_of(prediction)
         if self.ranking:
             values["ranking"] = list(prediction.ranking)
-        if nested:
-            return values
-        return {
-            f"cascade_{key}": json.dumps(value, ensure_ascii=False)
-            if isinstance(value, list)
-            else value
-            for key, value in values.items()
-        }
+        return values
 
 
 @dataclass
@@ -120,13 +137,16 @@ class Counts:
     stages: dict[str, float] = field(default_factory=dict)
 
     def add(self, other: Mapping[str, Any]) -> None:
-        """Add the counts of a part, as `asdict` gave them."""
+        """Add the counts of a part, as plain values by name."""
         self.rows += other["rows"]
         self.unknown += other["unknown"]
         self.seconds += other["seconds"]
         self.confidence = [a + b for a, b in zip(self.confidence, other["confidence"], strict=True)]
         for name in ("status", "source", "labelled", "right", "stages"):
-            setattr(self, name, dict(Counter(getattr(self, name)) + Counter(other[name])))
+            found = getattr(self, name)
+            for key, value in other[name].items():
+                if value:
+                    found[key] = found.get(key, 0) + value
 
 
 def fingerprint(
@@ -192,12 +212,13 @@ def classify_table(
     places = picture_places(classifier.config)
 
     def read(rows: Sequence[Row]) -> list[Item | Prediction]:
-        return [_item(table, row, columns, names, places) for row in rows]
+        return _items(table, rows, columns, names, places)
 
+    total = Counts()
     for index, rows, items in _chunks(table, output, read, classifier, columns.image is not None):
         if items is not None:
             started, before = time.perf_counter(), dict(classifier.seconds)
-            predictions = list(_classified(classifier, items))
+            predictions = _classified(classifier, items)
             counts = count(predictions, _golds(classifier.taxonomy, table, rows, columns.label))
             counts.seconds = round(time.perf_counter() - started, 3)
             counts.stages = {
@@ -205,12 +226,13 @@ def classify_table(
                 for stage, seconds in classifier.seconds.items()
             }
             answers = [form.answer(p, nested=output.nested) for p in predictions]
-            output.write(index, rows, answers, asdict(counts))
+            summary: Mapping[str, Any] = vars(counts)
+            output.write(index, rows, answers, summary)
+        else:
+            summary = output.summary(index)
+        total.add(summary)
         if progress is not None:
             progress(rows[-1])
-    total = Counts()
-    for part in output.summaries:
-        total.add(part)
     output.finish()
     return total
 
@@ -315,28 +337,41 @@ def guess_text_columns(table: Table) -> list[str]:
     raise InputError(f"say which column holds the text with --text; it has: {has}", file=table.name)
 
 
-def _classified(classifier: Classifier, items: Sequence[Item | Prediction]) -> Iterator[Prediction]:
+def _classified(classifier: Classifier, items: Sequence[Item | Prediction]) -> list[Prediction]:
     """A prediction for each item; what could not be read has its own already."""
-    answered = iter(classifier.classify_batch([item for item in items if isinstance(item, Item)]))
-    for item in items:
-        yield next(answered) if isinstance(item, Item) else item
+    known = [item for item in items if isinstance(item, Item)]
+    answered = classifier.classify_batch(known)
+    if len(answered) == len(items):
+        return answered
+    rest = iter(answered)
+    return [next(rest) if isinstance(item, Item) else item for item in items]
 
 
-def _item(
-    table: Table, row: Row, columns: Columns, names: Sequence[str], places: PicturePlaces
-) -> Item | Prediction:
-    """What a row holds, its text columns so called, or why it cannot be answered."""
-    if row.problem is not None:
-        return Prediction.failed(row.problem)
-    id_ = table.text(row, columns.id) if columns.id else None
-    image = None
-    if columns.image:
-        try:
-            image = places.find(table.value(row, columns.image), table.folder)
-        except InputError as error:
-            return Prediction.failed(str(error), id_)
-    texts = table.texts(row, columns.text).values()
-    return Item(dict(zip(names, texts, strict=True)), id_, image)
+def _items(
+    table: Table,
+    rows: Sequence[Row],
+    columns: Columns,
+    names: Sequence[str],
+    places: PicturePlaces,
+) -> list[Item | Prediction]:
+    """What rows hold, their text columns called by these names, or why they cannot be answered."""
+    texts = [table.text_column(rows, column) for column in columns.text]
+    fields: Iterable[tuple[str, ...]] = zip(*texts, strict=True) if texts else repeat((), len(rows))
+    ids = table.text_column(rows, columns.id) if columns.id else repeat(None, len(rows))
+    found: list[Item | Prediction] = []
+    for row, values, id_ in zip(rows, fields, ids, strict=True):
+        image = None
+        if row.problem is not None:
+            found.append(Prediction.failed(row.problem))
+            continue
+        if columns.image:
+            try:
+                image = places.find(table.value(row, columns.image), table.folder)
+            except InputError as error:
+                found.append(Prediction.failed(str(error), id_))
+                continue
+        found.append(Item(dict(zip(names, values, strict=True)), id_, image))
+    return found
 
 
 def _golds(
@@ -344,8 +379,7 @@ def _golds(
 ) -> list[tuple[str, ...] | None]:
     """Codes along the known path of each row, top first: none without a label, None if unknown."""
     golds: list[tuple[str, ...] | None] = []
-    for row in rows:
-        text = table.text(row, label) if label else ""
+    for text in table.text_column(rows, label) if label else [""] * len(rows):
         node = taxonomy.find(text) if text else None
         if node is not None:
             golds.append(tuple(taxonomy.codes[at] for at in taxonomy.path_nodes(node).tolist()))
@@ -357,16 +391,18 @@ def _golds(
 def count(predictions: Sequence[Prediction], golds: Sequence[tuple[str, ...] | None]) -> Counts:
     """Counts of some predictions; `golds` are codes along known paths, None for unknown labels."""
     counts = Counts(rows=len(predictions))
-    counts.status = dict(Counter(p.status for p in predictions))
-    counts.source = dict(Counter(p.source for p in predictions if p.code is not None))
-    counts.unknown = sum(gold is None for gold in golds)
+    counts.status = dict(Counter([p.status for p in predictions]))
+    counts.source = dict(Counter([p.source for p in predictions if p.code is not None]))
+    counts.unknown = golds.count(None)
     labelled: Counter[str] = Counter()
     right: Counter[str] = Counter()
-    for prediction, gold in zip(predictions, golds, strict=True):
+    for prediction in predictions:
         if prediction.code is not None:
             counts.confidence[min(int(prediction.confidence * 10), 9)] += 1
+    for prediction, gold in zip(predictions, golds, strict=True):
+        if not gold:
+            continue
         found = tuple(level.code for level in prediction.levels)
-        gold = gold or ()
         for level in range(1, len(gold) + 1):
             labelled[str(level)] += 1
             right[str(level)] += found[:level] == gold[:level]

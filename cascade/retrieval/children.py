@@ -24,10 +24,7 @@ class AllChildren:
         self, batch: Batch, rows: NDArray[np.int32], parents: NDArray[np.int32], k: int
     ) -> Choices:
         """All children of `parents[q]` for item `rows[q]`, in their order; see `Retriever`."""
-        kept = [self._taxonomy.children(parent) for parent in parents.tolist()]
-        offsets = np.cumsum([0, *map(len, kept)], dtype=np.int64)
-        nodes = np.concatenate(kept) if kept else np.empty(0, dtype=np.int32)
-        return Choices(rows, parents, offsets, nodes)
+        return Choices(rows, parents, *self._taxonomy.children_of(parents))
 
 
 def widest(taxonomy: Taxonomy) -> int:

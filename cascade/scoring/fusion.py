@@ -92,7 +92,7 @@ class FusionScorer(Scorer):
         """float64 [n_scorers, n_questions], none for what a scorer cannot see."""
         found = self._weights[:, above]
         for other, lacks in (
-            (self._mute, [not item.text for item in batch.items]),
+            (self._mute, [not item.has_text for item in batch.items]),
             (self._blind, [item.image is None for item in batch.items]),
         ):
             if other is not None:

@@ -29,7 +29,7 @@ class Scorer(ABC):
 
     def sees(self, item: Item) -> bool:
         """Whether an item has something that this scorer can judge it by."""
-        return bool(self.reads_text and item.text) or (
+        return (self.reads_text and item.has_text) or (
             self.reads_pictures and item.image is not None
         )
 

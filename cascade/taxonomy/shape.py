@@ -71,6 +71,25 @@ class Shape:
         i = i if i == -1 else self._checked(i)
         return self._children[self._offsets[i + 1] : self._offsets[i + 2]]
 
+    def children_of(
+        self, parents: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Children of many nodes at once; -1 stands above the top.
+
+        Returns
+        -------
+        offsets
+            int64 [n_parents + 1], those of parent q are `children[offsets[q]:offsets[q + 1]]`.
+        children
+            int32, in order inside each parent.
+        """
+        first = self._offsets[parents + 1].astype(np.int64)
+        counts = self._offsets[parents + 2] - first
+        offsets = np.zeros(len(parents) + 1, np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        places = np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], counts)
+        return offsets, self._children[places]
+
     def is_leaf(self, i: int) -> bool:
         """Whether i has no children."""
         i = self._checked(i)

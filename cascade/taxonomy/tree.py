@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,8 @@ from cascade.taxonomy.shape import Shape
 
 if TYPE_CHECKING:
     from cascade.taxonomy.search import Searcher
+
+PATHS = 1 << 14  # paths that are remembered, not more than some MiB
 
 _ARROW = re.compile(r"\s*>\s*")
 
@@ -265,7 +267,7 @@ class Taxonomy(Shape):
 
     def path(self, i: int) -> str:
         """`A > B > C`."""
-        return PATH_SEPARATOR.join([self.names[j] for j in self._way(i)])
+        return self._path(i)
 
     def description(self, i: int) -> str:
         """Description of i, empty where there is none."""
@@ -343,6 +345,16 @@ class Taxonomy(Shape):
         from cascade.taxonomy.show import to_html
 
         return to_html(self)
+
+    @cached_property
+    def _path(self) -> Callable[[int], str]:
+        """`path` that remembers those that are asked for again and again, as predictions do."""
+
+        @lru_cache(maxsize=PATHS)
+        def joined(i: int) -> str:
+            return PATH_SEPARATOR.join([self.names[j] for j in self._way(i)])
+
+        return joined
 
     @cached_property
     def _index(self) -> dict[str, int]:

@@ -1,4 +1,7 @@
+import gc
+import pickle
 import tempfile
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,8 @@ from hypothesis import strategies as st
 from taxonomy.trees import trees
 
 from cascade.items import Batch, Item
+from cascade.later import as_it_stands
+from cascade.pipeline import descent
 from cascade.pipeline.descent import Descent
 from cascade.retrieval.narrow import Retriever
 from cascade.taxonomy import Taxonomy
@@ -21,9 +26,9 @@ WIDE = 1000  # more than any tree here has nodes
 def walk(taxonomy, scorer, n_items=1, *, candidates=WIDE, beam=WIDE, **how):
     with tempfile.TemporaryDirectory() as folder:
         retriever = Retriever(taxonomy, HashEncoder(), "leaf", folder=Path(folder))
-    descent = Descent(taxonomy, retriever, candidates=candidates, beam=beam, **how)
+    walker = Descent(taxonomy, retriever, candidates=candidates, beam=beam, **how)
     items = [Item({"text": f"item {i}"}, str(i)) for i in range(n_items)]
-    return descent.walk(Batch(items), scorer)
+    return walker.walk(Batch(items), scorer)
 
 
 def chances(taxonomy, weights):
@@ -194,3 +199,33 @@ def test_items_of_a_batch_walk_as_they_would_alone():
     found = walk(taxonomy, ByItem(np.arange(len(taxonomy))), 4, beam=2)
     assert found[0].path == found[2].path != found[1].path == found[3].path
     assert [f.id for f in found] == ["0", "1", "2", "3"]
+
+
+@quick
+@given(weighted(), st.integers(1, 4), st.sampled_from([0.0, 0.3, 0.6]))
+def test_a_table_of_paths_and_a_sparse_list_of_them_keep_the_same(tree, beam, stop):
+    taxonomy, weights = tree
+    scorer = FixedScorer(np.round(weights))  # so that some are equal
+    with pytest.MonkeyPatch.context() as patch:
+        found = []
+        for sparse in (0, 1000):
+            patch.setattr(descent, "SPARSE", sparse)
+            found.append(walk(taxonomy, scorer, 3, beam=beam, stop=stop))
+    assert found[0] == found[1]
+
+
+def test_a_prediction_keeps_its_own_way_and_nothing_of_its_batch():
+    taxonomy = Taxonomy.from_paths(f"{i} > {j}" for i in range(5) for j in range(5))
+    with tempfile.TemporaryDirectory() as folder:
+        retriever = Retriever(taxonomy, HashEncoder(), "leaf", folder=Path(folder))
+    batch = Batch([Item({"text": str(i)}, str(i)) for i in range(100)])
+    gone = weakref.ref(batch)
+    weights = np.arange(len(taxonomy)) * 0.1
+    kept = Descent(taxonomy, retriever).walk(batch, FixedScorer(weights))[7]
+    del batch
+    gc.collect()
+    assert gone() is None
+    way = as_it_stands(kept, "levels")
+    assert len(way._data) == (5 + 5) * 3 * 8  # two levels of five; node, total, what was said
+    assert [len(level.candidates) for level in kept.levels] == [5, 5]
+    assert pickle.loads(pickle.dumps(kept)) == kept

@@ -1,4 +1,5 @@
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -109,6 +110,14 @@ def test_children_of_minus_one_are_the_top_nodes(shop):
     assert shop.children(-1).tolist() == [0, 4]
     assert shop.children(0).tolist() == [1, 3]
     assert shop.children(2).tolist() == []
+
+
+def test_children_of_many_nodes_are_those_of_each(shop):
+    nodes = np.array([0, -1, 2, 0], np.int32)
+    offsets, children = shop.children_of(nodes)
+    found = [children[a:b].tolist() for a, b in pairwise(offsets.tolist())]
+    assert found == [shop.children(node).tolist() for node in nodes.tolist()]
+    assert shop.children_of(nodes[:0])[1].tolist() == []
 
 
 def test_common_ancestors_and_distances_go_through_a_root_above_the_top(shop):

@@ -1,0 +1,304 @@
+r"""How near `--method ttc` on text comes to the sentence encoder alone.
+
+A pack whose only heads read the sentence encoder classifies a file, from rows to rows with answers.
+Against it stands, in the same process and in turns, `SentenceTransformer.encode` of the same texts
+in one call, in the same precision and batches. The table beside it shows other ways of encoding the
+same texts, each with its likeness to float32 vectors. Texts are drawn from the products that ship,
+in two lengths: their names, and names with the description.
+
+python eval/bench/ttc_throughput.py --out eval/results/ttc_throughput.json
+python eval/bench/ttc_throughput.py --onnx FOLDER  # also ONNX Runtime, from packages in a folder
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from cascade.models.load import autocast
+
+PRODUCTS = Path("examples/products.csv")
+COLUMNS = {"names": ["name"], "names and descriptions": ["name", "description"]}
+MAX_CHARS = 120  # of a column, as in the shipped recipes
+TARGET = 0.95
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def rows(n: int) -> list[dict[str, str]]:
+    """Rows whose names and descriptions are cut from those of the products, all different."""
+    with PRODUCTS.open(newline="", encoding="utf-8") as file:
+        products = list(csv.DictReader(file))
+    rng = np.random.default_rng(0)
+    picks = rng.integers(len(products), size=(n, 2)).tolist()
+    return [
+        {
+            "name": f"{products[a]['name']} No. {at}",
+            "description": products[b]["description"],
+            "label": products[a]["label"],
+        }
+        for at, (a, b) in enumerate(picks)
+    ]
+
+
+def write(path: Path, made: Sequence[dict[str, str]]) -> Path:
+    """The rows as a file."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["name", "description", "label"])
+        writer.writeheader()
+        writer.writerows(made)
+    return path
+
+
+def pack(folder: Path, source: Path, text: list[str]) -> Any:
+    """A pack with heads over the sentence encoder alone, whatever it learnt in a few steps."""
+    import cascade
+    from cascade.config import Columns
+    from cascade.io.source import Source
+    from cascade.pipeline.labels import taxonomy_of_labels
+    from cascade.training.fit import Fit
+    from cascade.training.recipe import Recipe
+
+    read = Source(str(source), limit=400)
+    recipe = {
+        "lexical": None,
+        "both": None,
+        "routing": None,
+        "sentence": {
+            "columns": text,
+            "max_chars": MAX_CHARS,
+            "again_below": 0,
+            "again_epochs": 0,
+            "tuning": {"epochs": 0.1, "least_steps": 2},
+        },
+    }
+    columns = Columns(text=text, label="label")
+    job = Fit(read, taxonomy_of_labels([read], "label"), columns, Recipe.parse(recipe), folder)
+    job.prepare()
+    job.run(lambda *_: None)
+    found = cascade.load(folder)
+    found.config.method = "ttc"
+    return type(found)(found.taxonomy, found.config)
+
+
+def classify(clf: Any, path: Path, text: list[str]) -> None:
+    """A file from its rows to rows with answers."""
+    from cascade.config import Columns
+    from cascade.io import open_output, open_table
+    from cascade.pipeline.run import AnswerForm, classify_table
+
+    form = AnswerForm()
+    with (
+        open_table(path) as table,
+        open_output(path.with_suffix(".out.csv"), table, form.columns, overwrite=True) as sink,
+    ):
+        counts = classify_table(clf, table, sink, Columns(text=text), form)
+    assert "error" not in counts.status, counts.status
+
+
+class Ways:
+    """Ways of encoding the same texts, by the model of a pack."""
+
+    def __init__(self, model: Any, onnx: Path | None) -> None:
+        self.model = model
+        self._compiled: Any = None
+        self.all: dict[str, Callable[[list[str]], Vectors]] = {
+            "bare encoder": self.whole,
+            "float32": self.single,
+            "batches of 32": lambda texts: self.whole(texts, 32),
+            "batches of 64": lambda texts: self.whole(texts, 64),
+            "blocks of 128": self.blocks,
+            "plain forward": self.forward,
+            "weights in bfloat16": self.lowered,
+        }
+        if onnx is not None:
+            from onnx_encoder import OnnxEncoder
+
+            self.all["ONNX Runtime, float32"] = OnnxEncoder(model, onnx)
+
+    def whole(self, texts: list[str], size: int = 16) -> Vectors:
+        """In one call, in half precision where the hardware has it, as the pack does."""
+        with autocast("cpu"):
+            return self.single(texts, size)
+
+    def single(self, texts: list[str], size: int = 16) -> Vectors:
+        """In one call, in float32."""
+        found: Vectors = self.model.encode(
+            texts, batch_size=size, normalize_embeddings=True, show_progress_bar=False
+        )
+        return found
+
+    def blocks(self, texts: list[str]) -> Vectors:
+        """In blocks of as many as are classified together, each sorted by length for itself."""
+        return np.vstack([self.whole(texts[at : at + 128]) for at in range(0, len(texts), 128)])
+
+    def forward(self, texts: list[str]) -> Vectors:
+        """The tokenizer, the transformer and the mean, without what stands around them."""
+        with autocast("cpu"):
+            return self._forward(self.model[0].auto_model, texts)
+
+    def lowered(self, texts: list[str]) -> Vectors:
+        """All weights in bfloat16, where autocast keeps some of the work in float32."""
+        import copy
+
+        import torch
+
+        if self._compiled is None:
+            self._compiled = copy.deepcopy(self.model[0].auto_model).to(torch.bfloat16)
+        return self._forward(self._compiled, texts)
+
+    def _forward(self, model: Any, texts: list[str], size: int = 16) -> Vectors:
+        import torch
+
+        order = np.argsort([-len(text) for text in texts], kind="stable")
+        out = np.empty((len(texts), self.model.get_embedding_dimension()), np.float32)
+        with torch.inference_mode():
+            tokens = self.model.tokenizer
+            for start in range(0, len(order), size):
+                which = order[start : start + size]
+                read = tokens(
+                    [texts[at] for at in which.tolist()],
+                    padding=True,
+                    truncation=True,
+                    max_length=self.model.max_seq_length,
+                    return_tensors="pt",
+                )
+                hidden = model(**read).last_hidden_state.float()
+                mask = read["attention_mask"][..., None]
+                mean = (hidden * mask).sum(1) / mask.sum(1)
+                out[which] = torch.nn.functional.normalize(mean, dim=1).numpy()
+        return out
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """How long something takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def stages(clf: Any, path: Path, text: list[str]) -> dict[str, float]:
+    """What the time of classifying goes into, in shares of the whole."""
+    before = dict(clf.seconds)
+    whole = seconds(lambda: classify(clf, path, text))
+    spent = {name: value - before.get(name, 0.0) for name, value in clf.seconds.items()}
+    spent["rows in and out"] = whole - sum(spent.values())
+    return {name: round(value / whole, 3) for name, value in spent.items()}
+
+
+def measure(folder: Path, what: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Items a second of the pack and of the ways of encoding, in turns."""
+    text, made = COLUMNS[what], rows(args.rows)
+    path = write(folder / f"{what}.csv", made)
+    clf = pack(folder / f"pack of {what}", path, text)
+    features = clf._parts.backbone("sentence")
+    items = [{column: row[column] for column in text} for row in made]
+    texts = [features.text(clf._item(item)) for item in items]
+    ways = Ways(features._encoder._model, args.onnx)
+    runs: dict[str, list[float]] = {}
+    exact = ways.single(texts)
+    likeness = {
+        name: float((way(texts) * exact).sum(axis=1).min()) for name, way in ways.all.items()
+    }
+    classify(clf, path, text)
+    for _ in range(args.repeats):
+        runs.setdefault("ttc", []).append(seconds(lambda: classify(clf, path, text)))
+        for name, way in ways.all.items():
+            runs.setdefault(name, []).append(seconds(lambda way=way: way(texts)))
+    bare = runs["bare encoder"]
+    return {
+        "texts": what,
+        "mean_chars": round(sum(map(len, texts)) / len(texts), 1),
+        "ratio": round(median(b / t for b, t in zip(bare, runs["ttc"], strict=True)), 3),
+        "ratios": sorted(round(b / t, 3) for b, t in zip(bare, runs["ttc"], strict=True)),
+        "stages": stages(clf, path, text),
+        "ways": [
+            {
+                "way": name,
+                "items_per_second": round(len(texts) / median(taken)),
+                "to_bare": round(median(b / t for b, t in zip(bare, taken, strict=True)), 3),
+                "least_cosine": round(likeness[name], 6) if name in likeness else None,
+            }
+            for name, taken in runs.items()
+        ],
+    }
+
+
+def markdown(command: str, result: dict[str, Any]) -> str:
+    """The figures as tables, and the command that made them."""
+    parts = ["# ttc_throughput\n"]
+    for found in result["found"]:
+        parts.append(
+            f"{found['texts'].capitalize()}, {found['mean_chars']} characters on average: the whole "
+            f"of `--method ttc` reaches **{found['ratio']:.3f}** of the bare encoder (median of "
+            f"{result['repeats']} ratios, {found['ratios'][0]} to {found['ratios'][-1]}; wanted: "
+            f"{TARGET}). Shares of its time: "
+            + ", ".join(f"{name} {share:.1%}" for name, share in found["stages"].items())
+            + ".\n\n| way | items/s | to bare encoder | least cosine to float32 |\n"
+            "| --- | --- | --- | --- |"
+        )
+        parts += [
+            f"| {way['way']} | {way['items_per_second']:,} | {way['to_bare']:.3f} "
+            f"| {'' if way['least_cosine'] is None else way['least_cosine']} |"
+            for way in found["ways"]
+        ]
+        parts.append("")
+    parts.append(
+        f"{result['rows']:,} rows, {result['cores']} cores, {result['threads']} threads, load "
+        f"average {result['load_average_before']} before, torch {result['torch']}, "
+        f"sentence-transformers {result['sentence_transformers']}. Made by:\n\n"
+        f"```sh\n{command}\n```\n"
+    )
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Measure and record; the exit status is 1 where what is wanted is not reached."""
+    import torch
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rows", type=int, default=2048)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--texts", nargs="+", choices=list(COLUMNS), default=list(COLUMNS))
+    parser.add_argument("--onnx", type=Path, help="also ONNX Runtime, with packages in a folder")
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    load = round(os.getloadavg()[0], 1)
+    with tempfile.TemporaryDirectory() as folder:
+        found = [measure(Path(folder), what, args) for what in args.texts]
+    result = {
+        "rows": args.rows,
+        "repeats": args.repeats,
+        "load_average_before": load,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "sentence_transformers": version("sentence-transformers"),
+        "found": found,
+    }
+    command = shlex.join(["python", *sys.argv])
+    print(markdown(command, result))
+    if args.out:
+        recorded = {"command": command, **result}
+        args.out.write_text(json.dumps(recorded, indent=1) + "\n", "utf-8")
+        args.out.with_suffix(".md").write_text(markdown(command, result), "utf-8")
+    if min(each["ratio"] for each in found) < TARGET:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
