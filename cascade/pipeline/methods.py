@@ -56,8 +56,15 @@ class Parts:
     @cached_property
     def retriever(self) -> Retriever:
         """Narrowing, with the index of the configured texts."""
-        texts = self.config.retrieval.texts
-        return Retriever(self.taxonomy, self.encoder, texts, progress=self.progress)
+        config = self.config.retrieval
+        return Retriever(
+            self.taxonomy,
+            self.encoder,
+            config.texts,
+            index=config.index,
+            hits=config.hits,
+            progress=self.progress,
+        )
 
     @cached_property
     def encoder(self) -> Encoder:

@@ -94,6 +94,6 @@ class Router:
             return predictions
         codes = self._taxonomy.codes
         return [
-            replace(prediction, ranking=tuple([codes[node] for node in nodes]))
+            replace(prediction, ranking=tuple([codes[node] for node in nodes if node >= 0]))
             for prediction, nodes in zip(predictions, ranked.tolist(), strict=True)
         ]

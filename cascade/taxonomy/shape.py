@@ -71,6 +71,25 @@ class Shape:
         i = i if i == -1 else self._checked(i)
         return self._children[self._offsets[i + 1] : self._offsets[i + 2]]
 
+    def n_children(self, nodes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """How many children each of the nodes has; as `children`, -1 stands above the top."""
+        return self._offsets[nodes + 2] - self._offsets[nodes + 1]
+
+    def all_children(self, nodes: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The children of many nodes, one node after the other.
+
+        Returns
+        -------
+        children
+            int32 [n_found]
+        of
+            int64 [n_found], the place in `nodes` of the node that each is a child of.
+        """
+        sizes = self.n_children(nodes)
+        of = np.repeat(np.arange(len(nodes)), sizes)
+        before = np.cumsum(sizes) - sizes
+        return self._children[np.arange(len(of)) + (self._offsets[nodes + 1] - before)[of]], of
+
     def is_leaf(self, i: int) -> bool:
         """Whether i has no children."""
         i = self._checked(i)
