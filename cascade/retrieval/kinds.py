@@ -30,7 +30,7 @@ EXACT = 200_000
 LINKS, BREADTH, SEEN = 16, 60, 256
 """M, efConstruction and efSearch of HNSW."""
 
-LISTS, PROBES = 4, 16
+LISTS, PROBES = 2, 16
 """IVF has `LISTS * sqrt(n)` lists, of which PROBES are searched."""
 
 SAMPLE, ROUNDS = 64, 10
