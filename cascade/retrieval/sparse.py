@@ -88,7 +88,7 @@ class SparseComparison(Comparison):
         end = np.where(parents < 0, len(taxonomy), taxonomy.end[parents])
         at, question = spans(*self._found.within(rows, parents + 1, end))
         level = np.where(parents < 0, 0, taxonomy.level[parents])
-        child = self._ways[at, level[question]]
+        child = self._ways[level[question], at]
         starts = run_starts(question, child)
         best = np.maximum.reduceat(self.values[at], starts) if len(at) else self.values[:0]
         question, child = question[starts], child[starts]
@@ -171,14 +171,16 @@ class SparseComparison(Comparison):
 
     @cached_property
     def _ways(self) -> Nodes:
-        """int32 [n_pairs, depth], the node at each level on the way to that of a pair; else -1."""
-        taxonomy, nodes = self.taxonomy, self._found.nodes
-        ways = np.full((len(nodes), taxonomy.depth), -1, dtype=np.int32)
-        rows, level = np.arange(len(nodes)), taxonomy.level[nodes] - 1
-        while len(nodes):
-            ways[rows, level] = nodes
-            longer = level > 0
-            rows, level, nodes = rows[longer], level[longer] - 1, taxonomy.parent[nodes[longer]]
+        """int32 [depth, n_pairs], the node at each level on the way down to that of a pair.
+
+        What stands at the levels below a pair's own node means nothing.
+        """
+        taxonomy, node = self.taxonomy, self._found.nodes
+        level = taxonomy.level[node]
+        ways = np.empty((taxonomy.depth, len(node)), dtype=np.int32)
+        for depth in range(taxonomy.depth, 0, -1):
+            ways[depth - 1] = node
+            node = np.where(level >= depth, taxonomy.parent[node], node)
         return ways
 
     def _similarity(self, rows: Ints, nodes: Ints) -> Floats:

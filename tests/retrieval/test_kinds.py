@@ -125,16 +125,16 @@ def test_lists_that_lack_a_text_are_built_again(tmp_path, caplog):
     assert "damaged" in caplog.text
 
 
-def test_auto_is_flat_for_few_texts_and_lists_for_many(tmp_path, monkeypatch):
+def test_auto_is_flat_for_few_texts_and_a_graph_for_many(tmp_path, monkeypatch):
     assert kinds.kind_of("auto", kinds.EXACT) == "flat"
-    assert kinds.kind_of("auto", kinds.EXACT + 1) == "ivf"
+    assert kinds.kind_of("auto", kinds.EXACT + 1) == "hnsw"
     assert [kinds.kind_of(kind, 10**7) for kind in ("flat", "hnsw", "ivf")] == ["flat", *BESIDE]
     few = Retriever(TAXONOMY, HashEncoder(), "leaf", folder=tmp_path)
     assert not few.is_sparse
     monkeypatch.setattr(kinds, "EXACT", len(TAXONOMY) - 1)
     many = Retriever(TAXONOMY, HashEncoder(), "leaf", folder=tmp_path)
     assert many.is_sparse
-    assert many._index.searcher.kind == "ivf"
+    assert many._index.searcher.kind == "hnsw"
     exact = Retriever(TAXONOMY, HashEncoder(), "leaf", index="flat", folder=tmp_path)
     assert exact.is_sparse  # searched exactly, and then worked on the hits
     assert exact._index.searcher.kind == "flat"
