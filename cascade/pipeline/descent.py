@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import Answer
-from cascade.items import Alternative, Batch, Candidate, Choices, Level, Prediction
+from cascade.items import (
+    PATH_SEPARATOR,
+    Alternative,
+    Batch,
+    Candidate,
+    Choices,
+    Level,
+    Prediction,
+)
 from cascade.retrieval.children import AllChildren
 from cascade.retrieval.narrow import Retriever
 from cascade.scoring.scorer import Scorer
@@ -222,6 +230,8 @@ class Descent:
         (name, total), *rest = step.parts.items()
         shown = dict(rest) or {name: total}
         span = range(step.choices.offsets[step.q], step.choices.offsets[step.q + 1])
+        parent = int(step.choices.parents[step.q])
+        above = "" if parent < 0 else self.taxonomy.path(parent) + PATH_SEPARATOR
         found = []
         for i in sorted(span, key=lambda i: -total[i]):
             node = int(step.choices.nodes[i])
@@ -229,7 +239,7 @@ class Descent:
                 Candidate(
                     code=self.taxonomy.codes[node],
                     name=self.taxonomy.names[node],
-                    path=self.taxonomy.path(node),
+                    path=above + self.taxonomy.names[node],
                     probability=float(np.exp(total[i])),
                     scores={
                         part: float(values[i])

@@ -83,6 +83,12 @@ class Parts:
         """Whether candidates depend on the pictures of items."""
         return self.narrower.reads_pictures
 
+    @property
+    def holds_all_nodes(self) -> bool:
+        """Whether a batch takes a number for every node and item: for heads, and without search."""
+        fitted = self.config.heads or self.config.neighbours.file is not None
+        return bool(fitted) or not self.retriever.is_sparse
+
     def prefetch(self, items: Sequence[Item]) -> None:
         """Begin to decode the pictures of items that will be asked for next."""
         for backbone in dict.fromkeys(self._backbones.values()):
