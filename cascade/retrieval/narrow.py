@@ -17,6 +17,7 @@ from cascade.retrieval.dense import DenseComparison
 from cascade.retrieval.encoder import Encoder, Progress
 from cascade.retrieval.index import NodeIndex
 from cascade.retrieval.queries import query_vectors
+from cascade.retrieval.searching import NodeSearch
 from cascade.retrieval.sparse import SparseComparison
 from cascade.retrieval.subtree import Subtrees
 from cascade.taxonomy import Taxonomy
@@ -65,7 +66,7 @@ class Retriever:
             taxonomy, encoder, recipe, kind=index, folder=folder, progress=progress
         )
         self._text_starts = self._index.starts[:-1]
-        self._hits = hits
+        self._search = NodeSearch(taxonomy, self._index, encoder.encode, hits)
         kind, n_texts = self._index.searcher.kind, len(self._index.vectors)
         self.is_sparse = kind != "flat" or n_texts > kinds.EXACT
 
@@ -84,9 +85,7 @@ class Retriever:
             return DenseComparison(self.taxonomy, self.subtrees, values, self.head_similarity)
         with batch.timed("encoding and searching"):
             vectors = query_vectors(self.encoder, batch)
-            return SparseComparison.of(
-                self.taxonomy, self._index, self.encoder.encode, self._hits, vectors
-            )
+            return SparseComparison.of(self._search, vectors)
 
     def nearest(self, batch: Batch) -> NDArray[np.float32]:
         """Best cosine similarity of each item with any text of each node itself.

@@ -6,7 +6,7 @@ search did not find, and is asked about all the same, is compared with its own t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,16 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Choices
-from cascade.retrieval.best import best_first
+from cascade.retrieval.best import best_first, best_of_each
 from cascade.retrieval.comparison import Comparison, Floats, Leaves, Mass, Nodes
 from cascade.retrieval.hits import Pairs
-from cascade.retrieval.index import NodeIndex
 from cascade.retrieval.measures import Measure, OwnTexts, WithNames
+from cascade.retrieval.searching import NodeSearch
 from cascade.retrieval.segments import ranks, reduced, run_starts, spans
-from cascade.taxonomy import Taxonomy
 
 Ints = NDArray[np.integer[Any]]
-Encode = Callable[[Sequence[str]], Floats]
 Found = tuple[NDArray[np.int64], Nodes, Floats]
 """Questions, children and their similarities, all [n]."""
 
@@ -38,12 +36,8 @@ class SparseComparison(Comparison):
 
     Parameters
     ----------
-    taxonomy, index
-        What was searched.
-    encode
-        Texts to unit vectors.
-    hits
-        Texts that a search finds for each item.
+    search
+        What finds nodes.
     found
         Pairs of items and nodes with their similarity.
     n_items
@@ -52,32 +46,19 @@ class SparseComparison(Comparison):
         The similarity of any pair.
     """
 
-    def __init__(
-        self,
-        taxonomy: Taxonomy,
-        index: NodeIndex,
-        encode: Encode,
-        hits: int,
-        found: Pairs,
-        n_items: int,
-        measure: Measure,
-    ) -> None:
+    def __init__(self, search: NodeSearch, found: Pairs, n_items: int, measure: Measure) -> None:
+        self.taxonomy = search.taxonomy
         self.values = found.value
-        self.taxonomy = taxonomy
-        self._index, self._encode, self._hits = index, encode, hits
+        self._search = search
         self._found = found
         self._n_items = n_items
         self._measure = measure
         self._known = found  # grows by what is asked about
 
     @classmethod
-    def of(
-        cls, taxonomy: Taxonomy, index: NodeIndex, encode: Encode, hits: int, vectors: Floats
-    ) -> SparseComparison:
+    def of(cls, search: NodeSearch, vectors: Floats) -> SparseComparison:
         """Items compared, by their unit vectors [n_items, width], with what is near them."""
-        found = _searched(index, vectors, hits)
-        measure = OwnTexts(index, vectors)
-        return cls(taxonomy, index, encode, hits, found, len(vectors), measure)
+        return cls(search, search.find(vectors), len(vectors), OwnTexts(search.index, vectors))
 
     def narrow(self, rows: Nodes, parents: Nodes, k: int) -> Choices:
         """The k best children of each question; see `Comparison`.
@@ -199,24 +180,22 @@ class SparseComparison(Comparison):
 
         What a search for the texts finds is held too.
         """
-        vectors = self._encode(texts)
-        other = _searched(self._index, vectors, self._hits)
+        vectors = self._search.encode(texts)
+        other = self._search.find(vectors)
         new = ~self._found.find(other.rows, other.nodes)[1]
         rows = np.concatenate([self._found.rows, other.rows[new]])
         nodes = np.concatenate([self._found.nodes, other.nodes[new]])
-        measure = WithNames(self._index, self._measure, weight, vectors)
+        measure = WithNames(self._search.index, self._measure, weight, vectors)
         # What this comparison knows of a pair is not asked for again.
         value = self._similarity(rows, nodes) + weight * measure.names(rows, nodes)
         found = Pairs.best(len(self.taxonomy), rows, nodes, value)
-        return SparseComparison(
-            self.taxonomy, self._index, self._encode, self._hits, found, self._n_items, measure
-        )
+        return SparseComparison(self._search, found, self._n_items, measure)
 
     def best_leaves(self, k: int) -> Leaves:
         """The k most similar leaves that were found; see `Comparison`."""
         at = self._leaves
         rows = self._found.rows[at]
-        at = at[_best_of_each(rows, self.values[at], k)]
+        at = at[best_of_each(rows, self.values[at], k)]
         return Leaves(self._found.rows[at], self._found.nodes[at], at)
 
     @cached_property
@@ -309,23 +288,9 @@ class SparseMass(Mass):
     def best_leaves(self, k: int) -> Nodes:
         """The likeliest leaves that were found; see `Mass`."""
         rows = self._leaves.rows
-        best = _best_of_each(rows, self._leaves.value, k)
+        best = best_of_each(rows, self._leaves.value, k)
         place = ranks(rows[best])
         width = int(place.max(initial=-1)) + 1
         out = np.full((len(self._shift), width), -1, dtype=np.int32)
         out[rows[best], place] = self._leaves.nodes[best]
         return out
-
-
-def _best_of_each(rows: Ints, values: NDArray[Any], k: int) -> NDArray[np.int64]:
-    """The k greatest of each row, greatest first; `rows` never decreases."""
-    order = np.lexsort((-values, rows))  # stable: ties by position
-    return np.asarray(order[ranks(rows[order]) < k])
-
-
-def _searched(index: NodeIndex, vectors: Floats, hits: int) -> Pairs:
-    """The nodes of the most similar texts of each vector, with the similarity of the best."""
-    similar, text = index.searcher.search(vectors, hits)
-    there = text >= 0
-    rows = np.repeat(np.arange(len(vectors)), there.sum(axis=1))
-    return Pairs.best(len(index.starts) - 1, rows, index.node[text[there]], similar[there])

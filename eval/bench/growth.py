@@ -65,6 +65,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """The times of every size, and how they grow."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
+        folder = args.indexes or Path(name)
         for n in args.sizes:
             path = Path(name) / f"{n}.csv"
             write_taxonomy(n, path)
@@ -76,7 +77,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                     encoder,  # type: ignore[arg-type]
                     "leaf",
                     index=kind,  # type: ignore[arg-type]
-                    folder=Path(name),
+                    folder=folder,
                 )
                 encoder.encode(["name 0"])
                 descent = Descent(taxonomy, retriever)
@@ -205,6 +206,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--items", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--indexes", type=Path, help="folder to keep them in, for the next run")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     result = measure(args)
