@@ -43,10 +43,10 @@ LEAST = 39
 
 
 def kind_of(wanted: IndexKind, n_texts: int) -> Kind:
-    """The kind that is meant for so many texts."""
+    """The kind that is meant for so many texts; a GPU compares with many more."""
     if wanted != "auto":
         return wanted
-    return "flat" if n_texts <= EXACT else "hnsw"
+    return "flat" if n_texts <= EXACT or n_gpus() else "hnsw"
 
 
 def suffix_of(kind: Kind) -> str:
@@ -188,13 +188,18 @@ GPU_MOST = 2048
 """Neighbours that FAISS finds on a GPU at the most."""
 
 
+def n_gpus() -> int:
+    """GPUs that FAISS can use: none without `faiss-gpu`."""
+    faiss = _faiss()
+    return int(faiss.get_num_gpus()) if hasattr(faiss, "index_cpu_to_all_gpus") else 0
+
+
 def _on_gpus(index: Any) -> Any | None:
     """A copy of an index on all GPUs; None where there are none, or it does not fit."""
-    faiss = _faiss()
-    if not hasattr(faiss, "index_cpu_to_all_gpus") or not faiss.get_num_gpus():
+    if not n_gpus():
         return None
     try:
-        return faiss.index_cpu_to_all_gpus(index)
+        return _faiss().index_cpu_to_all_gpus(index)
     except RuntimeError as error:
         logger.warning("the index stays on the processor: %s", error)
         return None

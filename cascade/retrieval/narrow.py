@@ -84,8 +84,7 @@ class Retriever:
             values = self.nearest(batch)
             return DenseComparison(self.taxonomy, self.subtrees, values, self.head_similarity)
         with batch.timed("encoding and searching"):
-            vectors = query_vectors(self.encoder, batch)
-            return SparseComparison.of(self._search, vectors)
+            return SparseComparison.of(self._search, query_vectors(self.encoder, batch))
 
     def nearest(self, batch: Batch) -> NDArray[np.float32]:
         """Best cosine similarity of each item with any text of each node itself.
@@ -95,7 +94,7 @@ class Retriever:
         float32 [n_nodes, n_items]
         """
         with batch.timed("encoding and searching"):
-            return batch.once((self, "nearest"), lambda _: self._compare(batch))
+            return batch.once((self, "nearest"), lambda _: self._with_all(batch))
 
     def similarity(self, batch: Batch) -> NDArray[np.float32]:
         """Best cosine similarity of each item with any text in the subtree of each node.
@@ -128,7 +127,7 @@ class Retriever:
         vectors = self._index.vectors
         return vectors if len(vectors) == len(self.taxonomy) else vectors[self._text_starts]
 
-    def _compare(self, batch: Batch) -> NDArray[np.float32]:
+    def _with_all(self, batch: Batch) -> NDArray[np.float32]:
         best: NDArray[np.float32] = self._index.vectors @ query_vectors(self.encoder, batch).T
         if len(best) == len(self.taxonomy):
             return best

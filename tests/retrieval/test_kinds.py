@@ -22,8 +22,8 @@ def opened(folder, kind):
     return NodeIndex.open(TAXONOMY, HashEncoder(), "leaf", kind=kind, folder=folder)
 
 
-def files_of(folder, kind):
-    (path,) = folder.glob(f"*{kinds.suffix_of(kind)}") if kind != "flat" else folder.glob("*.faiss")
+def file_of(folder, kind):
+    (path,) = folder.glob(f"*{kinds.suffix_of(kind)}")
     return path
 
 
@@ -59,7 +59,7 @@ def test_an_index_is_built_once_beside_the_vectors_and_read_afterwards(tmp_path,
 
 def test_a_graph_is_kept_without_the_vectors(tmp_path):
     opened(tmp_path, "hnsw")
-    alone = faiss.read_index(str(files_of(tmp_path, "hnsw")), faiss.IO_FLAG_SKIP_STORAGE)
+    alone = faiss.read_index(str(file_of(tmp_path, "hnsw")), faiss.IO_FLAG_SKIP_STORAGE)
     assert alone.storage is None
 
 
@@ -67,7 +67,7 @@ def test_a_graph_is_kept_without_the_vectors(tmp_path):
 @pytest.mark.parametrize("damage", ["empty", "text", "head alone", "cut", "a byte short"])
 def test_a_damaged_index_is_built_again(tmp_path, kind, damage):
     expected = opened(tmp_path, kind).searcher.search(QUERIES, 10)
-    file = files_of(tmp_path, kind)
+    file = file_of(tmp_path, kind)
     whole = file.read_bytes()
     file.unlink()  # a reader may still have it mapped
     file.write_bytes(
@@ -86,7 +86,7 @@ def test_a_damaged_index_is_built_again(tmp_path, kind, damage):
 
 def test_a_graph_whose_links_lead_nowhere_is_built_again(tmp_path):
     expected = opened(tmp_path, "hnsw").searcher.search(QUERIES, 10)
-    file = files_of(tmp_path, "hnsw")
+    file = file_of(tmp_path, "hnsw")
     graph = faiss.read_index(str(file), faiss.IO_FLAG_SKIP_STORAGE)
     links = faiss.vector_to_array(graph.hnsw.neighbors)
     whole, nowhere = file.read_bytes(), np.full(8, 10**8, np.int32)
@@ -101,7 +101,7 @@ def test_a_graph_whose_links_lead_nowhere_is_built_again(tmp_path):
 @pytest.mark.parametrize("kind", BESIDE)
 def test_an_index_of_other_texts_is_built_again(tmp_path, kind, caplog):
     opened(tmp_path, kind)
-    file = files_of(tmp_path, kind)
+    file = file_of(tmp_path, kind)
     other = kinds.build(kind, QUERIES)
     file.unlink()
     kinds.write(kind, other, str(file))
@@ -112,7 +112,7 @@ def test_an_index_of_other_texts_is_built_again(tmp_path, kind, caplog):
 
 def test_lists_that_lack_a_text_are_built_again(tmp_path, caplog):
     opened(tmp_path, "ivf")
-    file = files_of(tmp_path, "ivf")
+    file = file_of(tmp_path, "ivf")
     lists = faiss.read_index(str(file))
     twice = np.arange(lists.ntotal, dtype=np.int64)
     twice[3] = 2
@@ -144,3 +144,46 @@ def test_the_kind_is_one_word_in_a_config():
     assert CascadeConfig().retrieval.index == "auto"
     with pytest.raises(ValueError, match="index"):
         CascadeConfig.model_validate({"retrieval": {"index": "tree"}})
+
+
+class StandIn:
+    """In place of a GPU, which no test here has: an index that counts how often it is asked."""
+
+    def __init__(self, index):
+        self.index, self.asked = index, 0
+
+    def search(self, vectors, k):
+        self.asked += 1
+        return self.index.search(vectors, k)
+
+
+def with_gpus(monkeypatch, move):
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 2, raising=False)
+    monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", move, raising=False)
+
+
+@pytest.mark.parametrize(("kind", "asked"), [("flat", 1), ("ivf", 1), ("hnsw", 0)])
+def test_what_faiss_has_for_gpus_is_searched_there(tmp_path, monkeypatch, kind, asked):
+    expected = opened(tmp_path, kind).searcher.search(QUERIES, 5)
+    moved = []
+    with_gpus(monkeypatch, lambda index: moved.append(StandIn(index)) or moved[-1])
+    found = opened(tmp_path, kind).searcher.search(QUERIES, 5)
+    assert sum(each.asked for each in moved) == asked
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
+def test_with_a_gpu_auto_compares_with_all(monkeypatch):
+    with_gpus(monkeypatch, StandIn)
+    assert kinds.kind_of("auto", 10**7) == "flat"
+
+
+def test_an_index_that_does_not_fit_on_the_gpu_stays_on_the_processor(
+    tmp_path, monkeypatch, caplog
+):
+    def full(_):
+        raise RuntimeError("out of memory")
+
+    with_gpus(monkeypatch, full)
+    similar, _ = opened(tmp_path, "flat").searcher.search(QUERIES, 5)
+    assert similar.shape == (len(QUERIES), 5)
+    assert "out of memory" in caplog.text

@@ -111,6 +111,16 @@ def test_children_of_minus_one_are_the_top_nodes(shop):
     assert shop.children(2).tolist() == []
 
 
+def test_children_of_many_nodes_stand_one_node_after_the_other(shop):
+    nodes = np.array([4, -1, 2, 0, 4], np.int32)
+    children, of = shop.all_children(nodes)
+    assert children.tolist() == [5, 6, 0, 4, 1, 3, 5, 6]
+    assert of.tolist() == [0, 0, 1, 1, 3, 3, 4, 4]
+    assert shop.n_children(nodes).tolist() == [2, 2, 0, 2, 2]
+    none, of_none = shop.all_children(nodes[:0])
+    assert (none.tolist(), of_none.tolist()) == ([], [])
+
+
 def test_common_ancestors_and_distances_go_through_a_root_above_the_top(shop):
     straw, shoes, tools = map(shop.index, ("straw", "shoes", "tools"))
     assert shop.lowest_common_ancestor(straw, shoes) == shop.index("clothes")
