@@ -15,6 +15,7 @@ from cascade.errors import ConfigError
 
 Recipe = Literal["leaf", "path", "path+description", "full"]
 Answer = Literal["walk", "likeliest"]
+IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
 
 
 class Section(BaseModel):
@@ -64,6 +65,17 @@ class RetrievalConfig(Section):
         description="What of a node is embedded: its name (leaf), its path, path, description and "
         "synonyms (path+description), or name with parent, description, synonyms and translations "
         "(full); the best of several texts counts.",
+    )
+    index: IndexKind = Field(
+        "auto",
+        description="How node texts are searched: each item is compared with every text (flat), or "
+        "with those that a FAISS graph (hnsw) or FAISS lists (ivf) lead to, which finds nearly all "
+        "of the nearest and costs far less where there are many. auto: flat up to 200,000 texts, "
+        "hnsw beyond (flat on a GPU, with faiss-gpu). With hnsw and ivf, and beyond so many texts "
+        "always, narrowing and scoring work on the texts that were found.",
+    )
+    hits: int = Field(
+        256, ge=1, description="Texts that are found for each item, where they are searched so."
     )
     candidates: int = Field(
         10,

@@ -9,6 +9,7 @@ class HashEncoder:
     """Unit vectors drawn from the text's hash; with `kinds` few different ones, so many ties."""
 
     width = 8
+    reads_pictures = False
 
     def __init__(self, identity="hash", kinds=None):
         self.identity = identity

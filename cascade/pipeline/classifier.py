@@ -35,12 +35,15 @@ class Walker(Protocol):
         Whether it judges items by their text, and by their pictures.
     takes_pictures
         Whether pictures are of any use, if only for narrowing.
+    holds_all_nodes
+        Whether a batch takes a number for every node and item, so that it must not be large.
     """
 
     source: str
     reads_text: bool
     reads_pictures: bool
     takes_pictures: bool
+    holds_all_nodes: bool
 
     def walk(self, batch: Batch) -> list[Prediction]:
         """A prediction for each item."""
@@ -166,7 +169,8 @@ class Classifier:
             row: why for row, item in enumerate(items) if (why := self._refuse(item)) is not None
         }
         rows = [row for row in range(len(items)) if row not in found]
-        size = max(1, CELLS // len(self.taxonomy))
+        whole = not self._walker.holds_all_nodes
+        size = max(1, len(rows) if whole else CELLS // len(self.taxonomy))
         for start in range(0, len(rows), size):
             together = rows[start : start + size]
             batch = Batch([items[row] for row in together])

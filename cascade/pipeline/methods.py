@@ -56,8 +56,15 @@ class Parts:
     @cached_property
     def retriever(self) -> Retriever:
         """Narrowing, with the index of the configured texts."""
-        texts = self.config.retrieval.texts
-        return Retriever(self.taxonomy, self.encoder, texts, progress=self.progress)
+        config = self.config.retrieval
+        return Retriever(
+            self.taxonomy,
+            self.encoder,
+            config.texts,
+            index=config.index,
+            hits=config.hits,
+            progress=self.progress,
+        )
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -75,6 +82,12 @@ class Parts:
     def narrows_by_pictures(self) -> bool:
         """Whether candidates depend on the pictures of items."""
         return self.narrower.reads_pictures
+
+    @property
+    def holds_all_nodes(self) -> bool:
+        """Whether a batch takes a number for every node and item: for heads, and without search."""
+        fitted = self.config.heads or self.config.neighbours.file is not None
+        return bool(fitted) or not self.retriever.is_sparse
 
     def prefetch(self, items: Sequence[Item]) -> None:
         """Begin to decode the pictures of items that will be asked for next."""

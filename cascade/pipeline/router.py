@@ -25,6 +25,8 @@ class Router:
         Whether it judges items by their text, and by their pictures.
     takes_pictures
         Whether pictures are of any use, if only for narrowing.
+    holds_all_nodes
+        Whether a batch takes a number for every node and item.
 
     Raises
     ------
@@ -45,6 +47,7 @@ class Router:
         self.reads_text = self._scorer.reads_text
         self.reads_pictures = self._scorer.reads_pictures
         self.takes_pictures = self.reads_pictures or parts.narrows_by_pictures
+        self.holds_all_nodes = parts.holds_all_nodes
 
     def walk(self, batch: Batch) -> list[Prediction]:
         """The fast path's answers where it sees the item and is sure, the method's for others."""
@@ -94,6 +97,6 @@ class Router:
             return predictions
         codes = self._taxonomy.codes
         return [
-            replace(prediction, ranking=tuple([codes[node] for node in nodes]))
+            replace(prediction, ranking=tuple([codes[node] for node in nodes if node >= 0]))
             for prediction, nodes in zip(predictions, ranked.tolist(), strict=True)
         ]

@@ -1,4 +1,7 @@
-"""The vectors of all node texts in a FAISS index, kept on disk under a hash of what made them."""
+"""The vectors of all node texts in a FAISS index, kept on disk under a hash of what made them.
+
+A flat index holds the vectors; one of another kind lies beside it, where there are many.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import hashlib
 import logging
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.config import Recipe
+from cascade.config import IndexKind, Recipe
 from cascade.io.cache import cache_folder
+from cascade.retrieval import kinds
 from cascade.retrieval.encoder import Encoder, Progress
 from cascade.retrieval.texts import node_texts
 from cascade.taxonomy import Taxonomy
@@ -34,10 +39,16 @@ class NodeIndex:
         float32 [n_texts, width], unit length; the storage of a FAISS flat index.
     node
         int32 [n_texts], the node of each text; never decreases.
+    starts
+        int64 [n_nodes + 1], where the texts of each node begin; each has one or more.
+    searcher
+        Finds the texts that are most similar to a vector.
     """
 
     vectors: NDArray[np.float32]
     node: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    searcher: kinds.Searcher
 
     @classmethod
     def open(
@@ -46,6 +57,7 @@ class NodeIndex:
         encoder: Encoder,
         recipe: Recipe,
         *,
+        kind: IndexKind = "flat",
         folder: Path | None = None,
         progress: Progress | None = None,
     ) -> NodeIndex:
@@ -53,26 +65,69 @@ class NodeIndex:
 
         Parameters
         ----------
+        kind
+            How texts are searched.
         folder
             Where indexes are kept; by default in the user's cache.
         """
-        import faiss
-
         texts, node = node_texts(taxonomy, recipe)
-        folder = folder or cache_folder() / "indexes"
-        path = folder / f"{_key(texts, node, encoder, recipe)}.faiss"
-        try:
-            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
-        except RuntimeError:
-            logger.info("no index at %s yet", path)
-        else:
-            if _is_whole(index, len(texts), encoder.width):
-                return cls(_storage(index), node)
-            logger.warning("the index %s is damaged; it is built again", path)
-        index = faiss.IndexFlatIP(encoder.width)
-        index.add(encoder.encode(texts, progress=progress))
-        _write(index, path)
-        return cls(_storage(index), node)
+        path = (folder or cache_folder() / "indexes") / _key(texts, node, encoder, recipe)
+
+        def embedded() -> Any:
+            import faiss
+
+            flat = faiss.IndexFlatIP(encoder.width)
+            flat.add(encoder.encode(texts, progress=progress))
+            return flat
+
+        flat = _kept("flat", path, lambda file: _read_flat(file, texts, encoder), embedded)
+        vectors = _storage(flat)
+        chosen = kinds.kind_of(kind, len(texts))
+        searched = flat
+        if chosen != "flat":
+            searched = _kept(
+                chosen,
+                path,
+                lambda file: kinds.read(chosen, file, flat),
+                lambda: kinds.build(chosen, vectors),
+            )
+        starts = np.searchsorted(node, np.arange(len(taxonomy) + 1))
+        return cls(vectors, node, starts, kinds.Searcher(searched, chosen))
+
+    def texts_of(
+        self, nodes: NDArray[np.integer[Any]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The first text of each node and the one behind its last, both int64 [n_nodes]."""
+        return self.starts[nodes], self.starts[nodes + 1]
+
+
+def _kept(
+    kind: kinds.Kind,
+    path: Path,
+    read: Callable[[Path], Any | None],
+    build: Callable[[], Any],
+) -> Any:
+    """The index in the file of a kind, or a new one, which is kept there for the next time."""
+    path = path.with_name(path.name + kinds.suffix_of(kind))
+    try:
+        index = read(path)
+    except RuntimeError:
+        logger.info("no index at %s yet", path)
+    else:
+        if index is not None:
+            return index
+        logger.warning("the index %s is damaged; it is built again", path)
+    index = build()
+    _write(kind, index, path)
+    return index
+
+
+def _read_flat(path: Path, texts: list[str], encoder: Encoder) -> Any | None:
+    """The flat index in a file; None if it is not one of so many texts."""
+    import faiss
+
+    index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+    return index if _is_whole(index, len(texts), encoder.width) else None
 
 
 def _key(texts: list[str], node: NDArray[np.int32], encoder: Encoder, recipe: Recipe) -> str:
@@ -117,16 +172,14 @@ class _Held(np.ndarray):  # type: ignore[type-arg]
     index: Any = None
 
 
-def _write(index: Any, path: Path) -> None:
+def _write(kind: kinds.Kind, index: Any, path: Path) -> None:
     """Write so that the file appears whole, whoever else writes it too."""
-    import faiss
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, staging = tempfile.mkstemp(dir=path.parent, suffix=".part")
         os.close(handle)
         try:
-            faiss.write_index(index, staging)
+            kinds.write(kind, index, staging)
             os.replace(staging, path)
         finally:
             Path(staging).unlink(missing_ok=True)

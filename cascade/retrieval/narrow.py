@@ -9,26 +9,44 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.config import Recipe
+from cascade.config import IndexKind, Recipe
 from cascade.items import Batch, Choices
+from cascade.retrieval import kinds
+from cascade.retrieval.comparison import Comparison
+from cascade.retrieval.dense import DenseComparison
 from cascade.retrieval.encoder import Encoder, Progress
 from cascade.retrieval.index import NodeIndex
 from cascade.retrieval.queries import query_vectors
+from cascade.retrieval.searching import NodeSearch
+from cascade.retrieval.sparse import SparseComparison
 from cascade.retrieval.subtree import Subtrees
 from cascade.taxonomy import Taxonomy
 
+HITS = 256  # texts that are found for each item, where texts are searched
+
 
 class Retriever:
-    """Compares items with every node of a taxonomy and narrows children to the most similar.
+    """Compares items with the nodes of a taxonomy and narrows children to the most similar.
+
+    With every node where there are few; else with those that a search of their texts finds.
 
     Parameters
     ----------
     taxonomy, encoder, recipe
         What is searched, with what, and which texts stand for a node.
+    index
+        How texts are searched; by default as suits their number.
+    hits
+        Texts that a search finds for each item.
     folder
         Where the index is kept; by default in the user's cache.
     progress
         Called while the index is built, which happens once.
+
+    Attributes
+    ----------
+    is_sparse
+        Whether items are compared with what a search finds, and not with every node.
     """
 
     def __init__(
@@ -37,14 +55,36 @@ class Retriever:
         encoder: Encoder,
         recipe: Recipe = "full",
         *,
+        index: IndexKind = "auto",
+        hits: int = HITS,
         folder: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.taxonomy = taxonomy
         self.encoder = encoder
-        self._index = NodeIndex.open(taxonomy, encoder, recipe, folder=folder, progress=progress)
-        self._text_starts = np.searchsorted(self._index.node, np.arange(len(taxonomy)))
-        self.subtrees = Subtrees(taxonomy)
+        self._index = NodeIndex.open(
+            taxonomy, encoder, recipe, kind=index, folder=folder, progress=progress
+        )
+        self._text_starts = self._index.starts[:-1]
+        self._search = NodeSearch(taxonomy, self._index, encoder.encode, hits)
+        kind, n_texts = self._index.searcher.kind, len(self._index.vectors)
+        self.is_sparse = kind != "flat" or n_texts > kinds.EXACT
+
+    @cached_property
+    def subtrees(self) -> Subtrees:
+        """Passes over all subtrees."""
+        return Subtrees(self.taxonomy)
+
+    def compare(self, batch: Batch) -> Comparison:
+        """A batch compared with the nodes, once."""
+        return batch.once((self, "comparison"), lambda _: self._compared(batch))
+
+    def _compared(self, batch: Batch) -> Comparison:
+        if not self.is_sparse:
+            values = self.nearest(batch)
+            return DenseComparison(self.taxonomy, self.subtrees, values, self.head_similarity)
+        with batch.timed("encoding and searching"):
+            return SparseComparison.of(self._search, query_vectors(self.encoder, batch))
 
     def nearest(self, batch: Batch) -> NDArray[np.float32]:
         """Best cosine similarity of each item with any text of each node itself.
@@ -54,7 +94,7 @@ class Retriever:
         float32 [n_nodes, n_items]
         """
         with batch.timed("encoding and searching"):
-            return batch.once((self, "nearest"), lambda _: self._compare(batch))
+            return batch.once((self, "nearest"), lambda _: self._with_all(batch))
 
     def similarity(self, batch: Batch) -> NDArray[np.float32]:
         """Best cosine similarity of each item with any text in the subtree of each node.
@@ -87,7 +127,7 @@ class Retriever:
         vectors = self._index.vectors
         return vectors if len(vectors) == len(self.taxonomy) else vectors[self._text_starts]
 
-    def _compare(self, batch: Batch) -> NDArray[np.float32]:
+    def _with_all(self, batch: Batch) -> NDArray[np.float32]:
         best: NDArray[np.float32] = self._index.vectors @ query_vectors(self.encoder, batch).T
         if len(best) == len(self.taxonomy):
             return best
@@ -104,35 +144,4 @@ class Retriever:
             int32 [n_questions]; -1 stands above the top, and no parent is a leaf.
         """
         with batch.timed("narrowing"):
-            similarity = self.similarity(batch)
-            return self._narrowed(similarity, rows, parents, k)
-
-    def _narrowed(
-        self,
-        similarity: NDArray[np.float32],
-        rows: NDArray[np.int32],
-        parents: NDArray[np.int32],
-        k: int,
-    ) -> Choices:
-        kept: list[NDArray[np.int32]] = [np.empty(0, dtype=np.int32)] * len(rows)
-        for parent in np.unique(parents):
-            children = self.taxonomy.children(int(parent))
-            questions = np.flatnonzero(parents == parent)
-            scores = similarity[children[:, None], rows[questions]].T
-            order = best_first(scores, k)
-            for q, chosen in zip(questions, children[order], strict=True):
-                kept[q] = chosen
-        sizes = [len(nodes) for nodes in kept]
-        offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-        nodes = np.concatenate(kept) if kept else np.empty(0, dtype=np.int32)
-        return Choices(rows, parents, offsets.astype(np.int64), nodes)
-
-
-def best_first(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """Columns of the k greatest of each row [n_rows, k], greatest first; ties by position."""
-    if scores.shape[1] > k:
-        top = np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)
-    else:
-        top = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
-    order = np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable")
-    return np.asarray(np.take_along_axis(top, order, axis=1))
+            return self.compare(batch).narrow(rows, parents, k)

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-
-import numpy as np
-from numpy.typing import NDArray
-
-from cascade.items import Batch
 from cascade.retrieval.narrow import Retriever
 from cascade.scoring.mass import MassScorer
 
@@ -28,10 +22,3 @@ class LeafScorer(MassScorer):
     def __init__(self, retriever: Retriever) -> None:
         super().__init__(retriever.taxonomy)
         self._retriever = retriever
-
-    def _mass(self, batch: Batch) -> NDArray[np.float32]:
-        return self._retriever.subtrees.log_mass(self._logits(batch))
-
-    @abstractmethod
-    def _logits(self, batch: Batch) -> NDArray[np.float32]:
-        """Float32 [n_nodes, n_items]; those of inner nodes do not count."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Batch, Choices
-from cascade.retrieval.narrow import best_first
+from cascade.retrieval.comparison import Mass
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 
@@ -28,22 +28,16 @@ class MassScorer(Scorer):
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate; see `Scorer.score`."""
         mass = self.mass(batch)
-        return choices.log_softmax(mass[choices.nodes, choices.rows[choices.question]])
+        return choices.log_softmax(mass.of(choices.rows[choices.question], choices.nodes))
 
     def rank(self, batch: Batch, k: int) -> NDArray[np.int32]:
         """The k likeliest leaves of each item; see `Scorer.rank`."""
-        leaves = self._taxonomy.leaves
-        return np.asarray(leaves[best_first(self.mass(batch)[leaves].T, k)])
+        return self.mass(batch).best_leaves(k)
 
-    def mass(self, batch: Batch) -> NDArray[np.float32]:
-        """Log of the share of each node and what is below it.
-
-        Returns
-        -------
-        float32 [n_nodes, n_items], finite
-        """
+    def mass(self, batch: Batch) -> Mass:
+        """The share of each node and what is below it."""
         return batch.once((self, "mass"), lambda _: self._mass(batch))
 
     @abstractmethod
-    def _mass(self, batch: Batch) -> NDArray[np.float32]:
+    def _mass(self, batch: Batch) -> Mass:
         """What `mass` remembers."""

@@ -13,6 +13,7 @@ from cascade.errors import ConfigError
 from cascade.features.backbone import Backbone, batch_rows
 from cascade.io.tensors import read_tensors, write_tensors
 from cascade.items import Batch
+from cascade.retrieval.dense import DenseMass
 from cascade.retrieval.subtree import Subtrees
 from cascade.scoring.forms import FLOOR
 from cascade.scoring.mass import MassScorer
@@ -115,7 +116,7 @@ class NeighboursScorer(MassScorer):
         self._background = np.zeros(len(taxonomy), dtype=np.float32)
         np.add.at(self._background, examples.nodes, BACKGROUND / len(examples.nodes))
 
-    def _mass(self, batch: Batch) -> NDArray[np.float32]:
+    def _mass(self, batch: Batch) -> DenseMass:
         vectors = batch_rows(self._backbone, batch)
         similar, nearest = self._index.search(unit(vectors), self._k)
         votes = np.exp((similar - similar[:, :1]) / self._temperature)
@@ -124,7 +125,8 @@ class NeighboursScorer(MassScorer):
         item = np.broadcast_to(np.arange(len(batch))[:, None], nearest.shape)
         np.add.at(shares, (self._nodes[nearest], item), votes)
         with np.errstate(divide="ignore"):
-            return np.maximum(np.log(self._subtrees.total(shares)), FLOOR)
+            mass = np.maximum(np.log(self._subtrees.total(shares)), FLOOR)
+        return DenseMass(self._taxonomy, mass)
 
 
 def unit(vectors: Any) -> NDArray[np.float32]:

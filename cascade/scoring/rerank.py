@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from cascade.config import Recipe
 from cascade.errors import WeightsError
 from cascade.items import Batch
-from cascade.retrieval.narrow import Retriever, best_first
+from cascade.retrieval.comparison import Mass
+from cascade.retrieval.narrow import Retriever
 from cascade.retrieval.texts import node_texts
 from cascade.scoring.leaves import LeafScorer
 from cascade.scoring.pairs import PairModel, Tokens
@@ -76,30 +78,36 @@ class RerankScorer(LeafScorer):
         self._starts = np.searchsorted(node, np.arange(len(retriever.taxonomy) + 1))
         self._leaf = lru_cache(maxsize=65_536)(self._read_leaf)
 
-    def _logits(self, batch: Batch) -> NDArray[np.float32]:
-        nearest = self._retriever.nearest(batch)
-        leaves = self._retriever.taxonomy.leaves
-        read = leaves[best_first(nearest[leaves].T, self._candidates)].T
-        relevance = self.relevance(batch, read) / self._temperature
-        logits = nearest / self._retrieval_temperature
-        columns = np.arange(len(batch))
-        logits[read, columns] = -np.inf
-        if len(read) < len(leaves):
-            total = np.logaddexp.reduce(relevance, axis=0)
-            rest = np.logaddexp.reduce(logits[leaves], axis=0)
-            logits += np.log(REST / (1 - REST)) + total - rest
-        logits[read, columns] = relevance
-        return logits
+    def _mass(self, batch: Batch) -> Mass:
+        found = self._retriever.compare(batch)
+        read = found.best_leaves(self._candidates)
+        relevance = self._relevance(batch, read.rows, read.nodes) / self._temperature
+        logits = found.values / self._retrieval_temperature
+        logits[read.at] = -np.inf
+        total = read.log_total(relevance, len(batch))
+        rest = found.log_total(logits)
+        shift = np.zeros_like(rest)
+        both = np.isfinite(rest) & np.isfinite(total)
+        shift[both] = np.log(REST / (1 - REST)) + total[both] - rest[both]
+        logits += found.spread(shift)
+        logits[read.at] = relevance
+        return found.log_mass(logits, self._retrieval_temperature, shift)
 
     def relevance(self, batch: Batch, leaves: NDArray[np.int32]) -> NDArray[np.float32]:
         """What the cross-encoder says of each item beside its leaves, both [n_leaves, n_items]."""
+        rows = np.repeat(np.arange(len(batch)), len(leaves))
+        return self._relevance(batch, rows, leaves.T.ravel()).reshape(leaves.T.shape).T
+
+    def _relevance(
+        self, batch: Batch, rows: NDArray[np.integer[Any]], leaves: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """float32 [n], what it says of item `rows[i]` beside `leaves[i]`."""
         items = [self._model.tokens(item.text[: self._max_chars]) for item in batch.items]
         pairs = [
-            (item, self._leaf(leaf))
-            for item, own in zip(items, leaves.T.tolist(), strict=True)
-            for leaf in own
+            (items[row], self._leaf(leaf))
+            for row, leaf in zip(rows.tolist(), leaves.tolist(), strict=True)
         ]
-        return self._model.logits(pairs).reshape(leaves.T.shape).T
+        return self._model.logits(pairs).reshape(len(pairs))
 
     def _read_leaf(self, leaf: int) -> Tokens:
         return self._model.tokens(

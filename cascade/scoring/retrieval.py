@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cascade.items import Batch
+from cascade.retrieval.comparison import Comparison, Mass
 from cascade.retrieval.narrow import Retriever
 from cascade.scoring.item_type import ItemTyper
 from cascade.scoring.leaves import LeafScorer
@@ -29,11 +29,12 @@ class RetrievalScorer(LeafScorer):
         self.reads_pictures = retriever.reads_pictures
         self._temperature = np.float32(temperature)
 
-    def _logits(self, batch: Batch) -> NDArray[np.float32]:
-        return self._similarity(batch) / self._temperature
+    def _mass(self, batch: Batch) -> Mass:
+        found = self._compare(batch)
+        return found.log_mass(found.values / self._temperature, self._temperature)
 
-    def _similarity(self, batch: Batch) -> NDArray[np.float32]:
-        return self._retriever.nearest(batch)
+    def _compare(self, batch: Batch) -> Comparison:
+        return self._retriever.compare(batch)
 
 
 class RewriteScorer(RetrievalScorer):
@@ -60,7 +61,6 @@ class RewriteScorer(RetrievalScorer):
         self._typer = typer
         self._weight = np.float32(weight)
 
-    def _similarity(self, batch: Batch) -> NDArray[np.float32]:
+    def _compare(self, batch: Batch) -> Comparison:
         types = self._typer.types(batch)
-        nearest = self._retriever.nearest(batch)
-        return nearest + self._weight * self._retriever.head_similarity(types)
+        return self._retriever.compare(batch).plus(self._weight, types)

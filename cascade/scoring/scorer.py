@@ -57,7 +57,7 @@ class Scorer(ABC):
 
         Returns
         -------
-        int32 [n_items, at most k], node indices; None where this scorer does not compare items
-        with all leaves.
+        int32 [n_items, at most k], node indices, -1 behind the last where fewer are known; None
+        where this scorer does not compare items with all leaves.
         """
         return None

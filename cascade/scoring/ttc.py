@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cascade.features.backbone import Backbone, batch_rows
 from cascade.items import Batch
+from cascade.retrieval.dense import DenseMass
 from cascade.scoring.forms import FormReader
 from cascade.scoring.heads import Heads
 from cascade.scoring.mass import MassScorer
@@ -32,6 +30,7 @@ class TTCScorer(MassScorer):
         self._heads = heads
         self._reader = FormReader(taxonomy, heads.form)
 
-    def _mass(self, batch: Batch) -> NDArray[np.float32]:
+    def _mass(self, batch: Batch) -> DenseMass:
         rows = batch_rows(self._backbone, batch)
-        return self._reader.read(self._heads.logits(rows), self._heads.nodes)
+        mass = self._reader.read(self._heads.logits(rows), self._heads.nodes)
+        return DenseMass(self._taxonomy, mass)

@@ -84,11 +84,15 @@ class Shape:
             int32, in order inside each parent.
         """
         first = self._offsets[parents + 1].astype(np.int64)
-        counts = self._offsets[parents + 2] - first
+        counts = self.n_children(parents)
         offsets = np.zeros(len(parents) + 1, np.int64)
         np.cumsum(counts, out=offsets[1:])
         places = np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], counts)
         return offsets, self._children[places]
+
+    def n_children(self, nodes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """How many children each of the nodes has; as `children`, -1 stands above the top."""
+        return self._offsets[nodes + 2] - self._offsets[nodes + 1]
 
     def is_leaf(self, i: int) -> bool:
         """Whether i has no children."""

@@ -23,8 +23,9 @@ from cascade.items import Batch, Item
 from cascade.models.convert import quiet
 from cascade.models.find import Weights, find_weights
 from cascade.models.load import best_device, load_cross_encoder, load_encoder
+from cascade.retrieval.best import best_first
 from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.narrow import Retriever, best_first
+from cascade.retrieval.narrow import Retriever
 from cascade.retrieval.texts import node_texts
 from cascade.scoring.pairs import PairModel
 from cascade.scoring.rerank import RerankScorer

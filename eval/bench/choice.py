@@ -1,4 +1,4 @@
-r"""Choosing among the children of one node: trees scored at once, against generation under a grammar.
+r"""Choosing among the children of one node: trees scored at once, or generation under a grammar.
 
 Items of the shipped example stand at the top of the shipped store taxonomy; all are asked with the
 same prompts, the same candidates and the same weights (SmolLM2-135M, bfloat16). In turns:

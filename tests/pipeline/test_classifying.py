@@ -127,3 +127,14 @@ def test_the_default_method_answers_with_nodes_and_tells_its_parts(smollm, monke
         top = prediction.levels[0].candidates
         assert sum(c.probability for c in top) == pytest.approx(1)
         assert all(c.scores for c in top)
+
+
+@pytest.mark.parametrize(("index", "batches"), [("flat", [2, 2, 1]), ("ivf", [5])])
+def test_batches_are_cut_where_a_number_is_held_for_every_node(monkeypatch, index, batches):
+    monkeypatch.setattr("cascade.pipeline.classifier.CELLS", 2 * len(TAXONOMY))
+    clf = classifier(retrieval={"index": index})
+    walk, sizes = clf._walker.walk, []
+    monkeypatch.setattr(clf._walker, "walk", lambda batch: sizes.append(len(batch)) or walk(batch))
+    found = clf.classify_batch([Item({"t": "straw hat"})] * 5)
+    assert [p.path for p in found] == ["Clothing > Hats"] * 5
+    assert sizes == batches

@@ -22,9 +22,9 @@ TAXONOMY = Taxonomy.from_paths(
 TEXTS = ("straw hat for summer", "leather shoes [SEP] A > C > F")
 
 
-def searched(taxonomy):
+def searched(taxonomy, **options):
     with tempfile.TemporaryDirectory() as folder:
-        return Retriever(taxonomy, HashEncoder(), "path", folder=Path(folder))
+        return Retriever(taxonomy, HashEncoder(), "path", folder=Path(folder), **options)
 
 
 def batch_of(*texts):
@@ -105,6 +105,28 @@ def test_the_ranking_goes_on_below_what_was_read(pair_model, direct):
     for ranked, text in zip(found.tolist(), TEXTS, strict=True):
         chance = chances(retriever, direct, text, k, 1.0)
         assert ranked == sorted(chance, key=lambda leaf: -chance[leaf])
+
+
+@pytest.mark.parametrize("k", [1, 6, 99])
+def test_leaves_that_a_search_found_are_read_as_those_of_all(pair_model, k):
+    dense, found = (
+        RerankScorer(searched(TAXONOMY, **options), pair_model("cross-encoder"), candidates=k)
+        for options in ({}, {"index": "ivf", "hits": 100})
+    )
+    choices, batch = everywhere(TAXONOMY, len(TEXTS)), batch_of(*TEXTS)
+    expected = dense.score(batch, choices)
+    np.testing.assert_allclose(found.score(batch, choices), expected, atol=2e-3)
+    assert found.rank(batch, 9).tolist() == dense.rank(batch, 9).tolist()
+
+
+@pytest.mark.parametrize("hits", [1, 2, 5])
+def test_every_candidate_has_a_chance_where_few_leaves_were_found(pair_model, hits):
+    retriever = searched(TAXONOMY, index="ivf", hits=hits)
+    scorer = RerankScorer(retriever, pair_model("cross-encoder"), candidates=3)
+    choices = everywhere(TAXONOMY, len(TEXTS))
+    found = scorer.score(batch_of(*TEXTS), choices)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(np.add.reduceat(np.exp(found), choices.offsets[:-1]), 1)
 
 
 def test_an_item_has_the_same_scores_in_any_batch(pair_model):

@@ -117,6 +117,7 @@ def test_children_of_many_nodes_are_those_of_each(shop):
     offsets, children = shop.children_of(nodes)
     found = [children[a:b].tolist() for a, b in pairwise(offsets.tolist())]
     assert found == [shop.children(node).tolist() for node in nodes.tolist()]
+    assert shop.n_children(nodes).tolist() == list(map(len, found))
     assert shop.children_of(nodes[:0])[1].tolist() == []
 
 

@@ -11,7 +11,7 @@ from cascade.config import BaseTermConfig
 from cascade.items import Batch
 from cascade.pipeline.facets.asking import Asker
 from cascade.pipeline.facets.evidence import Evidence, EvidenceFinder
-from cascade.retrieval.narrow import best_first
+from cascade.retrieval.best import best_first
 from cascade.retrieval.words import words_of
 from cascade.taxonomy.facets import FacetedTaxonomy
 

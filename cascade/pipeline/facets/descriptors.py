@@ -11,7 +11,7 @@ from cascade.config import DescriptorConfig
 from cascade.items import Batch
 from cascade.pipeline.facets.asking import Asker
 from cascade.pipeline.facets.features import FacetFeatures, Found
-from cascade.retrieval.narrow import best_first
+from cascade.retrieval.best import best_first
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class FacetWalk:
     reads_text = True
     reads_pictures = False
     takes_pictures = False
+    holds_all_nodes = True
 
     def __init__(
         self,

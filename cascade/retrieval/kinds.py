@@ -1,0 +1,212 @@
+"""Kinds of FAISS indexes over vectors of texts: how they are built, kept, read and searched.
+
+`flat` compares with every text, `hnsw` walks a graph of near texts, `ivf` looks into the nearest of
+many lists. The vectors lie in a file of their own, which all kinds share: a graph is kept as its
+links alone; lists hold copies, side by side, which are mapped into memory.
+
+The numbers here were chosen on the 75,000 names of FoodEx2, with names of recipes as items: of the
+ten nearest a graph finds 99 % in 0.9 ms for an item, 64 lists 97 % in 0.7 ms, and 16 lists 91 % in
+0.2 ms; comparing with all takes 0.5 ms there, and grows with their number, so that it is overtaken
+at about 200,000. `eval/results/million_nodes.md` has what they cost and find among a million.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.config import IndexKind
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["flat", "hnsw", "ivf"]
+
+EXACT = 200_000
+"""Texts up to which `auto` compares an item with all of them."""
+
+LINKS, BREADTH, SEEN = 16, 60, 256
+"""M, efConstruction and efSearch of HNSW."""
+
+LISTS, PROBES = 2, 64
+"""IVF has `LISTS * sqrt(n)` lists, of which PROBES are searched."""
+
+SAMPLE, ROUNDS = 64, 10
+"""Texts of each list that k-means sees, and how often."""
+
+LEAST = 39
+"""Texts that a list must have on average, or FAISS warns."""
+
+
+def kind_of(wanted: IndexKind, n_texts: int) -> Kind:
+    """The kind that is meant for so many texts; a GPU compares with many more."""
+    if wanted != "auto":
+        return wanted
+    return "flat" if n_texts <= EXACT or n_gpus() else "hnsw"
+
+
+def suffix_of(kind: Kind) -> str:
+    """What the name of an index's file ends in: how it was built."""
+    built = {"flat": "", "hnsw": f".hnsw-{LINKS}-{BREADTH}", "ivf": f".ivf-{LISTS}-{SAMPLE}"}
+    return f"{built[kind]}.faiss"
+
+
+def build(kind: Kind, vectors: NDArray[np.float32]) -> Any:
+    """A FAISS index of a kind over unit vectors [n_texts, width], in memory."""
+    faiss = _faiss()
+    n, width = vectors.shape
+    logger.info("building the %s index of %d texts", kind, n)
+    if kind == "flat":
+        index = faiss.IndexFlatIP(width)
+    elif kind == "hnsw":
+        index = faiss.IndexHNSWFlat(width, LINKS, faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efConstruction = BREADTH
+    else:
+        lists = max(1, min(round(LISTS * n**0.5), n // LEAST))
+        index = faiss.index_factory(width, f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
+        index.cp.niter, index.cp.max_points_per_centroid = ROUNDS, SAMPLE
+        index.train(vectors)
+    index.add(vectors)
+    return index
+
+
+def write(kind: Kind, index: Any, path: str) -> None:
+    """Write an index; of a graph the links alone, since the vectors lie elsewhere.
+
+    Raises
+    ------
+    RuntimeError
+        The file cannot be written.
+    """
+    faiss = _faiss()
+    faiss.write_index(index, path, faiss.IO_FLAG_SKIP_STORAGE if kind == "hnsw" else 0)
+
+
+def read(kind: Kind, path: Path, flat: Any) -> Any | None:
+    """The index of a kind in a file, over the vectors of the flat one; None if it is not whole.
+
+    Raises
+    ------
+    RuntimeError
+        There is no index in the file.
+    """
+    faiss = _faiss()
+    skipped = faiss.IO_FLAG_SKIP_STORAGE if kind == "hnsw" else faiss.IO_FLAG_MMAP
+    index = faiss.read_index(str(path), skipped)
+    if (index.ntotal, index.d) != (flat.ntotal, flat.d):
+        return None
+    if kind == "hnsw":
+        if not isinstance(index, faiss.IndexHNSWFlat) or not _is_whole_graph(index):
+            return None
+        index.storage, index.own_fields = flat, False
+        index.referenced_objects = [flat]  # kept alive as long as the graph
+        return index
+    return index if isinstance(index, faiss.IndexIVFFlat) and _are_whole_lists(index) else None
+
+
+def _is_whole_graph(index: Any) -> bool:
+    """Whether all links lead to texts: FAISS follows them without looking."""
+    faiss = _faiss()
+    graph, n = index.hnsw, index.ntotal
+    links = faiss.vector_to_array(graph.neighbors)
+    offsets = faiss.vector_to_array(graph.offsets)
+    return bool(
+        len(offsets) == n + 1
+        and offsets[0] == 0
+        and offsets[-1] == len(links)
+        and (offsets[1:] >= offsets[:-1]).all()
+        and (not len(links) or (links.min() >= -1 and links.max() < n))
+        and (0 <= graph.entry_point < n or not n)
+    )
+
+
+def _are_whole_lists(index: Any) -> bool:
+    """Whether all texts lie in the lists of an index, each once."""
+    faiss = _faiss()
+    lists = index.invlists
+    seen = np.zeros(index.ntotal, dtype=np.int64)
+    for i in range(lists.nlist):
+        if size := lists.list_size(i):
+            ids = faiss.rev_swig_ptr(lists.get_ids(i), size)
+            if ids.min() < 0 or ids.max() >= len(seen):
+                return False
+            seen[ids] += 1
+    return bool((seen == 1).all())
+
+
+class Searcher:
+    """Searches an index, on GPUs where `faiss-gpu` finds any.
+
+    Parameters
+    ----------
+    index
+        A FAISS index of unit vectors by their inner product.
+    kind
+        What it is; a graph stays on the processor, since FAISS has none for GPUs.
+    """
+
+    def __init__(self, index: Any, kind: Kind) -> None:
+        faiss = _faiss()
+        self.kind = kind
+        self._index = index
+        if kind == "ivf":
+            index.nprobe = PROBES
+            lists = faiss.downcast_InvertedLists(index.invlists)
+            if isinstance(lists, faiss.OnDiskInvertedLists):
+                lists.prefetch_nthread = 0  # they are in the page cache soon enough
+        self._on_gpu = None if kind == "hnsw" else _on_gpus(index)
+        self._lock = Lock()
+
+    def search(
+        self, vectors: NDArray[np.float32], k: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The k most similar texts of each vector [n, width], most similar first.
+
+        Returns
+        -------
+        similarity : float32 [n, k]
+        text : int64 [n, k]
+            -1 where an approximate search found fewer.
+        """
+        k = min(k, self._index.ntotal)
+        if self._on_gpu is not None and k <= GPU_MOST:
+            with self._lock:  # a GPU's index serves one thread at a time
+                similar, text = self._on_gpu.search(vectors, k)
+        elif self.kind == "hnsw":
+            wide = _faiss().SearchParametersHNSW(efSearch=max(SEEN, k))
+            similar, text = self._index.search(vectors, k, params=wide)
+        else:
+            similar, text = self._index.search(vectors, k)
+        return similar, text
+
+
+GPU_MOST = 2048
+"""Neighbours that FAISS finds on a GPU at the most."""
+
+
+def n_gpus() -> int:
+    """GPUs that FAISS can use: none without `faiss-gpu`."""
+    faiss = _faiss()
+    return int(faiss.get_num_gpus()) if hasattr(faiss, "index_cpu_to_all_gpus") else 0
+
+
+def _on_gpus(index: Any) -> Any | None:
+    """A copy of an index on all GPUs; None where there are none, or it does not fit."""
+    if not n_gpus():
+        return None
+    try:
+        return _faiss().index_cpu_to_all_gpus(index)
+    except RuntimeError as error:
+        logger.warning("the index stays on the processor: %s", error)
+        return None
+
+
+def _faiss() -> Any:
+    """The library, whose stubs lack much of what it has."""
+    import faiss
+
+    return faiss

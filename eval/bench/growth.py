@@ -1,0 +1,222 @@
+"""How the time of a cascade grows with its taxonomy: in all, of the search, and beyond it.
+
+Run it from the repository's root:
+
+    python eval/bench/growth.py --out eval/results/growth.json
+
+A batch of items walks down taxonomies of a hundred to a million nodes with the retrieval scorer,
+three paths kept, predictions and their traces included. Vectors are synthetic and ready
+(`eval/bench/synthetic.py`), so that no encoder is measured. `auto` is what the config does by
+itself: up to 200,000 texts it compares with every node, which is linear. `hnsw` works on the hits
+of a graph at every size, as `auto` does for more texts. What is claimed of it is that beyond the
+search the time of an item at a level grows no faster than the logarithm of the number of nodes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from synthetic import SyntheticEncoder, batch_of, write_taxonomy
+
+from cascade.pipeline.descent import Descent
+from cascade.retrieval.narrow import HITS, Retriever
+from cascade.scoring.retrieval import RetrievalScorer
+from cascade.taxonomy import Taxonomy
+
+SIZES = [100, 1_000, 10_000, 100_000, 1_000_000]
+TEMPERATURE = 0.04
+KINDS = ("auto", "hnsw")
+LINES = {"total": "#4c78a8", "search": "#f58518", "beyond": "#54a24b"}
+
+
+def times_of(
+    descent: Descent, scorer: RetrievalScorer, encoder: SyntheticEncoder, args: Any
+) -> dict[str, float]:
+    """Medians of milliseconds for an item."""
+    found: list[tuple[float, float]] = []
+    for repeat in range(-1, args.repeats):  # the first is not counted
+        batch = batch_of(range((repeat + 1) * args.items, (repeat + 2) * args.items))
+        encoder.encode([item.text for item in batch.items])
+        start = time.perf_counter()
+        descent.walk(batch, scorer)
+        total = time.perf_counter() - start
+        found.append((total, batch.seconds["encoding and searching"]))
+    total, search = np.array(found[1:]).T * 1000 / args.items
+    return {
+        "total_ms": round(float(np.median(total)), 4),
+        "search_ms": round(float(np.median(search)), 4),
+        "beyond_ms": round(float(np.median(total - search)), 4),
+    }
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """The times of every size, and how they grow."""
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = args.indexes or Path(name)
+        for n in args.sizes:
+            path = Path(name) / f"{n}.csv"
+            write_taxonomy(n, path)
+            taxonomy, encoder = Taxonomy.load(path), SyntheticEncoder(n)
+            own: dict[str, Any] = {}
+            for kind in KINDS:
+                retriever = Retriever(
+                    taxonomy,
+                    encoder,  # type: ignore[arg-type]
+                    "leaf",
+                    index=kind,  # type: ignore[arg-type]
+                    folder=folder,
+                )
+                encoder.encode(["name 0"])
+                descent = Descent(taxonomy, retriever)
+                scorer = RetrievalScorer(retriever, TEMPERATURE)
+                own[kind] = times_of(descent, scorer, encoder, args)
+                own[kind]["beyond_ms_per_level"] = round(own[kind]["beyond_ms"] / taxonomy.depth, 5)
+            rows.append({"nodes": n, "levels": taxonomy.depth, **own})
+            Console(stderr=True).print_json(json.dumps(rows[-1]))
+    return {
+        "items": args.items,
+        "repeats": args.repeats,
+        "texts_found": HITS,
+        "rows": rows,
+        "growth": {kind: growth(rows, kind) for kind in KINDS},
+        "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("faiss-cpu", "numpy")},
+    }
+
+
+def growth(rows: list[dict[str, Any]], kind: str) -> dict[str, float]:
+    """How the time of an item at a level, beyond the search, grows with the number of nodes.
+
+    `exponent` is that of the power of n that fits best (0 is no growth, 1 linear); the logarithm
+    alone, fitted over the same sizes, has the exponent `logarithm`.
+    """
+    nodes = np.log([row["nodes"] for row in rows])
+    level = np.array([row[kind]["beyond_ms_per_level"] for row in rows])
+    return {
+        "exponent": round(float(np.polyfit(nodes, np.log(level), 1)[0]), 4),
+        "logarithm": round(float(np.polyfit(nodes, np.log(nodes), 1)[0]), 4),
+        "times_from_least_to_most": round(float(level[-1] / level[0]), 3),
+        "logarithm_times": round(float(nodes[-1] / nodes[0]), 3),
+    }
+
+
+def markdown(command: str, result: dict[str, Any]) -> str:
+    """The figures as a table, and the command that made them."""
+    lines = [
+        "# growth",
+        "",
+        "![time for an item by the number of nodes](growth.svg)",
+        "",
+        "| nodes | levels | index | total (ms) | search (ms) | beyond (ms) | beyond, a level |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in result["rows"]:
+        for kind in KINDS:
+            own = row[kind]
+            lines.append(
+                f"| {row['nodes']:,} | {row['levels']} | {kind} | {own['total_ms']} "
+                f"| {own['search_ms']} | {own['beyond_ms']} | {own['beyond_ms_per_level']} |"
+            )
+    hits = result["growth"]["hnsw"]
+    lines += [
+        "",
+        f"Milliseconds for an item in batches of {result['items']}, medians of "
+        f"{result['repeats']}; {result['threads']} threads; {result['texts_found']} texts found by "
+        "`hnsw`. Three paths are kept of each item, and predictions have their traces.",
+        "",
+        "Beyond the search the time of an item at a level grows "
+        f"{hits['times_from_least_to_most']} times with `hnsw` from the least to the greatest "
+        f"taxonomy (the logarithm of their sizes {hits['logarithm_times']} times); the power of n "
+        f"that fits best is {hits['exponent']}, that of the logarithm itself over these sizes "
+        f"{hits['logarithm']}. With `auto` it is {result['growth']['auto']['exponent']}: up to "
+        "200,000 texts every node has a number for each item, which is linear. Made by:",
+        "",
+        f"```sh\n{command}\n```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def drawing(rows: list[dict[str, Any]]) -> str:
+    """The times over the number of nodes as SVG, both axes logarithmic."""
+    left, top, width, height = 60, 20, 420, 260
+    shown = [
+        own[f"{name}_ms"] for row in rows for own in (row["auto"], row["hnsw"]) for name in LINES
+    ]
+    x_low, x_high = np.log10(rows[0]["nodes"]), np.log10(rows[-1]["nodes"])
+    y_low, y_high = np.floor(np.log10(min(shown))), np.ceil(np.log10(max(shown)))
+
+    def x(nodes: float) -> float:
+        return round(float(left + width * (np.log10(nodes) - x_low) / (x_high - x_low)), 1)
+
+    def y(value: float) -> float:
+        return round(float(top + height * (y_high - np.log10(value)) / (y_high - y_low)), 1)
+
+    parts = [
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 330" font-family="sans-serif" '
+        'font-size="12">',
+        '<rect width="640" height="330" fill="white"/>',
+    ]
+    for power in range(int(y_low), int(y_high) + 1):
+        at = y(10.0**power)
+        parts.append(f'<path d="M{left} {at}H{left + width}" stroke="#ddd"/>')
+        parts.append(
+            f'<text x="{left - 6}" y="{at + 4}" text-anchor="end">{10.0**power:g} ms</text>'
+        )
+    for row in rows:
+        parts.append(
+            f'<text x="{x(row["nodes"])}" y="{top + height + 18}" text-anchor="middle">'
+            f"{row['nodes']:,}</text>"
+        )
+    parts.append(
+        f'<text x="{left + width / 2}" y="{top + height + 38}" text-anchor="middle">nodes; '
+        "time for an item</text>"
+    )
+    legend = top + 10
+    for kind, dash in (("hnsw", ""), ("auto", ' stroke-dasharray="5 4"')):
+        for name, colour in LINES.items():
+            points = " ".join(f"{x(r['nodes'])},{y(r[kind][f'{name}_ms'])}" for r in rows)
+            line = f'fill="none" stroke="{colour}" stroke-width="2"{dash}'
+            side = left + width + 14
+            parts += [
+                f'<polyline points="{points}" {line}/>',
+                f'<path d="M{side} {legend}h24" {line}/>',
+                f'<text x="{side + 30}" y="{legend + 4}">{kind}: {name}</text>',
+            ]
+            legend += 20
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def main() -> None:
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--items", type=int, default=128)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--indexes", type=Path, help="folder to keep them in, for the next run")
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    result = measure(args)
+    Console().print_json(json.dumps(result))
+    if args.out:
+        command = shlex.join(["python", *sys.argv])
+        args.out.write_text(json.dumps({"command": command, **result}, indent=1) + "\n", "utf-8")
+        args.out.with_suffix(".md").write_text(markdown(command, result), "utf-8")
+        args.out.with_suffix(".svg").write_text(drawing(result["rows"]), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
