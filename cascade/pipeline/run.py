@@ -19,7 +19,7 @@ from cascade.generation.prompts import PromptTemplate
 from cascade.io import Answer, Output, Row, Table, require_columns
 from cascade.io.pictures import PicturePlaces
 from cascade.items import Item, Prediction, alternatives_of, trace_of
-from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.classifier import BATCH, Classifier, item_names
 from cascade.pipeline.pack import contents
 from cascade.taxonomy import Taxonomy
 
@@ -186,25 +186,17 @@ def classify_table(
     """
     named = (columns.image, columns.id, columns.label)
     require_columns(table, [*columns.text, *filter(None, named)])
-    names = classifier.names(list(dict.fromkeys(columns.text)))
+    reading = Reading.of(columns, classifier.config)
     if limit is not None:
         table.rows = islice(table.rows, limit)
-    places = picture_places(classifier.config)
 
     def read(rows: Sequence[Row]) -> list[Item | Prediction]:
-        return [_item(table, row, columns, names, places) for row in rows]
+        return reading.items(table, rows)
 
     for index, rows, items in _chunks(table, output, read, classifier, columns.image is not None):
         if items is not None:
-            started, before = time.perf_counter(), dict(classifier.seconds)
-            predictions = list(_classified(classifier, items))
-            counts = count(predictions, _golds(classifier.taxonomy, table, rows, columns.label))
-            counts.seconds = round(time.perf_counter() - started, 3)
-            counts.stages = {
-                stage: round(seconds - before.get(stage, 0.0), 4)
-                for stage, seconds in classifier.seconds.items()
-            }
-            answers = [form.answer(p, nested=output.nested) for p in predictions]
+            labels = reading.labels(table, rows)
+            answers, counts = answer_chunk(classifier, items, labels, form, nested=output.nested)
             output.write(index, rows, answers, asdict(counts))
         if progress is not None:
             progress(rows[-1])
@@ -213,6 +205,36 @@ def classify_table(
         total.add(part)
     output.finish()
     return total
+
+
+def answer_chunk(
+    classifier: Classifier,
+    items: Sequence[Item | Prediction],
+    labels: Sequence[str],
+    form: AnswerForm,
+    *,
+    nested: bool,
+) -> tuple[list[Answer], Counts]:
+    """What stands beside the rows of one chunk, and its counts, timed.
+
+    Parameters
+    ----------
+    items
+        What the rows hold, or why they cannot be answered; see `Reading`.
+    labels
+        The known answer of each row, or an empty text.
+    nested
+        As of the output that the answers are for.
+    """
+    started, before = time.perf_counter(), dict(classifier.seconds)
+    predictions = list(_classified(classifier, items))
+    counts = count(predictions, _golds(classifier.taxonomy, labels))
+    counts.seconds = round(time.perf_counter() - started, 3)
+    counts.stages = {
+        stage: round(seconds - before.get(stage, 0.0), 4)
+        for stage, seconds in classifier.seconds.items()
+    }
+    return [form.answer(p, nested=nested) for p in predictions], counts
 
 
 def _chunks(
@@ -322,30 +344,62 @@ def _classified(classifier: Classifier, items: Sequence[Item | Prediction]) -> I
         yield next(answered) if isinstance(item, Item) else item
 
 
-def _item(
-    table: Table, row: Row, columns: Columns, names: Sequence[str], places: PicturePlaces
-) -> Item | Prediction:
-    """What a row holds, its text columns so called, or why it cannot be answered."""
-    if row.problem is not None:
-        return Prediction.failed(row.problem)
-    id_ = table.text(row, columns.id) if columns.id else None
-    image = None
-    if columns.image:
-        try:
-            image = places.find(table.value(row, columns.image), table.folder)
-        except InputError as error:
-            return Prediction.failed(str(error), id_)
-    texts = table.texts(row, columns.text).values()
-    return Item(dict(zip(names, texts, strict=True)), id_, image)
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the rows of a table become items.
+
+    Parameters
+    ----------
+    names
+        What the texts of `columns.text` are called in items.
+    places
+        Where pictures may come from.
+    """
+
+    columns: Columns
+    names: tuple[str, ...]
+    places: PicturePlaces
+
+    @classmethod
+    def of(cls, columns: Columns, config: CascadeConfig) -> Reading:
+        """The reading of a table's columns for a config.
+
+        Raises
+        ------
+        UsageError
+            More text columns are named than a pack was fitted to.
+        """
+        names = item_names(config.reads, list(dict.fromkeys(columns.text)))
+        return cls(columns, tuple(names), picture_places(config))
+
+    def items(self, table: Table, rows: Sequence[Row]) -> list[Item | Prediction]:
+        """What each row holds, or why it cannot be answered."""
+        return [self._item(table, row) for row in rows]
+
+    def labels(self, table: Table, rows: Sequence[Row]) -> list[str]:
+        """The known answer of each row; empty where there is none."""
+        label = self.columns.label
+        return [table.text(row, label) if label else "" for row in rows]
+
+    def _item(self, table: Table, row: Row) -> Item | Prediction:
+        if row.problem is not None:
+            return Prediction.failed(row.problem)
+        columns = self.columns
+        id_ = table.text(row, columns.id) if columns.id else None
+        image = None
+        if columns.image:
+            try:
+                image = self.places.find(table.value(row, columns.image), table.folder)
+            except InputError as error:
+                return Prediction.failed(str(error), id_)
+        texts = table.texts(row, columns.text).values()
+        return Item(dict(zip(self.names, texts, strict=True)), id_, image)
 
 
-def _golds(
-    taxonomy: Taxonomy, table: Table, rows: Sequence[Row], label: str | None
-) -> list[tuple[str, ...] | None]:
+def _golds(taxonomy: Taxonomy, labels: Sequence[str]) -> list[tuple[str, ...] | None]:
     """Codes along the known path of each row, top first: none without a label, None if unknown."""
     golds: list[tuple[str, ...] | None] = []
-    for row in rows:
-        text = table.text(row, label) if label else ""
+    for text in labels:
         node = taxonomy.find(text) if text else None
         if node is not None:
             golds.append(tuple(taxonomy.codes[at] for at in taxonomy.path_nodes(node).tolist()))
