@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +17,6 @@ from typing import Any
 from cascade.errors import MissingExtraError, UsageError
 
 WORKER_BYTES = 2 << 30  # memory of a worker on a CPU, for how many there are if nobody says
-LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +59,13 @@ class Shares:
 
 
 def import_ray() -> Any:
-    """Ray with Ray Data, its telemetry off.
+    """Ray with Ray Data.
 
     Raises
     ------
     MissingExtraError
         It is not installed.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else Ray's C++ writes to the terminal
     try:
         import ray
         import ray.data
@@ -88,6 +87,12 @@ def connected(wanted: Cluster) -> Iterator[Shares]:
     UsageError
         There is no such cluster, or it has no room for the workers.
     """
+    if wanted.address is not None and "://" in wanted.address:
+        raise UsageError(
+            f"--ray-address {wanted.address}: expected auto, or HOST:PORT of the head; a run is "
+            "part of its cluster: start it on one of its machines, or with ray job submit"
+        )
+    _prepare(alone=wanted.address is None)
     ray = import_ray()
     if ray.is_initialized():
         yield _shares(ray, wanted)
@@ -98,7 +103,8 @@ def connected(wanted: Cluster) -> Iterator[Shares]:
         short = "/tmp" if Path("/tmp").is_dir() else None
         folder = tempfile.mkdtemp(prefix="cascade-", dir=short)
     try:
-        _start(ray, wanted, folder)
+        with _silence():
+            _start(ray, wanted.address, folder)
         yield _shares(ray, wanted)
     finally:
         ray.shutdown()
@@ -106,31 +112,51 @@ def connected(wanted: Cluster) -> Iterator[Shares]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(ray: Any, wanted: Cluster, folder: str | None) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if wanted.address is None:
-        # Whoever reaches a Ray cluster can run code in it: nobody but this machine shall.
-        ray.init(
-            "local",
-            include_dashboard=False,
-            _node_ip_address=LOOPBACK,
-            _temp_dir=folder,
-            **quiet,
-        )
+def _prepare(*, alone: bool) -> None:
+    """Set what Ray reads from the environment, as it is imported and in its own processes.
+
+    Parameters
+    ----------
+    alone
+        Whether Ray is started for this machine.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else its C++ writes to the terminal
+    if alone and "ray" not in sys.modules:
+        # Whoever reaches a Ray cluster can run code in it. So it listens to this machine alone (the
+        # first variable is made for other systems, but works on all), and wants a token.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+
+def _start(ray: Any, address: str | None, folder: str | None) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if address is None:
+        ray.init("local", include_dashboard=False, _temp_dir=folder, **quiet)
         return
-    if "://" in wanted.address:
-        raise UsageError(
-            f"--ray-address {wanted.address}: expected auto, or HOST:PORT of the head; a run is "
-            "part of its cluster: start it on one of its machines, or with ray job submit"
-        )
     try:
-        ray.init(wanted.address, **quiet)
+        ray.init(address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise UsageError(
-            f"--ray-address {wanted.address}: cannot join that cluster ({reason}); start one with "
+            f"--ray-address {address}: cannot join that cluster ({reason}); start one with "
             "ray start --head, or leave the option out to use this machine alone"
         ) from None
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep what Ray's C++ writes to standard error while it starts from the terminal."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _shares(ray: Any, wanted: Cluster) -> Shares:

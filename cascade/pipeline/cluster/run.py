@@ -96,7 +96,6 @@ def classify_files(
     EngineError
         Workers died over the same rows again and again.
     """
-    import_ray()
     to_read = [
         ToRead(file.source, Reading.of(file.columns, config), file.done, file.nested)
         for file in files
