@@ -105,6 +105,9 @@ def connected(wanted: Cluster) -> Iterator[Shares]:
     try:
         with _silence():
             _start(ray, wanted.address, folder)
+        # Ray tells on standard output, which may be ours, that a worker died. There is no other way
+        # to keep it from that; its debugger takes the same.
+        ray._private.worker._worker_logs_enabled = False
         yield _shares(ray, wanted)
     finally:
         ray.shutdown()
