@@ -1,4 +1,4 @@
-"""What a run on a cluster does before Ray and between its processes; see tests/cli for whole runs."""
+"""What a run on a cluster does beside Ray; tests/cli/test_cli_cluster.py has whole runs."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ from cascade.errors import EngineError, MissingExtraError, UsageError, WeightsEr
 from cascade.items import Item, Prediction
 from cascade.pipeline.cluster import Cluster
 from cascade.pipeline.cluster.connect import connected, divide
+from cascade.pipeline.cluster.run import threads_of
 from cascade.pipeline.cluster.worker import _packed, _told, _unpacked, error_of
 from cascade.pipeline.run import Reading
 
@@ -37,6 +38,14 @@ def node(cpus, gpus=0, memory=64):
 )
 def test_workers_get_as_many_cpus_as_all_of_them_can_have(nodes, wanted, expected):
     assert divide(nodes, wanted) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "threads"), [("", 4), ("1", 1), ("3,2", 3), ("all", 4), ("0", 4)]
+)
+def test_workers_have_the_threads_that_a_local_run_would_be_given(given, threads, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert threads_of(4) == threads
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def _answered(
             "files": files,
             "expected": run_fingerprint(taxonomy, config),
             "folder": folder,
-            "threads": shares.cpus,
+            "threads": threads_of(shares.cpus),
         },
         batch_format="pyarrow",
         batch_size=None,
@@ -184,6 +184,15 @@ def _answered(
             f"workers died {DEATHS + 1} times over the same rows ({reason}); where memory was "
             "short give fewer --workers; finished rows are kept, go on with --resume"
         ) from error
+
+
+def threads_of(cpus: int) -> int:
+    """Threads of a worker: `OMP_NUM_THREADS` of the process that starts the run, or one for a CPU.
+
+    Sums of floating-point numbers depend on it, so it must be as in a local run for the same bytes.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(given) if given.isdecimal() and int(given) else cpus
 
 
 @contextmanager
