@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cascade.cli import options
 from cascade.cli.console import interruptible
+
+if TYPE_CHECKING:
+    from cascade.pipeline.cluster import Cluster
+
+
+class Engine(StrEnum):
+    """Where rows are answered."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -19,6 +31,7 @@ EXAMPLES = """
   cascade classify offers.jsonl -t store --text name --method retrieval --top 3 -o out.jsonl
   cat items.csv | cascade classify - -t store --text name > out.csv
   cascade classify big.csv -t store --text name -o out.csv --resume
+  cascade classify parts/ -t store --text name -o answered/ --engine ray --workers 8
 """
 
 
@@ -26,7 +39,8 @@ def classify(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE...", help="CSV, TSV, JSONL, Parquet, Excel, a folder of pictures, or -."
+            metavar="FILE...",
+            help="CSV, TSV, JSONL, Parquet, Excel, a folder of these or of pictures, or -.",
         ),
     ],
     taxonomy: options.TaxonomyOption = None,
@@ -61,6 +75,30 @@ def classify(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an output that exists.")
     ] = False,
+    engine: Annotated[
+        Engine,
+        typer.Option("--engine", help="local: in this process. ray: many workers, see the README."),
+    ] = Engine.LOCAL,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", min=1, metavar="N", help="Of ray; as many as it has GPUs, else CPUs."
+        ),
+    ] = None,
+    gpus: Annotated[
+        float | None,
+        typer.Option(
+            "--gpus-per-worker", min=0, metavar="N", help="Of ray; 1 where there are any."
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address",
+            metavar="ADDRESS",
+            help="Cluster to join: auto, or HOST:PORT; this machine alone if not given.",
+        ),
+    ] = None,
     encoding: options.EncodingOption = None,
     sheet: options.SheetOption = None,
     settings: options.SetOption = None,
@@ -73,9 +111,12 @@ def classify(
     """Classify the rows of files; each row comes out with its answer beside it."""
     from cascade.cli import loading, report
     from cascade.io import check_output
+    from cascade.io.folders import files_of
     from cascade.pipeline.methods import check_method
     from cascade.pipeline.run import AnswerForm, Counts
 
+    cluster = _cluster(engine, workers=workers, gpus=gpus, address=address)
+    files = [file for given in files for file in files_of(given)]
     targets = [(source, _target(source, files, output)) for source in files]
     _check_distinct(targets)
     for source, target in targets:
@@ -107,9 +148,12 @@ def classify(
         as_json=as_json,
         as_table=as_table,
     )
-    total, written = Counts(), []
+    total, written = Counts(), list[str]()
     with interruptible():
-        for source in files if len(files) > 1 else []:
+        if cluster is not None:
+            total, written = job.run_on(cluster, targets)
+            targets = []
+        for source, _ in targets if len(targets) > 1 else []:
             job.check(source)
         for source, target in targets:
             counts = job.run(source, target)
@@ -126,6 +170,28 @@ def classify(
     )
     if total.status.get("error"):
         raise typer.Exit(3)
+
+
+def _cluster(
+    engine: Engine, *, workers: int | None, gpus: float | None, address: str | None
+) -> Cluster | None:
+    """What is asked of a cluster; None for a run in this process.
+
+    Raises
+    ------
+    UsageError
+        Options of a cluster are given without one.
+    """
+    from cascade.errors import UsageError
+    from cascade.pipeline.cluster import Cluster
+
+    if engine is Engine.RAY:
+        return Cluster(address, workers, gpus)
+    named = {"--workers": workers, "--gpus-per-worker": gpus, "--ray-address": address}
+    for option, value in named.items():
+        if value is not None:
+            raise UsageError(f"{option} goes with --engine ray")
+    return None
 
 
 def _check_distinct(targets: list[tuple[str, str]]) -> None:

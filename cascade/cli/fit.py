@@ -80,7 +80,7 @@ def fit(
     from cascade.io.source import Source
     from cascade.pipeline.labels import taxonomy_of_labels
     from cascade.pipeline.load import load_taxonomy
-    from cascade.pipeline.run import picture_places
+    from cascade.pipeline.reading import picture_places
     from cascade.training.fit import Fit
     from cascade.training.labelled import settled_columns
     from cascade.training.recipe import Recipe

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from cascade.cli.console import err, out
-from cascade.cli.progress import classifying, load_classifier, working
+from cascade.cli.progress import (
+    classifying,
+    classifying_all,
+    lines_of,
+    load_classifier,
+    working,
+)
 from cascade.cli.screen import ScreenOutput
 from cascade.config import CascadeConfig, Columns
-from cascade.io import Output, Table, open_output, open_table, require_columns
+from cascade.io import Output, Table, kind_of, open_output, open_table, require_columns
+from cascade.io.source import Source
 from cascade.pipeline.classifier import Classifier
-from cascade.pipeline.run import (
-    AnswerForm,
-    Counts,
-    classify_table,
-    fingerprint,
-    guessed_columns,
-    require_read,
-)
+from cascade.pipeline.cluster import Cluster, FileRun, classify_files, finished_chunks
+from cascade.pipeline.reading import guessed_columns, require_read
+from cascade.pipeline.run import AnswerForm, Counts, classify_table, fingerprint
 from cascade.taxonomy import Taxonomy
 
 
@@ -65,14 +68,8 @@ class Job:
         with self._open(source) as table:
             columns = self._checked(table)
             with self._sink(table, columns, source, target) as sink:
-                if sink.complete:
-                    err.print(
-                        f"{target} is there already, there is nothing to resume; "
-                        "make it anew with --overwrite"
-                    )
+                if not self._is_left(sink, target):
                     return None
-                if sink.resumed_rows:
-                    err.print(f"going on after {sink.resumed_rows:,} finished rows")
                 classifier = self.classifier
                 classifier.require_sight(columns)
                 # Rows that are printed as they come show progress themselves.
@@ -87,6 +84,74 @@ class Job:
                         limit=self.limit,
                         progress=progress,
                     )
+
+    def run_on(
+        self, cluster: Cluster, targets: Sequence[tuple[str, str]]
+    ) -> tuple[Counts, list[str]]:
+        """Classify all files on a cluster; their counts, and the outputs that were written.
+
+        Outputs that an earlier run had finished are passed over, as in `run`.
+        """
+        files = [(self._file_run(*pair), pair) for pair in targets]
+        left = [(file, pair) for file, pair in files if file is not None]
+        if not left:
+            return Counts(), []
+        shown = not any(self._on_screen(target) for _, (_, target) in left)
+        lines = [self._lines(source) if shown else None for _, (source, _) in left]
+        with classifying_all(lines, self.limit, shown) as progress:
+            counts = classify_files(
+                [file for file, _ in left],
+                self.taxonomy,
+                self.config,
+                self.form,
+                cluster,
+                progress=progress,
+            )
+        return counts, [target for _, (_, target) in left]
+
+    def _file_run(self, source: str, target: str) -> FileRun | None:
+        """A file as a run on a cluster takes it; None where its output is there already."""
+        done: frozenset[int] = frozenset()
+        rows = Source(source, self.limit, self.encoding, self.sheet)
+        with rows.open() as table:
+            columns = self._checked(table)
+            if self.resume:
+                with self._sink(table, columns, source, target) as sink:
+                    if not self._is_left(sink, target):
+                        return None
+                    done = finished_chunks(table, sink) if sink.resumed_rows else done
+
+        def opened() -> tuple[Table, Output]:
+            table = rows.open()
+            try:
+                return table, self._sink(table, columns, source, target)
+            except BaseException:
+                table.close()
+                raise
+
+        nested = self.as_json if target == "-" else kind_of(target) == "jsonl"
+        return FileRun(rows, columns, opened, done, nested, ordered=target == "-")
+
+    def _is_left(self, sink: Output, target: str) -> bool:
+        """Whether an output is not finished, with a word on what an earlier run has done of it."""
+        if sink.complete:
+            err.print(
+                f"{target} is there already, there is nothing to resume; "
+                "make it anew with --overwrite"
+            )
+        elif sink.resumed_rows:
+            err.print(f"going on after {sink.resumed_rows:,} finished rows")
+        return not sink.complete
+
+    def _lines(self, source: str) -> int | None:
+        if self.limit is not None or not err.is_terminal:
+            return None
+        with self._open(source) as table:
+            return lines_of(table, source)
+
+    def _on_screen(self, target: str) -> bool:
+        """Whether rows are printed as a table to read."""
+        return target == "-" and not self.as_json and (self.as_table or sys.stdout.isatty())
 
     def _open(self, source: str) -> Table:
         return open_table(source, encoding=self.encoding, sheet=self.sheet)
@@ -108,7 +173,7 @@ class Job:
         return columns
 
     def _sink(self, table: Table, columns: Columns, source: str, target: str) -> Output:
-        if target == "-" and not self.as_json and (self.as_table or sys.stdout.isatty()):
+        if self._on_screen(target):
             return ScreenOutput(table, columns.text or list(filter(None, [columns.image])), out)
         return open_output(
             target,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,7 +77,7 @@ def classifying(
     table: Table, source: str, limit: int | None, shown: bool
 ) -> Iterator[Callable[[Row], None]]:
     """A function that is told the last finished row and moves a progress bar."""
-    lines = None if limit is not None else _lines(table, source)
+    lines = None if limit is not None else lines_of(table, source)
     with working("classifying", shown) as bar:
         bar.show("classifying", 0, limit if limit is not None else lines)
 
@@ -88,7 +88,34 @@ def classifying(
         yield finished
 
 
-def _lines(table: Table, source: str) -> int | None:
+@contextmanager
+def classifying_all(
+    lines: Sequence[int | None], limit: int | None, shown: bool
+) -> Iterator[Callable[[Sequence[Row]], None]]:
+    """As `classifying`, over several files whose chunks are finished in any order.
+
+    Parameters
+    ----------
+    lines
+        Of each file, as `lines_of` counts them.
+    """
+    known = [count for count in lines if count is not None]
+    of = sum(known) if len(known) == len(lines) else None
+    if limit is not None:
+        of = limit * len(lines)
+    done = rows_done = 0
+    with working("loading models", shown) as bar:
+
+        def finished(rows: Sequence[Row]) -> None:
+            nonlocal done, rows_done
+            rows_done += len(rows)
+            done += len(rows) if limit is not None else rows[-1].line - rows[0].line + 1
+            bar.show("classifying", done, of, f"{rows_done:,} rows")
+
+        yield finished
+
+
+def lines_of(table: Table, source: str) -> int | None:
     """Lines of a text file, as the measure of progress; None where that is not to be had."""
     path = Path(source)
     if table.kind not in ("csv", "tsv", "jsonl") or not path.is_file():

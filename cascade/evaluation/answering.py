@@ -13,14 +13,8 @@ from cascade.io import Output, Row, Table, open_output, require_columns
 from cascade.io.pictures import data_uri
 from cascade.io.source import Source
 from cascade.pipeline.classifier import BATCH, Classifier
-from cascade.pipeline.run import (
-    AnswerForm,
-    Counts,
-    classify_table,
-    fingerprint,
-    guessed_columns,
-    require_read,
-)
+from cascade.pipeline.reading import guessed_columns, require_read
+from cascade.pipeline.run import AnswerForm, Counts, classify_table, fingerprint
 from cascade.taxonomy import Taxonomy
 
 LINE = "cascade_line"

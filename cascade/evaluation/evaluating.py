@@ -28,7 +28,8 @@ from cascade.io.pictures import thumbnail
 from cascade.io.whole import write_json, write_text
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.labels import count_labels
-from cascade.pipeline.run import Counts, picture_places
+from cascade.pipeline.reading import picture_places
+from cascade.pipeline.run import Counts
 from cascade.retrieval.encoder import Progress
 
 PACKAGES = ("torch", "transformers", "sentence-transformers", "numpy", "scipy")

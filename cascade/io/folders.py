@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cascade.errors import InputError
 from cascade.io.pictures import SUFFIXES
+from cascade.io.place import KINDS
 from cascade.io.rows import Row, Table
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,19 @@ def read_folder(path: Path) -> Table:
         base=path,
         pictures=IMAGE,
     )
+
+
+def files_of(source: str) -> list[str]:
+    """The tables in a folder that has no pictures, by name; of anything else itself.
+
+    Hidden files, and those that begin with `_`, are passed over.
+    """
+    path = Path(source)
+    if not source or not path.is_dir():
+        return [source]
+    shown = [p for p in path.iterdir() if p.suffix.lower() in KINDS and p.name[0] not in "._"]
+    tables = sorted(str(p) for p in shown if p.is_file())
+    return [source] if not tables or _walked(path)[0] else tables
 
 
 def _walked(path: Path) -> tuple[list[Path], int]:

@@ -144,25 +144,6 @@ class Classifier:
             return Item(rest, image=value[image] or None)
         return Item.of(value)
 
-    def names(self, columns: Sequence[str]) -> list[str]:
-        """What the texts of columns are called in items: in a pack as those it was fitted to.
-
-        Raises
-        ------
-        UsageError
-            There are more than those.
-        """
-        reads = self.config.reads
-        if not reads or set(columns) <= set(reads):
-            return list(columns)
-        if len(columns) > len(reads):
-            raise UsageError(
-                f"{len(columns)} text columns are named ({', '.join(columns)}), but the pack was "
-                f"fitted to {len(reads)} ({', '.join(reads)}); name those that stand for them, in "
-                "this order"
-            )
-        return reads[: len(columns)]
-
     def classify_batch(self, items: Sequence[Item]) -> list[Prediction]:
         """Predictions for items that are classified together."""
         found = {
@@ -240,6 +221,30 @@ class Classifier:
 
     def __repr__(self) -> str:
         return f"Classifier({self.taxonomy!r}, method={self.method!r})"
+
+
+def item_names(reads: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """What the texts of columns are called in items: in a pack as those it was fitted to.
+
+    Parameters
+    ----------
+    reads
+        The text columns that a pack was fitted to; none of other configs.
+
+    Raises
+    ------
+    UsageError
+        There are more than those.
+    """
+    if not reads or set(columns) <= set(reads):
+        return list(columns)
+    if len(columns) > len(reads):
+        raise UsageError(
+            f"{len(columns)} text columns are named ({', '.join(columns)}), but the pack was "
+            f"fitted to {len(reads)} ({', '.join(reads)}); name those that stand for them, in "
+            "this order"
+        )
+    return list(reads[: len(columns)])
 
 
 def _walker(taxonomy: Taxonomy, parts: Parts) -> Walker:

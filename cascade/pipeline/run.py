@@ -6,21 +6,19 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice, repeat
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import cascade
 from cascade.config import CascadeConfig, Columns
-from cascade.errors import InputError
 from cascade.generation.prompts import PromptTemplate
 from cascade.io import Answer, Output, Row, Table, require_columns
-from cascade.io.pictures import PicturePlaces
 from cascade.items import Item, Prediction, alternatives_of, trace_of
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.pack import contents
+from cascade.pipeline.reading import Reading
 from cascade.taxonomy import Taxonomy
 
 ANSWER_COLUMNS: dict[str, type] = {
@@ -31,8 +29,6 @@ ANSWER_COLUMNS: dict[str, type] = {
     "cascade_status": str,
     "cascade_message": str,
 }
-
-USUAL_TEXT_COLUMNS = ("text", "name", "title", "product", "product_name", "item", "description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,26 +202,18 @@ def classify_table(
     """
     named = (columns.image, columns.id, columns.label)
     require_columns(table, [*columns.text, *filter(None, named)])
-    names = classifier.names(list(dict.fromkeys(columns.text)))
+    reading = Reading.of(columns, classifier.config)
     if limit is not None:
         table.rows = islice(table.rows, limit)
-    places = picture_places(classifier.config)
 
     def read(rows: Sequence[Row]) -> list[Item | Prediction]:
-        return _items(table, rows, columns, names, places)
+        return reading.items(table, rows)
 
     total = Counts()
     for index, rows, items in _chunks(table, output, read, classifier, columns.image is not None):
         if items is not None:
-            started, before = time.perf_counter(), dict(classifier.seconds)
-            predictions = _classified(classifier, items)
-            counts = count(predictions, _golds(classifier.taxonomy, table, rows, columns.label))
-            counts.seconds = round(time.perf_counter() - started, 3)
-            counts.stages = {
-                stage: round(seconds - before.get(stage, 0.0), 4)
-                for stage, seconds in classifier.seconds.items()
-            }
-            answers = [form.answer(p, nested=output.nested) for p in predictions]
+            labels = reading.labels(table, rows)
+            answers, counts = answer_chunk(classifier, items, labels, form, nested=output.nested)
             summary: Mapping[str, Any] = vars(counts)
             output.write(index, rows, answers, summary)
         else:
@@ -235,6 +223,36 @@ def classify_table(
             progress(rows[-1])
     output.finish()
     return total
+
+
+def answer_chunk(
+    classifier: Classifier,
+    items: Sequence[Item | Prediction],
+    labels: Sequence[str],
+    form: AnswerForm,
+    *,
+    nested: bool,
+) -> tuple[list[Answer], Counts]:
+    """What stands beside the rows of one chunk, and its counts, timed.
+
+    Parameters
+    ----------
+    items
+        What the rows hold, or why they cannot be answered; see `Reading`.
+    labels
+        The known answer of each row, or an empty text.
+    nested
+        As of the output that the answers are for.
+    """
+    started, before = time.perf_counter(), dict(classifier.seconds)
+    predictions = list(_classified(classifier, items))
+    counts = count(predictions, _golds(classifier.taxonomy, labels))
+    counts.seconds = round(time.perf_counter() - started, 3)
+    counts.stages = {
+        stage: round(seconds - before.get(stage, 0.0), 4)
+        for stage, seconds in classifier.seconds.items()
+    }
+    return [form.answer(p, nested=nested) for p in predictions], counts
 
 
 def _chunks(
@@ -264,79 +282,6 @@ def _chunks(
         yield held
 
 
-def picture_places(config: CascadeConfig) -> PicturePlaces:
-    """Where the pictures of rows may come from."""
-    settings = config.pictures
-    root = None if settings.root is None else Path(settings.root)
-    return PicturePlaces(root, settings.anywhere, settings.urls)
-
-
-def guessed_columns(
-    table: Table, columns: Columns, reads: Sequence[str] = (), *, needs_image: bool = False
-) -> Columns:
-    """The columns with what is read, where nothing is named: pictures of a folder, or texts.
-
-    What a pack remembers is no more than a wish: a file without any of its text columns is read by
-    its pictures, one without its pictures by its text.
-
-    Parameters
-    ----------
-    reads
-        The text columns that a pack was fitted to.
-    needs_image
-        Whether the column of pictures was named by the user, not remembered.
-
-    Raises
-    ------
-    InputError
-        No text column can be guessed.
-    """
-    remembered = list(columns.text) == list(reads)
-    if remembered and not set(columns.text) & set(table.columns):
-        image = table.pictures or columns.image
-        if image is not None and image in table.columns:
-            return columns.model_copy(update={"image": image, "text": []})
-    if columns.text and reads and not needs_image and columns.image not in table.columns:
-        return columns.model_copy(update={"image": None})
-    if columns.text or columns.image is not None:
-        return columns
-    return columns.model_copy(update={"text": guess_text_columns(table)})
-
-
-def require_read(table: Table, columns: Sequence[str], reads: Sequence[str]) -> None:
-    """Check that the columns that a pack reads are there, where no others were named.
-
-    Raises
-    ------
-    InputError
-        One is missing; tells how others stand for it.
-    """
-    missing = [name for name in columns if name not in table.columns]
-    if missing and list(columns) == list(reads):
-        raise InputError(
-            f"has no column {missing[0]!r}; the pack reads {', '.join(reads)}: name the columns "
-            f"that stand for them, in this order, with --text (it has: "
-            f"{', '.join(table.columns[:30])})",
-            file=table.name,
-        )
-
-
-def guess_text_columns(table: Table) -> list[str]:
-    """The columns that hold text when none is named: usual names, or the only column.
-
-    Raises
-    ------
-    InputError
-        There is no such column.
-    """
-    known = {name.casefold(): name for name in table.columns}
-    found = [known[name] for name in USUAL_TEXT_COLUMNS if name in known]
-    if found or len(table.columns) == 1:
-        return found or list(table.columns)
-    has = ", ".join(table.columns[:30])
-    raise InputError(f"say which column holds the text with --text; it has: {has}", file=table.name)
-
-
 def _classified(classifier: Classifier, items: Sequence[Item | Prediction]) -> list[Prediction]:
     """A prediction for each item; what could not be read has its own already."""
     known = [item for item in items if isinstance(item, Item)]
@@ -347,39 +292,10 @@ def _classified(classifier: Classifier, items: Sequence[Item | Prediction]) -> l
     return [next(rest) if isinstance(item, Item) else item for item in items]
 
 
-def _items(
-    table: Table,
-    rows: Sequence[Row],
-    columns: Columns,
-    names: Sequence[str],
-    places: PicturePlaces,
-) -> list[Item | Prediction]:
-    """What rows hold, their text columns called by these names, or why they cannot be answered."""
-    texts = [table.text_column(rows, column) for column in columns.text]
-    fields: Iterable[tuple[str, ...]] = zip(*texts, strict=True) if texts else repeat((), len(rows))
-    ids = table.text_column(rows, columns.id) if columns.id else repeat(None, len(rows))
-    found: list[Item | Prediction] = []
-    for row, values, id_ in zip(rows, fields, ids, strict=True):
-        image = None
-        if row.problem is not None:
-            found.append(Prediction.failed(row.problem))
-            continue
-        if columns.image:
-            try:
-                image = places.find(table.value(row, columns.image), table.folder)
-            except InputError as error:
-                found.append(Prediction.failed(str(error), id_))
-                continue
-        found.append(Item(dict(zip(names, values, strict=True)), id_, image))
-    return found
-
-
-def _golds(
-    taxonomy: Taxonomy, table: Table, rows: Sequence[Row], label: str | None
-) -> list[tuple[str, ...] | None]:
+def _golds(taxonomy: Taxonomy, labels: Sequence[str]) -> list[tuple[str, ...] | None]:
     """Codes along the known path of each row, top first: none without a label, None if unknown."""
     golds: list[tuple[str, ...] | None] = []
-    for text in table.text_column(rows, label) if label else [""] * len(rows):
+    for text in labels:
         node = taxonomy.find(text) if text else None
         if node is not None:
             golds.append(tuple(taxonomy.codes[at] for at in taxonomy.path_nodes(node).tolist()))

@@ -19,7 +19,7 @@ from cascade.io.pictures import MAX_BYTES, PicturePlaces, look, open_picture
 from cascade.io.source import Source
 from cascade.items import Item
 from cascade.pipeline.labels import Finder, nothing_known
-from cascade.pipeline.run import guessed_columns
+from cascade.pipeline.reading import guessed_columns
 from cascade.taxonomy import Taxonomy
 
 CHUNK = 1024  # rows between two signs of progress

@@ -12,7 +12,8 @@ from cascade.errors import InputError
 from cascade.io import open_output, open_table
 from cascade.items import Level, Prediction
 from cascade.pipeline import run
-from cascade.pipeline.run import AnswerForm, Counts, classify_table, count, guess_text_columns
+from cascade.pipeline.reading import guess_text_columns
+from cascade.pipeline.run import AnswerForm, Counts, classify_table, count
 from cascade.taxonomy import Taxonomy
 
 

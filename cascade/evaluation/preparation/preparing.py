@@ -26,7 +26,7 @@ from cascade.evaluation.preparation.plan import Plan, Preparation
 from cascade.evaluation.preparation.splits import PARTS, draw, out_of_sample, stratified
 from cascade.io import Row, require_columns
 from cascade.pipeline.labels import nothing_known, taxonomy_of_paths
-from cascade.pipeline.run import guess_text_columns
+from cascade.pipeline.reading import guess_text_columns
 from cascade.taxonomy import Taxonomy
 
 Progress = Callable[[Row], None]

@@ -1,0 +1,146 @@
+"""Which columns of a table are read, and how its rows become items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+
+from cascade.config import CascadeConfig, Columns
+from cascade.errors import InputError
+from cascade.io import Row, Table
+from cascade.io.pictures import PicturePlaces
+from cascade.items import Item, Prediction
+from cascade.pipeline.classifier import item_names
+
+USUAL_TEXT_COLUMNS = ("text", "name", "title", "product", "product_name", "item", "description")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the rows of a table become items.
+
+    Parameters
+    ----------
+    names
+        What the texts of `columns.text` are called in items.
+    places
+        Where pictures may come from.
+    """
+
+    columns: Columns
+    names: tuple[str, ...]
+    places: PicturePlaces
+
+    @classmethod
+    def of(cls, columns: Columns, config: CascadeConfig) -> Reading:
+        """The reading of a table's columns for a config.
+
+        Raises
+        ------
+        UsageError
+            More text columns are named than a pack was fitted to.
+        """
+        names = item_names(config.reads, list(dict.fromkeys(columns.text)))
+        return cls(columns, tuple(names), picture_places(config))
+
+    def items(self, table: Table, rows: Sequence[Row]) -> list[Item | Prediction]:
+        """What each row holds, or why it cannot be answered."""
+        columns = self.columns
+        texts = [table.text_column(rows, column) for column in columns.text]
+        fields: Iterable[tuple[str, ...]]
+        fields = zip(*texts, strict=True) if texts else repeat((), len(rows))
+        ids = table.text_column(rows, columns.id) if columns.id else repeat(None, len(rows))
+        found: list[Item | Prediction] = []
+        for row, values, id_ in zip(rows, fields, ids, strict=True):
+            image = None
+            if row.problem is not None:
+                found.append(Prediction.failed(row.problem))
+                continue
+            if columns.image:
+                try:
+                    image = self.places.find(table.value(row, columns.image), table.folder)
+                except InputError as error:
+                    found.append(Prediction.failed(str(error), id_))
+                    continue
+            found.append(Item(dict(zip(self.names, values, strict=True)), id_, image))
+        return found
+
+    def labels(self, table: Table, rows: Sequence[Row]) -> list[str]:
+        """The known answer of each row; empty where there is none."""
+        label = self.columns.label
+        return table.text_column(rows, label) if label else [""] * len(rows)
+
+
+def picture_places(config: CascadeConfig) -> PicturePlaces:
+    """Where the pictures of rows may come from."""
+    settings = config.pictures
+    root = None if settings.root is None else Path(settings.root)
+    return PicturePlaces(root, settings.anywhere, settings.urls)
+
+
+def guessed_columns(
+    table: Table, columns: Columns, reads: Sequence[str] = (), *, needs_image: bool = False
+) -> Columns:
+    """The columns with what is read, where nothing is named: pictures of a folder, or texts.
+
+    What a pack remembers is no more than a wish: a file without any of its text columns is read by
+    its pictures, one without its pictures by its text.
+
+    Parameters
+    ----------
+    reads
+        The text columns that a pack was fitted to.
+    needs_image
+        Whether the column of pictures was named by the user, not remembered.
+
+    Raises
+    ------
+    InputError
+        No text column can be guessed.
+    """
+    remembered = list(columns.text) == list(reads)
+    if remembered and not set(columns.text) & set(table.columns):
+        image = table.pictures or columns.image
+        if image is not None and image in table.columns:
+            return columns.model_copy(update={"image": image, "text": []})
+    if columns.text and reads and not needs_image and columns.image not in table.columns:
+        return columns.model_copy(update={"image": None})
+    if columns.text or columns.image is not None:
+        return columns
+    return columns.model_copy(update={"text": guess_text_columns(table)})
+
+
+def require_read(table: Table, columns: Sequence[str], reads: Sequence[str]) -> None:
+    """Check that the columns that a pack reads are there, where no others were named.
+
+    Raises
+    ------
+    InputError
+        One is missing; tells how others stand for it.
+    """
+    missing = [name for name in columns if name not in table.columns]
+    if missing and list(columns) == list(reads):
+        raise InputError(
+            f"has no column {missing[0]!r}; the pack reads {', '.join(reads)}: name the columns "
+            f"that stand for them, in this order, with --text (it has: "
+            f"{', '.join(table.columns[:30])})",
+            file=table.name,
+        )
+
+
+def guess_text_columns(table: Table) -> list[str]:
+    """The columns that hold text when none is named: usual names, or the only column.
+
+    Raises
+    ------
+    InputError
+        There is no such column.
+    """
+    known = {name.casefold(): name for name in table.columns}
+    found = [known[name] for name in USUAL_TEXT_COLUMNS if name in known]
+    if found or len(table.columns) == 1:
+        return found or list(table.columns)
+    has = ", ".join(table.columns[:30])
+    raise InputError(f"say which column holds the text with --text; it has: {has}", file=table.name)
