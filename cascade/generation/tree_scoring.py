@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PAIRS = 16_384  # states and tokens that are multiplied at a time
 ROWS = 256  # states that meet the whole vocabulary at a time
+NODES = 256  # of the tries after one prompt that share a row
 SEEN = 1 << 21  # pairs of tokens in the attention masks of one forward pass
 
 Prefix = tuple[int, ...]
@@ -146,7 +147,9 @@ class TreeScorer:
                 tries = [asked[index].trie for index in questions]
                 reads = [t.branchings if reading == "local" else t.whole for t in tries]
                 known, state = (np.empty(0, np.int64), None) if kept is None else kept.find(prompt)
-                sequences.append(_Sequence(prompt, questions, reads, known, state))
+                for start, end in _together(reads):
+                    part = slice(start, end)
+                    sequences.append(_Sequence(prompt, questions[part], reads[part], known, state))
             for batch in self._batches(sequences):
                 edges = self._edges(prefix, batch, kept)
                 logprob = self._local(edges) if reading == "local" else self._global(edges)
@@ -270,9 +273,24 @@ class TreeScorer:
                 at = end
 
 
+def _together(reads: Sequence[Reads]) -> Iterator[tuple[int, int]]:
+    """Where runs of questions begin and end whose tries go into one row.
+
+    A row's attention to itself grows with its square, so many tries are better apart.
+    """
+    start = nodes = 0
+    for end, own in enumerate(reads):
+        nodes += len(own.nodes)
+        if end > start and nodes > NODES:
+            yield start, end
+            start, nodes = end, len(own.nodes)
+    yield start, len(reads)
+
+
 def _keep(kept: KeptPrompts, rows: Sequence[_Sequence], run: Pass) -> None:
     """Keep what was computed of the rows' prompts."""
-    new = [(row, start) for row, start in zip(rows, run.starts.tolist(), strict=True) if row.rest]
+    pairs = zip(rows, run.starts.tolist(), strict=True)
+    new = list({row.prompt: (row, start) for row, start in pairs if row.rest}.values())
     if new:
         kept.add(
             [row.prompt for row, _ in new],

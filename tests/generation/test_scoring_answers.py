@@ -130,6 +130,57 @@ def test_scores_do_not_depend_on_what_was_asked_before():
             np.testing.assert_allclose(found, expected, atol=1e-4, err_msg=case)
 
 
+@pytest.mark.parametrize("reading", ["global", "local"])
+@pytest.mark.parametrize("batch_tokens", [16, 100_000])
+def test_what_is_kept_of_a_session_changes_no_score(batch_tokens, reading):
+    engine, session = tiny_engine(batch_tokens=batch_tokens), object()
+    for case in [*QUESTIONS, *reversed(QUESTIONS), *QUESTIONS]:
+        expected = tiny_engine().score(QUESTIONS[case], reading)
+        for found, own in zip(
+            engine.score(QUESTIONS[case], reading, session), expected, strict=True
+        ):
+            np.testing.assert_allclose(found, own, atol=1e-4, err_msg=case)
+
+
+def test_a_session_computes_each_prompt_once(monkeypatch):
+    engine, computed = tiny_engine(), []
+    forward = engine._prefixes.forward
+
+    def counted(prefix, rows, past=None):
+        computed.append(sum(map(len, rows)))
+        return forward(prefix, rows, past)
+
+    monkeypatch.setattr(engine._prefixes, "forward", counted)
+    asked = [Question(chat(text), NAMES) for text in ("hat", "a garden rake", "hat")]
+    session = object()
+    nodes = len(engine._trie(NAMES, None).branchings.nodes)
+    first = engine.score(asked, "local", session)
+    lengths = sum(len(own) for own in {tuple(engine._encoder.prompt(q.prompt)[1]) for q in asked})
+    assert computed == [lengths + 3 * nodes]
+    again = engine.score(asked, "local", session)
+    assert computed[1:] == [3 * nodes]
+    np.testing.assert_allclose(first, again, atol=1e-5)
+    engine.score(asked, "local", object())
+    assert computed[2] == computed[0]
+
+
+def test_many_questions_after_one_prompt_share_it_in_rows_of_bounded_width(monkeypatch):
+    engine, widths = tiny_engine(), []
+    forward = engine._prefixes.forward
+
+    def measured(prefix, rows, past=None):
+        widths.extend(map(len, rows))
+        return forward(prefix, rows, past)
+
+    monkeypatch.setattr(engine._prefixes, "forward", measured)
+    names = [(f" Shoe{a}", f" Shoe{a}s", f" Hat {a}", f" Hat {a} b") for a in range(200)]
+    questions = [Question(chat("hat"), own) for own in names]
+    found = engine.score(questions, "global", object())
+    assert max(widths) < 400 < sum(widths)
+    for at in (0, 77, 199):
+        np.testing.assert_allclose(found[at], engine.score([questions[at]])[0], atol=1e-4)
+
+
 def test_equal_answers_have_equal_scores():
     (scores,) = tiny_engine().score([Question(chat("hat"), NAMES)])
     assert scores[3] == scores[4]

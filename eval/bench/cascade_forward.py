@@ -1,0 +1,153 @@
+r"""The language model's share of a cascade, against bare forward passes over the same new tokens.
+
+`--method llm` walks items of the shipped example down the shipped store taxonomy, level by level,
+with the beam of the defaults. What is timed are the calls that score candidates, whole: encoding
+prompts, tries, masks, forward passes, reading. (What kind of thing an item is, which its prompt
+shows, is written before; priors are known from a first run.) The bare passes have the plain model
+of transformers, in the same precision, over as many new tokens as ours, sorted by length and padded
+in batches of 16, without the shared instructions and without what is kept of an item: what no
+scoring can do without. `asked_singly` is what the same questions would cost if each were a prompt
+of its own: the tokens that keeping an item's prompt for all its levels and its beam saves.
+
+python eval/bench/cascade_forward.py --out eval/results/cascade_forward.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+BATCH = 16
+
+
+def items(n: int) -> list[dict[str, str]]:
+    """Texts of the first n items."""
+    with (ROOT / "examples/products.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))[:n]
+    return [{"name": row["name"], "description": row["description"]} for row in rows]
+
+
+class Watched:
+    """The calls of an engine that score, with their time, their questions and their tokens."""
+
+    def __init__(self, engine: Any) -> None:
+        self.seconds = 0.0
+        self.asked: list[Any] = []
+        self.rows: list[int] = []
+        self._score, self._forward = engine.score, engine._prefixes._forward
+        engine.score = self.score
+        engine._prefixes._forward = self.forward
+
+    def score(self, questions: Any, *how: Any) -> Any:
+        """As the engine's."""
+        started = time.perf_counter()
+        found = self._score(questions, *how)
+        self.seconds += time.perf_counter() - started
+        self.asked += questions
+        return found
+
+    def forward(self, shared: Any, offset: int, rows: Any, past: Any) -> Any:
+        """As the prefix cache's."""
+        self.rows += map(len, rows)
+        return self._forward(shared, offset, rows, past)
+
+
+def bare(model: Any, lengths: list[int]) -> Callable[[], float]:
+    """Seconds of forward passes over rows of these lengths."""
+    import torch
+
+    rng = np.random.default_rng(0)
+    ordered = sorted(lengths)
+    batches = []
+    for start in range(0, len(ordered), BATCH):
+        part = ordered[start : start + BATCH]
+        batches.append(torch.from_numpy(rng.integers(100, 40_000, (len(part), part[-1]))))
+
+    def run() -> float:
+        started = time.perf_counter()
+        with torch.inference_mode():
+            for ids in batches:
+                model.base_model(input_ids=ids, use_cache=False)
+        return time.perf_counter() - started
+
+    return run
+
+
+def measure(n: int, repeats: int) -> dict[str, Any]:
+    """Seconds of both, and their ratio."""
+    import torch
+
+    import cascade
+    from cascade.items import Batch, Item
+    from cascade.models.find import find_weights
+    from cascade.models.load import load_llm
+
+    clf = cascade.load("store", method="llm")
+    engine, walk = clf._parts.engine, clf._parts.descent
+    scorer, typer = clf._parts.llm, clf._parts.typer
+    plain, _ = load_llm(find_weights("smollm2-135m"), "auto", "auto")
+    wanted = [Item(fields) for fields in items(n)]
+    types = typer.types(Batch(wanted))
+    typer.types = lambda batch: types  # written once
+    walk.walk(Batch(wanted), scorer)
+    watched = Watched(engine)
+
+    def ours() -> float:
+        watched.seconds, watched.asked, watched.rows = 0.0, [], []
+        walk.walk(Batch(wanted), scorer)
+        return watched.seconds
+
+    ours()
+    encoder = engine._encoder
+    singly = [
+        len(encoder.prompt(question.prompt)[1])
+        + len(engine._trie(question.answers, question.prompt.end).branchings.nodes)
+        for question in watched.asked
+    ]
+    run = bare(plain, watched.rows)
+    run()
+    pairs = [(ours(), run()) for _ in range(repeats)]
+    one = bare(plain, singly)
+    one()
+    ratios = sorted(limit / own for own, limit in pairs)
+    own, limit = (float(np.median(column)) for column in zip(*pairs, strict=True))
+    return {
+        "items": n,
+        "questions": len(watched.asked),
+        "new_tokens": sum(watched.rows),
+        "new_tokens_if_asked_singly": sum(singly),
+        "threads": torch.get_num_threads(),
+        "repeats": repeats,
+        "scoring_s": round(own, 3),
+        "bare_s": round(limit, 3),
+        "bare_if_asked_singly_s": round(float(np.median([one() for _ in range(repeats)])), 3),
+        "items_per_second": round(n / own, 1),
+        "ratio": round(float(np.median(ratios)), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+    }
+
+
+def main() -> None:
+    """Measure, print and record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=128)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    command = f"python eval/bench/cascade_forward.py --items {args.items} --repeats {args.repeats}"
+    record = {"command": command, **measure(args.items, args.repeats)}
+    print(json.dumps(record, indent=1))
+    if args.out:
+        args.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
