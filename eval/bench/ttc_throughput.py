@@ -242,7 +242,7 @@ def markdown(command: str, result: dict[str, Any]) -> str:
     parts = ["# ttc_throughput\n"]
     for found in result["found"]:
         parts.append(
-            f"{found['texts'].capitalize()}, {found['mean_chars']} characters on average: the whole "
+            f"{found['texts'].capitalize()}, {found['mean_chars']} characters on average: all "
             f"of `--method ttc` reaches **{found['ratio']:.3f}** of the bare encoder (median of "
             f"{result['repeats']} ratios, {found['ratios'][0]} to {found['ratios'][-1]}; wanted: "
             f"{TARGET}). Shares of its time: "
