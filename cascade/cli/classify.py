@@ -232,7 +232,8 @@ def _target(source: str, files: list[str], given: list[str], output: str | None)
         return str(Path(output) / (f"{name}.csv" if Path(source).is_dir() else name))
     if len(files) > 1 and len(given) == 1:
         raise UsageError(
-            f"{given[0]} is a folder of {len(files)} files; give --out FOLDER/, for example answered/"
+            f"{given[0]} is a folder of {len(files)} files; give --out FOLDER/, for example "
+            "answered/"
         )
     if len(files) > 1:
         raise UsageError(f"{len(files)} files go to a folder, not to one file; give --out FOLDER/")
