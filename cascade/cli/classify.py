@@ -116,8 +116,8 @@ def classify(
     from cascade.pipeline.run import AnswerForm, Counts
 
     cluster = _cluster(engine, workers=workers, gpus=gpus, address=address)
-    files = [file for given in files for file in files_of(given)]
-    targets = [(source, _target(source, files, output)) for source in files]
+    sources = [source for given in files for source in files_of(given)]
+    targets = [(source, _target(source, sources, files, output)) for source in sources]
     _check_distinct(targets)
     for source, target in targets:
         for read in filter(None, (source, taxonomy, config)):
@@ -206,8 +206,13 @@ def _check_distinct(targets: list[tuple[str, str]]) -> None:
         first[target] = source
 
 
-def _target(source: str, files: list[str], output: str | None) -> str:
+def _target(source: str, files: list[str], given: list[str], output: str | None) -> str:
     """Where the rows of one file go.
+
+    Parameters
+    ----------
+    files, given
+        All files, and what the user named for them.
 
     Raises
     ------
@@ -225,6 +230,11 @@ def _target(source: str, files: list[str], output: str | None) -> str:
             raise UsageError(f"--out {output} is a folder; name a file for standard input")
         name = Path(source).name
         return str(Path(output) / (f"{name}.csv" if Path(source).is_dir() else name))
+    if len(files) > 1 and len(given) == 1:
+        raise UsageError(
+            f"{given[0]} is a folder of {len(files)} files; give --out FOLDER/, for example "
+            "answered/"
+        )
     if len(files) > 1:
         raise UsageError(f"{len(files)} files go to a folder, not to one file; give --out FOLDER/")
     return output
