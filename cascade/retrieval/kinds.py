@@ -5,9 +5,8 @@ many lists. The vectors lie in a file of their own, which all kinds share: a gra
 links alone; lists hold copies, side by side, which are mapped into memory.
 
 The numbers here were chosen on the 75,000 names of FoodEx2, with names of recipes as items: of the
-ten nearest a graph finds 99 % in 0.9 ms for an item, 64 lists 97 % in 0.7 ms, and 16 lists 91 % in
-0.2 ms; comparing with all takes 0.5 ms there, and grows with their number, so that it is overtaken
-at about 200,000. `eval/results/million_nodes.md` has what they cost and find among a million.
+ten nearest a graph finds 99 %, 64 lists 96 % and 16 lists 90 % (`eval/results/index_kinds.md`);
+among a million see `eval/results/million_nodes.md`.
 """
 
 from __future__ import annotations
@@ -42,6 +41,18 @@ LEAST = 39
 """Texts that a list must have on average, or FAISS warns."""
 
 
+PRODUCT = 4
+"""Vectors from which FAISS compares by a matrix product; by itself it does so from about 384."""
+
+
+def faiss_library() -> Any:
+    """FAISS, set to compare small batches by matrix products too: ten times as fast for 256."""
+    import faiss
+
+    faiss.cvar.distance_compute_blas_threshold = PRODUCT
+    return faiss
+
+
 def kind_of(wanted: IndexKind, n_texts: int) -> Kind:
     """The kind that is meant for so many texts; a GPU compares with many more."""
     if wanted != "auto":
@@ -57,7 +68,7 @@ def suffix_of(kind: Kind) -> str:
 
 def build(kind: Kind, vectors: NDArray[np.float32]) -> Any:
     """A FAISS index of a kind over unit vectors [n_texts, width], in memory."""
-    faiss = _faiss()
+    faiss = faiss_library()
     n, width = vectors.shape
     logger.info("building the %s index of %d texts", kind, n)
     if kind == "flat":
@@ -82,7 +93,7 @@ def write(kind: Kind, index: Any, path: str) -> None:
     RuntimeError
         The file cannot be written.
     """
-    faiss = _faiss()
+    faiss = faiss_library()
     faiss.write_index(index, path, faiss.IO_FLAG_SKIP_STORAGE if kind == "hnsw" else 0)
 
 
@@ -94,7 +105,7 @@ def read(kind: Kind, path: Path, flat: Any) -> Any | None:
     RuntimeError
         There is no index in the file.
     """
-    faiss = _faiss()
+    faiss = faiss_library()
     skipped = faiss.IO_FLAG_SKIP_STORAGE if kind == "hnsw" else faiss.IO_FLAG_MMAP
     index = faiss.read_index(str(path), skipped)
     if (index.ntotal, index.d) != (flat.ntotal, flat.d):
@@ -110,7 +121,7 @@ def read(kind: Kind, path: Path, flat: Any) -> Any | None:
 
 def _is_whole_graph(index: Any) -> bool:
     """Whether all links lead to texts: FAISS follows them without looking."""
-    faiss = _faiss()
+    faiss = faiss_library()
     graph, n = index.hnsw, index.ntotal
     links = faiss.vector_to_array(graph.neighbors)
     offsets = faiss.vector_to_array(graph.offsets)
@@ -126,7 +137,7 @@ def _is_whole_graph(index: Any) -> bool:
 
 def _are_whole_lists(index: Any) -> bool:
     """Whether all texts lie in the lists of an index, each once."""
-    faiss = _faiss()
+    faiss = faiss_library()
     lists = index.invlists
     seen = np.zeros(index.ntotal, dtype=np.int64)
     for i in range(lists.nlist):
@@ -150,7 +161,7 @@ class Searcher:
     """
 
     def __init__(self, index: Any, kind: Kind) -> None:
-        faiss = _faiss()
+        faiss = faiss_library()
         self.kind = kind
         self._index = index
         if kind == "ivf":
@@ -177,7 +188,7 @@ class Searcher:
             with self._lock:  # a GPU's index serves one thread at a time
                 similar, text = self._on_gpu.search(vectors, k)
         elif self.kind == "hnsw":
-            wide = _faiss().SearchParametersHNSW(efSearch=max(SEEN, k))
+            wide = faiss_library().SearchParametersHNSW(efSearch=max(SEEN, k))
             similar, text = self._index.search(vectors, k, params=wide)
         else:
             similar, text = self._index.search(vectors, k)
@@ -190,7 +201,7 @@ GPU_MOST = 2048
 
 def n_gpus() -> int:
     """GPUs that FAISS can use: none without `faiss-gpu`."""
-    faiss = _faiss()
+    faiss = faiss_library()
     return int(faiss.get_num_gpus()) if hasattr(faiss, "index_cpu_to_all_gpus") else 0
 
 
@@ -199,14 +210,7 @@ def _on_gpus(index: Any) -> Any | None:
     if not n_gpus():
         return None
     try:
-        return _faiss().index_cpu_to_all_gpus(index)
+        return faiss_library().index_cpu_to_all_gpus(index)
     except RuntimeError as error:
         logger.warning("the index stays on the processor: %s", error)
         return None
-
-
-def _faiss() -> Any:
-    """The library, whose stubs lack much of what it has."""
-    import faiss
-
-    return faiss

@@ -14,6 +14,7 @@ from cascade.features.backbone import Backbone, batch_rows
 from cascade.io.tensors import read_tensors, write_tensors
 from cascade.items import Batch
 from cascade.retrieval.dense import DenseMass
+from cascade.retrieval.kinds import faiss_library
 from cascade.retrieval.subtree import Subtrees
 from cascade.scoring.forms import FLOOR
 from cascade.scoring.mass import MassScorer
@@ -102,8 +103,6 @@ class NeighboursScorer(MassScorer):
         k: int = 20,
         temperature: float = 0.05,
     ) -> None:
-        import faiss
-
         super().__init__(taxonomy)
         self.reads_text, self.reads_pictures = backbone.reads_text, backbone.reads_pictures
         self._backbone = backbone
@@ -111,7 +110,7 @@ class NeighboursScorer(MassScorer):
         self._k = min(k, len(examples.nodes))
         self._temperature = temperature
         self._subtrees = Subtrees(taxonomy)
-        self._index = faiss.IndexFlatIP(examples.vectors.shape[1])
+        self._index = faiss_library().IndexFlatIP(examples.vectors.shape[1])
         self._index.add(examples.vectors)
         self._background = np.zeros(len(taxonomy), dtype=np.float32)
         np.add.at(self._background, examples.nodes, BACKGROUND / len(examples.nodes))

@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--items", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--indexes", type=Path, help="folder to keep them in, for the next run")
+    parser.add_argument("--indexes", type=Path, help="folder to keep them in, for another run")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     result = measure(args)
