@@ -86,16 +86,11 @@ def test_an_example_has_the_tokens_that_scoring_sees(template):
     from cascade.generation.engine import Question
 
     engine = tiny_engine()
-    ((prefix, (row,)),) = engine._pack(
-        [Question(instruction.prompt, (instruction.answer, " Hoses"))], local=False
-    ).items()
-    assert example.shared == prefix
-    assert example.prompt == tuple(row.prompt)
-    place, spelled = int(row.trie.leaf[0]), []
-    while place:
-        spelled.append(int(row.trie.token[place]))
-        place = int(row.trie.parent[place])
-    assert example.answer == tuple(spelled[::-1])
+    asked = engine._asked(Question(instruction.prompt, (instruction.answer, " Hoses")))
+    assert example.shared == asked.prefix
+    assert example.prompt == asked.prompt
+    way = asked.trie.ways[0]
+    assert example.answer == tuple(asked.trie.token[way[way > 0]].tolist())
 
 
 def test_no_text_of_an_item_becomes_a_control_token():
