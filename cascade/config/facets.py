@@ -1,0 +1,121 @@
+"""Settings of the walk of facets: base term, categories, descriptors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from cascade.config.section import Section
+
+
+class _StageConfig(Section):
+    """What the stages that choose among terms have in common."""
+
+    candidates: int = Field(10, ge=1, description="Terms that are considered.")
+    temperature: float = Field(
+        0.06, ge=0.001, le=10, description="Likenesses are divided by this before the softmax."
+    )
+    sure: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="rerank and llm are asked where the likeliest term is less likely than this.",
+    )
+    weight: float = Field(
+        1.0,
+        ge=0,
+        description="Weight of the log-probabilities of rerank or llm beside the retriever's.",
+    )
+
+
+class BaseTermConfig(_StageConfig):
+    """How base terms are found: a weighted sum of what a description shares with a term."""
+
+    method: Literal["retrieve", "rerank", "llm"] = Field(
+        "retrieve", description="Likeness alone, or a cross-encoder or language model beside it."
+    )
+    weight: float = Field(
+        0.2,
+        ge=0,
+        description="Weight of the log-probabilities of rerank or llm beside the retriever's.",
+    )
+    whole: float = Field(1.0, ge=0, description="Weight of the likeness of the whole text.")
+    first: float = Field(0.0, ge=0, description="Weight of the likeness of its first piece.")
+    piece: float = Field(0.25, ge=0, description="Weight of the likeness of its best piece.")
+    words: float = Field(0.3, ge=0, description="Weight of the share of the term's words in it.")
+    unsaid: float = Field(
+        0.2,
+        ge=0,
+        description="What is taken off a term whose name has a word of `another` that the text "
+        "does not say.",
+    )
+    another: list[list[str]] = Field(
+        [["flavour", "flavor", "flavouring", "flavoring", "essence", "aroma"], ["feed", "fodder"]],
+        description="Words that make another food of one, each with others that say as much: "
+        "nobody who writes `grilled chicken` means a chicken flavour.",
+    )
+    likeness: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="An answer whose cosine similarity with the text is less is marked `review`.",
+    )
+    certainty: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="An answer that is less likely than this among the candidates is marked "
+        "`review`.",
+    )
+    prompt: str = Field("food-term", description="Prompt of llm: a shipped name, or a file.")
+
+
+class CategoryConfig(Section):
+    """How it is found in which facet categories a description says something."""
+
+    method: Literal["pairs", "classifier", "llm"] = Field(
+        "pairs",
+        description="A small network over what pieces of the text and descriptors have in common, "
+        "a classifier of the text (after `cascade foodex2 fit`), or a language model's list.",
+    )
+    network: str | None = Field(
+        None, description="File of the network of pairs; the one that ships if not given."
+    )
+    classifier: str | None = Field(
+        None, description="File of the classifier, as `cascade foodex2 fit` makes it."
+    )
+    threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Least probability of a category, in place of each one's own that was fitted.",
+    )
+    prompt: str = Field("choose-facets", description="Prompt of llm: a shipped name, or a file.")
+
+
+class DescriptorConfig(_StageConfig):
+    """How descriptors are found in a facet category."""
+
+    method: Literal["retrieve", "rerank", "llm"] = Field(
+        "retrieve", description="Likeness alone, or a cross-encoder or language model beside it."
+    )
+    most: int = Field(3, ge=1, description="Descriptors of a category that may have several.")
+    prompt: str = Field("food-descriptor", description="Prompt of llm: a shipped name, or a file.")
+
+
+class FacetsConfig(Section):
+    """The walk of faceted taxonomies such as FoodEx2: base term, categories, descriptors."""
+
+    base: BaseTermConfig = Field(default_factory=BaseTermConfig, description="The base term.")
+    categories: CategoryConfig = Field(
+        default_factory=CategoryConfig, description="Facet categories."
+    )
+    descriptors: DescriptorConfig = Field(
+        default_factory=DescriptorConfig, description="Descriptors of a category."
+    )
+    processes: str | None = Field(
+        None,
+        description="EFSA's BR_Data.csv, for the rules about processes; by default the one beside "
+        "the catalogue.",
+    )

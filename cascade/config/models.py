@@ -1,0 +1,161 @@
+"""Settings of models that judge: the language model with its engines, and readers of pairs."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from cascade.config.retrieval import Recipe
+from cascade.config.section import Section
+
+
+class VLLMConfig(Section):
+    """vLLM in this process."""
+
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further arguments of vllm.LLM: tensor_parallel_size, gpu_memory_utilization, "
+        "max_model_len, quantization, ...",
+    )
+
+
+class ServerConfig(Section):
+    """An OpenAI-compatible server. Items are sent to it, and to nobody else."""
+
+    url: str | None = Field(
+        None, description="Where its API begins, for example http://127.0.0.1:8000/v1."
+    )
+    kind: Literal["auto", "vllm", "llama.cpp", "openai"] = Field(
+        "auto",
+        description="What it is, which decides how it is asked; auto goes by its list of models. "
+        "openai is any other: it is asked in chat form, and can only generate "
+        "(llm.answer: generate).",
+    )
+    model: str | None = Field(
+        None,
+        description="What it calls the model, or an adapter that it has loaded; by default the "
+        "first of its list.",
+    )
+    api_key_env: str | None = Field(
+        None, description="Environment variable that holds the key; the key itself is kept nowhere."
+    )
+    concurrency: int = Field(8, ge=1, le=1024, description="Requests under way at a time.")
+    timeout: float = Field(120, gt=0, description="Seconds until a request has failed.")
+    retries: int = Field(
+        4,
+        ge=0,
+        description="How often a request is sent again after 429, 5xx or a broken connection, with "
+        "waits that double (or as the server says).",
+    )
+    max_requests: int | None = Field(
+        None, ge=0, description="Requests after which the model no longer answers in this run."
+    )
+    max_tokens: int | None = Field(
+        None,
+        ge=0,
+        description="Tokens, read and written, after which the model no longer answers in this "
+        "run; the fallback does.",
+    )
+
+
+class LLMConfig(Section):
+    """How the language model is asked."""
+
+    engine: Literal["transformers", "vllm", "server"] = Field(
+        "transformers",
+        description="What runs the model: transformers, or vllm, in this process; or a server.",
+    )
+    vllm: VLLMConfig = Field(default_factory=VLLMConfig, description="Of the engine vllm.")
+    server: ServerConfig = Field(default_factory=ServerConfig, description="Of the engine server.")
+    model: str = Field(
+        "smollm2-135m",
+        description="Weights: built-in name, folder, GGUF or hub. For a server only the tokenizer "
+        "is read, and not even that if its kind is openai.",
+    )
+    adapter: str | None = Field(
+        None, description="Folder of a LoRA adapter of the model, as `cascade finetune` makes it."
+    )
+    prompt: str = Field("file-under", description="Prompt that picks: a shipped name, or a file.")
+    type_prompt: str = Field(
+        "item-type", description="Prompt that says what kind of thing an item is."
+    )
+    answer: Literal["score", "generate"] = Field(
+        "score", description="Score every candidate, or generate one under the grammar."
+    )
+    reading: Literal["global", "local"] = Field(
+        "local",
+        description="Log-probability renormalised at each branching of the names, or of whole "
+        "names (global).",
+    )
+    prior: bool = Field(
+        True, description="Subtract each candidate's log-probability without the item."
+    )
+    device: str = Field(
+        "auto", description="auto, cpu, cuda, cuda:1, mps; of the engine transformers."
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Number type of the weights in memory."
+    )
+    batch_tokens: int = Field(
+        4096, ge=256, description="Tokens in one forward pass; of the engine transformers."
+    )
+    max_chars: int = Field(200, ge=16, description="Characters of each field that are read.")
+
+
+class _PairConfig(Section):
+    """What models that read an item beside a text of a node have in common."""
+
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "float32",
+        description="Number type of the weights in memory; half precision makes ties of near "
+        "candidates.",
+    )
+    batch_tokens: int = Field(4096, ge=256, description="Tokens in one forward pass.")
+    max_chars: int = Field(1000, ge=16, description="Characters of an item that are read.")
+
+
+class NLIConfig(_PairConfig):
+    """How a model of natural language inference is asked: does the item entail the hypothesis?"""
+
+    model: str = Field(
+        "MoritzLaurer/deberta-v3-base-zeroshot-v2.0",
+        description="Weights of a sequence classifier with a label `entailment`: folder or hub; "
+        "small:nli has random ones, for trying a set-up.",
+    )
+    hypothesis: str = Field(
+        "This product is about {name}.",
+        description="What is claimed of the item; {name} stands for the candidate's name. The "
+        "candidates are those of retrieval.candidates: set it high to ask about all children.",
+    )
+
+    @field_validator("hypothesis")
+    @classmethod
+    def _has_a_place_for_the_name(cls, hypothesis: str) -> str:
+        if "{name}" not in hypothesis:
+            raise ValueError("expected {name} where the candidate's name goes")
+        return hypothesis
+
+
+class RerankConfig(_PairConfig):
+    """How a cross-encoder orders the leaves that retrieval found."""
+
+    model: str = Field(
+        "cross-encoder/ms-marco-MiniLM-L6-v2",
+        description="Weights of a sequence classifier with one label, the relevance: folder or "
+        "hub; small:cross-encoder has random ones, for trying a set-up.",
+    )
+    candidates: int = Field(
+        25, ge=1, description="Leaves of the whole taxonomy that are read for each item."
+    )
+    texts: Recipe = Field(
+        "path",
+        description="What of a leaf is read, as in retrieval.texts; several texts are joined.",
+    )
+    temperature: float = Field(
+        1.0,
+        ge=0.001,
+        le=100,
+        description="Relevances are divided by this before the softmax.",
+    )

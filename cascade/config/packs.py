@@ -1,0 +1,93 @@
+"""Settings of what was fitted and of how it is joined: fusion, heads, routing, calibration."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from cascade.config.section import Section
+
+
+def _default_weights() -> dict[str, float | list[float]]:
+    return {"rewrite": 1.0, "llm": [0.05, 0.0]}
+
+
+class FusionConfig(Section):
+    """How scorers are combined: a weighted sum of log-probabilities, normalised."""
+
+    weights: dict[str, float | list[float]] = Field(
+        default_factory=_default_weights,
+        description="Weight by scorer, not negative: one for all levels, or one for each level "
+        "from the top, of which the last holds for all below.",
+    )
+    without_text: dict[str, float | list[float]] = Field(
+        default_factory=dict,
+        description="Weights for items that have a picture and no text; none: as above.",
+    )
+    without_picture: dict[str, float | list[float]] = Field(
+        default_factory=dict,
+        description="Weights for items that have text and no picture; none: as above.",
+    )
+
+
+class BackboneConfig(Section):
+    """What turns items into the numbers that heads and neighbours are computed on."""
+
+    kind: Literal["lexical", "sentence", "llama", "picture", "joined"] = Field(
+        description="Words and characters, a sentence encoder, hidden states of a language model, "
+        "a vision model for pictures, or several of these side by side."
+    )
+    file: str | None = Field(None, description="File of lexical features, relative to this one.")
+    model: str | None = Field(None, description="Weights: built-in name, folder or hub.")
+    adapter: str | None = Field(None, description="Folder of a LoRA adapter of the model.")
+    columns: list[str] = Field(default_factory=list, description="Columns that are read.")
+    max_chars: int = Field(200, ge=1, description="Characters of each column that are read.")
+    of: list[str] = Field(default_factory=list, description="Names of the backbones to join.")
+
+
+class HeadsConfig(Section):
+    """Linear heads over a backbone: the scorer `ttc.NAME`."""
+
+    file: str = Field(description="File of the heads, relative to this one.")
+    backbone: str = Field(description="Name of the backbone.")
+
+
+class NeighboursConfig(Section):
+    """How similar labelled items vote."""
+
+    file: str | None = Field(None, description="File of the examples, relative to this one.")
+    backbone: str = Field("sentence", description="Name of the backbone that they are compared by.")
+    k: int = Field(20, ge=1, description="Examples that vote.")
+    temperature: float = Field(
+        0.05, ge=0.001, le=10, description="Cosine similarities are divided by this."
+    )
+
+
+class RoutingConfig(Section):
+    """Who sees which item: a fast path first, the method itself where that one doubts."""
+
+    fast: dict[str, float | list[float]] = Field(
+        default_factory=dict,
+        description="Weights of the fast path's scorers, as in fusion.weights; none: no routing.",
+    )
+    threshold: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="An item of which the fast path is less sure goes on to the main one; 0 keeps "
+        "all on the fast path, 1 sends all on.",
+    )
+
+
+class CalibrationConfig(Section):
+    """What held-out rows told about confidences."""
+
+    file: str | None = Field(None, description="File of the calibration, relative to this one.")
+    max_risk: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of accepted answers that may be wrong; what is less sure is marked "
+        "`review`.",
+    )
