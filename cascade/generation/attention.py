@@ -14,6 +14,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cascade.errors import WeightsError
+
 if TYPE_CHECKING:
     import torch
 
@@ -69,13 +71,37 @@ _active: ContextVar[Attended | None] = ContextVar("active", default=None)
 
 
 def install(model: Any) -> None:
-    """Replace the attention of a model of transformers by the one of this module."""
+    """Replace the attention of a model of transformers by the one of this module.
+
+    Raises
+    ------
+    WeightsError
+        The model does with attention or logits what this module does not.
+    """
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
+    if odd := _unlike(model.config):
+        raise WeightsError(
+            f"a model of the kind {model.config.model_type!r} cannot be used: its {odd} is not "
+            "followed here; use one of the LLaMA, Mistral or Qwen kinds, or `llm.engine: vllm`"
+        )
     AttentionInterface.register(ATTENTION, _attention)
     AttentionMaskInterface.register(ATTENTION, sdpa_mask)
     model.set_attn_implementation(ATTENTION)
+
+
+def _unlike(config: Any) -> str | None:
+    """The setting that makes a model unlike plain attention with a plain output head."""
+    for name in ("logits_scaling", "logit_scale"):
+        if getattr(config, name, None) not in (None, 1, 1.0):
+            return name
+    for name in ("final_logit_softcapping", "attn_logit_softcapping"):
+        if getattr(config, name, None):
+            return name
+    kinds = set(getattr(config, "layer_types", None) or ())
+    known = {"full_attention", "sliding_attention"}
+    return "layer_types" if kinds - known or config.model_type == "gpt_oss" else None
 
 
 @contextmanager
@@ -192,7 +218,7 @@ def _over_shared(
             grouped, key[None], value[None], scale=scale
         )
     else:
-        logits = (grouped @ key.transpose(1, 2)).float() * scale
+        logits = ((grouped * scale) @ key.transpose(1, 2)).float()
         total = logits.logsumexp(-1)
         output = (logits - total[..., None]).exp_().to(value.dtype) @ value
     return output.reshape(heads, n, d), total.reshape(heads, n).float()

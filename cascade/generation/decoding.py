@@ -68,7 +68,7 @@ def decode(
             if open_[i]:
                 spelled[i].append(t)
                 open_[i] = not finished(spelled[i])
-        if not open_.any():
+        if not open_.any() or step + 1 == max_tokens:
             break
         chosen = torch.cat([chosen, token[:, None]], dim=1)
         seen = np.concatenate([real, np.ones((n, step + 1), dtype=np.bool_)], axis=1)

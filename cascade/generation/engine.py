@@ -88,8 +88,9 @@ class Engine(Protocol):
         ----------
         session
             Any object. Calls that name the same one belong together, as those about a batch do:
-            what was computed of a prompt may be kept from one to the next. Another, or None,
-            begins afresh, so that answers never depend on which batches came before.
+            what was computed of a prompt may be kept from one to the next. Another begins afresh,
+            so that answers never depend on which batches came before; None keeps nothing, uses
+            nothing that was kept, and leaves the last session as it is.
 
         Returns
         -------

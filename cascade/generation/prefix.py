@@ -7,6 +7,7 @@ the next question about the item costs only what is new in it.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.errors import EngineError
 from cascade.generation.attention import Attended, Layers, Tier, attending, install
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ class PrefixCache:
     def __init__(self, model: Any) -> None:
         install(model)
         self._model = model
+        self._window = getattr(model.config, "sliding_window", None) or math.inf
         self._held: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
 
     def forward(
@@ -98,7 +101,18 @@ class PrefixCache:
         past
             Keys and values [groups, n, past, d] of what rows had before, filled up at the end;
             rows see of it what their masks say.
+
+        Raises
+        ------
+        EngineError
+            There are more tokens than a model with windows of attention sees at once.
         """
+        longest = len(prefix) + max(int(row.positions.max()) + 1 for row in rows)
+        if longest > self._window:
+            raise EngineError(
+                f"a prompt with its answers has {longest} tokens, the model's attention sees "
+                f"{self._window}; shorten the prompt, or lower llm.max_chars"
+            )
         return self._forward(self._shared(prefix) if prefix else None, len(prefix), rows, past)
 
     def _forward(
@@ -202,6 +216,10 @@ class KeptPrompts:
     _used: int = 0
     _known: dict[tuple[int, ...], Kept] = field(default_factory=dict)
     _sorted: list[tuple[int, ...]] = field(default_factory=list)
+
+    def knows(self, prompt: tuple[int, ...]) -> bool:
+        """Whether all of a prompt is kept."""
+        return prompt in self._known
 
     def find(self, prompt: tuple[int, ...]) -> tuple[NDArray[np.int64], int | None]:
         """Places of the longest known beginning of a prompt, and of its last state if all is known.

@@ -1,4 +1,4 @@
-"""The transformers engine: any causal language model that transformers loads, in process.
+"""The transformers engine: a causal language model of the LLaMA kind or near it, in process.
 
 Scoring reads all answers to a question off one forward pass; see `tree_scoring`.
 """
@@ -90,7 +90,9 @@ class TransformersEngine:
         """Log-probability of each allowed answer; see `Engine.score`."""
         import torch
 
-        if session is None or session is not self._session:
+        if session is None and not self._kept:
+            self._trim()
+        elif session is not None and session is not self._session:
             self._trim()
             self._session, self._kept = session, {}
         asked = [self._asked(question) for question in questions]
@@ -105,9 +107,9 @@ class TransformersEngine:
         return Trie.build(self._encoder.answers(answers, end))
 
     def _trim(self) -> None:
-        """Bound the memory of pictures; between two calls nobody holds their tokens."""
-        if self._bank is not None:
-            self._bank.trim()
+        """Bound the memory of pictures; what was kept of prompts goes with their tokens."""
+        if self._bank is not None and self._bank.trim():
+            self._session, self._kept = None, {}
 
     def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
         """What the model writes after each prompt; see `Engine.complete`."""

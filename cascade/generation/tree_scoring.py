@@ -47,7 +47,7 @@ class _Sequence:
     Parameters
     ----------
     questions, reads
-        Their places in the call, and what is read of each one's trie.
+        Their places in the call, and what is read of each one's trie, or of a part of it.
     known
         Places of what is kept of the prompt.
     state
@@ -118,7 +118,7 @@ class TreeScorer:
     prefixes
         Runs it.
     batch_tokens
-        Most tokens in one forward pass.
+        Most tokens in one forward pass, where padding is left out.
     """
 
     def __init__(self, model: Any, prefixes: PrefixCache, batch_tokens: int) -> None:
@@ -136,7 +136,7 @@ class TreeScorer:
         session
             What is kept of earlier calls, and grows; None keeps nothing.
         """
-        results: list[NDArray[np.float64]] = [np.empty(0)] * len(asked)
+        found = [np.zeros(len(question.trie)) for question in asked]
         by_prefix: dict[Prefix, dict[tuple[int, ...], list[int]]] = defaultdict(dict)
         for index, question in enumerate(asked):
             by_prefix[question.prefix].setdefault(question.prompt, []).append(index)
@@ -144,17 +144,26 @@ class TreeScorer:
             kept = None if session is None else session.setdefault(prefix, KeptPrompts())
             sequences = []
             for prompt, questions in prompts.items():
-                tries = [asked[index].trie for index in questions]
-                reads = [t.branchings if reading == "local" else t.whole for t in tries]
+                parts = [
+                    (index, part)
+                    for index in questions
+                    for part in _reads(asked[index].trie, reading).divided(NODES)
+                ]
                 known, state = (np.empty(0, np.int64), None) if kept is None else kept.find(prompt)
-                for start, end in _together(reads):
-                    part = slice(start, end)
-                    sequences.append(_Sequence(prompt, questions[part], reads[part], known, state))
+                for start, end in _together([part for _, part in parts]):
+                    which = [index for index, _ in parts[start:end]]
+                    reads = [part for _, part in parts[start:end]]
+                    sequences.append(_Sequence(prompt, which, reads, known, state))
             for batch in self._batches(sequences):
                 edges = self._edges(prefix, batch, kept)
                 logprob = self._local(edges) if reading == "local" else self._global(edges)
-                self._take_totals(batch, asked, logprob, results)
-        return results
+                at = 0
+                for row in batch:
+                    for index, own in zip(row.questions, row.reads, strict=True):
+                        end = at + len(own.edges)
+                        found[index][own.edges] = logprob[at:end]
+                        at = end
+        return [question.trie.totals(edges) for question, edges in zip(asked, found, strict=True)]
 
     def _batches(self, sequences: list[_Sequence]) -> Iterator[list[_Sequence]]:
         """Rows alike in length, whose tokens and masks stay in bounds."""
@@ -215,12 +224,12 @@ class TreeScorer:
         return np.asarray(logits - np.repeat(total, edges.sizes))
 
     def _chosen(self, edges: _Edges) -> NDArray[np.float64]:
-        """float64 [n_edges], the logit of each edge's token; no other is computed."""
+        """float64 [n_edges], the logit of each edge's token, in float32; no other is computed."""
         import torch
 
         head = self._model.get_output_embeddings()
         if type(head) is not torch.nn.Linear:
-            return self._whole(edges)[0]
+            return self._over_all(edges)[0]
         device = edges.states.device
         which = torch.from_numpy(np.repeat(np.arange(len(edges.starts)), edges.sizes)).to(device)
         token = torch.from_numpy(edges.token).to(device)
@@ -232,14 +241,14 @@ class TreeScorer:
             if head.bias is not None:
                 logits += head.bias[token[part]]
             found.append(logits)
-        return np.asarray(torch.cat(found).double().cpu().numpy())
+        return np.asarray(torch.cat(found).cpu().double().numpy())
 
     def _global(self, edges: _Edges) -> NDArray[np.float64]:
         """float64 [n_edges], normalised over the whole vocabulary."""
-        logits, total = self._whole(edges)
-        return np.asarray(logits - np.repeat(total, edges.sizes))
+        _, total = self._over_all(edges)
+        return np.asarray(self._chosen(edges) - np.repeat(total, edges.sizes))
 
-    def _whole(self, edges: _Edges) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _over_all(self, edges: _Edges) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The logit of each edge's token, and of each source the log of the sum over all tokens."""
         import torch
 
@@ -255,22 +264,9 @@ class TreeScorer:
             total.append(torch.logsumexp(logits, dim=-1).cpu().numpy())
         return np.concatenate(chosen), np.concatenate(total)
 
-    @staticmethod
-    def _take_totals(
-        batch: Sequence[_Sequence],
-        asked: Sequence[Asked],
-        logprob: NDArray[np.float64],
-        results: list[NDArray[np.float64]],
-    ) -> None:
-        """Sum the edges on the way to each answer into the results of its question."""
-        at = 0
-        for row in batch:
-            for index, reads in zip(row.questions, row.reads, strict=True):
-                trie, end = asked[index].trie, at + len(reads.edges)
-                edges = np.zeros(len(trie))
-                edges[reads.edges] = logprob[at:end]
-                results[index] = trie.totals(edges)
-                at = end
+
+def _reads(trie: Trie, reading: Reading) -> Reads:
+    return trie.branchings if reading == "local" else trie.whole
 
 
 def _together(reads: Sequence[Reads]) -> Iterator[tuple[int, int]]:
@@ -289,8 +285,13 @@ def _together(reads: Sequence[Reads]) -> Iterator[tuple[int, int]]:
 
 def _keep(kept: KeptPrompts, rows: Sequence[_Sequence], run: Pass) -> None:
     """Keep what was computed of the rows' prompts."""
-    pairs = zip(rows, run.starts.tolist(), strict=True)
-    new = list({row.prompt: (row, start) for row, start in pairs if row.rest}.values())
+    new = list(
+        {
+            row.prompt: (row, start)
+            for row, start in zip(rows, run.starts.tolist(), strict=True)
+            if row.rest and not kept.knows(row.prompt)
+        }.values()
+    )
     if new:
         kept.add(
             [row.prompt for row, _ in new],

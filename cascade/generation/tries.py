@@ -25,8 +25,8 @@ class Reads:
         token); parents come before their children.
     token, depth
         int64 [n], the token of each of them, and how many tokens it is from the prompt.
-    sees
-        bool [n, n], row i may see column j, an ancestor or itself.
+    above
+        int64 [n], the place in `nodes` of the parent of each; -1 is the prompt.
     edges, edge_token
         int64 [n_edges], trie nodes whose edge is read, and the token on it; edges of one source
         lie together.
@@ -40,11 +40,71 @@ class Reads:
     nodes: NDArray[np.int64]
     token: NDArray[np.int64]
     depth: NDArray[np.int64]
-    sees: NDArray[np.bool_]
+    above: NDArray[np.int64]
     edges: NDArray[np.int64]
     edge_token: NDArray[np.int64]
     sources: NDArray[np.int64]
     starts: NDArray[np.int64]
+
+    @cached_property
+    def sees(self) -> NDArray[np.bool_]:
+        """bool [n, n], row i may see column j, an ancestor or itself."""
+        n = len(self.nodes)
+        mask = np.zeros((n, n), dtype=np.bool_)
+        above = np.arange(n)
+        while (inside := np.flatnonzero(above >= 0)).size:
+            mask[inside, above[inside]] = True
+            above = np.where(above >= 0, self.above[above], -1)
+        return mask
+
+    def divided(self, most: int) -> list[Reads]:
+        """The same in parts of at most so many nodes, and those above them, which are repeated."""
+        n = len(self.nodes)
+        if n <= most:
+            return [self]
+        order = self._depth_first()
+        counts = np.diff(self.starts, append=len(self.edges))
+        parts = []
+        for start in range(0, n, most):
+            own = np.zeros(n + 1, dtype=np.bool_)  # the last is the prompt
+            own[order[start : start + most]] = True
+            read = own[self.sources - 1]
+            read[self.sources == 0] = start == 0
+            above = np.flatnonzero(own[:n])
+            while (above := self.above[above][self.above[above] >= 0]).size:
+                own[above] = True
+            kept = np.flatnonzero(own[:n])
+            place = np.full(n + 1, -1)
+            place[kept] = np.arange(len(kept))
+            edges = np.repeat(read, counts)
+            parts.append(
+                Reads(
+                    self.nodes[kept],
+                    self.token[kept],
+                    self.depth[kept],
+                    place[self.above[kept]],
+                    self.edges[edges],
+                    self.edge_token[edges],
+                    1 + place[self.sources[read] - 1],
+                    np.cumsum(counts[read]) - counts[read],
+                )
+            )
+        return parts
+
+    def _depth_first(self) -> NDArray[np.int64]:
+        """int64 [n], places of the nodes so that those of a subtree are neighbours."""
+        above = self.above.tolist()
+        size = [1] * (len(above) + 1)
+        for i in range(len(above) - 1, -1, -1):
+            size[above[i]] += size[i]
+        free = [0] * (len(above) + 1)  # the next place below each; the last is the prompt
+        order = np.empty(len(above), dtype=np.int64)
+        for i, parent in enumerate(above):
+            at = free[parent]
+            order[at] = i
+            free[parent] += size[i]
+            free[i] = at + 1
+        return order
 
 
 @dataclass(frozen=True)
@@ -102,11 +162,6 @@ class Trie:
         return len(self.token)
 
     @property
-    def leaf(self) -> NDArray[np.int64]:
-        """int64 [n_answers], the node that ends each answer."""
-        return np.asarray(self.ways.max(axis=1, initial=0))
-
-    @property
     def n_children(self) -> NDArray[np.int64]:
         """int64 [n_nodes], how many edges leave each node."""
         return np.bincount(self.parent[1:], minlength=len(self))
@@ -142,20 +197,12 @@ class Trie:
             nodes,
             self.token[nodes],
             self.depth[nodes],
-            self._sees(nodes, place),
+            place[self.parent[nodes]] - 1,
             edges,
             self.token[edges],
             place[sources],
             np.searchsorted(self.parent[edges], sources),
         )
-
-    def _sees(self, nodes: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.bool_]:
-        mask = np.zeros((len(nodes), len(nodes)), dtype=np.bool_)
-        above = nodes
-        while (inside := np.flatnonzero(above > 0)).size:
-            mask[inside, place[above[inside]] - 1] = True
-            above = np.where(above > 0, self.parent[above], 0)
-        return mask
 
     def totals(self, edge_logprob: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum of `edge_logprob` [n_nodes] (0 for node 0) along the way to each answer."""

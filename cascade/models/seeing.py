@@ -91,11 +91,13 @@ class PictureBank(nn.Module):
                     self._known[name] = picture, self._keep(parts)
         return [self._known[known_by(picture)][1] for picture in pictures]
 
-    def trim(self) -> None:
-        """Forget all pictures, where there are many; tokens that were given out are void then."""
-        if len(self._known) > HELD:
+    def trim(self) -> bool:
+        """Forget all pictures, where there are many; tells whether their tokens are void now."""
+        many = len(self._known) > HELD
+        if many:
             self._known.clear()
             self._used = 0
+        return many
 
     def _look(self, pictures: Sequence[Image]) -> list[torch.Tensor]:
         """float [n_tokens, hidden] of each picture."""

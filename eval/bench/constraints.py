@@ -3,7 +3,7 @@ r"""What it costs to hold a model to the children of one node, cold and warm.
 Cold is the time from the names of all children to the point where the first token can be chosen
 among them; warm is the same for the next item at the same node. What belongs to the vocabulary
 (tokenizer, tries of its tokens) is ready in all cases. Names are made of the words of the shipped
-taxonomies, and each is followed by a newline.
+store taxonomy, and each is followed by a newline.
 
 - cascade: names to token ids, ids to a trie, and what the local reading takes from it; also from
   ids alone, which is what remains where names have been encoded before;
@@ -13,7 +13,7 @@ taxonomies, and each is followed by a newline.
 - outlines-core: a regular expression, its index, a guide, the first tokens.
 
 Those that are not here are run by another interpreter (`--rivals PYTHON`, such as that of `make
-test-vllm`, which has them all); each has a process of its own and a time limit.
+test-vllm`, which has them all); each has a process of its own and a time limit for all its runs.
 
 python eval/bench/constraints.py --rivals .venv-vllm/bin/python --out eval/results/constraints.json
 """
@@ -43,8 +43,7 @@ def names(n: int) -> list[str]:
     words = sorted(
         {
             word
-            for shipped in ("store",)
-            for name in cascade.load(shipped).taxonomy.names
+            for name in cascade.load("store").taxonomy.names
             for word in re.findall(r"\w{3,}", name)
         }
     )
@@ -179,7 +178,7 @@ def rival(name: str, python: str, job: dict[str, Any], limit: float) -> dict[str
             timeout=limit,
         )
     except subprocess.TimeoutExpired:
-        return {"problem": f"not ready after {limit:.0f} s"}
+        return {"problem": f"not through after {limit:.0f} s"}
     if told.returncode:
         return {"problem": told.stderr.strip().splitlines()[-1][:200]}
     found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])

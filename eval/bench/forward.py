@@ -1,8 +1,8 @@
 r"""What a forward pass of the default language model costs in each way that torch offers on a CPU.
 
-The body of SmolLM2-135M reads a padded batch of 64 sequences of 45 tokens: as transformers loads
-it in float32 and in bfloat16, with norms and gates fused (`models/fused.py`, what the engine uses),
-compiled by torch (which needs a C++ compiler, and a while the first time), and with weights in int8.
+The body of SmolLM2-135M reads a batch of 64 sequences of 45 tokens: as transformers loads it in
+float32 and in bfloat16, with norms and gates fused (`models/fused.py`, what the engine uses),
+compiled by torch (which needs a C++ compiler, and a while the first time), with weights in int8.
 The error is that of log-probabilities of the next token against float32, over the likeliest 20.
 
 python eval/bench/forward.py --out eval/results/forward.json

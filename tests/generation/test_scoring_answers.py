@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_llm import tiny_engine, tiny_model, tiny_tokenizer
 
-from cascade.errors import EngineError
+from cascade.errors import EngineError, WeightsError
 from cascade.generation.engine import Message, Prompt, Question
 from cascade.generation.transformers_engine import TransformersEngine
 
@@ -179,6 +179,60 @@ def test_many_questions_after_one_prompt_share_it_in_rows_of_bounded_width(monke
     assert max(widths) < 400 < sum(widths)
     for at in (0, 77, 199):
         np.testing.assert_allclose(found[at], engine.score([questions[at]])[0], atol=1e-4)
+
+
+def test_a_wide_node_is_read_in_rows_of_bounded_width(monkeypatch):
+    engine, widths = tiny_engine(), []
+    forward = engine._prefixes.forward
+
+    def measured(prefix, rows, past=None):
+        widths.extend(map(len, rows))
+        return forward(prefix, rows, past)
+
+    monkeypatch.setattr(engine._prefixes, "forward", measured)
+    names = tuple(f" {a}{b} x{c}" for a in "ABCDEFGH" for b in "abcdef" for c in range(12))
+    question = Question(plain("hat"), names)
+    (whole,), (local,) = engine.score([question]), engine.score([question], "local")
+    few = Question(plain("hat"), names[::97])
+    np.testing.assert_allclose(whole[::97], slow_global(engine, few), atol=1e-4)
+    assert np.exp(local).sum() == pytest.approx(1)
+    assert len(widths) >= 4
+    assert max(widths) < 400
+
+
+def test_a_score_outside_of_the_session_leaves_it_as_it_is(monkeypatch):
+    engine, session, computed = tiny_engine(), object(), []
+    forward = engine._prefixes.forward
+
+    def counted(prefix, rows, past=None):
+        computed.append(sum(map(len, rows)))
+        return forward(prefix, rows, past)
+
+    question = Question(chat("a garden rake"), NAMES)
+    monkeypatch.setattr(engine._prefixes, "forward", counted)
+    engine.score([question], "local", session)
+    engine.score([question], "local")
+    engine.score([question], "local", session)
+    assert computed[0] == computed[1] > computed[2]
+
+
+def test_a_model_that_scales_its_logits_is_refused():
+    import copy
+
+    odd = copy.deepcopy(tiny_model())
+    odd.config.final_logit_softcapping = 30.0
+    with pytest.raises(WeightsError, match="final_logit_softcapping"):
+        TransformersEngine(odd, tiny_tokenizer())
+
+
+def test_a_prompt_beyond_the_window_of_attention_is_refused():
+    import copy
+
+    narrow = copy.deepcopy(tiny_model())
+    narrow.config.sliding_window = 20
+    engine = TransformersEngine(narrow, tiny_tokenizer())
+    with pytest.raises(EngineError, match="attention sees 20"):
+        engine.score([Question(chat("straw hat " * 9), NAMES)])
 
 
 def test_equal_answers_have_equal_scores():

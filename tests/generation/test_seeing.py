@@ -135,6 +135,18 @@ def test_many_pictures_are_forgotten_between_calls(engine, monkeypatch):
     assert len(engine._bank._known) == 4
 
 
+def test_pictures_that_were_forgotten_are_not_taken_for_others(engine, monkeypatch):
+    from cascade.models import seeing
+
+    monkeypatch.setattr(seeing, "HELD", 2)
+    session, new = object(), question(picture(9))
+    engine.score([question(picture(seed)) for seed in range(3)], session=session)
+    engine.complete([question(picture(5)).prompt], 2)
+    (found,) = engine.score([new], session=session)
+    (alone,) = engine.score([new])
+    np.testing.assert_allclose(found, alone, atol=1e-5)
+
+
 def test_a_model_that_sees_nothing_says_so():
     with pytest.raises(EngineError, match="reads no pictures"):
         TransformersEngine(tiny_model(), tiny_tokenizer()).score([question(picture(1))])

@@ -121,6 +121,18 @@ def test_the_prior_does_not_depend_on_which_candidates_came_first():
     )
 
 
+def test_the_prior_of_a_wide_node_has_all_siblings_beside_it():
+    wide = Taxonomy.from_paths([f"Shoe {i}" for i in range(65)])
+    choices = choices_of((0, -1), taxonomy=wide)
+    engine = tiny_engine()
+    scorer = scorer_of(engine, wide, reading="local")
+    scorer.score(batch_of("hat"), choices)
+    asked = [ask(PICK, wide, item, type_, -1, wide.children(-1)) for item, type_ in NO_ITEM]
+    alone = np.mean([engine.score([question], "local")[0] for question in asked], axis=0)
+    np.testing.assert_allclose(scorer._prior, alone, atol=1e-4)
+    assert scorer._prior.max() < -1
+
+
 def test_a_prior_whose_model_failed_is_asked_for_again():
     wide = Taxonomy.from_paths([f"Shoe {i}" for i in range(150)])
     choices = choices_of((0, -1), taxonomy=wide)
