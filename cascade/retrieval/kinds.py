@@ -27,8 +27,8 @@ Kind = Literal["flat", "hnsw", "ivf"]
 
 EXACT = 100_000
 """Texts up to which `auto` compares an item with all of them, and every node has a number for it.
-That takes 4 ms for an item there, five times as long as working on hits, and grows with their number
-(`eval/results/growth.md`)."""
+That takes 4 ms for an item there, five times as long as working on hits, and grows with their
+number (`eval/results/growth.md`)."""
 
 LINKS, BREADTH, SEEN = 16, 60, 256
 """M, efConstruction and efSearch of HNSW."""
