@@ -31,7 +31,7 @@ class RetrievalConfig(Section):
         "auto",
         description="How node texts are searched: each item is compared with every text (flat), or "
         "with those that a FAISS graph (hnsw) or FAISS lists (ivf) lead to, which finds nearly all "
-        "of the nearest and costs far less where there are many. auto: flat up to 200,000 texts, "
+        "of the nearest and costs far less where there are many. auto: flat up to 100,000 texts, "
         "hnsw beyond (flat on a GPU, with faiss-gpu). With hnsw and ivf, and beyond so many texts "
         "always, narrowing and scoring work on the texts that were found.",
     )

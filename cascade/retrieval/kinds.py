@@ -25,8 +25,10 @@ logger = logging.getLogger(__name__)
 
 Kind = Literal["flat", "hnsw", "ivf"]
 
-EXACT = 200_000
-"""Texts up to which `auto` compares an item with all of them."""
+EXACT = 100_000
+"""Texts up to which `auto` compares an item with all of them, and every node has a number for it.
+That takes 4 ms for an item there, five times as long as working on hits, and grows with their
+number (`eval/results/growth.md`)."""
 
 LINKS, BREADTH, SEEN = 16, 60, 256
 """M, efConstruction and efSearch of HNSW."""

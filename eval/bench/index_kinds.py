@@ -127,7 +127,7 @@ def markdown(command: str, result: dict[str, Any]) -> str:
         "",
         f"{result['texts']:,} texts of {result['taxonomy']!r}, {result['items']} items in one "
         f"batch, MiniLM's vectors, {HITS} texts found for each; medians of {result['repeats']}, "
-        f"{result['threads']} threads. Made by:",
+        f"threads: {result['threads']}. Made by:",
         "",
         f"```sh\n{command}\n```",
     ]
