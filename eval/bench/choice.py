@@ -131,6 +131,7 @@ class VLLM:
             start_new_session=True,
         )
         self._ask(job)
+        self.rest()
 
     def _ask(self, message: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -145,8 +146,14 @@ class VLLM:
 
     def run(self) -> tuple[float, list[int]]:
         """Seconds, and its choices."""
+        os.killpg(self._process.pid, signal.SIGCONT)
         found = self._ask("go")
+        self.rest()
         return found["seconds"], [self._answers.index(text) for text in found["answers"]]
+
+    def rest(self) -> None:
+        """Stop its processes, which would wait for work without sleeping."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
 
     def close(self) -> None:
         """End the process, and those that it started."""
