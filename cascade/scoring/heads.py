@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -17,6 +18,8 @@ from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+
+FEW = 1024  # items whose product with the weights is over before threads would help
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,25 @@ class Heads:
         """
         if self.mean is not None and self.scale is not None:
             rows = (rows - self.mean) * self.scale
-        product: Any = rows @ self.weights
+        product: Any
+        if isinstance(rows, np.ndarray) and len(rows) <= FEW:
+            # The threads of BLAS go on waiting for work, at the cost of the model that comes next.
+            with _pools().limit(limits=1, user_api="blas"):
+                product = rows @ self.weights
+        else:
+            product = rows @ self.weights
         dense = product.toarray() if hasattr(product, "toarray") else product
         return np.ascontiguousarray(
             ((dense + self.bias) / np.float32(self.temperature)).T, dtype=np.float32
         )
+
+
+@cache
+def _pools() -> Any:
+    """The pools of threads of this process; looked up once, because that takes a while."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 @dataclass(frozen=True)
