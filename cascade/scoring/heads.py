@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -64,13 +65,10 @@ class Heads:
         """
         if self.mean is not None and self.scale is not None:
             rows = (rows - self.mean) * self.scale
-        product: Any
-        if isinstance(rows, np.ndarray) and len(rows) <= FEW:
-            # The threads of BLAS go on waiting for work, at the cost of the model that comes next.
-            with _pools().limit(limits=1, user_api="blas"):
-                product = rows @ self.weights
-        else:
-            product = rows @ self.weights
+        few = isinstance(rows, np.ndarray) and len(rows) <= FEW
+        # The threads of BLAS go on waiting for work, at the cost of the model that comes next.
+        with _pools().limit(limits=1, user_api="blas") if few else nullcontext():
+            product: Any = rows @ self.weights
         dense = product.toarray() if hasattr(product, "toarray") else product
         return np.ascontiguousarray(
             ((dense + self.bias) / np.float32(self.temperature)).T, dtype=np.float32

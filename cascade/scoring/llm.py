@@ -87,7 +87,6 @@ class LLMScorer(Scorer):
                 strict=True,
             )
         ]
-        session = batch.once((self, "session"), lambda _: object())
         if self._generates:
             return np.concatenate(
                 [
@@ -97,6 +96,7 @@ class LLMScorer(Scorer):
                     )
                 ]
             )
+        session = batch.once((self, "session"), lambda _: object())
         scores = np.concatenate(self._engine.score(questions, self._reading, session))
         if self._subtract_prior:
             scores = scores - self._priors(choices)
