@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from cascade.errors import EngineError
 from cascade.generation.engine import Message, Prompt
+from cascade.generation.sequences import Sequences
+from cascade.generation.wordwise import WordwiseEncoder
 
 if TYPE_CHECKING:
     from cascade.models.seeing import PictureBank
@@ -32,6 +34,7 @@ class PromptEncoder:
     def __init__(self, tokenizer: Any, bank: PictureBank | None = None) -> None:
         self._tokenizer = tokenizer
         self._bank = bank
+        self._wordwise = WordwiseEncoder(tokenizer)
         self._frame = lru_cache(maxsize=64)(self._chat_frame)
         self.text = lru_cache(maxsize=65_536)(self._encode_text)
 
@@ -87,8 +90,8 @@ class PromptEncoder:
             raise EngineError("the model has no end-of-turn token; give the prompt an `end` text")
         return [*self.text(answer), self._tokenizer.eos_token_id]
 
-    def answers(self, answers: Sequence[str], end: str | None) -> list[list[int]]:
-        """Token ids of answers with their end, encoded together.
+    def answers(self, answers: Sequence[str], end: str | None) -> Sequences:
+        """Token ids of answers with their end.
 
         Raises
         ------
@@ -96,15 +99,8 @@ class PromptEncoder:
             As `answer`.
         """
         if len(answers) < TOGETHER:
-            return [self.answer(answer, end) for answer in answers]
-        encoded = self._tokenizer(
-            list(answers),
-            add_special_tokens=False,
-            split_special_tokens=True,
-            return_attention_mask=False,
-        )
-        tail = self.answer("", end)
-        return [[*own, *tail] for own in encoded["input_ids"]]
+            return Sequences.of([self.answer(answer, end) for answer in answers])
+        return self._wordwise.encode(answers, self.answer("", end))
 
     def _encode_text(self, text: str) -> tuple[int, ...]:
         encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)

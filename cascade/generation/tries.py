@@ -6,12 +6,13 @@ nodes with a tree attention mask, as in SpecInfer (arXiv 2305.09781) and Medusa 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cascade.generation.sequences import Sequences
 
 
 @dataclass(frozen=True)
@@ -131,14 +132,12 @@ class Trie:
     ways: NDArray[np.int64]
 
     @classmethod
-    def build(cls, sequences: Sequence[Sequence[int]]) -> Trie:
+    def build(cls, sequences: Sequences) -> Trie:
         """The trie of token sequences, none of which may be a prefix of another.
 
         Equal sequences share a leaf.
         """
-        lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
-        flat = np.fromiter((t for s in sequences for t in s), np.int64, int(lengths.sum()))
-        starts = np.cumsum(lengths) - lengths
+        flat, lengths, starts = sequences.tokens, sequences.lengths, sequences.starts
         deepest = int(lengths.max(initial=0))
         vocabulary = int(flat.max(initial=0)) + 1
         ways = np.zeros((len(sequences), deepest), dtype=np.int64)

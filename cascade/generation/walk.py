@@ -64,7 +64,7 @@ class TrieWalk:
         for index, question in enumerate(questions):
             shared, rest = encoder.prompt(question.prompt)
             end = question.prompt.end
-            trie = Trie.build([encoder.answer(answer, end) for answer in question.answers])
+            trie = Trie.build(encoder.answers(question.answers, end))
             self._tries.append(trie)
             steps += _steps(index, (*shared, *rest), trie, reading, widest)
         self.steps = sorted(steps, key=lambda step: step.prompt)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from tiny_llm import tiny_tokenizer
 
 from cascade.generation.encode import PromptEncoder
+from cascade.generation.sequences import Sequences
 from cascade.generation.tries import Trie
 
 END = 99
@@ -31,7 +32,7 @@ def way(trie, node):
 
 @given(sequences)
 def test_the_way_to_each_leaf_spells_its_sequence(answers):
-    trie = Trie.build(answers)
+    trie = Trie.build(Sequences.of(answers))
     for leaf, answer in zip(leaves(trie).tolist(), answers, strict=True):
         spelled = [int(trie.token[node]) for node in reversed(way(trie, leaf)[:-1])]
         assert spelled == answer
@@ -41,12 +42,12 @@ def test_the_way_to_each_leaf_spells_its_sequence(answers):
 @given(sequences)
 def test_a_prefix_that_answers_share_is_one_node(answers):
     prefixes = {tuple(a[:n]) for a in answers for n in range(len(a) + 1)}
-    assert len(Trie.build(answers)) == len(prefixes)
+    assert len(Trie.build(Sequences.of(answers))) == len(prefixes)
 
 
 @given(sequences, st.randoms(use_true_random=False))
 def test_totals_are_the_sums_of_the_edges_on_the_way(answers, random):
-    trie = Trie.build(answers)
+    trie = Trie.build(Sequences.of(answers))
     edges = np.array([0.0] + [random.uniform(-9, 0) for _ in range(len(trie) - 1)])
     naive = [sum(edges[node] for node in way(trie, leaf)) for leaf in leaves(trie).tolist()]
     np.testing.assert_allclose(trie.totals(edges), naive)
@@ -54,7 +55,7 @@ def test_totals_are_the_sums_of_the_edges_on_the_way(answers, random):
 
 @given(sequences, st.booleans())
 def test_a_node_attends_to_its_ancestors_and_itself_and_nothing_else(answers, local):
-    trie = Trie.build(answers)
+    trie = Trie.build(Sequences.of(answers))
     reads = trie.branchings if local else trie.whole
     nodes = reads.nodes.tolist()
     assert reads.sees.tolist() == [[b in way(trie, a) for b in nodes] for a in nodes]
@@ -62,7 +63,7 @@ def test_a_node_attends_to_its_ancestors_and_itself_and_nothing_else(answers, lo
 
 @given(sequences, st.booleans())
 def test_only_nodes_on_the_way_to_something_that_is_read_are_computed(answers, local):
-    trie = Trie.build(answers)
+    trie = Trie.build(Sequences.of(answers))
     below = {node: set() for node in range(len(trie))}
     for node in range(1, len(trie)):
         below[int(trie.parent[node])].add(int(trie.token[node]))
@@ -73,7 +74,7 @@ def test_only_nodes_on_the_way_to_something_that_is_read_are_computed(answers, l
 
 @given(sequences, st.booleans(), st.integers(1, 6))
 def test_parts_of_a_trie_read_every_edge_once_and_see_what_the_whole_sees(answers, local, most):
-    trie = Trie.build(answers)
+    trie = Trie.build(Sequences.of(answers))
     whole = trie.branchings if local else trie.whole
     parts = whole.divided(most)
     assert {n for part in parts for n in part.nodes.tolist()} == set(whole.nodes.tolist())
@@ -91,13 +92,13 @@ def test_parts_of_a_trie_read_every_edge_once_and_see_what_the_whole_sees(answer
 
 
 def test_a_lone_answer_needs_no_computation_in_the_local_reading():
-    trie = Trie.build([[4, 5, END]])
+    trie = Trie.build(Sequences.of([[4, 5, END]]))
     assert trie.branchings.nodes.tolist() == []
     assert trie.whole.nodes.tolist() == [1, 2]
 
 
 def test_equal_answers_share_a_leaf():
-    trie = Trie.build([[1, END], [2, END], [1, END]])
+    trie = Trie.build(Sequences.of([[1, END], [2, END], [1, END]]))
     assert leaves(trie)[0] == leaves(trie)[2] != leaves(trie)[1]
 
 
@@ -112,11 +113,11 @@ def test_with_an_end_no_name_is_the_beginning_of_another(found, end):
     for i, a in enumerate(spelled):
         for b in spelled[:i]:
             assert a == b or (a != b[: len(a)] and b != a[: len(b)])
-    trie = Trie.build(spelled)
+    trie = Trie.build(Sequences.of(spelled))
     assert (trie.n_children[leaves(trie)] == 0).all()
 
 
 def test_without_its_end_a_name_that_begins_another_would_end_inside_the_trie():
     encode = PromptEncoder(tiny_tokenizer()).text
-    trie = Trie.build([encode(" Shoe"), encode(" Shoe care")])
+    trie = Trie.build(Sequences.of([encode(" Shoe"), encode(" Shoe care")]))
     assert trie.n_children[leaves(trie)].tolist() == [1, 0]
