@@ -41,7 +41,9 @@ def _rows(parquet: Any, name: str) -> Iterator[Row]:
 
     number = 0
     try:
-        for batch in parquet.iter_batches(batch_size=_batch_size(parquet.metadata)):
+        # Threads would cost memory each, and there is little to share in a batch of this size.
+        size = _batch_size(parquet.metadata)
+        for batch in parquet.iter_batches(batch_size=size, use_threads=False):
             columns: list[list[Any]] = []
             faults: dict[int, int] = {}
             for at, column in enumerate(batch.columns):

@@ -87,7 +87,7 @@ class Parts:
     def holds_all_nodes(self) -> bool:
         """Whether a batch takes a number for every node and item: for heads, and without search."""
         fitted = self.config.heads or self.config.neighbours.file is not None
-        return bool(fitted) or not self.retriever.is_sparse
+        return bool(fitted) or not self.narrower.is_sparse
 
     def prefetch(self, items: Sequence[Item]) -> None:
         """Begin to decode the pictures of items that will be asked for next."""

@@ -16,6 +16,7 @@ class AllChildren:
     """
 
     reads_pictures = False
+    is_sparse = True  # see `Retriever`; nothing is compared
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self._taxonomy = taxonomy

@@ -89,7 +89,9 @@ def quality(
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Both tables."""
     taxonomy, items, gold = rows_of(args)
-    parts = Parts(taxonomy, CascadeConfig())
+    config = CascadeConfig()
+    config.llm.reading = args.reading
+    parts = Parts(taxonomy, config)
     batch = Batch(items)
     nearest = parts.retriever.nearest(batch)
     words = parts.retriever.head_similarity(parts.typer.types(batch))
@@ -138,6 +140,7 @@ def main() -> None:
     parser.add_argument("--text", action="append", required=True)
     parser.add_argument("--label", required=True)
     parser.add_argument("--rows", type=int, default=300)
+    parser.add_argument("--reading", choices=("local", "global"), default="local")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()

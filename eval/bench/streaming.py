@@ -70,6 +70,7 @@ class StraightWalker:
 
     source = "straight"
     reads_text, reads_pictures, takes_pictures = True, False, False
+    holds_all_nodes = False
 
     def walk(self, batch: Batch) -> list[Prediction]:
         """One and the same prediction but for the item's own identifier."""

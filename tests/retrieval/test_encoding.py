@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,6 +66,30 @@ def test_a_text_has_the_same_vector_alone_and_among_others(minilm):
     together = minilm.encode(texts)
     alone = np.vstack([minilm.encode([text]) for text in texts])
     np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_half_precision_moves_vectors_by_next_to_nothing(minilm):
+    texts = ["hat", "", "a much longer text about a straw hat with a ribbon " * 30, "rake " * 9]
+    half = minilm.encode(texts, half=True)
+    assert half.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(half, axis=1), 1, atol=1e-5)
+    assert (half * minilm.encode(texts)).sum(axis=1).min() > 1 - 5e-4
+    np.testing.assert_array_equal(minilm.encode(texts, half=True), half)
+
+
+def test_where_the_hardware_has_no_half_precision_full_is_used(minilm, monkeypatch):
+    monkeypatch.setattr(encoder, "precision_dtype", lambda *_: torch.float32)
+    plain = encoder.Encoder(minilm._model, "plain")
+    np.testing.assert_array_equal(plain.encode(["hat"], half=True), plain.encode(["hat"]))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_each_text_gets_its_own_vector_in_whatever_batches(minilm, monkeypatch, half):
+    texts = [f"hat number {n} " * (n % 7) for n in range(60)]
+    expected = minilm.encode(texts, half=half)
+    monkeypatch.setattr(encoder, "BLOCK", 50)
+    monkeypatch.setattr(encoder, "BATCH", 40)
+    np.testing.assert_allclose(minilm.encode(texts, half=half), expected, atol=0.01)
 
 
 def test_similar_things_are_nearer_than_others(minilm):
