@@ -83,10 +83,11 @@ class LLMConfig(Section):
     answer: Literal["score", "generate"] = Field(
         "score", description="Score every candidate, or generate one under the grammar."
     )
-    reading: Literal["global", "local"] = Field(
-        "local",
-        description="Log-probability renormalised at each branching of the names, or of whole "
-        "names (global).",
+    reading: Literal["auto", "global", "local"] = Field(
+        "auto",
+        description="Log-probability of whole names (global), or renormalised at each branching of "
+        "the names (local). Auto: global where the language model judges alone, since it is more "
+        "right; local beside others, since there it is as right and faster; local with a server.",
     )
     prior: bool = Field(
         True, description="Subtract each candidate's log-probability without the item."

@@ -26,7 +26,7 @@ from cascade.taxonomy.close import hint
 
 if TYPE_CHECKING:
     from cascade.features.backbone import Backbone
-    from cascade.generation.engine import Engine
+    from cascade.generation.engine import Engine, Reading
     from cascade.scoring.fusion import Weight
     from cascade.scoring.item_type import ItemTyper
     from cascade.scoring.pairs import PairModel
@@ -154,10 +154,18 @@ class Parts:
             self.taxonomy,
             self.typer,
             answer=config.answer,
-            reading=config.reading,
+            reading=self.reading,
             prior=config.prior,
             max_chars=config.max_chars,
         )
+
+    @property
+    def reading(self) -> Reading:
+        """How the language model's names are read."""
+        if self.config.llm.reading != "auto":
+            return self.config.llm.reading
+        alone = self.config.method == "llm" and self.config.llm.engine != "server"
+        return "global" if alone else "local"
 
     @cached_property
     def nli(self) -> Scorer:

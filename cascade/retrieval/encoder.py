@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import as_text
+from cascade.models.encoding import Encode, encoding
 from cascade.models.find import find_weights
-from cascade.models.load import load_encoder, precision_dtype
+from cascade.models.load import load_encoder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,8 +23,6 @@ Progress = Callable[[int, int], None]
 """Called with how many are done and how many there are."""
 
 BLOCK = 2048  # texts between two calls of a progress function
-BATCH = 6000  # characters, padding included, encoded together in half precision by a CPU, and
-BATCH_ON_GPU = 64_000  # by a GPU: more fill a CPU's cache, fewer a GPU's time with small steps
 
 
 class Encoder:
@@ -88,43 +86,21 @@ class Encoder:
         float32 [n_texts, width]
         """
         out = np.empty((len(texts), self.width), dtype=np.float32)
-        model = self._half if half else self._model
-        most = BATCH if self._model.device.type == "cpu" else BATCH_ON_GPU
-        most = most if half else most // 2
+        encode = self._half if half else self._full
         for start in range(0, len(texts), BLOCK):
             block = [as_text(text[: self._max_chars]) for text in texts[start : start + BLOCK]]
-            for batch in self._batches(block, most):
-                out[start + batch] = model.encode(
-                    [block[at] for at in batch],
-                    batch_size=len(batch),
-                    normalize_embeddings=True,
-                    show_progress_bar=False,
-                )
+            out[start : start + len(block)] = encode(block)
             if progress is not None:
                 progress(start + len(block), len(texts))
         return out
 
-    def _batches(self, texts: Sequence[str], most: int) -> list[NDArray[np.int64]]:
-        """Places of texts of nearly one length, about `most` characters of them at a time."""
-        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-        lengths = np.clip(lengths, 1, 4 * (self._model.max_seq_length or self._max_chars))
-        order = np.argsort(-lengths, kind="stable")
-        after = np.cumsum(lengths[order])
-        n_batches = -(-after[-1] // most)
-        batch = (after - 1) * n_batches // after[-1]
-        return np.split(order, np.flatnonzero(np.diff(batch)) + 1)
+    @cached_property
+    def _full(self) -> Encode:
+        return encoding(self._model, half=False)
 
     @cached_property
-    def _half(self) -> SentenceTransformer:
-        """The model with weights in half precision, whose tokens are averaged in float32."""
-        import torch
-
-        dtype = precision_dtype("auto", self._model.device.type)
-        if dtype is torch.float32:
-            return self._model
-        model = deepcopy(self._model)
-        model[0].to(dtype).register_forward_hook(_widen)
-        return model
+    def _half(self) -> Encode:
+        return encoding(self._model, half=True)
 
     def encode_pictures(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
         """Unit vectors of pictures, as opened by `cascade.io.pictures`.
@@ -139,15 +115,3 @@ class Encoder:
             list(pictures), batch_size=32, normalize_embeddings=True, show_progress_bar=False
         )
         return vectors
-
-
-def _widen(module: Any, inputs: Any, output: dict[str, Any]) -> dict[str, Any]:
-    """What a model gives, its numbers in float32."""
-    import torch
-
-    floats = {
-        name: value.float()
-        for name, value in output.items()
-        if isinstance(value, torch.Tensor) and value.is_floating_point()
-    }
-    return output | floats

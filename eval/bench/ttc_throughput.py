@@ -30,6 +30,9 @@ from typing import Any
 
 import numpy as np
 
+from cascade.models.encoding import halved
+from cascade.models.load import precision_dtype
+
 PRODUCTS = Path("examples/products.csv")
 COLUMNS = {"names": ["name"], "names and descriptions": ["name", "description"]}
 MAX_CHARS = 120  # of a column, as in the shipped recipes
@@ -141,7 +144,7 @@ def measure(folder: Path, what: str, args: argparse.Namespace) -> dict[str, Any]
     features = clf._parts.backbone("sentence")
     items = [{column: row[column] for column in text} for row in made]
     texts = [features.text(clf._item(item)) for item in items]
-    model = features._encoder._half  # the weights that the pack computes with
+    model = halved(features._encoder._model, precision_dtype("auto", "cpu"))
     ways = {f"batches of {n}": lambda n=n: bare(model, texts, n) for n in SIZES}
     ways["ttc"] = lambda: classify(clf, path, text)
     runs: dict[str, list[tuple[float, float]]] = {}

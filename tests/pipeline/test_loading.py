@@ -1,8 +1,10 @@
 import pytest
 
 import cascade
+from cascade.config import CascadeConfig
 from cascade.errors import ConfigError, TaxonomyError, UsageError
 from cascade.pipeline.load import load_config, load_taxonomy, merge
+from cascade.pipeline.methods import Parts
 from cascade.shipped import shipped_names
 from cascade.taxonomy import Taxonomy
 
@@ -123,3 +125,19 @@ def test_merging_goes_into_sections_and_leaves_out_none():
     base = {"a": 1, "b": {"c": 2, "d": [3]}}
     assert merge(base, {"a": None, "b": {"d": [4]}}) == {"a": 1, "b": {"c": 2, "d": [4]}}
     assert base == {"a": 1, "b": {"c": 2, "d": [3]}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "method", "expected"),
+    [
+        ({}, "llm", "global"),
+        ({}, "cascade", "local"),
+        ({"engine": "vllm"}, "llm", "global"),
+        ({"engine": "server"}, "llm", "local"),
+        ({"reading": "local"}, "llm", "local"),
+        ({"reading": "global"}, "cascade", "global"),
+    ],
+)
+def test_names_are_read_whole_where_the_language_model_judges_alone(settings, method, expected):
+    config = CascadeConfig.model_validate({"method": method, "llm": settings})
+    assert Parts(Taxonomy.from_paths(["a", "b"]), config).reading == expected

@@ -4,6 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cascade.models import encoding, packed
 from cascade.retrieval import encoder
 
 pytestmark = pytest.mark.weights
@@ -19,7 +20,8 @@ def read(minilm):
     def watch(_module, args, kwargs):
         seen.append(kwargs["input_ids"] if "input_ids" in kwargs else args[0])
 
-    hook = minilm._model[0].auto_model.embeddings.register_forward_pre_hook(watch, with_kwargs=True)
+    transformer = minilm._full.__self__._transformer
+    hook = transformer.embeddings.register_forward_pre_hook(watch, with_kwargs=True)
 
     def read(text):
         seen.clear()
@@ -78,18 +80,25 @@ def test_half_precision_moves_vectors_by_next_to_nothing(minilm):
 
 
 def test_where_the_hardware_has_no_half_precision_full_is_used(minilm, monkeypatch):
-    monkeypatch.setattr(encoder, "precision_dtype", lambda *_: torch.float32)
+    monkeypatch.setattr(encoding, "precision_dtype", lambda *_: torch.float32)
     plain = encoder.Encoder(minilm._model, "plain")
     np.testing.assert_array_equal(plain.encode(["hat"], half=True), plain.encode(["hat"]))
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_each_text_gets_its_own_vector_in_whatever_batches(minilm, monkeypatch, half):
+@pytest.mark.parametrize("packs", [False, True])
+def test_each_text_gets_its_own_vector_in_whatever_batches(minilm, monkeypatch, half, packs):
     texts = [f"hat number {n} " * (n % 7) for n in range(60)]
     expected = minilm.encode(texts, half=half)
     monkeypatch.setattr(encoder, "BLOCK", 50)
-    monkeypatch.setattr(encoder, "BATCH", 40)
-    np.testing.assert_allclose(minilm.encode(texts, half=half), expected, atol=0.01)
+    monkeypatch.setattr(encoding, "CHARACTERS", 400)
+    monkeypatch.setattr(packed, "TOKENS", 60)
+    if not packs:
+        monkeypatch.setattr(packed, "KINDS", ())
+    other = encoder.Encoder(minilm._model, "other")
+    assert hasattr(other._half, "__self__") == packs
+    found = other.encode(texts, half=half)
+    np.testing.assert_allclose(found, expected, atol=0.01 if half else 1e-5)
 
 
 def test_similar_things_are_nearer_than_others(minilm):
