@@ -86,8 +86,8 @@ class LLMConfig(Section):
     reading: Literal["auto", "global", "local"] = Field(
         "auto",
         description="Log-probability of whole names (global), or renormalised at each branching of "
-        "the names (local). Auto: global where the language model judges alone, since it is more "
-        "right; local beside others, since there it is as right and faster; local with a server.",
+        "the names (local). Auto: global where an untuned model judges alone with the prior "
+        "subtracted, since there it is more right; else local, which is faster.",
     )
     prior: bool = Field(
         True, description="Subtract each candidate's log-probability without the item."

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 PAIRS = 16_384  # states and tokens that are multiplied at a time
 ROWS = 256  # states that meet the whole vocabulary at a time
+COLUMNS = 512  # tokens of the vocabulary that meet ROWS_OF_PARTS states at a time
+COLUMNS_ON_GPU = 8192
+ROWS_OF_PARTS = 4096
 NODES = 256  # of the tries after one prompt that share a row
 SEEN = 1 << 21  # pairs of tokens in the attention masks of one forward pass
 
@@ -245,8 +249,33 @@ class TreeScorer:
 
     def _global(self, edges: _Edges) -> NDArray[np.float64]:
         """float64 [n_edges], normalised over the whole vocabulary."""
-        _, total = self._over_all(edges)
-        return np.asarray(self._chosen(edges) - np.repeat(total, edges.sizes))
+        import torch
+
+        if type(self._model.get_output_embeddings()) is torch.nn.Linear:
+            chosen, total = self._chosen(edges), self._totals(edges.states)
+        else:
+            chosen, total = self._over_all(edges)
+        return np.asarray(chosen - np.repeat(total, edges.sizes))
+
+    def _totals(self, states: torch.Tensor) -> NDArray[np.float64]:
+        """float64 [n_states], the log of the sum over the whole vocabulary.
+
+        The vocabulary is taken in parts, the logits of which stay in a CPU's cache.
+        """
+        import torch
+
+        head = self._model.get_output_embeddings()
+        columns = COLUMNS if states.device.type == "cpu" else COLUMNS_ON_GPU
+        biases = [None] if head.bias is None else head.bias.split(columns)
+        parts = list(zip(head.weight.split(columns), cycle(biases), strict=False))
+        found = [np.empty(0)]
+        for some in states.split(ROWS_OF_PARTS):
+            sums = [
+                torch.nn.functional.linear(some, weight, bias).float().logsumexp(-1)
+                for weight, bias in parts
+            ]
+            found.append(torch.stack(sums).logsumexp(0).cpu().double().numpy())
+        return np.concatenate(found)
 
     def _over_all(self, edges: _Edges) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The logit of each edge's token, and of each source the log of the sum over all tokens."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from cascade.generation.sequences import Sequences
+from cascade.models.load import plain_backend
 
 # A token with a blank in its middle, in the letters that stand for bytes: Ġ is a blank, and Ċ, ĉ
 # and č are newline, tab and return.
@@ -39,13 +40,13 @@ class WordwiseEncoder:
     def encode(self, texts: Sequence[str], tail: Sequence[int]) -> Sequences:
         """Token ids of each text, followed by those of `tail`."""
         words = " ".join(texts).split(" ")
-        counts = np.fromiter((1 + text.count(" ") for text in texts), np.int64, len(texts))
+        counts = 1 + np.array([text.count(" ") for text in texts], dtype=np.int64)
         ends = np.cumsum(counts)
         firsts = [words[start] for start in (ends - counts).tolist()]
         after = set(words)
         # An empty word that comes first is a text's own blank; another one is two blanks in a row.
         doubled = words.count("") > firsts.count("")
-        if doubled or any(len(w.split()) != 1 for w in after if w) or not self._words_stand_alone:
+        if doubled or any(w.split() != [w] for w in after if w) or not self._words_stand_alone:
             return Sequences.of([[*ids, *tail] for ids in self._encode(texts)])
         pieces = {word: i for i, word in enumerate(after)}
         initial = {word: len(after) + i for i, word in enumerate(set(firsts))}
@@ -56,23 +57,25 @@ class WordwiseEncoder:
         return Sequences.of([*spelled, tail]).take(which).joined(counts + 1)
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        backend = getattr(self._tokenizer, "backend_tokenizer", None)
-        if backend is None:
+        if self._backend is None:
             encoded = self._tokenizer(
                 list(texts), add_special_tokens=False, split_special_tokens=True
             )
             ids: list[list[int]] = encoded["input_ids"]
             return ids
         # As above, without what transformers makes of each text, which takes as long again.
-        backend.encode_special_tokens = True
-        return [row.ids for row in backend.encode_batch_fast(texts, add_special_tokens=False)]
+        return [row.ids for row in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
+
+    @cached_property
+    def _backend(self) -> Any:
+        return plain_backend(self._tokenizer)
 
     @cached_property
     def _words_stand_alone(self) -> bool:
         """Whether each word has the same ids in all texts."""
         from tokenizers import models, normalizers
 
-        backend = getattr(self._tokenizer, "backend_tokenizer", None)
+        backend = self._backend
         return (
             backend is not None
             and isinstance(backend.normalizer, normalizers.NFC | None)

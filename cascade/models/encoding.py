@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.models.dividing import divided
-from cascade.models.load import precision_dtype
+from cascade.models.load import autocast, precision_dtype
 from cascade.models.packed import PackedEncoder
 
 if TYPE_CHECKING:
-    import torch
     from sentence_transformers import SentenceTransformer
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -37,41 +37,25 @@ def encoding(model: SentenceTransformer, *, half: bool) -> Encode:
     dtype = precision_dtype("auto", model.device.type) if half else torch.float32
     if (packed := PackedEncoder.of(model, dtype)) is not None:
         return packed.encode
-    padded = model if dtype is torch.float32 else halved(model, dtype)
-    return lambda texts: _padded(padded, texts, half)
+    return partial(_padded, model, half)
 
 
-def halved(model: SentenceTransformer, dtype: torch.dtype) -> SentenceTransformer:
-    """A copy with weights of another number type, whose tokens are averaged in float32."""
-    model = deepcopy(model)
-    model[0].to(dtype).register_forward_hook(_widen)
-    return model
-
-
-def _padded(model: SentenceTransformer, texts: Sequence[str], half: bool) -> NDArray[np.float32]:
+def _padded(model: SentenceTransformer, half: bool, texts: Sequence[str]) -> NDArray[np.float32]:
     """Vectors of texts, those of nearly one length padded together."""
-    most = CHARACTERS if model.device.type == "cpu" else CHARACTERS_ON_GPU
-    longest = 4 * model.max_seq_length if model.max_seq_length else None
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts)).clip(1, longest)
+    device = model.device.type
+    most, many = (CHARACTERS, 64) if device == "cpu" else (CHARACTERS_ON_GPU, 256)
+    most = most if half else most // 2
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    if model.max_seq_length:
+        lengths = lengths.clip(max=4 * model.max_seq_length)
     order = np.argsort(-lengths, kind="stable")
     out = np.empty((len(texts), model.get_embedding_dimension() or 0), dtype=np.float32)
-    for batch in divided(order, lengths, most if half else most // 2):
-        out[batch] = model.encode(
-            [texts[at] for at in batch],
-            batch_size=len(batch),
-            normalize_embeddings=True,
-            show_progress_bar=False,
-        )
+    with autocast(device) if half else nullcontext():
+        for batch in divided(order, lengths.clip(min=most // many), most):
+            out[batch] = model.encode(
+                [texts[at] for at in batch],
+                batch_size=len(batch),
+                normalize_embeddings=True,
+                show_progress_bar=False,
+            )
     return out
-
-
-def _widen(module: Any, inputs: Any, output: dict[str, Any]) -> dict[str, Any]:
-    """What a model gives, its numbers in float32, in which they are averaged."""
-    import torch
-
-    floats = {
-        name: value.float()
-        for name, value in output.items()
-        if isinstance(value, torch.Tensor) and value.is_floating_point()
-    }
-    return output | floats

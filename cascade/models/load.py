@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from contextlib import AbstractContextManager
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -143,6 +144,20 @@ def load_tokenizer(folder: Path) -> Any:
 
     with quiet():
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def plain_backend(tokenizer: Any) -> Any:
+    """What encodes in a fast tokenizer, for plain text: special tokens are spelled out.
+
+    A copy, neither padded nor cut short, since transformers sets these at each call of its own;
+    None of a slow tokenizer.
+    """
+    backend = deepcopy(getattr(tokenizer, "backend_tokenizer", None))
+    if backend is not None:
+        backend.no_truncation()
+        backend.no_padding()
+        backend.encode_special_tokens = True
+    return backend
 
 
 def is_seeing(folder: Path) -> bool:

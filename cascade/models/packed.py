@@ -27,8 +27,9 @@ ATTENTION = "cascade_packed"
 KINDS = ("bert", "roberta", "xlm-roberta")
 POOLING = ("mean", "cls")
 TOKENS = 3200  # of one forward pass; as many as are fastest in half precision
-ALIKE = 0.998  # cosine to the vectors of sentence-transformers; half precision costs 1e-4
-SAMPLE = ("straw hat", "a wide straw hat with a ribbon, for the summer", "", "oak table")
+UNLIKE = 1e-5  # of a cosine to the vectors of sentence-transformers, at the most
+UNLIKE_IN_HALF = 2e-3  # half precision costs 1e-4
+SAMPLE = ("straw hat", "a wide straw hat with a ribbon, for the summer", "", "oak table " * 600)
 
 _groups: ContextVar[Sequence[tuple[int, int]] | None] = ContextVar("groups", default=None)
 
@@ -73,6 +74,8 @@ class PackedEncoder:
             or model.device.type != "cpu"
             or model.default_prompt_name is not None
             or model.max_seq_length is None
+            or getattr(model, "truncate_dim", None) is not None
+            or getattr(model[0], "processing_kwargs", None)
             or getattr(config, "model_type", None) not in KINDS
             or getattr(config, "position_embedding_type", "absolute") != "absolute"
             or getattr(config, "is_decoder", False)
@@ -81,8 +84,9 @@ class PackedEncoder:
             return None
         found = cls(model, dtype)
         expected = model.encode(list(SAMPLE), normalize_embeddings=True, show_progress_bar=False)
-        alike = (found.encode(SAMPLE) * expected).sum(axis=1).min() > ALIKE
-        return found if alike else None
+        unlike = 1 - (found.encode(SAMPLE) * expected).sum(axis=1).min()
+        most = UNLIKE if dtype == model[0].auto_model.dtype else UNLIKE_IN_HALF
+        return found if unlike <= most else None
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of texts.

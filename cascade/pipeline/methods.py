@@ -87,7 +87,7 @@ class Parts:
     def holds_all_nodes(self) -> bool:
         """Whether a batch takes a number for every node and item: for heads, and without search."""
         fitted = self.config.heads or self.config.neighbours.file is not None
-        return bool(fitted) or not self.narrower.is_sparse
+        return bool(fitted) or not self.retriever.is_sparse
 
     def prefetch(self, items: Sequence[Item]) -> None:
         """Begin to decode the pictures of items that will be asked for next."""
@@ -162,10 +162,12 @@ class Parts:
     @property
     def reading(self) -> Reading:
         """How the language model's names are read."""
-        if self.config.llm.reading != "auto":
-            return self.config.llm.reading
-        alone = self.config.method == "llm" and self.config.llm.engine != "server"
-        return "global" if alone else "local"
+        config = self.config.llm
+        if config.reading != "auto":
+            return config.reading
+        untuned = config.adapter is None and config.prior
+        alone = self.config.method == "llm" and config.engine != "server"
+        return "global" if alone and untuned else "local"
 
     @cached_property
     def nli(self) -> Scorer:

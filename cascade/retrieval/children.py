@@ -16,7 +16,6 @@ class AllChildren:
     """
 
     reads_pictures = False
-    is_sparse = True  # see `Retriever`; nothing is compared
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self._taxonomy = taxonomy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +93,11 @@ class Encoder:
             if progress is not None:
                 progress(start + len(block), len(texts))
         return out
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: how texts are encoded is found out again where it is used."""
+        made = ("_full", "_half")
+        return {name: value for name, value in vars(self).items() if name not in made}
 
     @cached_property
     def _full(self) -> Encode:

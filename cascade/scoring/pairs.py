@@ -8,7 +8,6 @@ reader serves both. (The `CrossEncoder` of sentence-transformers computes the sa
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from cascade.errors import EngineError
 from cascade.items import as_text
 from cascade.models.find import find_weights
-from cascade.models.load import Precision, load_sequence_classifier
+from cascade.models.load import Precision, load_sequence_classifier, plain_backend
 
 Tokens = NDArray[np.int32]
 """Token ids of one text, without what stands around it in a pair."""
@@ -48,11 +47,7 @@ class PairModel:
         self.labels = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
         self._model = model
         self._batch_tokens = batch_tokens
-        # A copy, since transformers sets these at each call of its own.
-        self._tokenizer = deepcopy(tokenizer.backend_tokenizer)
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self._tokenizer.encode_special_tokens = True  # as plain text
+        self._tokenizer = plain_backend(tokenizer)
         self._frame = _Frame(self._tokenizer)
         self._pad = tokenizer.pad_token_id or 0  # hidden by the mask
         self._typed = "token_type_ids" in tokenizer.model_input_names

@@ -5,9 +5,10 @@ with the beam of the defaults. What is timed are the calls that score candidates
 prompts, tries, masks, forward passes, reading. (What kind of thing an item is, which its prompt
 shows, is written before; priors are known from a first run.) The bare passes have the plain model
 of transformers, in the same precision, over as many new tokens as ours: sorted by length, padded,
-in batches of 16, 64 or 256, whichever is quickest, without the shared instructions and without
-what is kept of an item. `asked_singly` is what the same questions would cost if each were a prompt
-of its own: the tokens that keeping an item's prompt for all its levels and its beam saves.
+in batches of 16, 64 or 256, whichever is quickest, without the shared instructions, without what is
+kept of an item, and without the output layer, which the global reading needs at every token.
+`asked_singly` is what the same questions would cost if each were a prompt of its own: the tokens
+that keeping an item's prompt for all its levels and its beam saves.
 
 python eval/bench/cascade_forward.py --out eval/results/cascade_forward.json
 """
@@ -89,16 +90,19 @@ def _bare(model: Any, lengths: list[int], size: int) -> Callable[[], float]:
     return run
 
 
-def measure(n: int, repeats: int) -> dict[str, Any]:
+def measure(n: int, repeats: int, reading: str) -> dict[str, Any]:
     """Seconds of both, and their ratio."""
     import torch
 
     import cascade
+    from cascade.generation.tree_scoring import _reads
     from cascade.items import Batch, Item
     from cascade.models.find import find_weights
     from cascade.models.load import load_llm
 
-    clf = cascade.load("store", method="llm")
+    loaded = cascade.load("store", method="llm")
+    loaded.config.llm.reading = reading
+    clf = type(loaded)(loaded.taxonomy, loaded.config)
     engine, walk = clf._parts.engine, clf._parts.descent
     scorer, typer = clf._parts.llm, clf._parts.typer
     plain, _ = load_llm(find_weights("smollm2-135m"), "auto", "auto")
@@ -119,7 +123,7 @@ def measure(n: int, repeats: int) -> dict[str, Any]:
     encoder = engine._encoder
     singly = [
         len(encoder.prompt(question.prompt)[1])
-        + len(engine._trie(question.answers, question.prompt.end).branchings.nodes)
+        + len(_reads(engine._trie(question.answers, question.prompt.end), reading).nodes)
         for question in watched.asked
     ]
     run, size = bare(plain, watched.rows)
@@ -149,10 +153,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--reading", choices=("local", "global"), default="local")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     command = f"python eval/bench/cascade_forward.py --items {args.items} --repeats {args.repeats}"
-    record = {"command": command, **measure(args.items, args.repeats)}
+    command += f" --reading {args.reading}"
+    record = {"command": command, **measure(args.items, args.repeats, args.reading)}
     print(json.dumps(record, indent=1))
     if args.out:
         args.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")

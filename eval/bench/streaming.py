@@ -90,6 +90,7 @@ def classifier(descent: bool) -> Classifier:
         f"range {i} > shelf {j} > kind {k}" for i in a for j in b for k in c
     )
     METHODS["table"] = lambda parts: TableScorer(len(parts.taxonomy))
+    Parts.holds_all_nodes = False  # type: ignore[assignment]
     Parts.narrower = property(lambda parts: AllChildren(parts.taxonomy))  # type: ignore[assignment]
     found = Classifier(taxonomy, CascadeConfig(method="table"))
     if not descent:

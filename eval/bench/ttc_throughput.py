@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -30,7 +31,6 @@ from typing import Any
 
 import numpy as np
 
-from cascade.models.encoding import halved
 from cascade.models.load import precision_dtype
 
 PRODUCTS = Path("examples/products.csv")
@@ -112,6 +112,17 @@ def classify(clf: Any, path: Path, text: list[str]) -> None:
     assert "error" not in counts.status, counts.status
 
 
+def halved(model: Any) -> Any:
+    """The model with weights in half precision where the hardware has it, averaged in float32."""
+    model = deepcopy(model)
+    model[0].to(precision_dtype("auto", "cpu")).register_forward_hook(_widen)
+    return model
+
+
+def _widen(module: Any, inputs: Any, output: dict[str, Any]) -> dict[str, Any]:
+    return output | {"token_embeddings": output["token_embeddings"].float()}
+
+
 def bare(model: Any, texts: list[str], size: int) -> Vectors:
     """All texts by sentence-transformers in one call, which sorts them by length."""
     found: Vectors = model.encode(
@@ -144,7 +155,7 @@ def measure(folder: Path, what: str, args: argparse.Namespace) -> dict[str, Any]
     features = clf._parts.backbone("sentence")
     items = [{column: row[column] for column in text} for row in made]
     texts = [features.text(clf._item(item)) for item in items]
-    model = halved(features._encoder._model, precision_dtype("auto", "cpu"))
+    model = halved(features._encoder._model)
     ways = {f"batches of {n}": lambda n=n: bare(model, texts, n) for n in SIZES}
     ways["ttc"] = lambda: classify(clf, path, text)
     runs: dict[str, list[tuple[float, float]]] = {}

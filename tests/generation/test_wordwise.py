@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_llm import tiny_tokenizer
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 import cascade
@@ -14,12 +14,14 @@ LLAMA3 = (
     r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 PIECES = [" ", "  ", "a", "Shoe", "shoes", "'s", "12", "345", "-", "...", "\n", "\t", "é", "é", " "]
-PIECES += ["<|im_end|>", "日本", "🙂", "_", "\u200b", "\u00a0"]
+PIECES += ["a\n \nb", " \t", "\n ", "<|im_end|>", "日本", "🙂", "_", "\u200b", "\u00a0"]
 texts = st.lists(st.text() | st.lists(st.sampled_from(PIECES)).map("".join), max_size=6)
 
 
-def like_llama3():
+def like_llama3(normalizer=None):
     tokenizer = Tokenizer(models.BPE())
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(LLAMA3), "isolated"),
@@ -38,7 +40,9 @@ def trained(tokenizer):
         show_progress=False,
     )
     tokenizer.train_from_iterator(corpus, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>"
+    )
 
 
 def one_by_one(tokenizer, texts, tail):
@@ -57,11 +61,16 @@ def same(encoder, texts, tail):
     )
 
 
-@pytest.fixture(scope="module", params=["gpt2", "llama3", "smollm2"])
+@pytest.fixture(scope="module", params=["gpt2", "llama3", "qwen", "smollm2"])
 def encoder(request):
     if request.param == "smollm2":
         return WordwiseEncoder(request.getfixturevalue("smollm").tokenizer)
-    return WordwiseEncoder(tiny_tokenizer() if request.param == "gpt2" else like_llama3())
+    makes = {
+        "gpt2": tiny_tokenizer,
+        "llama3": like_llama3,
+        "qwen": lambda: like_llama3(normalizers.NFC()),
+    }
+    return WordwiseEncoder(makes[request.param]())
 
 
 @given(texts)
@@ -69,6 +78,15 @@ def encoder(request):
 def test_encodes_as_the_tokenizer_does_text_by_text(encoder, texts):
     assert encoder._words_stand_alone
     assert same(encoder, texts, [7])
+
+
+def test_blanks_between_line_breaks_are_encoded_whole(encoder):
+    assert same(encoder, ["a\n \nb", "a \n b", "\n a", "a \tb", "a\r \rb"] * 2, [7])
+
+
+def test_what_others_set_on_the_tokenizer_changes_nothing(encoder):
+    encoder._tokenizer([" a", " hat and more"], padding=True, truncation=True, max_length=2)
+    assert same(encoder, [" a", " a straw hat and more"], [])
 
 
 def test_names_of_a_taxonomy_are_encoded_each_word_once(encoder, monkeypatch):

@@ -134,10 +134,12 @@ def test_merging_goes_into_sections_and_leaves_out_none():
         ({}, "cascade", "local"),
         ({"engine": "vllm"}, "llm", "global"),
         ({"engine": "server"}, "llm", "local"),
+        ({"prior": False}, "llm", "local"),
+        ({"adapter": "runs/mine"}, "llm", "local"),
         ({"reading": "local"}, "llm", "local"),
         ({"reading": "global"}, "cascade", "global"),
     ],
 )
-def test_names_are_read_whole_where_the_language_model_judges_alone(settings, method, expected):
+def test_names_are_read_whole_where_an_untuned_model_judges_alone(settings, method, expected):
     config = CascadeConfig.model_validate({"method": method, "llm": settings})
     assert Parts(Taxonomy.from_paths(["a", "b"]), config).reading == expected

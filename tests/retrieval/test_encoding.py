@@ -1,3 +1,6 @@
+import pickle
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -12,20 +15,26 @@ pytestmark = pytest.mark.weights
 SPECIAL = ["[SEP]", "[CLS]", "[PAD]", "[MASK]", "[UNK]"]
 
 
-@pytest.fixture(scope="module")
-def read(minilm):
-    """The token ids that the model gets for a text, the padding left out."""
+@pytest.fixture(scope="module", params=["packed", "packed in half", "padded"])
+def read(minilm, request):
+    """The token ids that the model gets for a text."""
+    half = "half" in request.param
+    if request.param == "padded":
+        encode = partial(encoding._padded, minilm._model, False)
+        transformer = minilm._model[0].auto_model
+    else:
+        encode = partial(minilm.encode, half=half)
+        transformer = (minilm._half if half else minilm._full).__self__._transformer
     seen = []
 
     def watch(_module, args, kwargs):
         seen.append(kwargs["input_ids"] if "input_ids" in kwargs else args[0])
 
-    transformer = minilm._full.__self__._transformer
     hook = transformer.embeddings.register_forward_pre_hook(watch, with_kwargs=True)
 
     def read(text):
         seen.clear()
-        minilm.encode([text])
+        encode([text])
         (ids,) = seen
         return ids[0].tolist()
 
@@ -99,6 +108,14 @@ def test_each_text_gets_its_own_vector_in_whatever_batches(minilm, monkeypatch, 
     assert hasattr(other._half, "__self__") == packs
     found = other.encode(texts, half=half)
     np.testing.assert_allclose(found, expected, atol=0.01 if half else 1e-5)
+
+
+def test_an_encoder_can_be_pickled_after_it_has_encoded():
+    own = encoder.Encoder.load("minilm", device="cpu")
+    vectors = own.encode(["hat"], half=True)
+    again = pickle.loads(pickle.dumps(own))
+    assert vars(again).keys().isdisjoint({"_full", "_half"})
+    np.testing.assert_array_equal(again.encode(["hat"], half=True), vectors)
 
 
 def test_similar_things_are_nearer_than_others(minilm):
