@@ -93,9 +93,11 @@ def markdown(result: dict[str, Any]) -> str:
         for row in result["table"]
     ]
     rows_of_table = "\n".join(lines)
+    repeats = result["repeats"]
+    runs = "One run of each" if repeats == 1 else f"Medians of {repeats} runs in turns"
     return (
         "# cluster\n\n`--method retrieval`, names of products under the store taxonomy.\n\n"
-        f"{rows_of_table}\n\nMedians of {result['repeats']} runs in turns, {result['cores']} "
+        f"{rows_of_table}\n\n{runs}, {result['cores']} "
         f"cores, load average {result['load_average_before']} before, Python {result['python']}. "
         "All runs of one thread wrote the same bytes. Made by:\n\n"
         f"```sh\n{result['command']}\n```\n"
