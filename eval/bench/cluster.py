@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ttc_throughput import rows, write
+from product_rows import rows, write
 
 
 def classify(source: Path, out: Path, threads: int, engine: list[str]) -> float:

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ttc_throughput import COLUMNS, MAX_CHARS, rows
+from product_rows import COLUMNS, MAX_CHARS, rows
 
 from cascade.models.load import autocast
 

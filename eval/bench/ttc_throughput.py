@@ -14,7 +14,6 @@ python eval/bench/ttc_throughput.py --out eval/results/ttc_throughput.json
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import platform
@@ -22,7 +21,7 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
@@ -30,40 +29,13 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from product_rows import COLUMNS, MAX_CHARS, rows, write
 
 from cascade.models.load import precision_dtype
 
-PRODUCTS = Path("examples/products.csv")
-COLUMNS = {"names": ["name"], "names and descriptions": ["name", "description"]}
-MAX_CHARS = 120  # of a column, as in the shipped recipes
 SIZES = (16, 32, 64, 128)
 TARGET = 0.95
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
-
-
-def rows(n: int) -> list[dict[str, str]]:
-    """Rows whose names and descriptions are cut from those of the products, all different."""
-    with PRODUCTS.open(newline="", encoding="utf-8") as file:
-        products = list(csv.DictReader(file))
-    rng = np.random.default_rng(0)
-    picks = rng.integers(len(products), size=(n, 2)).tolist()
-    return [
-        {
-            "name": f"{products[a]['name']} No. {at}",
-            "description": products[b]["description"],
-            "label": products[a]["label"],
-        }
-        for at, (a, b) in enumerate(picks)
-    ]
-
-
-def write(path: Path, made: Sequence[dict[str, str]]) -> Path:
-    """The rows as a file."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["name", "description", "label"])
-        writer.writeheader()
-        writer.writerows(made)
-    return path
 
 
 def pack(folder: Path, source: Path, text: list[str]) -> Any:
