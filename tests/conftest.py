@@ -87,14 +87,14 @@ def table(tmp_path):
 
 @pytest.fixture
 def catalogue(ecf):
-    from cascade.taxonomy.efsa.ecf import read_ecf
+    from cascade.foodex2.ecf import read_ecf
 
     return read_ecf(ecf)
 
 
 @pytest.fixture
 def checker(catalogue, table):
-    from cascade.foodex2.checking import Checker
+    from cascade.foodex2.check import Checker
     from cascade.foodex2.processes import Processes
 
     return Checker(catalogue, Processes.read(table))

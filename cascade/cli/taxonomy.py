@@ -103,7 +103,7 @@ def search(
 @app.command("validate", epilog=EXAMPLES)
 def validate(source: Source, as_json: options.JsonOption = False) -> None:
     """Check that a file is a taxonomy, and say what is in it; a catalogue's hierarchies each."""
-    from cascade.taxonomy.efsa.load import is_catalogue
+    from cascade.foodex2.format import is_catalogue
 
     if is_catalogue(source):
         _show_catalogue(source, as_json=as_json)
@@ -129,7 +129,7 @@ def validate(source: Source, as_json: options.JsonOption = False) -> None:
 
 def _show_catalogue(source: str, *, as_json: bool) -> None:
     """The terms of a catalogue of EFSA, counted by hierarchy."""
-    from cascade.taxonomy.efsa.load import load_catalogue
+    from cascade.foodex2.format import load_catalogue
 
     found = load_catalogue(source)
     terms = found.terms.values()
@@ -240,9 +240,9 @@ def diff(
 
 def _changes(old: str, new: str) -> list[Change]:
     """The changes from one to the other, of terms where both are catalogues of EFSA."""
+    from cascade.foodex2.format import is_catalogue, load_catalogue
+    from cascade.foodex2.releases import release_differences
     from cascade.taxonomy.difference import differences
-    from cascade.taxonomy.efsa.load import is_catalogue, load_catalogue
-    from cascade.taxonomy.efsa.releases import release_differences
 
     if is_catalogue(old) and is_catalogue(new):
         return list(release_differences(load_catalogue(old), load_catalogue(new)))

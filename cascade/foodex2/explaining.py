@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cascade.errors import InputError
-from cascade.taxonomy.efsa.catalogue import Catalogue
-from cascade.taxonomy.efsa.code import FoodCode
+from cascade.foodex2.catalogue import Catalogue
+from cascade.foodex2.code import FoodCode
 from cascade.taxonomy.facets import Facet
 
 

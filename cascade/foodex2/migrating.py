@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cascade.errors import InputError
-from cascade.taxonomy.efsa.catalogue import Catalogue
-from cascade.taxonomy.efsa.code import FoodCode
-from cascade.taxonomy.efsa.releases import Replacement, Successors
+from cascade.foodex2.catalogue import Catalogue
+from cascade.foodex2.code import FoodCode
+from cascade.foodex2.releases import Replacement, Successors
 from cascade.taxonomy.facets import Facet
 
 Outcome = Literal["same", "changed", "review", "error"]

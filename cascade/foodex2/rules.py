@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from cascade.foodex2.catalogue import Catalogue, Term
 from cascade.foodex2.processes import Processes, fraction
-from cascade.taxonomy.efsa.catalogue import Catalogue, Term
 
 Mode = Literal["ict", "strict"]
 Severity = Literal["LOW", "HIGH", "ERROR"]

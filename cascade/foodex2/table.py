@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from cascade.errors import InputError
-from cascade.foodex2.checking import Checker, worst
+from cascade.foodex2.catalogue import Catalogue
+from cascade.foodex2.check import Checker, worst
 from cascade.foodex2.explaining import explained
 from cascade.foodex2.migrating import Migration
 from cascade.foodex2.rules import Message, Mode
 from cascade.io import open_output, open_table, require_columns
-from cascade.taxonomy.efsa.catalogue import Catalogue
 
 CHUNK = 1024
 

@@ -14,7 +14,7 @@ from cascade.taxonomy.records import Draft
 from cascade.taxonomy.tree import Taxonomy
 
 if TYPE_CHECKING:
-    from cascade.taxonomy.efsa.catalogue import Catalogue
+    from cascade.foodex2.catalogue import Catalogue
 
 
 class Facet(NamedTuple):

@@ -105,11 +105,11 @@ class Taxonomy(Shape):
         TaxonomyError
             The file cannot be read, is of no known format, or holds no tree.
         """
-        from cascade.taxonomy.efsa.load import is_catalogue, load_catalogue
+        from cascade.foodex2.format import is_catalogue, load_catalogue
         from cascade.taxonomy.formats import read
 
         if format is None and is_catalogue(path):
-            from cascade.taxonomy.efsa.trees import base_terms
+            from cascade.foodex2.taxonomy import base_terms
 
             return base_terms(load_catalogue(path))
         return cls(read(path, format=format, encoding=encoding))

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from cascade.config import BaseTermConfig
-from cascade.foodex2.checking import worst
+from cascade.foodex2.check import worst
+from cascade.foodex2.format import load_catalogue
+from cascade.foodex2.taxonomy import base_terms
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.base import BaseTerms
 from cascade.pipeline.facets.evidence import EvidenceFinder
 from cascade.pipeline.facets.make import rules
 from cascade.retrieval.encoder import Encoder
-from cascade.taxonomy.efsa.load import load_catalogue
-from cascade.taxonomy.efsa.trees import base_terms
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.training.foodex2.composing import Composer
 

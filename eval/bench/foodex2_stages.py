@@ -35,7 +35,10 @@ from foodex2_tables import SHOWN, markdown
 from cascade.config import BaseTermConfig
 from cascade.errors import InputError
 from cascade.evaluation.metrics.ranking import ranking_figures
-from cascade.foodex2.checking import Checker, worst
+from cascade.foodex2.check import Checker, worst
+from cascade.foodex2.code import FoodCode
+from cascade.foodex2.format import load_catalogue
+from cascade.foodex2.taxonomy import base_terms
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.asking import Asker, LLMAsker, PairAsker
@@ -46,9 +49,6 @@ from cascade.pipeline.facets.features import FacetFeatures
 from cascade.pipeline.facets.make import rules
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.words import words_of
-from cascade.taxonomy.efsa.code import FoodCode
-from cascade.taxonomy.efsa.load import load_catalogue
-from cascade.taxonomy.efsa.trees import base_terms
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 from cascade.training.foodex2.categories import fit_classifier, fit_pairs, gathered, said
 from cascade.training.foodex2.composing import Composer, Described

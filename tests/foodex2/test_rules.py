@@ -3,9 +3,9 @@ import csv
 import pytest
 
 from cascade.errors import InputError, UsageError
-from cascade.foodex2.checking import Checker, worst
+from cascade.foodex2.check import Checker, worst
+from cascade.foodex2.format import load_catalogue
 from cascade.foodex2.processes import Processes
-from cascade.taxonomy.efsa.load import load_catalogue
 
 
 def fired(checker, code, mode="ict"):

@@ -74,7 +74,7 @@ def check(
 ) -> None:
     """Hold codes against EFSA's business rules; status 1 where one has a HIGH or ERROR message."""
     from cascade.errors import UsageError
-    from cascade.foodex2.checking import worst
+    from cascade.foodex2.check import worst
     from cascade.foodex2.table import checking
 
     if mode not in ("strict", "ict"):

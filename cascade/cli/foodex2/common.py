@@ -10,8 +10,8 @@ import typer
 from cascade.cli.console import err, out
 
 if TYPE_CHECKING:
-    from cascade.foodex2.checking import Checker
-    from cascade.taxonomy.efsa.catalogue import Catalogue
+    from cascade.foodex2.catalogue import Catalogue
+    from cascade.foodex2.check import Checker
 
 app = typer.Typer(
     help="Describe foods by FoodEx2 codes; check, explain and migrate codes. The catalogue "
@@ -60,8 +60,8 @@ def is_file(text: str) -> bool:
 
 def loaded(named: str | None) -> Catalogue:
     """The catalogue that is named, or the one that lies where it may lie."""
+    from cascade.foodex2.format import load_catalogue
     from cascade.foodex2.where import catalogue_file
-    from cascade.taxonomy.efsa.load import load_catalogue
 
     return load_catalogue(
         catalogue_file(named),
@@ -78,7 +78,7 @@ def made_checker(taxonomy: str | None, processes: str | None) -> Checker:
         The catalogue or the table of processes is not found.
     """
     from cascade.errors import UsageError
-    from cascade.foodex2.checking import Checker
+    from cascade.foodex2.check import Checker
     from cascade.foodex2.processes import Processes
     from cascade.foodex2.where import PROCESSES, catalogue_file, processes_file
 

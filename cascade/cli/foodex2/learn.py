@@ -44,8 +44,8 @@ def rows(
 ) -> None:
     """Make labelled rows of a catalogue's other names, with recipes that learn of them."""
     from cascade.errors import OutputError
-    from cascade.foodex2.checking import worst
-    from cascade.taxonomy.efsa.trees import base_terms
+    from cascade.foodex2.check import worst
+    from cascade.foodex2.taxonomy import base_terms
     from cascade.training.foodex2.rows import write_rows
 
     if folder.exists() and not overwrite:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cascade.errors import UsageError
-from cascade.foodex2.checking import Checker, worst
+from cascade.foodex2.check import Checker, worst
 from cascade.foodex2.processes import Processes
 from cascade.foodex2.where import PROCESSES, processes_file
 from cascade.generation.prompts import PromptTemplate

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.foodex2.code import FoodCode
 from cascade.items import Alternative, Batch, Candidate, FacetChoice, Level, Prediction
 from cascade.pipeline.facets.base import BaseTerms, Ranked
 from cascade.pipeline.facets.categories import Categories
 from cascade.pipeline.facets.descriptors import DescriptorRanker, Descriptors, Question
 from cascade.pipeline.facets.features import FacetFeatures, Found
 from cascade.retrieval.words import words_of
-from cascade.taxonomy.efsa.code import FoodCode
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
 INSTEAD = 0.2  # probability of a descriptor that may stand for one that rules refuse

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.features.lexical import LexicalFeatures, LexicalRecipe
+from cascade.foodex2.code import FoodCode
 from cascade.io.tensors import write_tensors
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.base import BaseTerms
@@ -24,7 +25,6 @@ from cascade.pipeline.facets.categories import (
 )
 from cascade.pipeline.facets.features import NAMES, FacetFeatures
 from cascade.retrieval.encoder import Encoder
-from cascade.taxonomy.efsa.code import FoodCode
 from cascade.training.foodex2.composing import Described
 
 BLOCK = 64

@@ -16,10 +16,10 @@ from importlib import resources
 import yaml
 
 from cascade.errors import UsageError
-from cascade.foodex2.checking import Checker, worst
-from cascade.taxonomy.efsa.catalogue import Catalogue
-from cascade.taxonomy.efsa.code import FoodCode
-from cascade.taxonomy.efsa.trees import COMMON, wording
+from cascade.foodex2.catalogue import Catalogue
+from cascade.foodex2.check import Checker, worst
+from cascade.foodex2.code import FoodCode
+from cascade.foodex2.taxonomy import COMMON, wording
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
 ASIDE = re.compile(r"\s*\((?:as|generic|feed|dry|deprecated)\b[^)]*\)|-$")

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 import cascade
 from cascade.config import BaseTermConfig
 from cascade.errors import OutputError
-from cascade.foodex2.checking import Checker, worst
+from cascade.foodex2.check import Checker, worst
+from cascade.foodex2.taxonomy import base_terms
 from cascade.foodex2.where import CATALOGUE, PROCESSES
 from cascade.io.whole import write_json, write_text
 from cascade.items import Item
@@ -28,7 +29,6 @@ from cascade.pipeline.facets.features import FacetFeatures
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.pipeline.pack import SEAL, seal
 from cascade.retrieval.encoder import Encoder
-from cascade.taxonomy.efsa.trees import base_terms
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.training.foodex2.categories import fit_classifier, fit_pairs, gathered
 from cascade.training.foodex2.composing import Composer, Described

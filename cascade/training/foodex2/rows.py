@@ -17,10 +17,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from cascade.foodex2.catalogue import Catalogue
+from cascade.foodex2.taxonomy import COMMON, SCIENTIFIC
 from cascade.io.whole import write_text
 from cascade.retrieval.words import words_of
-from cascade.taxonomy.efsa.catalogue import Catalogue
-from cascade.taxonomy.efsa.trees import COMMON, SCIENTIFIC
 from cascade.taxonomy.records import clean
 
 SOURCE = "F01"

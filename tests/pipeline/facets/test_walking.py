@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from cascade.config import CascadeConfig
 from cascade.errors import UsageError
-from cascade.foodex2.checking import worst
+from cascade.foodex2.check import worst
+from cascade.foodex2.code import FoodCode
 from cascade.items import Batch, Item, trace_of
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.facets.evidence import EvidenceFinder
 from cascade.pipeline.facets.features import FacetFeatures
 from cascade.retrieval.encoder import Encoder
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.efsa.code import FoodCode
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
 pytestmark = pytest.mark.weights

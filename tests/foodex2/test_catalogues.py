@@ -5,10 +5,10 @@ import pytest
 from toy_catalogue import TERMS, packed, xml
 
 from cascade.errors import TaxonomyError
+from cascade.foodex2.code import Facet, FoodCode
+from cascade.foodex2.ecf import read_ecf
+from cascade.foodex2.format import load_catalogue
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.efsa.code import Facet, FoodCode
-from cascade.taxonomy.efsa.ecf import read_ecf
-from cascade.taxonomy.efsa.load import load_catalogue
 
 
 def test_terms_have_what_was_published_of_them(catalogue):

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from cascade.errors import TaxonomyError
+from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term
+from cascade.foodex2.ecf import read_ecf
+from cascade.foodex2.workbook import TERMS, read_workbook
 from cascade.io.cache import cache_folder
-from cascade.taxonomy.efsa.catalogue import Attribute, Catalogue, Hierarchy, Term
-from cascade.taxonomy.efsa.ecf import read_ecf
-from cascade.taxonomy.efsa.workbook import TERMS, read_workbook
 from cascade.taxonomy.facets import Facet
 
 WORKBOOK = "xl/workbook.xml"

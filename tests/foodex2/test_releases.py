@@ -1,11 +1,11 @@
 import pytest
 from toy_catalogue import TERMS, packed, xml
 
+from cascade.foodex2.ecf import read_ecf
 from cascade.foodex2.migrating import Migration
+from cascade.foodex2.releases import Replacement, Successors, release_differences
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.difference import Change, differences
-from cascade.taxonomy.efsa.ecf import read_ecf
-from cascade.taxonomy.efsa.releases import Replacement, Successors, release_differences
 
 
 @pytest.fixture

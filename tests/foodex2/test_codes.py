@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.taxonomy.efsa.code import CodeError, FoodCode
+from cascade.foodex2.code import CodeError, FoodCode
 from cascade.taxonomy.facets import Facet
 
 terms = st.text("ABCXYZ0189", min_size=5, max_size=5)
@@ -70,7 +70,7 @@ def test_the_first_wrong_character_is_told(text, position, expected):
 def test_every_code_of_the_catalogue_comes_back_as_it_was_and_mutated_ones_are_placed(efsa):
     import random
 
-    from cascade.taxonomy.efsa.load import load_catalogue
+    from cascade.foodex2.format import load_catalogue
 
     terms = load_catalogue(efsa / "MTX.ecf").terms.values()
     codes = [str(FoodCode(t.code, t.facets)) for t in terms]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.efsa.code import CodeError, FoodCode
+from cascade.foodex2.code import CodeError, FoodCode
 from cascade.taxonomy.facets import Facet
 
 EMPTY: Mapping[str, tuple[str, ...]] = {}

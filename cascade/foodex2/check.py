@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import get_args
 
 from cascade.errors import UsageError
+from cascade.foodex2.catalogue import Catalogue
+from cascade.foodex2.code import CodeError, FoodCode
 from cascade.foodex2.processes import Processes
 from cascade.foodex2.rules import (
     BASE,
@@ -20,8 +22,6 @@ from cascade.foodex2.rules import (
     Token,
     unusable,
 )
-from cascade.taxonomy.efsa.catalogue import Catalogue
-from cascade.taxonomy.efsa.code import CodeError, FoodCode
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.efsa.catalogue import Attribute, Catalogue, Hierarchy, Term, implied_by
-from cascade.taxonomy.efsa.code import CATEGORY
+from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term, implied_by
+from cascade.foodex2.code import CATEGORY
 
 TERMS, ATTRIBUTES, HIERARCHIES = "term", "attribute", "hierarchy"
 NEEDED = ("termCode", "termExtendedName")

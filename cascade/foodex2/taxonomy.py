@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.efsa.catalogue import Catalogue, Hierarchy, Term
+from cascade.foodex2.catalogue import Catalogue, Hierarchy, Term
 from cascade.taxonomy.facets import FacetedTaxonomy, FacetGroup
 from cascade.taxonomy.records import Draft, clean, link
 from cascade.taxonomy.tree import Taxonomy
@@ -40,7 +40,7 @@ def other_names(term: Term) -> list[str]:
 @cache
 def wording() -> Mapping[str, Sequence[str]]:
     """How people say what terms are called otherwise, by their code; ours, not EFSA's."""
-    text = (resources.files("cascade.taxonomy.efsa") / "wording.yaml").read_text("utf-8")
+    text = (resources.files("cascade.foodex2") / "recipes" / "wording.yaml").read_text("utf-8")
     words: Mapping[str, Sequence[str]] = yaml.safe_load(text)["words"]
     return words
 

@@ -11,8 +11,8 @@ from typing import IO, Any
 from xml.parsers.expat import ExpatError
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.efsa.catalogue import Attribute, Catalogue, Hierarchy, Term, implied_by
-from cascade.taxonomy.efsa.elements import Element, Refused, elements
+from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term, implied_by
+from cascade.foodex2.elements import Element, Refused, elements
 
 LARGEST = 1 << 30  # bytes of XML; MTX 17.0 has 95 million
 DEFAULT = re.compile(r"\[defaultHierarchy=(\w+)\]")

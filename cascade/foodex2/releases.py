@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from cascade.foodex2.catalogue import Catalogue, Hierarchy, Term
+from cascade.foodex2.taxonomy import COMMON, SCIENTIFIC
 from cascade.taxonomy.difference import Change
-from cascade.taxonomy.efsa.catalogue import Catalogue, Hierarchy, Term
-from cascade.taxonomy.efsa.trees import COMMON, SCIENTIFIC
 
 OLD_CODE = "foodexOldCode"  # attribute: the code of FoodEx1
 MARKS = re.compile(r"\s*[-(]?\s*deprecated\b.*$|\s*\(e\)\s*$", re.IGNORECASE)

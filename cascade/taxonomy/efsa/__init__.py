@@ -1,1 +1,0 @@
-"""Catalogues of EFSA: terms, hierarchies that order them, the notation of codes, and reading."""
