@@ -16,23 +16,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cascade.config import CascadeConfig
     from cascade.errors import CascadeError
-    from cascade.items import Candidate, Item, Level, Prediction
+    from cascade.items import Item
     from cascade.pipeline.classifier import Classifier
     from cascade.pipeline.gallery import gallery
     from cascade.pipeline.load import load
+    from cascade.predictions import Candidate, Level, Prediction
     from cascade.taxonomy import Node, Taxonomy
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Candidate": "cascade.items",
+    "Candidate": "cascade.predictions",
     "CascadeConfig": "cascade.config",
     "CascadeError": "cascade.errors",
     "Classifier": "cascade.pipeline.classifier",
     "Item": "cascade.items",
-    "Level": "cascade.items",
+    "Level": "cascade.predictions",
     "Node": "cascade.taxonomy",
-    "Prediction": "cascade.items",
+    "Prediction": "cascade.predictions",
     "Taxonomy": "cascade.taxonomy",
     "gallery": "cascade.pipeline.gallery",
     "load": "cascade.pipeline.load",

@@ -4,7 +4,8 @@ import json
 import pytest
 
 from cascade.errors import UsageError
-from cascade.items import Alternative, Batch, Candidate, Item, Level, Prediction
+from cascade.items import Batch, Item
+from cascade.predictions import Alternative, Candidate, Level, Prediction
 
 HATS = Candidate("h", "Hats <&>", "Clothing > Hats <&>", 0.75, {"retrieval": -0.28768, "llm": -1.5})
 CAPS = Candidate("c", "Caps", "Clothing > Caps", 0.25)

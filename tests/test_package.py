@@ -75,7 +75,7 @@ def test_the_wheel_holds_the_package_its_data_and_nothing_else(wheel):
 
 
 def test_the_wheel_is_what_runs_and_the_checkout_is_not_found(binaries, tmp_path):
-    code = "import sys, cascade, cascade.shipped as s; print(cascade.__file__); print(*sys.path)"
+    code = "import sys, cascade, cascade.resources as s; print(cascade.__file__); print(*sys.path)"
     file, path = run(binaries / "python", "-c", code, cwd=tmp_path).splitlines()
     assert Path(file).is_relative_to(binaries.parent)
     assert str(ROOT) not in path.split()

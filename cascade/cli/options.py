@@ -117,7 +117,7 @@ def resolve(
     from cascade.config import CascadeConfig
     from cascade.errors import ConfigError, UsageError
     from cascade.pipeline.load import is_shipped, load_config, load_taxonomy
-    from cascade.shipped import shipped_names
+    from cascade.resources import shipped_names
 
     if config is None and taxonomy is None:
         names = ", ".join(shipped_names("taxonomies", ".yaml"))

@@ -37,7 +37,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cascade.config import describe_problems
 from cascade.errors import ConfigError
 from cascade.generation.engine import Message, Prompt
-from cascade.shipped import shipped_folder, shipped_names
+from cascade.resources import shipped_folder, shipped_names
 
 SUFFIX = ".jinja"
 _CHAT = ("system", "user", "assistant")

@@ -21,7 +21,7 @@ from filelock import FileLock
 from cascade.errors import WeightsError
 from cascade.io.cache import cache_folder
 from cascade.models.find import SMALL
-from cascade.shipped import shipped_folder
+from cascade.resources import shipped_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cascade.config import CalibrationConfig
 from cascade.errors import ConfigError, UsageError
-from cascade.items import Level, Prediction
-from cascade.later import as_it_stands
+from cascade.lazy import peek
+from cascade.predictions import Level, Prediction
 from cascade.scoring.calibration import BetaMap, RiskTable
 
 
@@ -61,7 +61,7 @@ class Calibration:
         below, levels = 1.0, []
         for level in prediction.levels:
             below = min(below, self._map(level.level).apply(level.confidence))
-            seen = as_it_stands(level, "candidates")
+            seen = peek(level, "candidates")
             levels.append(Level(level.level, level.code, level.name, below, seen))
         own = self._map(len(levels))
         rest = 1 - below

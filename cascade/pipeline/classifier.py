@@ -12,10 +12,11 @@ from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
 from cascade.io.fetching import is_address
 from cascade.io.pictures import check_allowed
-from cascade.items import Batch, Item, Prediction
+from cascade.items import Batch, Item
 from cascade.pipeline.calibrated import Judge
 from cascade.pipeline.methods import Parts
 from cascade.pipeline.router import Router
+from cascade.predictions import Prediction
 from cascade.retrieval.encoder import Progress
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import Answer
-from cascade.items import Batch, Choices, Prediction
+from cascade.items import Batch, Choices
 from cascade.pipeline.walked import Step, Way, considered
+from cascade.predictions import Prediction
 from cascade.retrieval.children import AllChildren
 from cascade.retrieval.narrow import Retriever
 from cascade.scoring.scorer import Scorer

@@ -8,7 +8,8 @@ from html import escape
 
 from cascade.errors import UsageError
 from cascade.io.pictures import thumbnail
-from cascade.items import Item, Prediction
+from cascade.items import Item
+from cascade.predictions import Prediction
 
 SIDE = 128  # pixels
 

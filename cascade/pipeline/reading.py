@@ -11,8 +11,9 @@ from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError
 from cascade.io import Row, Table
 from cascade.io.pictures import PicturePlaces
-from cascade.items import Item, Prediction
+from cascade.items import Item
 from cascade.pipeline.classifier import item_names
+from cascade.predictions import Prediction
 
 USUAL_TEXT_COLUMNS = ("text", "name", "title", "product", "product_name", "item", "description")
 

@@ -6,8 +6,9 @@ import logging
 from dataclasses import replace
 
 from cascade.errors import EngineError
-from cascade.items import Batch, Prediction
+from cascade.items import Batch
 from cascade.pipeline.methods import Parts
+from cascade.predictions import Prediction
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 

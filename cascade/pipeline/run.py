@@ -15,10 +15,11 @@ import cascade
 from cascade.config import CascadeConfig, Columns
 from cascade.generation.prompts import PromptTemplate
 from cascade.io import Answer, Output, Row, Table, require_columns
-from cascade.items import Item, Prediction, alternatives_of, trace_of
+from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.pack import contents
 from cascade.pipeline.reading import Reading
+from cascade.predictions import Prediction, alternatives_as_dicts, trace_as_dicts
 from cascade.taxonomy import Taxonomy
 
 ANSWER_COLUMNS: dict[str, type] = {
@@ -94,9 +95,9 @@ class AnswerForm:
         """What was asked for beside the answer itself."""
         values: dict[str, list[Any]] = {}
         if self.top:
-            values["alternatives"] = alternatives_of(prediction)[: self.top]
+            values["alternatives"] = alternatives_as_dicts(prediction)[: self.top]
         if self.explain:
-            values["trace"] = trace_of(prediction)
+            values["trace"] = trace_as_dicts(prediction)
         if self.ranking:
             values["ranking"] = list(prediction.ranking)
         return values

@@ -16,8 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.items import Alternative, Candidate, Choices, Level
-from cascade.later import Later
+from cascade.items import Choices
+from cascade.lazy import Lazy
+from cascade.predictions import Alternative, Candidate, Level
 from cascade.taxonomy import Taxonomy
 
 NODE, TOTAL, PARTS = 0, 1, 2  # columns of what was considered: what each scorer said comes last
@@ -159,7 +160,7 @@ def ways(taxonomy: Taxonomy, nodes: NDArray[np.int32], depth: int) -> NDArray[np
     return found
 
 
-class Way(Later):
+class Way(Lazy):
     """The levels and alternatives of one prediction, which are made when they are asked for.
 
     Parameters
@@ -215,7 +216,7 @@ class Way(Later):
         return table[start : start + self._sizes[at]]
 
 
-class _Shown(Later):
+class _Shown(Lazy):
     """The candidates of one level."""
 
     __slots__ = ("_scorers", "_table", "_taxonomy")

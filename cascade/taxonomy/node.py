@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+PATH_SEPARATOR = " > "
+
 _SLASH = re.compile(r"(?<!\d)\s*/\s*|\s*/\s*(?!\d)")
 
 

@@ -19,10 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import TaxonomyError
-from cascade.items import PATH_SEPARATOR
 from cascade.taxonomy.arrange import arrange
 from cascade.taxonomy.close import close_matches
-from cascade.taxonomy.node import Node
+from cascade.taxonomy.node import PATH_SEPARATOR, Node
 from cascade.taxonomy.records import Draft, Record, clean, link
 from cascade.taxonomy.shape import Shape
 

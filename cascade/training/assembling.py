@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from cascade.config import CascadeConfig, Columns
-from cascade.items import Batch, Prediction
+from cascade.items import Batch
 from cascade.pipeline.calibrated import Calibration
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.methods import Parts
 from cascade.pipeline.pack import resolve_paths
+from cascade.predictions import Prediction
 from cascade.retrieval.children import widest
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled

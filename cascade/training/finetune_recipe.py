@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from cascade.config import Section, describe_problems
 from cascade.errors import ConfigError
-from cascade.shipped import shipped_file, shipped_names
+from cascade.resources import shipped_file, shipped_names
 
 FOLDER = "finetune"
 

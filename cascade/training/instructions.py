@@ -20,11 +20,12 @@ from cascade.errors import UsageError
 from cascade.generation.encode import PromptEncoder
 from cascade.generation.engine import Prompt
 from cascade.generation.prompts import PromptTemplate
-from cascade.items import PATH_SEPARATOR, Batch, Item
+from cascade.items import Batch, Item
 from cascade.retrieval.narrow import Retriever
 from cascade.scoring.item_type import shown_text
 from cascade.scoring.llm import ask
 from cascade.taxonomy import Taxonomy, spoken
+from cascade.taxonomy.node import PATH_SEPARATOR
 
 Task = Literal["child", "path", "type"]
 """What is learnt of a plain taxonomy: choose a child at each level, write the whole path, say what

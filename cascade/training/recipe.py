@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError
 from cascade.config import Section, describe_problems
 from cascade.errors import ConfigError
 from cascade.features.lexical import LexicalRecipe
+from cascade.resources import shipped_file, shipped_names
 from cascade.scoring.forms import Form
-from cascade.shipped import shipped_file, shipped_names
 from cascade.training.heads import HeadsRecipe
 from cascade.training.tuning import TuningRecipe
 

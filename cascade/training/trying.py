@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.items import Prediction
 from cascade.pipeline.calibrated import Calibration
 from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.predictions import Prediction
 from cascade.scoring.calibration import BetaMap, RiskTable
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled

@@ -25,11 +25,12 @@ from cascade.config import CascadeConfig
 from cascade.evaluation.metrics.answers import Answers
 from cascade.evaluation.metrics.intervals import Interval, bootstrap, paired_difference
 from cascade.io.source import Source
-from cascade.items import Batch, Prediction
+from cascade.items import Batch
 from cascade.pipeline.calibrated import Judge
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.load import load_config, load_taxonomy
 from cascade.pipeline.methods import Parts
+from cascade.predictions import Prediction
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.trying import Trial, routed, try_out

@@ -33,7 +33,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascade.items import Batch, Choices, Prediction
+from cascade.items import Batch, Choices
+from cascade.predictions import Prediction
 from cascade.scoring.scorer import Scorer
 
 if TYPE_CHECKING:

@@ -7,12 +7,13 @@ import pytest
 
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import EngineError, MissingExtraError, UsageError, WeightsError
-from cascade.items import Item, Prediction
+from cascade.items import Item
 from cascade.pipeline.cluster import Cluster
 from cascade.pipeline.cluster.connect import connected, divide
 from cascade.pipeline.cluster.run import threads_of
 from cascade.pipeline.cluster.worker import _packed, _told, _unpacked, error_of
 from cascade.pipeline.reading import Reading
+from cascade.predictions import Prediction
 
 GIB = 1 << 30
 

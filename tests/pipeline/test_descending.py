@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from taxonomy.trees import trees
 
 from cascade.items import Batch, Item
-from cascade.later import as_it_stands
+from cascade.lazy import peek
 from cascade.pipeline import descent
 from cascade.pipeline.descent import Descent
 from cascade.retrieval.narrow import Retriever
@@ -225,7 +225,7 @@ def test_a_prediction_keeps_its_own_way_and_nothing_of_its_batch():
     del batch
     gc.collect()
     assert gone() is None
-    way = as_it_stands(kept, "levels")
+    way = peek(kept, "levels")
     assert len(way._data) == (5 + 5) * 3 * 8  # two levels of five; node, total, what was said
     assert [len(level.candidates) for level in kept.levels] == [5, 5]
     assert pickle.loads(pickle.dumps(kept)) == kept

@@ -5,7 +5,7 @@ from cascade.config import CascadeConfig
 from cascade.errors import ConfigError, TaxonomyError, UsageError
 from cascade.pipeline.load import load_config, load_taxonomy, merge
 from cascade.pipeline.methods import Parts
-from cascade.shipped import shipped_names
+from cascade.resources import shipped_names
 from cascade.taxonomy import Taxonomy
 
 TREE = "Clothing > Hats\nClothing > Shoes\nFood > Milk\n"

@@ -10,10 +10,10 @@ import cascade
 from cascade.config import Columns
 from cascade.errors import InputError
 from cascade.io import open_output, open_table
-from cascade.items import Level, Prediction
 from cascade.pipeline import run
 from cascade.pipeline.reading import guess_text_columns
 from cascade.pipeline.run import AnswerForm, Counts, classify_table, count
+from cascade.predictions import Level, Prediction
 from cascade.taxonomy import Taxonomy
 
 

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from cascade.shipped import shipped_names
+from cascade.resources import shipped_names
 from cascade.training.experiment_recipe import ExperimentRecipe
 from cascade.training.finetune_recipe import FOLDER, DataRecipe
 from cascade.training.ranking_recipe import RankingRecipe

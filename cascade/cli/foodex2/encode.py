@@ -17,7 +17,7 @@ from cascade.cli.foodex2.common import (
 )
 
 if TYPE_CHECKING:
-    from cascade.items import Prediction
+    from cascade.predictions import Prediction
     from cascade.taxonomy.facets import FacetedTaxonomy
 
 ENCODE = """

@@ -19,10 +19,11 @@ from cascade.config import CascadeConfig, Columns
 from cascade.errors import CascadeError, ConfigError
 from cascade.io.journal import digest
 from cascade.io.source import Source
-from cascade.items import Item, Prediction
+from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.reading import Reading
 from cascade.pipeline.run import AnswerForm, answer_chunk, fingerprint
+from cascade.predictions import Prediction
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.foodex2.code import FoodCode
-from cascade.items import Alternative, Batch, Candidate, FacetChoice, Level, Prediction
+from cascade.items import Batch
 from cascade.pipeline.facets.base import BaseTerms, Ranked
 from cascade.pipeline.facets.categories import Categories
 from cascade.pipeline.facets.descriptors import DescriptorRanker, Descriptors, Question
 from cascade.pipeline.facets.features import FacetFeatures, Found
+from cascade.predictions import Alternative, Candidate, FacetChoice, Level, Prediction
 from cascade.retrieval.words import words_of
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 

@@ -13,11 +13,11 @@ from array import array
 import numpy as np
 
 from cascade.errors import TaxonomyError
-from cascade.items import PATH_SEPARATOR
 from cascade.taxonomy.close import hint
 from cascade.taxonomy.formats.located import Leaf, Mapping, Series, Value, parse_json, parse_yaml
 from cascade.taxonomy.formats.parents import words_of
 from cascade.taxonomy.formats.source import Source
+from cascade.taxonomy.node import PATH_SEPARATOR
 from cascade.taxonomy.records import Draft, clean
 
 logger = logging.getLogger(__name__)

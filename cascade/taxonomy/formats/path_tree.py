@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cascade.errors import TaxonomyError
-from cascade.items import PATH_SEPARATOR
+from cascade.taxonomy.node import PATH_SEPARATOR
 from cascade.taxonomy.records import Draft, clean
 
 _SPACED = re.compile(r"(?:^|\s+)>(?=\s|$)")

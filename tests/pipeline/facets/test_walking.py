@@ -9,10 +9,11 @@ from cascade.config import CascadeConfig
 from cascade.errors import UsageError
 from cascade.foodex2.check import worst
 from cascade.foodex2.code import FoodCode
-from cascade.items import Batch, Item, trace_of
+from cascade.items import Batch, Item
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.facets.evidence import EvidenceFinder
 from cascade.pipeline.facets.features import FacetFeatures
+from cascade.predictions import trace_as_dicts
 from cascade.retrieval.encoder import Encoder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
@@ -88,7 +89,7 @@ def test_what_a_description_says_beyond_its_base_term_is_in_its_code(made):
         ("F28", "BAKED"),
     ]
     assert 0 < prediction.confidence <= prediction.levels[-1].confidence <= 1
-    trace = trace_of(prediction)
+    trace = trace_as_dicts(prediction)
     assert [step.get("category") for step in trace] == [None, "F04", "F28"]
     assert trace[0]["candidates"][0]["code"] == "STEW0"
     assert prediction.to_dict()["facets"]

@@ -4,13 +4,13 @@ import copy
 import dataclasses
 import pickle
 
-from cascade.items import Level, Prediction
-from cascade.later import Later, as_it_stands
+from cascade.lazy import Lazy, peek
+from cascade.predictions import Level, Prediction
 
 LEVELS = (Level(1, "h", "Hats", 0.5),)
 
 
-class Counting(Later):
+class Counting(Lazy):
     def __init__(self):
         self.asked = 0
 
@@ -27,10 +27,10 @@ def test_a_field_is_worked_out_once_and_not_before_it_is_asked_for():
     later = Counting()
     found = prediction(later)
     assert (found.code, later.asked) == ("h", 0)
-    assert as_it_stands(found, "levels") is later
+    assert peek(found, "levels") is later
     assert found.levels is found.levels is LEVELS
     assert later.asked == 1
-    assert as_it_stands(found, "levels") is LEVELS
+    assert peek(found, "levels") is LEVELS
 
 
 def test_nobody_can_tell_a_field_that_waits_from_one_that_does_not():

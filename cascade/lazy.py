@@ -1,0 +1,60 @@
+"""Fields of frozen data classes that are computed when they are first read.
+
+A run over a file asks most predictions for their answer alone; making levels and candidates as
+objects for each would cost more than the walk. So a field may hold a `Lazy` in place of its value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Lazy:
+    """Stands in for the value of a field; its method of the field's name computes the value.
+
+    One may stand in several fields and be read by several threads, so the method must always
+    return the same.
+    """
+
+    __slots__ = ()
+
+
+class _LazyField:
+    """A descriptor over a slot: reading it replaces a `Lazy` by its value."""
+
+    def __init__(self, slot: Any) -> None:
+        self.slot = slot
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        value = self.slot.__get__(instance, owner)
+        if isinstance(value, Lazy):
+            value = getattr(value, self.slot.__name__)()
+            self.slot.__set__(instance, value)
+        return value
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        self.slot.__set__(instance, value)
+
+
+def lazy_fields(*names: str) -> Callable[[type[T]], type[T]]:
+    """A class decorator: these fields of a data class with slots may hold a `Lazy`.
+
+    Whoever reads such a field, to compare, copy, pickle or print, gets the value.
+    """
+
+    def decorated(cls: type[T]) -> type[T]:
+        for name in names:
+            setattr(cls, name, _LazyField(cls.__dict__[name]))
+        return cls
+
+    return decorated
+
+
+def peek(instance: object, name: str) -> Any:
+    """What a lazy field holds, without computing it."""
+    return type(instance).__dict__[name].slot.__get__(instance)

@@ -1,0 +1,271 @@
+"""What the cascade answers: a prediction with its levels, candidates, facets and alternatives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Literal
+
+from cascade.lazy import lazy_fields
+
+Status = Literal["ok", "review", "partial", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A node that was considered at one level.
+
+    Parameters
+    ----------
+    probability
+        Share of belief among the candidates of this level, given the parent; they sum to 1.
+    scores
+        Log-probability by scorer, for example `{"retrieval": -0.4, "llm": -2.1}`.
+    """
+
+    code: str
+    name: str
+    path: str
+    probability: float
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@lazy_fields("candidates")
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What was decided at one level of a prediction's path.
+
+    Parameters
+    ----------
+    level
+        1 is the top.
+    code, name
+        The node that the prediction's path takes at this level.
+    confidence
+        Probability that the item lies at or below this node.
+    candidates
+        What it was chosen from, best first; a single child has itself alone.
+    """
+
+    level: int
+    code: str
+    name: str
+    confidence: float
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FacetChoice:
+    """A facet of a prediction's code, or a facet category that was considered.
+
+    Parameters
+    ----------
+    category, label
+        The facet category, such as F28, and what people call it.
+    code, name
+        The descriptor; the code is None where none could be added.
+    confidence
+        Probability that the category is told about, and by this descriptor.
+    candidates
+        Descriptors that it was chosen from, best first.
+    message
+        Why there is none.
+    """
+
+    category: str
+    label: str
+    code: str | None
+    name: str
+    confidence: float
+    candidates: tuple[Candidate, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another node that the item may belong to, with its confidence."""
+
+    code: str
+    path: str
+    confidence: float
+
+
+@lazy_fields("levels", "alternatives")
+@dataclass(frozen=True, slots=True, repr=False)
+class Prediction:
+    """The answer for one item: always a node of the taxonomy, or a status that says why not.
+
+    Parameters
+    ----------
+    code, path
+        The node; None only where `status` is `error`.
+    confidence
+        Probability that the item lies at or below this node.
+    source
+        The scorer that answered.
+    status
+        `ok`, `review` (less sure than was asked for), `partial` (stopped early or answered by
+        the fallback) or `error`.
+    message
+        Why the status is not `ok`.
+    levels
+        The walk, from the top to `code`.
+    alternatives
+        Other ends of the walk, best first.
+    ranking
+        Codes of the likeliest leaves of the whole taxonomy, best first, whatever the walk did;
+        empty unless `retrieval.ranking` asks for it.
+    facets
+        Of a faceted taxonomy: what the code says beyond its base term, and what was considered.
+    """
+
+    code: str | None
+    path: str | None
+    confidence: float
+    source: str
+    status: Status = "ok"
+    message: str = ""
+    id: str | None = None
+    levels: tuple[Level, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    ranking: tuple[str, ...] = ()
+    facets: tuple[FacetChoice, ...] = ()
+
+    @classmethod
+    def failed(cls, message: str, id: str | None = None) -> Prediction:
+        """The prediction of an item that could not be read or answered."""
+        return cls(None, None, 0.0, "", "error", message, id)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names along the path, top first."""
+        return tuple(level.name for level in self.levels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain dicts, lists, strings and numbers (probabilities to 6 digits)."""
+        return {
+            "id": self.id,
+            "code": self.code,
+            "path": self.path,
+            "confidence": round(self.confidence, 6),
+            "source": self.source,
+            "status": self.status,
+            "message": self.message,
+            "levels": levels_as_dicts(self),
+            "alternatives": alternatives_as_dicts(self),
+            "ranking": list(self.ranking),
+            "facets": facets_as_dicts(self),
+        }
+
+    def to_json(self) -> str:
+        """`to_dict` as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def __str__(self) -> str:
+        if self.status == "error":
+            return f"error: {self.message}"
+        note = "" if self.status == "ok" else f", {self.status}: {self.message}"
+        return f"{self.path}  [{self.code}]  {self.confidence:.0%} by {self.source}{note}"
+
+    def __repr__(self) -> str:
+        return f"Prediction({self})"
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks: each level with its runners-up."""
+        if self.status == "error":
+            return f"<b>error</b>: {escape(self.message)}"
+        rows = []
+        for level in self.levels:
+            others = _others(level.candidates, level.code)
+            bar = (
+                "<div style='background:#e6e6e6;width:100px;height:.6em;display:inline-block'>"
+                "<div style='background:#4c78a8;height:100%;"
+                f"width:{level.confidence * 100:.0f}px'></div></div>"
+            )
+            rows.append(
+                f"<tr><td>{level.level}</td><td style='text-align:left'><b>{escape(level.name)}"
+                f"</b> <code>{escape(level.code)}</code></td><td>{bar} {level.confidence:.0%}</td>"
+                f"<td style='text-align:left;color:#777'>{others}</td></tr>"
+            )
+        for facet in self.facets:
+            others = _others(facet.candidates, facet.code)
+            said = escape(facet.message)
+            if facet.code:
+                said = f"<b>{escape(facet.name)}</b> <code>{escape(facet.code)}</code>"
+            rows.append(
+                f"<tr><td>{escape(facet.category)}</td><td style='text-align:left'>"
+                f"{escape(facet.label)}: {said}</td><td>{facet.confidence:.0%}</td>"
+                f"<td style='text-align:left;color:#777'>{others}</td></tr>"
+            )
+        note = "" if self.status == "ok" else f" &mdash; {self.status}: {escape(self.message)}"
+        return (
+            f"<div><b>{escape(self.path or '')}</b> by {escape(self.source)}{note}</div><table>"
+            "<tr><th>level</th><th>node</th><th>confidence</th><th>also considered</th></tr>"
+            f"{''.join(rows)}</table>"
+        )
+
+
+def _others(candidates: Sequence[Candidate], chosen: str | None) -> str:
+    """Runners-up in HTML."""
+    return ", ".join(
+        f"{escape(c.name)} {c.probability:.0%}"
+        for c in candidates[:4]
+        if c.code != chosen and c.probability >= 0.005
+    )
+
+
+def trace_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
+    """The walk of a prediction as plain values: each level, then each facet category."""
+    return levels_as_dicts(prediction) + facets_as_dicts(prediction)
+
+
+def levels_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
+    """The levels of a prediction as plain values, with their candidates and scores."""
+    return [
+        {
+            "level": level.level,
+            "code": level.code,
+            "name": level.name,
+            "confidence": round(level.confidence, 6),
+            "candidates": _plain(level.candidates),
+        }
+        for level in prediction.levels
+    ]
+
+
+def facets_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
+    """The facets of a prediction as plain values, with their candidates and scores."""
+    return [
+        {
+            "category": facet.category,
+            "label": facet.label,
+            "code": facet.code,
+            "name": facet.name,
+            "confidence": round(facet.confidence, 6),
+            "message": facet.message,
+            "candidates": _plain(facet.candidates),
+        }
+        for facet in prediction.facets
+    ]
+
+
+def _plain(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+    return [
+        {
+            "code": c.code,
+            "name": c.name,
+            "probability": round(c.probability, 6),
+            "scores": {k: round(v, 4) for k, v in c.scores.items()},
+        }
+        for c in candidates
+    ]
+
+
+def alternatives_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
+    """The alternatives of a prediction as plain values, best first."""
+    return [
+        {"code": a.code, "path": a.path, "confidence": round(a.confidence, 6)}
+        for a in prediction.alternatives
+    ]
