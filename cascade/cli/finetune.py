@@ -12,8 +12,8 @@ from cascade.cli import options
 from cascade.cli.console import err, interruptible, out
 
 if TYPE_CHECKING:
-    from cascade.training.experiment import Experiment
-    from cascade.training.ranking_experiment import RankingExperiment
+    from cascade.training.adapters.experiment import AdapterExperiment
+    from cascade.training.rankers.experiment import RankerExperiment
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -57,10 +57,10 @@ def finetune(
 ) -> None:
     """Fine-tune a language model with LoRA, a retriever or a reranker, as a recipe says."""
     from cascade.cli.progress import working
-    from cascade.training.experiment import Experiment
-    from cascade.training.experiment_recipe import ExperimentRecipe
-    from cascade.training.ranking_experiment import RankingExperiment
-    from cascade.training.recipes import load_recipe
+    from cascade.training.adapters.experiment import AdapterExperiment
+    from cascade.training.adapters.recipe import AdapterRecipe
+    from cascade.training.finetune import load_recipe
+    from cascade.training.rankers.experiment import RankerExperiment
 
     over = options.parse_settings(settings or [])
     if allow_download:
@@ -76,26 +76,26 @@ def finetune(
             "told": bar.show,
             "said": lambda words: err.print(words, highlight=False, markup=False),
         }
-        experiment: Experiment | RankingExperiment
-        if isinstance(loaded, ExperimentRecipe):
-            experiment = Experiment(loaded, *where, **signs)
+        experiment: AdapterExperiment | RankerExperiment
+        if isinstance(loaded, AdapterRecipe):
+            experiment = AdapterExperiment(loaded, *where, **signs)
         else:
-            experiment = RankingExperiment(loaded, *where, **signs)
+            experiment = RankerExperiment(loaded, *where, **signs)
         experiment.check(resume=resume, overwrite=overwrite)
         metrics = experiment.run(resume=resume)
     if as_json:
         out.print_json(json.dumps(metrics))
-    elif isinstance(experiment, RankingExperiment):
+    elif isinstance(experiment, RankerExperiment):
         _show_ranking(experiment, metrics)
     else:
         _show(experiment, metrics)
 
 
-def _show_ranking(experiment: RankingExperiment, metrics: dict[str, Any]) -> None:
+def _show_ranking(experiment: RankerExperiment, metrics: dict[str, Any]) -> None:
     """Figures before and after, and what to do with the model."""
     from rich.table import Table
 
-    from cascade.training.ranking_readme import table, usage
+    from cascade.training.rankers.experiment import table, usage
 
     recipe, text = experiment.recipe, experiment.data.columns.text
     if rows := table(metrics):
@@ -115,12 +115,11 @@ def _use(command: str) -> None:
     out.print(f"  {command}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _show(experiment: Experiment, metrics: dict[str, Any]) -> None:
+def _show(experiment: AdapterExperiment, metrics: dict[str, Any]) -> None:
     """A few figures, and what to do with the adapter."""
     from rich.table import Table
 
-    from cascade.training.adapter_readme import usage
-    from cascade.training.experiment import in_words
+    from cascade.training.adapters.experiment import in_words, usage
 
     table = Table(box=None, pad_edge=False, show_header=False)
     early = ", stopped early" if metrics["stopped_early"] else ""

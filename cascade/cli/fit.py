@@ -81,9 +81,9 @@ def fit(
     from cascade.pipeline.labels import taxonomy_of_labels
     from cascade.pipeline.load import load_taxonomy
     from cascade.pipeline.reading import picture_places
-    from cascade.training.fit import Fit
     from cascade.training.labelled import settled_columns
-    from cascade.training.recipe import Recipe
+    from cascade.training.packs.fit import Fit
+    from cascade.training.packs.recipe import Recipe
 
     loaded = Recipe.load(recipe)
     source = Source(file, limit, encoding, sheet)

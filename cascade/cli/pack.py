@@ -41,7 +41,7 @@ def add(
     """
     from cascade.cli.progress import working
     from cascade.io.source import Source
-    from cascade.training.adding import add_examples
+    from cascade.training.packs.examples import add_examples
 
     source = Source(file, limit, encoding, sheet)
     with interruptible("nothing was added"), working("encoding") as bar:

@@ -14,7 +14,7 @@ head `z[l]` and hands the probabilities of one level on to the next as a mask:
 `leaf`          one softmax over the nodes that items are labelled with, summed up the tree
 ==============  ==================================================================================
 
-`training.heads` has the same in torch, to be learnt through.
+`training.level_loss` has the same in torch, to be learnt through.
 """
 
 from __future__ import annotations

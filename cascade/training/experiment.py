@@ -1,262 +1,376 @@
-"""What `cascade finetune` runs: a recipe in, a folder with a LoRA adapter and its figures out."""
+"""What all recipes of `cascade finetune` share: the rows, and where their files are."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import os
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
-import cascade
-from cascade.errors import UsageError
-from cascade.generation.encode import PromptEncoder
-from cascade.generation.prompts import PromptTemplate
-from cascade.items import Batch, Item
-from cascade.models.find import Weights, find_weights
-from cascade.models.load import best_device, load_llm, picture_bank
-from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.narrow import Retriever
-from cascade.training.adapter_readme import readme
-from cascade.training.experiment_data import ExperimentData
-from cascade.training.experiment_recipe import ExperimentRecipe
-from cascade.training.instructions import Candidates, Example, Task, Writer
-from cascade.training.labelled import Labelled
-from cascade.training.loop import History, Loop, Tick, training_precision
-from cascade.training.lora import attach_lora, save_adapter, trained
-from cascade.training.result_folder import METRICS, README, ResultFolder
+import numpy as np
+import yaml
+from pydantic import Field, ValidationError
 
-Told = Callable[[str, int, int | None, str], None]
-"""Called with what is done, how much of how much (None: not known), and a few words."""
+from cascade.config import Columns, Section, describe_problems
+from cascade.errors import (
+    CascadeError,
+    ConfigError,
+    InputError,
+    OutputError,
+    TaxonomyError,
+    UsageError,
+)
+from cascade.io.source import Source
+from cascade.pipeline.labels import taxonomy_of_labels
+from cascade.pipeline.load import load_taxonomy
+from cascade.shipped import shipped_file, shipped_names
+from cascade.taxonomy import Taxonomy
+from cascade.training.labelled import Labelled, read_labelled, readable, settled_columns
+from cascade.training.sampling import balanced, hold_out_groups
 
-TYPES = "types.json"
-TYPED = 64  # items whose kinds are written between two signs of progress
+FOLDER = "finetune"
+
+
+class DataRecipe(Section):
+    """The labelled rows."""
+
+    file: str = Field(description="Labelled rows, relative to the recipe.")
+    label: str = Field(description="Column of the right answer: a code or a path.")
+    text: list[str] = Field(
+        default_factory=list, description="Text columns, in this order; guessed if empty."
+    )
+    taxonomy: str | None = Field(
+        None, description="Shipped name, or file relative to the recipe; null: made of the labels."
+    )
+    rows_per_class: int | None = Field(
+        20, ge=1, description="Rows of each label, drawn by the seed; null for all."
+    )
+    max_chars: int = Field(200, ge=16, description="Characters of each column that are read.")
+    encoding: str | None = Field(None, description="Of a text file, where it is not told apart.")
+    sheet: str | None = Field(None, description="Sheet of a workbook; null for the first.")
+
+
+class SeenDataRecipe(DataRecipe):
+    """The labelled rows, with pictures for a model that reads them."""
+
+    image: str | None = Field(
+        None, description="Column of pictures, for a model that sees; null for none."
+    )
+
+
+class ValidationRecipe(Section):
+    """The rows that the loss is looked at on, and that decide when to stop."""
+
+    file: str | None = Field(None, description="Labelled rows; null: a share of the others.")
+    share: float = Field(
+        0.1, ge=0, lt=1, description="Share of the rows that is held out; 0 for no validation."
+    )
+    most_rows: int = Field(200, ge=1, description="Rows at the most, drawn by the seed.")
+
+
+class FinetuneRecipe(Section):
+    """A file in finetune/, or your own; each kind of recipe adds what it needs."""
+
+    NAMES: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Section and field of what is a name or a file."""
+
+    about: str = Field("", description="One line on what it is for.")
+    data: DataRecipe = Field(description="The labelled rows.")
+    validation: ValidationRecipe = Field(
+        default_factory=ValidationRecipe, description="What is held out."
+    )
+    seed: int = Field(0, ge=0, description="Of all that is drawn.")
+
+    @classmethod
+    def load(cls, name: str, over: Mapping[str, Any] | None = None) -> Self:
+        """The recipe in a YAML file, or the shipped one of that name, with some values replaced.
+
+        Parameters
+        ----------
+        over
+            Nested values; their files are relative to the working folder, those of the recipe to
+            the recipe.
+
+        Raises
+        ------
+        ConfigError
+            There is no such file, or it holds no recipe of this kind; the field is named.
+        """
+        path, data = read_recipe(name)
+        try:
+            placed = cls._with_files(
+                data, path.parent, lambda file: os.path.normpath(path.parent / file)
+            )
+            return cls.model_validate(_replaced(placed, over or {}))
+        except ValidationError as error:
+            raise ConfigError(f"{path}: {describe_problems(error)}") from None
+
+    def to_yaml(self, folder: Path) -> str:
+        """All fields as YAML, with files relative to the folder that it will lie in."""
+        moved = self._with_files(
+            self.model_dump(), Path(), lambda file: os.path.relpath(file, folder)
+        )
+        return yaml.safe_dump(moved, sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def _with_files(
+        cls, data: dict[str, Any], folder: Path, change: Callable[[str], str]
+    ) -> dict[str, Any]:
+        """Fields with each file's name changed; what is no file in `folder` keeps its name."""
+        data = {k: dict(value) if isinstance(value, dict) else value for k, value in data.items()}
+        for section, key in (*_FILES, ("data", "taxonomy"), *cls.NAMES):
+            part = data.get(section)
+            if not isinstance(part, dict) or not isinstance(part.get(key), str):
+                continue
+            if (section, key) in _FILES or (folder / part[key]).exists():
+                part[key] = change(part[key])
+        return data
+
+
+def read_recipe(name: str) -> tuple[Path, dict[str, Any]]:
+    """Where a recipe is, and its fields as they stand there.
+
+    Raises
+    ------
+    ConfigError
+        There is no such file, or it is no YAML mapping.
+    """
+    path = Path(name)
+    if not path.is_file():
+        shipped = shipped_file(FOLDER, name, ".yaml")
+        if shipped is None:
+            known = ", ".join(shipped_names(FOLDER, ".yaml"))
+            raise ConfigError(
+                f"no recipe {name!r}: it is neither a file nor shipped (shipped are: "
+                f"{known or 'none'})"
+            )
+        path = shipped
+    try:
+        data: Any = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: expected fields such as `data: {{file: rows.csv, ...}}`")
+    return path, data
+
+
+_FILES = (("data", "file"), ("validation", "file"))
+
+
+def _replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over`, section by section; None is a value too."""
+    both = dict(base)
+    for key, value in over.items():
+        inner = both.get(key)
+        if isinstance(value, dict) and isinstance(inner, dict):
+            both[key] = _replaced(inner, value)
+        else:
+            both[key] = value
+    return both
+
+
+WORK = "checkpoints"
+RECIPE, METRICS, README = "recipe.yaml", "metrics.json", "README.md"
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """One experiment and where its result goes.
+class ResultFolder:
+    """A folder that is empty, has an interrupted run, or has a result.
 
     Parameters
     ----------
-    limit
-        Rows of the data file that are read.
-    name, command
-        Of the recipe, and what was typed, for the README.
-    told, said
-        Called with signs of progress, and with whole sentences.
+    made
+        What a result is, for messages: `an adapter`.
     """
 
-    recipe: ExperimentRecipe
-    folder: Path
-    limit: int | None = None
-    name: str = "recipe"
-    command: str = ""
-    told: Told = field(default=lambda what, done, of, words: None, repr=False)
-    said: Callable[[str], None] = field(default=lambda _: None, repr=False)
-
-    @property
-    def result(self) -> ResultFolder:
-        """The folder, as something that holds an adapter or will."""
-        return ResultFolder(self.folder, "an adapter")
+    path: Path
+    made: str
 
     @property
     def work(self) -> Path:
-        """Where checkpoints are until the adapter is made."""
-        return self.result.work
+        """Where checkpoints are until there is a result."""
+        return self.path / WORK
 
-    @cached_property
-    def data(self) -> ExperimentData:
-        """The rows."""
-        return ExperimentData(self.recipe, self.limit)
-
-    @cached_property
-    def identity(self) -> str:
-        """A hash of all that the trained weights depend on."""
-        recipe = self.recipe.model_dump(
-            exclude={"about": True, "training": {"checkpoint_every"}, "data": {"file"}}
-        )
-        depends = [cascade.__version__, recipe, self.data.identity, self._weights.identity]
-        return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
-
-    @cached_property
-    def _weights(self) -> Weights:
-        model = self.recipe.model
-        return find_weights(model.weights, allow_download=model.allow_download)
-
-    @cached_property
-    def _templates(self) -> dict[Task, PromptTemplate]:
-        prompts = self.recipe.prompts
-        return {task: PromptTemplate.load(getattr(prompts, task)) for task in self.recipe.tasks}
+    def _there(self) -> set[str]:
+        return {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
-        """Make the folder, unless something is in the way.
+        """Make sure that nothing is in the way, and change nothing.
 
         Raises
         ------
         UsageError, OutputError
             It holds a result, an interrupted run, or something else.
         """
-        result = self.result
-        result.check(resume=resume, overwrite=overwrite)
-        # Before anything is replaced: whether data, weights and prompts are there.
-        _ = self.data.columns, self.identity, self._templates
-        text = f"# {self.command}\n{self.recipe.to_yaml(self.folder)}"
-        result.begin(text, resume=resume, overwrite=overwrite)
+        if resume and overwrite:
+            raise UsageError("--resume and --overwrite exclude each other; choose one")
+        there = self._there()
+        if self.path.is_file() or (there and RECIPE not in there):
+            raise OutputError(
+                f"{self.path} exists and is no result of `cascade finetune`; name another folder "
+                "with --out"
+            )
+        if METRICS in there and not overwrite:
+            raise OutputError(
+                f"{self.path} has {self.made} already; replace it with --overwrite, or name "
+                "another folder with --out"
+            )
+        begun = WORK in there and any(self.work.iterdir())
+        if begun and not (resume or overwrite):
+            raise OutputError(
+                f"{self.path} has an interrupted run; go on with --resume, or begin anew with "
+                "--overwrite"
+            )
 
-    def run(self, *, resume: bool = False) -> dict[str, Any]:
-        """Train, and write the adapter; call `check` first.
-
-        Returns
-        -------
-        The contents of metrics.json.
+    def begin(self, recipe: str, *, resume: bool, overwrite: bool) -> None:
+        """Make the folder, with the text of the recipe in it.
 
         Raises
         ------
-        CascadeError
-            The data, the model or the recipe cannot be used; says where and what to do.
+        OutputError
+            It cannot be written.
         """
-        recipe = self.recipe
-        self.told("reading rows", 0, None, "")
-        train, validation, counts = self.data.rows(
-            self.said, lambda rows: self.told("reading rows", rows, None, f"{rows:,} rows")
-        )
-        self.told("loading the model", 0, None, "")
-        device = best_device(recipe.training.device)
-        precision = training_precision(recipe.training, device)
-        model, tokenizer = load_llm(self._weights, device, precision)
-        examples, looked_at = self._examples(train, validation, model, tokenizer)
-        adapted = attach_lora(model, recipe.lora, seed=recipe.seed)
-        loop = Loop(
-            adapted,
-            examples,
-            recipe.training,
-            self.work,
-            validation=looked_at,
-            seed=recipe.seed,
-            identity=self.identity,
-        )
-        self.said(
-            f"{len(examples):,} examples of {counts['train']:,} rows in {counts['classes']:,} "
-            f"classes, {len(loop.steps):,} steps on {device} in {precision}"
-        )
-        self.told("looking at validation", 0, None, "")
-        before = loop.loss(looked_at) if looked_at else None
-        if before is not None:
-            self.said(f"before: validation loss {before:.3f}")
-        history = loop.run(resume=resume, progress=self._on_tick)
-        metrics = {
-            **_figures(history, before),
-            "rows": counts,
-            "examples": {"train": len(examples), "validation": len(looked_at)},
-            "trained_weights": sum(p.numel() for p in trained(adapted).values()),
-            "device": device,
-            "precision": precision,
-            "version": cascade.__version__,
+        there = self._there()
+        try:
+            if overwrite and there:
+                shutil.rmtree(self.path)
+            self.work.mkdir(parents=True, exist_ok=True)
+            if not resume or RECIPE not in there:
+                (self.path / RECIPE).write_text(recipe, "utf-8")
+        except OSError as error:
+            raise OutputError(f"{self.path}: cannot be written: {error.strerror}") from None
+
+
+_OPTIONS = {"--label": "data.label", "--text": "data.text", "with -t": "with data.taxonomy"}
+
+
+class ExperimentData:
+    """What a recipe learns from.
+
+    Parameters
+    ----------
+    limit
+        Rows of the data file that are read.
+
+    Raises
+    ------
+    InputError
+        A file is not there.
+    """
+
+    def __init__(self, recipe: FinetuneRecipe, limit: int | None = None) -> None:
+        self._recipe = recipe
+        data, file = recipe.data, recipe.validation.file
+        for name, named in (("data.file", data.file), ("validation.file", file)):
+            if named is not None and not Path(named).is_file():
+                raise InputError(
+                    f"{name}: there is no file {named}; files are relative to the recipe, and in "
+                    "--set to the working folder"
+                )
+        self.source = Source(data.file, limit, data.encoding, data.sheet)
+        self.validation = None if file is None else Source(file, None, data.encoding, data.sheet)
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """The taxonomy that the recipe names, or one of the labels."""
+        data = self._recipe.data
+        if data.taxonomy is not None:
+            try:
+                return load_taxonomy(data.taxonomy)
+            except TaxonomyError as error:
+                raise InputError(f"data.taxonomy: {error}") from error
+        with _in_words_of_recipes():
+            return taxonomy_of_labels([self.source, *filter(None, [self.validation])], data.label)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Text and label; the text guessed where none is named."""
+        data = self._recipe.data
+        image = data.image if isinstance(data, SeenDataRecipe) else None
+        with _in_words_of_recipes():
+            return settled_columns(
+                self.source, Columns(text=data.text, image=image, label=data.label)
+            )
+
+    @property
+    def identity(self) -> list[Any]:
+        """All that the rows depend on, as plain values."""
+        return [
+            self.source.sha256,
+            self.source.limit,
+            self.validation and self.validation.sha256,
+            self.taxonomy.fingerprint,
+        ]
+
+    def rows(
+        self, said: Callable[[str], None], progress: Callable[[int], None]
+    ) -> tuple[Labelled, Labelled, dict[str, Any]]:
+        """The rows to learn from, those to look at, and how many of what there are.
+
+        Parameters
+        ----------
+        said
+            Called with what a user should know about the rows.
+        progress
+            Called with the rows that are read.
+
+        Raises
+        ------
+        InputError
+            A column is not there, or there is nothing to learn from.
+        """
+        recipe, seed = self._recipe, self._recipe.seed
+        with _in_words_of_recipes():
+            read = self._read(self.source, progress)
+            if read.unread[0]:
+                said(f"{read.unread[0]:,} pictures cannot be used (first: {read.unread[1]})")
+            for reason, (count, line) in read.skipped.items():
+                said(f"{count:,} rows are left out: {reason} (first: line {line})")
+            if self.validation is not None:
+                train = read
+                kept = self._read(self.validation, progress)
+            else:
+                out = hold_out_groups(
+                    read.told_by, recipe.validation.share, recipe.validation.most_rows, seed
+                )
+                train, kept = read.part(~out), read.part(out)
+        if not len(train):
+            raise InputError(
+                f"all of its {len(read)} rows are held out for validation; lower validation.share",
+                file=self.source.file,
+            )
+        chosen = balanced(train.nodes, recipe.data.rows_per_class, seed)
+        subset = train.part(np.isin(np.arange(len(train)), chosen))
+        order = np.random.default_rng((seed, 1)).permutation(len(kept))
+        kept = kept.part(np.isin(np.arange(len(kept)), order[: recipe.validation.most_rows]))
+        counts = {
+            "read": len(read),
+            "left_out": {reason: count for reason, (count, _) in read.skipped.items()},
+            "train": len(subset),
+            "validation": len(kept),
+            "classes": len(np.unique(subset.nodes)),
         }
-        save_adapter(adapted, self.folder, recipe.model.weights)
-        page = readme(recipe, metrics, self.data.columns.text, self.folder, self.command)
-        (self.folder / README).write_text(page, "utf-8")
-        (self.folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", "utf-8")
-        shutil.rmtree(self.work)
-        return metrics
+        return subset, kept, counts
 
-    def _examples(
-        self, train: Labelled, validation: Labelled, model: Any, tokenizer: Any
-    ) -> tuple[list[Example], list[Example]]:
-        """Rows to learn from and rows to look at as token ids."""
-        recipe = self.recipe
-        bank = picture_bank(model)
-        if recipe.data.image is not None and bank is None:
-            raise UsageError(
-                f"data.image is {recipe.data.image!r}, but the model {recipe.model.weights!r} "
-                "reads no pictures; name one of the LLaVA kind in model.weights"
-            )
-        writer = Writer(
-            self.data.taxonomy,
-            self._templates,
-            self._candidates,
-            recipe.data.max_chars,
-            pictures=bank is not None,
-        )
-        items = [*train.items, *validation.items]
-        types = self._types(items, model, tokenizer) if writer.needs_types else None
-        encoder = PromptEncoder(tokenizer, bank)
-        found: list[list[Example]] = []
-        for rows, first in ((train, 0), (validation, len(train))):
-            instructions = writer.write(
-                rows.items,
-                rows.nodes,
-                None if types is None else types[first : first + len(rows)],
-                seed=recipe.seed,
-                progress=lambda done, of: self.told("writing examples", done, of, ""),
-            )
-            found.append([instruction.encode(encoder) for instruction in instructions])
-        return found[0], found[1]
-
-    def _candidates(self) -> Candidates:
-        config = self.recipe.candidates
-        allow = self.recipe.model.allow_download
-        encoder = Encoder.load(config.encoder, allow_download=allow)
-        retriever = Retriever(
-            self.data.taxonomy,
-            encoder,
-            config.texts,
-            progress=lambda done, of: self.told("building the index", done, of, ""),
-        )
-        return Candidates(retriever, config.shown, config.hard)
-
-    def _types(self, items: Sequence[Item], model: Any, tokenizer: Any) -> list[str]:
-        """What the model, not yet trained, calls each item; kept for a run that goes on."""
-        from cascade.generation.transformers_engine import TransformersEngine
-        from cascade.scoring.item_type import ItemTyper
-
-        path = self.work / TYPES
-        if path.is_file():
-            kept = json.loads(path.read_text("utf-8"))
-            if kept["identity"] == self.identity:
-                return list(kept["types"])
-        attention = model.config._attn_implementation
-        engine = TransformersEngine(model, tokenizer)
-        template = PromptTemplate.load(self.recipe.prompts.type)
-        typer = ItemTyper(engine, template, max_chars=self.recipe.data.max_chars)
-        types: list[str] = []
-        for start in range(0, len(items), TYPED):
-            self.told("asking what items are", start, len(items), f"{start:,} items")
-            types += typer.types(Batch(items[start : start + TYPED]))
-        model.set_attn_implementation(attention)
-        path.write_text(json.dumps({"identity": self.identity, "types": types}), "utf-8")
-        return types
-
-    def _on_tick(self, tick: Tick) -> None:
-        looked = "" if tick.validation is None else f", validation {tick.validation:.3f}"
-        words = f"loss {tick.loss:.3f}{looked}; {in_words(tick.seconds_left)} left"
-        self.told("training", tick.step, tick.steps, words)
-        if tick.looked:
-            self.said(f"step {tick.step:,} of {tick.steps:,}: {words}")
+    def _read(self, source: Source, progress: Callable[[int], None]) -> Labelled:
+        """The rows of a file, without pictures that cannot be read."""
+        found = read_labelled(source, self.columns, self.taxonomy, progress)
+        return found if self.columns.image is None else readable(found, lambda *_: None)
 
 
-def in_words(seconds: float) -> str:
-    """A time span as `45 s`, `12 min` or `3.5 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def _figures(history: History, before: float | None) -> dict[str, Any]:
-    """What became of a run, for metrics.json; losses are nats for each answer token."""
-    return {
-        "steps": len(history.losses),
-        "best_step": history.best_step,
-        "stopped_early": history.stopped_early,
-        "validation_loss_before": before,
-        "validation_loss": None if before is None else history.best,
-        "seconds": round(history.seconds, 1),
-        "tokens": history.tokens,
-        "tokens_per_second": round(history.tokens / max(history.seconds, 1e-9), 1),
-        "loss_by_step": [round(loss, 5) for loss in history.losses],
-        "validation_loss_by_step": {str(step): round(loss, 5) for step, loss in history.validation},
-    }
+@contextmanager
+def _in_words_of_recipes() -> Iterator[None]:
+    """Errors that name options of other commands name fields of the recipe."""
+    try:
+        yield
+    except CascadeError as error:
+        message = str(error)
+        for option, name in _OPTIONS.items():
+            message = message.replace(option, name)
+        raise InputError(message) from error

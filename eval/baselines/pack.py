@@ -18,8 +18,8 @@ import cascade
 from cascade.config import Columns
 from cascade.io.source import Source
 from cascade.items import Item
-from cascade.training.fit import Fit
-from cascade.training.recipe import Recipe
+from cascade.training.packs.fit import Fit
+from cascade.training.packs.recipe import Recipe
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import cascade
 from cascade.io import open_table, require_columns
 from cascade.pipeline.load import load_taxonomy
-from cascade.training.instructions import balanced
+from cascade.training.sampling import balanced
 
 MISSING = 3  # exit status that tells a suite to skip the row; the last line says why
 

@@ -27,9 +27,9 @@ from cascade.evaluation.metrics.headline import headline
 from cascade.io.source import Source
 from cascade.items import Item
 from cascade.pipeline.labels import taxonomy_of_labels
-from cascade.training.fit import Fit
 from cascade.training.labelled import Labelled, read_labelled
-from cascade.training.recipe import Recipe
+from cascade.training.packs.fit import Fit
+from cascade.training.packs.recipe import Recipe
 
 TOSSES = 5
 

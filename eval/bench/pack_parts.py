@@ -33,7 +33,7 @@ from cascade.pipeline.methods import Parts
 from cascade.predictions import Prediction
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled, read_labelled
-from cascade.training.trying import Trial, routed, try_out
+from cascade.training.packs.validation import Trial, routed, try_out
 
 RISKS = (0.01, 0.02, 0.05, 0.1)
 DOUBTED = (0.05, 0.1, 0.2, 0.4)  # shares of the rows

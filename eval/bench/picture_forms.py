@@ -31,11 +31,11 @@ from cascade.features.pictures import PictureFeatures
 from cascade.io.source import Source
 from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.scoring.forms import Form, FormReader
-from cascade.training.heads import HeadsRecipe, fit_heads
 from cascade.training.labelled import Labelled, read_labelled
-from cascade.training.recipe import Recipe
-from cascade.training.tunable_pictures import TunablePictures
-from cascade.training.tuning import tune
+from cascade.training.linear_heads import HeadsRecipe, fit_heads
+from cascade.training.packs.backbones import TunablePictures
+from cascade.training.packs.recipe import Recipe
+from cascade.training.packs.tuning import tune
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,8 @@ def pack(folder: Path) -> Any:
     from cascade.config import Columns
     from cascade.io.source import Source
     from cascade.pipeline.labels import taxonomy_of_labels
-    from cascade.training.fit import Fit
-    from cascade.training.recipe import Recipe
+    from cascade.training.packs.fit import Fit
+    from cascade.training.packs.recipe import Recipe
 
     out = folder / "pack"
     if not out.is_dir():

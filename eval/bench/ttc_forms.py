@@ -27,9 +27,9 @@ from cascade.io.source import Source
 from cascade.pipeline.load import load_taxonomy
 from cascade.retrieval.encoder import Encoder
 from cascade.scoring.forms import Form, FormReader
-from cascade.training.heads import HeadsRecipe, fit_heads
 from cascade.training.labelled import Labelled, read_labelled
-from cascade.training.tunables import short_columns
+from cascade.training.linear_heads import HeadsRecipe, fit_heads
+from cascade.training.packs.backbones import short_columns
 
 BLOCK = 512
 

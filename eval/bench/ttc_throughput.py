@@ -44,8 +44,8 @@ def pack(folder: Path, source: Path, text: list[str]) -> Any:
     from cascade.config import Columns
     from cascade.io.source import Source
     from cascade.pipeline.labels import taxonomy_of_labels
-    from cascade.training.fit import Fit
-    from cascade.training.recipe import Recipe
+    from cascade.training.packs.fit import Fit
+    from cascade.training.packs.recipe import Recipe
 
     read = Source(str(source), limit=400)
     recipe = {

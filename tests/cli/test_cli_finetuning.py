@@ -5,7 +5,7 @@ import pytest
 import yaml
 from tiny_llm import tiny_model, tiny_tokenizer
 
-from cascade.training.loop import Loop
+from cascade.training.adapters.loop import Loop
 
 RECIPE = """\
 about: For tests.

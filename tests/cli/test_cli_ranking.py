@@ -5,8 +5,8 @@ import random
 import pytest
 
 from cascade.models.find import find_weights
-from cascade.training import ranking_experiment
-from cascade.training.rankers import train_retriever
+from cascade.training.rankers import experiment
+from cascade.training.rankers.trainers import train_retriever
 
 WORDS = {
     "Garden > Rakes": ["zorba", "plim"],
@@ -141,7 +141,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_weights(rows, cascade, monkey
         return train_retriever(*args, ticked=tick, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ranking_experiment, "train_retriever", killed)
+        patch.setattr(experiment, "train_retriever", killed)
         assert cascade("finetune", "retriever", "-o", "out", *SET).status == 130
     assert (rows / "out" / "checkpoints" / "steps").is_dir()
     done = cascade("finetune", "retriever", "-o", "out", *SET)

@@ -20,8 +20,8 @@ from cascade.generation.engine import Message, Prompt, Question
 from cascade.generation.transformers_engine import TransformersEngine
 from cascade.items import Item
 from cascade.taxonomy import Taxonomy
-from cascade.training.experiment import Experiment
-from cascade.training.experiment_recipe import ExperimentRecipe
+from cascade.training.adapters.experiment import AdapterExperiment
+from cascade.training.adapters.recipe import AdapterRecipe
 
 ANSWERS = ("Hats", "Shoes", "Shoe care")
 TAXONOMY = Taxonomy.from_paths(["Hats", "Shoes", "Rakes"])
@@ -168,7 +168,7 @@ def coloured(tmp_path):
 
 
 def recipe(coloured, llava, **data):
-    return ExperimentRecipe.model_validate(
+    return AdapterRecipe.model_validate(
         {
             "data": {
                 "file": str(coloured / "rows.csv"),
@@ -191,8 +191,8 @@ def recipe(coloured, llava, **data):
 
 
 def test_lora_learns_what_only_pictures_tell(coloured, llava):
-    Experiment(recipe(coloured, llava), coloured / "adapter").check(resume=False, overwrite=False)
-    Experiment(recipe(coloured, llava), coloured / "adapter").run()
+    AdapterExperiment(recipe(coloured, llava), coloured / "adapter").check(resume=False, overwrite=False)
+    AdapterExperiment(recipe(coloured, llava), coloured / "adapter").run()
     tuned = TransformersEngine.load(
         str(llava), adapter=str(coloured / "adapter"), device="cpu", precision="float32"
     )
@@ -209,7 +209,7 @@ def test_lora_learns_what_only_pictures_tell(coloured, llava):
 def test_pictures_for_a_model_that_sees_nothing_are_refused(coloured, tmp_path):
     tiny_model().save_pretrained(tmp_path / "llama")
     tiny_tokenizer().save_pretrained(tmp_path / "llama")
-    experiment = Experiment(recipe(coloured, tmp_path / "llama"), coloured / "adapter")
+    experiment = AdapterExperiment(recipe(coloured, tmp_path / "llama"), coloured / "adapter")
     experiment.check(resume=False, overwrite=False)
     with pytest.raises(UsageError, match=r"data\.image is 'photo'.*reads no pictures"):
         experiment.run()
@@ -253,8 +253,8 @@ def test_hidden_states_are_of_what_was_seen(coloured, llava):
 def test_heads_over_its_hidden_states_are_fitted_with_lora(coloured, llava, tmp_path):
     from cascade.config import Columns
     from cascade.io.source import Source
-    from cascade.training.fit import Fit
-    from cascade.training.recipe import Recipe
+    from cascade.training.packs.fit import Fit
+    from cascade.training.packs.recipe import Recipe
 
     tuning = {"epochs": 6, "least_steps": 30, "batch_size": 8, "learning_rate": 0.005}
     nothing = dict.fromkeys(("lexical", "sentence", "picture", "both", "routing"))

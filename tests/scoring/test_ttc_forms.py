@@ -3,7 +3,8 @@ import pytest
 
 from cascade.scoring.forms import FormReader
 from cascade.taxonomy import Taxonomy
-from cascade.training.heads import HeadsRecipe, TorchForms, fit_heads, level_loss, outputs
+from cascade.training.level_loss import TorchForms, level_loss, outputs
+from cascade.training.linear_heads import HeadsRecipe, fit_heads
 
 TREE = Taxonomy.from_paths(["A > a > x", "A > a > y", "A > b", "B > c > z", "B > c > w", "B > d"])
 FORMS = ["flat", "published", "additive", "conditional", "leaf"]

@@ -1,0 +1,378 @@
+"""The backbones that `tuning` can train: a sentence encoder whole, a LLaMA through LoRA."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.features.dense import shortened
+from cascade.features.hidden import HiddenStates
+from cascade.features.pictures import decoding_pool
+from cascade.io.pictures import open_picture
+from cascade.items import Item
+from cascade.models.convert import quiet
+from cascade.models.find import find_weights
+from cascade.models.load import best_device, load_encoder, load_llm
+from cascade.models.vision import load_vision
+from cascade.training.adapters.lora import LoraRecipe, attach_lora, load_adapter
+from cascade.training.packs.recipe import AugmentRecipe
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+LONG = 30  # average characters from which a column must be prose to be read
+SPACES = 0.05  # share of a text that is spaces, from which it is prose
+
+
+class TunableEncoder:
+    """A sentence encoder of which all weights are trained.
+
+    Its own dropout stays off: drawing the masks takes long on CPUs, and vectors that
+    heads see have theirs.
+
+    Parameters
+    ----------
+    name
+        Weights: built-in name, folder or hub.
+    columns, max_chars
+        What is read of an item; see `features.dense.SentenceFeatures`.
+    """
+
+    def __init__(
+        self, name: str, columns: Sequence[str], max_chars: int, *, allow_download: bool = False
+    ) -> None:
+        self._model = load_encoder(find_weights(name, allow_download=allow_download)).eval()
+        self._model.tokenizer.split_special_tokens = True
+        with_plain_attention(getattr(self._model[0], "auto_model", None))
+        self._columns, self._max_chars = tuple(columns), max_chars
+        self._pad = self._model.tokenizer.pad_token_id or 0
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        return int(self._model.get_embedding_dimension() or 0)
+
+    def tokens(self, item: Item) -> list[int]:
+        """What is read of an item, as plain text between the encoder's own marks."""
+        text = shortened(item, self._columns, self._max_chars)
+        longest = self._model.max_seq_length
+        encoded = self._model.tokenizer(text, truncation=True, max_length=longest)
+        return list(encoded["input_ids"])
+
+    def vectors(self, tokens: Sequence[list[int]]) -> torch.Tensor:
+        """Unit vectors of token lists, with gradients."""
+        import torch
+
+        longest = max(map(len, tokens))
+        ids = torch.full((len(tokens), longest), self._pad)
+        seen = torch.zeros(len(tokens), longest, dtype=torch.long)
+        for at, own in enumerate(tokens):
+            ids[at, : len(own)] = torch.tensor(own)
+            seen[at, : len(own)] = 1
+        device = self._model.device
+        made = self._model({"input_ids": ids.to(device), "attention_mask": seen.to(device)})
+        return torch.nn.functional.normalize(made["sentence_embedding"].float(), dim=1)
+
+    def parameters(self) -> dict[str, torch.nn.Parameter]:
+        """All weights."""
+        return dict(self._model.named_parameters())
+
+    def save(self, folder: Path) -> None:
+        """Write a sentence-transformers folder."""
+        with quiet():
+            self._model.save(str(folder), create_model_card=False)
+
+
+class TunableLlama:
+    """A LLaMA whose upper layers are trained through LoRA (Hu et al. 2021).
+
+    What the layers below make of an item never changes, so it is computed once and kept in
+    half precision: an epoch costs what the upper layers cost.
+
+    Parameters
+    ----------
+    name
+        Weights: built-in name, folder or hub.
+    columns, max_chars
+        What is read of an item; see `features.hidden.HiddenStates`.
+    layers
+        Upper layers that are adapted; None for all.
+    rank, alpha
+        Of LoRA; without dropout, whose masks take long to draw on CPUs.
+    adapter
+        Folder of an adapter of the same shape that goes on learning, in place of a new one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        columns: Sequence[str],
+        max_chars: int,
+        *,
+        layers: int | None = None,
+        rank: int = 8,
+        alpha: int = 16,
+        adapter: Path | None = None,
+        allow_download: bool = False,
+    ) -> None:
+        weights = find_weights(name, allow_download=allow_download)
+        model, tokenizer = load_llm(weights, "auto", "float32")
+        total = len(model.model.layers)
+        kept = 0 if layers is None else max(0, total - layers)
+        self._states = HiddenStates(model, tokenizer, columns, max_chars)
+        recipe = LoraRecipe(rank=rank, alpha=alpha, dropout=0.0, layers=layers)
+        self._model = attach_lora(model, recipe)
+        with_plain_attention(model)
+        if adapter is not None:
+            load_adapter(self._model, adapter)
+        whole: Any = self._model.get_base_model()
+        body = whole.model
+        self._lower = _slice(body, 0, kept, last=False) if kept else None
+        self._upper = _slice(body, kept, total, last=True)
+        self._memory: dict[tuple[int, ...], Any] = {}
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        return self._states.width
+
+    def tokens(self, item: Item) -> list[int]:
+        """What is read of an item."""
+        return self._states.tokens(item)
+
+    def vectors(self, tokens: Sequence[list[int]]) -> torch.Tensor:
+        """Unit vectors of token lists, with gradients."""
+        import torch
+
+        longest = max(map(len, tokens))
+        states = torch.zeros(len(tokens), longest, self.width, device=best_device())
+        for at, found in enumerate(self._below(tokens)):
+            states[at, : len(found)] = found.to(states)
+        # Padding stands behind, where a causal model cannot see it.
+        out = self._upper(inputs_embeds=states, use_cache=False).last_hidden_state
+        last = torch.tensor([len(own) - 1 for own in tokens], device=states.device)
+        ends = out[torch.arange(len(tokens), device=states.device), last].float()
+        return torch.nn.functional.normalize(ends, dim=1)
+
+    def _below(self, tokens: Sequence[list[int]]) -> list[torch.Tensor]:
+        """What the layers below make of token lists: bfloat16 [n_tokens, width] each."""
+        import torch
+
+        new = [own for own in tokens if tuple(own) not in self._memory]
+        if new:
+            longest = max(map(len, new))
+            ids = torch.zeros(len(new), longest, dtype=torch.long)
+            for at, own in enumerate(new):
+                ids[at, : len(own)] = torch.tensor(own)
+            ids = ids.to(best_device())
+            with torch.no_grad():
+                if self._lower is None:
+                    made = self._upper.embed_tokens(ids)
+                else:
+                    made = self._lower(input_ids=ids, use_cache=False).last_hidden_state
+            for own, states in zip(new, made, strict=True):
+                self._memory[tuple(own)] = states[: len(own)].to(torch.bfloat16).clone()
+        return [self._memory[tuple(own)] for own in tokens]
+
+    def parameters(self) -> dict[str, torch.nn.Parameter]:
+        """The matrices of LoRA."""
+        return {n: p for n, p in self._model.named_parameters() if p.requires_grad}
+
+    def save(self, folder: Path) -> None:
+        """Write the adapter in peft's format."""
+        self._model.save_pretrained(str(folder))
+
+
+def with_plain_attention(model: Any) -> None:
+    """On a CPU, have attention computed step by step: its backward pass is faster there."""
+    if model is not None and model.device.type == "cpu":
+        model.set_attn_implementation("eager")
+
+
+def _slice(body: Any, first: int, end: int, *, last: bool) -> Any:
+    """Some layers of a model's body as a body of their own, sharing the weights."""
+    import torch
+
+    part = copy.copy(body)
+    part._modules = dict(body._modules)
+    part.layers = torch.nn.ModuleList(body.layers[first:end])
+    if not last:
+        part.norm = torch.nn.Identity()
+    return part
+
+
+def average_chars(items: Sequence[Item], column: str, max_chars: int) -> float:
+    """Average characters that are read of a column."""
+    lengths = [min(len(item.fields.get(column, "").strip()), max_chars) for item in items]
+    return float(np.mean(lengths)) if lengths else 0.0
+
+
+def _is_prose(items: Sequence[Item], column: str, max_chars: int) -> bool:
+    """Whether a column has words with spaces between them."""
+    text = "".join(item.fields.get(column, "").strip()[:max_chars] for item in items)
+    return text.count(" ") > SPACES * len(text)
+
+
+def short_columns(
+    items: Sequence[Item], columns: Sequence[str], chars: int, most: int
+) -> list[str]:
+    """The first column, and the others from the shortest on while the average item stays short.
+
+    Columns of long values without spaces, as addresses are, say little to a language model for
+    their many tokens, and are left to others.
+
+    Parameters
+    ----------
+    chars
+        Average characters that an item may have.
+    most
+        Characters of a column that are read.
+    """
+    if not columns:
+        return []
+    sizes = {column: average_chars(items, column, most) for column in columns}
+    first, *others = columns
+    kept, total = {first}, sizes[first]
+    for column in sorted(others, key=lambda name: sizes[name]):
+        if sizes[column] > LONG and not _is_prose(items, column, most):
+            continue
+        total += sizes[column]
+        if total > chars:
+            break
+        kept.add(column)
+    return [column for column in columns if column in kept]
+
+
+TRIES = 10  # boxes that are drawn before the whole picture is taken
+SHAPE = 4 / 3  # of a box that is cut out, the longer side to the shorter at the most
+
+
+class TunablePictures:
+    """A vision model of which the last blocks, or all, are trained.
+
+    Statistics of batch norms stay as they were: the batches are small.
+
+    Parameters
+    ----------
+    name
+        Weights: built-in name, folder or hub.
+    layers
+        Last blocks that are trained, with what stands behind them; None for all of the model.
+    side
+        Pixels of the square that is seen; the model's own if None.
+    look
+        Pixels of the square that is seen in use; an eighth more if None.
+    augment
+        How pictures are changed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        layers: int | None = None,
+        side: int | None = None,
+        look: int | None = None,
+        augment: AugmentRecipe | None = None,
+        allow_download: bool = False,
+    ) -> None:
+        import torch
+
+        self._model = load_vision(find_weights(name, allow_download=allow_download))
+        self._side = side or self._model.preparation.side
+        self._look = look or 32 * round(self._side * 9 / 8 / 32)
+        self._augment = augment or AugmentRecipe()
+        module = self._model.module.to(memory_format=torch.channels_last)
+        for parameter in _below(self._model.blocks, module, layers):
+            parameter.requires_grad_(False)
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        return self._model.width
+
+    def tokens(self, item: Item) -> list[Any]:
+        """The picture of an item."""
+        return [item.image]
+
+    def vectors(self, tokens: Sequence[list[Any]]) -> torch.Tensor:
+        """Unit vectors of pictures, each changed as chance has it, with gradients."""
+        import torch
+
+        seeds = torch.randint(2**31, (len(tokens),)).tolist()
+        pictures = [picture for (picture,) in tokens]
+        squares = list(decoding_pool().map(self._seen, pictures, seeds))
+        device = next(self._model.module.parameters()).device
+        pixels = self._model.preparation.pixels(squares, device)
+        return torch.nn.functional.normalize(self._model.module(pixels).float(), dim=1)
+
+    def _seen(self, picture: Any, seed: int) -> NDArray[np.uint8]:
+        return augmented(open_picture(picture), self._side, self._augment, seed)
+
+    def parameters(self) -> dict[str, torch.nn.Parameter]:
+        """What is trained, by name."""
+        return {n: p for n, p in self._model.module.named_parameters() if p.requires_grad}
+
+    def save(self, folder: Path) -> None:
+        """Write a folder that `models.vision` loads."""
+        # The middle square as a whole: training has seen what lies at its edges too.
+        seen = replace(self._model.preparation, side=self._look, shorter=self._look)
+        replace(self._model, preparation=seen).save(folder)
+
+
+def _below(blocks: Sequence[Any], module: Any, layers: int | None) -> list[torch.nn.Parameter]:
+    """The parameters before the first of the last blocks."""
+    if layers is None or layers > len(blocks):
+        return []
+    ends = {id(parameter) for parameter in blocks[len(blocks) - layers].parameters()}
+    found: list[torch.nn.Parameter] = []
+    for parameter in module.parameters():
+        if id(parameter) in ends:
+            break
+        found.append(parameter)
+    return found
+
+
+def augmented(picture: Image, side: int, recipe: AugmentRecipe, seed: int) -> NDArray[np.uint8]:
+    """A part of a picture, perhaps in a mirror, in other light.
+
+    Random resized crops as in Szegedy et al. (2015), and changes of brightness, contrast and
+    saturation.
+
+    Returns
+    -------
+    uint8 [side, side, 3]
+    """
+    from PIL import Image, ImageEnhance
+
+    rng = np.random.default_rng(seed)
+    made = picture.resize(
+        (side, side), Image.Resampling.BILINEAR, box=_box(*picture.size, recipe.least_area, rng)
+    )
+    if recipe.mirror and rng.random() < 0.5:
+        made = made.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        made = change(made).enhance(1 + recipe.colour * rng.uniform(-1, 1))
+    return np.array(made)
+
+
+def _box(
+    width: int, height: int, least: float, rng: np.random.Generator
+) -> tuple[int, int, int, int]:
+    """Left, upper, right and lower edge of what is cut out."""
+    for _ in range(TRIES):
+        area = rng.uniform(least, 1) * width * height
+        shape = math.exp(rng.uniform(-math.log(SHAPE), math.log(SHAPE)))
+        w, h = max(1, round(math.sqrt(area * shape))), max(1, round(math.sqrt(area / shape)))
+        if w <= width and h <= height:
+            left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+            return left, top, left + w, top + h
+    return 0, 0, width, height

@@ -1,0 +1,308 @@
+"""`cascade fit`: labelled rows in, a pack out.
+
+Parts are fitted to the rows that are not held out; the held-out rows tell how much each part is
+worth beside the others and who sees what; then the parts are fitted to all rows. Rows of a
+validation file take the place of held-out ones.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+import cascade
+from cascade.config import Columns
+from cascade.errors import CascadeError, OutputError, UsageError
+from cascade.io.pictures import PicturePlaces
+from cascade.io.source import Source
+from cascade.io.whole import write_text
+from cascade.models.find import find_weights
+from cascade.models.load import is_seeing
+from cascade.pipeline.calibrated import Calibration
+from cascade.pipeline.load import CONFIG_NAME
+from cascade.pipeline.pack import SEAL, seal, work_folder
+from cascade.taxonomy import Taxonomy
+from cascade.training.labelled import Labelled, read_labelled, readable, settled_columns
+from cascade.training.packs.assembly import CALIBRATION, TAXONOMY, Assembly
+from cascade.training.packs.parts import Learner, LexicalLearner, Settings, Told, TunedLearner
+from cascade.training.packs.picture_parts import BothLearner, FrozenPictureLearner, PictureLearner
+from cascade.training.packs.readme import readme
+from cascade.training.packs.recipe import Recipe, TunedStage
+from cascade.training.sampling import hold_out_stratified, near_duplicate_groups
+
+STATE = "fit.json"
+REPLACES = "replaces"  # there if the pack in the way may be replaced
+METRICS = "metrics.json"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What is fitted, to what, and where the pack goes.
+
+    Parameters
+    ----------
+    source, validation
+        Labelled rows; without a validation file a part of the rows is held out.
+    columns
+        Text, picture and label, settled.
+    places
+        Where pictures may come from.
+    said
+        Called with each sentence that a user should know.
+    """
+
+    source: Source
+    taxonomy: Taxonomy
+    columns: Columns
+    recipe: Recipe
+    folder: Path
+    recipe_name: str = "recipe"
+    validation: Source | None = None
+    seed: int = 0
+    allow_download: bool = False
+    places: PicturePlaces = field(default_factory=PicturePlaces)
+    command: str = ""
+    said: Callable[[str], None] = field(default=lambda _: None, repr=False)
+
+    @property
+    def work(self) -> Path:
+        """Where everything is until the pack is whole."""
+        return work_folder(self.folder)
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """All that the pack depends on, as plain values."""
+        found = {
+            "version": cascade.__version__,
+            "rows": self.source.sha256,
+            "limit": self.source.limit,
+            "read_as": [self.source.encoding, self.source.sheet],
+            "validation": self.validation.sha256 if self.validation else None,
+            "taxonomy": self.taxonomy.fingerprint,
+            "columns": self.columns.model_dump(),
+            "recipe": self.recipe.model_dump(),
+            "seed": self.seed,
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(found))
+        return plain
+
+    @property
+    def _assembly(self) -> Assembly:
+        return Assembly(self.taxonomy, self.columns, self.recipe)
+
+    def prepare(self, *, resume: bool = False, overwrite: bool = False) -> None:
+        """Make the work folder, unless something is in the way.
+
+        Raises
+        ------
+        UsageError, OutputError
+            The pack exists, or another fit was interrupted there.
+        InputError
+            The validation file cannot be read, or lacks a column.
+        """
+        if resume and overwrite:
+            raise UsageError("--resume and --overwrite exclude each other; choose one")
+        if self.validation is not None:
+            settled_columns(self.validation, self.columns)
+        if not self.folder.name:
+            raise OutputError(f"{str(self.folder)!r} names no folder to write; name a new one")
+        identity, agreed = self.identity, self.work / REPLACES
+        if self.folder.exists() and not (self.folder / SEAL).is_file():
+            raise OutputError(f"{self.folder} is there and is no pack; name another folder")
+        if self.folder.exists() and not (overwrite or (resume and agreed.is_file())):
+            raise OutputError(f"{self.folder} exists; replace it with --overwrite")
+        state = self.work / STATE
+        if self.work.exists() and not state.is_file():
+            raise OutputError(f"{self.work} is in the way and is not ours; move it")
+        if self.work.exists() and not overwrite:
+            if not resume:
+                raise OutputError(
+                    f"{self.work} has an interrupted fit; go on with --resume, or begin anew with "
+                    "--overwrite"
+                )
+            if json.loads(state.read_text("utf-8")) != identity:
+                raise OutputError(
+                    f"{self.work} has an interrupted fit of other rows, columns or settings; go on "
+                    "with those, or begin anew with --overwrite"
+                )
+            return
+        try:
+            # The new state first, so that what a kill leaves here is known as ours.
+            self.work.mkdir(parents=True, exist_ok=True)
+            write_text(state, json.dumps(identity))
+            for path in self.work.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path != state:
+                    path.unlink()
+            if self.folder.exists():
+                agreed.touch()
+        except OSError as error:
+            raise OutputError(f"{self.work}: cannot be written: {error.strerror}") from None
+
+    def run(self, told: Told) -> dict[str, Any]:
+        """Fit, and put the pack where it belongs; call `prepare` first.
+
+        Returns
+        -------
+        What was measured on the held-out rows, as it stands in the pack's README and, with the
+        weights of other fusions, in its metrics.json.
+
+        Raises
+        ------
+        CascadeError
+            The rows cannot be learnt from; where nothing was fitted yet, nothing is left behind.
+        """
+        try:
+            return self._run(told)
+        except CascadeError:
+            if not any(path.is_dir() for path in self.work.iterdir()):
+                shutil.rmtree(self.work)
+            raise
+
+    def _run(self, told: Told) -> dict[str, Any]:
+        started = time.perf_counter()
+        rows = self._read(self.source, told)
+        for warning in rows.warnings(self.taxonomy):
+            self.said(warning)
+        fitted, held, new = self._divided(rows, told)
+        part, whole = self.work / "part", self.work / "pack"
+        learners = self._learners()
+        found = Settings()
+        for learner in learners:
+            learner.fit(fitted, self.taxonomy, part, told)
+            found.add(learner.settings(part))
+        settings, report, calibration = self._assembly.weighed(found, rows, part, held, told)
+        for learner in learners:
+            learner.fit_again(rows, new, self.taxonomy, part, whole, told)
+        report["rows"] = {
+            "fitted": len(rows),
+            "held_out": len(held),
+            "validation_file": self.validation is not None,
+            "labels": len(np.unique(rows.nodes)),
+            "left_out": {reason: count for reason, (count, _) in rows.skipped.items()},
+        }
+        report["seconds"] = round(time.perf_counter() - started, 1)
+        self._write(whole, settings, report, calibration)
+        return report
+
+    def _read(self, source: Source, told: Told = lambda *_: None) -> Labelled:
+        """The rows of a file, without pictures that cannot be read."""
+        places = self.places
+        rows = read_labelled(
+            source, self.columns, self.taxonomy, lambda n: told("reading", n, n), places
+        )
+        return readable(rows, told) if self.columns.image is not None else rows
+
+    def _divided(self, rows: Labelled, told: Told) -> tuple[Labelled, Labelled, NDArray[np.bool_]]:
+        """Rows to fit to, rows to choose on, and which of all rows are held out for that."""
+        if self.validation is not None:
+            held = self._read(self.validation)
+            for reason, (count, line) in held.skipped.items():
+                self.said(
+                    f"{self.validation.file}: {count:,} rows are left out: {reason} "
+                    f"(first: line {line})"
+                )
+            return self._apart(rows, held)
+        told("looking for near duplicates", 0, len(rows))
+        texts = rows.told_by
+        groups = near_duplicate_groups(texts)
+        out = hold_out_stratified(texts, rows.nodes, groups, self.recipe.validation, self.seed)
+        if not out.any():
+            raise UsageError(
+                f"{len(rows):,} rows of {len(np.unique(rows.nodes)):,} labels: none can be held "
+                "out, since each label keeps a row and near duplicates stay together; give more "
+                "rows, other columns with --text, or a file with --validation"
+            )
+        return rows.part(~out), rows.part(out), out
+
+    def _apart(
+        self, rows: Labelled, held: Labelled
+    ) -> tuple[Labelled, Labelled, NDArray[np.bool_]]:
+        """Rows without the near duplicates of validation rows; those are learnt at last."""
+        texts = [*rows.told_by, *held.told_by]
+        groups = near_duplicate_groups(texts)
+        known = np.isin(groups[: len(rows)], groups[len(rows) :])
+        assert self.validation is not None
+        if known.all():
+            raise UsageError(
+                f"all {len(rows):,} rows are near duplicates of rows of {self.validation.file}, "
+                "which therefore tell nothing; leave out --validation, or name other rows"
+            )
+        if known.any():
+            self.said(
+                f"{known.sum():,} of {len(rows):,} rows are near duplicates of rows of "
+                f"{self.validation.file}; they are learnt after the others were measured"
+            )
+        return rows.part(~known), held, known
+
+    def _learners(self) -> list[Learner]:
+        recipe, columns = self.recipe, self.columns.text
+        found: list[Learner] = []
+        if recipe.lexical and columns:
+            found.append(LexicalLearner(recipe.lexical, columns, self.seed))
+        tuned: list[tuple[Literal["sentence", "llama"], TunedStage | None]]
+        tuned = [("sentence", recipe.sentence), ("llama", recipe.llama)]
+        for kind, stage in tuned:
+            if stage and (columns or self._sees(kind, stage)):
+                learner = TunedLearner(
+                    kind, stage, columns, self.seed, allow_download=self.allow_download
+                )
+                found.append(learner)
+        if self.columns.image is not None:
+            found += self._picture_learners()
+        return found
+
+    def _sees(self, kind: str, stage: TunedStage) -> bool:
+        """Whether a stage's model reads pictures itself, so that it needs no text."""
+        if kind != "llama" or self.columns.image is None or stage.model is None:
+            return False
+        weights = find_weights(stage.model, allow_download=self.allow_download)
+        return weights.path.is_dir() and is_seeing(weights.path)
+
+    def _picture_learners(self) -> list[Learner]:
+        recipe, allow = self.recipe, self.allow_download
+        found: list[Learner] = []
+        if recipe.picture:
+            kind = FrozenPictureLearner if recipe.picture.frozen else PictureLearner
+            found.append(kind(recipe.picture, self.seed, allow_download=allow))
+        if recipe.both and self.columns.text:
+            columns = self.columns.text
+            found.append(BothLearner(recipe.both, columns, self.seed, allow_download=allow))
+        return found
+
+    def _write(
+        self,
+        whole: Path,
+        settings: dict[str, Any],
+        report: dict[str, Any],
+        calibration: Calibration,
+    ) -> None:
+        """Make the pack whole, and put it in its place."""
+        try:
+            self.taxonomy.to_yaml(whole / TAXONOMY)
+            calibration.save(whole / CALIBRATION)
+            text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+            (whole / CONFIG_NAME).write_text(text, "utf-8")
+            told = readme(self.folder.name, self.identity, self.source, report, self.command)
+            (whole / "README.md").write_text(told, "utf-8")
+            (whole / METRICS).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+            seal(whole)
+            old = self.work / "old"
+            shutil.rmtree(old, ignore_errors=True)
+            if self.folder.exists():
+                self.folder.rename(old)
+            whole.rename(self.folder)
+            shutil.rmtree(self.work)
+        except OSError as error:
+            raise OutputError(f"{self.folder}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,234 @@
+"""Recipes of `cascade fit`: which parts a pack gets, and how each is fitted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from cascade.config import Section, describe_problems
+from cascade.errors import ConfigError
+from cascade.features.lexical import LexicalRecipe
+from cascade.resources import shipped_file, shipped_names
+from cascade.scoring.forms import Form
+from cascade.training.linear_heads import HeadsRecipe
+from cascade.training.packs.tuning import TuningRecipe
+
+FOLDER = "finetune/packs"
+LexicalForm = Literal["leaf", "conditional"]
+
+
+class LexicalStage(Section):
+    """Words and characters, with linear heads."""
+
+    features: LexicalRecipe = Field(default_factory=LexicalRecipe, description="What is looked at.")
+    forms: list[LexicalForm] = Field(
+        default=["leaf", "conditional"],
+        min_length=1,
+        description="Heads: leaf tells all labelled nodes apart at once, conditional the children "
+        "of each node.",
+    )
+    cost: float = Field(1.0, gt=0, description="LIBLINEAR's C.")
+    most_problems: int = Field(
+        3000,
+        ge=1,
+        description="With more labelled nodes the form leaf, whose time grows with rows times "
+        "nodes, is left out.",
+    )
+
+
+class TunedStage(Section):
+    """A backbone that is fine-tuned together with its heads."""
+
+    model: str | None = Field(None, description="Weights: built-in name, folder or hub.")
+    columns: list[str] = Field(
+        default_factory=list,
+        description="Columns that are read; if empty the first, and those of words from the "
+        "shortest on while items have no more than `chars` characters on average.",
+    )
+    chars: int = Field(100, ge=1, description="Average characters of an item, as far as chosen.")
+    max_chars: int = Field(150, ge=1, description="Characters of a column that are read.")
+    neighbours: int = Field(0, ge=0, description="Labelled neighbours that vote; 0 for none.")
+    again_below: int = Field(
+        3000,
+        ge=0,
+        description="With fewer rows it is trained anew on the held-out ones too; with more it "
+        "goes on learning, see again_epochs.",
+    )
+    again_epochs: float = Field(
+        2.0,
+        ge=0,
+        description="Times that the held-out rows, with half as many others, are seen at last, at "
+        "half the learning rates; 0: never.",
+    )
+    layers: int | None = Field(
+        None, ge=1, description="Upper layers of a language model that are adapted; null for all."
+    )
+    rank: int = Field(8, ge=1, description="Of LoRA's matrices, for a language model.")
+    alpha: int = Field(16, ge=1, description="LoRA's scale is alpha / rank.")
+    tuning: TuningRecipe = Field(default_factory=TuningRecipe, description="How it is trained.")
+
+
+class AugmentRecipe(Section):
+    """How a picture is changed each time that it is seen in training."""
+
+    least_area: float = Field(
+        0.35, gt=0, le=1, description="Least share of a picture that is cut out and seen."
+    )
+    mirror: bool = Field(True, description="Whether half of them are seen in a mirror.")
+    colour: float = Field(
+        0.4, ge=0, lt=1, description="How far brightness, contrast and colours are changed."
+    )
+
+
+class PictureStage(TunedStage):
+    """A vision model with heads: as it is, or fine-tuned together with them."""
+
+    frozen: bool = Field(
+        True, description="Leave the model as it is, and fit heads to its features only."
+    )
+    forms: list[Form] = Field(
+        default_factory=lambda: list[Form](("leaf",)),
+        min_length=1,
+        description="Of a frozen model the forms of the heads; see scoring.forms.",
+    )
+    heads: HeadsRecipe = Field(
+        default_factory=HeadsRecipe, description="How heads of a frozen model are learnt."
+    )
+    side: int | None = Field(
+        None, ge=32, le=1024, description="Pixels of the square that is seen in training."
+    )
+    look: int | None = Field(
+        None,
+        ge=32,
+        le=1024,
+        description="Pixels of the square that a tuned model sees in use; an eighth more than in "
+        "training if not given, since things look larger there (Touvron et al., arXiv 1906.06423).",
+    )
+    augment: AugmentRecipe = Field(
+        default_factory=AugmentRecipe, description="How pictures are changed in training."
+    )
+
+
+class BothStage(Section):
+    """Heads that see the features of text and picture side by side."""
+
+    text: Literal["sentence", "llama"] = Field(
+        "sentence", description="Which features of the text: an encoder's or a LLaMA's."
+    )
+    text_model: str | None = Field(None, description="Its weights; not fine-tuned.")
+    picture_model: str | None = Field(None, description="The vision model; not fine-tuned.")
+    columns: list[str] = Field(default_factory=list, description="As in sentence.columns.")
+    chars: int = Field(100, ge=1, description="As in sentence.chars.")
+    max_chars: int = Field(150, ge=1, description="As in sentence.max_chars.")
+    missing: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Share of the rows that are also learnt without their text, and as many "
+        "without their picture, so that one of the two is enough.",
+    )
+    forms: list[Form] = Field(
+        default_factory=lambda: list[Form](("leaf",)), min_length=1, description="Of the heads."
+    )
+    heads: HeadsRecipe = Field(default_factory=HeadsRecipe, description="How the heads are learnt.")
+
+
+class RoutingStage(Section):
+    """Which items stay on the fast path."""
+
+    loss: float = Field(
+        0.0005,
+        ge=0,
+        le=1,
+        description="Share of held-out rows that may be less often right, at the least threshold "
+        "that the pack is set to.",
+    )
+
+
+class Recipe(Section):
+    """What `cascade fit` does; a YAML file in finetune/packs, or your own."""
+
+    about: str = Field("", description="One line on what it is for.")
+    validation: float = Field(
+        0.15,
+        gt=0,
+        lt=1,
+        description="Share of the rows on which weights, routing and calibration are fitted, where "
+        "no validation file is given.",
+    )
+    lexical: LexicalStage | None = Field(
+        default_factory=LexicalStage, description="Words and characters; null for none."
+    )
+    sentence: TunedStage | None = Field(
+        default_factory=TunedStage, description="A sentence encoder; null for none."
+    )
+    llama: TunedStage | None = Field(None, description="A language model with LoRA; null for none.")
+    picture: PictureStage | None = Field(
+        default_factory=PictureStage,
+        description="A vision model, where rows have pictures; null for none.",
+    )
+    both: BothStage | None = Field(
+        default_factory=BothStage,
+        description="Heads over text and picture together, where rows have both; null for none.",
+    )
+    retrieval: bool = Field(
+        False, description="Whether similarity to the taxonomy's own texts is fused too."
+    )
+    routing: RoutingStage | None = Field(
+        default_factory=RoutingStage,
+        description="Lexical heads answer first where they are sure; null: all see all.",
+    )
+
+    @classmethod
+    def load(cls, name: str) -> Recipe:
+        """The shipped recipe of that name, or the one in a YAML file.
+
+        Raises
+        ------
+        ConfigError
+            There is neither, or it does not hold a recipe.
+        """
+        shipped = shipped_file(FOLDER, name, ".yaml")
+        path = Path(name)
+        if shipped is None and not path.is_file():
+            known = ", ".join(shipped_names(FOLDER, ".yaml"))
+            raise ConfigError(
+                f"no recipe {name!r}: it is neither a file nor shipped (shipped are: {known})"
+            )
+        source = path if path.is_file() else shipped
+        assert source is not None
+        try:
+            data: Any = yaml.safe_load(source.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+        return cls.parse(data, str(source))
+
+    @classmethod
+    def parse(cls, data: Any, origin: str = "recipe") -> Recipe:
+        """The recipe in plain values.
+
+        Raises
+        ------
+        ConfigError
+            A field is unknown or of a wrong value, or nothing is to be fitted.
+        """
+        if data is None:
+            raise ConfigError(f"{origin}: is empty; name what is fitted, as finetune/packs does")
+        try:
+            recipe = cls.model_validate(data)
+        except ValidationError as error:
+            raise ConfigError(f"{origin}: {describe_problems(error)}") from None
+        if not (recipe.lexical or recipe.sentence or recipe.llama or recipe.picture):
+            raise ConfigError(
+                f"{origin}: nothing is to be fitted; name lexical, sentence, llama or picture"
+            )
+        voting = [stage for stage in (recipe.sentence, recipe.llama) if stage and stage.neighbours]
+        if len(voting) > 1:
+            raise ConfigError(
+                f"{origin}: neighbours of two backbones cannot both vote; set sentence.neighbours "
+                "or llama.neighbours to 0"
+            )
+        return recipe

@@ -1,0 +1,264 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cascade
+from cascade.config import Columns
+from cascade.errors import ConfigError, InputError, OutputError, UsageError
+from cascade.io.source import Source
+from cascade.pipeline.labels import taxonomy_of_labels
+from cascade.taxonomy import Taxonomy
+from cascade.training.packs.fit import Fit
+from cascade.training.packs.recipe import Recipe
+
+KINDS = {
+    "Home > Garden > Rakes": "garden rake with {} teeth",
+    "Home > Garden > Hoses": "rubber garden hose {} m",
+    "Home > Kitchen > Knives": "chef knife with a blade of {} cm",
+    "Clothing > Hats > Straw hats": "straw panama hat size {}",
+    "Clothing > Hats > Beanies": "knitted wool beanie no {}",
+}
+
+
+@pytest.fixture
+def rows(tmp_path):
+    path = tmp_path / "rows.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "brand", "label"])
+        for at in range(24):
+            for label, name in KINDS.items():
+                words = ["alpha", "bravo", "carol", "delta", "echo", "fox"]
+                brand = f"{words[at % 6]} {words[at // 6]} {at * 37 % 11}"
+                writer.writerow([name.format(at), brand, label])
+        writer.writerow(["", "", "Home > Garden > Rakes"])
+        writer.writerow(["a mystery", "", ""])
+    return path
+
+
+def a_fit(rows, folder, **over):
+    recipe = Recipe.load("quick")
+    columns = Columns(text=["name", "brand"], label="label")
+    tree = Taxonomy.from_paths(list(KINDS))
+    return Fit(Source(str(rows)), tree, columns, recipe, folder, **over)
+
+
+def fitted(rows, folder, **over):
+    job = a_fit(rows, folder, **over)
+    job.prepare()
+    return job.run(lambda *_: None)
+
+
+def test_a_pack_answers_without_being_told_its_columns(rows, tmp_path):
+    said = []
+    report = fitted(rows, tmp_path / "pack", said=said.append)
+    assert report["rows"]["left_out"] == {"without text or picture": 1, "without a label": 1}
+    assert any("left out" in sentence for sentence in said)
+    kept = json.loads((tmp_path / "pack" / "metrics.json").read_text())
+    assert kept == json.loads(json.dumps(report))
+    assert kept["weights_without"].keys() == kept["weights_all"].keys()
+    assert all(name not in others for name, others in kept["weights_without"].items())
+    classifier = cascade.load(tmp_path / "pack")
+    assert classifier.config.columns.text == ["name", "brand"]
+    found = classifier.classify({"name": "garden hose made of rubber", "brand": "echo"})
+    assert found.path == "Home > Garden > Hoses"
+    assert 0 < found.confidence <= 1
+    assert [level.level for level in found.levels] == [1, 2, 3]
+    assert not (tmp_path / "pack.fitting").exists()
+    assert "Measured on" in (tmp_path / "pack" / "README.md").read_text()
+
+
+def test_the_same_seed_gives_the_same_bytes(rows, tmp_path):
+    for name in ("one", "two"):
+        fitted(rows, tmp_path / name)
+    seals = [json.loads((tmp_path / n / "pack.json").read_text())["files"] for n in ("one", "two")]
+    assert seals[0] == seals[1]
+
+
+@pytest.mark.parametrize("harm", ["changed", "truncated", "missing"])
+def test_a_pack_that_is_not_what_it_was_is_refused_by_its_file(rows, tmp_path, harm):
+    fitted(rows, tmp_path / "pack")
+    victim = tmp_path / "pack" / "heads" / "leaf.safetensors"
+    data = bytearray(victim.read_bytes())
+    if harm == "missing":
+        victim.unlink()
+    else:
+        data[-1] ^= 1
+        victim.write_bytes(data if harm == "changed" else data[:-3])
+    with pytest.raises(ConfigError, match=r"leaf\.safetensors"):
+        cascade.load(tmp_path / "pack")
+
+
+def test_a_fit_that_was_killed_goes_on_and_ends_in_the_same_pack(rows, tmp_path):
+    fitted(rows, tmp_path / "whole")
+
+    class Killed(Exception):
+        pass
+
+    def dies(what, done, of):
+        if what.startswith("measuring"):
+            raise Killed
+
+    job = a_fit(rows, tmp_path / "pack")
+    job.prepare()
+    with pytest.raises(Killed):
+        job.run(dies)
+    with pytest.raises(OutputError, match="--resume"):
+        a_fit(rows, tmp_path / "pack").prepare()
+    with pytest.raises(OutputError, match="other rows, columns or settings"):
+        a_fit(rows, tmp_path / "pack", seed=9).prepare(resume=True)
+    again = a_fit(rows, tmp_path / "pack")
+    again.prepare(resume=True)
+    again.run(lambda *_: None)
+    seals = [json.loads((tmp_path / n / "pack.json").read_text()) for n in ("whole", "pack")]
+    assert seals[0] == seals[1]
+
+
+def test_a_pack_or_another_folder_is_not_replaced_unasked(rows, tmp_path):
+    fitted(rows, tmp_path / "pack")
+    with pytest.raises(OutputError, match="--overwrite"):
+        a_fit(rows, tmp_path / "pack").prepare()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(OutputError, match="no pack"):
+        a_fit(rows, tmp_path / "mine").prepare(overwrite=True)
+
+
+def test_a_fit_that_replaces_a_pack_goes_on_too(rows, tmp_path):
+    fitted(rows, tmp_path / "pack")
+    before = (tmp_path / "pack" / "README.md").read_text()
+    job = a_fit(rows, tmp_path / "pack", seed=3)
+    job.prepare(overwrite=True)
+    with pytest.raises(OutputError, match="--overwrite"):
+        a_fit(rows, tmp_path / "pack", seed=3).prepare()
+    assert (tmp_path / "pack" / "README.md").read_text() == before
+    again = a_fit(rows, tmp_path / "pack", seed=3)
+    again.prepare(resume=True)
+    again.run(lambda *_: None)
+    assert "seed 3" in (tmp_path / "pack" / "README.md").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pack", "rows.csv"]
+
+
+def test_a_validation_file_that_is_not_there_is_named_and_leaves_nothing(rows, tmp_path):
+    job = a_fit(rows, tmp_path / "pack", validation=Source(str(tmp_path / "nosuch.csv")))
+    with pytest.raises(InputError, match=r"nosuch\.csv"):
+        job.prepare()
+    assert not (tmp_path / "pack.fitting").exists()
+
+
+def test_validation_rows_are_not_measured_by_parts_that_saw_them(rows, tmp_path):
+    some = tmp_path / "some.csv"
+    lines = rows.read_text().splitlines()
+    some.write_text("\n".join(lines[:31]) + "\n")
+    said = []
+    fitted(rows, tmp_path / "pack", validation=Source(str(some)), said=said.append)
+    assert any("near duplicates of rows of" in sentence for sentence in said)
+    job = a_fit(rows, tmp_path / "other", validation=Source(str(rows)))
+    job.prepare()
+    with pytest.raises(UsageError, match="which therefore tell nothing"):
+        job.run(lambda *_: None)
+    assert not (tmp_path / "other.fitting").exists()
+
+
+def test_a_folder_without_a_name_is_refused(rows):
+    with pytest.raises(OutputError, match="names no folder"):
+        a_fit(rows, Path(".")).prepare()
+
+
+def test_labels_that_are_lists_are_left_out(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    with path.open("w") as file:
+        for at in range(12):
+            for label, name in KINDS.items():
+                words = {"name": name.format(at * 31), "brand": f"{at}", "label": label}
+                file.write(json.dumps(words) + "\n")
+        file.write(json.dumps({"name": "odd", "label": ["Home", "Garden"]}) + "\n")
+    assert len(taxonomy_of_labels([Source(str(path))], "label").leaves) == len(KINDS)
+    report = fitted(path, tmp_path / "pack")
+    assert sum(report["rows"]["left_out"].values()) == 1
+
+
+def test_labels_above_the_leaves_are_answered(rows, tmp_path):
+    deeper = Taxonomy.from_paths(
+        [*KINDS, "Home > Garden > Rakes > Leaf rakes", "Home > Garden > Rakes > Bow rakes"]
+    )
+    job = Fit(
+        Source(str(rows)),
+        deeper,
+        Columns(text=["name", "brand"], label="label"),
+        Recipe.load("quick"),
+        tmp_path / "pack",
+    )
+    job.prepare()
+    job.run(lambda *_: None)
+    found = cascade.load(tmp_path / "pack").classify("garden rake with 5 teeth")
+    assert (found.path, found.status) == ("Home > Garden > Rakes", "ok")
+
+
+def test_walks_stop_early_only_where_that_is_right_more_often(rows, tmp_path):
+    with rows.open("a", newline="") as file:
+        csv.writer(file).writerow(["something for the garden", "", "Home > Garden"])
+    fitted(rows, tmp_path / "pack")
+    assert cascade.load(tmp_path / "pack").config.descent.answer == "likeliest"
+
+
+def test_a_pack_takes_a_text_for_its_first_column_and_refuses_other_columns(rows, tmp_path):
+    fitted(rows, tmp_path / "pack")
+    classifier = cascade.load(tmp_path / "pack")
+    named = classifier.classify({"name": "garden hose made of rubber"})
+    assert classifier.classify("garden hose made of rubber") == named
+    assert named.path == "Home > Garden > Hoses"
+    (other,) = classifier.classify_many([{"title": "garden hose"}])
+    assert other.status == "error"
+    assert "reads name, brand; the item has title" in other.message
+
+
+def test_only_the_calibrated_method_has_calibrated_confidences(rows, tmp_path):
+    fitted(rows, tmp_path / "pack")
+    item = "knitted garden hose"
+    alone = cascade.load(tmp_path / "pack", method="ttc.leaf").classify(item)
+    bare = cascade.load(tmp_path / "pack", method="ttc.leaf", calibration={"file": None})
+    assert alone.confidence == bare.classify(item).confidence
+    with pytest.raises(UsageError, match="leave out --method"):
+        cascade.load(tmp_path / "pack", method="ttc.leaf", calibration={"max_risk": 0.05})
+
+
+def test_weights_prefer_the_scorer_that_knows():
+    from cascade.scoring.calibration import fit_log_linear
+
+    rng = np.random.default_rng(0)
+    gold = rng.integers(0, 4, size=300)
+    offsets = np.arange(301) * 4
+    knows = np.full((300, 4), np.log(0.1))
+    knows[np.arange(300), gold] = np.log(0.7)
+    noise = np.log(rng.dirichlet(np.ones(4), size=300))
+    found = fit_log_linear([knows.ravel(), noise.ravel()], offsets, gold)
+    assert found[0] > 10 * found[1]
+    assert (found >= 0).all()
+
+
+def test_answers_that_are_too_unsure_are_marked_for_review(rows, tmp_path):
+    fitted(rows, tmp_path / "pack")
+    strict = cascade.load(tmp_path / "pack", calibration={"max_risk": 0.001})
+    found = strict.classify("garden rake with 5 teeth")
+    assert found.status == "review"
+    assert "0.1%" in found.message
+    assert found.code is not None
+    loose = cascade.load(tmp_path / "pack", calibration={"max_risk": 0.5})
+    assert loose.classify("garden rake with 5 teeth").status == "ok"
+
+
+def test_a_risk_needs_a_calibration():
+    with pytest.raises(UsageError, match="cascade fit"):
+        cascade.load("store", method="retrieval", calibration={"max_risk": 0.05})
+
+
+def test_a_broken_calibration_is_refused_by_its_file(tmp_path):
+    from cascade.pipeline.calibrated import Calibration
+
+    path = tmp_path / "calibration.json"
+    path.write_text('{"levels": [], "risk": {}}')
+    with pytest.raises(ConfigError, match=r"calibration\.json"):
+        Calibration.load(path)
