@@ -27,7 +27,7 @@ from cascade.errors import (
 from cascade.io.source import Source
 from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.pipeline.load import load_taxonomy
-from cascade.shipped import shipped_file, shipped_names
+from cascade.resources import shipped_file, shipped_names
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled, read_labelled, readable, settled_columns
 from cascade.training.sampling import balanced, hold_out_groups
