@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from cascade.io.encodings import spelled_out, well_formed
 from cascade.io.layout import Answer, Layout
 from cascade.io.rows import Kind, Row, text_of
-from cascade.io.text import spelled_out, well_formed
 
 GROUP_ROWS = 1 << 16
 GROUP_BYTES = 1 << 26

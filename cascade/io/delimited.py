@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from cascade.errors import InputError
+from cascade.io.encodings import Encoding, lines_of
 from cascade.io.rows import Row, Table
 from cascade.io.sniff import FIELD_LIMIT, delimiter_of, newline_of
-from cascade.io.text import Encoding, lines_of
 
 RECORD_LIMIT = 1 << 24
 """Characters of one record; a quote that is still open then is taken for a stray one."""

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
 
+from cascade.io.encodings import spelled_out
 from cascade.io.layout import ANSWER_KEY, RAW_KEY, Answer, Layout, refuse_answered
 from cascade.io.rows import EXTRA, Kind, Row, json_of, text_of
-from cascade.io.text import spelled_out
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, BinaryIO
 
+from cascade.io.encodings import Encoding, lines_of
 from cascade.io.rows import EXTRA, Row, Table
 from cascade.io.sniff import HEAD
-from cascade.io.text import Encoding, lines_of
 
 LINE_LIMIT = 1 << 26
 SAMPLE = 1_000

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from cascade.errors import InputError
-from cascade.io.text import well_formed
+from cascade.io.encodings import well_formed
 
 Kind = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
 

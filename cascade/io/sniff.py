@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Literal
 
 from cascade.errors import InputError, UsageError
-from cascade.io.text import Encoding
+from cascade.io.encodings import Encoding, guess_encoding, marked_encoding
 
 log = logging.getLogger(__name__)
 
@@ -28,18 +28,7 @@ _ARCHIVES = {
     b"\xfd7zXZ\x00": ("xz", "xzcat FILE | cascade classify -"),
     b"\x28\xb5\x2f\xfd": ("zstd", "zstdcat FILE | cascade classify -"),
 }
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-_MULTIBYTE = re.compile(
-    rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
-)
-_PUNCTUATION = frozenset("\xa0‘’‚“”„–—…•€£¥¢°®™©«»‹›·¿¡§¹²³¼½¾×÷±ªº´¨")
 
 
 def container_of(head: bytes, name: str) -> Literal["parquet", "xlsx"] | None:
@@ -86,20 +75,20 @@ def encoding_of(head: bytes, name: str, asked: str | None = None) -> Encoding:
     InputError
         Where the bytes are no text, with the offset of the first that shows it.
     """
-    marked = next((found for mark, found in _BOMS if head.startswith(mark)), None)
+    marked = marked_encoding(head)
     chosen = _known(asked) if asked else (marked or "utf-8")
     if chosen == "utf-8" and marked == "utf-8-sig":
         chosen = marked
     if chosen.startswith(("utf-16", "utf-32")):
         return Encoding(chosen, "replace")
     _refuse_binary(head, name)
-    if not asked and not marked and _is_cp1252(head):
+    if not asked and not marked and (chosen := guess_encoding(head)) != "utf-8":
         log.warning(
-            "%s is not UTF-8 and is read as cp1252 (Western European); "
-            "if that is wrong, name its encoding with --encoding",
+            "%s is not UTF-8 and is read as %s; if that is wrong, name its encoding with "
+            "--encoding",
             name,
+            chosen,
         )
-        chosen = "cp1252"
     return Encoding(chosen, "surrogateescape", bom=chosen == "utf-8-sig")
 
 
@@ -133,20 +122,6 @@ def _refuse_binary(head: bytes, name: str) -> None:
     raise InputError(
         f"this is a binary file (byte 0x{head[at]:02X} at offset {at}); {cure}", file=name
     )
-
-
-def _is_cp1252(head: bytes) -> bool:
-    """Whether at least three lines speak for cp1252 and none for UTF-8."""
-    lines = [line for line in head.split(b"\n") if not line.isascii()]
-    if len(head) >= HEAD and lines:
-        lines.pop()
-    if len(lines) < 3 or any(_MULTIBYTE.search(line) for line in lines):
-        return False
-    try:
-        text = b"\n".join(lines).decode("cp1252")
-    except UnicodeDecodeError:
-        return False
-    return all(c.isascii() or c.isalpha() or c in _PUNCTUATION for c in text)
 
 
 def head_text(head: bytes, encoding: Encoding, name: str) -> str:

@@ -16,9 +16,9 @@ from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from cascade.errors import OutputError, UsageError
+from cascade.io.encodings import spelled_out
 from cascade.io.layout import Answer, Layout
 from cascade.io.rows import Kind, Row, text_of
-from cascade.io.text import spelled_out
 
 log = logging.getLogger(__name__)
 

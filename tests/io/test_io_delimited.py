@@ -11,7 +11,7 @@ from io_helpers import read
 
 from cascade.errors import InputError, UsageError
 from cascade.io import delimited, open_table, require_columns
-from cascade.io.text import Encoding
+from cascade.io.encodings import Encoding
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -161,6 +161,22 @@ def test_a_file_that_speaks_for_cp1252_alone_is_read_so_with_a_warning(write, ca
         _, rows = read(write("a.csv", lines))
     assert [row.cells[1] for row in rows] == ["café", "thé – “x”", "crème", "plain"]
     assert "--encoding" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("cp1251", ["Одежда и обувь", "Мебель для дома", "Офисные стулья", "Твердый сыр"]),
+        ("cp1250", ["Odzież", "Krzesła", "Żywność", "Łopaty"]),
+        ("cp932", ["衣類", "家具", "オフィスチェア", "食品"]),
+        ("cp1252", ["Stühle", "Töpfe", "NESCAFÉ® für große Tassen", "Möbel"]),
+    ],
+)
+def test_other_encodings_are_guessed_where_windows_1252_cannot_be(write, encoding, words):
+    text = "id,title\n" + "".join(f"{n},{word}\n" for n, word in enumerate(words))
+    table, rows = read(write("a.csv", text.encode(encoding)))
+    assert table.encoding == encoding
+    assert [row.cells[1] for row in rows] == words
 
 
 def test_two_odd_lines_are_not_enough_for_cp1252(write):

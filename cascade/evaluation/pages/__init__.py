@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from cascade.evaluation.pages import words
 from cascade.evaluation.pages.plot import along, upper_end
-from cascade.io.text import well_formed
+from cascade.io.encodings import well_formed
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("tables.js", "tips.js", "icicle.js")

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
 import logging
 import re
 
 from cascade.errors import TaxonomyError
+from cascade.io.encodings import guess_encoding, marked_encoding
 
 logger = logging.getLogger(__name__)
 
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _PACKED = (
     (b"\x1f\x8b", "gzip data", "unpack it first (gunzip)"),
     (b"BZh", "bzip2 data", "unpack it first (bunzip2)"),
@@ -29,8 +22,6 @@ _PACKED = (
     (b"SQLite format 3\x00", "an SQLite database", "export the table as CSV"),
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-_WIDE = re.compile("[^\x00-\x7f\ud800-\udfff]")
-_HALF = re.compile("[\ud800-\udfff]")
 
 
 def refuse_packed(data: bytes, file: str) -> None:
@@ -57,19 +48,30 @@ def decode(data: bytes, file: str, encoding: str | None = None) -> str:
     Parameters
     ----------
     encoding
-        Where None, a byte order mark decides, then UTF-8 is tried, then Windows-1252 (with a
-        warning).
+        By default that of a byte order mark, or a guess: see `guess_encoding`. A guess other than
+        UTF-8 is told by a warning.
 
     Raises
     ------
     TaxonomyError
         This is no text, or not in that encoding; the line is named.
     """
-    if encoding is not None:
-        text = _strictly(data, file, encoding)
-    else:
-        named = next((name for mark, name in _MARKS if data.startswith(mark)), None)
-        text = _strictly(data, file, named) if named else _told_apart(data, file)
+    marked = marked_encoding(data)
+    if not encoding and not marked:
+        _refuse_control(data.decode("latin-1"), file)
+    chosen = encoding or marked or guess_encoding(data, doubtful="cp1252")
+    text = _strictly(data, file, chosen)
+    _refuse_control(text, file)
+    if chosen not in (encoding, marked, "utf-8"):
+        logger.warning(
+            "%s: not UTF-8; read as %s (save it as UTF-8, or name its encoding)", file, chosen
+        )
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.removeprefix("\ufeff")
+
+
+def _refuse_control(text: str, file: str) -> None:
     if found := _CONTROL.search(text):
         raise TaxonomyError(
             f"not a text file: it has the control character {found[0]!r}; expected text in UTF-8, "
@@ -77,9 +79,6 @@ def decode(data: bytes, file: str, encoding: str | None = None) -> str:
             file=file,
             line=text.count("\n", 0, found.start()) + 1,
         )
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text.removeprefix("\ufeff")
 
 
 def _strictly(data: bytes, file: str, encoding: str) -> str:
@@ -88,7 +87,7 @@ def _strictly(data: bytes, file: str, encoding: str) -> str:
     except UnicodeDecodeError as error:
         raise TaxonomyError(
             f"byte 0x{data[error.start]:02x} is not {encoding} ({error.reason}); "
-            "save the file as UTF-8, or name its encoding",
+            "repair that line, save the file as UTF-8, or name its encoding",
             file=file,
             line=data.count(b"\n", 0, error.start) + 1,
         ) from None
@@ -97,32 +96,3 @@ def _strictly(data: bytes, file: str, encoding: str) -> str:
             f"no text encoding is called {encoding!r}; use for example 'utf-8' or 'cp1252'",
             file=file,
         ) from None
-
-
-def _told_apart(data: bytes, file: str) -> str:
-    """UTF-8, or Windows-1252 unless the bytes are plainly damaged UTF-8 or no text."""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        start, line = error.start, data.count(b"\n", 0, error.start) + 1
-    lenient = data.decode("utf-8", "surrogateescape")
-    if _CONTROL.search(lenient):
-        raise TaxonomyError(
-            "not a text file: it has control characters and is not UTF-8; expected text",
-            file=file,
-            line=line,
-        )
-    if len(_WIDE.findall(lenient)) > len(_HALF.findall(lenient)):
-        raise TaxonomyError(
-            f"byte 0x{data[start]:02x} is not UTF-8, though the rest of the file is; "
-            "repair that line",
-            file=file,
-            line=line,
-        )
-    text = _strictly(data, file, "cp1252")
-    logger.warning(
-        "%s, line %d: not UTF-8; read as Windows-1252 (save it as UTF-8, or name its encoding)",
-        file,
-        line,
-    )
-    return text

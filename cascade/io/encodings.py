@@ -1,7 +1,8 @@
-"""Text from bytes, line by line, in bounded memory and with bad bytes kept and told."""
+"""Which encoding a text is in; its lines in bounded memory, with bad bytes kept and reported."""
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,53 @@ from typing import BinaryIO, Literal
 
 from cascade.errors import InputError
 
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_OLDER = ["cp1250", "cp1251", "cp1253", "koi8_r", "cp932", "gb18030", "big5", "cp949"]
+_EVIDENCE = 3  # lines from which an encoding older than UTF-8 is guessed
+_SAMPLE = 1 << 16  # bytes that are looked at for it
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_WIDE = re.compile("[^\x00-\x7f\ud800-\udfff]")
+
+
+def marked_encoding(data: bytes) -> str | None:
+    """The encoding that a byte order mark names, None without one."""
+    return next((name for mark, name in _MARKS if data.startswith(mark)), None)
+
+
+def guess_encoding(data: bytes, doubtful: str = "utf-8") -> str:
+    """The encoding of a text without a byte order mark: UTF-8, or an older one.
+
+    Where a third of what is not ASCII is UTF-8, the text is UTF-8 with damages. Of older encodings,
+    Windows-1252 is taken wherever charset-normalizer finds it possible: on short names it tells
+    the code pages of Europe apart no better than chance does.
+
+    Parameters
+    ----------
+    data
+        The text, or as much of its start as should decide.
+    doubtful
+        The answer where fewer than three lines speak for an older encoding.
+    """
+    text = data.decode("utf-8", "surrogateescape")
+    lines = [line for line in text.split("\n") if _SURROGATE.search(line)]
+    stray = sum(len(_SURROGATE.findall(line)) for line in lines)
+    if not stray or 2 * len(_WIDE.findall(text)) > stray:
+        return "utf-8"
+    if len(lines) < _EVIDENCE:
+        return doubtful
+    import charset_normalizer
+
+    sample = "\n".join(lines).encode("utf-8", "surrogateescape")[:_SAMPLE]
+    for possible in (["cp1252"], _OLDER):
+        if found := charset_normalizer.from_bytes(sample, cp_isolation=possible).best():
+            return found.encoding
+    return doubtful
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +89,8 @@ class Encoding:
         if text.isascii():
             return None
         if self.errors == "replace":
-            known = "\ufffd" not in text
-            return None if known else f"bytes that are not {self.name}; name another --encoding"
+            bad = "\ufffd" in text
+            return f"bytes that are not {self.name}; name another --encoding" if bad else None
         try:
             text.encode()
         except UnicodeEncodeError as error:
