@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from cascade.config import Answer
 from cascade.items import Batch, Choices
-from cascade.pipeline.walked import Step, Way, considered
+from cascade.pipeline.trace import LevelScores, PackedTrace, pack_traces
 from cascade.predictions import Prediction
 from cascade.retrieval.children import AllChildren
 from cascade.retrieval.narrow import Retriever
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 
-SPARSE = 8  # times more room than paths that a table of all items may take
+SPARSE = 8  # a table of all items may take so many times the room of the paths
 
 
 @dataclass
@@ -29,8 +29,7 @@ class _Beam:
     Parameters
     ----------
     row, node
-        int32 [n_paths], item of the batch and end of the path (-1 above the top); the rows
-        never decrease.
+        int32 [n_paths], item of the batch and end of the path (-1 above the top).
     logprob
         float64 [n_paths], log-probability of the path.
     ended
@@ -52,27 +51,18 @@ class _Beam:
         none = np.zeros(n_items, bool)
         return cls(rows, np.full(n_items, -1, np.int32), np.zeros(n_items), none, ~none)
 
-    def best(self, width: int) -> _Beam:
-        """The greedy path of each item, then its likeliest others, `width` in all."""
-        best = np.where(self.greedy, np.inf, self.logprob)
-        sizes = np.bincount(self.row)
-        starts = np.cumsum(sizes) - sizes
-        place = np.arange(len(self.row)) - np.repeat(starts, sizes)
-        if sizes.max() * len(sizes) > SPARSE * len(place):
-            order = np.lexsort((-best, self.row))[place < width]
-        else:  # sorting the short rows of a table is far quicker
-            by_row = np.argsort(self.row, kind="stable")
-            table = np.full((len(sizes), sizes.max()), np.inf)
-            table[self.row[by_row], place] = -best[by_row]
-            ranked = np.argsort(table, axis=1, kind="stable")[:, :width]
-            order = by_row[(starts[:, None] + ranked)[ranked < sizes[:, None]]]
-        return self.some(order)
+    def pruned(self, width: int) -> _Beam:
+        """The greedy path of each item, then its likeliest others, `width` in all; sorted by item.
 
-    def some(self, which: NDArray[Any]) -> _Beam:
-        """Some of the paths, by places or by truth values."""
+        Every item has a path.
+        """
+        return self.take(_top_of_each(self.row, np.where(self.greedy, np.inf, self.logprob), width))
+
+    def take(self, which: NDArray[Any]) -> _Beam:
+        """Some of the paths, by index or by a mask."""
         return _Beam(*[values[which] for values in self._arrays])
 
-    def and_(self, others: _Beam) -> _Beam:
+    def joined(self, others: _Beam) -> _Beam:
         """These paths, then others."""
         pairs = zip(self._arrays, others._arrays, strict=True)
         return _Beam(*[np.concatenate(pair) for pair in pairs])
@@ -80,6 +70,21 @@ class _Beam:
     @property
     def _arrays(self) -> tuple[NDArray[Any], ...]:
         return self.row, self.node, self.logprob, self.ended, self.greedy
+
+
+def _top_of_each(group: NDArray[np.int32], score: NDArray[np.float64], k: int) -> NDArray[np.int64]:
+    """int64, indices of the k greatest scores of each group, groups in order, greatest first."""
+    sizes = np.bincount(group)
+    starts = np.cumsum(sizes) - sizes
+    place = np.arange(len(group)) - np.repeat(starts, sizes)
+    if sizes.max() * len(sizes) > SPARSE * len(place):
+        return np.lexsort((-score, group))[place < k]
+    # Groups of nearly one size: sorting the short rows of a table is far quicker.
+    by_group = np.argsort(group, kind="stable")
+    table = np.full((len(sizes), sizes.max()), np.inf)
+    table[group[by_group], place] = -score[by_group]
+    ranked = np.argsort(table, axis=1, kind="stable")[:, :k]
+    return np.asarray(by_group[(starts[:, None] + ranked)[ranked < sizes[:, None]]])
 
 
 @dataclass
@@ -136,95 +141,93 @@ class Descent:
             return self._walk(batch, scorer)
 
     def _walk(self, batch: Batch, scorer: Scorer) -> list[Prediction]:
-        beam, steps = _Beam.start(len(batch)), list[Step]()
+        beam, levels = _Beam.start(len(batch)), list[LevelScores]()
         while not beam.ended.all():
             open_ = np.flatnonzero(~beam.ended)
             choices = self.retriever.narrow(
                 batch, beam.row[open_], beam.node[open_], self.candidates
             )
-            step = self._asked(batch, choices, scorer)
-            beam = self._advance(beam, open_, step)
-            steps.append(step)
-        return self._predictions(batch, beam, steps, scorer.name)
+            level = self._scored(batch, choices, scorer)
+            beam = self._descended(beam, open_, level)
+            levels.append(level)
+        return self._predictions(batch, beam, levels, scorer.name)
 
-    def _asked(self, batch: Batch, choices: Choices, scorer: Scorer) -> Step:
-        """What is said of each candidate; an only child is certain and is not asked about."""
+    def _scored(self, batch: Batch, choices: Choices, scorer: Scorer) -> LevelScores:
+        """The scores of each candidate; an only child is certain, so no scorer is asked."""
         several = choices.sizes > 1
         if several.all():
-            said = scorer.score_parts(batch, choices)
-            return Step(choices, {scorer.name: said[scorer.name], **said})
+            scores = scorer.score_parts(batch, choices)
+            return LevelScores(choices, {scorer.name: scores[scorer.name], **scores})
         asked, member = choices.subset(several)
-        parts = {scorer.name: np.zeros(len(choices.nodes))}
+        by_scorer = {scorer.name: np.zeros(len(choices.nodes))}
         if len(asked):
             for name, values in scorer.score_parts(batch, asked).items():
-                parts.setdefault(name, np.full(len(choices.nodes), np.nan))[member] = values
-        return Step(choices, parts)
+                by_scorer.setdefault(name, np.full(len(choices.nodes), np.nan))[member] = values
+        return LevelScores(choices, by_scorer)
 
-    def _advance(
-        self,
-        beam: _Beam,
-        open_: NDArray[np.int64],
-        step: Step,
-    ) -> _Beam:
+    def _descended(self, beam: _Beam, open_: NDArray[np.int64], level: LevelScores) -> _Beam:
         """The best paths of each item after one level: stopped, ended, or one node longer."""
-        choices, question = step.choices, step.choices.question
+        choices, question = level.choices, level.choices.question
         greedy = np.zeros(len(question), bool)
-        greedy[step.best] = beam.greedy[open_]
+        greedy[level.best] = beam.greedy[open_]
         grown = _Beam(
             choices.rows[question],
             choices.nodes,
-            beam.logprob[open_][question] + step.logprob,
+            beam.logprob[open_][question] + level.logprob,
             self._leaf[choices.nodes],
             greedy,
         )
-        unlikely = step.logprob[step.best] < np.log(max(self.stop, 1e-300))
+        unlikely = level.logprob[level.best] < np.log(max(self.stop, 1e-300))
         stops = unlikely & (choices.parents >= 0)
         if stops.any():
-            grown = grown.some(~stops[question])
+            grown = grown.take(~stops[question])
         if len(open_) < len(beam.row) or stops.any():
-            kept = beam.some(np.concatenate([np.flatnonzero(beam.ended), open_[stops]]))
+            kept = beam.take(np.concatenate([np.flatnonzero(beam.ended), open_[stops]]))
             kept.ended[:] = True
-            grown = kept.and_(grown)
-        return grown.best(self.beam)
+            grown = kept.joined(grown)
+        return grown.pruned(self.beam)
 
     def _predictions(
-        self, batch: Batch, beam: _Beam, steps: Sequence[Step], source: str
+        self, batch: Batch, beam: _Beam, levels: Sequence[LevelScores], source: str
     ) -> list[Prediction]:
         """The answer to each item as a prediction, its other paths as alternatives."""
         if not len(batch):
             return []
-        order = np.arange(len(beam.row))  # the walk comes first, then the likeliest
-        if self.answer == "likeliest":
-            order = np.lexsort((-beam.logprob, beam.row))
+        if self.answer == "likeliest":  # else the greedy path comes first
+            beam = beam.take(np.lexsort((-beam.logprob, beam.row)))
         starts = np.searchsorted(beam.row, np.arange(len(batch)))
-        answers = beam.node[order[starts]]
-        stopped = (~self._leaf[answers]).tolist()
-        shared, data, sizes, last_best = considered(self.taxonomy, answers, steps)
-        nodes, chances = beam.node[order].tolist(), np.exp(beam.logprob[order]).tolist()
+        bounds = list(pairwise([*starts.tolist(), len(beam.row)]))
+        nodes, probabilities = beam.node.tolist(), np.exp(beam.logprob).tolist()
+        answers = beam.node[starts]
+        traces = pack_traces(
+            self.taxonomy,
+            levels,
+            answers,
+            [nodes[first:last] for first, last in bounds],
+            [probabilities[first:last] for first, last in bounds],
+        )
         codes, path = self.taxonomy.codes, self.taxonomy.path
-        bounds = pairwise([*starts.tolist(), len(nodes)])
+        stopped = (~self._leaf[answers]).tolist()
         predictions = []
-        for item, (first, last), stop, best, *kept in zip(
-            batch.items, bounds, stopped, last_best, data, sizes, strict=True
-        ):
-            answer = nodes[first]
-            way = Way(shared, nodes[first:last], chances[first:last], *kept)
+        for item, (first, _), stop, trace in zip(batch.items, bounds, stopped, traces, strict=True):
+            lazy: Any = trace  # stands in two fields until they are read
             predictions.append(
                 Prediction(
-                    codes[answer],
-                    path(answer),
-                    chances[first],
+                    codes[nodes[first]],
+                    path(nodes[first]),
+                    probabilities[first],
                     source,
                     "partial" if stop else "ok",
-                    self._why_stopped(answer, *best) if stop else "",
+                    self._why_stopped(nodes[first], trace) if stop else "",
                     item.id,
-                    way,  # type: ignore[arg-type]
-                    way,  # type: ignore[arg-type]
+                    lazy,
+                    lazy,
                 )
             )
         return predictions
 
-    def _why_stopped(self, answer: int, best: int, probability: float) -> str:
+    def _why_stopped(self, answer: int, trace: PackedTrace) -> str:
+        best, probability = trace.best_of_last_level()
         return (
             f"stopped at level {self.taxonomy.level[answer]}: no child is likely, "
             f"the best is {self.taxonomy.names[best]!r} with {probability:.0%}"

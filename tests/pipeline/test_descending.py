@@ -214,7 +214,7 @@ def test_a_table_of_paths_and_a_sparse_list_of_them_keep_the_same(tree, beam, st
     assert found[0] == found[1]
 
 
-def test_a_prediction_keeps_its_own_way_and_nothing_of_its_batch():
+def test_a_prediction_keeps_its_own_trace_and_nothing_of_its_batch():
     taxonomy = Taxonomy.from_paths(f"{i} > {j}" for i in range(5) for j in range(5))
     with tempfile.TemporaryDirectory() as folder:
         retriever = Retriever(taxonomy, HashEncoder(), "leaf", folder=Path(folder))
@@ -225,7 +225,7 @@ def test_a_prediction_keeps_its_own_way_and_nothing_of_its_batch():
     del batch
     gc.collect()
     assert gone() is None
-    way = peek(kept, "levels")
-    assert len(way._data) == (5 + 5) * 3 * 8  # two levels of five; node, total, what was said
+    trace = peek(kept, "levels")
+    assert len(trace._table) == (5 + 5) * 3 * 8  # two levels of five; node, total, what was said
     assert [len(level.candidates) for level in kept.levels] == [5, 5]
     assert pickle.loads(pickle.dumps(kept)) == kept

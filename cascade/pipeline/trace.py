@@ -1,0 +1,231 @@
+"""What was considered for each item: packed as bytes while rows stream, unpacked when it is read.
+
+Most rows are asked for their answer alone. So a prediction keeps the figures of its own path, some
+hundred bytes, and nothing of the batch; `PackedTrace` makes levels, candidates and alternatives of
+them when somebody reads those fields.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.items import Choices
+from cascade.lazy import Lazy
+from cascade.predictions import Alternative, Candidate, Level
+from cascade.taxonomy import Taxonomy
+
+NODE, LOGPROB, FIRST_SCORER = 0, 1, 2  # columns of a packed table
+FLOAT64 = 8  # bytes
+
+
+@dataclass(frozen=True)
+class LevelScores:
+    """The questions of one level, and the log-probabilities of their candidates.
+
+    Parameters
+    ----------
+    by_scorer
+        float64 [n_candidates] for each scorer: first the one that decides, then those that it is
+        combined of.
+    """
+
+    choices: Choices
+    by_scorer: dict[str, NDArray[np.float64]]
+
+    @property
+    def logprob(self) -> NDArray[np.float64]:
+        """float64 [n_candidates], of the scorer that decides."""
+        return next(iter(self.by_scorer.values()))
+
+    @cached_property
+    def best(self) -> NDArray[np.int64]:
+        """int64 [n_questions], index of the likeliest candidate of each question."""
+        return self.choices.first_best(self.logprob)
+
+    @property
+    def contributions(self) -> dict[str, NDArray[np.float64]]:
+        """What the trace shows: the scorers that were combined, or else the one that decides."""
+        (name, total), *combined = self.by_scorer.items()
+        return dict(combined) or {name: total}
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What the packed tables of a batch have in common.
+
+    Parameters
+    ----------
+    scorers
+        Names of the scorers of each level, in the order of their columns.
+    width
+        Number of columns: node, log-probability, and one for each scorer.
+    """
+
+    taxonomy: Taxonomy
+    scorers: Sequence[tuple[str, ...]]
+    width: int
+
+
+class PackedTrace(Lazy):
+    """The levels and alternatives of one prediction, made when they are read.
+
+    Parameters
+    ----------
+    table
+        float64 [n_candidates, width] as bytes: the candidates of each level, from the top.
+    sizes
+        How many candidates each level has.
+    nodes, probabilities
+        Ends of the paths that were kept; the first is the answer.
+    """
+
+    __slots__ = ("_columns", "_nodes", "_probabilities", "_sizes", "_table")
+
+    def __init__(
+        self,
+        columns: _Columns,
+        table: bytes,
+        sizes: list[int],
+        nodes: list[int],
+        probabilities: list[float],
+    ) -> None:
+        self._columns = columns
+        self._table, self._sizes = table, sizes
+        self._nodes, self._probabilities = nodes, probabilities
+
+    def levels(self) -> tuple[Level, ...]:
+        """The path to the answer.
+
+        The confidence of a level is the product of the probabilities of its node and of those
+        above, each given its parent.
+        """
+        taxonomy = self._columns.taxonomy
+        levels: list[Level] = []
+        confidence = 1.0
+        for depth, node in enumerate(taxonomy.path_nodes(self._nodes[0]).tolist()):
+            table = self._level(depth)
+            confidence *= float(np.exp(table[table[:, NODE] == node, LOGPROB][0]))
+            code, name = taxonomy.codes[node], taxonomy.names[node]
+            lazy: Any = _PackedCandidates(taxonomy, self._columns.scorers[depth], table)
+            levels.append(Level(depth + 1, code, name, confidence, lazy))
+        return tuple(levels)
+
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """The ends of the other paths."""
+        taxonomy = self._columns.taxonomy
+        others = zip(self._nodes[1:], self._probabilities[1:], strict=True)
+        return tuple([Alternative(taxonomy.codes[n], taxonomy.path(n), p) for n, p in others])
+
+    def best_of_last_level(self) -> tuple[int, float]:
+        """The likeliest candidate of the last question on the path, and its probability."""
+        last = max(depth for depth, size in enumerate(self._sizes) if size)
+        best = self._level(last)[np.argmax(self._level(last)[:, LOGPROB])]
+        return int(best[NODE]), float(np.exp(best[LOGPROB]))
+
+    def _level(self, depth: int) -> NDArray[np.float64]:
+        """float64 [n_candidates, width] of one level; 0 is the top."""
+        start = sum(self._sizes[:depth])
+        table = np.frombuffer(self._table).reshape(-1, self._columns.width)
+        return table[start : start + self._sizes[depth]]
+
+
+class _PackedCandidates(Lazy):
+    """The candidates of one level."""
+
+    __slots__ = ("_scorers", "_table", "_taxonomy")
+
+    def __init__(
+        self, taxonomy: Taxonomy, scorers: tuple[str, ...], table: NDArray[np.float64]
+    ) -> None:
+        self._taxonomy, self._scorers, self._table = taxonomy, scorers, table
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The candidates, likeliest first, with the log-probability that each scorer gave."""
+        order = np.argsort(-self._table[:, LOGPROB], kind="stable")
+        return tuple([self._candidate(row) for row in self._table[order]])
+
+    def _candidate(self, row: NDArray[np.float64]) -> Candidate:
+        taxonomy, node = self._taxonomy, int(row[NODE])
+        scores = zip(self._scorers, row[FIRST_SCORER:].tolist(), strict=False)
+        return Candidate(
+            taxonomy.codes[node],
+            taxonomy.names[node],
+            taxonomy.path(node),
+            float(np.exp(row[LOGPROB])),
+            {scorer: score for scorer, score in scores if not math.isnan(score)},
+        )
+
+
+def pack_traces(
+    taxonomy: Taxonomy,
+    levels: Sequence[LevelScores],
+    answers: NDArray[np.int32],
+    nodes: Sequence[list[int]],
+    probabilities: Sequence[list[float]],
+) -> list[PackedTrace]:
+    """A trace for each item, of the questions on the path to its answer and below it.
+
+    Parameters
+    ----------
+    levels
+        The first was asked above the top, the next about children of top nodes, and so on.
+    answers
+        int32 [n_items].
+    nodes, probabilities
+        Ends of the paths of each item; the first is its answer.
+    """
+    scorers = [tuple(level.contributions) for level in levels]
+    width = FIRST_SCORER + max(map(len, scorers))
+    asked_at = _parents_on_path(taxonomy, answers, len(levels))
+    sizes = np.zeros((len(answers), len(levels)), np.int64)
+    items, tables = [], []
+    for depth, level in enumerate(levels):
+        choices = level.choices
+        on_path = choices.parents == asked_at[depth, choices.rows]
+        sizes[choices.rows[on_path], depth] = choices.sizes[on_path]
+        kept = np.flatnonzero(np.repeat(on_path, choices.sizes))
+        table = np.full((len(kept), width), np.nan)
+        table[:, NODE], table[:, LOGPROB] = choices.nodes[kept], level.logprob[kept]
+        for column, scores in enumerate(level.contributions.values(), FIRST_SCORER):
+            table[:, column] = scores[kept]
+        items.append(np.repeat(choices.rows[on_path], choices.sizes[on_path]))
+        tables.append(table)
+    order = np.argsort(np.concatenate(items), kind="stable")  # an item's levels stay in order
+    data = np.concatenate(tables)[order].tobytes()
+    ends = accumulate((sizes.sum(axis=1) * (width * FLOAT64)).tolist(), initial=0)
+    columns = _Columns(taxonomy, scorers, width)
+    return [
+        PackedTrace(columns, data[start:end], item_sizes, item_nodes, item_probabilities)
+        for (start, end), item_sizes, item_nodes, item_probabilities in zip(
+            pairwise(ends), sizes.tolist(), nodes, probabilities, strict=True
+        )
+    ]
+
+
+def _parents_on_path(
+    taxonomy: Taxonomy, answers: NDArray[np.int32], n_levels: int
+) -> NDArray[np.int32]:
+    """Which parent's children the path of each answer was chosen among, level by level.
+
+    Returns
+    -------
+    int32 [n_levels, n_items]: -1 (above the top), then the node of level 1 on the path, and so on;
+    -2 below the answer.
+    """
+    parents = np.full((n_levels, len(answers)), -2, np.int32)
+    parents[:1] = -1
+    node, level = answers, taxonomy.level[answers]
+    for depth in range(int(level.max(initial=0)), 0, -1):
+        reached = level >= depth
+        if depth < n_levels:
+            parents[depth, reached] = node[reached]
+        node = np.where(reached, taxonomy.parent[node], node)
+    return parents
