@@ -43,9 +43,9 @@ def compare(
     """Compare runs on the same rows: figures, paired differences, and where they differ."""
     from cascade.cli import figures
     from cascade.cli.progress import working
-    from cascade.evaluation.comparing import Run
-    from cascade.evaluation.comparing import compare as compared
-    from cascade.evaluation.comparison_folder import ComparisonFolder
+    from cascade.evaluation.comparison import Run
+    from cascade.evaluation.comparison import compare as compared
+    from cascade.evaluation.report.comparison_report import ComparisonFolder
 
     read = [Run.read(path) for path in runs]
     names = [Path(path).resolve().name for path in runs]

@@ -12,9 +12,8 @@ from cascade.cli.console import err, interruptible
 
 if TYPE_CHECKING:
     from cascade.config import CascadeConfig
-    from cascade.evaluation.answering import Task
-    from cascade.evaluation.given import Wanted
-    from cascade.evaluation.matching import GivenAnswers
+    from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
+    from cascade.evaluation.predictions import EvaluationTask
     from cascade.io.source import Source
     from cascade.taxonomy import Taxonomy
 
@@ -105,10 +104,10 @@ def evaluate(
     from cascade.cli import figures
     from cascade.cli.progress import load_classifier, working
     from cascade.errors import UsageError
-    from cascade.evaluation.answering import Task
-    from cascade.evaluation.evaluating import Evaluation
-    from cascade.evaluation.folder import RunFolder
-    from cascade.evaluation.given import Wanted
+    from cascade.evaluation.evaluate import Evaluation
+    from cascade.evaluation.external_predictions import PredictionColumns
+    from cascade.evaluation.predictions import EvaluationTask
+    from cascade.evaluation.run_folder import RunFolder
     from cascade.io.source import Source
 
     if suite is not None:
@@ -130,10 +129,10 @@ def evaluate(
     if max_risk is not None:
         settled.calibration.max_risk = max_risk
     options.place_pictures(settled, image_root, allow_urls)
-    task = Task(source, tree, settled, needs_image=image is not None)
+    task = EvaluationTask(source, tree, settled, needs_image=image is not None)
     given = None
     if predictions is not None:
-        wanted = Wanted(tuple(predicted or ()), confidence)
+        wanted = PredictionColumns(tuple(predicted or ()), confidence)
         given = _given(task, Source(predictions), wanted, allow_missing)
     elif predicted or confidence or allow_missing:
         raise UsageError("--predicted, --confidence and --allow-missing go with --predictions")
@@ -173,9 +172,9 @@ def _run_suite(
     from cascade.cli import figures
     from cascade.cli.progress import working
     from cascade.errors import UsageError
-    from cascade.evaluation.suites.leaderboard import leaderboard, write
-    from cascade.evaluation.suites.running import SuiteRun
-    from cascade.evaluation.suites.suite import Suite
+    from cascade.evaluation.leaderboard import leaderboard, write
+    from cascade.evaluation.suite import Suite
+    from cascade.evaluation.suite_run import SuiteRun
 
     if file is not None:
         raise UsageError(f"the suite names its data; leave out {file}, or leave out --suite")
@@ -239,11 +238,13 @@ def _resolve(
     return settled, tree
 
 
-def _given(task: Task, predictions: Source, wanted: Wanted, allow_missing: bool) -> GivenAnswers:
+def _given(
+    task: EvaluationTask, predictions: Source, wanted: PredictionColumns, allow_missing: bool
+) -> ExternalPredictions:
     """The answers of a predictions file, with a word on those that are missing or unknown."""
-    from cascade.evaluation.matching import GivenAnswers
+    from cascade.evaluation.external_predictions import ExternalPredictions
 
-    given = GivenAnswers.match(
+    given = ExternalPredictions.match(
         task.source,
         predictions,
         task.taxonomy,

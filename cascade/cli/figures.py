@@ -13,11 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from cascade.cli.console import err, out
-from cascade.evaluation.comparing import Comparison
-from cascade.evaluation.folder import RunFolder
-from cascade.evaluation.measuring import Measures
-from cascade.evaluation.metrics.intervals import Interval
-from cascade.evaluation.suites.leaderboard import lines_of, notes_of
+from cascade.evaluation.comparison import Comparison
+from cascade.evaluation.leaderboard import lines_of, notes_of
+from cascade.evaluation.metrics.bootstrap import Interval
+from cascade.evaluation.run_folder import RunFolder
+from cascade.evaluation.run_metrics import RunMetrics
 
 HEADLINE = (
     "hf1_micro",
@@ -37,7 +37,7 @@ WIDE = 160  # columns where there is no screen
 LEVEL = ("accuracy", "f1_weighted", "f1_macro")
 
 
-def show(measures: Measures, folder: RunFolder, *, as_json: bool) -> None:
+def show(measures: RunMetrics, folder: RunFolder, *, as_json: bool) -> None:
     """Print the headline figures and where the rest is; with JSON all of `metrics.json`."""
     if as_json:
         out.print_json(folder.metrics.read_text("utf-8"))

@@ -69,14 +69,14 @@ def prepare(
     """
     from cascade.cli.progress import working
     from cascade.evaluation.preparation.folder import PreparationFolder
-    from cascade.evaluation.preparation.plan import Plan, source_of
-    from cascade.evaluation.preparation.preparing import prepare as prepared
+    from cascade.evaluation.preparation.prepare import PreparationOptions, source_of
+    from cascade.evaluation.preparation.prepare import prepare as prepared
     from cascade.evaluation.preparation.splits import Shares
     from cascade.pipeline.load import load_taxonomy
 
     source = source_of(file, limit, encoding, sheet)
     shares = Shares(validation, test)
-    plan = Plan(source, label, tuple(text or ()), depth, split, shares, seed)
+    plan = PreparationOptions(source, label, tuple(text or ()), depth, split, shares, seed)
     folder = PreparationFolder(output)
     folder.check(filter(None, (file, taxonomy)), overwrite=overwrite)
     tree = None if taxonomy is None else load_taxonomy(taxonomy)

@@ -1,18 +1,5 @@
-"""How good answers are: metrics that know the tree, and intervals that say how sure they are."""
+"""Measuring predictions on labelled rows: `cascade eval`, `compare`, `prepare` and suites.
 
-from cascade.evaluation.metrics.answers import Answers
-from cascade.evaluation.metrics.headline import headline
-from cascade.evaluation.metrics.intervals import Interval, bootstrap, paired_difference
-from cascade.evaluation.metrics.meanings import describe
-from cascade.evaluation.metrics.significance import McNemar, mcnemar
-
-__all__ = [
-    "Answers",
-    "Interval",
-    "McNemar",
-    "bootstrap",
-    "describe",
-    "headline",
-    "mcnemar",
-    "paired_difference",
-]
+Here are the metrics, the run folder, reports, comparisons and leaderboards. Not here: classifying
+itself (`cascade.pipeline`), and fitting (`cascade.training`).
+"""

@@ -1,27 +1,196 @@
-"""The rows of a measured run as arrays, read from its `predictions.parquet`."""
+"""Labelled rows to the predictions of a run: the columns that are used, each with its answer."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.config import Columns
+from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError
-from cascade.evaluation.answering import LINE
-from cascade.evaluation.given import RANKING, level_column
-from cascade.evaluation.metrics.answers import Answers
+from cascade.evaluation.external_predictions import RANKING, ExternalPredictions, level_column
+from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
+from cascade.io import Output, Row, Table, open_output, require_columns
+from cascade.io.pictures import data_uri
+from cascade.io.source import Source
+from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.labels import Finder
+from cascade.pipeline.reading import guessed_columns, require_read
+from cascade.pipeline.run import AnswerForm, Counts, classify_table, fingerprint
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+LINE = "cascade_line"
+"""Column of the line on which a row of the data begins."""
+
+Progress = Callable[[Row], None]
+
+
+@dataclass(frozen=True)
+class EvaluationTask:
+    """What is answered and measured.
+
+    Parameters
+    ----------
+    source
+        The labelled rows.
+    taxonomy, config
+        What is filed under, and how; the columns of the config are those of `source`.
+    needs_image
+        Whether the column of pictures must be there; the one that a pack remembers need not.
+    """
+
+    source: Source
+    taxonomy: Taxonomy
+    config: CascadeConfig
+    needs_image: bool = False
+
+    @property
+    def columns(self) -> Columns:
+        """Which columns of the data are what."""
+        return self.config.columns
+
+    @property
+    def form(self) -> AnswerForm:
+        """What stands beside each row."""
+        return AnswerForm(ranking=self.config.retrieval.ranking > 0)
+
+    @property
+    def used(self) -> list[str]:
+        """Every column that is used, once, in a steady order."""
+        columns = self.columns
+        named = [columns.id, *columns.text, columns.image, columns.label, *columns.also]
+        return list(dict.fromkeys(name for name in named if name))
+
+    def fingerprint(self) -> dict[str, Any]:
+        """All that the predictions depend on, as plain values."""
+        limit = self.source.limit
+        known = fingerprint(self.taxonomy, self.config, self.columns, self.form, limit)
+        source = {"sheet": self.source.sheet, "encoding": self.source.encoding}
+        return {"data": self.source.sha256, **source, **known}
+
+
+def settle_columns(task: EvaluationTask, *, text: bool = True) -> EvaluationTask:
+    """The task with all its columns there.
+
+    Parameters
+    ----------
+    text
+        Whether text columns are needed; they are guessed where none is named.
+
+    Raises
+    ------
+    InputError
+        A column is not there, or no text column can be guessed.
+    """
+    with task.source.open() as table:
+        if text:
+            columns = guessed_columns(
+                table, task.columns, task.config.reads, needs_image=task.needs_image
+            )
+            task = replace(task, config=task.config.model_copy(update={"columns": columns}))
+        if task.columns.text:
+            require_read(table, task.columns.text, task.config.reads)
+        require_columns(table, task.used)
+    return task
+
+
+def answer(
+    task: EvaluationTask,
+    target: Path,
+    classifier: Classifier | Callable[[], Classifier],
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Counts | None:
+    """Classify the rows of a task into a file; None where an earlier run had finished it.
+
+    Parameters
+    ----------
+    classifier
+        What answers, or loads it; only called where rows are left.
+    resume
+        Go on with an interrupted run; otherwise what is there is replaced.
+
+    Raises
+    ------
+    InputError, OutputError
+        As for `classify_table`.
+    """
+    with task.source.open() as whole:
+        table = _project(whole, task)
+        with _sink(task, target, table, task.form.columns, task.fingerprint(), resume) as sink:
+            if sink.complete:
+                return None
+            loaded = classifier if isinstance(classifier, Classifier) else classifier()
+            return classify_table(loaded, table, sink, task.columns, task.form, progress=progress)
+
+
+def copy_answers(
+    task: EvaluationTask,
+    target: Path,
+    given: ExternalPredictions,
+    *,
+    progress: Progress | None = None,
+) -> None:
+    """Put given answers beside the rows of a task, as `answer` does with a classifier's."""
+    with task.source.open() as whole:
+        table = _project(whole, task)
+        with _sink(task, target, table, given.columns, {}, resume=False) as sink:
+            for index, rows in enumerate(table.chunks(BATCH)):
+                answers = [given.answer(table, row).columns(task.taxonomy) for row in rows]
+                sink.write(index, rows, answers, asdict(Counts(rows=len(rows))))
+                if progress is not None:
+                    progress(rows[-1])
+            sink.finish()
+
+
+def _sink(
+    task: EvaluationTask,
+    target: Path,
+    table: Table,
+    extra: dict[str, type],
+    made_of: dict[str, Any],
+    resume: bool,
+) -> Output:
+    return open_output(
+        target,
+        table,
+        extra,
+        source=task.source.file,
+        fingerprint=made_of,
+        resume=resume,
+        overwrite=not resume,
+    )
+
+
+def _project(table: Table, task: EvaluationTask) -> Table:
+    """The named columns of a table as text, and the line of each row; bytes as data URIs."""
+    names = task.used
+
+    def text(row: Row, name: str) -> str:
+        value = table.value(row, name)
+        if name == task.columns.image and isinstance(value, dict):
+            value = value.get("bytes") or value.get("path") or ""
+            if isinstance(value, str):
+                return value
+        return data_uri(value) if isinstance(value, bytes) else table.text(row, name)
+
+    def rows() -> Iterator[Row]:
+        for row in table.rows:
+            cells = (*(text(row, name) for name in names), str(row.line))
+            yield Row(row.number, row.line, cells, row.problem)
+
+    return Table(table.name, "csv", (*names, LINE), rows(), table.close, base=table.folder)
 
 
 @dataclass(frozen=True)
@@ -68,10 +237,10 @@ class Predictions:
         """int64 [n_measured], the rows with a gold node."""
         return np.flatnonzero(self.gold >= 0)
 
-    def answers(self, rows: NDArray[np.int64] | None = None) -> Answers:
+    def answers(self, rows: NDArray[np.int64] | None = None) -> GoldAndPredicted:
         """What the metrics take, of the rows given or else of all measured rows."""
         rows = self.measured if rows is None else rows
-        return Answers.of(
+        return GoldAndPredicted.of(
             self.taxonomy,
             self.predicted[rows],
             self.gold[rows],

@@ -36,7 +36,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from cascade.evaluation import Answers, bootstrap
+from cascade.evaluation.metrics.bootstrap import bootstrap
+from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.taxonomy import Taxonomy
 
 WIDTHS = (20, 20, 25)
@@ -77,7 +78,7 @@ def draw(
     }
 
 
-def measure(answers: Answers, resamples: int, seed: int) -> dict[str, Any]:
+def measure(answers: GoldAndPredicted, resamples: int, seed: int) -> dict[str, Any]:
     """Time of all metrics with their intervals."""
     load = os.getloadavg()[0]
     started, cpu = time.perf_counter(), time.process_time()
@@ -92,7 +93,7 @@ def measure(answers: Answers, resamples: int, seed: int) -> dict[str, Any]:
     }
 
 
-def plain_loop(answers: Answers, resamples: int, seed: int) -> float:
+def plain_loop(answers: GoldAndPredicted, resamples: int, seed: int) -> float:
     """Processor time in seconds of a resample, of accuracy, weighted and macro F1 of each level."""
     from sklearn.metrics import accuracy_score, f1_score
 
@@ -114,7 +115,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     taxonomy = Taxonomy.from_paths(f"{i} > {j} > {k}" for i in a for j in b for k in c)
     before = peak()
     answers = {
-        name: Answers.of(taxonomy, **draw(taxonomy, args.rows, spread, args.seed))
+        name: GoldAndPredicted.of(taxonomy, **draw(taxonomy, args.rows, spread, args.seed))
         for name, spread in CASES.items()
     }
     cases = {name: measure(each, args.resamples, args.seed) for name, each in answers.items()}

@@ -22,8 +22,8 @@ import numpy as np
 
 import cascade
 from cascade.config import Columns
-from cascade.evaluation.metrics.answers import Answers
-from cascade.evaluation.metrics.headline import headline
+from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
+from cascade.evaluation.metrics.metrics_table import all_metrics
 from cascade.io.source import Source
 from cascade.items import Item
 from cascade.pipeline.labels import taxonomy_of_labels
@@ -47,7 +47,7 @@ def figures(clf: Any, items: list[Item], rows: Labelled, tree: Any) -> dict[str,
     """Exact match, hierarchical F1 and accuracy by level of the answers for items."""
     found = clf.classify_many(items)
     predicted = np.array([-1 if p.code is None else tree.index(p.code) for p in found])
-    every = headline(Answers.of(tree, predicted, rows.nodes))
+    every = all_metrics(GoldAndPredicted.of(tree, predicted, rows.nodes))
     levels = [name for name in every if name.startswith("accuracy_l")][:3]
     return {name: every[name] for name in ("exact_match", "hf1_micro", *levels)}
 

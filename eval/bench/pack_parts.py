@@ -22,8 +22,8 @@ import numpy as np
 from scipy.stats import binomtest
 
 from cascade.config import CascadeConfig
-from cascade.evaluation.metrics.answers import Answers
-from cascade.evaluation.metrics.intervals import Interval, bootstrap, paired_difference
+from cascade.evaluation.metrics.bootstrap import Interval, bootstrap, paired_difference
+from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.io.source import Source
 from cascade.items import Batch
 from cascade.pipeline.calibrated import Judge
@@ -89,10 +89,10 @@ def doubts(trials: dict[str, Trial], rows: Labelled, tree: Taxonomy) -> list[dic
     return table
 
 
-def answers(trial: Trial, rows: Labelled, tree: Taxonomy) -> Answers:
+def answers(trial: Trial, rows: Labelled, tree: Taxonomy) -> GoldAndPredicted:
     """Predictions as the metrics take them."""
     found = [tree.index(p.code) if p.code is not None else -1 for p in trial.predictions]
-    return Answers.of(tree, found, rows.nodes, confidence=trial.confidence)
+    return GoldAndPredicted.of(tree, found, rows.nodes, confidence=trial.confidence)
 
 
 def cell(found: Interval) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from cascade.evaluation.folder import RunFolder
+from cascade.evaluation.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -117,13 +117,12 @@ def test_overwrite_never_touches_a_folder_that_holds_no_run(measure):
 
 def test_answers_of_a_replaced_run_are_never_those_of_the_new_one(measure, monkeypatch):
     measure("--limit", 2)
-    from cascade.evaluation import evaluating
 
     def killed(*args, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(evaluating, "answer", killed)
+        patched.setattr("cascade.evaluation.evaluate.answer", killed)
         assert measure("--overwrite").status == 130
     assert measure("--resume").status == 0
     assert metrics()["rows"]["all"] == 5
@@ -195,13 +194,12 @@ def test_without_a_folder_runs_are_numbered(cascade, loaded, folder):
 
 def test_an_interrupted_run_goes_on_and_ends_in_the_same_figures(measure, monkeypatch):
     measure(out="whole")
-    from cascade.evaluation import evaluating
 
     def killed(*args, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(evaluating, "measure", killed)
+        patched.setattr("cascade.evaluation.evaluate.measure", killed)
         assert measure().status == 130
     assert not RunFolder("run").finished
     refused = measure()

@@ -231,7 +231,7 @@ def test_suites_that_cannot_be_run_are_told(suite, before, after, told):
 
 
 def test_the_suites_of_the_repository_are_whole():
-    from cascade.evaluation.suites.suite import Suite
+    from cascade.evaluation.suite import Suite
     from cascade.pipeline.methods import check_method
 
     files = sorted((Path(__file__).parents[2] / "eval" / "suites").glob("*.yaml"))

@@ -1,1 +1,1 @@
-"""Metrics of predicted against gold nodes, and how sure they are."""
+"""MetricsTable of predicted against gold nodes, and how sure they are."""

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import UsageError
-from cascade.evaluation.metrics.intervals import Interval
+from cascade.evaluation.metrics.bootstrap import Interval
 
 Floats = NDArray[np.float64]
 Kind = tuple[int, tuple[int, ...]]

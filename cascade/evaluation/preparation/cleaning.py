@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from cascade.evaluation.preparation.splits import draw
 from cascade.io import Row, Table
+from cascade.pipeline.labels import Finder
+from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.records import clean
 
 REASONS = {
     "unreadable": "the row cannot be read",
@@ -140,7 +143,7 @@ def scan(
     )
 
 
-def clean(rows: ScannedRows, nodes: NDArray[np.int32]) -> CleanedRows:
+def clean_rows(rows: ScannedRows, nodes: NDArray[np.int32]) -> CleanedRows:
     """Decide which rows are kept.
 
     Of rows with the same text and the same node the first is kept. Rows with the same text and
@@ -175,3 +178,43 @@ def clean(rows: ScannedRows, nodes: NDArray[np.int32]) -> CleanedRows:
     reason[order[again]] = np.where(contested, CONFLICTING, DUPLICATE)[again]
     rival[order[again]] = np.where(contested & ~differs, other, first)[again]
     return CleanedRows(reason, node, rival)
+
+
+@dataclass(frozen=True)
+class TruncatedLabels:
+    """The different labels of a file as nodes.
+
+    Parameters
+    ----------
+    taxonomy
+        What the nodes are of: without the levels that were cut off.
+    node
+        int32 [n_labels], index of the node of each label, -1 where it is none.
+    instead
+        What is written for a label that was cut: the code of its node if it was a code, else the
+        path. Other labels stay as they are.
+    """
+
+    taxonomy: Taxonomy
+    node: NDArray[np.int32]
+    instead: Mapping[str, str]
+
+
+def truncate_labels(
+    labels: Sequence[str], taxonomy: Taxonomy, depth: int | None = None
+) -> TruncatedLabels:
+    """Find labels in a taxonomy; those below `depth` become the node above them at that level."""
+    trimmed = taxonomy if depth is None else taxonomy.trim(depth)
+    nodes = np.full(len(labels), -1, dtype=np.int32)
+    instead: dict[str, str] = {}
+    finder = Finder(taxonomy)
+    for at, label in enumerate(labels):
+        if (whole := finder.find(label)) < 0:
+            continue
+        way = taxonomy.path_nodes(whole)
+        kept = int(way[:depth][-1])
+        nodes[at] = trimmed.index(taxonomy.codes[kept])
+        if kept != whole:
+            by_code = taxonomy.codes[whole] in (label, clean(label))
+            instead[label] = taxonomy.codes[kept] if by_code else taxonomy.path(kept)
+    return TruncatedLabels(trimmed, nodes, instead)

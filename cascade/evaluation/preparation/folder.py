@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cascade.errors import InputError, OutputError
-from cascade.evaluation.answering import LINE
-from cascade.evaluation.preparation.plan import Preparation
+from cascade.evaluation.predictions import LINE
+from cascade.evaluation.preparation.prepare import Preparation
 from cascade.evaluation.preparation.splits import PARTS
 from cascade.io import Answer, Row, Table
 from cascade.io.copying import RowFile, with_text

@@ -10,11 +10,11 @@ from cascade.evaluation.preparation.cleaning import (
     KEPT,
     REASONS,
     ScannedRows,
-    clean,
+    clean_rows,
     normalised,
     scan,
+    truncate_labels,
 )
-from cascade.evaluation.preparation.cutting import cut_labels
 from cascade.io import open_table
 from cascade.io.source import Source
 from cascade.pipeline.labels import fitting_column, taxonomy_of_paths
@@ -41,7 +41,7 @@ def cleaned(tmp_path):
         file.write_text("name,note,label\n" + text, "utf-8")
         with open_table(file) as table:
             rows = scan(table, columns, "label", seed=0)
-        found = clean(rows, cut_labels(rows.labels, SHOP, depth).node)
+        found = clean_rows(rows, truncate_labels(rows.labels, SHOP, depth).node)
         words = [None if r == KEPT else tuple(REASONS)[r] for r in found.reason]
         return words, rows, found
 
@@ -138,7 +138,7 @@ def test_rows_are_kept_as_a_plain_count_over_them_says(rows):
     )
     # b and c are two spellings of one node
     nodes = np.array([10, 11, 11, 12, -1], dtype=np.int32)
-    found = clean(scanned, nodes)
+    found = clean_rows(scanned, nodes)
     names = tuple(REASONS)
     seen = {}
     for key, label in rows:
@@ -162,7 +162,7 @@ def test_rows_are_kept_as_a_plain_count_over_them_says(rows):
 
 def test_a_label_below_the_depth_becomes_the_node_above_in_the_form_it_was_written_in():
     labels = ["F11", "Food>Fruit > Apple", "F1", "Toys", "Car"]
-    cut = cut_labels(labels, SHOP, 2)
+    cut = truncate_labels(labels, SHOP, 2)
     assert cut.instead == {"F11": "F1", "Food>Fruit > Apple": "Food > Fruit"}
     named = [cut.taxonomy.codes[node] if node >= 0 else None for node in cut.node]
     assert named == ["F1", "F1", "F1", "T", None]
@@ -170,7 +170,7 @@ def test_a_label_below_the_depth_becomes_the_node_above_in_the_form_it_was_writt
 
 
 def test_without_a_depth_nothing_is_cut():
-    cut = cut_labels(["F11", "Food > Fruit > Pear"], SHOP)
+    cut = truncate_labels(["F11", "Food > Fruit > Pear"], SHOP)
     assert not cut.instead
     assert cut.taxonomy is SHOP
     assert cut.node.tolist() == [SHOP.index("F11"), SHOP.index("F12")]

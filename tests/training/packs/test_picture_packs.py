@@ -145,12 +145,14 @@ def both(shop, vision, tmp_path_factory):
 @pytest.mark.weights
 class TestTextAndPicture:
     def test_a_file_without_pictures_is_measured_by_its_text(self, both, shop, tmp_path):
-        from cascade.evaluation.answering import Task, settle_columns
+        from cascade.evaluation.predictions import EvaluationTask, settle_columns
 
         lines = [f"{words},{label}" for label, words in WORDS.items()]
         (tmp_path / "text.csv").write_text("\n".join(["name,label", *lines]))
         clf = both[0]
-        settled = settle_columns(Task(Source(str(tmp_path / "text.csv")), clf.taxonomy, clf.config))
+        settled = settle_columns(
+            EvaluationTask(Source(str(tmp_path / "text.csv")), clf.taxonomy, clf.config)
+        )
         assert (settled.columns.text, settled.columns.image) == (["name"], None)
 
     def test_one_model_of_two_backbones_looks_once(self, both):

@@ -1,0 +1,294 @@
+"""Predicted and gold nodes of rows, as the arrays that every metric is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cascade.errors import UsageError
+from cascade.taxonomy import Taxonomy
+
+Floats = NDArray[np.float64]
+Nodes = NDArray[np.int32]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class GoldAndPredicted:
+    """Predicted against gold nodes of some rows; make one with `of`.
+
+    Parameters
+    ----------
+    predicted_node, gold_node
+        int32 [n_rows], indices of nodes; predicted is -1 where there is none.
+    confidence
+        float64 [n_rows], nan where there is none; None where no row has one.
+    accepted
+        bool [n_rows], whether the predicted node is another right answer of its row; None where no
+        others are known.
+    consistent
+        bool [n_rows], whether what was predicted for each level is a path of the taxonomy; None
+        where one node was predicted for all levels, which always is one.
+    reviewed
+        bool [n_rows], whether the answer was left for somebody to review; None where none was.
+    """
+
+    taxonomy: Taxonomy
+    predicted_node: Nodes
+    gold_node: Nodes
+    confidence: Floats | None = None
+    accepted: Flags | None = None
+    consistent: Flags | None = None
+    reviewed: Flags | None = None
+
+    @classmethod
+    def of(
+        cls,
+        taxonomy: Taxonomy,
+        predicted: ArrayLike,
+        gold: ArrayLike,
+        *,
+        confidence: ArrayLike | None = None,
+        also: Sequence[Sequence[int]] | None = None,
+        levels: ArrayLike | None = None,
+        reviewed: ArrayLike | None = None,
+    ) -> GoldAndPredicted:
+        """Arrays from node indices.
+
+        Parameters
+        ----------
+        predicted
+            int [n_rows], indices of nodes, -1 where there is no prediction.
+        gold
+            int [n_rows], indices of nodes.
+        confidence
+            float [n_rows], probability that the item lies at or below the predicted node; nan
+            where there is none.
+        also
+            For each row its other right answers.
+        levels
+            int [n_rows, depth], the nodes that were predicted for each level on its own, -1 for
+            none.
+        reviewed
+            bool [n_rows], whether the answer is left for somebody to review.
+
+        Raises
+        ------
+        UsageError
+            There are no rows, the lengths differ, a value is no index of a node, or a confidence is
+            no probability.
+        """
+        found = _indices("predicted", predicted, -1, len(taxonomy))
+        known = _indices("gold", gold, 0, len(taxonomy))
+        _check_length("predicted nodes", len(found), len(known))
+        sure = accepted = consistent = left = None
+        if confidence is not None:
+            sure = _probabilities(confidence)
+            _check_length("confidences", len(sure), len(known))
+        if also is not None:
+            _check_length("lists of other right answers", len(also), len(known))
+            pairs = zip(found.tolist(), also, strict=True)
+            accepted = (found >= 0) & np.array([node in others for node, others in pairs])
+        if levels is not None:
+            by_level = _indices("levels", levels, -1, len(taxonomy), ndim=2)
+            _check_length("rows of levels", len(by_level), len(known))
+            consistent = _consistent(taxonomy, by_level)
+        if reviewed is not None:
+            left = np.asarray(reviewed, dtype=np.bool_)
+            _check_length("marks of review", len(left), len(known))
+        return cls(taxonomy, found, known, sure, accepted, consistent, left)
+
+    def __len__(self) -> int:
+        return len(self.gold_node)
+
+    @cached_property
+    def predicted(self) -> Nodes:
+        """int32 [n_rows, depth], the predicted node at each level, -1 below the end of the path."""
+        return paths(self.taxonomy)[self.predicted_node]
+
+    @cached_property
+    def gold(self) -> Nodes:
+        """int32 [n_rows, depth], the gold node at each level, -1 below the end of the path."""
+        return paths(self.taxonomy)[self.gold_node]
+
+    @cached_property
+    def depth(self) -> int:
+        """The deepest level that a gold node has."""
+        return int(self.taxonomy.level[self.gold_node].max())
+
+    @cached_property
+    def shared(self) -> Floats:
+        """float64 [n_rows], nodes that the predicted and the gold path have in common."""
+        same = (self.predicted == self.gold) & (self.gold >= 0)
+        return np.asarray(same.sum(axis=1), dtype=np.float64)
+
+    @cached_property
+    def predicted_size(self) -> Floats:
+        """float64 [n_rows], nodes on the predicted path; 0 where there is no prediction."""
+        return self._level_of(self.predicted_node)
+
+    @cached_property
+    def gold_size(self) -> Floats:
+        """float64 [n_rows], nodes on the gold path."""
+        return self._level_of(self.gold_node)
+
+    @property
+    def exact(self) -> Flags:
+        """bool [n_rows], the predicted node is the gold node."""
+        return np.asarray(self.predicted_node == self.gold_node)
+
+    @property
+    def answered(self) -> Flags:
+        """bool [n_rows], there is a prediction."""
+        return np.asarray(self.predicted_node >= 0)
+
+    @property
+    def below(self) -> Flags:
+        """bool [n_rows], the gold node lies at or below the predicted node."""
+        return np.asarray(self.answered & (self.shared == self.predicted_size))
+
+    def take(self, rows: NDArray[np.int64]) -> GoldAndPredicted:
+        """The answers of some rows."""
+        return GoldAndPredicted(
+            self.taxonomy,
+            self.predicted_node[rows],
+            self.gold_node[rows],
+            None if self.confidence is None else self.confidence[rows],
+            None if self.accepted is None else self.accepted[rows],
+            None if self.consistent is None else self.consistent[rows],
+            None if self.reviewed is None else self.reviewed[rows],
+        )
+
+    def distinct(self) -> tuple[GoldAndPredicted, NDArray[np.int64]]:
+        """The answers that differ, confidences aside, and which of them each row has.
+
+        Rows with the same predicted and gold nodes are the same to all metrics but those of
+        confidence, so that these have to look at each pair once.
+
+        Returns
+        -------
+        answers
+            Without confidences.
+        which
+            int64 [n_rows], positions in `answers`.
+        """
+        key = self.gold_node.astype(np.int64) * (len(self.taxonomy) + 1) + self.predicted_node
+        for flag in (self.accepted, self.consistent, self.reviewed):
+            key = key * 2 + (0 if flag is None else flag)
+        _, first, which = np.unique(key, return_index=True, return_inverse=True)
+        once = self.take(first)
+        return GoldAndPredicted(
+            self.taxonomy,
+            once.predicted_node,
+            once.gold_node,
+            accepted=once.accepted,
+            consistent=once.consistent,
+            reviewed=once.reviewed,
+        ), which.astype(np.int64)
+
+    def _level_of(self, nodes: Nodes) -> Floats:
+        level = np.append(self.taxonomy.level, 0).astype(np.float64)
+        return np.asarray(level[nodes])
+
+
+@dataclass(frozen=True)
+class GroupedRows:
+    """Adds up the weights of rows that are the same.
+
+    Parameters
+    ----------
+    which
+        int64 [n_rows], the kind that each row is of.
+    kinds
+        How many kinds there are.
+    """
+
+    which: NDArray[np.int64]
+    kinds: int
+
+    def __call__(self, weights: Floats) -> Floats:
+        """float64 [n_kinds, n_samples] from weights float64 [n_rows, n_samples]."""
+        if self.kinds == len(self.which):
+            merged = np.empty_like(weights, order="C")
+            merged[self.which] = weights
+            return merged
+        columns = [np.bincount(self.which, each, self.kinds) for each in weights.T]
+        return np.stack(columns, axis=1)
+
+
+def paths(taxonomy: Taxonomy) -> Nodes:
+    """int32 [n_nodes + 1, depth], the path to each node, -1 below it; the last row is all -1."""
+    table = np.full((len(taxonomy) + 1, taxonomy.depth), -1, dtype=np.int32)
+    for level in range(1, taxonomy.depth + 1):
+        nodes = taxonomy.level_nodes(level)
+        table[nodes] = table[taxonomy.parent[nodes]]
+        table[nodes, level - 1] = nodes
+    return table
+
+
+def heights(taxonomy: Taxonomy) -> Floats:
+    """float64 [n_nodes + 1], levels below each node; last that of the root above the top."""
+    found = np.zeros(len(taxonomy) + 1)
+    for level in range(taxonomy.depth, 0, -1):
+        nodes = taxonomy.level_nodes(level)
+        np.maximum.at(found, taxonomy.parent[nodes], found[nodes] + 1)
+    return found
+
+
+def _indices(what: str, values: ArrayLike, least: int, n_nodes: int, ndim: int = 1) -> Nodes:
+    array = np.asarray(values)
+    if array.ndim != ndim or not array.size:
+        shape = "no rows" if not array.size else f"an array of shape {array.shape}"
+        one = "one index of a node" if ndim == 1 else "a list of indices of nodes, one for a level,"
+        raise UsageError(f"{what}: found {shape}; expected {one} for each row")
+    if not np.issubdtype(array.dtype, np.integer):
+        raise UsageError(f"{what}: found values of type {array.dtype}; expected indices of nodes")
+    wrong = np.argwhere((array < least) | (array >= n_nodes))
+    if wrong.size:
+        hint = "; drop rows whose label is not in the taxonomy" if least == 0 else ""
+        raise UsageError(
+            f"{what}: found {array[tuple(wrong[0])]} in row {wrong[0, 0]}; expected indices from "
+            f"{least} to {n_nodes - 1}{hint}"
+        )
+    return array.astype(np.int32)
+
+
+def _probabilities(values: ArrayLike) -> Floats:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise UsageError(
+            f"confidence: found an array of shape {array.shape}; expected one number for each row"
+        )
+    wrong = np.flatnonzero((array < 0) | (array > 1))
+    if wrong.size:
+        raise UsageError(
+            f"confidence: found {array[wrong[0]]:g} in row {wrong[0]}; expected probabilities "
+            "from 0 to 1, nan where there is none"
+        )
+    return array
+
+
+def _check_length(what: str, found: int, rows: int) -> None:
+    if found != rows:
+        raise UsageError(
+            f"{found:,} {what} for {rows:,} gold nodes; give one for each row, and mark what is "
+            "missing (-1 for nodes, nan for confidences)"
+        )
+
+
+def _consistent(taxonomy: Taxonomy, levels: Nodes) -> Flags:
+    """Whether the nodes of each row, from the top, are each the parent of the next."""
+    above = np.full(len(levels), -1, dtype=np.int32)
+    good = np.ones(len(levels), dtype=np.bool_)
+    ended = np.zeros(len(levels), dtype=np.bool_)
+    parent = np.append(taxonomy.parent, -1)
+    for column in levels.T:
+        given = column >= 0
+        good &= ~given | (~ended & (parent[column] == above))
+        ended |= ~given
+        above = column
+    return good

@@ -1,0 +1,188 @@
+"""Hierarchical precision, recall and F1, and other metrics of whole paths.
+
+Each is a function of `GoldAndPredicted` and gives what its numerator and denominator sum up over
+rows, so that the figure and all its bootstrap resamples are the same matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cascade.evaluation.metrics.gold_and_predicted import Flags, Floats, GoldAndPredicted, heights
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Sum of part over sum of whole, both float64 [n_rows]; `empty` where that is 0 / 0."""
+
+    part: Floats
+    whole: Floats
+    empty: float = np.nan
+
+    @classmethod
+    def mean(cls, values: ArrayLike, rows: ArrayLike) -> Ratio:
+        """The mean of values over the rows that are true."""
+        among = np.asarray(rows, dtype=np.float64)
+        return cls(np.asarray(values, dtype=np.float64) * among, among)
+
+
+RatioOf = Callable[[GoldAndPredicted], Ratio]
+
+
+def hp_micro(answers: GoldAndPredicted) -> Ratio:
+    """Hierarchical precision, pooled over rows: sum |P & G| / sum |P|.
+
+    P and G are the ancestors-or-self of the predicted and of the gold node. The root above the
+    top, which every node shares, does not count (Kiritchenko, Matwin, Nock and Famili 2006,
+    "Learning and Evaluation in the Presence of Class Hierarchies"; Silla and Freitas 2011, "A
+    survey of hierarchical classification across different application domains"). 0 where nothing
+    is predicted.
+    """
+    return Ratio(answers.shared, answers.predicted_size, empty=0.0)
+
+
+def hr_micro(answers: GoldAndPredicted) -> Ratio:
+    """Hierarchical recall, pooled over rows: sum |P & G| / sum |G|; see `hp_micro`."""
+    return Ratio(answers.shared, answers.gold_size)
+
+
+def hf1_micro(answers: GoldAndPredicted) -> Ratio:
+    """Hierarchical F1, pooled over rows: 2 sum |P & G| / (sum |P| + sum |G|); see `hp_micro`.
+
+    This is the harmonic mean of `hp_micro` and `hr_micro`.
+    """
+    return Ratio(2 * answers.shared, answers.predicted_size + answers.gold_size)
+
+
+def hf1_sample(answers: GoldAndPredicted) -> Ratio:
+    """Hierarchical F1 of each row, averaged: mean of 2 |P & G| / (|P| + |G|).
+
+    Every row counts alike, where `hf1_micro` lets deep paths count more.
+    """
+    row = 2 * answers.shared / (answers.predicted_size + answers.gold_size)
+    return Ratio.mean(row, np.ones(len(answers)))
+
+
+def exact_match(answers: GoldAndPredicted) -> Ratio:
+    """Share of rows whose predicted node is the gold node, neither above nor below it."""
+    return Ratio.mean(answers.exact, np.ones(len(answers)))
+
+
+def hp_micro_lenient(answers: GoldAndPredicted) -> Ratio:
+    """`hp_micro` where an exact hit on another right answer counts in full.
+
+    For such a row that answer is the gold node. Nearness to another right answer counts nothing.
+    """
+    return Ratio(_hit(answers, answers.shared), answers.predicted_size, empty=0.0)
+
+
+def hr_micro_lenient(answers: GoldAndPredicted) -> Ratio:
+    """`hr_micro` where an exact hit on another right answer counts in full."""
+    return Ratio(_hit(answers, answers.shared), _hit(answers, answers.gold_size))
+
+
+def hf1_micro_lenient(answers: GoldAndPredicted) -> Ratio:
+    """`hf1_micro` where an exact hit on another right answer counts in full."""
+    sizes = answers.predicted_size + _hit(answers, answers.gold_size)
+    return Ratio(2 * _hit(answers, answers.shared), sizes)
+
+
+def exact_match_lenient(answers: GoldAndPredicted) -> Ratio:
+    """Share of rows whose predicted node is the gold node or another right answer."""
+    assert answers.accepted is not None
+    return Ratio.mean(answers.exact | answers.accepted, np.ones(len(answers)))
+
+
+def coverage(answers: GoldAndPredicted) -> Ratio:
+    """Share of rows that are answered and not marked `review`."""
+    return Ratio.mean(_covered(answers), np.ones(len(answers)))
+
+
+def exact_match_covered(answers: GoldAndPredicted) -> Ratio:
+    """Share of exact answers among the rows that are answered and not marked `review`."""
+    return Ratio.mean(answers.exact, _covered(answers))
+
+
+def _covered(answers: GoldAndPredicted) -> Flags:
+    assert answers.reviewed is not None
+    return answers.answered & ~answers.reviewed
+
+
+def consistency(answers: GoldAndPredicted) -> Ratio:
+    """Share of answered rows whose predictions, level by level, are a path of the taxonomy.
+
+    One node predicted for all levels is always a path; predictions made for each level on its own
+    may contradict each other. Rows without any prediction do not count.
+    """
+    good = np.ones(len(answers)) if answers.consistent is None else answers.consistent
+    return Ratio.mean(good, answers.answered)
+
+
+def lca_distance_mean(answers: GoldAndPredicted) -> Ratio:
+    """Mean number of edges from the predicted to the gold node, over their common ancestor.
+
+    |P| + |G| - 2 |P & G|: up from the predicted node to the lowest common ancestor and down to the
+    gold node. Top nodes hang under a root; where nothing is predicted the way starts there.
+    """
+    steps = answers.predicted_size + answers.gold_size - 2 * answers.shared
+    return Ratio.mean(steps, np.ones(len(answers)))
+
+
+def mistake_severity(answers: GoldAndPredicted) -> Ratio:
+    """Mean height of the lowest common ancestor of predicted and gold node, over errors only.
+
+    The height of a node is the number of levels below it, that of the root above the top the depth
+    of the taxonomy (Bertinetto, Mueller, Tertikas, Samangooei and Lord 2020, "Making Better
+    Mistakes", section 4). Undefined without errors.
+    """
+    depth = answers.shared.astype(np.int64)
+    ancestor = np.where(depth > 0, answers.gold[np.arange(len(answers)), depth - 1], -1)
+    return Ratio.mean(heights(answers.taxonomy)[ancestor], ~answers.exact)
+
+
+def accuracy(answers: GoldAndPredicted, level: int) -> Ratio:
+    """Share of rows whose predicted path has the gold node at level {level}.
+
+    Rows whose gold path is shallower are dropped; a predicted path that is shallower is a miss.
+    """
+    known = answers.gold[:, level - 1] >= 0
+    return Ratio.mean(answers.predicted[:, level - 1] == answers.gold[:, level - 1], known)
+
+
+def exact_to(answers: GoldAndPredicted, level: int) -> Ratio:
+    """Share of all rows that are exactly right when both paths are cut at level {level}.
+
+    Unlike `accuracy_l{level}` no row is dropped: one whose gold path ends above must end there too.
+    """
+    same = (answers.predicted[:, :level] == answers.gold[:, :level]).all(axis=1)
+    return Ratio.mean(same, np.ones(len(answers)))
+
+
+STRICT: tuple[RatioOf, ...] = (
+    hf1_micro,
+    hp_micro,
+    hr_micro,
+    hf1_sample,
+    exact_match,
+    consistency,
+    lca_distance_mean,
+    mistake_severity,
+)
+LENIENT: tuple[RatioOf, ...] = (
+    hf1_micro_lenient,
+    hp_micro_lenient,
+    hr_micro_lenient,
+    exact_match_lenient,
+)
+
+COVERED: tuple[RatioOf, ...] = (coverage, exact_match_covered)
+
+
+def _hit(answers: GoldAndPredicted, otherwise: Floats) -> Floats:
+    """The size of the predicted path where that is another right answer."""
+    assert answers.accepted is not None
+    return np.where(answers.accepted, answers.predicted_size, otherwise)

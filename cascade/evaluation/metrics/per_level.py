@@ -1,0 +1,92 @@
+"""F1 of the classes at a level, averaged in two ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.evaluation.metrics.gold_and_predicted import Floats, GoldAndPredicted
+
+if TYPE_CHECKING:
+    import scipy.sparse
+
+
+class ClassCounts:
+    """Support, predictions and hits of every class at a level, for many samples of rows at once.
+
+    Classes are the nodes at that level that are gold or predicted for a row whose gold path is that
+    deep; rows whose gold path is shallower are dropped. A predicted path that is shallower is a
+    miss, and no class.
+    """
+
+    def __init__(self, answers: GoldAndPredicted, level: int) -> None:
+        rows = np.flatnonzero(answers.gold[:, level - 1] >= 0)
+        gold = answers.gold[rows, level - 1]
+        found = answers.predicted[rows, level - 1]
+        classes = np.unique(np.concatenate([gold, found[found >= 0]]))
+        self._n = len(classes)
+        place = np.searchsorted(classes, found[found >= 0])
+        answered, right = found >= 0, found == gold
+        home = np.searchsorted(classes, gold)
+        self._sums = indicator(
+            np.concatenate([home, self._n + place, 2 * self._n + home[right]]).astype(np.int64),
+            np.concatenate([rows, rows[answered], rows[right]]),
+            (3 * self._n, len(answers)),
+        )
+
+    def totals(self, weights: Floats) -> Floats:
+        """Counts of samples: float64 [3, n_classes, n_samples], of gold, predicted, and both.
+
+        Parameters
+        ----------
+        weights
+            float64 [n_rows, n_samples], how often each row counts.
+        """
+        return np.asarray(self._sums @ weights).reshape(3, self._n, -1)
+
+
+def f1_weighted(totals: Floats) -> Floats:
+    """F1 of each class at level {level}, averaged by gold support.
+
+    sum_c s_c F1_c / sum_c s_c with F1_c = 2 tp_c / (s_c + p_c), where class c is the gold of s_c
+    rows, predicted for p_c and both for tp_c, as `sklearn.metrics.f1_score(average="weighted")`.
+    Rows whose gold path is shallower are dropped; a shallower prediction is a miss.
+    """
+    return ratio((totals[0] * _f1(totals)).sum(axis=0), totals[0].sum(axis=0))
+
+
+def f1_macro(totals: Floats) -> Floats:
+    """F1 of each class at level {level}, every class alike, over gold and predicted classes.
+
+    A class that is predicted and never gold counts 0, as in `sklearn.metrics.f1_score(
+    average="macro")` with these classes for labels. Rows whose gold path is shallower are dropped;
+    a shallower prediction is a miss, and no class.
+    """
+    there = totals[0] + totals[1] > 0
+    return ratio(_f1(totals).sum(axis=0), there.sum(axis=0).astype(np.float64))
+
+
+def ratio(part: Floats, whole: Floats, empty: float = np.nan) -> Floats:
+    """`part / whole`, and `empty` where the whole is 0."""
+    quotient: Floats = np.divide(part, whole, out=np.full_like(part, empty), where=whole > 0)
+    return quotient
+
+
+def _f1(totals: Floats) -> Floats:
+    gold, predicted, both = totals
+    return ratio(2 * both, gold + predicted, empty=0.0)
+
+
+def indicator(
+    groups: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    shape: tuple[int, int],
+    values: Floats | None = None,
+) -> scipy.sparse.csr_matrix:
+    """[n_groups, n_rows], one (or a value) where a row is in a group."""
+    import scipy.sparse
+
+    filled = np.ones(len(rows)) if values is None else values
+    return scipy.sparse.csr_matrix((filled, (groups, rows)), shape=shape)

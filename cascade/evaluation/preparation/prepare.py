@@ -1,0 +1,339 @@
+"""What is to be prepared of labelled rows, and what was decided about each of them."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import cascade
+from cascade.errors import InputError, UsageError
+from cascade.evaluation.preparation.cleaning import (
+    CONFLICTING,
+    DUPLICATE,
+    KEPT,
+    REASONS,
+    UNKNOWN,
+    UNREADABLE,
+    CleanedRows,
+    ScannedRows,
+    TruncatedLabels,
+    clean_rows,
+    scan,
+    truncate_labels,
+)
+from cascade.evaluation.preparation.splits import (
+    PARTS,
+    SPLITS,
+    Shares,
+    check_split,
+    draw,
+    out_of_sample,
+    stratified,
+)
+from cascade.io import Row, require_columns
+from cascade.io.source import Source
+from cascade.pipeline.labels import nothing_known, taxonomy_of_paths
+from cascade.pipeline.reading import guess_text_columns
+from cascade.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True)
+class PreparationOptions:
+    """What is prepared, and how.
+
+    Parameters
+    ----------
+    source
+        The labelled rows; see `source_of`.
+    label, text
+        Columns; those of the text are guessed if none is named.
+    depth
+        Labels below this level are cut to it; None cuts none.
+    split
+        A key of `SPLITS`.
+
+    Raises
+    ------
+    UsageError
+        There is no such split, or the label is one of the text columns.
+    """
+
+    source: Source
+    label: str
+    text: tuple[str, ...] = ()
+    depth: int | None = None
+    split: str = "stratified"
+    shares: Shares = field(default_factory=Shares)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_split(self.split)
+        if self.label in self.text:
+            raise UsageError(
+                f"column {self.label!r} is named as text and as label; the text must not hold "
+                "the answer"
+            )
+
+
+def source_of(
+    file: str, limit: int | None = None, encoding: str | None = None, sheet: str | None = None
+) -> Source:
+    """The file of a plan.
+
+    Raises
+    ------
+    UsageError
+        It is standard input or a pipe, which can be read only once.
+    """
+    path = Path(file)
+    if file == "-" or (path.exists() and stat.S_ISFIFO(path.stat().st_mode)):
+        what = "standard input" if file == "-" else f"{file} is a pipe, which"
+        raise UsageError(
+            f"{what} can be read only once, and preparing reads its rows twice; save it to a file "
+            "and name that"
+        )
+    return Source(file, limit, encoding, sheet)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What was decided about every row of a file; make one with `prepare`.
+
+    Parameters
+    ----------
+    plan
+        With its text columns settled.
+    made_of_labels
+        Whether the taxonomy was made of the labels, since none was given.
+    whole
+        Nodes of the taxonomy before it was cut.
+    labels
+        The different labels as nodes of the cut taxonomy.
+    place
+        int8 [n_rows], index in `PARTS` of the part that a row goes to, -1 for a dropped row.
+    """
+
+    plan: PreparationOptions
+    made_of_labels: bool
+    whole: int
+    rows: ScannedRows
+    labels: TruncatedLabels
+    cleaned: CleanedRows
+    place: NDArray[np.int8]
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """What the labels of all parts are nodes of."""
+        return self.labels.taxonomy
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that have a share."""
+        weights = self.plan.shares.weights
+        return tuple(name for name, weight in zip(PARTS, weights, strict=True) if weight)
+
+    def why(self, row: int, problem: str | None) -> tuple[str, str]:
+        """The reason for which a row is dropped, in a word and in a sentence.
+
+        Parameters
+        ----------
+        problem
+            What reading says about the row.
+        """
+        reason = int(self.cleaned.reason[row])
+        word = tuple(REASONS)[reason]
+        if reason == UNREADABLE:
+            return word, problem or REASONS[word]
+        if reason == UNKNOWN:
+            label = self.rows.labels[self.rows.label[row]]
+            return word, f"{label[:80]!r} is not in the taxonomy"
+        if reason in (DUPLICATE, CONFLICTING):
+            rival = int(self.cleaned.rival[row])
+            path = self.taxonomy.path(int(self.cleaned.node[rival]))
+            label = "the same label" if reason == DUPLICATE else f"label {path!r}"
+            return word, f"line {self.rows.line[rival]} has the same text and {label}"
+        return word, REASONS[word]
+
+    def report(self) -> dict[str, Any]:
+        """All counts as plain values; the same for the same file and plan, however it was run."""
+        plan, tree = self.plan, self.taxonomy
+        kept = self.cleaned.kept
+        level = tree.level[self.cleaned.node[kept]]
+        return {
+            "version": cascade.__version__,
+            "input": {
+                "file": Path(plan.source.file).name,
+                "sha256": plan.source.sha256,
+                "limit": plan.source.limit,
+                "rows": len(self.rows),
+            },
+            "columns": {"text": list(plan.text), "label": plan.label},
+            "taxonomy": {
+                "name": tree.name,
+                "sha256": tree.fingerprint,
+                "made_of_labels": self.made_of_labels,
+                "depth": plan.depth,
+                "levels": tree.depth,
+                "nodes": len(tree),
+                "nodes_before": self.whole,
+            },
+            "kept": len(kept),
+            "labels_cut": self._labels_cut(),
+            "labels_above_depth": int((level < plan.depth).sum()) if plan.depth else 0,
+            "dropped": self._dropped(),
+            "split": {
+                "how": plan.split,
+                "rule": SPLITS[plan.split],
+                "seed": plan.seed,
+                "shares": dict(zip(PARTS, map(float, plan.shares.exact), strict=True)),
+            },
+            "classes": len(np.unique(self.cleaned.node[kept])),
+            "parts": self._parts(),
+        }
+
+    def _labels_cut(self) -> int:
+        """Kept rows whose label was cut."""
+        cut = np.array([label in self.labels.instead for label in self.rows.labels], dtype=bool)
+        return int(cut[self.rows.label[self.cleaned.kept]].sum())
+
+    def _dropped(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for reason, (word, meaning) in enumerate(REASONS.items()):
+            rows = np.flatnonzero(self.cleaned.reason == reason)
+            found[word] = {
+                "rows": len(rows),
+                "meaning": meaning,
+                "first_line": int(self.rows.line[rows[0]]) if len(rows) else None,
+            }
+        return found
+
+    def _parts(self) -> dict[str, Any]:
+        kept = self.cleaned.kept
+        nodes, cls = np.unique(self.cleaned.node[kept], return_inverse=True)
+        counts = np.zeros((len(nodes), len(PARTS)), dtype=np.int64)
+        np.add.at(counts, (cls, self.place[kept]), 1)
+        alone = (counts > 0).sum(axis=1) == 1
+        found: dict[str, Any] = {}
+        for name in self.parts:
+            column = counts[:, PARTS.index(name)]
+            only = nodes[alone & (column > 0)]
+            found[name] = {
+                "rows": int(column.sum()),
+                "share": round(int(column.sum()) / len(kept), 6),
+                "classes": int((column > 0).sum()),
+                "classes_only_here": len(only),
+                "codes_only_here": [self.taxonomy.codes[node] for node in only.tolist()],
+            }
+        return found
+
+
+Progress = Callable[[Row], None]
+
+
+def prepare(
+    plan: PreparationOptions, taxonomy: Taxonomy | None = None, *, progress: Progress | None = None
+) -> Preparation:
+    """Decide about every row of a file; nothing is written.
+
+    Parameters
+    ----------
+    taxonomy
+        What the labels are of; made of the label paths if None.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, a column is not there, no row is left, or none for a part that
+        has a share.
+    """
+    plan = _settled(plan)
+    with plan.source.open() as table:
+        rows = scan(table, plan.text, plan.label, plan.seed, progress)
+    if not len(rows):
+        raise InputError("there are no rows to prepare", file=plan.source.file)
+    if not rows.labels:
+        raise _nothing_left(plan, rows, rows.fault)
+    tree = taxonomy or taxonomy_of_paths(rows.labels, Path(plan.source.file).stem)
+    labels = truncate_labels(rows.labels, tree, plan.depth)
+    if (labels.node < 0).all():
+        raise _nothing_known(plan, rows, tree)
+    cleaned = clean_rows(rows, labels.node)
+    if not len(cleaned.kept):
+        raise _nothing_left(plan, rows, cleaned.reason)
+    place = np.full(len(rows), -1, dtype=np.int8)
+    place[cleaned.kept] = _divide(plan, rows, cleaned, labels.taxonomy)
+    prepared = Preparation(plan, taxonomy is None, len(tree), rows, labels, cleaned, place)
+    for name in prepared.parts:
+        if not (place == PARTS.index(name)).any():
+            raise _empty_part(prepared, name)
+    return prepared
+
+
+def _settled(plan: PreparationOptions) -> PreparationOptions:
+    """The plan with its columns there; the label is never guessed to be text."""
+    with plan.source.open() as table:
+        require_columns(table, [plan.label])
+        text = plan.text or [c for c in guess_text_columns(table) if c != plan.label]
+        if not text:
+            raise InputError(
+                f"has no column beside the label {plan.label!r}; name the text with --text",
+                file=table.name,
+            )
+        require_columns(table, text)
+    return replace(plan, text=tuple(text))
+
+
+def _divide(
+    plan: PreparationOptions, rows: ScannedRows, cleaned: CleanedRows, taxonomy: Taxonomy
+) -> NDArray[np.int8]:
+    """int8 [n_kept], the part of each row that is kept."""
+    nodes, classes = np.unique(cleaned.node[cleaned.kept], return_inverse=True)
+    classes = classes.astype(np.int64)
+    if plan.split == "stratified":
+        return stratified(classes, rows.key[cleaned.kept], plan.shares)
+    drawn = [draw(taxonomy.codes[node], plan.seed) for node in nodes.tolist()]
+    return out_of_sample(classes, np.array(drawn, dtype=np.uint64), plan.shares)
+
+
+def _nothing_known(plan: PreparationOptions, rows: ScannedRows, taxonomy: Taxonomy) -> InputError:
+    labelled = np.flatnonzero(rows.fault == KEPT)
+    first = f"line {rows.line[labelled[0]]}, {rows.labels[0][:80]!r}"
+    return nothing_known(plan.source, plan.label, taxonomy, len(labelled), first)
+
+
+def _nothing_left(
+    plan: PreparationOptions, rows: ScannedRows, reason: NDArray[np.int8]
+) -> InputError:
+    counts = [
+        f"{n:,} {word} ({meaning})"
+        for at, (word, meaning) in enumerate(REASONS.items())
+        if (n := int((reason == at).sum()))
+    ]
+    return InputError(
+        f"no row is left of {len(rows):,}: {', '.join(counts)}; look at these rows, and name other "
+        "columns with --text and --label if they are the wrong ones",
+        file=plan.source.file,
+    )
+
+
+def _empty_part(prepared: Preparation, name: str) -> InputError:
+    plan, kept = prepared.plan, prepared.cleaned.kept
+    sizes = np.unique(prepared.cleaned.node[kept], return_counts=True)[1]
+    share = getattr(plan.shares, name)
+    found = f"{len(kept):,} rows of {len(sizes):,} classes"
+    if plan.split == "stratified":
+        reason = "each class has one row in train before it has one elsewhere"
+    else:
+        reason = f"the smallest class has {sizes.min():,}, and classes are held out whole"
+    return InputError(
+        f"no row is left for {name}: {found} at a share of {share:g}, and {reason}; give more "
+        f"rows, or a larger --{name}, or leave the part out with --{name} 0",
+        file=plan.source.file,
+    )

@@ -1,0 +1,113 @@
+"""Every figure of a run: what its predictions are worth, how surely, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cascade.evaluation.metrics.bootstrap import Interval, bootstrap
+from cascade.evaluation.metrics.calibration import Bin, RiskCoverage, reliability, risk_coverage
+from cascade.evaluation.metrics.ranking import ranking_figures
+from cascade.evaluation.predictions import Predictions
+from cascade.pipeline.labels import LabelCounts
+from cascade.pipeline.run import Counts
+
+
+@dataclass(frozen=True)
+class RunMetrics:
+    """What was measured, as `metrics.json` has it.
+
+    Parameters
+    ----------
+    rows
+        How many there are, are measured, and came out how.
+    figures
+        Every metric that these predictions allow, by a name that tells its averaging.
+    ranking
+        Figures of the rankings of leaves; empty where there are none.
+    reliability, risk_coverage
+        The two curves of confidence; empty where there is none.
+    seconds, stages
+        Time of answering, None where it is not known, and what it went into.
+    resamples, seed
+        Of the bootstrap.
+    """
+
+    rows: Mapping[str, Any]
+    figures: Mapping[str, Interval]
+    ranking: Mapping[str, Interval]
+    reliability: tuple[Bin, ...]
+    risk_coverage: tuple[RiskCoverage, ...]
+    seconds: float | None
+    stages: Mapping[str, float]
+    resamples: int
+    seed: int
+
+    @property
+    def rows_per_second(self) -> float | None:
+        """Answered rows in a second, None where the time is not known."""
+        return self.rows["all"] / self.seconds if self.seconds else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The contents of `metrics.json`."""
+        rate = self.rows_per_second
+        return {
+            "rows": dict(self.rows),
+            "figures": {name: asdict(interval) for name, interval in self.figures.items()},
+            "ranking": {name: asdict(interval) for name, interval in self.ranking.items()},
+            "curves": {
+                "reliability": [asdict(bin_) for bin_ in self.reliability],
+                "risk_coverage": [asdict(point) for point in self.risk_coverage],
+            },
+            "time": {
+                "seconds": self.seconds,
+                "rows_per_second": None if rate is None else round(rate, 2),
+                "stages": dict(self.stages),
+            },
+            "bootstrap": {"resamples": self.resamples, "seed": self.seed},
+        }
+
+
+def measure(
+    predictions: Predictions,
+    labels: LabelCounts,
+    counts: Counts | None,
+    *,
+    resamples: int,
+    seed: int,
+) -> RunMetrics:
+    """Every figure of some predictions.
+
+    Parameters
+    ----------
+    counts
+        What classifying took; None where it was done elsewhere.
+
+    Raises
+    ------
+    UsageError
+        `resamples` is less than 1.
+    """
+    answers = predictions.answers()
+    ranked = predictions.ranked()
+    return RunMetrics(
+        rows={
+            "all": len(predictions),
+            "measured": len(predictions.measured),
+            "without_label": labels.empty,
+            "label_not_in_taxonomy": labels.unknown,
+            "first_label_not_in_taxonomy": labels.first_unknown or None,
+            "ranked": len(ranked[0]),
+            "status": predictions.status,
+            "source": predictions.source,
+        },
+        figures=bootstrap(answers, resamples=resamples, seed=seed),
+        ranking=ranking_figures(*ranked, resamples=resamples, seed=seed) if ranked[0] else {},
+        reliability=tuple(reliability(answers)),
+        risk_coverage=tuple(risk_coverage(answers)),
+        seconds=None if counts is None else counts.seconds,
+        stages={} if counts is None else counts.stages,
+        resamples=resamples,
+        seed=seed,
+    )

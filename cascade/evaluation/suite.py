@@ -1,0 +1,143 @@
+"""Suites: a YAML file that names data, a taxonomy, methods and metrics, run as a whole."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from cascade.config import Columns, Section, describe_problems
+from cascade.errors import ConfigError
+from cascade.evaluation.metrics.descriptions import describe_metric
+from cascade.pipeline.load import is_shipped
+
+DATA, USUAL_DATA = "CASCADE_DATA", "../shared/data"
+"""Environment variable that names the folder of public data sets, and where else it may be."""
+
+
+class SuiteRow(Section):
+    """One row of the leaderboard: a method with settings, or a script that predicts."""
+
+    name: str = Field(description="As it stands in the leaderboard; different for each row.")
+    family: str = Field("", description="Heading that rows of one kind share.")
+    method: str | None = Field(None, description="As `--method`.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="Fields of a cascade.yaml.")
+    small: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Settings to use where the weights are not found: the same architecture made "
+        "small. It shows that the code runs; the row says so, and its figures mean nothing.",
+    )
+    script: Path | None = Field(
+        None, description="Python file, relative to the suite, that fits on `train` and predicts."
+    )
+    arguments: list[str] = Field(default_factory=list, description="More words for the script.")
+    levels: int | None = Field(
+        None, ge=1, description="Levels that the row answers for; figures below are left out."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> SuiteRow:
+        if (self.method is None) == (self.script is None):
+            raise ValueError("expected either a method or a script")
+        return self
+
+
+class Suite(Section):
+    """The contents of a suite file; paths are relative to it, or to the folder of public data."""
+
+    title: str = Field("", description="Heading of the leaderboard.")
+    data: Path = Field(description="Labelled rows that everything is measured on.")
+    train: Path | None = Field(None, description="Labelled rows that scripts may fit on.")
+    taxonomy: str | None = Field(
+        None,
+        description="A file, or a shipped name; made of the labels of `data` and `train` if not "
+        "given.",
+    )
+    columns: Columns = Field(description="Columns of the data.")
+    limit: int | None = Field(None, ge=1, le=10**15, description="Only the first rows.")
+    metrics: list[str] = Field(
+        default_factory=lambda: ["hf1_micro", "exact_match"],
+        min_length=1,
+        description="Columns of the leaderboard, the first with its interval; see metrics.json.",
+    )
+    baseline: str | None = Field(
+        None, description="Row that the others are compared with on the first metric, in pairs."
+    )
+    rows: list[SuiteRow] = Field(min_length=1, description="What is measured, in this order.")
+
+    @model_validator(mode="after")
+    def _names(self) -> Suite:
+        names = [row.name for row in self.rows]
+        folders = [slug(name) for name in names]
+        if repeated := [n for n, f in zip(names, folders, strict=True) if folders.count(f) > 1]:
+            raise ValueError(f"rows of the same name, or folder: {', '.join(repeated)}")
+        if unknown := [name for name in self.metrics if not describe_metric(name)]:
+            raise ValueError(f"no such metrics: {', '.join(unknown)} (metrics.json has all names)")
+        if self.baseline is not None and self.baseline not in names:
+            raise ValueError(f"baseline {self.baseline!r} is none of the rows")
+        return self
+
+    @classmethod
+    def load(cls, path: Path) -> Suite:
+        """The suite in a YAML file, its paths made ready to open.
+
+        A data file that is not there stays as it is named: its rows are skipped.
+
+        Raises
+        ------
+        ConfigError
+            The file cannot be read, or a field does not fit.
+        """
+        try:
+            data = yaml.safe_load(path.read_text("utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(data, dict):
+            raise ConfigError(f"{path}: expected fields such as `data` and `rows`")
+        try:
+            suite = cls.model_validate(data)
+        except ValidationError as error:
+            raise ConfigError(f"{path}: {describe_problems(error)}") from None
+        return suite._placed(path.parent)
+
+    def _placed(self, folder: Path) -> Suite:
+        taxonomy = self.taxonomy
+        if taxonomy is not None and not is_shipped(taxonomy, folder):
+            taxonomy = str(_find(Path(taxonomy), folder))
+        return self.model_copy(
+            update={
+                "data": _find(self.data, folder),
+                "train": None if self.train is None else _find(self.train, folder),
+                "taxonomy": taxonomy,
+                "rows": [
+                    row
+                    if row.script is None
+                    else row.model_copy(update={"script": folder / row.script})
+                    for row in self.rows
+                ],
+            }
+        )
+
+    def missing(self) -> list[str]:
+        """Files that are named and not there."""
+        files = [self.data, *filter(None, [self.train])]
+        if self.taxonomy is not None and not is_shipped(self.taxonomy):
+            files.append(Path(self.taxonomy))
+        return [str(file) for file in files if not file.is_file()]
+
+
+def slug(name: str) -> str:
+    """The name of a row as that of its folder: small letters, digits, and `-` for the rest."""
+    return re.sub(r"[^\w.+-]+", "-", name.casefold()).strip("-.") or "row"
+
+
+def _find(file: Path, folder: Path) -> Path:
+    """A file beside the suite, or else in the folder of public data."""
+    beside = folder / file
+    return beside if beside.is_file() else Path(os.environ.get(DATA) or USUAL_DATA) / file

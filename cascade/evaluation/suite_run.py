@@ -1,0 +1,282 @@
+"""Running a suite: every row a run folder, what is absent skipped with its reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cascade.config import CascadeConfig
+from cascade.errors import CascadeError, ConfigError, MissingExtraError, OutputError, WeightsError
+from cascade.evaluation.comparison import Run
+from cascade.evaluation.evaluate import Evaluation
+from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
+from cascade.evaluation.metrics.ranking import DEEP
+from cascade.evaluation.predictions import EvaluationTask
+from cascade.evaluation.run_folder import RunFolder
+from cascade.evaluation.suite import Suite, SuiteRow, slug
+from cascade.io.source import Source
+from cascade.io.whole import write_json
+from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.labels import taxonomy_of_labels
+from cascade.pipeline.load import load_taxonomy, merge
+from cascade.pipeline.methods import check_method
+from cascade.taxonomy import Taxonomy
+
+NEEDS = 3  # exit status of a script that misses something; its last line says what
+
+Told = Callable[[str, str], None]
+"""Called with the name of a row and what is happening to it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a row of a suite.
+
+    Parameters
+    ----------
+    run
+        The finished run, None where the row was skipped.
+    skipped
+        Why it was, empty where it was not.
+    failed
+        Whether it was because something went wrong, and not because something is absent.
+    small
+        Whether an untrained model of the same architecture answered; its figures mean nothing.
+    facts
+        What a script said of itself: `fit_seconds`, `rows_per_second`.
+    """
+
+    row: SuiteRow
+    run: Run | None = None
+    skipped: str = ""
+    failed: bool = False
+    small: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class SuiteRun:
+    """A suite that is run into a folder.
+
+    Parameters
+    ----------
+    told
+        Hears of each row as it begins and ends.
+    """
+
+    def __init__(
+        self,
+        suite: Suite,
+        folder: Path,
+        *,
+        resamples: int = 1000,
+        seed: int = 0,
+        command: str = "",
+        told: Told = lambda row, what: None,
+    ) -> None:
+        self.suite = suite
+        self.folder = folder
+        self.resamples = resamples
+        self.seed = seed
+        self.command = command
+        self._told = told
+
+    def run(self, *, resume: bool = False, overwrite: bool = False) -> list[Outcome]:
+        """Run every row, in order.
+
+        A row that a resumed run had finished is not answered again.
+
+        Raises
+        ------
+        OutputError
+            The folder is not empty and neither may be replaced nor gone on with.
+        InputError, TaxonomyError
+            Data or taxonomy that are there cannot be read.
+        ConfigError, UsageError
+            The settings of a row do not fit, or its method is none.
+        """
+        for row in self.suite.rows:
+            if row.method is not None:
+                self._config(row, merge(row.settings, row.small))
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not (resume or overwrite):
+            raise OutputError(
+                f"{self.folder} is not empty; go on with --resume, begin again with --overwrite, "
+                "or name another --out"
+            )
+        if missing := self.suite.missing():
+            return [
+                Outcome(row, skipped=f"not there: {', '.join(missing)}") for row in self.suite.rows
+            ]
+        taxonomy = self._taxonomy()
+        return [self._row(row, taxonomy, resume, overwrite) for row in self.suite.rows]
+
+    def _taxonomy(self) -> Taxonomy:
+        """The taxonomy that is named, or else one that is made of all labels and written."""
+        suite, label = self.suite, self.suite.columns.label
+        if suite.taxonomy is not None:
+            return load_taxonomy(suite.taxonomy)
+        if label is None:
+            raise ConfigError("the suite names neither a taxonomy nor a label column; add one")
+        files = [file for file in (suite.data, suite.train) if file is not None]
+        taxonomy = taxonomy_of_labels([Source(str(file)) for file in files], label)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        made = self.folder / "taxonomy.csv"
+        taxonomy.to_csv(made)
+        self.suite = suite.model_copy(update={"taxonomy": str(made)})
+        return load_taxonomy(made)
+
+    def _row(self, row: SuiteRow, taxonomy: Taxonomy, resume: bool, overwrite: bool) -> Outcome:
+        self._told(row.name, "runs")
+        try:
+            outcome = self._measured(row, taxonomy, resume, overwrite)
+        except CascadeError as error:
+            absent = isinstance(error, WeightsError | MissingExtraError)
+            outcome = Outcome(row, skipped=str(error), failed=not absent)
+        self._told(row.name, f"skipped: {outcome.skipped}" if outcome.skipped else "done")
+        return outcome
+
+    def _measured(
+        self, row: SuiteRow, taxonomy: Taxonomy, resume: bool, overwrite: bool
+    ) -> Outcome:
+        if row.script is not None:
+            return self._script(row, row.script, taxonomy, resume, overwrite)
+        try:
+            return Outcome(
+                row, self._method(row, row.name, row.settings, taxonomy, resume, overwrite)
+            )
+        except WeightsError as error:
+            if not row.small:
+                raise
+            self._told(row.name, f"{error}; the same architecture made small stands in")
+        settings = merge(row.settings, row.small)
+        name = f"{row.name} small"
+        run = self._method(row, name, settings, taxonomy, resume, overwrite)
+        return Outcome(row, run, small=True)
+
+    def _config(self, row: SuiteRow, settings: dict[str, Any]) -> CascadeConfig:
+        """The config of a row's method."""
+        base = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
+        base.retrieval.ranking = DEEP
+        values = merge(
+            base.model_dump(), {**settings, "method": check_method(str(row.method), base)}
+        )
+        return CascadeConfig.parse(values, f"suite row {row.name!r}")
+
+    def _method(
+        self,
+        row: SuiteRow,
+        name: str,
+        settings: dict[str, Any],
+        taxonomy: Taxonomy,
+        resume: bool,
+        overwrite: bool,
+    ) -> Run:
+        config = self._config(row, settings)
+        task = EvaluationTask(self._source(), taxonomy, config)
+        load = partial(Classifier, taxonomy, config)
+        return self._evaluate(self._folder(name), task, load, None, resume, overwrite)
+
+    def _script(
+        self, row: SuiteRow, script: Path, taxonomy: Taxonomy, resume: bool, overwrite: bool
+    ) -> Outcome:
+        folder = self._folder(row.name)
+        made = self.folder / f"{folder.path.name}.predictions.csv"
+        words = self._words(row, script)
+        facts = self._facts(made, words) if resume else None
+        if facts is None:
+            resume, overwrite = False, True
+            facts, reason = self._run_script(script, words, made)
+            if reason:
+                return Outcome(row, skipped=reason)
+        config = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
+        task = EvaluationTask(self._source(), taxonomy, config)
+        given = ExternalPredictions.match(
+            task.source, Source(str(made)), taxonomy, PredictionColumns()
+        )
+        run = self._evaluate(folder, task, _unused, given, resume, overwrite)
+        return Outcome(row, run, facts=facts)
+
+    def _words(self, row: SuiteRow, script: Path) -> list[str]:
+        """What a script is called with, but for where it writes."""
+        suite = self.suite
+        words = [str(script), "--test", str(suite.data)]
+        words += ["--taxonomy", str(suite.taxonomy), "--label", str(suite.columns.label)]
+        words += [word for name in suite.columns.text for word in ("--text", name)]
+        words += ["--train", str(suite.train)] if suite.train else []
+        words += ["--limit", str(suite.limit)] if suite.limit else []
+        return [*words, *row.arguments]
+
+    def _facts(self, made: Path, words: list[str]) -> dict[str, Any] | None:
+        """What an earlier run of the same script on the same files said; None if there is none."""
+        try:
+            kept = json.loads(_beside(made).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        same = isinstance(kept, dict) and kept.get("made_by") == self._made_by(words)
+        return dict(kept["facts"]) if same and made.is_file() else None
+
+    def _made_by(self, words: list[str]) -> list[str]:
+        """The words of a script, and hashes of the script and of the files it reads."""
+        files = [words[0], *filter(None, (self.suite.data, self.suite.train))]
+        return [*words, *(Source(str(file)).sha256 for file in files)]
+
+    def _run_script(self, script: Path, words: list[str], made: Path) -> tuple[dict[str, Any], str]:
+        """Run a script: what it says of itself, and why it could not run, empty where it did."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = made.with_name(f".{made.name}.partial.csv")
+        done = subprocess.run(
+            [sys.executable, *words, "--out", str(partial)], capture_output=True, text=True
+        )
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        if done.returncode == NEEDS:
+            return {}, last
+        if done.returncode or not partial.is_file():
+            partial.unlink(missing_ok=True)
+            raise CascadeError(f"{script.name} failed with status {done.returncode}: {last}")
+        said = (done.stdout.strip().splitlines() or ["{}"])[-1]
+        try:
+            facts = dict(json.loads(said))
+        except (ValueError, TypeError, RecursionError):
+            partial.unlink(missing_ok=True)
+            raise CascadeError(
+                f"{script.name} ended with {said[:80]!r}; expected a JSON object of what it took, "
+                'such as {"fit_seconds": 1.5, "rows_per_second": 900}'
+            ) from None
+        os.replace(partial, made)
+        write_json(_beside(made), {"made_by": self._made_by(words), "facts": facts})
+        return facts, ""
+
+    def _evaluate(
+        self,
+        folder: RunFolder,
+        task: EvaluationTask,
+        load: Callable[[], Classifier],
+        given: ExternalPredictions | None,
+        resume: bool,
+        overwrite: bool,
+    ) -> Run:
+        Evaluation(task, folder, load, given, self.resamples, self.seed, self.command).run(
+            resume=resume, overwrite=overwrite
+        )
+        return Run.read(folder.path)
+
+    def _source(self) -> Source:
+        return Source(str(self.suite.data), self.suite.limit)
+
+    def _folder(self, name: str) -> RunFolder:
+        return RunFolder(self.folder / slug(name))
+
+
+def _beside(made: Path) -> Path:
+    """The file that says how predictions were made."""
+    return made.with_suffix(".json")
+
+
+def _unused() -> Classifier:
+    raise AssertionError("given answers need no classifier")

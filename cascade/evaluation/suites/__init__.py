@@ -1,1 +1,0 @@
-"""Suites of methods on the same rows, and their leaderboard."""
