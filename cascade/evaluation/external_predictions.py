@@ -11,8 +11,8 @@ from typing import Any, get_args
 from cascade.errors import InputError
 from cascade.io import ANSWER_KEY, Row, Table, require_columns
 from cascade.io.source import Source
-from cascade.items import Status
 from cascade.pipeline.run import ANSWER_COLUMNS
+from cascade.predictions import Status
 from cascade.taxonomy import Taxonomy
 
 USUAL = ("cascade_code", "predicted", "prediction", "predicted_label", "code", "path")

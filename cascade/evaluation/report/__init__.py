@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from cascade.evaluation.report import number_format
 from cascade.evaluation.report.charts import along, upper_end
 from cascade.io.encodings import well_formed
 
