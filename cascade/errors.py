@@ -6,7 +6,10 @@ the message and exits with `exit_status`; a traceback is for defects of ours onl
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+
+_MANY = 20_000  # options that are all compared with a misspelt word
 
 
 class CascadeError(Exception):
@@ -100,3 +103,36 @@ class EngineError(CascadeError):
     def __init__(self, message: str, *, retry: bool = False) -> None:
         self.retry = retry
         super().__init__(message)
+
+
+def close_matches(word: str, options: Sequence[str], count: int = 3) -> list[str]:
+    """The options most like `word`, best first, whatever their case.
+
+    Among more than 20,000 options only those are compared that begin or end like `word`, as far as
+    any does.
+    """
+    import difflib
+
+    likely: Iterable[str] = options
+    if len(options) > _MANY:
+        likely = [*_sharing(word, options, str.startswith), *_sharing(word, options, str.endswith)]
+    folded: dict[str, str] = {}
+    for option in likely:
+        folded.setdefault(option.casefold(), option)
+    return [folded[found] for found in difflib.get_close_matches(word.casefold(), folded, n=count)]
+
+
+def _sharing(word: str, options: Sequence[str], test: Callable[[str, str], bool]) -> Iterable[str]:
+    """Options with the longest beginning (or end) of `word` that any has, at most 20,000."""
+    for size in range(len(word) - 1, 0, -1):
+        part = word[:size] if test is str.startswith else word[-size:]
+        found = [option for option in options if test(option, part)]
+        if found:
+            return found[:_MANY]
+    return []
+
+
+def did_you_mean(word: str, options: Sequence[str]) -> str:
+    """` (did you mean 'a' or 'b'?)`, or nothing where nothing is close."""
+    found = close_matches(word, options)
+    return f" (did you mean {' or '.join(map(repr, found))}?)" if found else ""

@@ -1,4 +1,4 @@
-"""Catalogues by their file, remembered in the user's cache since their XML takes long to read."""
+"""The format of EFSA's catalogues; the user's cache keeps them, since their XML takes long to read."""
 
 from __future__ import annotations
 
@@ -15,14 +15,26 @@ from typing import Any
 from cascade.errors import TaxonomyError
 from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term
 from cascade.foodex2.ecf import read_ecf
+from cascade.foodex2.taxonomy import base_terms
 from cascade.foodex2.workbook import TERMS, read_workbook
 from cascade.io.cache import cache_folder
-from cascade.taxonomy.facets import Facet
+from cascade.taxonomy.facets import Facet, FacetedTaxonomy
+from cascade.taxonomy.formats.file import TaxonomyFile
 
 WORKBOOK = "xl/workbook.xml"
 FORMAT = 1  # of the cache; higher where it changes
 
 logger = logging.getLogger(__name__)
+
+
+def matches(file: TaxonomyFile) -> bool:
+    """Whether this is an .ecf, or a workbook with a sheet of terms."""
+    return is_catalogue(file.path)
+
+
+def read(file: TaxonomyFile) -> FacetedTaxonomy:
+    """The base terms of a catalogue and its facets; see `load_catalogue` and `base_terms`."""
+    return base_terms(load_catalogue(file.path))
 
 
 def load_catalogue(

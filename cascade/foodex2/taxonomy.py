@@ -12,8 +12,9 @@ import yaml
 
 from cascade.errors import TaxonomyError
 from cascade.foodex2.catalogue import Catalogue, Hierarchy, Term
+from cascade.taxonomy.draft import Draft, link
 from cascade.taxonomy.facets import FacetedTaxonomy, FacetGroup
-from cascade.taxonomy.records import Draft, clean, link
+from cascade.taxonomy.names import clean
 from cascade.taxonomy.tree import Taxonomy
 
 COMMON, SCIENTIFIC = "A02", "A01"

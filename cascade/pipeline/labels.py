@@ -12,8 +12,7 @@ from cascade.errors import InputError, TaxonomyError
 from cascade.io import require_columns
 from cascade.io.source import Source
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.formats.path_tree import split
-from cascade.taxonomy.records import clean
+from cascade.taxonomy.names import clean, split_path
 
 SAMPLE = 1_000  # rows that are looked at for a column that would fit better
 
@@ -175,7 +174,7 @@ def taxonomy_of_paths(labels: Sequence[str], name: str) -> Taxonomy:
     TaxonomyError
         There is no path among them.
     """
-    paths = [label for label in labels if all(map(clean, split(label)))]
+    paths = [label for label in labels if all(map(clean, split_path(label)))]
     if not paths:
         raise TaxonomyError(
             f"none of {len(labels):,} different labels is a path of names such as 'A > B' (first: "

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cascade.config import BackboneConfig, CascadeConfig, NLIConfig, RerankConfig
-from cascade.errors import ConfigError, UsageError
+from cascade.errors import ConfigError, UsageError, did_you_mean
 from cascade.features.pictures import PictureFeatures
 from cascade.items import Item
 from cascade.pipeline.descent import Descent
@@ -22,7 +22,6 @@ from cascade.retrieval.encoder import Encoder, Progress
 from cascade.retrieval.narrow import Retriever
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.close import hint
 
 if TYPE_CHECKING:
     from cascade.features.backbone import Backbone
@@ -213,7 +212,8 @@ class Parts:
             known = self.config.backbones
             if name not in known:
                 raise ConfigError(
-                    f"no backbone {name!r}{hint(name, list(known))}; fit a pack with `cascade fit`"
+                    f"no backbone {name!r}{did_you_mean(name, list(known))}; "
+                    "fit a pack with `cascade fit`"
                 )
             # Two of one description are one, which looks at each item once.
             same = (n for n in self._backbones if known.get(n) == known[name])
@@ -368,5 +368,5 @@ def check_method(name: str, config: CascadeConfig | None = None) -> str:
     if name in known:
         return name
     raise UsageError(
-        f"unknown method {name!r}; there are {', '.join(sorted(known))}{hint(name, known)}"
+        f"unknown method {name!r}; there are {', '.join(sorted(known))}{did_you_mean(name, known)}"
     )

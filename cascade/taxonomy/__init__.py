@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cascade.taxonomy.node import Node, spoken
-from cascade.taxonomy.records import Record
-from cascade.taxonomy.tree import Taxonomy
+from cascade.taxonomy.draft import Record
+from cascade.taxonomy.names import spoken
+from cascade.taxonomy.tree import Node, Taxonomy
 
 __all__ = ["Node", "Record", "Taxonomy", "spoken"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.taxonomy.records import Draft
+from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.tree import Taxonomy
 
 if TYPE_CHECKING:

@@ -10,7 +10,9 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from html import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -18,22 +20,55 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import TaxonomyError
-from cascade.taxonomy.arrange import arrange
-from cascade.taxonomy.close import close_matches
-from cascade.taxonomy.node import PATH_SEPARATOR, Node
-from cascade.taxonomy.records import Draft, Record, clean, link
-from cascade.taxonomy.shape import Shape
+from cascade.errors import TaxonomyError, close_matches
+from cascade.taxonomy.draft import Draft, PathTree, Record, link
+from cascade.taxonomy.forest import Forest, arrange
+from cascade.taxonomy.formats import read
+from cascade.taxonomy.names import PATH_SEPARATOR, clean, split_path
 
 if TYPE_CHECKING:
     from cascade.taxonomy.search import Searcher
 
 PATHS = 1 << 14  # paths that are remembered, not more than some MiB
+_SHOWN = 12  # nodes of a list in a notebook
 
 _ARROW = re.compile(r"\s*>\s*")
 
 
-class Taxonomy(Shape):
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node with all that is known about it.
+
+    Parameters
+    ----------
+    index
+        Position in depth-first order, from 0.
+    path
+        Names from the top, `A > B > C`.
+    level
+        1 is the top.
+    parent_code
+        None at the top.
+    translations
+        Names by language tag.
+    """
+
+    index: int
+    code: str
+    name: str
+    path: str
+    level: int
+    parent_code: str | None
+    is_leaf: bool
+    description: str = ""
+    synonyms: tuple[str, ...] = ()
+    translations: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.path}  [{self.code}]"
+
+
+class Taxonomy(Forest):
     """A tree of coded nodes in depth-first order. Make one with `load` or a `from_` method.
 
     Depth may be uneven, and names may repeat in different places: only codes are unique in the
@@ -93,9 +128,8 @@ class Taxonomy(Shape):
         Parameters
         ----------
         format
-            `paths`, `csv`, `nested`, `shopify`, `google`, `skos` or `gpc`, to skip detection.
-            A catalogue of EFSA (.ecf, .xlsx) is told by its content, and becomes a
-            `FacetedTaxonomy` of its base terms.
+            A key of `cascade.taxonomy.formats.FORMATS`, to skip detection. A catalogue of EFSA
+            becomes a `FacetedTaxonomy` of its base terms.
         encoding
             For example `latin-1`, where UTF-8, UTF-16 and Windows-1252 are not it.
 
@@ -104,14 +138,8 @@ class Taxonomy(Shape):
         TaxonomyError
             The file cannot be read, is of no known format, or holds no tree.
         """
-        from cascade.foodex2.format import is_catalogue, load_catalogue
-        from cascade.taxonomy.formats import read
-
-        if format is None and is_catalogue(path):
-            from cascade.foodex2.taxonomy import base_terms
-
-            return base_terms(load_catalogue(path))
-        return cls(read(path, format=format, encoding=encoding))
+        found = read(path, format=format, encoding=encoding)
+        return found if isinstance(found, Taxonomy) else cls(found)
 
     @classmethod
     def from_paths(
@@ -126,11 +154,9 @@ class Taxonomy(Shape):
 
         Nodes above are implied, and repeated paths count once.
         """
-        from cascade.taxonomy.formats.path_tree import PathTree, split
-
         tree = PathTree()
         for path in paths:
-            tree.add(split(path) if isinstance(path, str) else path)
+            tree.add(split_path(path) if isinstance(path, str) else path)
         draft = tree.draft()
         draft.name, draft.title, draft.language = name, title, language
         return cls(draft)
@@ -143,7 +169,7 @@ class Taxonomy(Shape):
         name: str = "",
         title: str = "",
         language: str = "",
-        file: str | None = None,
+        file: str | Path | None = None,
     ) -> Taxonomy:
         """From `Record`s, or tuples `(code, name, parent_code, ...)` like them, in any order.
 
@@ -341,9 +367,7 @@ class Taxonomy(Shape):
         )
 
     def _repr_html_(self) -> str:
-        from cascade.taxonomy.show import to_html
-
-        return to_html(self)
+        return _html(self)
 
     @cached_property
     def _path(self) -> Callable[[int], str]:
@@ -371,3 +395,29 @@ def _move(side: dict[int, Any], moved: NDArray[np.int32]) -> None:
     items = [(int(moved[row]), value) for row, value in side.items()]
     side.clear()
     side.update(sorted((i, value) for i, value in items if i >= 0))
+
+
+def _html(taxonomy: Taxonomy) -> str:
+    """Heading, counts, and a list of the top nodes that opens to their children."""
+    shown = [f"<li>{_opening(taxonomy, i)}</li>" for i in taxonomy.children(-1)[:_SHOWN].tolist()]
+    if (more := len(taxonomy.children(-1)) - _SHOWN) > 0:
+        shown.append(f"<li>and {more:,} more</li>")
+    counts = " / ".join(f"{len(taxonomy.level_nodes(k + 1)):,}" for k in range(taxonomy.depth)[:20])
+    return (
+        f"<div><b>{escape(taxonomy.title or 'Taxonomy')}</b>: {len(taxonomy):,} nodes, "
+        f"{len(taxonomy.leaves):,} leaves, {taxonomy.depth} levels ({counts})"
+        f"<ul>{''.join(shown)}</ul></div>"
+    )
+
+
+def _opening(taxonomy: Taxonomy, i: int) -> str:
+    label = f"{escape(taxonomy.names[i])} <code>{escape(taxonomy.codes[i])}</code>"
+    children = taxonomy.children(i).tolist()
+    if not children:
+        return label
+    names = [escape(taxonomy.names[child]) for child in children[:_SHOWN]]
+    more = [f"and {len(children) - _SHOWN:,} more"] if len(children) > _SHOWN else []
+    return (
+        f"<details><summary>{label}, {len(taxonomy.subtree(i)) - 1:,} below</summary>"
+        f"{'; '.join(names + more)}</details>"
+    )

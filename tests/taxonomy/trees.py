@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from cascade.taxonomy import Record, Taxonomy
-from cascade.taxonomy.records import clean, clean_text
+from cascade.taxonomy.names import clean, clean_text
 
 quick = settings(deadline=None, max_examples=40)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

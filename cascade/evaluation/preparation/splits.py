@@ -14,8 +14,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import UsageError
-from cascade.taxonomy.close import hint
+from cascade.errors import UsageError, did_you_mean
 
 Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
@@ -84,7 +83,9 @@ def check_split(how: str) -> str:
     """
     if how not in SPLITS:
         names = list(SPLITS)
-        raise UsageError(f"no split {how!r}{hint(how, names)}; there are: {', '.join(names)}")
+        raise UsageError(
+            f"no split {how!r}{did_you_mean(how, names)}; there are: {', '.join(names)}"
+        )
     return how
 
 

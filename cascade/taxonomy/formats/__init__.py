@@ -1,46 +1,69 @@
-"""Reading a taxonomy from a file of any known format.
+"""The file formats that a taxonomy is read from.
 
-Each format is one module with `matches(source)`, which looks at the content alone, and
-`read(source)`. A module is imported when its turn comes, so that a format costs nothing until it
-is met.
+To add one, write a module with `matches(file)` and `read(file)`, as `Format` describes them, and
+name it in `FORMATS`. What a tree is, checks and search do not belong here: a format only says
+which nodes are in a file.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-from cascade.errors import TaxonomyError
-from cascade.taxonomy.close import hint
-from cascade.taxonomy.formats.source import Source
-from cascade.taxonomy.records import Draft
+from cascade.errors import TaxonomyError, did_you_mean
+from cascade.taxonomy.draft import Draft
+from cascade.taxonomy.formats.file import TaxonomyFile
+
+if TYPE_CHECKING:
+    from cascade.taxonomy.tree import Taxonomy
 
 FORMATS = {
-    "skos": "SKOS as RDF/XML or Turtle",
-    "gpc": "GS1 GPC as XML",
-    "shopify": "Shopify's categories, 'id : A > B' lines or JSON",
-    "google": "Google's product taxonomy, with or without '12 - ' before a path",
-    "csv": "CSV, TSV or semicolons with columns code,name,parent, or one path column, or one "
-    "column for each level",
-    "nested": "nested YAML or JSON",
-    "paths": "lines of 'A > B > C'",
+    "efsa": ("cascade.foodex2.format", "a catalogue of EFSA (.ecf or .xlsx)"),
+    "skos": ("cascade.taxonomy.formats.skos", "SKOS as RDF/XML or Turtle"),
+    "gpc": ("cascade.taxonomy.formats.gpc", "GS1 GPC as XML"),
+    "shopify": (
+        "cascade.taxonomy.formats.shopify",
+        "Shopify's categories, 'id : A > B' lines or JSON",
+    ),
+    "google": (
+        "cascade.taxonomy.formats.google",
+        "Google's product taxonomy, with or without '12 - ' before a path",
+    ),
+    "csv": (
+        "cascade.taxonomy.formats.csv",
+        "CSV, TSV or semicolons with columns code,name,parent, or one path column, or one column "
+        "for each level",
+    ),
+    "nested": ("cascade.taxonomy.formats.nested", "nested YAML or JSON"),
+    "paths": ("cascade.taxonomy.formats.paths", "lines of 'A > B > C'"),
 }
-"""Known formats, in the order in which they are tried."""
+"""The module and a description of each format, in the order in which they are tried.
+
+A module is imported when its turn comes.
+"""
 
 
 class Format(Protocol):
-    """What a module of this package offers."""
+    """What the module of a format offers."""
 
-    def matches(self, source: Source) -> bool:
+    def matches(self, file: TaxonomyFile) -> bool:
         """Whether the content is of this format."""
 
-    def read(self, source: Source) -> Draft:
-        """The nodes, in file order."""
+    def read(self, file: TaxonomyFile) -> Draft | Taxonomy:
+        """The nodes in file order; or a whole taxonomy, where nodes do not say it all.
+
+        Raises
+        ------
+        TaxonomyError
+            The content breaks the rules of the format.
+        """
 
 
-def read(path: str | Path, *, format: str | None = None, encoding: str | None = None) -> Draft:
-    """Nodes of a file, in file order.
+def read(
+    path: str | Path, *, format: str | None = None, encoding: str | None = None
+) -> Draft | Taxonomy:
+    """What is in a file: its nodes, named like the file where it states no name.
 
     Parameters
     ----------
@@ -56,16 +79,18 @@ def read(path: str | Path, *, format: str | None = None, encoding: str | None = 
     """
     if format is not None and format not in FORMATS:
         raise TaxonomyError(
-            f"no format {format!r}{hint(format, list(FORMATS))}; there are: {', '.join(FORMATS)}"
+            f"no format {format!r}{did_you_mean(format, list(FORMATS))}; there are: "
+            f"{', '.join(FORMATS)}"
         )
-    source = Source.open(path, encoding)
-    draft = _module(format or detect(source)).read(source)
-    draft.file = source.file
-    draft.name = draft.name or Path(path).name.split(".")[0]
-    return draft
+    file = TaxonomyFile(Path(path), encoding)
+    found = _module(format or detect(file)).read(file)
+    if isinstance(found, Draft):
+        found.file = file.path
+        found.name = found.name or file.path.name.split(".")[0]
+    return found
 
 
-def detect(source: Source) -> str:
+def detect(file: TaxonomyFile) -> str:
     """The format that the content is of, a key of `FORMATS`.
 
     Raises
@@ -74,25 +99,25 @@ def detect(source: Source) -> str:
         It is of none; the message says what was found and what is understood.
     """
     for name in FORMATS:
-        if _module(name).matches(source):
+        if _module(name).matches(file):
             return name
-    known = "; ".join(FORMATS.values())
-    raise TaxonomyError(f"{_seen(source)}. Understood are: {known}", file=source.file)
+    known = "; ".join(description for _, description in FORMATS.values())
+    raise TaxonomyError(f"{_seen(file)}. Understood are: {known}", file=file.path)
 
 
 def _module(name: str) -> Format:
-    return cast(Format, import_module(f"{__name__}.{name}"))
+    return cast(Format, import_module(FORMATS[name][0]))
 
 
-def _seen(source: Source) -> str:
+def _seen(file: TaxonomyFile) -> str:
     """What an unknown file looks like."""
     from cascade.taxonomy.formats.table import Table
 
-    if source.is_xml:
-        return f"XML, but neither SKOS nor GS1 GPC; its first element is <{source.root}>"
-    table = Table.sniff(source)
+    if file.is_xml:
+        return f"XML, but neither SKOS nor GS1 GPC; its first element is <{file.root}>"
+    table = Table.sniff(file)
     if table and len(table.header) > 1:
         columns = ", ".join(map(repr, table.header))
         return f"a table that is no taxonomy as far as its columns tell; found columns: {columns}"
-    line, text = source.head[0]
+    line, text = file.head[0]
     return f"no known form of a taxonomy; line {line} is {text[:80]!r}"

@@ -5,27 +5,27 @@ from __future__ import annotations
 from itertools import islice
 
 from cascade.errors import TaxonomyError
+from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats import levels, parents, path_column
-from cascade.taxonomy.formats.source import Source
+from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.table import Table, key
-from cascade.taxonomy.records import Draft
 
 _FORMS = (parents, path_column, levels)
 _LOOK = 500
 
 
-def matches(source: Source) -> bool:
+def matches(file: TaxonomyFile) -> bool:
     """Whether this is a table in one of the three forms."""
-    if source.is_xml or source.is_json:
+    if file.is_xml or file.is_json:
         return False
-    table = Table.sniff(source)
+    table = Table.sniff(file)
     if table is None:
         return False
     sample = _sample(table)
     return any(form.matches(table, sample) for form in _FORMS)
 
 
-def read(source: Source) -> Draft:
+def read(file: TaxonomyFile) -> Draft:
     """Nodes of a table, in the order of its rows.
 
     Raises
@@ -33,7 +33,7 @@ def read(source: Source) -> Draft:
     TaxonomyError
         The columns are of no known form, two have one heading, or a row is broken.
     """
-    table = Table.sniff(source)
+    table = Table.sniff(file)
     if table is not None:
         sample = _sample(table)
         for form in _FORMS:
@@ -41,12 +41,12 @@ def read(source: Source) -> Draft:
                 _check_headings(table)
                 draft: Draft = form.read(table, sample)
                 return draft
-    found = ", ".join(map(repr, table.header)) if table else repr(source.head[0][1][:80])
+    found = ", ".join(map(repr, table.header)) if table else repr(file.head[0][1][:80])
     raise TaxonomyError(
         f"a table that is no taxonomy as far as its columns tell; found columns: {found}; expected "
         "code,name,parent (an empty parent at the top), or one column with paths 'A > B > C', or "
         "one column for each level (level1,level2,...)",
-        file=source.file,
+        file=file.path,
         line=table.line if table else None,
     )
 
@@ -67,7 +67,7 @@ def _check_headings(table: Table) -> None:
         if word and word in table.keys[:i]:
             raise TaxonomyError(
                 f"two columns are headed {table.header[i]!r}; rename or remove one",
-                file=table.source.file,
+                file=table.file.path,
                 line=table.line,
                 column=key(word),
             )

@@ -8,28 +8,30 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Mapping
+from pathlib import Path
 from xml.sax.handler import ContentHandler
 from xml.sax.xmlreader import AttributesImpl, Locator
 
 import numpy as np
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.formats.safe_xml import parse
-from cascade.taxonomy.formats.source import Source
-from cascade.taxonomy.records import Draft, clean
+from cascade.taxonomy.draft import Draft
+from cascade.taxonomy.formats.file import TaxonomyFile
+from cascade.taxonomy.formats.xml import parse
+from cascade.taxonomy.names import clean
 
 _RANKS = ("segment", "family", "class", "brick")
 _TAG = re.compile(r"<(?:[\w.-]+:)?(?:segment|family|brick)\b", re.IGNORECASE)
 
 
-def matches(source: Source) -> bool:
+def matches(file: TaxonomyFile) -> bool:
     """Whether this is XML with segments, families or bricks at its beginning."""
-    if not source.is_xml:
+    if not file.is_xml:
         return False
-    return bool(_TAG.search(source.start))
+    return bool(_TAG.search(file.start))
 
 
-def read(source: Source) -> Draft:
+def read(file: TaxonomyFile) -> Draft:
     """Nodes in file order, with definitions as descriptions.
 
     Raises
@@ -38,13 +40,13 @@ def read(source: Source) -> Draft:
         The XML is broken or declares entities, an element lacks its code or text, or stands where
         it cannot.
     """
-    handler = _Handler(source.file)
-    parse(source, handler)
+    handler = _Handler(file.path)
+    parse(file, handler)
     return handler.draft()
 
 
 class _Handler(ContentHandler):
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: Path) -> None:
         super().__init__()
         self._file = file
         self._locator = Locator()

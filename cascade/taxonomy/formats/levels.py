@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.formats.path_tree import PathTree
+from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.table import COLUMNS, Table
-from cascade.taxonomy.records import Draft
 
 _NUMBERED = re.compile(
     r"(?:.*_)?(?:levels?|lvl|l|cat|category|tier|depth|ebene|niveau|nivel|livello|hierarchy)"
@@ -38,7 +37,7 @@ def read(table: Table, sample: Sequence[Sequence[str]]) -> Draft:
     code_at = table.column("code")
     code_at = None if code_at in columns else code_at
     text_at = table.column("description")
-    tree = PathTree(table.source.file)
+    tree = PathTree(table.file.path)
     descriptions: dict[int, str] = {}
     for line, cells in table.rows(short=True):
         names = [cells[at].strip() for at in columns]
@@ -49,7 +48,7 @@ def read(table: Table, sample: Sequence[Sequence[str]]) -> Draft:
             raise TaxonomyError(
                 "this level is blank but one below it is not; fill it in (cells may be left blank "
                 "only at the end of a row)",
-                file=table.source.file,
+                file=table.file.path,
                 line=line,
                 column=blank,
             )

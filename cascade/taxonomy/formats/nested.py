@@ -12,13 +12,12 @@ from array import array
 
 import numpy as np
 
-from cascade.errors import TaxonomyError
-from cascade.taxonomy.close import hint
-from cascade.taxonomy.formats.located import Leaf, Mapping, Series, Value, parse_json, parse_yaml
+from cascade.errors import TaxonomyError, did_you_mean
+from cascade.taxonomy.draft import Draft
+from cascade.taxonomy.formats.file import TaxonomyFile
+from cascade.taxonomy.formats.json_yaml import Leaf, Mapping, Series, Value, parse_json, parse_yaml
 from cascade.taxonomy.formats.parents import words_of
-from cascade.taxonomy.formats.source import Source
-from cascade.taxonomy.node import PATH_SEPARATOR
-from cascade.taxonomy.records import Draft, clean
+from cascade.taxonomy.names import PATH_SEPARATOR, clean
 
 logger = logging.getLogger(__name__)
 
@@ -34,15 +33,15 @@ _KNOWN = [word for words in _KEYS.values() for word in words]
 _YAML = re.compile(r"---|%YAML|- |-$|\s|[\]}]|(\"[^\"]*\"|'[^']*'|[^\s:#>][^:]*):(\s|$)")
 
 
-def matches(source: Source) -> bool:
+def matches(file: TaxonomyFile) -> bool:
     """Whether this is JSON, or each line that is not indented is a YAML key or list entry."""
-    if source.is_json:
+    if file.is_json:
         return True
-    lines = [text for _, text in source.head]
-    return not source.is_xml and not lines[0][0].isspace() and all(map(_YAML.match, lines))
+    lines = [text for _, text in file.head]
+    return not file.is_xml and not lines[0][0].isspace() and all(map(_YAML.match, lines))
 
 
-def read(source: Source) -> Draft:
+def read(file: TaxonomyFile) -> Draft:
     """Nodes in file order.
 
     Raises
@@ -50,20 +49,21 @@ def read(source: Source) -> Draft:
     TaxonomyError
         The text is broken, or a node is not made as described; the line is named.
     """
-    root = parse_json(source) if source.is_json else parse_yaml(source)
-    walk = _Walk(source)
+    parse = parse_json if file.is_json else parse_yaml
+    root = parse(file.text, file.path)
+    walk = _Walk(file)
     try:
         walk.top(root)
     except RecursionError:
-        raise TaxonomyError("nested too deeply for a taxonomy", file=source.file) from None
+        raise TaxonomyError("nested too deeply for a taxonomy", file=file.path) from None
     return walk.draft()
 
 
 class _Walk:
     """Visits values in file order and collects nodes."""
 
-    def __init__(self, source: Source) -> None:
-        self._file = source.file
+    def __init__(self, file: TaxonomyFile) -> None:
+        self._file = file.path
         self._names: list[str] = []
         self._codes: list[str] = []
         self._parent = array("i")
@@ -163,7 +163,7 @@ class _Walk:
                 self._file,
                 key.line,
                 key.text,
-                hint(key.text, _KNOWN),
+                did_you_mean(key.text, _KNOWN),
             )
 
     def _leaf(self, fields: dict[str, Value], what: str) -> Leaf | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Sequence
+from pathlib import Path
 
 from cascade.errors import TaxonomyError
+from cascade.taxonomy.draft import Draft, link
 from cascade.taxonomy.formats.table import Table
-from cascade.taxonomy.records import Draft, clean, link
+from cascade.taxonomy.names import clean
 
 _BAR = re.compile(r"(?<!\\)((?:\\\\)*)\|")
 _SEMICOLON = re.compile(r"(?<!\\)((?:\\\\)*);")
@@ -51,7 +53,7 @@ def read(table: Table, sample: Sequence[Sequence[str]]) -> Draft:
         lines.append(line)
         if sides and any(cells[at] for at in sides):
             described.append((row, cells))
-    file = table.source.file
+    file = table.file.path
     _check_blank(codes, names, table.header[code_at], lines, file)
     draft = Draft(codes, names, link(codes, parents, lines=lines, file=file), lines, file=file)
     if table.column("name") is None:
@@ -93,7 +95,7 @@ def _describe(draft: Draft, row: int, cells: Sequence[str], table: Table, name_a
 
 
 def _check_blank(
-    codes: Sequence[str], names: Sequence[str], heading: str, lines: Sequence[int], file: str
+    codes: Sequence[str], names: Sequence[str], heading: str, lines: Sequence[int], file: Path
 ) -> None:
     if "" in codes:
         row = codes.index("")

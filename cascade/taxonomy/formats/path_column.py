@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.parents import words_of
-from cascade.taxonomy.formats.path_tree import PathTree, split
 from cascade.taxonomy.formats.table import Table
-from cascade.taxonomy.records import Draft
+from cascade.taxonomy.names import split_path
 
 
 def matches(table: Table, sample: Sequence[Sequence[str]]) -> bool:
@@ -28,11 +28,11 @@ def read(table: Table, sample: Sequence[Sequence[str]]) -> Draft:
     assert at is not None
     code_at, text_at, words_at = map(table.column, ("code", "description", "synonyms"))
     slashes = separator(row[at] for row in sample) == "/"
-    tree = PathTree(table.source.file)
+    tree = PathTree(table.file.path)
     sides: list[tuple[int, str, list[str], dict[str, str]]] = []
     for line, cells in table.rows():
         path = cells[at]
-        names = path.strip().strip("/").split("/") if slashes else split(path)
+        names = path.strip().strip("/").split("/") if slashes else split_path(path)
         code = "" if code_at is None else cells[code_at]
         row = tree.add(names, code, line=line, once=True)
         description = "" if text_at is None else cells[text_at]

@@ -5,27 +5,27 @@ Nodes above may have lines of their own or be implied. The code of a node is its
 
 from __future__ import annotations
 
-from cascade.taxonomy.formats.path_tree import PathTree, split
-from cascade.taxonomy.formats.source import Source
+from cascade.taxonomy.draft import Draft, PathTree
+from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.table import Table
-from cascade.taxonomy.records import Draft
+from cascade.taxonomy.names import split_path
 
 _LONGEST = 120
 
 
-def matches(source: Source) -> bool:
+def matches(file: TaxonomyFile) -> bool:
     """Whether most lines have ` > `, or all are short and of no other known shape."""
-    if source.is_xml or source.is_json:
+    if file.is_xml or file.is_json:
         return False
-    lines = [text for _, text in source.head]
+    lines = [text for _, text in file.head]
     if 2 * sum(" > " in line for line in lines) >= len(lines):
         return True
-    table = Table.sniff(source)
+    table = Table.sniff(file)
     single = table is None or len(table.header) == 1
     return single and len(lines) > 1 and all(len(line) <= _LONGEST for line in lines)
 
 
-def read(source: Source) -> Draft:
+def read(file: TaxonomyFile) -> Draft:
     """Nodes in the order in which they are first mentioned.
 
     Raises
@@ -33,8 +33,8 @@ def read(source: Source) -> Draft:
     TaxonomyError
         A path has a blank name or is given twice.
     """
-    tree = PathTree(source.file)
-    for number, line in enumerate(source.text.split("\n"), 1):
+    tree = PathTree(file.path)
+    for number, line in enumerate(file.text.split("\n"), 1):
         if line.strip() and not line.startswith("#"):
-            tree.add(split(line.strip()), line=number, once=True)
+            tree.add(split_path(line.strip()), line=number, once=True)
     return tree.draft()

@@ -17,9 +17,10 @@ from xml.sax.handler import ContentHandler
 import numpy as np
 
 from cascade.errors import MissingExtraError, TaxonomyError
-from cascade.taxonomy.formats.safe_xml import parse
-from cascade.taxonomy.formats.source import Source
-from cascade.taxonomy.records import LANGUAGE, Draft, clean
+from cascade.taxonomy.draft import LANGUAGE, Draft
+from cascade.taxonomy.formats.file import TaxonomyFile
+from cascade.taxonomy.formats.xml import parse
+from cascade.taxonomy.names import clean
 
 if TYPE_CHECKING:
     from rdflib import Graph
@@ -30,18 +31,18 @@ _BASE = "http://localhost/"
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 
-def matches(source: Source) -> bool:
+def matches(file: TaxonomyFile) -> bool:
     """Whether this is RDF, as XML, Turtle or N-Triples."""
-    if source.is_json:
+    if file.is_json:
         return False
-    if _TRIPLE.match(source.head[0][1]):
+    if _TRIPLE.match(file.head[0][1]):
         return True
-    if source.is_xml:
-        return source.root.endswith(":RDF") or (source.root == "RDF" or _RDF in source.start)
-    return bool(_TURTLE.search(source.start))
+    if file.is_xml:
+        return file.root.endswith(":RDF") or (file.root == "RDF" or _RDF in file.start)
+    return bool(_TURTLE.search(file.start))
 
 
-def read(source: Source) -> Draft:
+def read(file: TaxonomyFile) -> Draft:
     """Concepts in the order in which rdflib met them, those of one parent together.
 
     Raises
@@ -52,7 +53,7 @@ def read(source: Source) -> Draft:
         The file is broken, its XML declares entities, it has no concept, or one has no label or
         more than one parent.
     """
-    graph = _graph(source)
+    graph = _graph(file)
     from rdflib import RDF
     from rdflib.namespace import SKOS
 
@@ -60,32 +61,32 @@ def read(source: Source) -> Draft:
     concepts.update(dict.fromkeys(graph.subjects(SKOS.prefLabel, None)))
     others = {*graph.subjects(RDF.type, SKOS.ConceptScheme)}
     others.update(graph.subjects(RDF.type, SKOS.Collection))
-    return _Concepts(source, graph, [c for c in concepts if c not in others]).draft()
+    return _Concepts(file, graph, [c for c in concepts if c not in others]).draft()
 
 
-def _graph(source: Source) -> Graph:
+def _graph(file: TaxonomyFile) -> Graph:
     try:
         from rdflib import Graph
     except ImportError:
         raise MissingExtraError("reading SKOS", "rdflib", "skos") from None
     graph = Graph()
-    xml = source.is_xml and not _TRIPLE.match(source.head[0][1])
+    xml = file.is_xml and not _TRIPLE.match(file.head[0][1])
     if xml:
-        parse(source, ContentHandler())
+        parse(file, ContentHandler())
     quiet = logging.getLogger("rdflib.term")
     level = quiet.level
     quiet.setLevel(logging.ERROR)
     try:
         if xml:
-            graph.parse(data=source.data, format="xml", publicID=_BASE)
+            graph.parse(data=file.data, format="xml", publicID=_BASE)
         else:
-            graph.parse(data=source.text, format="turtle", publicID=_BASE)
+            graph.parse(data=file.text, format="turtle", publicID=_BASE)
     except Exception as error:  # rdflib and expat raise many kinds, BadSyntax is a SyntaxError
         line = getattr(error, "lines", None)
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise TaxonomyError(
             f"broken {'RDF/XML' if xml else 'Turtle'}: {first}",
-            file=source.file,
+            file=file.path,
             line=line + 1 if isinstance(line, int) else None,
         ) from None
     finally:
@@ -109,10 +110,10 @@ class _Lines(Sequence[int]):
 class _Concepts:
     """Reads what SKOS says about each concept of a graph."""
 
-    def __init__(self, source: Source, graph: Graph, concepts: list[Any]) -> None:
+    def __init__(self, file: TaxonomyFile, graph: Graph, concepts: list[Any]) -> None:
         from rdflib.namespace import SKOS
 
-        self._source, self._graph, self._concepts = source, graph, concepts
+        self._file, self._graph, self._concepts = file, graph, concepts
         self._skos = SKOS
         self._row = {concept: row for row, concept in enumerate(concepts)}
         tags: Counter[str] = Counter()
@@ -128,7 +129,7 @@ class _Concepts:
         if not self._concepts:
             raise TaxonomyError(
                 "RDF without any skos:Concept; expected concepts with skos:prefLabel",
-                file=self._source.file,
+                file=self._file.path,
             )
         skos = self._skos
         labels = [self._by_language(concept) for concept in self._concepts]
@@ -214,7 +215,7 @@ class _Concepts:
         """Where the concept is first mentioned, as far as the text tells."""
         uri = str(concept)
         last = re.split(r"[/#]", uri.rstrip("/#"))[-1]
-        return self._source.line_of(f"<{uri}>", f'"{uri}"', f":{last} ", f":{last}\n", f"#{last}")
+        return self._file.line_of(f"<{uri}>", f'"{uri}"', f":{last} ", f":{last}\n", f"#{last}")
 
     def _error(self, message: str, concept: Any) -> TaxonomyError:
-        return TaxonomyError(message, file=self._source.file, line=self._line(concept))
+        return TaxonomyError(message, file=self._file.path, line=self._line(concept))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.formats.source import Source
-from cascade.taxonomy.records import LANGUAGE
+from cascade.taxonomy.draft import LANGUAGE
+from cascade.taxonomy.formats.file import TaxonomyFile
 
 
 def _words(text: str) -> frozenset[str]:
@@ -52,7 +52,7 @@ class Table:
 
     Parameters
     ----------
-    source
+    file
         The file.
     delimiter
         One character.
@@ -62,18 +62,18 @@ class Table:
         Line of the header.
     """
 
-    source: Source
+    file: TaxonomyFile
     delimiter: str
     header: tuple[str, ...]
     line: int
 
     @classmethod
-    def sniff(cls, source: Source) -> Table | None:
+    def sniff(cls, file: TaxonomyFile) -> Table | None:
         """The table that a text is, by the delimiter that makes most sense of its first lines.
 
         None where the first line cannot be a header. A single column counts as a table.
         """
-        head = source.head
+        head = file.head
         if head[0][1].casefold().startswith("sep=") and len(head) > 1:
             head = head[1:]
         number, first = head[0]
@@ -88,7 +88,7 @@ class Table:
             score = (sum(key(cell) in known for cell in header), len(header))
             if score > best:
                 best = score
-                table = cls(source, delimiter, tuple(cell.strip() for cell in header), number)
+                table = cls(file, delimiter, tuple(cell.strip() for cell in header), number)
         return table
 
     @cached_property
@@ -139,7 +139,7 @@ class Table:
             raise TaxonomyError(
                 f"a broken row: {error}; a cell that begins with a quote must end with one, and "
                 "quotes inside it are doubled",
-                file=self.source.file,
+                file=self.file.path,
                 line=line + 1,
             ) from None
 
@@ -152,13 +152,13 @@ class Table:
         raise TaxonomyError(
             f"{len(cells)} cells, but the header has {width} ({', '.join(self.header)}); put a "
             f"cell that contains {self.delimiter!r} in quotes",
-            file=self.source.file,
+            file=self.file.path,
             line=line,
         )
 
     def _lines(self) -> Iterator[str]:
         """Lines below the header, without a list of them all."""
-        text = self.source.text
+        text = self.file.text
         start = 0
         for _ in range(self.line):
             start = text.find("\n", start) + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from pathlib import Path
 
 from cascade.errors import TaxonomyError
 from cascade.io.encodings import guess_encoding, marked_encoding
@@ -24,7 +25,7 @@ _PACKED = (
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
-def refuse_packed(data: bytes, file: str) -> None:
+def refuse_packed(data: bytes, file: Path) -> None:
     """Refuse archives and other well-known binary files by their first bytes.
 
     Raises
@@ -42,7 +43,7 @@ def refuse_packed(data: bytes, file: str) -> None:
         raise TaxonomyError(f"this is {what}, not a text file; {remedy}", file=file)
 
 
-def decode(data: bytes, file: str, encoding: str | None = None) -> str:
+def decode(data: bytes, file: Path, encoding: str | None = None) -> str:
     r"""Text of a file, each line ending in `\n`, without a byte order mark.
 
     Parameters
@@ -71,7 +72,7 @@ def decode(data: bytes, file: str, encoding: str | None = None) -> str:
     return text.removeprefix("\ufeff")
 
 
-def _refuse_control(text: str, file: str) -> None:
+def _refuse_control(text: str, file: Path) -> None:
     if found := _CONTROL.search(text):
         raise TaxonomyError(
             f"not a text file: it has the control character {found[0]!r}; expected text in UTF-8, "
@@ -81,7 +82,7 @@ def _refuse_control(text: str, file: str) -> None:
         )
 
 
-def _strictly(data: bytes, file: str, encoding: str) -> str:
+def _strictly(data: bytes, file: Path, encoding: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:

@@ -25,7 +25,7 @@ from cascade.retrieval.narrow import Retriever
 from cascade.scoring.item_type import shown_text
 from cascade.scoring.llm import ask
 from cascade.taxonomy import Taxonomy, spoken
-from cascade.taxonomy.node import PATH_SEPARATOR
+from cascade.taxonomy.names import PATH_SEPARATOR
 
 Task = Literal["child", "path", "type"]
 """What is learnt of a plain taxonomy: choose a child at each level, write the whole path, say what

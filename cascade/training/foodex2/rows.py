@@ -21,7 +21,7 @@ from cascade.foodex2.catalogue import Catalogue
 from cascade.foodex2.taxonomy import COMMON, SCIENTIFIC
 from cascade.io.whole import write_text
 from cascade.retrieval.words import words_of
-from cascade.taxonomy.records import clean
+from cascade.taxonomy.names import clean
 
 SOURCE = "F01"
 SHARED = 3  # base terms that a plant or animal may be the source of, to lend them its names

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cascade.errors import TaxonomyError
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.formats import FORMATS, detect
-from cascade.taxonomy.formats.source import Source
+from cascade.taxonomy.formats.file import TaxonomyFile
 
 from ..trees import quick
 
@@ -39,8 +39,8 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize("content", EXAMPLES)
-def test_the_content_tells_the_format(content):
-    assert detect(Source("x", content.encode())) == EXAMPLES[content]
+def test_the_content_tells_the_format(write, content):
+    assert detect(TaxonomyFile(write(content))) == EXAMPLES[content]
 
 
 @pytest.mark.parametrize("name", ["taxonomy.json", "taxonomy.xml", "taxonomy.gz", "taxonomy"])

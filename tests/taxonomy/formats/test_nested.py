@@ -1,15 +1,16 @@
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.formats.located import Leaf, Mapping, Series, parse_json, parse_yaml
-from cascade.taxonomy.formats.source import Source
+from cascade.taxonomy.formats.json_yaml import Leaf, Mapping, Series, parse_json, parse_yaml
 
 from ..trees import quick
 
+FILE = Path("taxonomy.yaml")
 OURS = """\
 # A shop
 name: store
@@ -136,22 +137,21 @@ def test_json_is_understood_as_the_standard_library_does(value, indent, ascii_on
         return [blank_nulls(v) for v in value] if isinstance(value, list) else value or ""
 
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only).replace("\x7f", "\\u007f")
-    source = Source("x", text.encode())
-    assert plain(parse_json(source)) == blank_nulls(value)
+    assert plain(parse_json(text, FILE)) == blank_nulls(value)
 
 
 def test_lines_of_json_values_are_those_an_editor_shows():
-    value = parse_json(Source("x", b'{\n"a":\n ["b",\n\n"c"]}'))
+    value = parse_json('{\n"a":\n ["b",\n\n"c"]}', FILE)
     ((key, series),) = value.items
     assert (key.line, series.line, [leaf.line for leaf in series.items]) == (2, 3, [3, 5])
 
 
 def test_yaml_aliases_may_repeat_texts():
-    value = parse_yaml(Source("x", b"[&a Hat, *a]"))
+    value = parse_yaml("[&a Hat, *a]", FILE)
     assert [leaf.text for leaf in value.items] == ["Hat", "Hat"]
 
 
 def test_yaml_scalars_stay_text():
-    value = parse_yaml(Source("x", b"[010, no, ~, '~', 1.50, 2024-01-01]"))
+    value = parse_yaml("[010, no, ~, '~', 1.50, 2024-01-01]", FILE)
     assert [leaf.text for leaf in value.items] == ["010", "no", "", "~", "1.50", "2024-01-01"]
     assert isinstance(value.items[0], Leaf)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import TaxonomyError
-from cascade.taxonomy.close import hint
+from cascade.errors import TaxonomyError, did_you_mean
+from cascade.taxonomy.names import PATH_SEPARATOR, clean, clean_text
 
 LANGUAGE = r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*"
 TOP_MARKERS = frozenset({"0", "-1", "null", "none", "nan", "\\n"})
-
-_UNWANTED = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_INVISIBLE = re.compile("[\u200b\ufeff]")
-_HALF = re.compile("[\ud800-\udfff]")
 
 
 class Record(NamedTuple):
@@ -76,7 +74,7 @@ class Draft:
     name: str = ""
     title: str = ""
     language: str = ""
-    file: str | None = None
+    file: str | Path | None = None
     distinct_siblings: bool = False
 
     def line(self, row: int) -> int | None:
@@ -121,29 +119,12 @@ class Draft:
             self.translations[row] = names
 
 
-def clean(text: str) -> str:
-    """A code or a name on one line: no control characters, runs of blanks as one space."""
-    if text.isprintable() and "  " not in text:
-        return text.strip(" ")
-    text = _INVISIBLE.sub("", _HALF.sub("\ufffd", _UNWANTED.sub(" ", text)))
-    return " ".join(text.split())
-
-
-def clean_text(text: str) -> str:
-    """A description: lines end in a newline, no other control characters, trimmed."""
-    if text.isprintable():
-        return text.strip()
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = _HALF.sub("\ufffd", re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", " ", text))
-    return text.strip("\ufeff").strip()
-
-
 def link(
     codes: Sequence[str],
     parent_codes: Sequence[str],
     *,
     lines: Sequence[int] = (),
-    file: str | None = None,
+    file: str | Path | None = None,
 ) -> NDArray[np.int32]:
     r"""Rows of parents given by code.
 
@@ -172,7 +153,8 @@ def link(
                 others = [other for other in codes if other != codes[row]]
                 raise _failure(
                     f"node {codes[row]!r} has parent {code!r}, which is no code of this taxonomy"
-                    f"{hint(code, others)}; add that node, or leave the parent blank at the top",
+                    f"{did_you_mean(code, others)}; add that node, or leave the parent blank at "
+                    "the top",
                     row,
                     lines,
                     file,
@@ -181,7 +163,9 @@ def link(
     return np.array(rows, dtype=np.int32)
 
 
-def _duplicate(codes: Sequence[str], lines: Sequence[int], file: str | None) -> TaxonomyError:
+def _duplicate(
+    codes: Sequence[str], lines: Sequence[int], file: str | Path | None
+) -> TaxonomyError:
     first: dict[str, int] = {}
     for row, code in enumerate(codes):
         if code in first:
@@ -192,7 +176,9 @@ def _duplicate(codes: Sequence[str], lines: Sequence[int], file: str | None) -> 
     return _failure(message, row, lines, file)
 
 
-def _failure(message: str, row: int, lines: Sequence[int], file: str | None) -> TaxonomyError:
+def _failure(
+    message: str, row: int, lines: Sequence[int], file: str | Path | None
+) -> TaxonomyError:
     return TaxonomyError(message, file=file, line=lines[row] or None if len(lines) else None)
 
 
@@ -212,3 +198,89 @@ def check_codes(draft: Draft) -> None:
             raise draft.error(f"a node without a {what}{known}; give it one", row)
     if len(set(draft.codes)) < len(draft.codes):
         raise _duplicate(draft.codes, draft.lines, draft.file)
+
+
+class PathTree:
+    """Collects paths in file order.
+
+    A node without a code gets its path, `A > B > C`, for a code: it stays the same as long as the
+    names do.
+    """
+
+    def __init__(self, file: str | Path | None = None) -> None:
+        self._file = file
+        self._row: dict[tuple[int, str], int] = {}
+        self._names: list[str] = []
+        self._codes: list[str] = []
+        self._parent = array("i")
+        self._lines = array("q")
+        self._given: dict[int, int] = {}
+
+    def add(
+        self, names: Sequence[str], code: str = "", *, line: int = 0, once: bool = False
+    ) -> int:
+        """Add a path, top first, and return the row of its last node.
+
+        Parameters
+        ----------
+        once
+            Refuse a path that was given before; else it counts once.
+
+        Raises
+        ------
+        TaxonomyError
+            A name of the path is blank, or the path was given before, perhaps with another code.
+        """
+        row = -1
+        for name in names:
+            key = (row, clean(name))
+            if not key[1]:
+                path = PATH_SEPARATOR.join(map(clean, names))
+                raise self._error(f"path {path!r} has a blank name", line)
+            found = self._row.get(key)
+            row = self._new(key, line) if found is None else found
+        if row < 0:
+            raise self._error("a path without any name", line)
+        if row in self._given and (once or code != self._codes[row]):
+            raise self._repeated(names, code, row, line)
+        if row not in self._given:
+            self._given[row] = line
+            self._lines[row] = line
+            self._codes[row] = clean(code)
+        return row
+
+    def _new(self, key: tuple[int, str], line: int) -> int:
+        row = self._row[key] = len(self._names)
+        self._parent.append(key[0])
+        self._names.append(key[1])
+        self._codes.append("")
+        self._lines.append(line)
+        return row
+
+    def _repeated(self, names: Sequence[str], code: str, row: int, line: int) -> TaxonomyError:
+        path = PATH_SEPARATOR.join(map(clean, names))
+        before = f"line {self._given[row]}" if self._given[row] else "before"
+        if code == self._codes[row]:
+            found = f"path {path!r} was given on {before} already"
+        else:
+            found = f"path {path!r} has code {code!r} here but {self._codes[row]!r} on {before}"
+        return self._error(
+            f"{found}; each node stands once (are these labelled rows, not a taxonomy?)", line
+        )
+
+    def _error(self, message: str, line: int) -> TaxonomyError:
+        return TaxonomyError(message, file=self._file, line=line or None)
+
+    def draft(self) -> Draft:
+        """What was collected, with paths for codes where none were given."""
+        paths: list[str] = []
+        for name, above in zip(self._names, self._parent, strict=True):
+            paths.append(paths[above] + PATH_SEPARATOR + name if above >= 0 else name)
+        codes = [code or path for code, path in zip(self._codes, paths, strict=True)]
+        return Draft(
+            codes,
+            self._names,
+            np.array(self._parent, dtype=np.int32),
+            self._lines,
+            file=self._file,
+        )

@@ -6,10 +6,10 @@ from xml.sax import SAXException, SAXParseException
 from xml.sax.handler import ContentHandler
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.formats.source import Source
+from cascade.taxonomy.formats.file import TaxonomyFile
 
 
-def parse(source: Source, handler: ContentHandler) -> None:
+def parse(file: TaxonomyFile, handler: ContentHandler) -> None:
     """Send the elements of a file to a handler.
 
     Raises
@@ -22,17 +22,17 @@ def parse(source: Source, handler: ContentHandler) -> None:
     import defusedxml.sax
 
     try:
-        defusedxml.sax.parseString(source.data, handler, forbid_dtd=True)
+        defusedxml.sax.parseString(file.data, handler, forbid_dtd=True)
     except defusedxml.DefusedXmlException:
         raise TaxonomyError(
             "the XML has a document type declaration (<!DOCTYPE>), which may define entities and "
             "is refused for safety; write it without one: xmllint --noent --dropdtd",
-            file=source.file,
-            line=source.line_of("<!DOCTYPE", "<!ENTITY"),
+            file=file.path,
+            line=file.line_of("<!DOCTYPE", "<!ENTITY"),
         ) from None
     except SAXParseException as error:
         raise TaxonomyError(
-            f"broken XML: {error.getMessage()}", file=source.file, line=error.getLineNumber()
+            f"broken XML: {error.getMessage()}", file=file.path, line=error.getLineNumber()
         ) from None
     except (SAXException, LookupError, ValueError) as error:
-        raise TaxonomyError(f"broken XML: {error}", file=source.file) from None
+        raise TaxonomyError(f"broken XML: {error}", file=file.path) from None

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.formats.source import Source
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]|[^\s{}\[\],:"]+')
 _NULLS = ("", "~", "null", "Null", "NULL")
@@ -48,7 +48,7 @@ class Mapping:
 Value = Leaf | Series | Mapping
 
 
-def parse_json(source: Source) -> Value:
+def parse_json(text: str, file: Path) -> Value:
     """The value of a JSON text.
 
     Raises
@@ -57,16 +57,16 @@ def parse_json(source: Source) -> Value:
         It is no JSON, or nested too deeply.
     """
     try:
-        json.loads(source.text)
+        json.loads(text)
     except json.JSONDecodeError as error:
         many = error.msg == "Extra data"
         why = "one value ends and another begins; is this JSON Lines?" if many else error.msg
         raise TaxonomyError(
-            f"broken JSON: {why} (column {error.colno})", file=source.file, line=error.lineno
+            f"broken JSON: {why} (column {error.colno})", file=file, line=error.lineno
         ) from None
     except RecursionError:
-        raise TaxonomyError("JSON nested too deeply for a taxonomy", file=source.file) from None
-    text, builder = source.text, _Builder(source.file)
+        raise TaxonomyError("JSON nested too deeply for a taxonomy", file=file) from None
+    builder = _Builder(file)
     line, seen = 1, 0
     for match in _TOKEN.finditer(text):
         token, start = match[0], match.start()
@@ -84,7 +84,7 @@ def parse_json(source: Source) -> Value:
     return builder.root.items[0]
 
 
-def parse_yaml(source: Source) -> Value:
+def parse_yaml(text: str, file: Path) -> Value:
     """The value of a YAML text of one document.
 
     It is built from the parser's events: libyaml's own composer overflows the stack of the process
@@ -97,11 +97,11 @@ def parse_yaml(source: Source) -> Value:
     """
     import yaml
 
-    builder = _Builder(source.file)
+    builder = _Builder(file)
     texts: dict[str, str] = {}
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        for event in yaml.parse(source.text, Loader=loader):
+        for event in yaml.parse(text, Loader=loader):
             line = event.start_mark.line + 1 if event.start_mark else 0
             if isinstance(event, yaml.ScalarEvent):
                 null = event.style in (None, "") and event.value in _NULLS
@@ -120,7 +120,7 @@ def parse_yaml(source: Source) -> Value:
                     raise TaxonomyError(
                         f"alias *{event.anchor} repeats a part of the tree; write it out, since "
                         "each node of a taxonomy stands once",
-                        file=source.file,
+                        file=file,
                         line=line,
                     )
                 builder.add(Leaf(texts[event.anchor], line))
@@ -128,21 +128,21 @@ def parse_yaml(source: Source) -> Value:
         mark = error.problem_mark or error.context_mark
         raise TaxonomyError(
             f"broken YAML: {error.problem or error.context}",
-            file=source.file,
+            file=file,
             line=mark.line + 1 if mark else None,
         ) from None
     except yaml.YAMLError as error:
-        raise TaxonomyError(f"broken YAML: {error}", file=source.file) from None
+        raise TaxonomyError(f"broken YAML: {error}", file=file) from None
     if len(builder.root.items) != 1:
         found = len(builder.root.items)
-        raise TaxonomyError(f"{found} YAML documents; expected one", file=source.file)
+        raise TaxonomyError(f"{found} YAML documents; expected one", file=file)
     return builder.root.items[0]
 
 
 class _Builder:
     """Puts values together from a stream of openings, scalars and closings."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: Path) -> None:
         self.root = Series([], 1)
         self._file = file
         self._open: list[tuple[Series | Mapping, list[Leaf]]] = [(self.root, [])]

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cascade.errors import TaxonomyError
-from cascade.taxonomy.close import hint
+from cascade.errors import TaxonomyError, did_you_mean
 from cascade.taxonomy.formats.text import decode, refuse_packed
 
 _ROOT = re.compile(r"<\s*([A-Za-z_][\w.-]*(?::[\w.-]+)?)")
@@ -17,26 +16,23 @@ _LOOK = 200
 
 
 @dataclass(frozen=True)
-class Source:
-    """The content of a file.
+class TaxonomyFile:
+    """A file and its content, which is read when it is asked for.
 
     Parameters
     ----------
-    file
-        Its path, for messages.
-    data
-        Its bytes, not empty.
+    path
+        Where it is.
     encoding
         Of the text, where the caller knows it.
     """
 
-    file: str
-    data: bytes
+    path: Path
     encoding: str | None = None
 
-    @classmethod
-    def open(cls, path: str | Path, encoding: str | None = None) -> Source:
-        """Read a file.
+    @cached_property
+    def data(self) -> bytes:
+        """The bytes of a text file.
 
         Raises
         ------
@@ -44,24 +40,25 @@ class Source:
             There is no such file, it is a folder, it cannot be read, it is empty, or it is packed
             or a workbook.
         """
-        path = Path(path)
         try:
-            data = path.read_bytes()
+            data = self.path.read_bytes()
         except OSError as error:
-            raise TaxonomyError(_unreadable(path, error), file=path) from error
+            raise TaxonomyError(_unreadable(self.path, error), file=self.path) from error
         except ValueError as error:
-            raise TaxonomyError(f"no usable file name: {error}", file=repr(str(path))) from error
-        refuse_packed(data, str(path))
+            raise TaxonomyError(
+                f"no usable file name: {error}", file=repr(str(self.path))
+            ) from error
+        refuse_packed(data, self.path)
         if not data.strip(b" \t\r\n\x00\xef\xbb\xbf\xfe\xff"):
-            raise TaxonomyError("the file is empty; expected a taxonomy", file=path)
-        return cls(str(path), data, encoding)
+            raise TaxonomyError("the file is empty; expected a taxonomy", file=self.path)
+        return data
 
     @cached_property
     def text(self) -> str:
         """The whole text, lines ending in a newline, without a byte order mark."""
         declared = _DECLARED.match(self.data)
         return decode(
-            self.data, self.file, self.encoding or (declared[1].decode() if declared else None)
+            self.data, self.path, self.encoding or (declared[1].decode() if declared else None)
         )
 
     @cached_property
@@ -114,5 +111,5 @@ def _unreadable(path: Path, error: OSError) -> str:
         folder = path.parent
         if not folder.is_dir():
             return f"no such file, and no folder {str(folder)!r} either"
-        return f"no such file{hint(path.name, sorted(p.name for p in folder.iterdir()))}"
+        return f"no such file{did_you_mean(path.name, sorted(p.name for p in folder.iterdir()))}"
     return f"the file cannot be read: {error.strerror or error}"

@@ -1,12 +1,12 @@
 import time
 
-from cascade.taxonomy.close import close_matches, hint
+from cascade.errors import close_matches, did_you_mean
 
 
 def test_close_matches_ignore_case_and_come_best_first():
     assert close_matches("SHOE", ["shirt", "Shoes", "shop"])[0] == "Shoes"
-    assert hint("qqq", ["shirt"]) == ""
-    assert hint("shrt", ["shirt"]) == " (did you mean 'shirt'?)"
+    assert did_you_mean("qqq", ["shirt"]) == ""
+    assert did_you_mean("shrt", ["shirt"]) == " (did you mean 'shirt'?)"
 
 
 def test_among_many_options_the_close_one_is_still_found_quickly():
