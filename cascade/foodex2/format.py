@@ -1,4 +1,4 @@
-"""EFSA's catalogues as a format; the user's cache keeps them, since their XML takes long to read."""
+"""EFSA's catalogues as a format; the user's cache keeps them, as their XML takes long to read."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from cascade.evaluation.preparation.splits import draw
 from cascade.io import Row, Table
 from cascade.pipeline.labels import Finder
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.records import clean
+from cascade.taxonomy.names import clean
 
 REASONS = {
     "unreadable": "the row cannot be read",
