@@ -1,8 +1,10 @@
-"""The contents of a cascade.yaml, every field described; checked where it comes in.
+"""The settings in a cascade.yaml, as pydantic models that describe every field.
 
-A config names its taxonomy, its columns and its parts. A pack and a shipped name hold the same.
+Belongs here: what a user can set. Does not: what recipes of `fit` and `finetune` set (`training`),
+and any use of a setting.
 """
 
+from cascade.config.base import Section, describe_problems
 from cascade.config.facets import BaseTermConfig, CategoryConfig, DescriptorConfig, FacetsConfig
 from cascade.config.models import LLMConfig, NLIConfig, RerankConfig, ServerConfig, VLLMConfig
 from cascade.config.packs import (
@@ -13,13 +15,10 @@ from cascade.config.packs import (
     NeighboursConfig,
     RoutingConfig,
 )
-from cascade.config.reading import Columns, PicturesConfig
-from cascade.config.retrieval import Answer, DescentConfig, IndexKind, Recipe, RetrievalConfig
-from cascade.config.root import CascadeConfig
-from cascade.config.section import Section, describe_problems
+from cascade.config.retrieval import DescentConfig, IndexKind, NodeText, PathChoice, RetrievalConfig
+from cascade.config.root import CascadeConfig, Columns, PicturesConfig
 
 __all__ = [
-    "Answer",
     "BackboneConfig",
     "BaseTermConfig",
     "CalibrationConfig",
@@ -35,8 +34,9 @@ __all__ = [
     "LLMConfig",
     "NLIConfig",
     "NeighboursConfig",
+    "NodeText",
+    "PathChoice",
     "PicturesConfig",
-    "Recipe",
     "RerankConfig",
     "RetrievalConfig",
     "RoutingConfig",

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from cascade.config.section import Section
+from cascade.config.base import Section
 
 
 class _StageConfig(Section):
-    """What the stages that choose among terms have in common."""
+    """Settings that the stages which choose among terms have in common."""
 
     candidates: int = Field(10, ge=1, description="Terms that are considered.")
     temperature: float = Field(

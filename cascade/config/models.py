@@ -1,4 +1,4 @@
-"""Settings of models that judge: the language model with its engines, and readers of pairs."""
+"""Settings of the language model and its engines, and of the models that read pairs of texts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from cascade.config.retrieval import Recipe
-from cascade.config.section import Section
+from cascade.config.base import Section
+from cascade.config.retrieval import NodeText
 
 
 class VLLMConfig(Section):
@@ -21,7 +21,7 @@ class VLLMConfig(Section):
 
 
 class ServerConfig(Section):
-    """An OpenAI-compatible server. Items are sent to it, and to nobody else."""
+    """An OpenAI-compatible server. Items are sent to it and nowhere else."""
 
     url: str | None = Field(
         None, description="Where its API begins, for example http://127.0.0.1:8000/v1."
@@ -60,14 +60,14 @@ class ServerConfig(Section):
 
 
 class LLMConfig(Section):
-    """How the language model is asked."""
+    """The language model: which one, where it runs, and how it scores candidates."""
 
     engine: Literal["transformers", "vllm", "server"] = Field(
         "transformers",
         description="What runs the model: transformers, or vllm, in this process; or a server.",
     )
-    vllm: VLLMConfig = Field(default_factory=VLLMConfig, description="Of the engine vllm.")
-    server: ServerConfig = Field(default_factory=ServerConfig, description="Of the engine server.")
+    vllm: VLLMConfig = Field(default_factory=VLLMConfig, description="The engine vllm.")
+    server: ServerConfig = Field(default_factory=ServerConfig, description="The engine server.")
     model: str = Field(
         "smollm2-135m",
         description="Weights: built-in name, folder, GGUF or hub. For a server only the tokenizer "
@@ -76,9 +76,11 @@ class LLMConfig(Section):
     adapter: str | None = Field(
         None, description="Folder of a LoRA adapter of the model, as `cascade finetune` makes it."
     )
-    prompt: str = Field("file-under", description="Prompt that picks: a shipped name, or a file.")
+    prompt: str = Field(
+        "file-under", description="Prompt for choosing a candidate: a shipped name, or a file."
+    )
     type_prompt: str = Field(
-        "item-type", description="Prompt that says what kind of thing an item is."
+        "item-type", description="Prompt for naming the kind of thing that an item is."
     )
     answer: Literal["score", "generate"] = Field(
         "score", description="Score every candidate, or generate one under the grammar."
@@ -93,19 +95,19 @@ class LLMConfig(Section):
         True, description="Subtract each candidate's log-probability without the item."
     )
     device: str = Field(
-        "auto", description="auto, cpu, cuda, cuda:1, mps; of the engine transformers."
+        "auto", description="auto, cpu, cuda, cuda:1 or mps; for the engine transformers."
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Number type of the weights in memory."
     )
     batch_tokens: int = Field(
-        4096, ge=256, description="Tokens in one forward pass; of the engine transformers."
+        4096, ge=256, description="Tokens in one forward pass; for the engine transformers."
     )
     max_chars: int = Field(200, ge=16, description="Characters of each field that are read.")
 
 
 class _PairConfig(Section):
-    """What models that read an item beside a text of a node have in common."""
+    """Settings that models which read an item and a text of a node together have in common."""
 
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
@@ -150,7 +152,7 @@ class RerankConfig(_PairConfig):
     candidates: int = Field(
         25, ge=1, description="Leaves of the whole taxonomy that are read for each item."
     )
-    texts: Recipe = Field(
+    texts: NodeText = Field(
         "path",
         description="What of a leaf is read, as in retrieval.texts; several texts are joined.",
     )

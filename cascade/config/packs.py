@@ -1,4 +1,4 @@
-"""Settings of what was fitted and of how it is joined: fusion, heads, routing, calibration."""
+"""Settings of fitted parts and of how they are combined: fusion, heads, routing, calibration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cascade.config.section import Section
+from cascade.config.base import Section
 
 
 def _default_weights() -> dict[str, float | list[float]]:
@@ -18,8 +18,8 @@ class FusionConfig(Section):
 
     weights: dict[str, float | list[float]] = Field(
         default_factory=_default_weights,
-        description="Weight by scorer, not negative: one for all levels, or one for each level "
-        "from the top, of which the last holds for all below.",
+        description="Weight of each scorer, not negative: one for all levels, or a list with one "
+        "for each level from the top, the last for all levels below.",
     )
     without_text: dict[str, float | list[float]] = Field(
         default_factory=dict,
@@ -32,7 +32,7 @@ class FusionConfig(Section):
 
 
 class BackboneConfig(Section):
-    """What turns items into the numbers that heads and neighbours are computed on."""
+    """What turns items into feature vectors, for heads and neighbours."""
 
     kind: Literal["lexical", "sentence", "llama", "picture", "joined"] = Field(
         description="Words and characters, a sentence encoder, hidden states of a language model, "
@@ -65,7 +65,7 @@ class NeighboursConfig(Section):
 
 
 class RoutingConfig(Section):
-    """Who sees which item: a fast path first, the method itself where that one doubts."""
+    """Which scorer answers which item: the fast path first, the method where that is unsure."""
 
     fast: dict[str, float | list[float]] = Field(
         default_factory=dict,
@@ -75,19 +75,19 @@ class RoutingConfig(Section):
         0.9,
         ge=0,
         le=1,
-        description="An item of which the fast path is less sure goes on to the main one; 0 keeps "
-        "all on the fast path, 1 sends all on.",
+        description="The method answers the items for which the fast path has a lower confidence; "
+        "0: never, 1: always.",
     )
 
 
 class CalibrationConfig(Section):
-    """What held-out rows told about confidences."""
+    """Calibration of confidences, as fitted on held-out rows."""
 
     file: str | None = Field(None, description="File of the calibration, relative to this one.")
     max_risk: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="Share of accepted answers that may be wrong; what is less sure is marked "
-        "`review`.",
+        description="Highest share of accepted answers that may be wrong; answers below the "
+        "confidence that this needs get the status `review`.",
     )

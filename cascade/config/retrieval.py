@@ -1,4 +1,4 @@
-"""Settings of narrowing and of the walk."""
+"""Settings of retrieval and of the descent."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import Literal
 
 from pydantic import Field
 
-from cascade.config.section import Section
+from cascade.config.base import Section
 
-Recipe = Literal["leaf", "path", "path+description", "full"]
-Answer = Literal["walk", "likeliest"]
+NodeText = Literal["leaf", "path", "path+description", "full"]
+PathChoice = Literal["walk", "likeliest"]
 IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
 
 
 class RetrievalConfig(Section):
-    """How node texts are searched."""
+    """How an item is compared with the texts of nodes, and how many candidates are kept."""
 
     encoder: str = Field(
         "minilm",
         description="Sentence encoder: built-in name, folder or hub. For pictures one that reads "
         "both, as CLIP and SigLIP do; small:clip has random weights, for trying a set-up.",
     )
-    texts: Recipe = Field(
+    texts: NodeText = Field(
         "full",
         description="What of a node is embedded: its name (leaf), its path, path, description and "
         "synonyms (path+description), or name with parent, description, synonyms and translations "
@@ -29,25 +29,23 @@ class RetrievalConfig(Section):
     )
     index: IndexKind = Field(
         "auto",
-        description="How node texts are searched: each item is compared with every text (flat), or "
-        "with those that a FAISS graph (hnsw) or FAISS lists (ivf) lead to, which finds nearly all "
-        "of the nearest and costs far less where there are many. auto: flat up to 100,000 texts, "
-        "hnsw beyond (flat on a GPU, with faiss-gpu). With hnsw and ivf, and beyond so many texts "
-        "always, narrowing and scoring work on the texts that were found.",
+        description="flat compares each item with every text. hnsw (a FAISS graph) and ivf (FAISS "
+        "inverted lists) find nearly all of the nearest texts for far less work. auto: flat up to "
+        "100,000 texts, hnsw beyond (flat on a GPU, with faiss-gpu). With hnsw and ivf, and always "
+        "beyond 100,000 texts, narrowing and scoring use only the texts that were found.",
     )
-    hits: int = Field(
-        256, ge=1, description="Texts that are found for each item, where they are searched so."
-    )
+    hits: int = Field(256, ge=1, description="Texts found for each item by an hnsw or ivf index.")
     candidates: int = Field(
         10,
         ge=1,
-        description="Children kept at each level; a number as high as the widest level keeps all.",
+        description="Children of a node that are kept as candidates. As many as the widest node "
+        "has keeps all.",
     )
     ranking: int = Field(
         0,
         ge=0,
-        description="Leaves of the whole taxonomy that are ranked for each item, by methods that "
-        "compare items with all of them.",
+        description="Leaves of the whole taxonomy to rank for each item, by methods that compare "
+        "items with all leaves; 0 for none.",
     )
     temperature: float = Field(
         0.04,
@@ -59,30 +57,32 @@ class RetrievalConfig(Section):
         0.35,
         ge=0,
         le=100,
-        description="Weight, beside the item itself, of the language model's words for it.",
+        description="Weight of the language model's words for an item, where the item itself has "
+        "1.",
     )
 
 
 class DescentConfig(Section):
-    """How the walk down the taxonomy decides."""
+    """How the descent decides."""
 
-    answer: Answer = Field(
+    answer: PathChoice = Field(
         "walk",
-        description="walk: the likeliest child every time; likeliest: of the paths that are kept "
-        "the likeliest as a whole.",
+        description="walk: the likeliest child at each level. likeliest: the likeliest whole path "
+        "among those that the beam kept.",
     )
     beam: int = Field(3, ge=1, description="Paths kept at each level.")
     depth: int | None = Field(
-        None, ge=1, description="Go down to this level at the most; to the leaves if not given."
+        None, ge=1, description="Deepest level of an answer; the leaves if not given."
     )
     ends: list[str] = Field(
         default_factory=list,
-        description="Codes of nodes where paths end though the taxonomy goes on: of a pack those "
-        "below which nothing was labelled.",
+        description="Codes of inner nodes where a path ends, as at a leaf. In a pack: nodes below "
+        "which no row was labelled.",
     )
     stop: float = Field(
         0.3,
         ge=0,
         le=1,
-        description="Stop at a node when its best child is less likely than this, given the node.",
+        description="Stop at a node if its likeliest child, given the node, has less than this "
+        "probability. The status is then `partial`.",
     )

@@ -1,4 +1,4 @@
-"""All settings together: a `cascade.yaml`."""
+"""All settings of a `cascade.yaml`, with those of columns and pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
+from cascade.config.base import Section, describe_problems
 from cascade.config.facets import FacetsConfig
 from cascade.config.models import LLMConfig, NLIConfig, RerankConfig
 from cascade.config.packs import (
@@ -18,43 +19,73 @@ from cascade.config.packs import (
     NeighboursConfig,
     RoutingConfig,
 )
-from cascade.config.reading import Columns, PicturesConfig
 from cascade.config.retrieval import DescentConfig, RetrievalConfig
-from cascade.config.section import Section, describe_problems
 from cascade.errors import ConfigError
+
+
+class Columns(Section):
+    """Which columns of a file are read, and as what."""
+
+    text: list[str] = Field(default_factory=list, description="Text columns, in this order.")
+    image: str | None = Field(
+        None,
+        description="Column of pictures: files named relative to the input's folder, data URIs, "
+        "bytes, or addresses where `pictures.urls` allows them.",
+    )
+    id: str | None = Field(None, description="Column of the row's own identifier.")
+    label: str | None = Field(None, description="Column of the known answer: a code or a path.")
+    also: list[str] = Field(
+        default_factory=list,
+        description="Columns of other answers that count as right: a code, a path, or a JSON list "
+        "of them.",
+    )
+
+
+class PicturesConfig(Section):
+    """Where pictures may come from; data URIs and bytes always may."""
+
+    root: str | None = Field(
+        None, description="Folder that paths start from; that of the input if not given."
+    )
+    anywhere: bool = Field(False, description="Whether paths may lead out of that folder.")
+    urls: bool = Field(False, description="Whether pictures may be fetched from addresses.")
 
 
 class CascadeConfig(Section):
     """A cascade.yaml."""
 
     taxonomy: str | None = Field(None, description="Shipped name, or file relative to this one.")
-    method: str = Field("cascade", description="Scorer that answers; `cascade` fuses and routes.")
+    method: str = Field(
+        "cascade", description="Method that answers; `cascade` combines scorers and routes items."
+    )
     columns: Columns = Field(default_factory=Columns, description="Columns of the input.")
     reads: list[str] = Field(
         default_factory=list,
-        description="Of a pack the text columns that it was fitted to; others that are named stand "
-        "for these, in this order.",
+        description="In a pack: the text columns that it was fitted to. Other columns that you "
+        "name stand for these, in this order.",
     )
     pictures: PicturesConfig = Field(
         default_factory=PicturesConfig, description="Where pictures come from."
     )
-    retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="Narrowing.")
+    retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="Retrieval.")
     llm: LLMConfig = Field(default_factory=LLMConfig, description="The language model.")
     nli: NLIConfig = Field(default_factory=NLIConfig, description="The inference model.")
     rerank: RerankConfig = Field(default_factory=RerankConfig, description="The cross-encoder.")
     backbones: dict[str, BackboneConfig] = Field(
-        default_factory=dict, description="What heads and neighbours stand on, by name."
+        default_factory=dict, description="Features for heads and neighbours, by name."
     )
     heads: dict[str, HeadsConfig] = Field(default_factory=dict, description="TTC heads, by name.")
     neighbours: NeighboursConfig = Field(
         default_factory=NeighboursConfig, description="Labelled neighbours."
     )
     fusion: FusionConfig = Field(default_factory=FusionConfig, description="Combining scorers.")
-    routing: RoutingConfig = Field(default_factory=RoutingConfig, description="Who sees what.")
-    calibration: CalibrationConfig = Field(
-        default_factory=CalibrationConfig, description="How sure answers are."
+    routing: RoutingConfig = Field(
+        default_factory=RoutingConfig, description="Fast path and main method."
     )
-    descent: DescentConfig = Field(default_factory=DescentConfig, description="The walk.")
+    calibration: CalibrationConfig = Field(
+        default_factory=CalibrationConfig, description="Calibrated confidences."
+    )
+    descent: DescentConfig = Field(default_factory=DescentConfig, description="The descent.")
     facets: FacetsConfig = Field(
         default_factory=FacetsConfig, description="The walk of faceted taxonomies."
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.config import Answer
+from cascade.config import PathChoice
 from cascade.items import Batch, Choices
 from cascade.pipeline.trace import LevelScores, PackedTrace, pack_traces
 from cascade.predictions import Prediction
@@ -119,7 +119,7 @@ class Descent:
     beam: int = 3
     stop: float = 0.0
     depth: int | None = None
-    answer: Answer = "walk"
+    answer: PathChoice = "walk"
     ends: Sequence[int] = ()
     _leaf: NDArray[np.bool_] = field(init=False, repr=False)
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.config import IndexKind, Recipe
+from cascade.config import IndexKind, NodeText
 from cascade.io.cache import cache_folder
 from cascade.retrieval import kinds
 from cascade.retrieval.encoder import Encoder, Progress
@@ -55,7 +55,7 @@ class NodeIndex:
         cls,
         taxonomy: Taxonomy,
         encoder: Encoder,
-        recipe: Recipe,
+        recipe: NodeText,
         *,
         kind: IndexKind = "flat",
         folder: Path | None = None,
@@ -130,7 +130,7 @@ def _read_flat(path: Path, texts: list[str], encoder: Encoder) -> Any | None:
     return index if _is_whole(index, len(texts), encoder.width) else None
 
 
-def _key(texts: list[str], node: NDArray[np.int32], encoder: Encoder, recipe: Recipe) -> str:
+def _key(texts: list[str], node: NDArray[np.int32], encoder: Encoder, recipe: NodeText) -> str:
     """Hash of the taxonomy as the recipe sees it, the recipe and the model."""
     digest = hashlib.sha256(f"{FORMAT}\n{recipe}\n{encoder.identity}\n".encode())
     digest.update(node.astype("<i4").tobytes())

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.config import IndexKind, Recipe
+from cascade.config import IndexKind, NodeText
 from cascade.items import Batch, Choices
 from cascade.retrieval import kinds
 from cascade.retrieval.comparison import Comparison
@@ -53,7 +53,7 @@ class Retriever:
         self,
         taxonomy: Taxonomy,
         encoder: Encoder,
-        recipe: Recipe = "full",
+        recipe: NodeText = "full",
         *,
         index: IndexKind = "auto",
         hits: int = HITS,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.config import Recipe
+from cascade.config import NodeText
 from cascade.taxonomy import Taxonomy, spoken
 
 
-def node_texts(taxonomy: Taxonomy, recipe: Recipe) -> tuple[list[str], NDArray[np.int32]]:
+def node_texts(taxonomy: Taxonomy, recipe: NodeText) -> tuple[list[str], NDArray[np.int32]]:
     """Texts of all nodes under a recipe, in depth-first order of their nodes.
 
     - `leaf`: the node's name

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.config import Recipe
+from cascade.config import NodeText
 from cascade.errors import WeightsError
 from cascade.items import Batch
 from cascade.retrieval.comparison import Mass
@@ -55,7 +55,7 @@ class RerankScorer(LeafScorer):
         self,
         retriever: Retriever,
         model: PairModel,
-        recipe: Recipe = "path",
+        recipe: NodeText = "path",
         *,
         candidates: int = 25,
         temperature: float = 1.0,

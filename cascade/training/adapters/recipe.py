@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from cascade.config import Recipe as Texts
+from cascade.config import NodeText as Texts
 from cascade.config import Section
 from cascade.training.adapters.instructions import Task
 from cascade.training.adapters.lora import LoraRecipe

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cascade.config import Recipe as Texts
+from cascade.config import NodeText as Texts
 from cascade.config import Section
 from cascade.training.experiment import FinetuneRecipe, ValidationRecipe
 from cascade.training.rankers.negatives import NegativesRecipe

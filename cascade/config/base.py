@@ -1,4 +1,4 @@
-"""What all settings have in common."""
+"""The base class of all settings, and their problems in one line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Section(BaseModel):
-    """A part of a file of settings: unknown fields and undefined numbers are refused."""
+    """A group of settings: unknown fields, NaN and infinity are refused."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -15,7 +15,7 @@ def describe_problems(error: ValidationError) -> str:
     """A pydantic error as one line that names each field."""
     problems = []
     for problem in error.errors():
-        where = ".".join(map(str, problem["loc"])) or "the whole"
+        where = ".".join(map(str, problem["loc"])) or "the file"
         if problem["type"] == "extra_forbidden":
             problems.append(f"{where}: there is no such field")
         else:
