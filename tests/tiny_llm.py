@@ -60,6 +60,6 @@ def tiny_model():
 
 
 def tiny_engine(**options):
-    from cascade.generation.transformers_engine import TransformersEngine
+    from cascade.generation.engines.transformers_engine import TransformersEngine
 
     return TransformersEngine(tiny_model(), tiny_tokenizer(), name="tiny", **options)

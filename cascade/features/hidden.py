@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from cascade.errors import InputError
 from cascade.features.dense import shortened
 from cascade.items import Item
-from cascade.models.find import find_weights
-from cascade.models.load import load_llm, picture_bank
+from cascade.models.language_models import load_llm, picture_bank
+from cascade.models.weights import find_weights
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ class HiddenStates:
     Parameters
     ----------
     model, tokenizer
-        As loaded by `models.load.load_llm`.
+        As loaded by `models.language_models.load_llm`.
     columns
         Fields that are read, in this order.
     max_chars

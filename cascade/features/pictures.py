@@ -17,9 +17,9 @@ from cascade.errors import InputError
 from cascade.features.kept import KeptVectors
 from cascade.io.pictures import known_by, open_picture
 from cascade.items import Item
-from cascade.models.find import find_weights
-from cascade.models.load import autocast
+from cascade.models.runtime import autocast
 from cascade.models.vision import Preparation, VisionModel, load_vision
+from cascade.models.weights import find_weights
 
 BLOCK = 8  # pictures in one forward pass: what they become stays in a core's cache
 GPU_BLOCK = 32

@@ -10,9 +10,8 @@ from typing import Literal
 
 from cascade.errors import WeightsError
 from cascade.io.cache import cache_folder
-from cascade.models.builtin import BUILT_IN
-from cascade.models.find import find_weights
-from cascade.models.load import best_device, precision_dtype
+from cascade.models.runtime import best_device, precision_dtype
+from cascade.models.weights import BUILT_IN, find_weights
 
 REQUIRED = (
     "torch",

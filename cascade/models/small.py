@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from cascade.errors import WeightsError
 from cascade.io.cache import cache_folder
-from cascade.models.find import SMALL
+from cascade.models.runtime import quiet_libraries
 from cascade.resources import shipped_folder
 
 if TYPE_CHECKING:
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FORMAT = 2  # raised when the same name would make other weights
+SMALL = "small:"  # begins the name of a model of random numbers
 
 _CONTROL = ("[PAD]", "[CLS]", "[MASK]", "[SEP]")
 _SHAPE: dict[str, Any] = {
@@ -139,6 +138,8 @@ def small_folder(name: str) -> Path:
     if target.is_dir():
         return target
     cache.mkdir(parents=True, exist_ok=True)
+    from filelock import FileLock
+
     with FileLock(target.with_suffix(".lock")):
         if not target.is_dir():
             staging = Path(tempfile.mkdtemp(dir=cache, prefix=".making-"))
@@ -172,13 +173,11 @@ def make_small(kind: str, folder: Path, texts: Iterable[str], *, seed: int = 0) 
     """
     import torch
 
-    from cascade.models.convert import quiet
-
     if kind not in KINDS:
         raise WeightsError(f"no kind of small model {kind!r}; there are {', '.join(KINDS)}")
     made = KINDS[kind]
     tokenizer = _tokenizer(texts, made.positions)
-    with torch.random.fork_rng(devices=[]), quiet():
+    with torch.random.fork_rng(devices=[]), quiet_libraries():
         torch.manual_seed(seed)
         _model(made, len(tokenizer)).save_pretrained(folder)
         tokenizer.save_pretrained(folder)

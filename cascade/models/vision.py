@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import WeightsError
-from cascade.models.convert import quiet
-from cascade.models.find import Weights
-from cascade.models.load import best_device
+from cascade.models.runtime import best_device, quiet_libraries
+from cascade.models.weights import Weights
 
 if TYPE_CHECKING:
     import torch
@@ -121,7 +120,7 @@ class VisionModel:
             save_file(state, folder / "model.safetensors")
             (folder / "config.json").write_text(json.dumps(self.config, indent=1), "utf-8")
         else:
-            with quiet():
+            with quiet_libraries():
                 self.module.model.save_pretrained(folder)
         own = asdict(self.preparation)
         (folder / PREPARATION).write_text(json.dumps({"cascade": own}, indent=1), "utf-8")
@@ -195,7 +194,7 @@ def _from_transformers(weights: Weights) -> VisionModel:
     import torch
     from transformers import AutoModel
 
-    with quiet():
+    with quiet_libraries():
         model: Any
         told: dict[str, Any]
         model, told = AutoModel.from_pretrained(

@@ -119,7 +119,7 @@ class Parts:
     @cached_property
     def engine(self) -> Engine:
         """The language model."""
-        from cascade.generation.engines import make_engine
+        from cascade.generation.engines.registry import make_engine
 
         return make_engine(self.config.llm, allow_download=self.config.allow_download)
 

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import as_text
-from cascade.models.encoding import Encode, encoding
-from cascade.models.find import find_weights
-from cascade.models.load import load_encoder
+from cascade.models.sentence_encoder import Encode, encoding, load_encoder
+from cascade.models.weights import find_weights
 
 if TYPE_CHECKING:
     from PIL.Image import Image

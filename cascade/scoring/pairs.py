@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from cascade.errors import EngineError
 from cascade.items import as_text
-from cascade.models.find import find_weights
-from cascade.models.load import Precision, load_sequence_classifier, plain_backend
+from cascade.models.classifiers import load_sequence_classifier
+from cascade.models.language_models import plain_text_tokenizer
+from cascade.models.runtime import Precision
+from cascade.models.weights import find_weights
 
 Tokens = NDArray[np.int32]
 """Token ids of one text, without what stands around it in a pair."""
@@ -47,7 +49,7 @@ class PairModel:
         self.labels = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
         self._model = model
         self._batch_tokens = batch_tokens
-        self._tokenizer = plain_backend(tokenizer)
+        self._tokenizer = plain_text_tokenizer(tokenizer)
         self._frame = _Frame(self._tokenizer)
         self._pad = tokenizer.pad_token_id or 0  # hidden by the mask
         self._typed = "token_type_ids" in tokenizer.model_input_names

@@ -95,10 +95,10 @@ def measure(n: int, repeats: int, reading: str) -> dict[str, Any]:
     import torch
 
     import cascade
-    from cascade.generation.tree_scoring import _reads
+    from cascade.generation.tree_scoring.scorer import _reads
     from cascade.items import Batch, Item
-    from cascade.models.find import find_weights
-    from cascade.models.load import load_llm
+    from cascade.models.language_models import load_llm
+    from cascade.models.weights import find_weights
 
     loaded = cascade.load("store", method="llm")
     loaded.config.llm.reading = reading

@@ -38,8 +38,8 @@ LONGEST = 24  # tokens of an answer
 def questions(n: int) -> tuple[Any, list[Any]]:
     """The engine, and a question for each of n items (and one more, to warm up with)."""
     import cascade
+    from cascade.generation.engines.transformers_engine import TransformersEngine
     from cascade.generation.prompts import PromptTemplate
-    from cascade.generation.transformers_engine import TransformersEngine
     from cascade.items import Batch, Item
     from cascade.scoring.item_type import ItemTyper, on_one_line
     from cascade.scoring.llm import ask
@@ -110,8 +110,8 @@ class VLLM:
     """vLLM in a process of its own, which answers all prompts each time it is told to."""
 
     def __init__(self, python: str, engine: Any, asked: list[Any]) -> None:
-        from cascade.models.convert import safetensors_folder
-        from cascade.models.find import find_weights
+        from cascade.models.gguf import safetensors_folder
+        from cascade.models.weights import find_weights
 
         prompts = []
         for question in asked:
@@ -208,8 +208,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from cascade.models.find import find_weights
-    from cascade.models.load import load_llm
+    from cascade.models.language_models import load_llm
+    from cascade.models.weights import find_weights
 
     engine, (first, *asked) = questions(args.items)
     plain, tokenizer = load_llm(find_weights("smollm2-135m"), "auto", "bfloat16")

@@ -66,8 +66,8 @@ def repeated(run: Callable[[], Any], repeats: int) -> float:
 
 def ours(answers: tuple[str, ...], repeats: int) -> dict[str, float]:
     """Seconds of the transformers engine's trie."""
-    from cascade.generation.transformers_engine import TransformersEngine
-    from cascade.generation.tries import Trie
+    from cascade.generation.engines.transformers_engine import TransformersEngine
+    from cascade.generation.tree_scoring.trie import Trie
 
     engine = TransformersEngine.load()
     spelled = engine._encoder.answers(answers, END)
@@ -187,8 +187,8 @@ def rival(name: str, python: str, job: dict[str, Any], limit: float) -> dict[str
 
 def measure(n: int, args: argparse.Namespace) -> dict[str, Any]:
     """Seconds of all, for n children."""
-    from cascade.models.convert import safetensors_folder
-    from cascade.models.find import find_weights
+    from cascade.models.gguf import safetensors_folder
+    from cascade.models.weights import find_weights
 
     answers = names(n)
     job = {

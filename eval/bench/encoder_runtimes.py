@@ -4,7 +4,7 @@ The default encoder, from texts to unit vectors: PyTorch in float32, under autoc
 weights in half precision; PyTorch compiled; ONNX Runtime in float32 and with weights of 8 bits;
 OpenVINO in float32 and in bfloat16. Tokenizer, order and batches are the same for all of these, and
 each takes its quickest size of batches. Beside them stands what cascade does, weights in half
-precision over texts without padding (`models.packed`). Runs take turns, the figure is the median.
+precision over texts without padding. Runs take turns, the figure is the median.
 Runtimes that are not installed are left out and named.
 
 pip install onnx onnxruntime openvino
@@ -32,7 +32,7 @@ import numpy as np
 import torch
 from product_rows import COLUMNS, MAX_CHARS, rows
 
-from cascade.models.load import autocast
+from cascade.models.runtime import autocast
 
 SIZES = (16, 64)
 OURS = "cascade: weights in bfloat16, without padding"

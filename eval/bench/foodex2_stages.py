@@ -156,7 +156,7 @@ class Study:
 
     def llm(self) -> Asker:
         """The language model."""
-        from cascade.generation.transformers_engine import TransformersEngine
+        from cascade.generation.engines.transformers_engine import TransformersEngine
 
         self.engine = TransformersEngine.load("smollm2-135m")
         return LLMAsker(self.engine, PromptTemplate.load("food-term"))

@@ -28,9 +28,9 @@ def models() -> dict[str, Callable[[], Any]]:
     """How each is made."""
     import torch
 
-    from cascade.models.find import find_weights
     from cascade.models.fused import fuse
-    from cascade.models.load import load_llm
+    from cascade.models.language_models import load_llm
+    from cascade.models.weights import find_weights
 
     def loaded(precision: Any) -> Any:
         model = load_llm(find_weights("smollm2-135m"), "cpu", precision)[0]

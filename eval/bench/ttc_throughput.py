@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from product_rows import COLUMNS, MAX_CHARS, rows, write
 
-from cascade.models.load import precision_dtype
+from cascade.models.runtime import precision_dtype
 
 SIZES = (16, 32, 64, 128)
 TARGET = 0.95

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from cascade.models.find import find_weights
+from cascade.models.weights import find_weights
 from cascade.training.rankers import experiment
 from cascade.training.rankers.trainers import train_retriever
 

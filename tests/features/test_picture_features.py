@@ -7,8 +7,8 @@ from cascade.features import pictures
 from cascade.features.kept import KeptVectors
 from cascade.features.pictures import PictureFeatures
 from cascade.items import Item
-from cascade.models.find import find_weights
 from cascade.models.vision import load_vision
+from cascade.models.weights import find_weights
 
 
 @pytest.fixture(scope="module")

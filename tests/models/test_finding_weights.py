@@ -6,10 +6,9 @@ import pytest
 
 from cascade.errors import UsageError, WeightsError
 from cascade.io.cache import cache_folder
-from cascade.models.builtin import BUILT_IN, BuiltIn
 from cascade.models.diagnose import diagnose
-from cascade.models.find import find_weights, package_folder
-from cascade.models.load import best_device
+from cascade.models.runtime import best_device
+from cascade.models.weights import BUILT_IN, BuiltIn, find_weights, package_folder
 
 
 def model_folder(path):
@@ -166,7 +165,7 @@ def test_the_code_of_the_wheels_is_never_imported(minilm, smollm):
 
 def test_finding_weights_loads_no_heavy_library():
     code = (
-        "import sys; from cascade.models.find import find_weights\n"
+        "import sys; from cascade.models.weights import find_weights\n"
         "try: find_weights('nowhere')\n"
         "except Exception: pass\n"
         "sys.exit(bool({'torch', 'transformers', 'huggingface_hub'} & sys.modules.keys()))"

@@ -48,7 +48,7 @@ def test_other_precisions_and_other_layers_stay_as_they_are():
 @pytest.mark.weights
 def test_the_built_in_model_is_fused_and_no_less_exact():
     from cascade.generation.engine import Prompt, Question
-    from cascade.generation.transformers_engine import TransformersEngine
+    from cascade.generation.engines.transformers_engine import TransformersEngine
 
     quick = TransformersEngine.load(device="cpu", precision="bfloat16")
     layer = quick.model.model.layers[0]

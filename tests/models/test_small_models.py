@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from cascade.errors import WeightsError
-from cascade.models.find import find_weights
-from cascade.models.load import load_encoder, load_sequence_classifier
+from cascade.models.classifiers import load_sequence_classifier
+from cascade.models.sentence_encoder import load_encoder
 from cascade.models.small import KINDS, make_small
+from cascade.models.weights import find_weights
 
 TEXTS = ["straw hat", "garden rake"]
 

@@ -10,8 +10,8 @@ from PIL import Image
 from cascade.errors import WeightsError
 from cascade.features.pictures import PictureFeatures, inference_module
 from cascade.models.efficientnet import SHAPES, EfficientNetLite, folded, from_wheel
-from cascade.models.find import Weights, find_weights
 from cascade.models.vision import Preparation, load_vision
+from cascade.models.weights import Weights, find_weights
 
 
 def picture(seed=0, size=(60, 40)):

@@ -114,7 +114,7 @@ def test_values_that_are_no_text_are_filed_as_text():
 
 
 def test_the_default_method_answers_with_nodes_and_tells_its_parts(smollm, monkeypatch):
-    from cascade.generation.transformers_engine import TransformersEngine
+    from cascade.generation.engines.transformers_engine import TransformersEngine
 
     monkeypatch.setattr(
         TransformersEngine, "load", classmethod(lambda cls, name, **options: smollm)

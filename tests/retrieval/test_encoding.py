@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade.models import encoding, packed
+from cascade.models import sentence_encoder
 from cascade.retrieval import encoder
 
 pytestmark = pytest.mark.weights
@@ -20,7 +20,7 @@ def read(minilm, request):
     """The token ids that the model gets for a text."""
     half = "half" in request.param
     if request.param == "padded":
-        encode = partial(encoding._padded, minilm._model, False)
+        encode = partial(sentence_encoder._padded, minilm._model, False)
         transformer = minilm._model[0].auto_model
     else:
         encode = partial(minilm.encode, half=half)
@@ -89,7 +89,7 @@ def test_half_precision_moves_vectors_by_next_to_nothing(minilm):
 
 
 def test_where_the_hardware_has_no_half_precision_full_is_used(minilm, monkeypatch):
-    monkeypatch.setattr(encoding, "precision_dtype", lambda *_: torch.float32)
+    monkeypatch.setattr(sentence_encoder, "precision_dtype", lambda *_: torch.float32)
     plain = encoder.Encoder(minilm._model, "plain")
     np.testing.assert_array_equal(plain.encode(["hat"], half=True), plain.encode(["hat"]))
 
@@ -100,10 +100,10 @@ def test_each_text_gets_its_own_vector_in_whatever_batches(minilm, monkeypatch, 
     texts = [f"hat number {n} " * (n % 7) for n in range(60)]
     expected = minilm.encode(texts, half=half)
     monkeypatch.setattr(encoder, "BLOCK", 50)
-    monkeypatch.setattr(encoding, "CHARACTERS", 400)
-    monkeypatch.setattr(packed, "TOKENS", 60)
+    monkeypatch.setattr(sentence_encoder, "CHARACTERS", 400)
+    monkeypatch.setattr(sentence_encoder, "TOKENS", 60)
     if not packs:
-        monkeypatch.setattr(packed, "KINDS", ())
+        monkeypatch.setattr(sentence_encoder, "KINDS", ())
     other = encoder.Encoder(minilm._model, "other")
     assert hasattr(other._half, "__self__") == packs
     found = other.encode(texts, half=half)

@@ -3,8 +3,8 @@ import pytest
 from tiny_llm import tiny_engine, tiny_model, tiny_tokenizer
 
 from cascade.errors import EngineError
+from cascade.generation.engines.transformers_engine import TransformersEngine
 from cascade.generation.prompts import PromptTemplate
-from cascade.generation.transformers_engine import TransformersEngine
 from cascade.items import Batch, Choices, Item
 from cascade.scoring.item_type import ItemTyper
 from cascade.scoring.llm import NO_ITEM, LLMScorer, ask

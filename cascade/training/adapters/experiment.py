@@ -15,11 +15,12 @@ from typing import Any
 import cascade
 from cascade.config import LLMConfig
 from cascade.errors import UsageError
-from cascade.generation.encode import PromptEncoder
+from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
-from cascade.models.find import Weights, find_weights
-from cascade.models.load import best_device, load_llm, picture_bank
+from cascade.models.language_models import load_llm, picture_bank
+from cascade.models.runtime import best_device
+from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.narrow import Retriever
 from cascade.training.adapters.instructions import Candidates, Example, Task, Writer
@@ -211,7 +212,7 @@ class AdapterExperiment:
 
     def _types(self, items: Sequence[Item], model: Any, tokenizer: Any) -> list[str]:
         """What the model, not yet trained, calls each item; kept for a run that goes on."""
-        from cascade.generation.transformers_engine import TransformersEngine
+        from cascade.generation.engines.transformers_engine import TransformersEngine
         from cascade.scoring.item_type import ItemTyper
 
         path = self.work / TYPES

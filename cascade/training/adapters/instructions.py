@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import UsageError
-from cascade.generation.encode import PromptEncoder
 from cascade.generation.engine import Prompt
+from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
 from cascade.retrieval.narrow import Retriever

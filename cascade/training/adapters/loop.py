@@ -94,7 +94,7 @@ def training_precision(recipe: LoopRecipe, device: str) -> Literal["float32", "b
     """The number type of the model's own weights while LoRA is learnt."""
     import torch
 
-    from cascade.models.load import precision_dtype
+    from cascade.models.runtime import precision_dtype
 
     # Not float16, whose small gradients vanish.
     return "bfloat16" if precision_dtype(recipe.precision, device) is torch.bfloat16 else "float32"

@@ -17,10 +17,11 @@ from cascade.features.hidden import HiddenStates
 from cascade.features.pictures import decoding_pool
 from cascade.io.pictures import open_picture
 from cascade.items import Item
-from cascade.models.convert import quiet
-from cascade.models.find import find_weights
-from cascade.models.load import best_device, load_encoder, load_llm
+from cascade.models.language_models import load_llm
+from cascade.models.runtime import best_device, quiet_libraries
+from cascade.models.sentence_encoder import load_encoder
 from cascade.models.vision import load_vision
+from cascade.models.weights import find_weights
 from cascade.training.adapters.lora import LoraRecipe, attach_lora, load_adapter
 from cascade.training.packs.recipe import AugmentRecipe
 
@@ -87,7 +88,7 @@ class TunableEncoder:
 
     def save(self, folder: Path) -> None:
         """Write a sentence-transformers folder."""
-        with quiet():
+        with quiet_libraries():
             self._model.save(str(folder), create_model_card=False)
 
 

@@ -26,8 +26,8 @@ from cascade.errors import CascadeError, OutputError, UsageError
 from cascade.io.pictures import PicturePlaces
 from cascade.io.source import Source
 from cascade.io.whole import write_text
-from cascade.models.find import find_weights
-from cascade.models.load import is_seeing
+from cascade.models.language_models import is_vision_language
+from cascade.models.weights import find_weights
 from cascade.pipeline.calibrated import Calibration
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.pipeline.pack import SEAL, seal, work_folder
@@ -268,7 +268,7 @@ class Fit:
         if kind != "llama" or self.columns.image is None or stage.model is None:
             return False
         weights = find_weights(stage.model, allow_download=self.allow_download)
-        return weights.path.is_dir() and is_seeing(weights.path)
+        return weights.path.is_dir() and is_vision_language(weights.path)
 
     def _picture_learners(self) -> list[Learner]:
         recipe, allow = self.recipe, self.allow_download

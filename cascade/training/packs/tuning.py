@@ -19,7 +19,7 @@ from pydantic import Field
 from cascade.config import Section
 from cascade.io.tensors import read_tensors, write_tensors
 from cascade.items import Item
-from cascade.models.load import autocast
+from cascade.models.runtime import autocast
 from cascade.scoring.forms import Form
 from cascade.scoring.heads import Heads, HeadsFile
 from cascade.taxonomy import Taxonomy

@@ -21,9 +21,10 @@ from cascade.errors import InputError, OutputError
 from cascade.evaluation.metrics.ranking import ranking_figures
 from cascade.features.dense import shortened
 from cascade.items import Batch, Item
-from cascade.models.convert import quiet
-from cascade.models.find import Weights, find_weights
-from cascade.models.load import best_device, load_cross_encoder, load_encoder
+from cascade.models.classifiers import load_cross_encoder
+from cascade.models.runtime import best_device, quiet_libraries
+from cascade.models.sentence_encoder import load_encoder
+from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.best import best_first
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.narrow import Retriever
@@ -293,7 +294,7 @@ class RankerExperiment:
             seed=recipe.seed,
             ticked=lambda done, of, loss: self.told("training", done, of, f"loss {loss:.3f}"),
         )
-        with quiet():
+        with quiet_libraries():
             model.save_pretrained(str(self.model_folder), create_model_card=False)
         return losses
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade.models.convert import quiet
+from cascade.models.runtime import quiet_libraries
 from cascade.training.rankers.recipe import RankerLoopRecipe
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _arguments(recipe: RankerLoopRecipe, work: Path, per_epoch: int, seed: int) 
     """What both trainers are told."""
     import torch
 
-    from cascade.models.load import best_device, precision_dtype
+    from cascade.models.runtime import best_device, precision_dtype
 
     device = best_device(recipe.device)
     steps = max(math.ceil(recipe.epochs * per_epoch), recipe.least_steps)
@@ -163,7 +163,7 @@ def _run(
 
     disable_progress_bars()
     model.model_card_data.widget = [{}]  # no search for examples of a card that is never written
-    with quiet():
+    with quiet_libraries():
         run = trainer(
             model=model,
             args=arguments,

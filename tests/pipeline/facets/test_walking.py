@@ -164,7 +164,7 @@ def test_methods_that_find_no_base_terms_are_refused(tree, minilm, monkeypatch):
 
 
 def test_a_language_model_may_choose_at_every_stage(made, smollm, monkeypatch):
-    from cascade.generation.transformers_engine import TransformersEngine
+    from cascade.generation.engines.transformers_engine import TransformersEngine
 
     load = classmethod(lambda cls, name, **options: smollm)
     monkeypatch.setattr(TransformersEngine, "load", load)

@@ -6,8 +6,8 @@ import torch
 from tiny_llm import tiny_model, tiny_tokenizer
 
 from cascade.errors import ConfigError, WeightsError
-from cascade.models.find import find_weights
-from cascade.models.load import load_llm
+from cascade.models.language_models import load_llm
+from cascade.models.weights import find_weights
 from cascade.training.adapters.lora import LoraRecipe, attach_lora, save_adapter, trained
 
 IDS = torch.tensor([[1, 5, 9, 30, 7]])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tiny_llm import tiny_engine, tiny_tokenizer
 
 from cascade.errors import UsageError
-from cascade.generation.encode import PromptEncoder
+from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
 from cascade.retrieval.narrow import Retriever

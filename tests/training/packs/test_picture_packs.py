@@ -12,8 +12,8 @@ from cascade.config import Columns
 from cascade.errors import InputError
 from cascade.io.source import Source
 from cascade.items import Item
-from cascade.models.find import find_weights
 from cascade.models.vision import load_vision
+from cascade.models.weights import find_weights
 from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.training.packs.backbones import TunablePictures, augmented
 from cascade.training.packs.fit import Fit

@@ -1,0 +1,200 @@
+"""Any other OpenAI-compatible server as an engine, asked in chat form.
+
+Such a server makes tokens of texts itself, and tells no log-probabilities of answers that it is
+given. So it generates only, under a JSON schema, and its texts are spelled in such a way that they
+hold no control token; see `harmless`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.errors import ConfigError, EngineError
+from cascade.generation.engine import Prompt, Question, Reading
+from cascade.generation.engines.http_client import Client
+from cascade.generation.engines.token_engine import refuse_pictures
+
+_OPENING = re.compile(r"([<\[＜﹤［])(?![ \n])")
+
+
+def harmless(text: str) -> str:
+    """The text with a blank after each `<` and `[`.
+
+    Control tokens of chat models begin with one of these and go on without a blank
+    (`<|im_end|>`, `</s>`, `<start_of_turn>`, `[INST]`); the full-width forms become these where a
+    tokenizer normalises its text. Any other character but a line break could be one that a
+    tokenizer drops.
+    """
+    return _OPENING.sub(r"\1 ", text)
+
+
+class ChatEngine:
+    """Generates with a server that is asked in chat form; see `Engine`.
+
+    Parameters
+    ----------
+    client
+        Reaches it.
+    name
+        What it calls the model.
+    """
+
+    reads_pictures = False
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.name = name
+        self._client = client
+
+    def score(
+        self,
+        questions: Sequence[Question],
+        reading: Reading = "global",
+        session: object = None,
+    ) -> list[NDArray[np.float64]]:
+        """Not to be had; see `Engine.score`.
+
+        Raises
+        ------
+        ConfigError
+            Always.
+        """
+        raise ConfigError(
+            f"the server at {self._client.url} tells no log-probabilities of given answers; set "
+            "llm.answer to generate, or use a vLLM or llama.cpp server"
+        )
+
+    def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
+        """What the model writes after each prompt; see `Engine.complete`."""
+        payloads = [
+            self._asked(prompt, max_tokens) | ({"stop": [prompt.end]} if prompt.end else {})
+            for prompt in prompts
+        ]
+        texts = [text for text, _ in self._answers(payloads)]
+        return [
+            text.split(prompt.end)[0] if prompt.end else text
+            for text, prompt in zip(texts, prompts, strict=True)
+        ]
+
+    def generate(self, questions: Sequence[Question]) -> list[tuple[int, float]]:
+        """The answer that the model writes under a schema; see `Engine.generate`.
+
+        The log-probability is that of all the tokens of the JSON, as the server tells it. A server
+        that tells none is taken at its word, with a log-probability of 0.
+        """
+        shown = [[harmless(answer.strip()) for answer in q.answers] for q in questions]
+        payloads = [
+            self._asked(question.prompt, _room(own))
+            | {"logprobs": True}
+            | _schema({"answer": {"type": "string", "enum": list(dict.fromkeys(own))}})
+            for question, own in zip(questions, shown, strict=True)
+        ]
+        return [
+            (_chosen(own, _field(text, "answer")), logprob)
+            for own, (text, logprob) in zip(shown, self._answers(payloads), strict=True)
+        ]
+
+    def choose_several(
+        self, prompts: Sequence[Prompt], names: Sequence[str], lead: str = " "
+    ) -> list[list[int]]:
+        """The names that the model lists under a schema; see `Engine.choose_several`."""
+        shown = [harmless(name) for name in names]
+        items = {"type": "string", "enum": list(dict.fromkeys(shown))}
+        schema = _schema({"answers": {"type": "array", "items": items, "maxItems": len(names)}})
+        room = len(names) * _room(shown)
+        payloads = [self._asked(prompt, room) | schema for prompt in prompts]
+        chosen = []
+        for text, _ in self._answers(payloads):
+            listed = _field(text, "answers")
+            if not isinstance(listed, list):
+                raise EngineError(f"the model answered {text!r:.100}, which is no list of names")
+            chosen.append(sorted({_chosen(shown, name) for name in listed}))
+        return chosen
+
+    def _asked(self, prompt: Prompt, max_tokens: int) -> dict[str, Any]:
+        return {
+            "model": self.name,
+            "messages": messages(prompt),
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "seed": 0,
+        }
+
+    def _answers(self, payloads: Sequence[dict[str, Any]]) -> list[tuple[str, float]]:
+        """Text and log-probability of each answer."""
+        answers = self._client.post_all(f"{self._client.url}/chat/completions", payloads)
+        return [_content(answer) for answer in answers]
+
+
+def messages(prompt: Prompt) -> list[dict[str, str]]:
+    """The prompt in chat form.
+
+    Servers do not all let a client begin the answer's turn, so that what the answer continues
+    stands at the end of the last message.
+
+    Raises
+    ------
+    EngineError
+        The prompt has a picture.
+    """
+    refuse_pictures([prompt])
+    turns = [{"role": m.role, "content": m.content} for m in prompt.messages]
+    text = prompt.shared + prompt.start
+    if not turns:
+        turns = [{"role": "user", "content": text}]
+    elif text.strip():
+        turns[-1]["content"] += f"\n\n{text}"
+    return [{**turn, "content": harmless(turn["content"])} for turn in turns]
+
+
+def _room(answers: Sequence[str]) -> int:
+    """Tokens that are enough for any of the answers in JSON."""
+    return max(len(json.dumps(answer)) for answer in answers) + 32
+
+
+def _schema(properties: dict[str, Any]) -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+    return {
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "strict": True, "schema": schema},
+        }
+    }
+
+
+def _content(answer: dict[str, Any]) -> tuple[str, float]:
+    try:
+        choice = answer["choices"][0]
+        text = choice["message"]["content"]
+        tokens = (choice.get("logprobs") or {}).get("content") or []
+        if isinstance(text, str):
+            return text, float(sum(token["logprob"] for token in tokens))
+    except (KeyError, IndexError, TypeError, AttributeError):
+        pass
+    raise EngineError("the server's answer has no message")
+
+
+def _field(text: str, name: str) -> Any:
+    try:
+        return json.loads(text)[name]
+    except (ValueError, KeyError, TypeError):
+        raise EngineError(
+            f"the model answered {text!r:.100}; expected JSON with the field {name!r}. Does the "
+            "server hold answers to `response_format` schemas?"
+        ) from None
+
+
+def _chosen(shown: Sequence[str], answer: Any) -> int:
+    if answer not in shown:
+        raise EngineError(f"the model answered {answer!r}, which is none of the allowed answers")
+    return shown.index(answer)

