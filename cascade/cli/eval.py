@@ -13,7 +13,7 @@ from cascade.cli.console import err, interruptible
 if TYPE_CHECKING:
     from cascade.config import CascadeConfig
     from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
-    from cascade.evaluation.predictions import EvaluationTask
+    from cascade.evaluation.run_predictions import EvaluationTask
     from cascade.io.source import Source
     from cascade.taxonomy import Taxonomy
 
@@ -106,8 +106,8 @@ def evaluate(
     from cascade.errors import UsageError
     from cascade.evaluation.evaluate import Evaluation
     from cascade.evaluation.external_predictions import PredictionColumns
-    from cascade.evaluation.predictions import EvaluationTask
     from cascade.evaluation.run_folder import RunFolder
+    from cascade.evaluation.run_predictions import EvaluationTask
     from cascade.io.source import Source
 
     if suite is not None:

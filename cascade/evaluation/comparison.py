@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from cascade.errors import InputError, UsageError
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap, paired_difference
 from cascade.evaluation.metrics.mcnemar import McNemar, mcnemar
-from cascade.evaluation.predictions import Predictions
 from cascade.evaluation.run_folder import RunFolder
+from cascade.evaluation.run_predictions import RunPredictions
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Run:
     """A finished run as it lies in its folder; make one with `read`."""
 
     name: str
-    predictions: Predictions
+    predictions: RunPredictions
     manifest: Mapping[str, Any]
     metrics: Mapping[str, Any]
 
@@ -39,7 +39,7 @@ class Run:
         config, taxonomy = folder.load()
         return cls(
             Path(path).resolve().name,
-            Predictions.read(folder.predictions, taxonomy, config.columns),
+            RunPredictions.read(folder.predictions, taxonomy, config.columns),
             folder.read_json(folder.manifest),
             folder.read_json(folder.metrics),
         )

@@ -17,16 +17,16 @@ from typing import Any
 import cascade
 from cascade.errors import InputError, UsageError
 from cascade.evaluation.external_predictions import ExternalPredictions
-from cascade.evaluation.predictions import (
+from cascade.evaluation.report.run_report import render, view_of
+from cascade.evaluation.run_folder import RunFolder
+from cascade.evaluation.run_metrics import RunMetrics, measure
+from cascade.evaluation.run_predictions import (
     EvaluationTask,
-    Predictions,
+    RunPredictions,
     answer,
     copy_answers,
     settle_columns,
 )
-from cascade.evaluation.report.run_report import render, view_of
-from cascade.evaluation.run_folder import RunFolder
-from cascade.evaluation.run_metrics import RunMetrics, measure
 from cascade.io import Row
 from cascade.io.pictures import thumbnail
 from cascade.io.whole import write_json, write_text
@@ -116,7 +116,7 @@ class Evaluation:
             counts = Counts(**manifest["counts"])
         manifest["counts"] = None if counts is None else asdict(counts)
         write_json(self.folder.manifest, manifest)
-        predictions = Predictions.read(self.folder.predictions, task.taxonomy, task.columns)
+        predictions = RunPredictions.read(self.folder.predictions, task.taxonomy, task.columns)
         measures = measure(predictions, labels, counts, resamples=self.resamples, seed=self.seed)
         manifest["finished"] = _now()
         write_json(self.folder.metrics, measures.to_dict())
@@ -176,7 +176,7 @@ class Evaluation:
         }
 
 
-def _pictures(task: EvaluationTask, predictions: Predictions) -> Callable[[int], str]:
+def _pictures(task: EvaluationTask, predictions: RunPredictions) -> Callable[[int], str]:
     """Gives a small picture of a row, for the page."""
     column, places = task.columns.image, picture_places(task.config)
     places = dataclasses.replace(places, urls=False)  # nothing is fetched for a page

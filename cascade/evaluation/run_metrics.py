@@ -9,7 +9,7 @@ from typing import Any
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap
 from cascade.evaluation.metrics.calibration import Bin, RiskCoverage, reliability, risk_coverage
 from cascade.evaluation.metrics.ranking import ranking_figures
-from cascade.evaluation.predictions import Predictions
+from cascade.evaluation.run_predictions import RunPredictions
 from cascade.pipeline.labels import LabelCounts
 from cascade.pipeline.run import Counts
 
@@ -70,7 +70,7 @@ class RunMetrics:
 
 
 def measure(
-    predictions: Predictions,
+    predictions: RunPredictions,
     labels: LabelCounts,
     counts: Counts | None,
     *,

@@ -18,8 +18,8 @@ from cascade.evaluation.comparison import Run
 from cascade.evaluation.evaluate import Evaluation
 from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
 from cascade.evaluation.metrics.ranking import DEEP
-from cascade.evaluation.predictions import EvaluationTask
 from cascade.evaluation.run_folder import RunFolder
+from cascade.evaluation.run_predictions import EvaluationTask
 from cascade.evaluation.suite import Suite, SuiteRow, slug
 from cascade.io.source import Source
 from cascade.io.whole import write_json

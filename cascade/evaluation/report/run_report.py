@@ -11,12 +11,12 @@ from cascade.evaluation.error_analysis import ErrorAnalysis, analyse_errors
 from cascade.evaluation.metrics.bootstrap import Interval
 from cascade.evaluation.metrics.calibration import Bin, RiskCoverage
 from cascade.evaluation.metrics.descriptions import describe_metric
-from cascade.evaluation.predictions import Predictions
 from cascade.evaluation.report import fill
 from cascade.evaluation.report.charts import Plot, share_end, share_interval, thin
 from cascade.evaluation.report.icicle import icicle_of
 from cascade.evaluation.report.rows import class_rows, level_rows, outcome_rows, overall, stage_rows
 from cascade.evaluation.run_metrics import RunMetrics
+from cascade.evaluation.run_predictions import RunPredictions
 
 HEADLINE = ("hf1_micro", "exact_match", "mistake_severity", "ece", "coverage_at_risk_5")
 CLASSES = 5_000
@@ -60,7 +60,7 @@ class RunView:
 
 
 def view_of(
-    predictions: Predictions,
+    predictions: RunPredictions,
     measures: RunMetrics,
     manifest: Mapping[str, Any],
     picture_of: Callable[[int], str] = lambda _: "",

@@ -194,7 +194,7 @@ def _project(table: Table, task: EvaluationTask) -> Table:
 
 
 @dataclass(frozen=True)
-class Predictions:
+class RunPredictions:
     """Labelled rows with their answers; make one with `read`.
 
     Parameters
@@ -283,7 +283,7 @@ class Predictions:
         return str(self._table[column][row].as_py() or "")
 
     @classmethod
-    def read(cls, file: Path, taxonomy: Taxonomy, columns: Columns) -> Predictions:
+    def read(cls, file: Path, taxonomy: Taxonomy, columns: Columns) -> RunPredictions:
         """The predictions in a file of a run.
 
         Raises
@@ -311,7 +311,9 @@ class Predictions:
         return found
 
     @classmethod
-    def _of(cls, table: pa.Table, file: Path, taxonomy: Taxonomy, columns: Columns) -> Predictions:
+    def _of(
+        cls, table: pa.Table, file: Path, taxonomy: Taxonomy, columns: Columns
+    ) -> RunPredictions:
         finder = Finder(taxonomy)
         predicted = _nodes(table["cascade_code"], finder)
         codes = np.asarray(table["cascade_code"].is_valid())
