@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cascade.version import __version__
+
 if TYPE_CHECKING:
     from cascade.config import CascadeConfig
     from cascade.errors import CascadeError
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from cascade.pipeline.load import load
     from cascade.predictions import Candidate, Level, Prediction
     from cascade.taxonomy import Node, Taxonomy
-
-__version__ = "0.1.0"
 
 _HOME = {
     "Candidate": "cascade.predictions",

@@ -14,7 +14,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import cascade
 from cascade.errors import InputError, UsageError
 from cascade.evaluation.external_predictions import ExternalPredictions
 from cascade.evaluation.report.run_report import render, view_of
@@ -35,6 +34,7 @@ from cascade.pipeline.labels import count_labels
 from cascade.pipeline.reading import picture_places
 from cascade.pipeline.run import Counts
 from cascade.retrieval.encoder import Progress
+from cascade.version import __version__
 
 PACKAGES = ("torch", "transformers", "sentence-transformers", "numpy", "scipy")
 
@@ -205,7 +205,7 @@ def _shown(path: str) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "cascade": cascade.__version__}
+    found = {"python": platform.python_version(), "cascade": __version__}
     for package in PACKAGES:
         try:
             found[package] = version(package)

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
-import cascade
 from cascade.config import CascadeConfig, Columns
 from cascade.generation.prompts import PromptTemplate
 from cascade.io import Answer, Output, Row, Table, require_columns
@@ -21,6 +20,7 @@ from cascade.pipeline.pack import contents
 from cascade.pipeline.reading import Reading
 from cascade.predictions import Prediction, alternatives_as_dicts, trace_as_dicts
 from cascade.taxonomy import Taxonomy
+from cascade.version import __version__
 
 ANSWER_COLUMNS: dict[str, type] = {
     "cascade_code": str,
@@ -158,7 +158,7 @@ def fingerprint(
         PromptTemplate.load(name).source for name in (config.llm.prompt, config.llm.type_prompt)
     ]
     return {
-        "version": cascade.__version__,
+        "version": __version__,
         "taxonomy": taxonomy.fingerprint,
         "prompts": hashlib.sha256("".join(prompts).encode()).hexdigest(),
         "fitted": contents(config),

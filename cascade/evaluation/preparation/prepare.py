@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import cascade
 from cascade.errors import InputError, UsageError
 from cascade.evaluation.preparation.cleaning import (
     CONFLICTING,
@@ -42,6 +41,7 @@ from cascade.io.source import Source
 from cascade.pipeline.labels import nothing_known, taxonomy_of_paths
 from cascade.pipeline.reading import guess_text_columns
 from cascade.taxonomy import Taxonomy
+from cascade.version import __version__
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Preparation:
         kept = self.cleaned.kept
         level = tree.level[self.cleaned.node[kept]]
         return {
-            "version": cascade.__version__,
+            "version": __version__,
             "input": {
                 "file": Path(plan.source.file).name,
                 "sha256": plan.source.sha256,

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cascade
 from cascade.config import LLMConfig
 from cascade.errors import UsageError
 from cascade.generation.prompt_encoding import PromptEncoder
@@ -29,6 +28,7 @@ from cascade.training.adapters.lora import attach_lora, save_adapter, trained
 from cascade.training.adapters.recipe import AdapterRecipe
 from cascade.training.experiment import METRICS, README, ExperimentData, ResultFolder
 from cascade.training.labelled import Labelled
+from cascade.version import __version__
 
 Told = Callable[[str, int, int | None, str], None]
 """Called with what is done, how much of how much (None: not known), and a few words."""
@@ -80,7 +80,7 @@ class AdapterExperiment:
         recipe = self.recipe.model_dump(
             exclude={"about": True, "training": {"checkpoint_every"}, "data": {"file"}}
         )
-        depends = [cascade.__version__, recipe, self.data.identity, self._weights.identity]
+        depends = [__version__, recipe, self.data.identity, self._weights.identity]
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
 
     @cached_property
@@ -156,7 +156,7 @@ class AdapterExperiment:
             "trained_weights": sum(p.numel() for p in trained(adapted).values()),
             "device": device,
             "precision": precision,
-            "version": cascade.__version__,
+            "version": __version__,
         }
         save_adapter(adapted, self.folder, recipe.model.weights)
         page = readme(recipe, metrics, self.data.columns.text, self.folder, self.command)

@@ -14,7 +14,6 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-import cascade
 from cascade.config import BaseTermConfig
 from cascade.errors import OutputError
 from cascade.foodex2.check import Checker, worst
@@ -32,6 +31,7 @@ from cascade.retrieval.encoder import Encoder
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.training.foodex2.categories import fit_classifier, fit_pairs, gathered
 from cascade.training.foodex2.composing import Composer, Described
+from cascade.version import __version__
 
 NETWORK, ENCODER = "network.safetensors", "encoder"
 SHARES = {"train": 0.7, "held out": 0.1, "test": 0.2}  # of the base terms
@@ -208,7 +208,7 @@ class FoodFit:
         lines = [
             f"# {name}",
             "",
-            f"A pack of cascade {cascade.__version__} for {self._catalogue.code} "
+            f"A pack of cascade {__version__} for {self._catalogue.code} "
             f"{self._catalogue.version}, fitted in {seconds:,} s to {self._rows:,} descriptions "
             "that were composed of the catalogue by phrases of our own; no description of anybody "
             f"was seen. Encoder {Path(self._encoder_name).name}, seed {self._seed}.",

@@ -20,7 +20,6 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-import cascade
 from cascade.config import Columns
 from cascade.errors import CascadeError, OutputError, UsageError
 from cascade.io.pictures import PicturePlaces
@@ -39,6 +38,7 @@ from cascade.training.packs.picture_parts import BothLearner, FrozenPictureLearn
 from cascade.training.packs.readme import readme
 from cascade.training.packs.recipe import Recipe, TunedStage
 from cascade.training.sampling import hold_out_stratified, near_duplicate_groups
+from cascade.version import __version__
 
 STATE = "fit.json"
 REPLACES = "replaces"  # there if the pack in the way may be replaced
@@ -83,7 +83,7 @@ class Fit:
     def identity(self) -> dict[str, Any]:
         """All that the pack depends on, as plain values."""
         found = {
-            "version": cascade.__version__,
+            "version": __version__,
             "rows": self.source.sha256,
             "limit": self.source.limit,
             "read_as": [self.source.encoding, self.source.sheet],

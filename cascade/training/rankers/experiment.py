@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import cascade
 from cascade.errors import InputError, OutputError
 from cascade.evaluation.metrics.ranking import ranking_figures
 from cascade.features.dense import shortened
@@ -38,6 +37,7 @@ from cascade.training.labelled import Labelled
 from cascade.training.rankers.negatives import Negatives
 from cascade.training.rankers.recipe import RankerRecipe
 from cascade.training.rankers.trainers import Lesson, train_reranker, train_retriever
+from cascade.version import __version__
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder, SentenceTransformer
@@ -84,7 +84,7 @@ class RankerExperiment:
             exclude={"about": True, "training": {"checkpoint_every"}, "data": {"file"}}
         )
         found = self._find(self.recipe.model.weights), self._find(self._encoder_name)
-        depends = [cascade.__version__, recipe, self.data.identity, *(w.identity for w in found)]
+        depends = [__version__, recipe, self.data.identity, *(w.identity for w in found)]
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
 
     @property
@@ -149,7 +149,7 @@ class RankerExperiment:
             "seconds": round(seconds, 1),
             "loss_by_step": [round(loss, 5) for loss in losses],
             "device": best_device(recipe.training.device),
-            "version": cascade.__version__,
+            "version": __version__,
         }
         page = readme(recipe, metrics, self.data.columns.text, self.model_folder, self.command)
         (self.folder / README).write_text(page, "utf-8")

@@ -1,0 +1,3 @@
+"""The version of the package, for packs, runs and messages."""
+
+__version__ = "0.1.0"
