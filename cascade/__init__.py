@@ -49,6 +49,7 @@ __all__ = [
     "Node",
     "Prediction",
     "Taxonomy",
+    "__version__",
     "gallery",
     "load",
 ]
@@ -61,4 +62,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted(__all__)

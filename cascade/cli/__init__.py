@@ -1,4 +1,8 @@
-"""The command line: one module for each verb, no logic of its own."""
+"""The command line.
+
+Belongs here: what commands share (options, consoles, progress, summaries) and, in `commands`, each
+command. Does not: logic that Python users need too.
+"""
 
 from __future__ import annotations
 

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cascade import __version__
-from cascade.cli import (
+from cascade.cli.commands import (
     classify,
     compare,
     doctor,
@@ -19,7 +18,8 @@ from cascade.cli import (
     prompts,
     taxonomy,
 )
-from cascade.cli import eval as evaluation
+from cascade.cli.commands import eval as evaluation
+from cascade.version import __version__
 
 app = typer.Typer(
     name="cascade",

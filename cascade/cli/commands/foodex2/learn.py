@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from cascade.cli import options
-from cascade.cli.console import err, out
-from cascade.cli.foodex2.common import (
+from cascade.cli.commands.foodex2.common import (
     CatalogueOption,
     OverwriteOption,
     ProcessesOption,
     app,
     made_checker,
 )
+from cascade.cli.console import err, out
 
 ROWS = """
 [bold]Examples[/]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cascade.cli import options
-from cascade.cli.console import out
-from cascade.cli.foodex2.common import (
+from cascade.cli.commands.foodex2.common import (
     CatalogueOption,
     OverwriteOption,
     app,
     is_file,
     say,
 )
+from cascade.cli.console import out
 
 if TYPE_CHECKING:
     from cascade.predictions import Prediction
@@ -76,7 +76,7 @@ def encode(
 
         taxonomy = str(catalogue_file(None))
     if text is not None:
-        from cascade.cli.classify import classify
+        from cascade.cli.commands.classify import classify
 
         classify(
             texts,

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cascade.cli import options
-from cascade.cli.console import err, interruptible, out
-from cascade.cli.foodex2.common import (
+from cascade.cli.commands.foodex2.common import (
     CatalogueOption,
     OutOption,
     OverwriteOption,
@@ -21,6 +20,7 @@ from cascade.cli.foodex2.common import (
     made_checker,
     say,
 )
+from cascade.cli.console import err, interruptible, out
 
 if TYPE_CHECKING:
     from cascade.foodex2.explaining import Explained

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cascade.cli.foodex2 import codes, encode, learn
-from cascade.cli.foodex2.common import app
+from cascade.cli.commands.foodex2 import codes, encode, learn
+from cascade.cli.commands.foodex2.common import app
 
 __all__ = ["app", "codes", "encode", "learn"]
