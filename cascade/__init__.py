@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cascade.version import __version__
+from cascade.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from cascade.config import CascadeConfig
@@ -49,7 +49,6 @@ __all__ = [
     "Node",
     "Prediction",
     "Taxonomy",
-    "__version__",
     "gallery",
     "load",
 ]
@@ -62,4 +61,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "__version__"])
