@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from cascade.io.cache import cache_folder
+from cascade.io.files import cache_folder
 from cascade.models.weights import BUILT_IN, package_folder
 
 # Models of tests are tiny: more threads would only wait for one another, most of all beside other

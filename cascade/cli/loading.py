@@ -18,7 +18,7 @@ from cascade.cli.progress import (
 from cascade.cli.screen import ScreenOutput
 from cascade.config import CascadeConfig, Columns
 from cascade.io import Output, Table, kind_of, open_output, open_table, require_columns
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.cluster import Cluster, FileRun, classify_files, finished_chunks
 from cascade.pipeline.reading import guessed_columns, require_read
@@ -112,7 +112,7 @@ class Job:
     def _file_run(self, source: str, target: str) -> FileRun | None:
         """A file as a run on a cluster takes it; None where its output is there already."""
         done: frozenset[int] = frozenset()
-        rows = Source(source, self.limit, self.encoding, self.sheet)
+        rows = TableFile(source, self.limit, self.encoding, self.sheet)
         with rows.open() as table:
             columns = self._checked(table)
             if self.resume:

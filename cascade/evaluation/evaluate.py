@@ -27,8 +27,8 @@ from cascade.evaluation.run_predictions import (
     settle_columns,
 )
 from cascade.io import Row
+from cascade.io.files import write_json, write_text
 from cascade.io.pictures import thumbnail
-from cascade.io.whole import write_json, write_text
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.labels import count_labels
 from cascade.pipeline.reading import picture_places

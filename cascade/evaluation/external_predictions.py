@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from cascade.errors import InputError
 from cascade.io import ANSWER_KEY, Row, Table, require_columns
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.run import ANSWER_COLUMNS
 from cascade.predictions import Status
 from cascade.taxonomy import Taxonomy
@@ -256,8 +256,8 @@ class ExternalPredictions:
     @classmethod
     def match(
         cls,
-        source: Source,
-        predictions: Source,
+        source: TableFile,
+        predictions: TableFile,
         taxonomy: Taxonomy,
         wanted: PredictionColumns,
         *,
@@ -297,7 +297,7 @@ class ExternalPredictions:
         return given
 
     def _by_id(
-        self, reader: ExternalPredictionReader, source: Source, id: str, allow_missing: bool
+        self, reader: ExternalPredictionReader, source: TableFile, id: str, allow_missing: bool
     ) -> None:
         require_columns(reader.table, [id])
         lines: dict[str, int] = {}
@@ -327,7 +327,7 @@ class ExternalPredictions:
             file=reader.table.name,
         )
 
-    def _by_order(self, reader: ExternalPredictionReader, source: Source) -> None:
+    def _by_order(self, reader: ExternalPredictionReader, source: TableFile) -> None:
         with source.open() as table:
             shared = _shared(table, reader.table)
             cure = (

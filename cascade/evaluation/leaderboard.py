@@ -11,7 +11,7 @@ from typing import Any
 from cascade.evaluation.comparison import compare
 from cascade.evaluation.suite import Suite
 from cascade.evaluation.suite_run import Outcome
-from cascade.io.whole import write_json, write_text
+from cascade.io.files import write_json, write_text
 
 NOTE_SMALL = "untrained model of the same architecture made small: shows that the code runs"
 

@@ -11,7 +11,7 @@ import yaml
 
 from cascade.config import CascadeConfig
 from cascade.errors import InputError, OutputError, TaxonomyError
-from cascade.io.whole import write_text
+from cascade.io.files import write_text
 from cascade.pipeline.load import is_shipped, load_taxonomy
 from cascade.taxonomy import Taxonomy
 

@@ -18,7 +18,7 @@ from cascade.evaluation.external_predictions import RANKING, ExternalPredictions
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.io import Output, Row, Table, open_output, require_columns
 from cascade.io.pictures import data_uri
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.labels import Finder
 from cascade.pipeline.reading import guessed_columns, require_read
@@ -49,7 +49,7 @@ class EvaluationTask:
         Whether the column of pictures must be there; the one that a pack remembers need not.
     """
 
-    source: Source
+    source: TableFile
     taxonomy: Taxonomy
     config: CascadeConfig
     needs_image: bool = False

@@ -21,8 +21,8 @@ from cascade.evaluation.metrics.ranking import DEEP
 from cascade.evaluation.run_folder import RunFolder
 from cascade.evaluation.run_predictions import EvaluationTask
 from cascade.evaluation.suite import Suite, SuiteRow, slug
-from cascade.io.source import Source
-from cascade.io.whole import write_json
+from cascade.io.files import write_json
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.pipeline.load import load_taxonomy, merge
@@ -124,7 +124,7 @@ class SuiteRun:
         if label is None:
             raise ConfigError("the suite names neither a taxonomy nor a label column; add one")
         files = [file for file in (suite.data, suite.train) if file is not None]
-        taxonomy = taxonomy_of_labels([Source(str(file)) for file in files], label)
+        taxonomy = taxonomy_of_labels([TableFile(str(file)) for file in files], label)
         self.folder.mkdir(parents=True, exist_ok=True)
         made = self.folder / "taxonomy.csv"
         taxonomy.to_csv(made)
@@ -197,7 +197,7 @@ class SuiteRun:
         config = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
         task = EvaluationTask(self._source(), taxonomy, config)
         given = ExternalPredictions.match(
-            task.source, Source(str(made)), taxonomy, PredictionColumns()
+            task.source, TableFile(str(made)), taxonomy, PredictionColumns()
         )
         run = self._evaluate(folder, task, _unused, given, resume, overwrite)
         return Outcome(row, run, facts=facts)
@@ -224,7 +224,7 @@ class SuiteRun:
     def _made_by(self, words: list[str]) -> list[str]:
         """The words of a script, and hashes of the script and of the files it reads."""
         files = [words[0], *filter(None, (self.suite.data, self.suite.train))]
-        return [*words, *(Source(str(file)).sha256 for file in files)]
+        return [*words, *(TableFile(str(file)).sha256 for file in files)]
 
     def _run_script(self, script: Path, words: list[str], made: Path) -> tuple[dict[str, Any], str]:
         """Run a script: what it says of itself, and why it could not run, empty where it did."""
@@ -266,8 +266,8 @@ class SuiteRun:
         )
         return Run.read(folder.path)
 
-    def _source(self) -> Source:
-        return Source(str(self.suite.data), self.suite.limit)
+    def _source(self) -> TableFile:
+        return TableFile(str(self.suite.data), self.suite.limit)
 
     def _folder(self, name: str) -> RunFolder:
         return RunFolder(self.folder / slug(name))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.io.cache import cache_folder
+from cascade.io.files import cache_folder
 from cascade.models.vision import VisionModel
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from pydantic import Field
 from cascade.config import Section
 from cascade.errors import ConfigError
 from cascade.features.grams import GramCounts, count_characters, count_words
-from cascade.io.tensors import read_tensors, write_tensors
+from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Item
 
 if TYPE_CHECKING:

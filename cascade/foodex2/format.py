@@ -17,7 +17,7 @@ from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term
 from cascade.foodex2.ecf import read_ecf
 from cascade.foodex2.taxonomy import base_terms
 from cascade.foodex2.workbook import TERMS, read_workbook
-from cascade.io.cache import cache_folder
+from cascade.io.files import cache_folder
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 from cascade.taxonomy.formats.file import TaxonomyFile
 

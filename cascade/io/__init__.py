@@ -1,12 +1,11 @@
 """Rows in and out as streams, and the journal of a run that can be resumed."""
 
-from cascade.io.layout import ANSWER_KEY, Answer
-from cascade.io.place import check_output, kind_of
-from cascade.io.reading import open_table
-from cascade.io.resumable import ResumableOutput
-from cascade.io.rows import Kind, Row, Table, require_columns, text_of
-from cascade.io.streaming import Output, PassingOutput, StreamOutput
-from cascade.io.writing import open_output
+from cascade.io.runs.destination import check_output
+from cascade.io.runs.output import Output, PassingOutput, ResumableOutput, StreamOutput, open_output
+from cascade.io.tables.detection import kind_of
+from cascade.io.tables.layout import ANSWER_KEY, Answer
+from cascade.io.tables.opening import open_table
+from cascade.io.tables.rows import Kind, Row, Table, require_columns, text_of
 
 __all__ = [
     "ANSWER_KEY",

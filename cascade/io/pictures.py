@@ -6,17 +6,20 @@ import base64
 import binascii
 import io
 import threading
+import time
+import urllib.error
+import urllib.request
 import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from cascade.errors import InputError
-from cascade.io.fetching import fetch, is_address
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,6 +33,8 @@ LARGE = 4_000_000  # pixels from which few pictures are decoded at a time
 MAX_SIDE = 768  # pixels that are kept of the longer side, twice what encoders read
 
 _FEW = threading.BoundedSemaphore(2)
+SCHEMES = ("http://", "https://")
+PATIENCE = 20  # seconds until a server must have answered
 DATA = "data:"  # begins a picture that stands in the cell itself
 
 
@@ -305,3 +310,41 @@ def _on_white(picture: Image) -> Image:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is that of something on the web, and of no file."""
+    return name.lower().startswith(SCHEMES)
+
+
+def _read(answer: IO[bytes], most: int) -> bytes:
+    """What a server sends, while it does so at a bearable pace."""
+    ends, pieces, size = time.monotonic() + PATIENCE * 3, [], 0
+    while size < most and (piece := answer.read(min(1 << 16, most - size))):
+        pieces.append(piece)
+        size += len(piece)
+        if time.monotonic() > ends:
+            raise TimeoutError(f"not sent within {PATIENCE * 3} seconds")
+    return b"".join(pieces)
+
+
+def fetch(address: str, most: int) -> bytes:
+    """The bytes at an address, `most` of them at the most; redirections never lead to a file.
+
+    Raises
+    ------
+    InputError
+        The server does not answer or has no such thing, or it is too large.
+    """
+    try:
+        request = urllib.request.Request(address, headers={"User-Agent": "cascade"})
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            found = _read(answer, most + 1)
+    except urllib.error.HTTPError as error:
+        raise InputError(f"{address:.300} cannot be fetched: {error.code} {error.reason}") from None
+    except (OSError, HTTPException, ValueError) as error:
+        problem = getattr(error, "reason", error)
+        raise InputError(f"{address:.300} cannot be fetched: {problem}") from None
+    if len(found) > most:
+        raise InputError(f"{address:.300} has more than {most >> 20} MiB, which is the most")
+    return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cascade.errors import WeightsError
-from cascade.io.cache import cache_folder
+from cascade.io.files import cache_folder
 from cascade.models.runtime import best_device, precision_dtype
 from cascade.models.weights import BUILT_IN, find_weights
 

@@ -13,7 +13,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 from cascade.errors import WeightsError
-from cascade.io.cache import cache_folder
+from cascade.io.files import cache_folder
 from cascade.models.runtime import quiet_libraries
 from cascade.models.weights import Weights
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade.errors import WeightsError
-from cascade.io.cache import cache_folder
+from cascade.io.files import cache_folder
 from cascade.models.runtime import quiet_libraries
 from cascade.resources import shipped_folder
 

@@ -10,8 +10,7 @@ from typing import Any, Protocol
 
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
-from cascade.io.fetching import is_address
-from cascade.io.pictures import check_allowed
+from cascade.io.pictures import check_allowed, is_address
 from cascade.items import Batch, Item
 from cascade.pipeline.calibrated import Judge
 from cascade.pipeline.methods import Parts

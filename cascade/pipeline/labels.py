@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cascade.errors import InputError, TaxonomyError
 from cascade.io import require_columns
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import clean, split_path
 
@@ -71,7 +71,7 @@ class Finder:
         return tuple(node for node in map(self.find, parts) if node >= 0)
 
 
-def count_labels(source: Source, column: str, taxonomy: Taxonomy) -> LabelCounts:
+def count_labels(source: TableFile, column: str, taxonomy: Taxonomy) -> LabelCounts:
     """How many labels of a file are in a taxonomy.
 
     Raises
@@ -108,7 +108,7 @@ def count_labels(source: Source, column: str, taxonomy: Taxonomy) -> LabelCounts
 
 
 def nothing_known(
-    source: Source, column: str, taxonomy: Taxonomy, labels: int, first: str
+    source: TableFile, column: str, taxonomy: Taxonomy, labels: int, first: str
 ) -> InputError:
     """The error of a column of which no label is in the taxonomy; `first` is where one stands."""
     example = int(taxonomy.leaves[0])
@@ -127,7 +127,7 @@ def nothing_known(
     )
 
 
-def fitting_column(source: Source, taxonomy: Taxonomy) -> str | None:
+def fitting_column(source: TableFile, taxonomy: Taxonomy) -> str | None:
     """The column whose values are nodes of a taxonomy most often, None if none has any."""
     finder = Finder(taxonomy)
     with source.open() as table:
@@ -139,7 +139,7 @@ def fitting_column(source: Source, taxonomy: Taxonomy) -> str | None:
     return best if best is not None and hits[best] else None
 
 
-def taxonomy_of_labels(sources: Sequence[Source], column: str) -> Taxonomy:
+def taxonomy_of_labels(sources: Sequence[TableFile], column: str) -> Taxonomy:
     """The taxonomy that the label paths of files (`A > B > C`) make, with the first one's name.
 
     Raises

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import IndexKind, NodeText
-from cascade.io.cache import cache_folder
+from cascade.io.files import cache_folder
 from cascade.retrieval import kinds
 from cascade.retrieval.encoder import Encoder, Progress
 from cascade.retrieval.texts import node_texts

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import ConfigError
-from cascade.io.tensors import read_tensors, write_tensors
+from cascade.io.files import read_tensors, write_tensors
 from cascade.scoring.forms import Form
 from cascade.taxonomy import Taxonomy
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cascade.errors import ConfigError
 from cascade.features.backbone import Backbone, batch_rows
-from cascade.io.tensors import read_tensors, write_tensors
+from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Batch
 from cascade.retrieval.dense import DenseMass
 from cascade.retrieval.kinds import faiss_library

@@ -24,7 +24,7 @@ from cascade.errors import (
     TaxonomyError,
     UsageError,
 )
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.pipeline.load import load_taxonomy
 from cascade.resources import shipped_file, shipped_names
@@ -273,8 +273,8 @@ class ExperimentData:
                     f"{name}: there is no file {named}; files are relative to the recipe, and in "
                     "--set to the working folder"
                 )
-        self.source = Source(data.file, limit, data.encoding, data.sheet)
-        self.validation = None if file is None else Source(file, None, data.encoding, data.sheet)
+        self.source = TableFile(data.file, limit, data.encoding, data.sheet)
+        self.validation = None if file is None else TableFile(file, None, data.encoding, data.sheet)
 
     @cached_property
     def taxonomy(self) -> Taxonomy:
@@ -358,7 +358,7 @@ class ExperimentData:
         }
         return subset, kept, counts
 
-    def _read(self, source: Source, progress: Callable[[int], None]) -> Labelled:
+    def _read(self, source: TableFile, progress: Callable[[int], None]) -> Labelled:
         """The rows of a file, without pictures that cannot be read."""
         found = read_labelled(source, self.columns, self.taxonomy, progress)
         return found if self.columns.image is None else readable(found, lambda *_: None)

@@ -14,9 +14,8 @@ from cascade.config import Columns
 from cascade.errors import InputError
 from cascade.features.pictures import decoding_pool
 from cascade.io import require_columns
-from cascade.io.fetching import fetch, is_address
-from cascade.io.pictures import MAX_BYTES, PicturePlaces, look, open_picture
-from cascade.io.source import Source
+from cascade.io.pictures import MAX_BYTES, PicturePlaces, fetch, is_address, look, open_picture
+from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.pipeline.labels import Finder, nothing_known
 from cascade.pipeline.reading import guessed_columns
@@ -117,7 +116,7 @@ class Labelled:
 
 
 def read_labelled(
-    source: Source,
+    source: TableFile,
     columns: Columns,
     taxonomy: Taxonomy,
     progress: Callable[[int], None] | None = None,
@@ -248,7 +247,7 @@ def _reason(problem: str | None, item: Item, label: str, node: int) -> str | Non
     return REASONS[3] if node < 0 else None
 
 
-def settled_columns(source: Source, columns: Columns) -> Columns:
+def settled_columns(source: TableFile, columns: Columns) -> Columns:
     """The columns with those of the text guessed where none is named; never the label.
 
     Raises

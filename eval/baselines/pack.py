@@ -16,7 +16,7 @@ from tables import read_job
 
 import cascade
 from cascade.config import Columns
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.training.packs.fit import Fit
 from cascade.training.packs.recipe import Recipe
@@ -40,7 +40,7 @@ def main() -> None:
                 [*row, codes[node]] for row, node in zip(job.fields, job.nodes, strict=True)
             )
         fit = Fit(
-            Source(str(train)),
+            TableFile(str(train)),
             job.taxonomy,
             Columns(text=given.text, label=given.label),
             Recipe.load(given.recipe),

@@ -24,7 +24,7 @@ import cascade
 from cascade.config import Columns
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.evaluation.metrics.metrics_table import all_metrics
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.training.labelled import Labelled, read_labelled
@@ -34,7 +34,7 @@ from cascade.training.packs.recipe import Recipe
 TOSSES = 5
 
 
-def fitted(folder: Path, source: Source, tree: Any, columns: Columns, recipe: str) -> Any:
+def fitted(folder: Path, source: TableFile, tree: Any, columns: Columns, recipe: str) -> Any:
     """The pack in a folder, fitted if it is not there."""
     if not folder.is_dir():
         job = Fit(source, tree, columns, Recipe.load(recipe), folder, recipe_name=recipe)
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="without suffix: .json and .md")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    source, test = Source(args.train), Source(args.test)
+    source, test = TableFile(args.train), TableFile(args.test)
     tree = taxonomy_of_labels([source, test], args.label)
     read = {
         "text": Columns(text=args.text, label=args.label),

@@ -24,7 +24,7 @@ from scipy.stats import binomtest
 from cascade.config import CascadeConfig
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap, paired_difference
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.items import Batch
 from cascade.pipeline.calibrated import Judge
 from cascade.pipeline.classifier import BATCH, Classifier
@@ -136,7 +136,7 @@ def main() -> None:
     metrics = json.loads((args.pack / "metrics.json").read_text())
     tree = load_taxonomy(config.taxonomy or "", folder)
     columns = config.columns.model_copy(update={"label": args.label or config.columns.label})
-    rows = read_labelled(Source(args.test), columns, tree)
+    rows = read_labelled(TableFile(args.test), columns, tree)
     trials = tried(config, metrics, rows, tree)
     found = {name: answers(trial, rows, tree) for name, trial in trials.items()}
     table = []

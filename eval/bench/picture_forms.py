@@ -28,7 +28,7 @@ from ttc_forms import features, measured
 
 from cascade.config import Columns
 from cascade.features.pictures import PictureFeatures
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.scoring.forms import Form, FormReader
 from cascade.training.labelled import Labelled, read_labelled
@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="without suffix: .json and .md")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    sources = Source(args.train), Source(args.test)
+    sources = TableFile(args.train), TableFile(args.test)
     tree = taxonomy_of_labels(sources, args.label)
     columns = Columns(image=args.image, label=args.label)
     train, test = (read_labelled(source, columns, tree) for source in sources)

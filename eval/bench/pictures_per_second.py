@@ -61,14 +61,14 @@ def pack(folder: Path) -> Any:
     """A pack that was fitted to the pictures, whatever it learnt; its features are not kept."""
     import cascade
     from cascade.config import Columns
-    from cascade.io.source import Source
+    from cascade.io.tables.opening import TableFile
     from cascade.pipeline.labels import taxonomy_of_labels
     from cascade.training.packs.fit import Fit
     from cascade.training.packs.recipe import Recipe
 
     out = folder / "pack"
     if not out.is_dir():
-        source = Source(str(rows(folder, KINDS)))
+        source = TableFile(str(rows(folder, KINDS)))
         columns = Columns(image="photo", label="label")
         recipe = {"lexical": None, "sentence": None, "both": None, "routing": None}
         tree = taxonomy_of_labels([source], "label")

@@ -23,7 +23,7 @@ from cascade.config import Columns
 from cascade.features.dense import JoinedFeatures, SentenceFeatures
 from cascade.features.hidden import HiddenStates
 from cascade.features.lexical import LexicalFeatures, LexicalRecipe
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.load import load_taxonomy
 from cascade.retrieval.encoder import Encoder
 from cascade.scoring.forms import Form, FormReader
@@ -78,8 +78,8 @@ def main() -> None:
     args = parser.parse_args()
     tree = load_taxonomy(args.taxonomy)
     columns = Columns(text=args.text, label=args.label)
-    train = read_labelled(Source(args.train, args.limit), columns, tree)
-    test = read_labelled(Source(args.test), columns, tree)
+    train = read_labelled(TableFile(args.train, args.limit), columns, tree)
+    test = read_labelled(TableFile(args.test), columns, tree)
     short = short_columns(train.items, args.text, 100, 150)
     lexical = LexicalFeatures.fit(train.items, args.text, LexicalRecipe())
     sentence = SentenceFeatures(Encoder.load(), short, 150)

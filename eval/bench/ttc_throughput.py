@@ -42,12 +42,12 @@ def pack(folder: Path, source: Path, text: list[str]) -> Any:
     """A pack with heads over the sentence encoder alone, whatever it learnt in a few steps."""
     import cascade
     from cascade.config import Columns
-    from cascade.io.source import Source
+    from cascade.io.tables.opening import TableFile
     from cascade.pipeline.labels import taxonomy_of_labels
     from cascade.training.packs.fit import Fit
     from cascade.training.packs.recipe import Recipe
 
-    read = Source(str(source), limit=400)
+    read = TableFile(str(source), limit=400)
     recipe = {
         "lexical": None,
         "both": None,

@@ -12,7 +12,7 @@ import pytest
 from openpyxl import Workbook
 
 from cascade.io import open_table
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.labels import count_labels
 from cascade.taxonomy import Taxonomy
 
@@ -170,7 +170,7 @@ def test_labels_are_cut_to_the_depth_of_the_taxonomy_beside_them(kind, here, pre
     before = {(row[0], row[1]): row for row in GOOD}
     for name in PARTS:
         counts = count_labels(
-            Source(f"out/{name}.{kind}"), "label", Taxonomy.load("out/taxonomy.csv")
+            TableFile(f"out/{name}.{kind}"), "label", Taxonomy.load("out/taxonomy.csv")
         )
         assert counts.known == counts.rows == report["parts"][name]["rows"]
         for row in cells(f"out/{name}.{kind}"):

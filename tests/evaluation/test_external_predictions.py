@@ -4,7 +4,7 @@ import pytest
 
 from cascade.errors import InputError
 from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.taxonomy import Taxonomy
 
 SHOP = Taxonomy.from_records(
@@ -21,9 +21,9 @@ def files(tmp_path):
         ours, theirs = tmp_path / "rows.csv", tmp_path / f"theirs{suffix}"
         ours.write_text(rows, "utf-8")
         theirs.write_text(predictions, "utf-8")
-        source = Source(str(ours), limit)
+        source = TableFile(str(ours), limit)
         given = ExternalPredictions.match(
-            source, Source(str(theirs)), SHOP, wanted or PredictionColumns(), **options
+            source, TableFile(str(theirs)), SHOP, wanted or PredictionColumns(), **options
         )
         with source.open() as table:
             return given, [given.answer(table, row) for row in table]

@@ -10,7 +10,7 @@ from openpyxl import Workbook
 
 from cascade.errors import InputError
 from cascade.io import open_table
-from cascade.io.copying import RowFile, with_text
+from cascade.io.tables.writing import TableWriter, with_text
 
 CSV = 'id;name;label\r\n1;"a ""b"";c";A\r\n2;é\tf;B\r\n3;"two\nlines";C\r\n'
 LINES = '{"id":1.0, "name": "caf\\u00e9",  "tags": [1, 2]}\n{"name": "b"}\n{"id": 3, "new": null}\n'
@@ -18,7 +18,7 @@ LINES = '{"id":1.0, "name": "caf\\u00e9",  "tags": [1, 2]}\n{"name": "b"}\n{"id"
 
 def copy(source, target, wanted=lambda row: True, change=None, chunk=2):
     """Copy the wanted rows, in chunks; change is the column and text to put in place of it."""
-    with open_table(source) as table, RowFile(target, table) as file:
+    with open_table(source) as table, TableWriter(target, table) as file:
         for rows in table.chunks(chunk):
             kept = [row for row in rows if wanted(row)]
             if change:
@@ -117,7 +117,7 @@ def test_extra_columns_stand_beside_the_others(tmp_path):
     source = tmp_path / "in.csv"
     source.write_text("id,name\n1,a\n2,b,c\n", "utf-8")
     extra = {"why": str, "line": int}
-    with open_table(source) as table, RowFile(tmp_path / "out.csv", table, extra) as file:
+    with open_table(source) as table, TableWriter(tmp_path / "out.csv", table, extra) as file:
         rows = list(table)
         file.write(rows, [{"why": row.problem and "bad", "line": row.line} for row in rows])
         file.finish()

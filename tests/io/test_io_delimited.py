@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from io_helpers import read
 
 from cascade.errors import InputError, UsageError
-from cascade.io import delimited, open_table, require_columns
+from cascade.io import open_table, require_columns
 from cascade.io.encodings import Encoding
+from cascade.io.tables import delimited
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

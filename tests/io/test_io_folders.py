@@ -3,8 +3,8 @@ from PIL import Image
 
 from cascade.errors import InputError
 from cascade.io import open_table
-from cascade.io.folders import files_of
-from cascade.io.source import Source
+from cascade.io.tables.folder import files_of
+from cascade.io.tables.opening import TableFile
 
 
 @pytest.fixture
@@ -50,10 +50,10 @@ def test_a_folder_without_pictures_is_refused_with_a_file_to_give(tmp_path):
 
 
 def test_a_source_tells_when_a_picture_was_replaced(photos):
-    before = Source(str(photos)).sha256
-    assert Source(str(photos)).sha256 == before
+    before = TableFile(str(photos)).sha256
+    assert TableFile(str(photos)).sha256 == before
     Image.new("RGB", (9, 9)).save(photos / "b.png")
-    assert Source(str(photos)).sha256 != before
+    assert TableFile(str(photos)).sha256 != before
 
 
 def test_a_folder_of_tables_stands_for_its_files_and_one_of_pictures_for_itself(tmp_path):

@@ -9,8 +9,7 @@ from PIL import Image
 
 from cascade.errors import InputError
 from cascade.io import pictures
-from cascade.io.fetching import fetch
-from cascade.io.pictures import PicturePlaces, data_uri, look, open_picture, thumbnail
+from cascade.io.pictures import PicturePlaces, data_uri, fetch, look, open_picture, thumbnail
 
 
 def png(colour=(255, 0, 0), size=(8, 6), kind="PNG", **options):

@@ -13,7 +13,8 @@ import pytest
 from io_helpers import EXTRA, answer, run
 
 from cascade.errors import OutputError, UsageError
-from cascade.io import check_output, open_output, open_table, resumable
+from cascade.io import check_output, open_output, open_table
+from cascade.io.runs import output as outputs
 
 ROWS = 20
 
@@ -25,7 +26,7 @@ def source(write):
 
 @pytest.fixture(autouse=True)
 def _every_chunk_is_committed(monkeypatch):
-    monkeypatch.setattr(resumable, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(outputs, "COMMIT_SECONDS", 0.0)
 
 
 class Stop(Exception):
@@ -82,7 +83,7 @@ def test_the_summaries_of_resumed_chunks_are_remembered(source, tmp_path):
 
 
 def test_chunks_that_come_quickly_share_a_part(source, tmp_path, monkeypatch):
-    monkeypatch.setattr(resumable, "COMMIT_SECONDS", 60.0)
+    monkeypatch.setattr(outputs, "COMMIT_SECONDS", 60.0)
     out = tmp_path / "out.csv"
     interrupted(source, out)
     assert [p.name for p in (tmp_path / "out.csv.parts").glob("part-*")] == ["part-000000.csv"]
@@ -114,7 +115,7 @@ def test_half_written_and_unlisted_files_are_dropped(source, tmp_path):
 def test_a_damaged_part_is_made_again(source, tmp_path, damage, monkeypatch):
     whole = run(source, tmp_path / "whole.csv").read_bytes()
     with monkeypatch.context() as slow:
-        slow.setattr(resumable, "COMMIT_SECONDS", 60.0)
+        slow.setattr(outputs, "COMMIT_SECONDS", 60.0)
         interrupted(source, tmp_path / "out.csv")
     part = tmp_path / "out.csv.parts" / "part-000000.csv"
     if damage == "gone":
@@ -201,7 +202,7 @@ def test_an_output_that_appeared_meanwhile_is_not_replaced(source, tmp_path):
 def test_a_run_killed_after_its_output_took_its_place_is_complete(source, tmp_path, monkeypatch):
     out = tmp_path / "out.csv"
     with monkeypatch.context() as killed:
-        killed.setattr("cascade.io.journal.Journal.remove", lambda self: None)
+        killed.setattr("cascade.io.runs.journal.Journal.remove", lambda self: None)
         run(source, out)
     assert (tmp_path / "out.csv.parts").exists()
     assert check_output(out, resume=True) == "complete"
@@ -271,7 +272,7 @@ def test_a_second_process_on_the_same_output_is_refused(source, tmp_path):
 
 @pytest.mark.parametrize(
     ("place", "good_calls"),
-    [("os.fsync", 4), ("cascade.io.journal.Journal._append", 2), ("shutil.copyfileobj", 0)],
+    [("os.fsync", 4), ("cascade.io.runs.journal.Journal._append", 2), ("shutil.copyfileobj", 0)],
 )
 def test_a_full_disk_costs_no_finished_part(source, tmp_path, monkeypatch, place, good_calls):
     whole = run(source, tmp_path / "whole.csv").read_bytes()
@@ -293,8 +294,9 @@ def test_a_full_disk_costs_no_finished_part(source, tmp_path, monkeypatch, place
 
 KILLED = """
 import sys, time
-from cascade.io import open_output, open_table, resumable
-resumable.COMMIT_SECONDS = 0.002
+from cascade.io import open_output, open_table
+from cascade.io.runs import output as outputs
+outputs.COMMIT_SECONDS = 0.002
 source, out = sys.argv[1:]
 extra = {"cascade_code": str}
 with open_table(source) as table, open_output(out, table, extra, resume=True) as output:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from io_helpers import EXTRA, piped, read, run
 
 from cascade.errors import OutputError, UsageError
-from cascade.io import columnar, open_output, open_table, workbook
+from cascade.io import open_output, open_table
+from cascade.io.tables import excel, parquet
 
 ITEMS = 'id,title,label\n007,"a, b",x\n2,=1+1,\n3,two words,z\n'
 
@@ -190,7 +191,7 @@ def test_parquet_from_csv_has_text_columns(write, tmp_path):
 
 
 def test_row_groups_do_not_depend_on_how_the_run_was_cut(write, tmp_path, monkeypatch):
-    monkeypatch.setattr(columnar, "GROUP_ROWS", 7)
+    monkeypatch.setattr(parquet, "GROUP_ROWS", 7)
     source = write("a.csv", "id\n" + "".join(f"{n}\n" for n in range(40)))
     one = run(source, tmp_path / "one.parquet", chunk=3).read_bytes()
     two = run(source, tmp_path / "two.parquet", chunk=16).read_bytes()
@@ -236,12 +237,12 @@ def test_excel_cuts_a_long_text_with_a_note_and_a_warning(write, tmp_path, caplo
     with caplog.at_level(logging.WARNING):
         out = run(write("a.csv", "t,u\n" + "x" * 40_000 + ",y\n"), tmp_path / "out.xlsx")
     text = openpyxl.load_workbook(out).active["A2"].value
-    assert len(text) == 32_767 and text.endswith(workbook.CUT)
+    assert len(text) == 32_767 and text.endswith(excel.CUT)
     assert "cell A2 has 40,000 characters" in caplog.text
 
 
 def test_excel_refuses_more_rows_than_it_holds(write, tmp_path, monkeypatch):
-    monkeypatch.setattr(workbook, "MAX_ROWS", 3)
+    monkeypatch.setattr(excel, "MAX_ROWS", 3)
     with pytest.raises(OutputError, match=r"does not fit into an Excel sheet.*write \.csv"):
         run(write("items.csv", ITEMS), tmp_path / "out.xlsx")
     assert not (tmp_path / "out.xlsx").exists()

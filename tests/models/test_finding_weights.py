@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cascade.errors import UsageError, WeightsError
-from cascade.io.cache import cache_folder
+from cascade.io.files import cache_folder
 from cascade.models.diagnose import diagnose
 from cascade.models.runtime import best_device
 from cascade.models.weights import BUILT_IN, BuiltIn, find_weights, package_folder

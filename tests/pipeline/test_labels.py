@@ -1,7 +1,7 @@
 import pytest
 
 from cascade.errors import InputError, UsageError
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.labels import Finder, count_labels, taxonomy_of_labels
 from cascade.taxonomy import Taxonomy
 
@@ -16,7 +16,7 @@ def labelled(tmp_path):
     def write(*labels, limit=None):
         file = tmp_path / "rows.csv"
         file.write_text("name,label\n" + "".join(f"x,{label}\n" for label in labels), "utf-8")
-        return Source(str(file), limit)
+        return TableFile(str(file), limit)
 
     return write
 
@@ -74,4 +74,4 @@ def test_no_label_makes_no_taxonomy(labelled):
 
 def test_standard_input_is_refused_because_it_is_read_more_often():
     with pytest.raises(UsageError, match="save it to a file"):
-        Source("-")
+        TableFile("-")

@@ -111,7 +111,7 @@ def classify(
     """Classify the rows of files; each row comes out with its answer beside it."""
     from cascade.cli import loading, report
     from cascade.io import check_output
-    from cascade.io.folders import files_of
+    from cascade.io.tables.folder import files_of
     from cascade.pipeline.methods import check_method
     from cascade.pipeline.run import AnswerForm, Counts
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cascade.config import CascadeConfig
     from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
     from cascade.evaluation.run_predictions import EvaluationTask
-    from cascade.io.source import Source
+    from cascade.io.tables.opening import TableFile
     from cascade.taxonomy import Taxonomy
 
 EXAMPLES = """
@@ -108,14 +108,14 @@ def evaluate(
     from cascade.evaluation.external_predictions import PredictionColumns
     from cascade.evaluation.run_folder import RunFolder
     from cascade.evaluation.run_predictions import EvaluationTask
-    from cascade.io.source import Source
+    from cascade.io.tables.opening import TableFile
 
     if suite is not None:
         _run_suite(suite, file, output, resamples, seed, resume, overwrite, as_json)
         return
     if file is None:
         raise UsageError("name the file of labelled rows, or a suite with --suite")
-    source = Source(file, limit, encoding, sheet)
+    source = TableFile(file, limit, encoding, sheet)
     named = {"text": text, "image": image, "id": id, "label": label, "also": also}
     settled, tree = _resolve(
         source,
@@ -133,7 +133,7 @@ def evaluate(
     given = None
     if predictions is not None:
         wanted = PredictionColumns(tuple(predicted or ()), confidence)
-        given = _given(task, Source(predictions), wanted, allow_missing)
+        given = _given(task, TableFile(predictions), wanted, allow_missing)
     elif predicted or confidence or allow_missing:
         raise UsageError("--predicted, --confidence and --allow-missing go with --predictions")
     folder = RunFolder(output or _free_folder(file, settled, predictions, resume, overwrite))
@@ -200,7 +200,7 @@ def _run_suite(
 
 
 def _resolve(
-    source: Source,
+    source: TableFile,
     config: str | None,
     taxonomy: str | None,
     *,
@@ -239,7 +239,7 @@ def _resolve(
 
 
 def _given(
-    task: EvaluationTask, predictions: Source, wanted: PredictionColumns, allow_missing: bool
+    task: EvaluationTask, predictions: TableFile, wanted: PredictionColumns, allow_missing: bool
 ) -> ExternalPredictions:
     """The answers of a predictions file, with a word on those that are missing or unknown."""
     from cascade.evaluation.external_predictions import ExternalPredictions

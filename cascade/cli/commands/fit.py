@@ -77,7 +77,7 @@ def fit(
     """Learn from labelled rows: fit the parts of a recipe, and put them into a pack."""
     from cascade.cli.progress import working
     from cascade.config import CascadeConfig, Columns
-    from cascade.io.source import Source
+    from cascade.io.tables.opening import TableFile
     from cascade.pipeline.labels import taxonomy_of_labels
     from cascade.pipeline.load import load_taxonomy
     from cascade.pipeline.reading import picture_places
@@ -86,7 +86,7 @@ def fit(
     from cascade.training.packs.recipe import Recipe
 
     loaded = Recipe.load(recipe)
-    source = Source(file, limit, encoding, sheet)
+    source = TableFile(file, limit, encoding, sheet)
     columns = settled_columns(source, Columns(text=text or [], image=image, label=label))
     placed = CascadeConfig()
     options.place_pictures(placed, image_root, allow_urls)
@@ -106,7 +106,7 @@ def fit(
         loaded,
         Path(output),
         recipe_name=recipe,
-        validation=None if validation is None else Source(validation, None, encoding, sheet),
+        validation=None if validation is None else TableFile(validation, None, encoding, sheet),
         seed=seed,
         allow_download=allow_download,
         places=picture_places(placed),

@@ -40,10 +40,10 @@ def add(
     The pack's recipe needs an encoder: fast or full.
     """
     from cascade.cli.progress import working
-    from cascade.io.source import Source
+    from cascade.io.tables.opening import TableFile
     from cascade.training.packs.examples import add_examples
 
-    source = Source(file, limit, encoding, sheet)
+    source = TableFile(file, limit, encoding, sheet)
     with interruptible("nothing was added"), working("encoding") as bar:
         added, there, skipped = add_examples(
             Path(pack),

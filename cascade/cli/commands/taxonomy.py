@@ -211,7 +211,7 @@ def diff(
         raise OutputError(f"{target} exists; replace it with --overwrite, or name another file")
     changes = _changes(old, new)
     if target is not None:
-        from cascade.io.whole import write_text
+        from cascade.io.files import write_text
 
         lines = io.StringIO()
         writer = csv.writer(lines, lineterminator="\n")

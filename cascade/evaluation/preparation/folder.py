@@ -14,9 +14,9 @@ from cascade.evaluation.preparation.prepare import Preparation
 from cascade.evaluation.preparation.splits import PARTS
 from cascade.evaluation.run_predictions import LINE
 from cascade.io import Answer, Row, Table
-from cascade.io.copying import RowFile, with_text
-from cascade.io.place import KINDS
-from cascade.io.whole import write_json
+from cascade.io.files import write_json
+from cascade.io.tables.detection import KINDS
+from cascade.io.tables.writing import TableWriter, with_text
 
 REASON, MESSAGE = "cascade_reason", "cascade_message"
 CHUNK = 1024  # rows that are copied together
@@ -128,10 +128,10 @@ def _copy(prepared: Preparation, folder: PreparationFolder, progress: Progress |
     with ExitStack() as open_files:
         table = open_files.enter_context(prepared.plan.source.open())
         extra = {LINE: int, REASON: str, MESSAGE: str}
-        dropped = open_files.enter_context(RowFile(folder.dropped, table, extra))
+        dropped = open_files.enter_context(TableWriter(folder.dropped, table, extra))
         parts = {
             PARTS.index(name): open_files.enter_context(
-                RowFile(folder.path / f"{name}.{table.kind}", table)
+                TableWriter(folder.path / f"{name}.{table.kind}", table)
             )
             for name in prepared.parts
         }

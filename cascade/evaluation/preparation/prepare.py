@@ -37,7 +37,7 @@ from cascade.evaluation.preparation.splits import (
     stratified,
 )
 from cascade.io import Row, require_columns
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.labels import nothing_known, taxonomy_of_paths
 from cascade.pipeline.reading import guess_text_columns
 from cascade.taxonomy import Taxonomy
@@ -65,7 +65,7 @@ class PreparationOptions:
         There is no such split, or the label is one of the text columns.
     """
 
-    source: Source
+    source: TableFile
     label: str
     text: tuple[str, ...] = ()
     depth: int | None = None
@@ -84,7 +84,7 @@ class PreparationOptions:
 
 def source_of(
     file: str, limit: int | None = None, encoding: str | None = None, sheet: str | None = None
-) -> Source:
+) -> TableFile:
     """The file of a plan.
 
     Raises
@@ -99,7 +99,7 @@ def source_of(
             f"{what} can be read only once, and preparing reads its rows twice; save it to a file "
             "and name that"
         )
-    return Source(file, limit, encoding, sheet)
+    return TableFile(file, limit, encoding, sheet)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from cascade.evaluation.metrics.descriptions import describe_metric
 from cascade.evaluation.report import fill
 from cascade.evaluation.report.charts import share_end, upper_end
 from cascade.evaluation.report.run_report import HEADLINE, facts_of
-from cascade.io.whole import write_json, write_text
+from cascade.io.files import write_json, write_text
 from cascade.taxonomy import Taxonomy
 
 LOWER_IS_BETTER = frozenset({"lca_distance_mean", "mistake_severity", "ece", "brier", "aurc"})

@@ -16,9 +16,9 @@ from typing import Any
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import CascadeError, EngineError, InputError
 from cascade.io import Answer, Output, Row, Table
-from cascade.io.journal import digest
-from cascade.io.resumable import COMMIT_SECONDS
-from cascade.io.source import Source
+from cascade.io.runs.journal import digest
+from cascade.io.runs.output import COMMIT_SECONDS
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import BATCH
 from cascade.pipeline.cluster.connect import Cluster, Shares, connected, import_ray
 from cascade.pipeline.cluster.worker import ToRead, Worker, error_of, read_chunks, run_fingerprint
@@ -49,7 +49,7 @@ class FileRun:
         Of the output: see `Output.nested`; whether rows must be written in order.
     """
 
-    source: Source
+    source: TableFile
     columns: Columns
     open: Callable[[], tuple[Table, Output]]
     done: frozenset[int] = frozenset()

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from cascade import errors
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import CascadeError, ConfigError
-from cascade.io.journal import digest
-from cascade.io.source import Source
+from cascade.io.runs.journal import digest
+from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.reading import Reading
@@ -42,7 +42,7 @@ class ToRead:
         As of its output.
     """
 
-    source: Source
+    source: TableFile
     reading: Reading
     done: frozenset[int]
     nested: bool

@@ -19,7 +19,7 @@ from cascade.features.dense import JoinedFeatures, SentenceFeatures
 from cascade.features.lexical import LexicalFeatures
 from cascade.generation.engine import Engine
 from cascade.generation.prompts import PromptTemplate
-from cascade.io.tensors import read_tensors, write_tensors
+from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.features import NAMES, Found
 from cascade.retrieval.encoder import Encoder

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cascade.errors import OutputError, UsageError
-from cascade.io.tensors import read_tensors, write_tensors
+from cascade.io.files import read_tensors, write_tensors
 from cascade.training.adapters.answer_loss import answer_loss
 from cascade.training.adapters.batches import batches_of, learning_rate, plan
 from cascade.training.adapters.instructions import Example

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cascade.features.lexical import LexicalFeatures, LexicalRecipe
 from cascade.foodex2.code import FoodCode
-from cascade.io.tensors import write_tensors
+from cascade.io.files import write_tensors
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.base import BaseTerms
 from cascade.pipeline.facets.categories import (

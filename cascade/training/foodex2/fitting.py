@@ -19,7 +19,7 @@ from cascade.errors import OutputError
 from cascade.foodex2.check import Checker, worst
 from cascade.foodex2.taxonomy import base_terms
 from cascade.foodex2.where import CATALOGUE, PROCESSES
-from cascade.io.whole import write_json, write_text
+from cascade.io.files import write_json, write_text
 from cascade.items import Item
 from cascade.pipeline.facets.base import BaseTerms
 from cascade.pipeline.facets.categories import CLASSIFIER

@@ -19,7 +19,7 @@ from typing import Literal
 
 from cascade.foodex2.catalogue import Catalogue
 from cascade.foodex2.taxonomy import COMMON, SCIENTIFIC
-from cascade.io.whole import write_text
+from cascade.io.files import write_text
 from cascade.retrieval.words import words_of
 from cascade.taxonomy.names import clean
 

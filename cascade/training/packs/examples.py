@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cascade.errors import ConfigError
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.load import load_config, load_taxonomy
 from cascade.pipeline.methods import Parts
 from cascade.pipeline.pack import seal
@@ -20,7 +20,7 @@ SAME = 0.9995  # cosine from which two texts are one
 
 def add_examples(
     pack: Path,
-    source: Source,
+    source: TableFile,
     *,
     label: str | None = None,
     progress: Callable[[int, int], None] | None = None,

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from cascade.config import Columns
 from cascade.errors import CascadeError, OutputError, UsageError
+from cascade.io.files import write_text
 from cascade.io.pictures import PicturePlaces
-from cascade.io.source import Source
-from cascade.io.whole import write_text
+from cascade.io.tables.opening import TableFile
 from cascade.models.language_models import is_vision_language
 from cascade.models.weights import find_weights
 from cascade.pipeline.calibrated import Calibration
@@ -61,13 +61,13 @@ class Fit:
         Called with each sentence that a user should know.
     """
 
-    source: Source
+    source: TableFile
     taxonomy: Taxonomy
     columns: Columns
     recipe: Recipe
     folder: Path
     recipe_name: str = "recipe"
-    validation: Source | None = None
+    validation: TableFile | None = None
     seed: int = 0
     allow_download: bool = False
     places: PicturePlaces = field(default_factory=PicturePlaces)
@@ -196,7 +196,7 @@ class Fit:
         self._write(whole, settings, report, calibration)
         return report
 
-    def _read(self, source: Source, told: Told = lambda *_: None) -> Labelled:
+    def _read(self, source: TableFile, told: Told = lambda *_: None) -> Labelled:
         """The rows of a file, without pictures that cannot be read."""
         places = self.places
         rows = read_labelled(

@@ -17,7 +17,7 @@ from cascade.features.backbone import Backbone
 from cascade.features.dense import SentenceFeatures
 from cascade.features.hidden import HiddenStates
 from cascade.features.lexical import LexicalFeatures
-from cascade.io.whole import write_text
+from cascade.io.files import write_text
 from cascade.pipeline.methods import VISION
 from cascade.retrieval.encoder import Encoder
 from cascade.scoring.heads import HeadsFile

@@ -17,7 +17,7 @@ from cascade.config import BackboneConfig
 from cascade.features.backbone import Backbone
 from cascade.features.dense import JoinedFeatures
 from cascade.features.pictures import PictureFeatures
-from cascade.io.whole import write_text
+from cascade.io.files import write_text
 from cascade.items import Item
 from cascade.pipeline.methods import VISION, make_backbone
 from cascade.scoring.heads import HeadsFile

@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 
 
 def readme(
-    name: str, identity: Mapping[str, Any], source: Source, report: Mapping[str, Any], command: str
+    name: str,
+    identity: Mapping[str, Any],
+    source: TableFile,
+    report: Mapping[str, Any],
+    command: str,
 ) -> str:
     """The text, in Markdown.
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cascade.config import Section
-from cascade.io.tensors import read_tensors, write_tensors
+from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Item
 from cascade.models.runtime import autocast
 from cascade.scoring.forms import Form

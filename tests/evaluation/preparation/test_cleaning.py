@@ -16,7 +16,7 @@ from cascade.evaluation.preparation.cleaning import (
     truncate_labels,
 )
 from cascade.io import open_table
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.labels import fitting_column, taxonomy_of_paths
 from cascade.taxonomy import Record, Taxonomy
 
@@ -186,6 +186,6 @@ def test_a_taxonomy_is_made_of_the_labels_that_are_paths():
 def test_the_column_that_fits_a_taxonomy_best_is_found(tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("T,name,code,also\nx,Toys,F11,T\ny,bus,F12,\nz,van,T,\n", "utf-8")
-    assert fitting_column(Source(str(file)), SHOP) == "code"
+    assert fitting_column(TableFile(str(file)), SHOP) == "code"
     file.write_text("name\nbus\n", "utf-8")
-    assert fitting_column(Source(str(file)), SHOP) is None
+    assert fitting_column(TableFile(str(file)), SHOP) is None

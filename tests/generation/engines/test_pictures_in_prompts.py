@@ -252,7 +252,7 @@ def test_hidden_states_are_of_what_was_seen(coloured, llava):
 
 def test_heads_over_its_hidden_states_are_fitted_with_lora(coloured, llava, tmp_path):
     from cascade.config import Columns
-    from cascade.io.source import Source
+    from cascade.io.tables.opening import TableFile
     from cascade.training.packs.fit import Fit
     from cascade.training.packs.recipe import Recipe
 
@@ -260,7 +260,7 @@ def test_heads_over_its_hidden_states_are_fitted_with_lora(coloured, llava, tmp_
     nothing = dict.fromkeys(("lexical", "sentence", "picture", "both", "routing"))
     llama = {"model": str(llava), "layers": 1, "tuning": {**tuning, "importance": [1.0]}}
     recipe = Recipe.parse({**nothing, "llama": llama})
-    source = Source(str(coloured / "rows.csv"))
+    source = TableFile(str(coloured / "rows.csv"))
     job = Fit(source, TAXONOMY, Columns(image="photo", label="label"), recipe, tmp_path / "pack")
     job.prepare()
     job.run(lambda *_: None)

@@ -8,7 +8,7 @@ import pytest
 import cascade
 from cascade.config import Columns
 from cascade.errors import ConfigError, InputError, OutputError, UsageError
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.taxonomy import Taxonomy
 from cascade.training.packs.fit import Fit
@@ -43,7 +43,7 @@ def a_fit(rows, folder, **over):
     recipe = Recipe.load("quick")
     columns = Columns(text=["name", "brand"], label="label")
     tree = Taxonomy.from_paths(list(KINDS))
-    return Fit(Source(str(rows)), tree, columns, recipe, folder, **over)
+    return Fit(TableFile(str(rows)), tree, columns, recipe, folder, **over)
 
 
 def fitted(rows, folder, **over):
@@ -142,7 +142,7 @@ def test_a_fit_that_replaces_a_pack_goes_on_too(rows, tmp_path):
 
 
 def test_a_validation_file_that_is_not_there_is_named_and_leaves_nothing(rows, tmp_path):
-    job = a_fit(rows, tmp_path / "pack", validation=Source(str(tmp_path / "nosuch.csv")))
+    job = a_fit(rows, tmp_path / "pack", validation=TableFile(str(tmp_path / "nosuch.csv")))
     with pytest.raises(InputError, match=r"nosuch\.csv"):
         job.prepare()
     assert not (tmp_path / "pack.fitting").exists()
@@ -153,9 +153,9 @@ def test_validation_rows_are_not_measured_by_parts_that_saw_them(rows, tmp_path)
     lines = rows.read_text().splitlines()
     some.write_text("\n".join(lines[:31]) + "\n")
     said = []
-    fitted(rows, tmp_path / "pack", validation=Source(str(some)), said=said.append)
+    fitted(rows, tmp_path / "pack", validation=TableFile(str(some)), said=said.append)
     assert any("near duplicates of rows of" in sentence for sentence in said)
-    job = a_fit(rows, tmp_path / "other", validation=Source(str(rows)))
+    job = a_fit(rows, tmp_path / "other", validation=TableFile(str(rows)))
     job.prepare()
     with pytest.raises(UsageError, match="which therefore tell nothing"):
         job.run(lambda *_: None)
@@ -175,7 +175,7 @@ def test_labels_that_are_lists_are_left_out(tmp_path):
                 words = {"name": name.format(at * 31), "brand": f"{at}", "label": label}
                 file.write(json.dumps(words) + "\n")
         file.write(json.dumps({"name": "odd", "label": ["Home", "Garden"]}) + "\n")
-    assert len(taxonomy_of_labels([Source(str(path))], "label").leaves) == len(KINDS)
+    assert len(taxonomy_of_labels([TableFile(str(path))], "label").leaves) == len(KINDS)
     report = fitted(path, tmp_path / "pack")
     assert sum(report["rows"]["left_out"].values()) == 1
 
@@ -185,7 +185,7 @@ def test_labels_above_the_leaves_are_answered(rows, tmp_path):
         [*KINDS, "Home > Garden > Rakes > Leaf rakes", "Home > Garden > Rakes > Bow rakes"]
     )
     job = Fit(
-        Source(str(rows)),
+        TableFile(str(rows)),
         deeper,
         Columns(text=["name", "brand"], label="label"),
         Recipe.load("quick"),

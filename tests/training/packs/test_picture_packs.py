@@ -10,7 +10,7 @@ from tiny_vision import save_tiny_vision
 import cascade
 from cascade.config import Columns
 from cascade.errors import InputError
-from cascade.io.source import Source
+from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.models.vision import load_vision
 from cascade.models.weights import find_weights
@@ -68,7 +68,7 @@ def vision(tmp_path_factory):
 
 def fitted(shop, out, recipe, *, text=(), image="photo", file="rows.csv", label="label"):
     """The pack, its report, and what was said."""
-    source = Source(str(shop / file))
+    source = TableFile(str(shop / file))
     columns = Columns(text=list(text), image=image, label=label)
     tree = taxonomy_of_labels([source], label)
     said = []
@@ -151,7 +151,7 @@ class TestTextAndPicture:
         (tmp_path / "text.csv").write_text("\n".join(["name,label", *lines]))
         clf = both[0]
         settled = settle_columns(
-            EvaluationTask(Source(str(tmp_path / "text.csv")), clf.taxonomy, clf.config)
+            EvaluationTask(TableFile(str(tmp_path / "text.csv")), clf.taxonomy, clf.config)
         )
         assert (settled.columns.text, settled.columns.image) == (["name"], None)
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from io import BufferedReader, RawIOBase
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from cascade.errors import InputError
-from cascade.io.delimited import read_delimited
-from cascade.io.jsonlines import read_json_lines
-from cascade.io.rows import Table
-from cascade.io.sniff import HEAD, container_of, encoding_of, head_text, is_json_lines
+from cascade.errors import InputError, UsageError
+from cascade.io.tables.delimited import read_delimited
+from cascade.io.tables.detection import HEAD, container_of, encoding_of, head_text, is_json_lines
+from cascade.io.tables.folder import fingerprint, read_folder
+from cascade.io.tables.jsonlines import read_json_lines
+from cascade.io.tables.rows import Table
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
 
 STDIN = "standard input"
 
@@ -61,8 +65,6 @@ def open_table(
     if str(source) == "-":
         name, file, regular = STDIN, stdin or sys.stdin.buffer, False
     elif Path(source).is_dir():
-        from cascade.io.folders import read_folder
-
         return read_folder(Path(source))
     else:
         name = str(source)
@@ -88,10 +90,10 @@ def _table(
         seekable = file if regular else _spooled(head, file)
         seekable.seek(0)
         if container == "parquet":
-            from cascade.io.arrow import read_parquet
+            from cascade.io.tables.parquet import read_parquet
 
             return read_parquet(seekable, name)
-        from cascade.io.excel import read_excel
+        from cascade.io.tables.excel import read_excel
 
         return read_excel(seekable, name, sheet)
     found = encoding_of(head, name, encoding)
@@ -170,3 +172,48 @@ class _Chained(RawIOBase):
         if self._owned:
             self._rest.close()
         super().close()
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A file of rows.
+
+    Parameters
+    ----------
+    limit
+        Rows to read, from the start.
+    encoding, sheet
+        As for `open_table`.
+
+    Raises
+    ------
+    UsageError
+        The file is standard input, which can be read only once.
+    """
+
+    file: str
+    limit: int | None = None
+    encoding: str | None = None
+    sheet: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.file == "-":
+            raise UsageError(
+                "standard input can be read only once, but its rows are read more often; "
+                "save it to a file and name that"
+            )
+
+    def open(self) -> Table:
+        """The table, with no more rows than the limit."""
+        table = open_table(self.file, encoding=self.encoding, sheet=self.sheet)
+        if self.limit is not None:
+            table.rows = islice(table.rows, self.limit)
+        return table
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the file, all of it; of a folder, of what lies in it."""
+        if Path(self.file).is_dir():
+            return hashlib.sha256(fingerprint(Path(self.file))).hexdigest()
+        with Path(self.file).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()

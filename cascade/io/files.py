@@ -1,8 +1,10 @@
-"""Arrays in safetensors files, with what they mean as JSON beside them."""
+"""Files that appear whole or not at all: JSON, text, arrays. And the folder of the user's cache."""
 
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,55 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import ConfigError
+from cascade.errors import ConfigError, OutputError
 
-FORMAT = 1  # raised when the same file would mean something else
+FORMAT = 1  # of files of arrays; raised when the same file would mean something else
+
+
+def write_json(file: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON file whole; undefined figures (nan) are null.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
+    text = json.dumps(_defined(values), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(file, text + "\n")
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a text file whole.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        partial.write_text(text, "utf-8")
+        partial.replace(file)
+    except OSError as error:
+        raise OutputError(f"{file} cannot be written: {error.strerror}") from None
+
+
+def _defined(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _defined(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_defined(inner) for inner in value]
+    return value
+
+
+def cache_folder() -> Path:
+    """The user's cache: `$CASCADE_CACHE`, else `cascade` under `$XDG_CACHE_HOME` or `~/.cache`."""
+    if given := os.environ.get("CASCADE_CACHE"):
+        return Path(given).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base).expanduser() if base else Path.home() / ".cache") / "cascade"
 
 
 def write_tensors(path: Path, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:

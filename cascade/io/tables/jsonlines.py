@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, BinaryIO
 
 from cascade.io.encodings import Encoding, lines_of
-from cascade.io.rows import EXTRA, Row, Table
-from cascade.io.sniff import HEAD
+from cascade.io.tables.detection import HEAD
+from cascade.io.tables.layout import (
+    ANSWER_KEY,
+    RAW_KEY,
+    Answer,
+    Layout,
+    TextFormat,
+    refuse_answered,
+)
+from cascade.io.tables.rows import EXTRA, Kind, Row, Table, json_of
+
+_SURROGATE = re.compile("[\\ud800-\\udfff]")
 
 LINE_LIMIT = 1 << 26
 SAMPLE = 1_000
@@ -79,3 +90,43 @@ def _rows(lines: Iterator[str], encoding: Encoding) -> Iterator[Row]:
 def _called(value: Any) -> str:
     names = {list: "an array", str: "a string", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
+
+
+class JsonLinesFormat(TextFormat):
+    """JSON lines: the object as it was, character by character, and the answer as one more key.
+
+    A line that was no object becomes `{"_raw": "the line", "cascade": ...}`; cells beyond the
+    header become a list under `_extra`.
+    """
+
+    kind: Kind = "jsonl"
+    suffix = ".jsonl"
+
+    def __init__(self, layout: Layout) -> None:
+        refuse_answered(layout.table)
+        self._layout = layout
+        self._keys = () if layout.table.kind == "jsonl" else layout.unique()
+
+    def encode(self, rows: Sequence[Row], answers: Sequence[Answer]) -> bytes:
+        """Lines, with the answer under the key `cascade`."""
+        text = "".join(map(self._line, rows, answers))
+        try:
+            return text.encode()
+        except UnicodeEncodeError:
+            return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+    def _line(self, row: Row, answer: Answer) -> str:
+        cells = row.cells
+        if not isinstance(cells, dict):
+            fields = dict(zip(self._keys, self._layout.values(row), strict=True))
+            if surplus := self._layout.surplus(row):
+                fields[EXTRA] = list(surplus)
+            text = json_of(fields)
+        elif row.problem and not cells:
+            text = json_of({RAW_KEY: row.raw})
+        elif ANSWER_KEY in cells:
+            text = json_of({f"_{k}" if k == ANSWER_KEY else k: v for k, v in cells.items()})
+        else:
+            text = row.raw
+        comma = "" if text[1:-1].isspace() or text == "{}" else ", "
+        return f'{text[:-1].rstrip()}{comma}"{ANSWER_KEY}": {json_of(dict(answer))}}}\n'

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from cascade.errors import InputError
-from cascade.io.encoders import CsvEncoder
-from cascade.io.layout import Answer, Encoder, Layout
-from cascade.io.place import kind_of
-from cascade.io.rows import Kind, Row, Table, json_of
+from cascade.io.tables.delimited import CsvFormat
+from cascade.io.tables.detection import kind_of
+from cascade.io.tables.jsonlines import JsonLinesFormat
+from cascade.io.tables.layout import Answer, Format, Layout
+from cascade.io.tables.rows import Kind, Row, Table, json_of
 
 
-class RowFile:
+class TableWriter:
     """A file that takes rows of a table as they are read; whole after `finish`.
 
-    A text file keeps what `cascade.io.encoders` keeps, JSON lines every character, Parquet the
+    A text file keeps what `CsvFormat` keeps, JSON lines every character, Parquet the
     Arrow types. Failures of the disk are those of Python (OSError).
 
     Parameters
@@ -31,8 +32,9 @@ class RowFile:
     def __init__(self, path: Path, table: Table, extra: Mapping[str, type] | None = None) -> None:
         self.path = path
         self.rows = 0
-        self._encoder = _encoder(kind_of(path), Layout(table, extra or {}))
-        self._part = path.with_name(f"{path.name}{self._encoder.suffix}.part")
+        kind = kind_of(path)
+        self._format = _ObjectLines() if kind == "jsonl" else format_of(kind, table, extra or {})
+        self._part = path.with_name(f"{path.name}{self._format.suffix}.part")
         self._file = self._part.open("wb")
 
     def write(self, rows: Sequence[Row], answers: Sequence[Answer] | None = None) -> None:
@@ -44,21 +46,21 @@ class RowFile:
             Row(number, row.line, row.cells, row.problem, row.raw)
             for number, row in enumerate(rows, self.rows + 1)
         ]
-        data = self._encoder.encode(placed, answers or [{}] * len(rows))
+        data = self._format.encode(placed, answers or [{}] * len(rows))
         self.rows += len(rows)
         self._file.write(data)
 
     def finish(self) -> None:
         """Put the whole file in its place."""
         self._file.close()
-        self._encoder.assemble([self._part], self.path)
+        self._format.assemble([self._part], self.path)
 
     def close(self) -> None:
         """Let go of the file, whether whole or not."""
         self._file.close()
         self._part.unlink(missing_ok=True)
 
-    def __enter__(self) -> RowFile:
+    def __enter__(self) -> TableWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -117,15 +119,17 @@ class _ObjectLines:
         part.replace(target)
 
 
-def _encoder(kind: Kind, layout: Layout) -> Encoder:
+def format_of(kind: Kind, table: Table, extra: Mapping[str, type]) -> Format:
+    """How rows of a table, with the columns of an answer, are written as a kind of file."""
     if kind == "jsonl":
-        return _ObjectLines()
+        return JsonLinesFormat(Layout(table, {}))
+    layout = Layout(table, extra)
     if kind == "parquet":
-        from cascade.io.columnar import ParquetEncoder
+        from cascade.io.tables.parquet import ParquetFormat
 
-        return ParquetEncoder(layout)
+        return ParquetFormat(layout)
     if kind == "xlsx":
-        from cascade.io.workbook import ExcelEncoder
+        from cascade.io.tables.excel import ExcelFormat
 
-        return ExcelEncoder(layout)
-    return CsvEncoder(layout, kind)
+        return ExcelFormat(layout)
+    return CsvFormat(layout, kind)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cascade.errors import InputError
 from cascade.io.pictures import SUFFIXES
-from cascade.io.place import KINDS
-from cascade.io.rows import Row, Table
+from cascade.io.tables.detection import KINDS
+from cascade.io.tables.rows import Row, Table
 
 log = logging.getLogger(__name__)
 

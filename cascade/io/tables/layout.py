@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cascade.errors import UsageError
-from cascade.io.rows import EXTRA, Kind, Row, Table, json_of
+from cascade.io.tables.rows import EXTRA, Kind, Row, Table, json_of
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ ANSWER_KEY = "cascade"
 RAW_KEY = "_raw"
 
 
-class Encoder(Protocol):
+class Format(Protocol):
     """Turns answered rows into the bytes of a part, and parts into a file."""
 
     kind: Kind
@@ -34,6 +35,22 @@ class Encoder(Protocol):
 
     def assemble(self, parts: Iterable[Path], target: Path) -> None:
         """Write the whole file from its parts, in order."""
+
+
+class TextFormat:
+    """What text files share: their parts in a row are the file."""
+
+    def head(self) -> bytes:
+        """Nothing before the rows."""
+        return b""
+
+    def assemble(self, parts: Iterable[Path], target: Path) -> None:
+        """Write the head and the parts, one after another."""
+        with target.open("wb") as out:
+            out.write(self.head())
+            for part in parts:
+                with part.open("rb") as source:
+                    shutil.copyfileobj(source, out, 1 << 20)
 
 
 class Layout:

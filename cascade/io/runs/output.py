@@ -1,21 +1,129 @@
-"""Answered rows to a file, in a run that can be killed and resumed."""
+"""Answered rows to a stream, as they come."""
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, BinaryIO, Self
 
-from cascade.errors import OutputError
-from cascade.io import journal
-from cascade.io.journal import Chunk, Journal
-from cascade.io.layout import Answer, Encoder
-from cascade.io.place import State, on_disk, state_of
-from cascade.io.rows import Row
-from cascade.io.streaming import Output
+from cascade.errors import OutputError, UsageError
+from cascade.io.runs import journal
+from cascade.io.runs.destination import State, check_output, on_disk, resolved, state_of
+from cascade.io.runs.journal import Chunk, Journal
+from cascade.io.tables.detection import kind_of
+from cascade.io.tables.layout import Answer, Format
+from cascade.io.tables.rows import Kind, Row, Table
+from cascade.io.tables.writing import format_of
+
+
+class Output(ABC):
+    """What outputs to a stream and to a file share.
+
+    Attributes
+    ----------
+    nested
+        Whether an answer is one JSON object (JSON lines), not one value for each extra column.
+    complete
+        Whether there is nothing left to do: an earlier run had finished.
+    resumed_rows
+        Rows that an interrupted run had finished.
+    """
+
+    complete = False
+    resumed_rows = 0
+
+    nested = False
+
+    @abstractmethod
+    def summary(self, index: int) -> Mapping[str, Any]:
+        """What an interrupted run remembered of a part that `has` calls finished."""
+
+    @abstractmethod
+    def has(self, index: int, rows: Sequence[Row]) -> bool:
+        """Whether the part of these rows is finished."""
+
+    @abstractmethod
+    def write(
+        self,
+        index: int,
+        rows: Sequence[Row],
+        answers: Sequence[Answer],
+        summary: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the rows of one part (from 0) with their answers, and remember a summary."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Complete the output after the last part."""
+
+    def close(self) -> None:  # noqa: B027 - most outputs hold nothing
+        """Let go of the output; what is finished stays."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class PassingOutput(Output):
+    """An output whose rows are gone once they are written, so that it cannot be resumed."""
+
+    def summary(self, index: int) -> Mapping[str, Any]:
+        """Nothing: no part is of an earlier run."""
+        return {}
+
+    def has(self, index: int, rows: Sequence[Row]) -> bool:
+        """Whether the part is finished: never."""
+        return False
+
+
+class StreamOutput(PassingOutput):
+    """Rows to a stream as they are answered.
+
+    A reader that goes away (`| head`) raises BrokenPipeError.
+    """
+
+    def __init__(self, format: Format, stream: BinaryIO) -> None:
+        self._format = format
+        self.nested = format.kind == "jsonl"
+        self._stream = stream
+        self._begun = False
+
+    def write(
+        self,
+        index: int,
+        rows: Sequence[Row],
+        answers: Sequence[Answer],
+        summary: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the next rows with their answers."""
+        data = self._format.encode(rows, answers)
+        self._begin()
+        self._stream.write(data)
+        self._stream.flush()
+
+    def finish(self) -> None:
+        """Write the header if no row has been written."""
+        self._begin()
+        self._stream.flush()
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._stream.write(self._format.head())
+            self._begun = True
+
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +136,14 @@ class ResumableOutput(Output):
     def __init__(
         self,
         out: Path,
-        encoder: Encoder,
+        format: Format,
         header: Mapping[str, Any],
         *,
         resume: bool = False,
         overwrite: bool = False,
     ) -> None:
-        self._encoder = encoder
-        self.nested = encoder.kind == "jsonl"
+        self._format = format
+        self.nested = format.kind == "jsonl"
         self.path = out
         self._seen: set[int] = set()
         self._whole: set[int] = set()
@@ -96,7 +204,7 @@ class ResumableOutput(Output):
             )
         if part.index not in self._whole:
             with on_disk(self.path):
-                whole = self._journal.is_whole(part, self._encoder.suffix)
+                whole = self._journal.is_whole(part, self._format.suffix)
             if not whole:
                 log.warning("a part of the interrupted run is damaged and is made again")
                 self._journal.drop(part)
@@ -120,7 +228,7 @@ class ResumableOutput(Output):
         summary
             Small JSON values to remember with the chunk.
         """
-        data = self._encoder.encode(rows, answers)
+        data = self._format.encode(rows, answers)
         self._seen.add(index)
         first = rows[0].number if rows else 0
         chunk = Chunk(first, len(rows), self._hash(index, rows), dict(summary or {}))
@@ -128,7 +236,7 @@ class ResumableOutput(Output):
         with on_disk(self.path):
             if store.follows not in (None, index):
                 store.commit()
-            store.extend(index, chunk, self._encoder.suffix, data)
+            store.extend(index, chunk, self._format.suffix, data)
         if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self.commit()
 
@@ -166,8 +274,8 @@ class ResumableOutput(Output):
         temporary = store.folder / journal.ASSEMBLED
         with on_disk(self.path):
             try:
-                paths = (store.path(index, self._encoder.suffix) for index in sorted(store.parts))
-                self._encoder.assemble(paths, temporary)
+                paths = (store.path(index, self._format.suffix) for index in sorted(store.parts))
+                self._format.assemble(paths, temporary)
                 journal.sync_file(temporary)
             except OSError:
                 temporary.unlink(missing_ok=True)
@@ -221,3 +329,57 @@ def _shown(values: Mapping[str, Any], name: str) -> str:
         return "not set"
     text = json.dumps(values[name], ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def open_output(
+    out: str | Path,
+    table: Table,
+    extra: Mapping[str, type],
+    *,
+    kind: Kind | None = None,
+    source: str | Path | None = None,
+    fingerprint: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    stdout: BinaryIO | None = None,
+) -> StreamOutput | ResumableOutput:
+    """Open a file, or standard output for `-`, for the rows of a table with answers beside them.
+
+    Parameters
+    ----------
+    extra
+        Columns of the answer in tabular output, with their types (`str`, `float`, `int`, `bool`).
+    kind
+        Of standard output: `csv`, `tsv` or `jsonl`; by default that of the table, or `csv`.
+    source
+        The input file, which is never overwritten.
+    fingerprint
+        All that the answers depend on (options, hashes of taxonomy and weights), as JSON values;
+        a run is resumed only with the same.
+    resume
+        Go on with the parts of an interrupted run.
+    overwrite
+        Replace an output, and parts, that are there.
+
+    Raises
+    ------
+    UsageError
+        Where options do not fit, or the table looks like an output.
+    OutputError
+        Where the place cannot be written, or holds something that may not be replaced.
+    """
+    check_output(out, source, resume=resume, overwrite=overwrite)
+    if str(out) == "-":
+        default: Kind = table.kind if table.kind in ("jsonl", "tsv") else "csv"
+        if (kind := kind or default) not in ("csv", "tsv", "jsonl"):
+            raise UsageError(f"{kind} cannot be written to standard output; name a file with --out")
+        return StreamOutput(format_of(kind, table, extra), stdout or sys.stdout.buffer)
+    format = format_of(kind_of(out), table, extra)
+    header = {
+        "fingerprint": json.loads(json.dumps(fingerprint or {}, sort_keys=True)),
+        "kind": format.kind,
+        "input_columns": list(table.columns),
+        "answer_columns": list(extra),
+        "input": table.name,
+    }
+    return ResumableOutput(resolved(Path(out)), format, header, resume=resume, overwrite=overwrite)

@@ -3,43 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from cascade.errors import OutputError, UsageError
-from cascade.io import journal
-from cascade.io.journal import Journal
-from cascade.io.rows import Kind
-
-KINDS: Mapping[str, Kind] = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-    ".xlsx": "xlsx",
-}
-
-
-def kind_of(out: str | Path) -> Kind:
-    """The kind that the name of an output asks for.
-
-    Raises
-    ------
-    UsageError
-        Where the name ends in none of the known ways; they are listed.
-    """
-    suffix = Path(out).suffix
-    if (kind := KINDS.get(suffix.lower())) is None:
-        ends = f"ends in {suffix!r}" if suffix else "has no ending"
-        raise UsageError(
-            f"--out {out} {ends}, so its kind is not known; end it in one of "
-            f"{', '.join(KINDS)}, or use - for standard output"
-        )
-    return kind
-
+from cascade.io.runs import journal
+from cascade.io.runs.journal import Journal
+from cascade.io.tables.detection import kind_of
 
 State = Literal["fresh", "resume", "complete"]
 

@@ -1,4 +1,4 @@
-"""What a file is, told by its first bytes and never by its name."""
+"""Which kind a file is: read, by its first bytes; to be written, by its name."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import json
 import logging
 import re
 from collections import Counter
+from collections.abc import Mapping
 from io import StringIO
 from itertools import islice
+from pathlib import Path
 from typing import Literal
 
 from cascade.errors import InputError, UsageError
 from cascade.io.encodings import Encoding, guess_encoding, marked_encoding
+from cascade.io.tables.rows import Kind
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,34 @@ _ARCHIVES = {
     b"\x28\xb5\x2f\xfd": ("zstd", "zstdcat FILE | cascade classify -"),
 }
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+
+
+KINDS: Mapping[str, Kind] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".xlsx": "xlsx",
+}
+
+
+def kind_of(out: str | Path) -> Kind:
+    """The kind that the name of an output asks for.
+
+    Raises
+    ------
+    UsageError
+        Where the name ends in none of the known ways; they are listed.
+    """
+    suffix = Path(out).suffix
+    if (kind := KINDS.get(suffix.lower())) is None:
+        ends = f"ends in {suffix!r}" if suffix else "has no ending"
+        raise UsageError(
+            f"--out {out} {ends}, so its kind is not known; end it in one of "
+            f"{', '.join(KINDS)}, or use - for standard output"
+        )
+    return kind
 
 
 def container_of(head: bytes, name: str) -> Literal["parquet", "xlsx"] | None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade.errors import OutputError
-from cascade.io.rows import Row
+from cascade.io.tables.rows import Row
 
 VERSION = 1
 JOURNAL = "journal.jsonl"

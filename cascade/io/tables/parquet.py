@@ -1,0 +1,245 @@
+"""Parquet in: record batch by record batch, with the Arrow types kept for the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from cascade.errors import InputError
+from cascade.io.encodings import spelled_out, well_formed
+from cascade.io.tables.layout import Answer, Layout
+from cascade.io.tables.rows import Kind, Row, Table, text_of
+
+BATCH_BYTES = 1 << 24
+BATCH_ROWS = 2048
+
+
+def read_parquet(file: BinaryIO, name: str) -> Table:
+    """A table over a Parquet file, which must be seekable."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        parquet = pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
+        schema = parquet.schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"this Parquet file cannot be read ({_first_line(error)}); it may be cut short: "
+            "write or copy it again",
+            file=name,
+        ) from None
+    return Table(
+        name=name,
+        kind="parquet",
+        columns=tuple(schema.names),
+        rows=_rows(parquet, name),
+        close=file.close,
+        schema=schema,
+    )
+
+
+def _rows(parquet: Any, name: str) -> Iterator[Row]:
+    import pyarrow as pa
+
+    number = 0
+    try:
+        # Threads would cost memory each, and there is little to share in a batch of this size.
+        size = _batch_size(parquet.metadata)
+        for batch in parquet.iter_batches(batch_size=size, use_threads=False):
+            columns: list[list[Any]] = []
+            faults: dict[int, int] = {}
+            for at, column in enumerate(batch.columns):
+                values, bad = _values(column)
+                columns.append(values)
+                for index in bad:
+                    faults.setdefault(index, at)
+            cells = zip(*columns, strict=True) if columns else iter([()] * batch.num_rows)
+            for index, row in enumerate(cells):
+                number += 1
+                problem = None
+                if index in faults:
+                    column_name = batch.schema.names[faults[index]]
+                    problem = (
+                        f"row {number}, column {column_name!r} has bytes that are not UTF-8; "
+                        "write the column again as UTF-8 text"
+                    )
+                yield Row(number, number, row, problem, (batch, index))
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"this Parquet file is damaged after row {number} ({_first_line(error)}); write or "
+            "copy it again",
+            file=name,
+        ) from None
+
+
+def _batch_size(metadata: Any) -> int:
+    """Rows whose values take about 16 MiB, judged by the heaviest row group."""
+    heaviest = 1
+    for at in range(metadata.num_row_groups):
+        group = metadata.row_group(at)
+        heaviest = max(heaviest, group.total_byte_size // max(1, group.num_rows))
+    return max(1, min(BATCH_ROWS, BATCH_BYTES // heaviest))
+
+
+def _values(column: Any) -> tuple[list[Any], list[int]]:
+    """Python values of a column, and the indices of those that are not valid text.
+
+    Nanoseconds are cut to microseconds, the finest that Python has; what Python has no value
+    for (years above 9999, unknown time zones) comes as text.
+    """
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        column = column.cast(pa.timestamp("us", tz=kind.tz), safe=False)
+    elif pa.types.is_time64(kind) and kind.unit == "ns":
+        column = column.cast(pa.time64("us"), safe=False)
+    elif pa.types.is_duration(kind) and kind.unit == "ns":
+        column = column.cast(pa.duration("us"), safe=False)
+    try:
+        return column.to_pylist(), []
+    except UnicodeDecodeError:
+        texts: list[str | None] = []
+        bad: list[int] = []
+        for index, value in enumerate(column):
+            if not value.is_valid:
+                texts.append(None)
+                continue
+            try:
+                texts.append(value.as_py())
+            except UnicodeDecodeError:
+                bad.append(index)
+                texts.append(_lenient(value))
+        return texts, bad
+    except (ValueError, OverflowError, LookupError):
+        return column.cast(pa.string()).to_pylist(), []
+
+
+def _lenient(value: Any) -> str:
+    buffer = value.as_buffer() if hasattr(value, "as_buffer") else None
+    return buffer.to_pybytes().decode("utf-8", "surrogateescape") if buffer else str(value)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(". ")
+
+
+GROUP_ROWS = 1 << 16
+GROUP_BYTES = 1 << 26
+
+
+class ParquetFormat:
+    """Parquet from parts in the Arrow stream format.
+
+    Columns of another kind of file become text columns; what is missing is null. Row groups have
+    65,536 rows, or fewer where those take 64 MiB, however the parts were cut.
+    """
+
+    kind: Kind = "parquet"
+    suffix = ".arrow"
+
+    def __init__(self, layout: Layout) -> None:
+        import pyarrow as pa
+
+        self._layout = layout
+        types = {str: pa.string(), float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
+        extra = [pa.field(name, types[kind]) for name, kind in layout.extra.items()]
+        self._source = layout.table.schema
+        if self._source is not None:
+            self._schema = pa.schema([*self._source, *extra], metadata=self._source.metadata)
+        else:
+            texts = [pa.field(well_formed(name), pa.string()) for name in layout.unique()]
+            self._schema = pa.schema([*texts, *extra])
+
+    def head(self) -> bytes:
+        """Nothing; the header is made with the file."""
+        return b""
+
+    def encode(self, rows: Sequence[Row], answers: Sequence[Answer]) -> bytes:
+        """The rows as an Arrow stream."""
+        import pyarrow as pa
+
+        columns = self._kept(rows) if self._source is not None else self._texts(rows)
+        for at, name in enumerate(self._layout.extra, start=len(columns)):
+            columns.append(_array([answer.get(name) for answer in answers], self._schema[at].type))
+        table = pa.Table.from_arrays(columns, schema=self._schema)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self._schema) as writer:
+            writer.write_table(table.combine_chunks())
+        return bytes(sink.getvalue())
+
+    def _kept(self, rows: Sequence[Row]) -> list[Any]:
+        """Columns cut from the record batches that the rows came from."""
+        import pyarrow as pa
+
+        pieces: list[Any] = []
+        start = 0
+        for at in range(1, len(rows) + 1):
+            batch, first = rows[start].raw
+            if (
+                at < len(rows)
+                and rows[at].raw[0] is batch
+                and rows[at].raw[1] == first + at - start
+            ):
+                continue
+            pieces.append(batch.slice(first, at - start))
+            start = at
+        return [
+            pa.chunked_array([piece.column(at) for piece in pieces], type=field.type)
+            for at, field in enumerate(self._source)
+        ]
+
+    def _texts(self, rows: Sequence[Row]) -> list[Any]:
+        import pyarrow as pa
+
+        columns = zip(*map(self._layout.values, rows), strict=True)
+        return [
+            _array([None if v is None else text_of(v) for v in column], pa.string())
+            for column in columns
+        ]
+
+    def assemble(self, parts: Iterable[Path], target: Path) -> None:
+        """Write row groups of a fixed size from the parts."""
+        import pyarrow.parquet as pq
+
+        with pq.ParquetWriter(target, self._schema, compression="zstd") as writer:
+            for group in _groups(_batches(parts), self._schema):
+                writer.write_table(group, row_group_size=GROUP_ROWS)
+
+
+def _array(values: list[Any], kind: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:
+        return pa.array([v if v is None else spelled_out(v) for v in values], kind)
+
+
+def _batches(parts: Iterable[Path]) -> Iterator[Any]:
+    import pyarrow as pa
+
+    for part in parts:
+        with pa.OSFile(str(part)) as file:
+            while file.tell() < file.size():
+                yield from pa.ipc.open_stream(file)
+
+
+def _groups(batches: Iterable[Any], schema: Any) -> Iterator[Any]:
+    import pyarrow as pa
+
+    held: list[Any] = []
+    rows = size = 0
+    for batch in batches:
+        while batch.num_rows:
+            piece = batch.slice(0, GROUP_ROWS - rows)
+            batch = batch.slice(piece.num_rows)
+            held.append(piece)
+            rows += piece.num_rows
+            size += piece.nbytes
+            if rows >= GROUP_ROWS or size >= GROUP_BYTES:
+                yield pa.Table.from_batches(held, schema)
+                held, rows, size = [], 0, 0
+    if held:
+        yield pa.Table.from_batches(held, schema)
