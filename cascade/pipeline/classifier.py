@@ -12,7 +12,7 @@ from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
 from cascade.io.pictures import check_allowed, is_address
 from cascade.items import Batch, Item
-from cascade.pipeline.calibrated import Judge
+from cascade.pipeline.confidence import Acceptance
 from cascade.pipeline.methods import Parts
 from cascade.pipeline.router import Router
 from cascade.predictions import Prediction
@@ -83,7 +83,7 @@ class Classifier:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._parts = parts = Parts(taxonomy, config, progress)
         self._walker = _walker(taxonomy, parts)
-        self._judge = Judge(config.calibration, config.method)
+        self._acceptance = Acceptance(config.calibration, config.method)
         self.require_sight(config.columns)
 
     def require_sight(self, columns: Columns) -> None:
@@ -155,7 +155,7 @@ class Classifier:
         for start in range(0, len(rows), size):
             together = rows[start : start + size]
             batch = Batch([items[row] for row in together])
-            answered = self._judge.judged(self._walker.walk(batch))
+            answered = self._acceptance.apply(self._walker.walk(batch))
             for row, problem in batch.problems.items():
                 answered[row] = Prediction.failed(problem, batch.items[row].id)
             for stage, seconds in batch.seconds.items():

@@ -26,8 +26,8 @@ from cascade.evaluation.metrics.bootstrap import Interval, bootstrap, paired_dif
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.io.tables.opening import TableFile
 from cascade.items import Batch
-from cascade.pipeline.calibrated import Judge
 from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.confidence import Acceptance
 from cascade.pipeline.load import load_config, load_taxonomy
 from cascade.pipeline.methods import Parts
 from cascade.predictions import Prediction
@@ -105,15 +105,15 @@ def calibration(config: CascadeConfig, trial: Trial, rows: Labelled, tree: Taxon
     right, table = trial.right(rows, tree), []
     for risk in RISKS:
         asked = config.calibration.model_copy(update={"max_risk": risk})
-        judge = Judge(asked)
+        acceptance = Acceptance(asked)
         # Calibrated already: only the threshold is taken.
-        accepted = trial.confidence >= judge.least_confidence
+        accepted = trial.confidence >= acceptance.least_confidence
         n, wrong = int(accepted.sum()), int((accepted & ~right).sum())
         interval = binomtest(wrong, n).proportion_ci(0.95, "exact") if n else None
         table.append(
             {
                 "max_risk": risk,
-                "from_confidence": round(judge.least_confidence, 4),
+                "from_confidence": round(acceptance.least_confidence, 4),
                 "coverage": round(n / len(rows), 4),
                 "accepted": n,
                 "error": round(wrong / n, 4) if n else None,

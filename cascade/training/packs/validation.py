@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Batch, Item
-from cascade.pipeline.calibrated import Calibration
 from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.confidence import Calibration
 from cascade.predictions import Prediction
 from cascade.retrieval.children import AllChildren
 from cascade.scoring.calibration import BetaMap, RiskTable, fit_log_linear

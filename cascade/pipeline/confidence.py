@@ -1,4 +1,7 @@
-"""Confidences that are probabilities, and the answers that are too unsure to accept."""
+"""Confidences: calibrated on held-out rows, and the least with which an answer is accepted.
+
+Raw confidences are made in `pipeline.trace`, from the probabilities of each level.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ from cascade.scoring.calibration import BetaMap, RiskTable
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was fitted on held-out rows of one pack.
+    """What the held-out rows of a pack tell about its confidences.
 
     Parameters
     ----------
     levels
-        Map of the confidences of each level; the last holds for all below.
+        For each level a map from raw to calibrated confidence; the last holds for all below.
     risk
-        Of whole answers, by their calibrated confidence.
+        The risk of whole answers by their calibrated confidence.
     """
 
     levels: Sequence[BetaMap]
@@ -80,23 +83,23 @@ class Calibration:
         return self.levels[min(level, len(self.levels)) - 1]
 
 
-class Judge:
-    """Calibrates predictions, and marks those for review that are too unsure.
+class Acceptance:
+    """Calibrates predictions, and gives those that are too unsure the status `review`.
 
     Parameters
     ----------
     method
-        Who answers: only what `cascade` says was calibrated.
+        The method that answers: only `cascade` is calibrated.
 
     Attributes
     ----------
     least_confidence
-        From which answers are accepted; 0 where no risk is asked for.
+        Answers are accepted from this confidence on; 0 without a `max_risk`.
 
     Raises
     ------
     UsageError
-        A risk is asked for, and there is no calibration, or not of this method.
+        There is a `max_risk`, but no calibration of this method.
     ConfigError
         The calibration cannot be read.
     """
@@ -120,13 +123,13 @@ class Judge:
                 )
             self.least_confidence = self._calibration.risk.least_confidence(self._risk)
 
-    def judged(self, predictions: Sequence[Prediction]) -> list[Prediction]:
+    def apply(self, predictions: Sequence[Prediction]) -> list[Prediction]:
         """The predictions, calibrated, with the status `review` where they are too unsure."""
         if self._calibration is None:
             return list(predictions)
-        return [self._judged(self._calibration.calibrated(p)) for p in predictions]
+        return [self._reviewed(self._calibration.calibrated(p)) for p in predictions]
 
-    def _judged(self, prediction: Prediction) -> Prediction:
+    def _reviewed(self, prediction: Prediction) -> Prediction:
         sure = prediction.confidence >= self.least_confidence
         if prediction.status not in ("ok", "partial") or sure:
             return prediction
