@@ -93,10 +93,10 @@ def catalogue(ecf):
 
 @pytest.fixture
 def checker(catalogue, table):
-    from cascade.foodex2.check import Checker
-    from cascade.foodex2.processes import Processes
+    from cascade.foodex2.parsed import ForbiddenProcesses
+    from cascade.foodex2.rules import Checker
 
-    return Checker(catalogue, Processes.read(table))
+    return Checker(catalogue, ForbiddenProcesses.read(table))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
-"""FoodEx2, EFSA's food classification: its catalogue, its codes and its business rules.
+"""FoodEx2, EFSA's food classification: catalogues, codes, business rules, releases.
 
-A code such as `A0BXX#F28.A07KG$F10.A077G` is a base term, and explicit facets: descriptors in facet
-categories. `catalogue` holds the terms with their hierarchies and what they imply, `code` the
-notation, `rules` what EFSA says about which facets a term may have.
+A code such as `A0BXX#F28.A07KG$F10.A077G` is a base term with explicit facets, each a descriptor
+in a facet category. Here belongs what EFSA defines: its files (`format`, `ecf`, `workbook`), what
+is in them (`catalogue`, `taxonomy`), the notation (`code`), the rules (`parsed`, `rules`) and the
+way from one release to the next (`releases`). Finding the code of a description does not: that is
+the walk of faceted taxonomies, `cascade.pipeline.facets`, and `cascade.training.foodex2`.
 """

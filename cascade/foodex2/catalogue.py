@@ -1,16 +1,16 @@
-"""A catalogue of EFSA: terms, hierarchies that order them, and attributes, some of them facets."""
+"""A catalogue of EFSA in memory: terms, the hierarchies that order them, facet categories."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from cascade.errors import TaxonomyError
+from cascade.errors import InputError, TaxonomyError
 from cascade.foodex2.code import CodeError, FoodCode
 from cascade.taxonomy.facets import Facet
 
-EMPTY: Mapping[str, tuple[str, ...]] = {}
+COMMON_NAMES, SCIENTIFIC_NAMES = "A02", "A01"  # codes of attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,12 @@ class Term:
     detail
         `detailLevel`: H hierarchy term, C core term, E extended term, M or P not specific.
     facets
-        `allFacets`: its own implicit facets and those that it inherits.
+        `allFacets`: what it implies, its own implicit facets and those that it inherits.
     own_facets
         `implicitFacets`: its own alone.
     attributes
-        All others, by their code: scientific names (A01), common names (A02), codes elsewhere.
+        All others, by their code: scientific names (A01), common names (A02), codes of other
+        systems.
     """
 
     code: str
@@ -45,32 +46,32 @@ class Term:
     detail: str = ""
     facets: tuple[Facet, ...] = ()
     own_facets: tuple[Facet, ...] = ()
-    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: EMPTY)
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def deprecated(self) -> bool:
-        """Whether it is not to be used any more."""
+        """Whether it must not be used any more."""
         return self.status == "DEPRECATED"
 
     def implied(self, category: str) -> list[str]:
-        """The implicit descriptors of a facet category."""
+        """The descriptors of its implied facets in a category."""
         return [facet.descriptor for facet in self.facets if facet.category == category]
 
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """One order of some terms of a catalogue, as a tree or several.
+    """One or more trees of some terms of a catalogue.
 
     Parameters
     ----------
     label
-        What people call it.
+        Name for people.
     base
-        Whether its terms are base terms; else it orders the descriptors of a facet.
+        Whether it orders base terms; otherwise the descriptors of a facet category.
     parent
-        The parent of each term that is in it, None at the top.
+        Parent of each of its terms, None at the top.
     reportable
-        Whether a term may be reported, for each that is in it.
+        Whether a term may be reported, for each of its terms.
     """
 
     code: str
@@ -79,16 +80,57 @@ class Hierarchy:
     parent: Mapping[str, str | None]
     reportable: Mapping[str, bool]
 
+    @classmethod
+    def of(
+        cls,
+        code: str,
+        label: str,
+        base: bool,
+        places: Mapping[str, tuple[int, str | None, bool]],
+        terms: Collection[str],
+        file: str,
+        lines: Mapping[str, int] | None = None,
+    ) -> Hierarchy:
+        """A hierarchy from each term's order, parent, and whether it is reportable.
+
+        Parameters
+        ----------
+        terms
+            All codes of the catalogue.
+        lines
+            Where terms stand in the file, for messages.
+
+        Raises
+        ------
+        TaxonomyError
+            A parent is no term of the catalogue.
+        """
+        for term, (_, parent, _) in places.items():
+            if parent is not None and parent not in terms:
+                raise TaxonomyError(
+                    f"hierarchy {code}: {term} stands below {parent}, which is no term",
+                    file=file,
+                    line=(lines or {}).get(term),
+                )
+        ordered = sorted(places, key=lambda term: places[term][0])
+        return cls(
+            code,
+            label,
+            base,
+            {term: places[term][1] for term in ordered},
+            {term: places[term][2] for term in ordered},
+        )
+
     def __contains__(self, term: str) -> bool:
         return term in self.parent
 
     def __len__(self) -> int:
         return len(self.parent)
 
-    def upwards(self, term: str) -> Iterator[str]:
-        """The term itself, also where it is not in the hierarchy, and all above it.
+    def ancestors_or_self(self, term: str) -> Iterator[str]:
+        """The term itself, even if it is not in the hierarchy, and all above it.
 
-        A hierarchy that runs in circles is left where it closes.
+        A circle of parents is left where it closes.
         """
         seen = set()
         step: str | None = term
@@ -98,19 +140,19 @@ class Hierarchy:
             step = self.parent.get(step)
 
     def is_within(self, term: str, other: str) -> bool:
-        """Whether a term is another or stands below it."""
-        return other in self.upwards(term)
+        """Whether a term equals another or is one of its descendants."""
+        return other in self.ancestors_or_self(term)
 
     @cached_property
     def children(self) -> Mapping[str | None, Sequence[str]]:
-        """The terms below each, None for the top, in the order of the catalogue."""
+        """Children of each term, of None at the top, in the order of the catalogue."""
         found: dict[str | None, list[str]] = {}
         for term, parent in self.parent.items():
             found.setdefault(parent, []).append(term)
         return found
 
-    def below(self, term: str) -> Iterator[str]:
-        """All terms below one, however deep."""
+    def descendants(self, term: str) -> Iterator[str]:
+        """All terms below a term."""
         waiting, seen = [term], {term}
         while waiting:
             for child in self.children.get(waiting.pop(), ()):
@@ -122,15 +164,15 @@ class Hierarchy:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """Something that terms of a catalogue have.
+    """A kind of value that terms have; a facet category, if the values are terms themselves.
 
     Parameters
     ----------
     hierarchy
-        Code of the hierarchy of the same catalogue that its values come from; None where they are
-        free text, or of another catalogue.
+        Code of the hierarchy of the same catalogue that the values come from; None if they are
+        free text or of another catalogue.
     single
-        Whether a term has one value at the most.
+        Whether a term has at most one value.
     """
 
     code: str
@@ -148,9 +190,9 @@ class Catalogue:
     Parameters
     ----------
     file
-        Where it was read, for messages.
+        Path that it was read from, for messages.
     default
-        Code of the hierarchy in which base terms are judged: `report`.
+        Code of the default hierarchy of base terms: `report`.
     """
 
     code: str
@@ -168,11 +210,11 @@ class Catalogue:
 
     @property
     def reporting(self) -> Hierarchy:
-        """The hierarchy in which base terms are judged."""
+        """The default hierarchy of base terms."""
         return self.hierarchies[self.default]
 
     def hierarchy_of(self, category: str) -> Hierarchy | None:
-        """Where the descriptors of a facet category come from; None where there is no such."""
+        """The hierarchy of the descriptors of a facet category; None if there is no such."""
         attribute = self.attributes.get(category)
         if attribute is None or attribute.hierarchy is None:
             return None
@@ -184,17 +226,17 @@ class Catalogue:
         return f"{code} ({term.name})" if term else code
 
 
-def implied_by(
+def implied_facets(
     code: str, every: Sequence[str], own: Sequence[str], file: str
 ) -> tuple[tuple[Facet, ...], tuple[Facet, ...]]:
-    """The facets that a term implies, and those of them that are its own, from what is published.
+    """All facets that a term implies, and its own alone, from the texts that EFSA publishes.
 
     Parameters
     ----------
     every
-        `allFacets`: codes with the term as their base.
+        `allFacets`: codes whose base term is the term.
     own
-        `implicitFacets`: facets alone.
+        `implicitFacets`: facets without a base term.
 
     Raises
     ------
@@ -211,4 +253,56 @@ def implied_by(
     return (
         tuple(facet for other in codes for facet in other.facets),
         tuple(facet for other in parts for facet in other.facets),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A code with the names of its parts.
+
+    Parameters
+    ----------
+    code
+        Sorted, without what the base term implies.
+    base
+        Name of the base term.
+    explicit, implied
+        Facets, such as `F28.A07KG Process: Drying`.
+    """
+
+    code: str
+    base: str
+    explicit: list[str]
+    implied: list[str]
+
+
+def decode(text: str, catalogue: Catalogue) -> Decoded:
+    """The meaning of a code.
+
+    Raises
+    ------
+    InputError
+        The text is no code, or has a term that the catalogue does not have.
+    """
+    code = FoodCode.parse(text)
+    terms = (code.base, *(facet.descriptor for facet in code.facets))
+    if unknown := [term for term in terms if term not in catalogue.terms]:
+        raise InputError(f"{text}: {catalogue.file} has no term {unknown[0]}")
+
+    def in_words(facet: Facet) -> str:
+        attribute = catalogue.attributes.get(facet.category)
+        label = attribute.label if attribute else "no category of the catalogue"
+        term = catalogue.terms.get(facet.descriptor)
+        name = term.name if term else "no term of the catalogue"
+        hierarchy = catalogue.hierarchy_of(facet.category)
+        if term and hierarchy is not None and facet.descriptor not in hierarchy:
+            name += " (which is none of its descriptors)"
+        return f"{facet} {label}: {name}"
+
+    base = catalogue.terms[code.base]
+    return Decoded(
+        str(code.normalised(base.facets)),
+        base.name,
+        [in_words(facet) for facet in code.facets],
+        [in_words(facet) for facet in base.facets],
     )

@@ -5,30 +5,31 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
-from xml.parsers.expat import ExpatError
+from typing import IO
+from xml.etree.ElementTree import Element, ParseError
 
 from cascade.errors import TaxonomyError
-from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term, implied_by
-from cascade.foodex2.elements import Element, Refused, elements
+from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term, implied_facets
 
 LARGEST = 1 << 30  # bytes of XML; MTX 17.0 has 95 million
 DEFAULT = re.compile(r"\[defaultHierarchy=(\w+)\]")
-WANTED = {"catalogueDesc", "catalogueVersion", "hierarchyDesc", "attributeDesc", "term"}
-ROOT = "root"  # what stands where a term has no parent
-TEXTS = ("termType", "detailLevel", "allFacets", "implicitFacets")
+PARTS = {"catalogueDesc", "catalogueVersion", "hierarchyDesc", "attributeDesc", "term"}
+NO_PARENT = ("", "root")
+FIELDS = ("termType", "detailLevel", "allFacets", "implicitFacets")  # attributes that Term names
 
 
 def read_ecf(path: str | Path) -> Catalogue:
-    """A catalogue from the file that EFSA publishes it in.
+    """A catalogue from the file that EFSA publishes.
 
     Raises
     ------
     TaxonomyError
         The file cannot be read, is no catalogue, is cut short, or is not safe to read.
     """
+    from defusedxml import DefusedXmlException
+
     file = str(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -44,146 +45,131 @@ def read_ecf(path: str | Path) -> Catalogue:
                     file=file,
                 )
             with archive.open(names[0]) as stream:
-                return _read(_Bounded(stream), file)
+                return _read(stream, file)
     except FileNotFoundError:
         raise TaxonomyError("no such file", file=file) from None
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise TaxonomyError(
             f"is no whole zip ({error}); fetch the catalogue again", file=file
         ) from None
-    except Refused:
+    except DefusedXmlException:
         raise TaxonomyError(
             "its XML has a document type declaration, which may define entities and is refused",
             file=file,
         ) from None
-    except (ExpatError, LookupError, ValueError) as error:
+    except (ParseError, LookupError, ValueError) as error:
         raise TaxonomyError(f"its XML is broken: {error}", file=file) from None
     except (OSError, NotImplementedError, RuntimeError) as error:  # packed in an odd way, or locked
         raise TaxonomyError(f"cannot be read: {error}", file=file) from None
 
 
-class _Bounded:
-    """A stream that ends with an error where it is longer than it said."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream, self._left = stream, LARGEST
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise OSError("its XML is longer than the zip says")
-        return data
-
-
-def _read(stream: Any, file: str) -> Catalogue:
+def _read(stream: IO[bytes], file: str) -> Catalogue:
     about: dict[str, str] = {}
     version = ""
     labels: dict[str, tuple[str, bool]] = {}
     attributes: dict[str, Attribute] = {}
     terms: dict[str, Term] = {}
-    parents: dict[str, dict[str, tuple[int, str | None, bool]]] = {}
-    for element in elements(stream, WANTED):
-        text = element.said
-        if element.tag == "catalogueDesc":
-            about = {part.tag: part.text.strip() for part in element.children}
-        elif element.tag == "catalogueVersion":
-            version = text("version")
-        elif element.tag == "hierarchyDesc":
-            labels[text("code")] = text("label"), text("hierarchyApplicability") != "attribute"
-        elif element.tag == "attributeDesc":
-            attributes[text("code")] = _attribute(text, about.get("code", ""))
-        elif element.tag == "term":
-            term = _term(element, file)
+    places: dict[str, dict[str, tuple[int, str | None, bool]]] = {}
+    for part in _parts(stream):
+        if part.tag == "catalogueDesc":
+            about = {child.tag: (child.text or "").strip() for child in part}
+        elif part.tag == "catalogueVersion":
+            version = _text(part, "version")
+        elif part.tag == "hierarchyDesc":
+            base = _text(part, "hierarchyApplicability") != "attribute"
+            labels[_text(part, "code")] = _text(part, "label"), base
+        elif part.tag == "attributeDesc":
+            attributes[_text(part, "code")] = _attribute(part, about.get("code", ""))
+        else:
+            term = _term(part, file)
             if term.code in terms:
                 raise TaxonomyError(f"has the term {term.code} twice", file=file)
             terms[term.code] = term
-            for place in element.within("hierarchyAssignments", "hierarchyAssignment"):
-                own = place.said
-                order = own("order")
-                parents.setdefault(own("hierarchyCode"), {})[term.code] = (
+            for place in part.iterfind("hierarchyAssignments/hierarchyAssignment"):
+                order, parent = _text(place, "order"), _text(place, "parentCode")
+                places.setdefault(_text(place, "hierarchyCode"), {})[term.code] = (
                     int(order) if order.isdigit() else 0,
-                    None if own("parentCode") in ("", ROOT) else own("parentCode"),
-                    own("reportable") == "true",
+                    None if parent in NO_PARENT else parent,
+                    _text(place, "reportable") == "true",
                 )
-    if not about.get("code") or not terms:
+    code = about.get("code")
+    if not code or not terms:
         raise TaxonomyError(
             "is no catalogue of EFSA: it has no catalogueDesc or no term", file=file
         )
-    default = DEFAULT.search(about.get("scopeNote", ""))
-    code = about["code"]
     labels.setdefault(code, (about.get("label") or "Master hierarchy", True))
-    hierarchies = {
-        name: _hierarchy(name, *labels[name], parents.get(name, {}), terms, file) for name in labels
-    }
-    if unknown := sorted(parents.keys() - labels.keys()):
+    if unknown := sorted(places.keys() - labels.keys()):
         raise TaxonomyError(f"puts terms into an unknown hierarchy {unknown[0]!r}", file=file)
-    wanted = default[1] if default else code
+    hierarchies = {
+        name: Hierarchy.of(name, *labels[name], places.get(name, {}), terms, file)
+        for name in labels
+    }
+    default = DEFAULT.search(about.get("scopeNote", ""))
     return Catalogue(
         code,
         version,
         terms,
         hierarchies,
         attributes,
-        default=wanted if wanted in hierarchies else code,
+        default=default[1] if default and default[1] in hierarchies else code,
         file=file,
     )
 
 
-def _attribute(text: Callable[..., str], catalogue: str) -> Attribute:
-    of, _, hierarchy = text("attributeCatalogueCode").partition(".")
+def _parts(stream: IO[bytes]) -> Iterator[Element]:
+    """The elements in `PARTS`; all others are dropped, so that memory does not grow with them."""
+    from defusedxml.ElementTree import iterparse
+
+    opened: list[Element] = []
+    part: Element | None = None
+    for event, element in iterparse(stream, ("start", "end"), forbid_dtd=True):
+        if event == "start":
+            opened.append(element)
+            if part is None and element.tag in PARTS:
+                part = element
+            continue
+        opened.pop()
+        if part is not None and element is part:
+            yield part
+            part = None
+        if part is None and opened:
+            opened[-1].clear()
+
+
+def _text(element: Element, path: str) -> str:
+    return (element.findtext(path) or "").strip()
+
+
+def _attribute(element: Element, catalogue: str) -> Attribute:
+    source, _, hierarchy = _text(element, "attributeCatalogueCode").partition(".")
+    own = _text(element, "attributeType") == "catalogue" and source == catalogue
     return Attribute(
-        text("code"),
-        text("name"),
-        text("label"),
-        text("scopeNote"),
-        hierarchy if text("attributeType") == "catalogue" and of == catalogue else None,
-        text("attributeSingleOrRepeatable") == "single",
+        _text(element, "code"),
+        _text(element, "name"),
+        _text(element, "label"),
+        _text(element, "scopeNote"),
+        hierarchy if own else None,
+        _text(element, "attributeSingleOrRepeatable") == "single",
     )
 
 
 def _term(element: Element, file: str) -> Term:
-    text = element.said
-    code = text("termDesc", "termCode")
-    values: dict[str, tuple[str, ...]] = {}
-    for attribute in element.within("implicitAttributes", "implicitAttribute"):
-        found = [v.text.strip() for v in attribute.within("attributeValues", "attributeValue")]
-        values[attribute.said("attributeCode")] = tuple(found)
-    facets, own_facets = implied_by(
-        code, values.get("allFacets", ()), values.get("implicitFacets", ()), file
-    )
+    code = _text(element, "termDesc/termCode")
+    values = {
+        _text(attribute, "attributeCode"): tuple(
+            (value.text or "").strip()
+            for value in attribute.iterfind("attributeValues/attributeValue")
+        )
+        for attribute in element.iterfind("implicitAttributes/implicitAttribute")
+    }
     return Term(
         code,
-        text("termDesc", "termExtendedName"),
-        text("termDesc", "termScopeNote"),
-        text("termDesc", "termShortName"),
-        text("termVersion", "status") or "APPROVED",
+        _text(element, "termDesc/termExtendedName"),
+        _text(element, "termDesc/termScopeNote"),
+        _text(element, "termDesc/termShortName"),
+        _text(element, "termVersion/status") or "APPROVED",
         " ".join(values.get("termType", ())),
         " ".join(values.get("detailLevel", ())),
-        facets,
-        own_facets,
-        {name: value for name, value in values.items() if name not in TEXTS},
-    )
-
-
-def _hierarchy(
-    code: str,
-    label: str,
-    base: bool,
-    placed: dict[str, tuple[int, str | None, bool]],
-    terms: dict[str, Term],
-    file: str,
-) -> Hierarchy:
-    for term, (_, parent, _) in placed.items():
-        if parent is not None and parent not in terms:
-            raise TaxonomyError(
-                f"hierarchy {code}: {term} stands below {parent}, which is no term", file=file
-            )
-    ordered = sorted(placed, key=lambda term: placed[term][0])
-    return Hierarchy(
-        code,
-        label,
-        base,
-        {term: placed[term][1] for term in ordered},
-        {term: placed[term][2] for term in ordered},
+        *implied_facets(code, values.get("allFacets", ()), values.get("implicitFacets", ()), file),
+        {name: value for name, value in values.items() if name not in FIELDS},
     )

@@ -1,4 +1,7 @@
-"""EFSA's catalogues as a format; the user's cache keeps them, as their XML takes long to read."""
+"""EFSA's catalogues as a format of taxonomies; where the files are, and a cache of their content.
+
+The XML of a catalogue takes seconds to read, so what was read is kept in the user's cache.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,26 @@ import gzip
 import hashlib
 import json
 import logging
+import os
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cascade.errors import TaxonomyError
+from cascade.errors import TaxonomyError, UsageError
 from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term
 from cascade.foodex2.ecf import read_ecf
-from cascade.foodex2.taxonomy import base_terms
+from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.foodex2.workbook import TERMS, read_workbook
 from cascade.io.files import cache_folder
-from cascade.taxonomy.facets import Facet, FacetedTaxonomy
+from cascade.taxonomy.facets import Facet
 from cascade.taxonomy.formats.file import TaxonomyFile
 
+FOLDER_VARIABLE = "CASCADE_FOODEX2"
+CATALOGUE, PROCESSES = "MTX.ecf", "BR_Data.csv"
 WORKBOOK = "xl/workbook.xml"
-FORMAT = 1  # of the cache; higher where it changes
+CACHE_VERSION = 1
 
 logger = logging.getLogger(__name__)
 
@@ -32,58 +38,45 @@ def matches(file: TaxonomyFile) -> bool:
     return is_catalogue(file.path)
 
 
-def read(file: TaxonomyFile) -> FacetedTaxonomy:
-    """The base terms of a catalogue and its facets; see `load_catalogue` and `base_terms`."""
-    return base_terms(load_catalogue(file.path))
+def read(file: TaxonomyFile) -> FoodEx2Taxonomy:
+    """The base terms and facet categories of a catalogue; see `load_catalogue`."""
+    return FoodEx2Taxonomy.from_catalogue(load_catalogue(file.path))
 
 
-def load_catalogue(
-    path: str | Path,
-    folder: Path | None = None,
-    told: Callable[[str], None] = lambda _: None,
-) -> Catalogue:
-    """The catalogue in a file of EFSA: an .ecf or a workbook, told apart by its content.
-
-    Parameters
-    ----------
-    folder
-        Where catalogues are remembered; by default in the user's cache.
-    told
-        Called with a sentence before something that takes long.
+def find_catalogue(name: str | None) -> Path:
+    """The catalogue of a name; without one MTX.ecf, here or in the folder $CASCADE_FOODEX2.
 
     Raises
     ------
-    TaxonomyError
-        The file is not there or is no catalogue; see `read_ecf` and `read_workbook`.
+    UsageError
+        There is no name and no such file; the message tells where to get it.
     """
-    try:
-        with Path(path).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise TaxonomyError(f"cannot be read: {error.strerror}", file=path) from None
-    folder = folder or cache_folder() / "catalogues"
-    kept = folder / f"{digest[:32]}.{FORMAT}.json.gz"
-    if kept.is_file():
-        try:
-            return _unpacked(json.loads(gzip.decompress(kept.read_bytes())), str(path))
-        except (OSError, EOFError, ValueError, LookupError, TypeError):
-            logger.warning("%s is damaged, and is made again", kept)
-    told(f"reading {path}, which is remembered afterwards")
-    catalogue = read_workbook(path) if _is_workbook(path) else read_ecf(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_name(f".{kept.name}.partial")
-        partial.write_bytes(gzip.compress(json.dumps(_packed(catalogue)).encode(), 3))
-        partial.replace(kept)
-    except OSError as error:
-        logger.warning("%s cannot be written (%s), so nothing is remembered", folder, error)
-    return catalogue
+    variable = os.environ.get(FOLDER_VARIABLE)
+    folder = Path(variable) if variable else Path()
+    if name is not None:
+        inside = folder / name
+        return inside if not Path(name).exists() and inside.is_file() else Path(name)
+    file = folder if folder.is_file() else folder / CATALOGUE
+    if file.is_file():
+        return file
+    raise UsageError(
+        f"there is no {file}; name EFSA's catalogue with -t, or set {FOLDER_VARIABLE} to its "
+        "folder. EFSA publishes it with its catalogue browser, as MTX.ecf and BR_Data.csv"
+    )
+
+
+def find_processes(name: str | None, catalogue: Path) -> Path | None:
+    """The table of processes of a name; without one BR_Data.csv beside the catalogue, or None."""
+    if name is not None:
+        return Path(name)
+    beside = catalogue.parent / PROCESSES
+    return beside if beside.is_file() else None
 
 
 def is_catalogue(path: str | Path) -> bool:
     """Whether a file is a zip with one XML in it, or a workbook with a sheet of terms.
 
-    What is called .ecf is taken for one too, so that reading it says what is wrong with it.
+    So is any file called .ecf; reading it then tells what is wrong with it.
     """
     if Path(path).suffix.lower() == ".ecf":
         return True
@@ -94,7 +87,50 @@ def is_catalogue(path: str | Path) -> bool:
                 return True
             return WORKBOOK in names and f'name="{TERMS}"'.encode() in archive.read(WORKBOOK)
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error):
-        return False  # reading it as something else says what is wrong
+        return False  # reading it as something else tells what is wrong
+
+
+def load_catalogue(
+    path: str | Path,
+    folder: Path | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> Catalogue:
+    """The catalogue in an .ecf file or a workbook of EFSA, told apart by the content.
+
+    Parameters
+    ----------
+    folder
+        Of the cache; by default in the user's cache.
+    report
+        Called with a sentence before a step that takes long.
+
+    Raises
+    ------
+    TaxonomyError
+        There is no such file, or it is no catalogue; see `read_ecf` and `read_workbook`.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise TaxonomyError(f"cannot be read: {error.strerror}", file=path) from None
+    folder = folder or cache_folder() / "catalogues"
+    cached = folder / f"{digest[:32]}.{CACHE_VERSION}.json.gz"
+    if cached.is_file():
+        try:
+            return _unpack(json.loads(gzip.decompress(cached.read_bytes())), str(path))
+        except (OSError, EOFError, ValueError, LookupError, TypeError):
+            logger.warning("%s is damaged, and is made again", cached)
+    report(f"reading {path}; its content is cached for the next time")
+    catalogue = read_workbook(path) if _is_workbook(path) else read_ecf(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = cached.with_name(f".{cached.name}.partial")
+        partial.write_bytes(gzip.compress(json.dumps(_pack(catalogue)).encode(), 3))
+        partial.replace(cached)
+    except OSError as error:
+        logger.warning("%s cannot be written (%s), so nothing is cached", folder, error)
+    return catalogue
 
 
 def _is_workbook(path: str | Path) -> bool:
@@ -102,10 +138,10 @@ def _is_workbook(path: str | Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             return WORKBOOK in archive.namelist()
     except (OSError, zipfile.BadZipFile):
-        return False  # reading it as an .ecf says what is wrong
+        return False  # reading it as an .ecf tells what is wrong
 
 
-def _packed(catalogue: Catalogue) -> dict[str, Any]:
+def _pack(catalogue: Catalogue) -> dict[str, Any]:
     return {
         "about": [catalogue.code, catalogue.version, catalogue.default],
         "terms": [
@@ -127,20 +163,19 @@ def _packed(catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-def _unpacked(kept: dict[str, Any], file: str) -> Catalogue:
-    def facets(found: list[str]) -> tuple[Facet, ...]:
-        return tuple(Facet(text[:3], text[3:]) for text in found)
+def _unpack(cached: dict[str, Any], file: str) -> Catalogue:
+    def facets(texts: list[str]) -> tuple[Facet, ...]:
+        return tuple(Facet(text[:3], text[3:]) for text in texts)
 
     terms = {}
-    for row in kept["terms"]:
-        code, name, note, short, status, kind, detail, all_facets, own_facets, values = row
-        others = {attribute: tuple(value) for attribute, value in values.items()}
-        own = facets(all_facets), facets(own_facets)
-        terms[code] = Term(code, name, note, short, status, kind, detail, *own, others)
+    for code, name, note, short, status, kind, detail, every, own, values in cached["terms"]:
+        attributes = {attribute: tuple(value) for attribute, value in values.items()}
+        both = facets(every), facets(own)
+        terms[code] = Term(code, name, note, short, status, kind, detail, *both, attributes)
     hierarchies = {
         code: Hierarchy(code, label, base, parent, dict(zip(parent, reportable, strict=True)))
-        for code, label, base, parent, reportable in kept["hierarchies"]
+        for code, label, base, parent, reportable in cached["hierarchies"]
     }
-    attributes = {row[0]: Attribute(*row) for row in kept["attributes"]}
-    code, version, default = kept["about"]
-    return Catalogue(code, version, terms, hierarchies, attributes, default, file)
+    kinds = {row[0]: Attribute(*row) for row in cached["attributes"]}
+    code, version, default = cached["about"]
+    return Catalogue(code, version, terms, hierarchies, kinds, default, file)

@@ -1,4 +1,4 @@
-"""A catalogue of EFSA as a faceted taxonomy."""
+"""A catalogue of EFSA as a faceted taxonomy of base terms and facet descriptors."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
 import yaml
 
 from cascade.errors import TaxonomyError
-from cascade.foodex2.catalogue import Catalogue, Hierarchy, Term
+from cascade.foodex2.catalogue import COMMON_NAMES, SCIENTIFIC_NAMES, Catalogue, Hierarchy, Term
 from cascade.taxonomy.draft import Draft, link
-from cascade.taxonomy.facets import FacetedTaxonomy, FacetGroup
+from cascade.taxonomy.facets import Facet, FacetedTaxonomy, FacetGroup
 from cascade.taxonomy.names import clean
 from cascade.taxonomy.tree import Taxonomy
 
-COMMON, SCIENTIFIC = "A02", "A01"
 LINKS = "£"  # begins the links at the end of a scope note
 ROUTINE = re.compile(  # sentences that nearly all scope notes have
     r"\s*(The part (consumed/analysed|considered) |When relevant, (additional )?information|"
@@ -26,89 +26,92 @@ ROUTINE = re.compile(  # sentences that nearly all scope notes have
 OPENING = re.compile(r"^The group includes any type of ")
 
 
-def described(term: Term) -> str:
-    """What a scope note says of its term alone, without links and routine sentences."""
-    note = ROUTINE.sub("", term.note.partition(LINKS)[0])
-    return OPENING.sub("", note).strip()
+class FoodEx2Taxonomy(FacetedTaxonomy):
+    """Base terms and facet categories of a catalogue, with the catalogue itself for its rules."""
 
+    def __init__(
+        self,
+        draft: Draft,
+        groups: Mapping[str, FacetGroup],
+        implied: Mapping[str, Sequence[Facet]],
+        reportable: frozenset[str],
+        catalogue: Catalogue,
+    ) -> None:
+        super().__init__(draft, groups, implied, reportable)
+        self.catalogue = catalogue
 
-def other_names(term: Term) -> list[str]:
-    """Common and scientific names."""
-    names = [*term.attributes.get(COMMON, ()), *term.attributes.get(SCIENTIFIC, ())]
-    return [name for name in map(clean, names) if name]
+    @classmethod
+    def from_catalogue(cls, catalogue: Catalogue, *, names_only: bool = False) -> FoodEx2Taxonomy:
+        """The base terms of the default hierarchy, and the descriptors of each facet category.
+
+        Deprecated terms and facet descriptors are left out; what is below them moves up.
+
+        Parameters
+        ----------
+        names_only
+            Without scope notes, other names and our own wording, so that a search does not see
+            them.
+
+        Raises
+        ------
+        TaxonomyError
+            The catalogue has no hierarchies, as in a published extract, or its terms run in
+            circles.
+        """
+        if catalogue.default not in catalogue.hierarchies:
+            raise TaxonomyError(
+                "has terms, but no hierarchies that order them; take the catalogue as .ecf",
+                file=catalogue.file,
+            )
+        hierarchy, terms = catalogue.reporting, catalogue.terms
+        bases = [
+            code
+            for code in hierarchy.parent
+            if not terms[code].deprecated and terms[code].kind != "f"
+        ]
+        groups = {}
+        for code, attribute in catalogue.categories.items():
+            own = catalogue.hierarchy_of(code)
+            descriptors = [t for t in own.parent if not terms[t].deprecated] if own else []
+            if own is None or not descriptors:
+                continue
+            tree = Taxonomy(_draft(catalogue, own, descriptors, names_only))
+            reportable = np.array([own.reportable[term] for term in tree.codes], dtype=bool)
+            groups[code] = FacetGroup(
+                code, attribute.label, tree, reportable, attribute.note, attribute.single
+            )
+        return cls(
+            _draft(catalogue, hierarchy, bases, names_only),
+            groups,
+            {code: terms[code].facets for code in bases},
+            frozenset(code for code in bases if hierarchy.reportable[code]),
+            catalogue,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:  # type: ignore[override]
+        _, parts = super().__reduce__()
+        return FoodEx2Taxonomy, (*parts, self.catalogue)
 
 
 @cache
 def wording() -> Mapping[str, Sequence[str]]:
-    """How people say what terms are called otherwise, by their code; ours, not EFSA's."""
+    """Everyday words for terms by their code; ours, not EFSA's."""
     text = (resources.files("cascade.foodex2") / "recipes" / "wording.yaml").read_text("utf-8")
     words: Mapping[str, Sequence[str]] = yaml.safe_load(text)["words"]
     return words
 
 
-def base_terms(catalogue: Catalogue, *, names_only: bool = False) -> FacetedTaxonomy:
-    """The base terms of a catalogue, in its default hierarchy, with its facet categories.
-
-    Deprecated terms and facet descriptors are left out; what stands below them moves up.
-
-    Parameters
-    ----------
-    names_only
-        Without scope notes, other names and our own wording, so that these can be asked for.
-
-    Raises
-    ------
-    TaxonomyError
-        The catalogue has no hierarchies, as in a published extract, or its terms run in circles.
-    """
-    if catalogue.default not in catalogue.hierarchies:
-        raise TaxonomyError(
-            "has terms, but no hierarchies that order them; take the catalogue as .ecf",
-            file=catalogue.file,
-        )
-    hierarchy = catalogue.reporting
-    wanted = [
-        term
-        for term in hierarchy.parent
-        if not catalogue.terms[term].deprecated and catalogue.terms[term].kind != "f"
+def _draft(catalogue: Catalogue, hierarchy: Hierarchy, codes: list[str], names_only: bool) -> Draft:
+    kept = set(codes)
+    parents = [
+        next((c for c in hierarchy.ancestors_or_self(code) if c in kept and c != code), "")
+        for code in codes
     ]
-    groups = {}
-    for code, attribute in catalogue.categories.items():
-        own = catalogue.hierarchy_of(code)
-        if own is None:
-            continue
-        kept = [term for term in own.parent if not catalogue.terms[term].deprecated]
-        if not kept:
-            continue
-        tree = Taxonomy(_draft(catalogue, own, kept, names_only))
-        reportable = np.array([own.reportable[term] for term in tree.codes], dtype=bool)
-        groups[code] = FacetGroup(
-            code, attribute.label, tree, reportable, attribute.note, attribute.single
-        )
-    return FacetedTaxonomy(
-        _draft(catalogue, hierarchy, wanted, names_only),
-        groups,
-        {term: catalogue.terms[term].facets for term in wanted},
-        frozenset(term for term in wanted if hierarchy.reportable[term]),
-        catalogue,
-    )
-
-
-def _draft(
-    catalogue: Catalogue, hierarchy: Hierarchy, wanted: list[str], names_only: bool
-) -> Draft:
-    kept = set(wanted)
-
-    def above(term: str) -> str:
-        over = hierarchy.upwards(term)
-        next(over)
-        return next((other for other in over if other in kept), "")
-
-    terms = [catalogue.terms[code] for code in wanted]
+    terms = [catalogue.terms[code] for code in codes]
     draft = Draft(
-        list(wanted),
+        list(codes),
         [clean(term.name) or term.code for term in terms],
-        link(wanted, [above(code) for code in wanted], file=catalogue.file),
+        link(codes, parents, file=catalogue.file),
         name=catalogue.code,
         title=f"{catalogue.code} {catalogue.version}: {hierarchy.label}",
         language="en",
@@ -116,7 +119,18 @@ def _draft(
         distinct_siblings=True,
     )
     for row, term in enumerate(terms if not names_only else ()):
-        # What is said of plants and animals is their names once more.
-        about = described(term) if term.kind != "n" else ""
-        draft.describe(row, about, [*other_names(term), *wording().get(term.code, ())])
+        # The scope notes of plants and animals only repeat their names.
+        note = _description(term) if term.kind != "n" else ""
+        draft.describe(row, note, [*_other_names(term), *wording().get(term.code, ())])
     return draft
+
+
+def _description(term: Term) -> str:
+    """The scope note without links and routine sentences."""
+    note = ROUTINE.sub("", term.note.partition(LINKS)[0])
+    return OPENING.sub("", note).strip()
+
+
+def _other_names(term: Term) -> list[str]:
+    names = [*term.attributes.get(COMMON_NAMES, ()), *term.attributes.get(SCIENTIFIC_NAMES, ())]
+    return [name for name in map(clean, names) if name]

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.tree import Taxonomy
-
-if TYPE_CHECKING:
-    from cascade.foodex2.catalogue import Catalogue
 
 
 class Facet(NamedTuple):
@@ -67,8 +64,6 @@ class FacetedTaxonomy(Taxonomy):
         What base terms say already, by their code.
     reportable
         Codes of base terms that may be reported.
-    catalogue
-        What it was made of, for rules about codes.
 
     Attributes
     ----------
@@ -82,11 +77,9 @@ class FacetedTaxonomy(Taxonomy):
         groups: Mapping[str, FacetGroup],
         implied: Mapping[str, Sequence[Facet]],
         reportable: frozenset[str],
-        catalogue: Catalogue | None = None,
     ) -> None:
         super().__init__(draft)
         self.groups = dict(groups)
-        self.catalogue = catalogue
         self.reportable = np.array([code in reportable for code in self.codes], dtype=bool)
         self._implied = {code: tuple(implied.get(code, ())) for code in self.codes}
 
@@ -114,10 +107,9 @@ class FacetedTaxonomy(Taxonomy):
         """The facets that a base term implies."""
         return self._implied[code]
 
-    def __reduce__(self) -> tuple[type[FacetedTaxonomy], tuple[object, ...]]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[Any, ...]:  # type: ignore[override]
         reportable = frozenset(np.array(self.codes, dtype=object)[self.reportable].tolist())
-        made_of = self._draft(), self.groups, self._implied, reportable, self.catalogue
-        return FacetedTaxonomy, made_of
+        return FacetedTaxonomy, (self._draft(), self.groups, self._implied, reportable)
 
     def __repr__(self) -> str:
         return f"Faceted{super().__repr__()[:-1]}, {len(self.groups)} facet categories)"

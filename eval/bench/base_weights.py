@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from cascade.config import BaseTermConfig
-from cascade.foodex2.check import worst
 from cascade.foodex2.format import load_catalogue
-from cascade.foodex2.taxonomy import base_terms
+from cascade.foodex2.rules import worst
+from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.base import BaseTerms
 from cascade.pipeline.facets.evidence import EvidenceFinder
@@ -69,7 +69,8 @@ def main() -> None:
     parser.add_argument("--composed", type=int, default=400)
     arguments = parser.parse_args()
     catalogue = load_catalogue(arguments.catalogue)
-    tree, bare = base_terms(catalogue), base_terms(catalogue, names_only=True)
+    tree = FoodEx2Taxonomy.from_catalogue(catalogue)
+    bare = FoodEx2Taxonomy.from_catalogue(catalogue, names_only=True)
     checker = rules(tree)
     assert checker is not None
     allowed = tree.reportable & np.array(

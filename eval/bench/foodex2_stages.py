@@ -35,10 +35,10 @@ from foodex2_tables import SHOWN, markdown
 from cascade.config import BaseTermConfig
 from cascade.errors import InputError
 from cascade.evaluation.metrics.ranking import ranking_figures
-from cascade.foodex2.check import Checker, worst
 from cascade.foodex2.code import FoodCode
 from cascade.foodex2.format import load_catalogue
-from cascade.foodex2.taxonomy import base_terms
+from cascade.foodex2.rules import Checker, worst
+from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.asking import Asker, LLMAsker, PairAsker
@@ -118,8 +118,8 @@ class Study:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
         self.catalogue = load_catalogue(arguments.catalogue)
-        self.tree = base_terms(self.catalogue)
-        self.bare = base_terms(self.catalogue, names_only=True)
+        self.tree = FoodEx2Taxonomy.from_catalogue(self.catalogue)
+        self.bare = FoodEx2Taxonomy.from_catalogue(self.catalogue, names_only=True)
         checker = rules(self.tree)
         assert isinstance(checker, Checker)
         self.checker = checker

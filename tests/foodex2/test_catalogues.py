@@ -34,7 +34,7 @@ def test_hierarchies_have_their_terms_in_their_places(catalogue):
     assert process.is_within("MILL1", "MILL0")
     assert not process.is_within("MILL0", "MILL1")
     assert process.is_within("WHEAT", "WHEAT")  # though it is not in it
-    assert list(process.below("MILL0")) == ["MILL1", "MILL2"]
+    assert list(process.descendants("MILL0")) == ["MILL1", "MILL2"]
     assert len(process) == 8
     assert "WHEAT" not in process
 
@@ -45,8 +45,8 @@ def test_a_hierarchy_that_runs_in_circles_is_left(tmp_path):
         "CIRCL": ("Circle", "r", "C", {"report": ("ROUND", True)}, []),
     }
     reporting = read_ecf(packed(tmp_path / "a.ecf", xml(terms))).reporting
-    assert list(reporting.upwards("ROUND")) == ["ROUND", "CIRCL"]
-    assert list(reporting.below("ROUND")) == ["CIRCL"]
+    assert list(reporting.ancestors_or_self("ROUND")) == ["ROUND", "CIRCL"]
+    assert list(reporting.descendants("ROUND")) == ["CIRCL"]
 
 
 def test_a_catalogue_is_remembered_as_it_was(ecf, tmp_path):

@@ -2,8 +2,7 @@ import pytest
 from toy_catalogue import TERMS, packed, xml
 
 from cascade.foodex2.ecf import read_ecf
-from cascade.foodex2.migrating import Migration
-from cascade.foodex2.releases import Replacement, Successors, release_differences
+from cascade.foodex2.releases import Migration, Replacement, release_differences
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.difference import Change, differences
 
@@ -37,15 +36,15 @@ def test_each_change_between_two_releases_is_named(catalogue, newer):
 
 
 def test_what_is_gone_is_replaced_by_what_says_as_much_or_else_by_what_is_above(catalogue, newer):
-    successors = Successors(newer, catalogue)
-    assert successors.of("WHEAT") == Replacement("WHEAT", "same")
-    assert successors.of("GONE0") == Replacement("GONE1", "name")
+    migration = Migration(newer, catalogue)
+    assert migration.replacement("WHEAT") == Replacement("WHEAT", "same")
+    assert migration.replacement("GONE0") == Replacement("GONE1", "name")
     process = newer.hierarchies["process"]
-    assert successors.of("BAKED", process) == Replacement("BAKE1", "name")
-    assert successors.of("OLDPR", process) == Replacement("MILL0", "above")
+    assert migration.replacement("BAKED", process) == Replacement("BAKE1", "name")
+    assert migration.replacement("OLDPR", process) == Replacement("MILL0", "above")
     assert not Replacement("MILL0", "above").exact
-    assert successors.of("UNDER") is None  # what is above may not be reported
-    assert successors.of("NOSUC") is None
+    assert migration.replacement("UNDER") is None  # what is above may not be reported
+    assert migration.replacement("NOSUC") is None
 
 
 @pytest.mark.parametrize(
@@ -61,7 +60,7 @@ def test_what_is_gone_is_replaced_by_what_says_as_much_or_else_by_what_is_above(
     ],
 )
 def test_codes_are_brought_along(catalogue, newer, code, migrated, outcome, said):
-    found = Migration(newer, catalogue).migrated(code)
+    found = Migration(newer, catalogue).migrate(code)
     assert (found.code, found.outcome) == (migrated, outcome)
     assert said in "; ".join(found.notes)
 

@@ -3,9 +3,9 @@ import csv
 import pytest
 
 from cascade.errors import InputError, UsageError
-from cascade.foodex2.check import Checker, worst
 from cascade.foodex2.format import load_catalogue
-from cascade.foodex2.processes import Processes
+from cascade.foodex2.parsed import ForbiddenProcesses
+from cascade.foodex2.rules import Checker, worst
 
 
 def fired(checker, code, mode="ict"):
@@ -103,14 +103,16 @@ def test_a_table_that_is_none_is_refused(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="ROOT_GROUP_CODE"):
-        Processes.read(path)
+        ForbiddenProcesses.read(path)
     with pytest.raises(InputError, match=r"nosuch\.csv"):
-        Processes.read(tmp_path / "nosuch.csv")
+        ForbiddenProcesses.read(tmp_path / "nosuch.csv")
 
 
 @pytest.mark.data
 def test_the_published_examples_have_the_messages_of_the_tool(efsa):
-    checker = Checker(load_catalogue(efsa / "MTX.ecf"), Processes.read(efsa / "BR_Data.csv"))
+    checker = Checker(
+        load_catalogue(efsa / "MTX.ecf"), ForbiddenProcesses.read(efsa / "BR_Data.csv")
+    )
     with (efsa / "efsa_br_examples.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 20

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cascade.errors import UsageError
-from cascade.foodex2.check import Checker, worst
-from cascade.foodex2.processes import Processes
-from cascade.foodex2.where import PROCESSES, processes_file
+from cascade.foodex2.format import PROCESSES, find_processes
+from cascade.foodex2.parsed import ForbiddenProcesses
+from cascade.foodex2.rules import Checker, worst
+from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.generation.prompts import PromptTemplate
 from cascade.pipeline.facets.asking import Asker, LLMAsker, PairAsker
 from cascade.pipeline.facets.base import BaseTerms
@@ -79,17 +80,17 @@ def make_walk(taxonomy: FacetedTaxonomy, parts: Parts) -> FacetWalk:
 
 def rules(taxonomy: FacetedTaxonomy, processes: str | None = None) -> Checker | None:
     """EFSA's rules for the catalogue that a taxonomy was made of; None where it was of none."""
-    catalogue = taxonomy.catalogue
-    if catalogue is None:
+    if not isinstance(taxonomy, FoodEx2Taxonomy):
         return None
-    table = processes_file(processes, Path(catalogue.file))
+    catalogue = taxonomy.catalogue
+    table = find_processes(processes, Path(catalogue.file))
     if table is None:
         logger.warning(
             "%s does not lie beside %s, so the rules BR16, BR19 and BR27 are not applied",
             PROCESSES,
             catalogue.file,
         )
-    return Checker(catalogue, Processes.read(table) if table else Processes({}))
+    return Checker(catalogue, ForbiddenProcesses.read(table) if table else ForbiddenProcesses({}))
 
 
 class _Refuse:

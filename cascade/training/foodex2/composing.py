@@ -16,10 +16,10 @@ from importlib import resources
 import yaml
 
 from cascade.errors import UsageError
-from cascade.foodex2.catalogue import Catalogue
-from cascade.foodex2.check import Checker, worst
+from cascade.foodex2.catalogue import COMMON_NAMES, Catalogue
 from cascade.foodex2.code import FoodCode
-from cascade.foodex2.taxonomy import COMMON, wording
+from cascade.foodex2.rules import Checker, worst
+from cascade.foodex2.taxonomy import wording
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
 ASIDE = re.compile(r"\s*\((?:as|generic|feed|dry|deprecated)\b[^)]*\)|-$")
@@ -128,7 +128,7 @@ class Composer:
 
     def _named(self, code: str) -> list[str]:
         term = self._catalogue.terms[code]
-        return list(map(spoken_name, [term.name, *term.attributes.get(COMMON, ())]))
+        return list(map(spoken_name, [term.name, *term.attributes.get(COMMON_NAMES, ())]))
 
 
 def spoken_name(name: str) -> str:

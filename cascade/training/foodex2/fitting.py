@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from cascade.config import BaseTermConfig
 from cascade.errors import OutputError
-from cascade.foodex2.check import Checker, worst
-from cascade.foodex2.taxonomy import base_terms
-from cascade.foodex2.where import CATALOGUE, PROCESSES
+from cascade.foodex2.format import CATALOGUE, PROCESSES
+from cascade.foodex2.rules import Checker, worst
+from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.io.files import write_json, write_text
 from cascade.items import Item
 from cascade.pipeline.facets.base import BaseTerms
@@ -108,8 +108,8 @@ class FoodFit:
             raise OutputError(f"{folder} is no pack, so it is not replaced; name another folder")
         started = time.perf_counter()
         encoder = Encoder.load(self._encoder_name)
-        full = base_terms(self._catalogue)
-        bare = base_terms(self._catalogue, names_only=True)
+        full = FoodEx2Taxonomy.from_catalogue(self._catalogue)
+        bare = FoodEx2Taxonomy.from_catalogue(self._catalogue, names_only=True)
         names, searched = self._searched(bare, encoder), self._searched(full, encoder)
         ways = [(names, "ours", 2), (searched, "ours", 1), (searched, "catalogue", 1)]
         codes = searched.features.codes

@@ -17,8 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from cascade.foodex2.catalogue import Catalogue
-from cascade.foodex2.taxonomy import COMMON, SCIENTIFIC
+from cascade.foodex2.catalogue import COMMON_NAMES, SCIENTIFIC_NAMES, Catalogue
 from cascade.io.files import write_text
 from cascade.retrieval.words import words_of
 from cascade.taxonomy.names import clean
@@ -62,13 +61,13 @@ def other_names(catalogue: Catalogue, allowed: Collection[str]) -> list[OtherNam
                 found.setdefault((key, code), OtherName(text, code, kind))
 
     for code in own:
-        add(code, code, COMMON, "common")
-        add(code, code, SCIENTIFIC, "scientific")
+        add(code, code, COMMON_NAMES, "common")
+        add(code, code, SCIENTIFIC_NAMES, "scientific")
     for descriptor, codes in sources.items():
         if len(codes) <= SHARED and descriptor in catalogue.terms:
             for code in codes:
-                add(code, descriptor, COMMON, "source")
-                add(code, descriptor, SCIENTIFIC, "source")
+                add(code, descriptor, COMMON_NAMES, "source")
+                add(code, descriptor, SCIENTIFIC_NAMES, "source")
     return list(found.values())
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from cascade.config import CascadeConfig
 from cascade.errors import UsageError
-from cascade.foodex2.check import worst
 from cascade.foodex2.code import FoodCode
+from cascade.foodex2.rules import worst
 from cascade.items import Batch, Item
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.facets.evidence import EvidenceFinder

@@ -1,7 +1,7 @@
 import pytest
 
 from cascade.errors import UsageError
-from cascade.foodex2.check import worst
+from cascade.foodex2.rules import worst
 from cascade.taxonomy import Taxonomy
 from cascade.training.foodex2.composing import Composer, spoken_name
 

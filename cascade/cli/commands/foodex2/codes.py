@@ -23,8 +23,8 @@ from cascade.cli.commands.foodex2.common import (
 from cascade.cli.console import err, interruptible, out
 
 if TYPE_CHECKING:
-    from cascade.foodex2.explaining import Explained
-    from cascade.foodex2.table import Sayer
+    from cascade.foodex2.annotate import Annotator
+    from cascade.foodex2.catalogue import Decoded
 
 CHECK = """
 [bold]Examples[/]
@@ -74,16 +74,16 @@ def check(
 ) -> None:
     """Hold codes against EFSA's business rules; status 1 where one has a HIGH or ERROR message."""
     from cascade.errors import UsageError
-    from cascade.foodex2.check import worst
-    from cascade.foodex2.table import checking
+    from cascade.foodex2.annotate import check_annotator
+    from cascade.foodex2.rules import worst
 
     if mode not in ("strict", "ict"):
         raise UsageError(f"--mode {mode}: expected strict or ict")
     _refuse_file_options(codes, column, output)
     checker = made_checker(taxonomy, processes)
     if column is not None:
-        sayer = checking(checker, mode)  # type: ignore[arg-type]
-        counts = _file(codes[0], sayer, column, output, overwrite, encoding, sheet)
+        annotator = check_annotator(checker, mode)  # type: ignore[arg-type]
+        counts = _file(codes[0], annotator, column, output, overwrite, encoding, sheet)
         raise typer.Exit(1 if counts["HIGH"] or counts["ERROR"] else 0)
     bad = False
     found = []
@@ -116,19 +116,19 @@ def decode(
     Codes come out in order, without what their base terms imply. Status 3 where one cannot be read.
     """
     from cascade.errors import InputError
-    from cascade.foodex2.explaining import explained
-    from cascade.foodex2.table import explaining
+    from cascade.foodex2.annotate import decode_annotator
+    from cascade.foodex2.catalogue import decode
 
     _refuse_file_options(codes, column, output)
     catalogue = loaded(taxonomy)
     if column is not None:
-        sayer = explaining(catalogue)
-        counts = _file(codes[0], sayer, column, output, overwrite, encoding, sheet)
+        annotator = decode_annotator(catalogue)
+        counts = _file(codes[0], annotator, column, output, overwrite, encoding, sheet)
         raise typer.Exit(3 if counts["error"] else 0)
-    found: list[Explained | str] = []
+    found: list[Decoded | str] = []
     for code in codes:
         try:
-            found.append(explained(code, catalogue))
+            found.append(decode(code, catalogue))
         except InputError as error:
             found.append(str(error))
     wrong = any(isinstance(own, str) for own in found)
@@ -172,16 +172,16 @@ def migrate(
     that the catalogue names, the one of its name, or the one of its scientific names. Where there
     is only a term above it, the code is marked `review`. Status 3 where a code is in error.
     """
-    from cascade.foodex2.migrating import Migration
-    from cascade.foodex2.table import migrating
+    from cascade.foodex2.annotate import migration_annotator
+    from cascade.foodex2.releases import Migration
 
     _refuse_file_options(codes, column, output)
     migration = Migration(loaded(taxonomy), loaded(old) if old is not None else None)
     if column is not None:
-        sayer = migrating(migration)
-        counts = _file(codes[0], sayer, column, output, overwrite, encoding, sheet)
+        annotator = migration_annotator(migration)
+        counts = _file(codes[0], annotator, column, output, overwrite, encoding, sheet)
         raise typer.Exit(3 if counts["error"] else 0)
-    found = [migration.migrated(code) for code in codes]
+    found = [migration.migrate(code) for code in codes]
     if as_json:
         pairs = zip(codes, found, strict=True)
         out.print_json(json.dumps([{"was": code, **asdict(own)} for code, own in pairs]))
@@ -213,19 +213,19 @@ def _refuse_file_options(codes: list[str], column: str | None, output: str | Non
 
 def _file(
     file: str,
-    sayer: Sayer,
+    annotator: Annotator,
     column: str,
     output: str | None,
     overwrite: bool,
     encoding: str | None,
     sheet: str | None,
 ) -> dict[str, int]:
-    from cascade.foodex2.table import say_of_file
+    from cascade.foodex2.annotate import annotate_file
 
     with interruptible("begin anew with [bold]--overwrite[/]"):
-        counts = say_of_file(
+        counts = annotate_file(
             file,
-            sayer,
+            annotator,
             column,
             output or "-",
             overwrite=overwrite,

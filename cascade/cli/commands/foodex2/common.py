@@ -11,7 +11,7 @@ from cascade.cli.console import err, out
 
 if TYPE_CHECKING:
     from cascade.foodex2.catalogue import Catalogue
-    from cascade.foodex2.check import Checker
+    from cascade.foodex2.rules import Checker
 
 app = typer.Typer(
     help="Describe foods by FoodEx2 codes; check, explain and migrate codes. The catalogue "
@@ -60,12 +60,11 @@ def is_file(text: str) -> bool:
 
 def loaded(named: str | None) -> Catalogue:
     """The catalogue that is named, or the one that lies where it may lie."""
-    from cascade.foodex2.format import load_catalogue
-    from cascade.foodex2.where import catalogue_file
+    from cascade.foodex2.format import find_catalogue, load_catalogue
 
     return load_catalogue(
-        catalogue_file(named),
-        told=lambda sentence: err.print(sentence, highlight=False, markup=False),
+        find_catalogue(named),
+        report=lambda sentence: err.print(sentence, highlight=False, markup=False),
     )
 
 
@@ -78,15 +77,15 @@ def made_checker(taxonomy: str | None, processes: str | None) -> Checker:
         The catalogue or the table of processes is not found.
     """
     from cascade.errors import UsageError
-    from cascade.foodex2.check import Checker
-    from cascade.foodex2.processes import Processes
-    from cascade.foodex2.where import PROCESSES, catalogue_file, processes_file
+    from cascade.foodex2.format import PROCESSES, find_catalogue, find_processes
+    from cascade.foodex2.parsed import ForbiddenProcesses
+    from cascade.foodex2.rules import Checker
 
     catalogue = loaded(taxonomy)
-    table = processes_file(processes, catalogue_file(taxonomy))
+    table = find_processes(processes, find_catalogue(taxonomy))
     if table is None:
         raise UsageError(
             f"EFSA's table of processes is needed for BR16, BR19 and BR27; put {PROCESSES} beside "
             "the catalogue, or name it with --processes"
         )
-    return Checker(catalogue, Processes.read(table))
+    return Checker(catalogue, ForbiddenProcesses.read(table))

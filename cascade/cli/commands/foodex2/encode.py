@@ -72,9 +72,9 @@ def encode(
     from cascade.errors import UsageError
 
     if config is None and taxonomy is None:
-        from cascade.foodex2.where import catalogue_file
+        from cascade.foodex2.format import find_catalogue
 
-        taxonomy = str(catalogue_file(None))
+        taxonomy = str(find_catalogue(None))
     if text is not None:
         from cascade.cli.commands.classify import classify
 

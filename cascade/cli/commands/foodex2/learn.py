@@ -44,14 +44,14 @@ def rows(
 ) -> None:
     """Make labelled rows of a catalogue's other names, with recipes that learn of them."""
     from cascade.errors import OutputError
-    from cascade.foodex2.check import worst
-    from cascade.foodex2.taxonomy import base_terms
+    from cascade.foodex2.rules import worst
+    from cascade.foodex2.taxonomy import FoodEx2Taxonomy
     from cascade.training.foodex2.rows import write_rows
 
     if folder.exists() and not overwrite:
         raise OutputError(f"{folder} exists; write into it with --overwrite, or name another")
     checker = made_checker(taxonomy, processes)
-    tree = base_terms(checker.catalogue)
+    tree = FoodEx2Taxonomy.from_catalogue(checker.catalogue)
     allowed = [code for code in tree.codes if worst(checker.check(code)) in (None, "LOW")]
     counts = write_rows(checker.catalogue, allowed, folder, seed)
     said = ", ".join(f"{count:,} in {part}.csv" for part, count in counts.items())
@@ -80,11 +80,11 @@ def fit(
     table of processes and a fine-tuned encoder with it.
     """
     from cascade.cli.progress import working
-    from cascade.foodex2.where import catalogue_file, processes_file
+    from cascade.foodex2.format import find_catalogue, find_processes
     from cascade.training.foodex2.fitting import FoodFit
 
     checker = made_checker(taxonomy, processes)
-    table = processes_file(processes, catalogue_file(taxonomy))
+    table = find_processes(processes, find_catalogue(taxonomy))
     assert table is not None
     with working("fitting") as bar:
         made = FoodFit(checker, table, folder, encoder=encoder, rows=size, seed=seed, told=bar.show)

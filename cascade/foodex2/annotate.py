@@ -1,0 +1,122 @@
+"""Files with a column of codes: the same rows with a check, a meaning or a new code beside each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from cascade.errors import InputError
+from cascade.foodex2.catalogue import Catalogue, decode
+from cascade.foodex2.releases import Migration
+from cascade.foodex2.rules import Checker, Message, Mode, worst
+from cascade.io import open_output, open_table, require_columns
+
+CHUNK = 1024  # rows
+
+
+class Annotation(NamedTuple):
+    """What a row is counted as, and the texts to write beside it."""
+
+    outcome: str
+    texts: Sequence[str | None]
+
+
+class Annotator(NamedTuple):
+    """Something to write beside each code of a file.
+
+    Parameters
+    ----------
+    columns
+        Names of the columns that are added.
+    outcomes
+        What rows are counted as, in the order of a summary.
+    annotate
+        From a code, or the problem of a row that cannot be read.
+    """
+
+    columns: Sequence[str]
+    outcomes: Sequence[str]
+    annotate: Callable[[str, str | None], Annotation]
+
+
+def check_annotator(checker: Checker, mode: Mode) -> Annotator:
+    """Severity, rules and messages; a text that EFSA's tool crashes on has the severity ERROR."""
+
+    def annotate(code: str, problem: str | None) -> Annotation:
+        messages = [Message("", "ERROR", problem)] if problem else checker.messages(code, mode)
+        severity = worst(messages) or ""
+        rules = " ".join(message.rule for message in messages if message.rule)
+        texts = "; ".join(message.text for message in messages)
+        return Annotation(severity or "clean", (severity, rules, texts))
+
+    columns = ("foodex2_severity", "foodex2_rules", "foodex2_messages")
+    return Annotator(columns, ("clean", "LOW", "HIGH", "ERROR"), annotate)
+
+
+def decode_annotator(catalogue: Catalogue) -> Annotator:
+    """The code in order, and the names of its parts."""
+
+    def annotate(code: str, problem: str | None) -> Annotation:
+        try:
+            if problem:
+                raise InputError(problem)
+            found = decode(code, catalogue)
+        except InputError as error:
+            return Annotation("error", (None, "", "", "", str(error)))
+        facets = "; ".join(found.explicit), "; ".join(found.implied)
+        return Annotation("explained", (found.code, found.base, *facets, ""))
+
+    columns = ("code", "base", "explicit", "implied", "message")
+    return Annotator([f"foodex2_{name}" for name in columns], ("explained", "error"), annotate)
+
+
+def migration_annotator(migration: Migration) -> Annotator:
+    """The code in another release, whether a part of it needs review, and what changed."""
+
+    def annotate(code: str, problem: str | None) -> Annotation:
+        if problem:
+            return Annotation("error", (None, "error", problem))
+        found = migration.migrate(code)
+        return Annotation(found.outcome, (found.code, found.outcome, "; ".join(found.notes)))
+
+    columns = ("foodex2_code", "foodex2_outcome", "foodex2_notes")
+    return Annotator(columns, ("same", "changed", "review", "error"), annotate)
+
+
+def annotate_file(
+    file: str,
+    annotator: Annotator,
+    column: str,
+    output: str,
+    *,
+    overwrite: bool = False,
+    encoding: str | None = None,
+    sheet: str | None = None,
+) -> dict[str, int]:
+    """Write the rows of a file with an annotation of the code in a column.
+
+    Returns
+    -------
+    The number of rows of each outcome.
+
+    Raises
+    ------
+    InputError, OutputError
+        The file or the column cannot be read, or the output not be written.
+    """
+    counts = Counter(dict.fromkeys(annotator.outcomes, 0))
+    columns: dict[str, type] = dict.fromkeys(annotator.columns, str)
+    with open_table(file, encoding=encoding, sheet=sheet) as table:
+        require_columns(table, [column])
+        with open_output(output, table, columns, source=file, overwrite=overwrite) as sink:
+            for index, rows in enumerate(table.chunks(CHUNK)):
+                found = [
+                    annotator.annotate("" if row.problem else table.text(row, column), row.problem)
+                    for row in rows
+                ]
+                counts.update(one.outcome for one in found)
+                values = [dict(zip(columns, one.texts, strict=True)) for one in found]
+                sink.write(index, rows, values, {})
+            sink.finish()
+    return dict(counts)
