@@ -20,9 +20,10 @@ from cascade.config import CascadeConfig, Columns
 from cascade.io import Output, Table, kind_of, open_output, open_table, require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import Classifier
-from cascade.pipeline.cluster import Cluster, FileRun, classify_files, finished_chunks
-from cascade.pipeline.reading import guessed_columns, require_read
-from cascade.pipeline.run import AnswerForm, Counts, classify_table, fingerprint
+from cascade.pipeline.runs.cluster import Cluster
+from cascade.pipeline.runs.cluster_run import FileRun, classify_files, finished_chunks
+from cascade.pipeline.runs.columns import guessed_columns, require_read
+from cascade.pipeline.runs.table import AnswerForm, Counts, classify_table, fingerprint
 from cascade.taxonomy import Taxonomy
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cascade.cli.console import err, out
 from cascade.cli.screen import STYLES
-from cascade.pipeline.run import Counts
+from cascade.pipeline.runs.table import Counts
 
 
 def show(counts: Counts, targets: list[str], *, as_json: bool, label: str | None = None) -> None:

@@ -30,9 +30,9 @@ from cascade.io import Row
 from cascade.io.files import write_json, write_text
 from cascade.io.pictures import thumbnail
 from cascade.pipeline.classifier import Classifier
-from cascade.pipeline.labels import count_labels
-from cascade.pipeline.reading import picture_places
-from cascade.pipeline.run import Counts
+from cascade.pipeline.runs.columns import picture_places
+from cascade.pipeline.runs.labels import count_labels
+from cascade.pipeline.runs.table import Counts
 from cascade.retrieval.encoder import Progress
 from cascade.version import __version__
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from cascade.errors import InputError
 from cascade.io import ANSWER_KEY, Row, Table, require_columns
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.run import ANSWER_COLUMNS
+from cascade.pipeline.runs.table import ANSWER_COLUMNS
 from cascade.predictions import Status
 from cascade.taxonomy import Taxonomy
 

@@ -10,8 +10,8 @@ from cascade.evaluation.metrics.bootstrap import Interval, bootstrap
 from cascade.evaluation.metrics.calibration import Bin, RiskCoverage, reliability, risk_coverage
 from cascade.evaluation.metrics.ranking import ranking_figures
 from cascade.evaluation.run_predictions import RunPredictions
-from cascade.pipeline.labels import LabelCounts
-from cascade.pipeline.run import Counts
+from cascade.pipeline.runs.labels import LabelCounts
+from cascade.pipeline.runs.table import Counts
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from cascade.io import Output, Row, Table, open_output, require_columns
 from cascade.io.pictures import data_uri
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import BATCH, Classifier
-from cascade.pipeline.labels import Finder
-from cascade.pipeline.reading import guessed_columns, require_read
-from cascade.pipeline.run import AnswerForm, Counts, classify_table, fingerprint
+from cascade.pipeline.runs.columns import guessed_columns, require_read
+from cascade.pipeline.runs.labels import Finder
+from cascade.pipeline.runs.table import AnswerForm, Counts, classify_table, fingerprint
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:

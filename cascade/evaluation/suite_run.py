@@ -24,9 +24,9 @@ from cascade.evaluation.suite import Suite, SuiteRow, slug
 from cascade.io.files import write_json
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import Classifier
-from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.pipeline.load import load_taxonomy, merge
 from cascade.pipeline.methods import check_method
+from cascade.pipeline.runs.labels import taxonomy_of_labels
 from cascade.taxonomy import Taxonomy
 
 NEEDS = 3  # exit status of a script that misses something; its last line says what

@@ -25,8 +25,8 @@ from cascade.errors import (
     UsageError,
 )
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.labels import taxonomy_of_labels
 from cascade.pipeline.load import load_taxonomy
+from cascade.pipeline.runs.labels import taxonomy_of_labels
 from cascade.resources import shipped_file, shipped_names
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled, read_labelled, readable, settled_columns

@@ -17,8 +17,8 @@ from cascade.io import require_columns
 from cascade.io.pictures import MAX_BYTES, PicturePlaces, fetch, is_address, look, open_picture
 from cascade.io.tables.opening import TableFile
 from cascade.items import Item
-from cascade.pipeline.labels import Finder, nothing_known
-from cascade.pipeline.reading import guessed_columns
+from cascade.pipeline.runs.columns import guessed_columns
+from cascade.pipeline.runs.labels import Finder, nothing_known
 from cascade.taxonomy import Taxonomy
 
 CHUNK = 1024  # rows between two signs of progress

@@ -62,7 +62,7 @@ def pack(folder: Path) -> Any:
     import cascade
     from cascade.config import Columns
     from cascade.io.tables.opening import TableFile
-    from cascade.pipeline.labels import taxonomy_of_labels
+    from cascade.pipeline.runs.labels import taxonomy_of_labels
     from cascade.training.packs.fit import Fit
     from cascade.training.packs.recipe import Recipe
 
@@ -89,7 +89,7 @@ def classify(clf: Any, path: Path) -> float:
     """Seconds for a file, from its rows to rows with answers."""
     from cascade.config import Columns
     from cascade.io import open_output, open_table
-    from cascade.pipeline.run import AnswerForm, classify_table
+    from cascade.pipeline.runs.table import AnswerForm, classify_table
 
     started = time.perf_counter()
     out, form = path.with_suffix(".out.csv"), AnswerForm()

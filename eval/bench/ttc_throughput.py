@@ -43,7 +43,7 @@ def pack(folder: Path, source: Path, text: list[str]) -> Any:
     import cascade
     from cascade.config import Columns
     from cascade.io.tables.opening import TableFile
-    from cascade.pipeline.labels import taxonomy_of_labels
+    from cascade.pipeline.runs.labels import taxonomy_of_labels
     from cascade.training.packs.fit import Fit
     from cascade.training.packs.recipe import Recipe
 
@@ -73,7 +73,7 @@ def classify(clf: Any, path: Path, text: list[str]) -> None:
     """A file from its rows to rows with answers."""
     from cascade.config import Columns
     from cascade.io import open_output, open_table
-    from cascade.pipeline.run import AnswerForm, classify_table
+    from cascade.pipeline.runs.table import AnswerForm, classify_table
 
     form = AnswerForm()
     with (

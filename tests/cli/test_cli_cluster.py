@@ -31,16 +31,16 @@ RAY = ("--engine", "ray", "--workers", 2)
 @pytest.fixture(scope="module")
 def cluster():
     """Two CPUs of Ray for all runs of this module, however many there are."""
-    from cascade.pipeline.cluster import connect
+    from cascade.pipeline.runs import cluster as clusters
 
     def start(ray, address, folder):
         ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connect, "_start", start)
+        patch.setattr(clusters, "_start", start)
         patch.setenv("OMP_NUM_THREADS", "1")  # as the encoder of this process
         patch.setenv("RAY_worker_niceness", "0")  # other tests run beside these
-        with connect.connected(connect.Cluster(workers=2)):
+        with clusters.connected(clusters.Cluster(workers=2)):
             yield
 
 

@@ -13,7 +13,7 @@ from cascade.cli import options
 from cascade.cli.console import interruptible
 
 if TYPE_CHECKING:
-    from cascade.pipeline.cluster import Cluster
+    from cascade.pipeline.runs.cluster import Cluster
 
 
 class Engine(StrEnum):
@@ -113,7 +113,7 @@ def classify(
     from cascade.io import check_output
     from cascade.io.tables.folder import files_of
     from cascade.pipeline.methods import check_method
-    from cascade.pipeline.run import AnswerForm, Counts
+    from cascade.pipeline.runs.table import AnswerForm, Counts
 
     cluster = _cluster(engine, workers=workers, gpus=gpus, address=address)
     sources = [source for given in files for source in files_of(given)]
@@ -183,7 +183,7 @@ def _cluster(
         Options of a cluster are given without one.
     """
     from cascade.errors import UsageError
-    from cascade.pipeline.cluster import Cluster
+    from cascade.pipeline.runs.cluster import Cluster
 
     if engine is Engine.RAY:
         return Cluster(address, workers, gpus)

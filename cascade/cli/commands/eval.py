@@ -213,8 +213,8 @@ def _resolve(
     from cascade.config import CascadeConfig
     from cascade.errors import UsageError
     from cascade.evaluation.metrics.ranking import DEEP
-    from cascade.pipeline.labels import taxonomy_of_labels
     from cascade.pipeline.methods import check_method
+    from cascade.pipeline.runs.labels import taxonomy_of_labels
 
     over = [f"retrieval.ranking={DEEP}", *(settings or [])]
     tree = None

@@ -78,9 +78,9 @@ def fit(
     from cascade.cli.progress import working
     from cascade.config import CascadeConfig, Columns
     from cascade.io.tables.opening import TableFile
-    from cascade.pipeline.labels import taxonomy_of_labels
     from cascade.pipeline.load import load_taxonomy
-    from cascade.pipeline.reading import picture_places
+    from cascade.pipeline.runs.columns import picture_places
+    from cascade.pipeline.runs.labels import taxonomy_of_labels
     from cascade.training.labelled import settled_columns
     from cascade.training.packs.fit import Fit
     from cascade.training.packs.recipe import Recipe

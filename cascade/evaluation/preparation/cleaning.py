@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cascade.evaluation.preparation.splits import draw
 from cascade.io import Row, Table
-from cascade.pipeline.labels import Finder
+from cascade.pipeline.runs.labels import Finder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import clean
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.pipeline.labels import Finder
+from cascade.pipeline.runs.labels import Finder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import clean
 

@@ -38,8 +38,8 @@ from cascade.evaluation.preparation.splits import (
 )
 from cascade.io import Row, require_columns
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.labels import nothing_known, taxonomy_of_paths
-from cascade.pipeline.reading import guess_text_columns
+from cascade.pipeline.runs.columns import guess_text_columns
+from cascade.pipeline.runs.labels import nothing_known, taxonomy_of_paths
 from cascade.taxonomy import Taxonomy
 from cascade.version import __version__
 

@@ -10,7 +10,7 @@ from cascade.io.tables.opening import TableFile
 from cascade.pipeline.load import load_config, load_taxonomy
 from cascade.pipeline.methods import Parts
 from cascade.pipeline.pack import seal
-from cascade.pipeline.reading import picture_places
+from cascade.pipeline.runs.columns import picture_places
 from cascade.scoring.neighbours import Examples, unit
 from cascade.training.labelled import read_labelled, readable
 

@@ -17,7 +17,7 @@ from cascade.evaluation.preparation.cleaning import (
 )
 from cascade.io import open_table
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.labels import fitting_column, taxonomy_of_paths
+from cascade.pipeline.runs.labels import fitting_column, taxonomy_of_paths
 from cascade.taxonomy import Record, Taxonomy
 
 SHOP = Taxonomy.from_records(

@@ -17,7 +17,7 @@ from cascade.io import Answer, Output, Row, Table, require_columns
 from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.pack import contents
-from cascade.pipeline.reading import Reading
+from cascade.pipeline.runs.columns import RowReader
 from cascade.predictions import Prediction, alternatives_as_dicts, trace_as_dicts
 from cascade.taxonomy import Taxonomy
 from cascade.version import __version__
@@ -203,7 +203,7 @@ def classify_table(
     """
     named = (columns.image, columns.id, columns.label)
     require_columns(table, [*columns.text, *filter(None, named)])
-    reading = Reading.of(columns, classifier.config)
+    reading = RowReader.of(columns, classifier.config)
     if limit is not None:
         table.rows = islice(table.rows, limit)
 
@@ -239,7 +239,7 @@ def answer_chunk(
     Parameters
     ----------
     items
-        What the rows hold, or why they cannot be answered; see `Reading`.
+        What the rows hold, or why they cannot be answered; see `RowReader`.
     labels
         The known answer of each row, or an empty text.
     nested

@@ -21,8 +21,8 @@ from cascade.io.runs.journal import digest
 from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
-from cascade.pipeline.reading import Reading
-from cascade.pipeline.run import AnswerForm, answer_chunk, fingerprint
+from cascade.pipeline.runs.columns import RowReader
+from cascade.pipeline.runs.table import AnswerForm, answer_chunk, fingerprint
 from cascade.predictions import Prediction
 from cascade.taxonomy import Taxonomy
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ToRead:
+class FileToRead:
     """A file whose chunks are to be answered.
 
     Parameters
@@ -43,12 +43,12 @@ class ToRead:
     """
 
     source: TableFile
-    reading: Reading
+    reading: RowReader
     done: frozenset[int]
     nested: bool
 
 
-def read_chunks(_: Any, files: Sequence[ToRead], folder: str) -> Iterator[pa.Table]:
+def read_chunks(_: Any, files: Sequence[FileToRead], folder: str) -> Iterator[pa.Table]:
     """The chunks of files that are not done, one after another, each a table of one row.
 
     A file that cannot be read on ends with a row that has no chunk but the error, and so does the
@@ -94,7 +94,7 @@ class Worker:
         taxonomy: Taxonomy,
         config: Mapping[str, Any],
         form: AnswerForm,
-        files: Sequence[ToRead],
+        files: Sequence[FileToRead],
         expected: Mapping[str, Any],
         folder: str,
         threads: int,

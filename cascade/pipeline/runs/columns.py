@@ -19,7 +19,7 @@ USUAL_TEXT_COLUMNS = ("text", "name", "title", "product", "product_name", "item"
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class RowReader:
     """How the rows of a table become items.
 
     Parameters
@@ -35,7 +35,7 @@ class Reading:
     places: PicturePlaces
 
     @classmethod
-    def of(cls, columns: Columns, config: CascadeConfig) -> Reading:
+    def of(cls, columns: Columns, config: CascadeConfig) -> RowReader:
         """The reading of a table's columns for a config.
 
         Raises

@@ -10,9 +10,9 @@ import cascade
 from cascade.config import Columns
 from cascade.errors import InputError
 from cascade.io import open_output, open_table
-from cascade.pipeline import run
-from cascade.pipeline.reading import guess_text_columns
-from cascade.pipeline.run import AnswerForm, Counts, classify_table, count
+from cascade.pipeline.runs import table as runs
+from cascade.pipeline.runs.columns import guess_text_columns
+from cascade.pipeline.runs.table import AnswerForm, Counts, classify_table, count
 from cascade.predictions import Level, Prediction
 from cascade.taxonomy import Taxonomy
 
@@ -160,7 +160,7 @@ class TestTable:
     def test_counts_and_answers_do_not_depend_on_chunks(self, clf, tmp_path, monkeypatch, size):
         whole = run_over(clf, tmp_path)
         expected = [row["cascade_code"] for row in rows_of(tmp_path / "out.csv")]
-        monkeypatch.setattr(run, "BATCH", size)
+        monkeypatch.setattr(runs, "BATCH", size)
         seen = []
         parts = run_over(clf, tmp_path, progress=lambda row: seen.append(row.number))
         assert [row["cascade_code"] for row in rows_of(tmp_path / "out.csv")] == expected

@@ -20,10 +20,16 @@ from cascade.io.runs.journal import digest
 from cascade.io.runs.output import COMMIT_SECONDS
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import BATCH
-from cascade.pipeline.cluster.connect import Cluster, Shares, connected, import_ray
-from cascade.pipeline.cluster.worker import ToRead, Worker, error_of, read_chunks, run_fingerprint
-from cascade.pipeline.reading import Reading
-from cascade.pipeline.run import AnswerForm, Counts
+from cascade.pipeline.runs.cluster import Cluster, Shares, connected, import_ray
+from cascade.pipeline.runs.cluster_worker import (
+    FileToRead,
+    Worker,
+    error_of,
+    read_chunks,
+    run_fingerprint,
+)
+from cascade.pipeline.runs.columns import RowReader
+from cascade.pipeline.runs.table import AnswerForm, Counts
 from cascade.taxonomy import Taxonomy
 
 DEATHS = 3  # times that a chunk is given to another worker when one dies over it
@@ -98,7 +104,7 @@ def classify_files(
         Workers died over the same rows again and again.
     """
     to_read = [
-        ToRead(file.source, Reading.of(file.columns, config), file.done, file.nested)
+        FileToRead(file.source, RowReader.of(file.columns, config), file.done, file.nested)
         for file in files
     ]
     total = Counts()
@@ -139,7 +145,7 @@ def classify_files(
 
 
 def _answered(
-    files: Sequence[ToRead],
+    files: Sequence[FileToRead],
     taxonomy: Taxonomy,
     config: CascadeConfig,
     form: AnswerForm,

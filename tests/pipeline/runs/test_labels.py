@@ -2,7 +2,7 @@ import pytest
 
 from cascade.errors import InputError, UsageError
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.labels import Finder, count_labels, taxonomy_of_labels
+from cascade.pipeline.runs.labels import Finder, count_labels, taxonomy_of_labels
 from cascade.taxonomy import Taxonomy
 
 

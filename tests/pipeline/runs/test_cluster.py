@@ -8,11 +8,10 @@ import pytest
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import EngineError, MissingExtraError, UsageError, WeightsError
 from cascade.items import Item
-from cascade.pipeline.cluster import Cluster
-from cascade.pipeline.cluster.connect import connected, divide
-from cascade.pipeline.cluster.run import threads_of
-from cascade.pipeline.cluster.worker import _packed, _told, _unpacked, error_of
-from cascade.pipeline.reading import Reading
+from cascade.pipeline.runs.cluster import Cluster, connected, divide
+from cascade.pipeline.runs.cluster_run import threads_of
+from cascade.pipeline.runs.cluster_worker import _packed, _told, _unpacked, error_of
+from cascade.pipeline.runs.columns import RowReader
 from cascade.predictions import Prediction
 
 GIB = 1 << 30
@@ -105,4 +104,4 @@ def test_a_client_outside_of_the_cluster_is_refused():
 def test_more_text_columns_than_a_pack_was_fitted_to_are_refused_before_the_run():
     config = CascadeConfig(reads=["name"])
     with pytest.raises(UsageError, match="fitted to 1"):
-        Reading.of(Columns(text=["title", "description"]), config)
+        RowReader.of(Columns(text=["title", "description"]), config)
