@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,3 +50,37 @@ def batch_rows(backbone: Backbone, batch: Batch) -> NDArray[np.float32] | csr_ma
     return batch.once(
         (backbone, "rows"), lambda items: backbone.rows(items, problems=batch.problems)
     )
+
+
+class JoinedFeatures:
+    """Several features side by side; sparse where one of them is.
+
+    Beside pictures, what reads text has zeros for an item that has none.
+    """
+
+    def __init__(self, parts: Sequence[Backbone]) -> None:
+        self._parts = list(parts)
+        self.reads_text = any(part.reads_text for part in parts)
+        self.reads_pictures = any(part.reads_pictures for part in parts)
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row."""
+        return sum(part.width for part in self._parts)
+
+    def rows(
+        self, items: Sequence[Item], problems: dict[int, str] | None = None
+    ) -> NDArray[np.float32] | csr_matrix:
+        """float32 [n_items, width]"""
+        import scipy.sparse
+
+        made = [self._rows(part, items, problems) for part in self._parts]
+        if any(scipy.sparse.issparse(rows) for rows in made):
+            return scipy.sparse.hstack(made, format="csr", dtype=np.float32)
+        return np.hstack(made)
+
+    def _rows(self, part: Backbone, items: Sequence[Item], problems: dict[int, str] | None) -> Any:
+        found = part.rows(items, problems)
+        if self.reads_pictures and not part.reads_pictures and isinstance(found, np.ndarray):
+            found = found * np.array([[bool(item.text)] for item in items], dtype=np.float32)
+        return found

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from cascade.config import Section
 from cascade.errors import ConfigError
-from cascade.features.grams import GramCounts, count_characters, count_words
+from cascade.features.ngrams import GramCounts, count_characters, count_words
 from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Item
 

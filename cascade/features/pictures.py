@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import InputError
-from cascade.features.kept import KeptVectors
+from cascade.features.picture_cache import PictureVectorCache
 from cascade.io.pictures import known_by, open_picture
 from cascade.items import Item
 from cascade.models.runtime import autocast
@@ -42,7 +42,7 @@ class PictureFeatures:
     reads_text = False
     reads_pictures = True
 
-    def __init__(self, model: VisionModel, kept: KeptVectors | None = None) -> None:
+    def __init__(self, model: VisionModel, kept: PictureVectorCache | None = None) -> None:
         self._model = model
         self._module = inference_module(model)
         self._device = str(next(self._module.parameters()).device)
@@ -64,7 +64,7 @@ class PictureFeatures:
             The weights are not found, or are none of a vision model.
         """
         model = load_vision(find_weights(name, allow_download=allow_download))
-        return cls(model, KeptVectors.of(model) if keep else None)
+        return cls(model, PictureVectorCache.of(model) if keep else None)
 
     @property
     def width(self) -> int:

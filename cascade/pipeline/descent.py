@@ -14,8 +14,7 @@ from cascade.config import PathChoice
 from cascade.items import Batch, Choices
 from cascade.pipeline.trace import LevelScores, PackedTrace, pack_traces
 from cascade.predictions import Prediction
-from cascade.retrieval.children import AllChildren
-from cascade.retrieval.narrow import Retriever
+from cascade.retrieval.retriever import AllChildren, Retriever
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 

@@ -17,18 +17,17 @@ from cascade.errors import ConfigError, UsageError, did_you_mean
 from cascade.features.pictures import PictureFeatures
 from cascade.items import Item
 from cascade.pipeline.descent import Descent
-from cascade.retrieval.children import AllChildren, widest
 from cascade.retrieval.encoder import Encoder, Progress
-from cascade.retrieval.narrow import Retriever
+from cascade.retrieval.retriever import AllChildren, Retriever, max_children
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from cascade.features.backbone import Backbone
     from cascade.generation.engine import Engine, Reading
+    from cascade.scoring.cross_encoder import CrossEncoder
     from cascade.scoring.fusion import Weight
-    from cascade.scoring.item_type import ItemTyper
-    from cascade.scoring.pairs import PairModel
+    from cascade.scoring.rewrite import QueryRewriter
 
 VISION = "efficientnet-lite0"  # where a backbone of pictures names no model
 HEADS = "ttc."  # begins the name of a scorer of fitted heads
@@ -74,7 +73,7 @@ class Parts:
     @cached_property
     def narrower(self) -> Retriever | AllChildren:
         """Narrowing; where it would keep all children anyway, heads need no index."""
-        all_kept = self.config.retrieval.candidates >= widest(self.taxonomy)
+        all_kept = self.config.retrieval.candidates >= max_children(self.taxonomy)
         return AllChildren(self.taxonomy) if all_kept and self.config.heads else self.retriever
 
     @property
@@ -86,7 +85,7 @@ class Parts:
     def holds_all_nodes(self) -> bool:
         """Whether a batch takes a number for every node and item: for heads, and without search."""
         fitted = self.config.heads or self.config.neighbours.file is not None
-        return bool(fitted) or not self.retriever.is_sparse
+        return bool(fitted) or not self.retriever.uses_hits
 
     def prefetch(self, items: Sequence[Item]) -> None:
         """Begin to decode the pictures of items that will be asked for next."""
@@ -124,18 +123,18 @@ class Parts:
         return make_engine(self.config.llm, allow_download=self.config.allow_download)
 
     @cached_property
-    def typer(self) -> ItemTyper:
+    def typer(self) -> QueryRewriter:
         """The language model's words for what an item is."""
         from cascade.generation.prompts import PromptTemplate
-        from cascade.scoring.item_type import ItemTyper
+        from cascade.scoring.rewrite import QueryRewriter
 
         template = PromptTemplate.load(self.config.llm.type_prompt)
-        return ItemTyper(self.engine, template, max_chars=self.config.llm.max_chars)
+        return QueryRewriter(self.engine, template, max_chars=self.config.llm.max_chars)
 
     @cached_property
     def rewrite(self) -> Scorer:
         """Retrieval that searches with the language model's words too."""
-        from cascade.scoring.retrieval import RewriteScorer
+        from cascade.scoring.rewrite import RewriteScorer
 
         config = self.config.retrieval
         return RewriteScorer(self.retriever, config.temperature, self.typer, config.rewrite_weight)
@@ -194,11 +193,11 @@ class Parts:
             max_chars=config.max_chars,
         )
 
-    def pair_model(self, config: NLIConfig | RerankConfig) -> PairModel:
+    def pair_model(self, config: NLIConfig | RerankConfig) -> CrossEncoder:
         """The model of a config that reads pairs of texts."""
-        from cascade.scoring.pairs import PairModel
+        from cascade.scoring.cross_encoder import CrossEncoder
 
-        return PairModel.load(
+        return CrossEncoder.load(
             config.model,
             device=config.device,
             precision=config.precision,
@@ -225,7 +224,7 @@ class Parts:
 
     def _made_backbone(self, config: BackboneConfig) -> Backbone:
         if config.kind == "joined":
-            from cascade.features.dense import JoinedFeatures
+            from cascade.features.backbone import JoinedFeatures
 
             return JoinedFeatures([self.backbone(name) for name in config.of])
         if config.kind == "llama" and config.model is None:
@@ -234,8 +233,7 @@ class Parts:
 
     def heads(self, name: str) -> Scorer:
         """The scorer `ttc.NAME`."""
-        from cascade.scoring.heads import HeadsFile
-        from cascade.scoring.ttc import TTCScorer
+        from cascade.scoring.ttc import HeadsFile, TTCScorer
 
         config = self.config.heads[name]
         heads = HeadsFile.load(Path(config.file), self.taxonomy).heads
@@ -329,11 +327,11 @@ def make_backbone(config: BackboneConfig, *, allow_download: bool = False) -> Ba
     if config.kind == "picture":
         return PictureFeatures.load(config.model or VISION, allow_download=allow_download)
     if config.kind == "sentence":
-        from cascade.features.dense import SentenceFeatures
+        from cascade.features.text_embeddings import SentenceFeatures
 
         encoder = Encoder.load(config.model or "minilm", allow_download=allow_download)
         return SentenceFeatures(encoder, config.columns, config.max_chars)
-    from cascade.features.hidden import HiddenStates
+    from cascade.features.text_embeddings import HiddenStates
 
     return HiddenStates.load(
         config.model or "smollm2-135m",

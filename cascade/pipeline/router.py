@@ -59,7 +59,7 @@ class Router:
             row
             for row, prediction in enumerate(predictions)
             if prediction.confidence < self._config.routing.threshold
-            or not self._fast.sees(batch.items[row])
+            or not self._fast.can_read(batch.items[row])
         ]
         if doubted:
             rest = batch.subset(doubted)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.items import as_text
+from cascade.errors import InputError
+from cascade.io.pictures import open_picture
+from cascade.items import Batch, as_text
 from cascade.models.sentence_encoder import Encode, encoding, load_encoder
 from cascade.models.weights import find_weights
 
@@ -22,6 +24,7 @@ Progress = Callable[[int, int], None]
 """Called with how many are done and how many there are."""
 
 BLOCK = 2048  # texts between two calls of a progress function
+PICTURE_BLOCK = 32  # opened pictures that are in memory together
 
 
 class Encoder:
@@ -119,3 +122,32 @@ class Encoder:
             list(pictures), batch_size=32, normalize_embeddings=True, show_progress_bar=False
         )
         return vectors
+
+
+def item_vectors(encoder: Encoder, batch: Batch) -> NDArray[np.float32]:
+    """Unit vectors of the items of a batch: of their text, of their picture, or of both, halfway.
+
+    Pictures are left out where the encoder reads none. An item whose picture cannot be read is noted
+    in `batch.problems`; its vector is zero.
+
+    Returns
+    -------
+    float32 [n_items, width]
+    """
+    with_picture = [row for row, item in enumerate(batch.items) if item.image is not None]
+    if not with_picture or not encoder.reads_pictures:
+        return encoder.encode([item.text for item in batch.items])
+    vectors = np.zeros((len(batch), encoder.width), dtype=np.float32)
+    with_text = [row for row, item in enumerate(batch.items) if item.text]
+    vectors[with_text] = encoder.encode([batch.items[row].text for row in with_text])
+    for start in range(0, len(with_picture), PICTURE_BLOCK):
+        pictures = {}
+        for row in with_picture[start : start + PICTURE_BLOCK]:
+            try:
+                pictures[row] = open_picture(batch.items[row].image)
+            except InputError as error:
+                batch.problems[row] = str(error)
+        vectors[list(pictures)] += encoder.encode_pictures(list(pictures.values()))
+    vectors[list(batch.problems)] = 0
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny))

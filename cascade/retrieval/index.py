@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from cascade.config import IndexKind, NodeText
 from cascade.io.files import cache_folder
-from cascade.retrieval import kinds
+from cascade.retrieval import faiss_index
 from cascade.retrieval.encoder import Encoder, Progress
-from cascade.retrieval.texts import node_texts
+from cascade.retrieval.node_texts import node_texts
 from cascade.taxonomy import Taxonomy
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class NodeIndex:
     vectors: NDArray[np.float32]
     node: NDArray[np.int32]
     starts: NDArray[np.int64]
-    searcher: kinds.Searcher
+    searcher: faiss_index.Searcher
 
     @classmethod
     def open(
@@ -82,17 +82,22 @@ class NodeIndex:
 
         flat = _kept("flat", path, lambda file: _read_flat(file, texts, encoder), embedded)
         vectors = _storage(flat)
-        chosen = kinds.kind_of(kind, len(texts))
+        chosen = faiss_index.choose_kind(kind, len(texts))
         searched = flat
         if chosen != "flat":
             searched = _kept(
                 chosen,
                 path,
-                lambda file: kinds.read(chosen, file, flat),
-                lambda: kinds.build(chosen, vectors),
+                lambda file: faiss_index.read(chosen, file, flat),
+                lambda: faiss_index.build(chosen, vectors),
             )
         starts = np.searchsorted(node, np.arange(len(taxonomy) + 1))
-        return cls(vectors, node, starts, kinds.Searcher(searched, chosen))
+        return cls(vectors, node, starts, faiss_index.Searcher(searched, chosen))
+
+    @property
+    def n_nodes(self) -> int:
+        """Nodes of the taxonomy."""
+        return len(self.starts) - 1
 
     def texts_of(
         self, nodes: NDArray[np.integer[Any]]
@@ -102,13 +107,13 @@ class NodeIndex:
 
 
 def _kept(
-    kind: kinds.Kind,
+    kind: faiss_index.Kind,
     path: Path,
     read: Callable[[Path], Any | None],
     build: Callable[[], Any],
 ) -> Any:
     """The index in the file of a kind, or a new one, which is kept there for the next time."""
-    path = path.with_name(path.name + kinds.suffix_of(kind))
+    path = path.with_name(path.name + faiss_index.file_suffix(kind))
     try:
         index = read(path)
     except RuntimeError:
@@ -172,14 +177,14 @@ class _Held(np.ndarray):  # type: ignore[type-arg]
     index: Any = None
 
 
-def _write(kind: kinds.Kind, index: Any, path: Path) -> None:
+def _write(kind: faiss_index.Kind, index: Any, path: Path) -> None:
     """Write so that the file appears whole, whoever else writes it too."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, staging = tempfile.mkstemp(dir=path.parent, suffix=".part")
         os.close(handle)
         try:
-            kinds.write(kind, index, staging)
+            faiss_index.write(kind, index, staging)
             os.replace(staging, path)
         finally:
             Path(staging).unlink(missing_ok=True)

@@ -1,80 +1,17 @@
-"""What held-out rows tell: how much each scorer counts, how sure an answer is, what to accept."""
+"""Calibration on held-out rows: raw scores to confidences, and confidences to accept at a risk."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST = -30.0  # log-probability below which nothing is told apart
-RIDGE = 0.1  # pull of the weights towards equal shares
-LOOSE = 1e-3  # pull of what is fitted alone towards no change, so that few rows give nothing wild
+RIDGE = 1e-3  # regularisation of a map towards no change, so that few rows give nothing wild
 TINY = 1e-6  # a confidence is at least this far from 0 and 1
-DOUBT = 0.1  # chance that a promised risk is exceeded by bad luck of the held-out rows
-ROWS = 1000  # thresholds that a table has at the most
-
-
-def fit_log_linear(
-    logprobs: Sequence[NDArray[np.float64]], offsets: NDArray[np.int64], gold: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Weights of `sum_s w_s log p_s`, none negative, that make the known answers likely.
-
-    First each scorer alone is given the weight, an inverse temperature, that makes the answers
-    likeliest; then weights of the scorers so tempered are fitted together, and pulled towards equal
-    shares: what scorers have in common makes the likeliest weights of few rows poor ones.
-
-    Parameters
-    ----------
-    logprobs
-        For each scorer float64 [n_candidates].
-    offsets
-        int64 [n_questions + 1], as in `Choices`.
-    gold
-        int64 [n_questions], place of the right candidate inside its question.
-
-    Returns
-    -------
-    float64 [n_scorers]
-    """
-    said = np.maximum(np.stack(logprobs, axis=1), LEAST)
-    alone = [_likeliest(said[:, [at]], offsets, gold, LOOSE)[0] for at in range(said.shape[1])]
-    if len(alone) == 1:
-        return np.array(alone)
-    return np.array(alone) * _likeliest(said * np.array(alone), offsets, gold, RIDGE)
-
-
-def _likeliest(
-    said: NDArray[np.float64], offsets: NDArray[np.int64], gold: NDArray[np.int64], ridge: float
-) -> NDArray[np.float64]:
-    """Weights of the columns of `said` [n_candidates, n_scorers], pulled towards equal shares.
-
-    Minimises the mean negative log-likelihood of the softmax inside each question and
-    `ridge |w - 1/n|^2`, which is convex, with L-BFGS-B (Byrd et al. 1995).
-    """
-    from scipy.optimize import minimize
-
-    starts, n = offsets[:-1], len(gold)
-    question = np.repeat(np.arange(n), np.diff(offsets))
-    right = said[starts + gold]
-    even = np.full(said.shape[1], 1 / said.shape[1])
-
-    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        total = said @ weights
-        total -= np.maximum.reduceat(total, starts)[question]
-        shares = np.exp(total)
-        sums = np.add.reduceat(shares, starts)
-        shares /= sums[question]
-        expected = np.add.reduceat(shares[:, None] * said, starts, axis=0)
-        value = np.log(sums).mean() - total[starts + gold].mean()
-        pull = weights - even
-        slope = (expected - right).mean(axis=0) + 2 * ridge * pull
-        return float(value + ridge * pull @ pull), slope
-
-    found = minimize(loss, even, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(even))
-    return np.asarray(found.x, dtype=np.float64)
+DELTA = 0.1  # probability, over the held-out rows, that a promised risk is exceeded
+ROWS = 1000  # thresholds of a table, at most
 
 
 @dataclass(frozen=True)
@@ -105,8 +42,8 @@ class BetaMap:
             pull = t - start
             slope = -(sign / (1 + np.exp(np.clip(z, -500, 500)))) @ x / len(z)
             return (
-                float(np.logaddexp(0, -z).mean() + LOOSE * pull @ pull),
-                slope + 2 * LOOSE * pull,
+                float(np.logaddexp(0, -z).mean() + RIDGE * pull @ pull),
+                slope + 2 * RIDGE * pull,
             )
 
         bounds = [(0, None), (0, None), (None, None)]
@@ -154,7 +91,7 @@ class RiskTable:
         """The least confidence at which answers may be accepted; infinite where none may.
 
         Of what is accepted at most the share `max_risk` is wrong, with a probability of
-        `1 - DOUBT` over the held-out rows. Thresholds are tested from the strictest on, each with
+        `1 - DELTA` over the held-out rows. Thresholds are tested from the strictest on, each with
         the exact binomial bound (Clopper and Pearson 1934), until one fails: fixed-sequence
         testing, as in Learn then Test (Angelopoulos et al. 2021). A mean over accepted rows is no
         monotone risk, which is what conformal risk control (Angelopoulos et al. 2022) asks for.
@@ -165,12 +102,12 @@ class RiskTable:
             return 0.0
         if max_risk <= 0:
             return math.inf
-        enough = math.log(DOUBT) / math.log1p(-max_risk)  # rows that pass without an error
+        enough = math.log(DELTA) / math.log1p(-max_risk)  # rows that pass without an error
         least = math.inf
         for threshold, n, errors in zip(self.threshold, self.accepted, self.wrong, strict=True):
             if n < enough:
                 continue
-            bound = 1.0 if errors == n else float(beta.ppf(1 - DOUBT, errors + 1, n - errors))
+            bound = 1.0 if errors == n else float(beta.ppf(1 - DELTA, errors + 1, n - errors))
             if bound > max_risk:
                 return least
             least = threshold

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.errors import InputError
 from cascade.generation.engine import Engine, Question, Reading
 from cascade.generation.prompts import PromptTemplate
-from cascade.items import Batch, Choices
-from cascade.scoring.item_type import ItemTyper, readable_pictures, shown_text
+from cascade.io.pictures import open_picture
+from cascade.items import Batch, Choices, Item
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy, spoken
+
+if TYPE_CHECKING:
+    from cascade.scoring.rewrite import QueryRewriter
+
+NO_TEXT = "the thing in the picture"
 
 NO_ITEM = (("", ""), ("N/A", "N/A"), ("Product", "product"), ("Item", "item"))
 """Content-free items with their types; the prior is the mean over them (contextual calibration,
@@ -51,7 +58,7 @@ class LLMScorer(Scorer):
         engine: Engine,
         template: PromptTemplate,
         taxonomy: Taxonomy,
-        typer: ItemTyper,
+        typer: QueryRewriter,
         *,
         answer: Literal["score", "generate"] = "score",
         reading: Reading = "local",
@@ -71,7 +78,7 @@ class LLMScorer(Scorer):
 
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate; see `Scorer.score`."""
-        shown = [shown_text(item, self._max_chars) for item in batch.items]
+        shown = [prompt_text(item, self._max_chars) for item in batch.items]
         pictures = readable_pictures(batch) if self.reads_pictures else [None] * len(batch)
         # The model is asked what items are only by prompts that show it.
         types = self._typer.types(batch) if "type" in self._template.head.variables else shown
@@ -103,7 +110,7 @@ class LLMScorer(Scorer):
         return choices.log_softmax(scores)
 
     def _ask(self, item: str, type_: str, parent: int, nodes: NDArray[np.int32]) -> Question:
-        return ask(self._template, self._taxonomy, item, type_, parent, nodes)
+        return make_question(self._template, self._taxonomy, item, type_, parent, nodes)
 
     def _priors(self, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate without an item; computed once for each parent.
@@ -126,7 +133,7 @@ def with_picture(question: Question, picture: Any) -> Question:
     return replace(question, prompt=replace(question.prompt, image=picture))
 
 
-def ask(
+def make_question(
     template: PromptTemplate,
     taxonomy: Taxonomy,
     item: str,
@@ -164,3 +171,30 @@ def _spread(chosen: int, logprob: float, n: int) -> NDArray[np.float64]:
     out = np.full(n, np.log((1 - share) / max(n - 1, 1)) if n > 1 else 0.0)
     out[chosen] = np.log(share)
     return out
+
+
+def readable_pictures(batch: Batch) -> list[Any]:
+    """The picture of each item, None where there is none or it cannot be read, which is noted."""
+
+    def look(items: Sequence[Item]) -> list[Any]:
+        found: list[Any] = []
+        for row, item in enumerate(items):
+            try:
+                found.append(None if item.image is None else open_picture(item.image))
+            except InputError as error:
+                batch.problems[row] = str(error)
+                found.append(None)
+        return found
+
+    return batch.once(("pictures", "opened"), look)
+
+
+def prompt_text(item: Item, max_chars: int) -> str:
+    """What a prompt shows of an item: its text, or that there is a picture in place of one."""
+    return one_line_text(item, max_chars) or (NO_TEXT if item.image is not None else "")
+
+
+def one_line_text(item: Item, max_chars: int) -> str:
+    """The text of an item on one line, each field cut at `max_chars`."""
+    fields = (" ".join(text[:max_chars].split()) for text in item.fields.values())
+    return " ".join(field for field in fields if field)

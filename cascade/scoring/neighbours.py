@@ -13,11 +13,10 @@ from cascade.errors import ConfigError
 from cascade.features.backbone import Backbone, batch_rows
 from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Batch
-from cascade.retrieval.dense import DenseMass
-from cascade.retrieval.kinds import faiss_library
-from cascade.retrieval.subtree import Subtrees
-from cascade.scoring.forms import FLOOR
-from cascade.scoring.mass import MassScorer
+from cascade.retrieval.faiss_index import faiss_library
+from cascade.retrieval.subtrees import DenseNodeProbabilities, Subtrees
+from cascade.scoring.scorer import NodeProbabilityScorer
+from cascade.scoring.ttc_forms import FLOOR
 from cascade.taxonomy import Taxonomy
 
 BACKGROUND = 1e-4  # share of a vote that all nodes with examples divide among them
@@ -77,7 +76,7 @@ class Examples:
         return cls(vectors, nodes, about["taxonomy"])
 
 
-class NeighboursScorer(MassScorer):
+class NeighboursScorer(NodeProbabilityScorer):
     """The k most similar examples vote, each with `exp(cos / temperature)`.
 
     Parameters
@@ -103,7 +102,7 @@ class NeighboursScorer(MassScorer):
         k: int = 20,
         temperature: float = 0.05,
     ) -> None:
-        super().__init__(taxonomy)
+        self._taxonomy = taxonomy
         self.reads_text, self.reads_pictures = backbone.reads_text, backbone.reads_pictures
         self._backbone = backbone
         self._nodes = examples.nodes
@@ -115,7 +114,7 @@ class NeighboursScorer(MassScorer):
         self._background = np.zeros(len(taxonomy), dtype=np.float32)
         np.add.at(self._background, examples.nodes, BACKGROUND / len(examples.nodes))
 
-    def _mass(self, batch: Batch) -> DenseMass:
+    def _probabilities(self, batch: Batch) -> DenseNodeProbabilities:
         vectors = batch_rows(self._backbone, batch)
         similar, nearest = self._index.search(unit(vectors), self._k)
         votes = np.exp((similar - similar[:, :1]) / self._temperature)
@@ -124,8 +123,8 @@ class NeighboursScorer(MassScorer):
         item = np.broadcast_to(np.arange(len(batch))[:, None], nearest.shape)
         np.add.at(shares, (self._nodes[nearest], item), votes)
         with np.errstate(divide="ignore"):
-            mass = np.maximum(np.log(self._subtrees.total(shares)), FLOOR)
-        return DenseMass(self._taxonomy, mass)
+            mass = np.maximum(np.log(self._subtrees.sum(shares)), FLOOR)
+        return DenseNodeProbabilities(self._taxonomy, mass)
 
 
 def unit(vectors: Any) -> NDArray[np.float32]:

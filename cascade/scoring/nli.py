@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cascade.errors import WeightsError
 from cascade.items import Batch, Choices
-from cascade.scoring.pairs import PairModel, Tokens
+from cascade.scoring.cross_encoder import CrossEncoder, Tokens
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy, spoken
 
@@ -42,7 +42,7 @@ class NLIScorer(Scorer):
 
     def __init__(
         self,
-        model: PairModel,
+        model: CrossEncoder,
         taxonomy: Taxonomy,
         hypothesis: str = "This product is about {name}.",
         *,
@@ -72,7 +72,7 @@ class NLIScorer(Scorer):
         return self._model.tokens(self._template.replace("{name}", spoken(self._names[node])))
 
 
-def _entailment(model: PairModel) -> int:
+def _entailment(model: CrossEncoder) -> int:
     """The output of a model that stands for entailment, by its label."""
     for position, label in enumerate(model.labels):
         if label.casefold().startswith("entail"):

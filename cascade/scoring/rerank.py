@@ -1,4 +1,4 @@
-"""The reranking scorer: a cross-encoder reads the item beside the leaves that retrieval found."""
+"""The method `rerank`: a cross-encoder reads the item beside the leaves that retrieval found."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from cascade.config import NodeText
 from cascade.errors import WeightsError
 from cascade.items import Batch
-from cascade.retrieval.comparison import Mass
-from cascade.retrieval.narrow import Retriever
-from cascade.retrieval.texts import node_texts
-from cascade.scoring.leaves import LeafScorer
-from cascade.scoring.pairs import PairModel, Tokens
+from cascade.retrieval.node_texts import node_texts
+from cascade.retrieval.retriever import Retriever
+from cascade.retrieval.subtrees import NodeProbabilities
+from cascade.scoring.cross_encoder import CrossEncoder, Tokens
+from cascade.scoring.scorer import NodeProbabilityScorer
 
 REST = 1e-3
-"""Share of belief that the leaves which were not read have together."""
+"""Probability that the leaves which were not read have together."""
 
 
-class RerankScorer(LeafScorer):
-    """Of the most similar leaves each has its relevance, the rest share a little as they were.
+class RerankScorer(NodeProbabilityScorer):
+    """The leaves that are most similar to the item are ranked by the cross-encoder's relevance.
 
     `p(leaf) = (1 - REST) * softmax of relevance / temperature` over the leaves that were read, and
     `REST * softmax of cos(item, leaf) / retrieval_temperature` over the others, so that every
@@ -31,7 +31,7 @@ class RerankScorer(LeafScorer):
     Parameters
     ----------
     retriever
-        What is searched.
+        Finds the leaves.
     model
         A cross-encoder, with one output.
     recipe
@@ -54,7 +54,7 @@ class RerankScorer(LeafScorer):
     def __init__(
         self,
         retriever: Retriever,
-        model: PairModel,
+        model: CrossEncoder,
         recipe: NodeText = "path",
         *,
         candidates: int = 25,
@@ -62,7 +62,7 @@ class RerankScorer(LeafScorer):
         retrieval_temperature: float = 0.04,
         max_chars: int = 1000,
     ) -> None:
-        super().__init__(retriever)
+        self._retriever = retriever
         if len(model.labels) != 1:
             raise WeightsError(
                 f"the model {model.name!r} has {len(model.labels)} outputs "
@@ -78,30 +78,30 @@ class RerankScorer(LeafScorer):
         self._starts = np.searchsorted(node, np.arange(len(retriever.taxonomy) + 1))
         self._leaf = lru_cache(maxsize=65_536)(self._read_leaf)
 
-    def _mass(self, batch: Batch) -> Mass:
-        found = self._retriever.compare(batch)
-        read = found.best_leaves(self._candidates)
-        relevance = self._relevance(batch, read.rows, read.nodes) / self._temperature
-        logits = found.values / self._retrieval_temperature
-        logits[read.at] = -np.inf
-        total = read.log_total(relevance, len(batch))
-        rest = found.log_total(logits)
-        shift = np.zeros_like(rest)
-        both = np.isfinite(rest) & np.isfinite(total)
-        shift[both] = np.log(REST / (1 - REST)) + total[both] - rest[both]
-        logits += found.spread(shift)
-        logits[read.at] = relevance
-        return found.log_mass(logits, self._retrieval_temperature, shift)
+    def _probabilities(self, batch: Batch) -> NodeProbabilities:
+        similarities = self._retriever.compare(batch)
+        read = similarities.top_leaves(self._candidates)
+        relevance = self._pair_relevance(batch, read.rows, read.nodes) / self._temperature
+        logits = similarities.values / self._retrieval_temperature
+        logits[read.index] = -np.inf
+        log_read = read.logsumexp(relevance, len(batch))
+        log_rest = similarities.leaf_logsumexp(logits)
+        shift = np.zeros_like(log_rest)  # of the rest, so that it has the share REST
+        both = np.isfinite(log_rest) & np.isfinite(log_read)
+        shift[both] = np.log(REST / (1 - REST)) + log_read[both] - log_rest[both]
+        logits += similarities.broadcast(shift)
+        logits[read.index] = relevance
+        return similarities.softmax(logits, self._retrieval_temperature, shift)
 
     def relevance(self, batch: Batch, leaves: NDArray[np.int32]) -> NDArray[np.float32]:
-        """What the cross-encoder says of each item beside its leaves, both [n_leaves, n_items]."""
+        """The relevance of leaves to each item; both [n_leaves, n_items]."""
         rows = np.repeat(np.arange(len(batch)), len(leaves))
-        return self._relevance(batch, rows, leaves.T.ravel()).reshape(leaves.T.shape).T
+        return self._pair_relevance(batch, rows, leaves.T.ravel()).reshape(leaves.T.shape).T
 
-    def _relevance(
+    def _pair_relevance(
         self, batch: Batch, rows: NDArray[np.integer[Any]], leaves: NDArray[np.int32]
     ) -> NDArray[np.float32]:
-        """float32 [n], what it says of item `rows[i]` beside `leaves[i]`."""
+        """float32 [n], the relevance of `leaves[i]` to item `rows[i]`."""
         items = [self._model.tokens(item.text[: self._max_chars]) for item in batch.items]
         pairs = [
             (items[row], self._leaf(leaf))

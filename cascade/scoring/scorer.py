@@ -1,4 +1,4 @@
-"""The one protocol behind which every method stands."""
+"""The interface of all methods: what judges candidates."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Batch, Choices, Item
+from cascade.retrieval.subtrees import NodeProbabilities
 
 
 class Scorer(ABC):
-    """Judges candidates; never sees files, never descends, never decides.
+    """Gives candidates probabilities; it never reads files, descends or decides.
 
     Attributes
     ----------
     name
         One word, as in `--method` and in traces.
-    reads_text
-        Whether it judges items by their text; if not, those without a picture tell it nothing.
-    reads_pictures
-        Whether an item that has a picture needs no text.
+    reads_text, reads_pictures
+        Which inputs of an item it can judge by; one of those that it reads is enough.
     """
 
     name: str
     reads_text: bool = True
     reads_pictures: bool = False
 
-    def sees(self, item: Item) -> bool:
-        """Whether an item has something that this scorer can judge it by."""
+    def can_read(self, item: Item) -> bool:
+        """Whether an item has a text or picture that this scorer reads."""
         return (self.reads_text and item.has_text) or (
             self.reads_pictures and item.image is not None
         )
@@ -48,7 +47,7 @@ class Scorer(ABC):
         """
 
     def score_parts(self, batch: Batch, choices: Choices) -> dict[str, NDArray[np.float64]]:
-        """`score` under this scorer's name, and after it what it was made of, for the trace."""
+        """`score` under this scorer's name, then the scores it was made of, for the trace."""
         with batch.timed(self.name):
             return {self.name: self.score(batch, choices)}
 
@@ -58,6 +57,27 @@ class Scorer(ABC):
         Returns
         -------
         int32 [n_items, at most k], node indices, -1 behind the last where fewer are known; None
-        where this scorer does not compare items with all leaves.
+        if this scorer does not compare items with all leaves.
         """
         return None
+
+
+class NodeProbabilityScorer(Scorer):
+    """A scorer that has the probability of every node at once; it is read at every level."""
+
+    def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
+        """Log-probability of each candidate; see `Scorer.score`."""
+        rows = choices.rows[choices.question]
+        return choices.log_softmax(self.probabilities(batch).log_prob(rows, choices.nodes))
+
+    def rank(self, batch: Batch, k: int) -> NDArray[np.int32]:
+        """The k likeliest leaves of each item; see `Scorer.rank`."""
+        return self.probabilities(batch).top_leaves(k)
+
+    def probabilities(self, batch: Batch) -> NodeProbabilities:
+        """The probability of each node, computed once for a batch."""
+        return batch.once((self, "probabilities"), lambda _: self._probabilities(batch))
+
+    @abstractmethod
+    def _probabilities(self, batch: Batch) -> NodeProbabilities:
+        """What `probabilities` remembers."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.scoring.forms import Form
+from cascade.scoring.ttc_forms import Form
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:

@@ -41,18 +41,18 @@ def questions(n: int) -> tuple[Any, list[Any]]:
     from cascade.generation.engines.transformers_engine import TransformersEngine
     from cascade.generation.prompts import PromptTemplate
     from cascade.items import Batch, Item
-    from cascade.scoring.item_type import ItemTyper, on_one_line
-    from cascade.scoring.llm import ask
+    from cascade.scoring.llm import make_question, one_line_text
+    from cascade.scoring.rewrite import QueryRewriter
 
     engine = TransformersEngine.load(precision="bfloat16")
     taxonomy = cascade.load("store").taxonomy
     with (ROOT / "examples/products.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))[: n + 1]
     items = [Item({"name": row["name"], "description": row["description"]}) for row in rows]
-    types = ItemTyper(engine, PromptTemplate.load("item-type")).types(Batch(items))
+    types = QueryRewriter(engine, PromptTemplate.load("item-type")).types(Batch(items))
     template, top = PromptTemplate.load("file-under"), taxonomy.children(-1)
     asked = [
-        ask(template, taxonomy, on_one_line(item, 200), type_, -1, top)
+        make_question(template, taxonomy, one_line_text(item, 200), type_, -1, top)
         for item, type_ in zip(items, types, strict=True)
     ]
     return engine, asked

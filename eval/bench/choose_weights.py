@@ -93,14 +93,14 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     config.llm.reading = args.reading
     parts = Parts(taxonomy, config)
     batch = Batch(items)
-    nearest = parts.retriever.nearest(batch)
-    words = parts.retriever.head_similarity(parts.typer.types(batch))
+    nearest = parts.retriever.node_similarity(batch)
+    words = parts.retriever.name_similarity(parts.typer.types(batch))
     subtrees, columns = parts.retriever.subtrees, np.arange(len(items))
     found: list[dict[str, Any]] = []
     for temperature in TEMPERATURE:
         for weight in REWRITE:
             logits = np.asarray((nearest + weight * words) / temperature, dtype=np.float32)
-            mass = subtrees.log_mass(logits)
+            mass = subtrees.log_softmax(logits)
             walked = [walk(taxonomy, mass[:, column]) for column in columns]
             exact = np.mean([node == right for node, right in zip(walked, gold, strict=True)])
             found.append(

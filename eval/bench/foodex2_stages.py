@@ -48,7 +48,7 @@ from cascade.pipeline.facets.evidence import EvidenceFinder
 from cascade.pipeline.facets.features import FacetFeatures
 from cascade.pipeline.facets.make import rules
 from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.words import words_of
+from cascade.retrieval.word_overlap import words_of
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 from cascade.training.foodex2.categories import fit_classifier, fit_pairs, gathered, said
 from cascade.training.foodex2.composing import Composer, Described
@@ -150,9 +150,9 @@ class Study:
         """The cross-encoder that is named."""
         if not self.arguments.reranker:
             return None
-        from cascade.scoring.pairs import PairModel
+        from cascade.scoring.cross_encoder import CrossEncoder
 
-        return PairAsker(PairModel.load(self.arguments.reranker))
+        return PairAsker(CrossEncoder.load(self.arguments.reranker))
 
     def llm(self) -> Asker:
         """The language model."""

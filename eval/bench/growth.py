@@ -32,8 +32,8 @@ from rich.console import Console
 from synthetic import SyntheticEncoder, batch_of, write_taxonomy
 
 from cascade.pipeline.descent import Descent
-from cascade.retrieval import kinds
-from cascade.retrieval.narrow import HITS, Retriever
+from cascade.retrieval import faiss_index
+from cascade.retrieval.retriever import HITS, Retriever
 from cascade.scoring.retrieval import RetrievalScorer
 from cascade.taxonomy import Taxonomy
 
@@ -94,7 +94,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "rows": rows,
         "growth": {
             "hnsw": growth(rows, "hnsw"),
-            "auto": growth([row for row in rows if row["nodes"] <= kinds.EXACT], "auto"),
+            "auto": growth([row for row in rows if row["nodes"] <= faiss_index.MAX_EXACT], "auto"),
         },
         "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
         "python": platform.python_version(),

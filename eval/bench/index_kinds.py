@@ -5,7 +5,7 @@ Run it from the repository's root, with a taxonomy and a file of items:
     python eval/bench/index_kinds.py MTX.ecf recipes.csv --text "Food name" \
         --out eval/results/index_kinds.json
 
-`cascade/retrieval/kinds.py` has the settings that were chosen by this.
+`cascade/retrieval/faiss_index.py` has the settings that were chosen by this.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from cascade.retrieval import kinds
+from cascade.retrieval import faiss_index
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.index import NodeIndex
-from cascade.retrieval.narrow import HITS
+from cascade.retrieval.retriever import HITS
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 
@@ -40,10 +40,10 @@ LISTS = [2, 4]  # times the root of the number of texts
 PROBES = [4, 16, 64]
 
 
-def built(kind: kinds.Kind, vectors: NDArray[np.float32]) -> tuple[Any, float]:
+def built(kind: faiss_index.Kind, vectors: NDArray[np.float32]) -> tuple[Any, float]:
     """An index, and the seconds that it took."""
     start = time.perf_counter()
-    return kinds.build(kind, vectors), round(time.perf_counter() - start, 1)
+    return faiss_index.build(kind, vectors), round(time.perf_counter() - start, 1)
 
 
 def timed(
@@ -94,14 +94,14 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         Console(stderr=True).print_json(json.dumps(rows[-1]))
 
     add("flat", "", took, "", seconds, exact)
-    for kinds.LINKS, kinds.BREADTH in GRAPHS:
+    for faiss_index.HNSW_M, faiss_index.HNSW_EF_CONSTRUCTION in GRAPHS:
         graph, took = built("hnsw", vectors)
         for seen in SEEN:
             params = faiss.SearchParametersHNSW(efSearch=seen)
             found = timed(graph, items, args.repeats, params)
-            how = f"M {kinds.LINKS}, efConstruction {kinds.BREADTH}"
+            how = f"M {faiss_index.HNSW_M}, efConstruction {faiss_index.HNSW_EF_CONSTRUCTION}"
             add("hnsw", how, took, f"efSearch {seen}", *found)
-    for kinds.LISTS in LISTS:
+    for faiss_index.IVF_LISTS in LISTS:
         lists, took = built("ivf", vectors)
         for probes in PROBES:
             params = faiss.SearchParametersIVF(nprobe=probes)

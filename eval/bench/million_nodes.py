@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from synthetic import WIDTH, SyntheticEncoder, batch_of, write_taxonomy
 
-from cascade.retrieval import kinds
-from cascade.retrieval.narrow import HITS, Retriever
+from cascade.retrieval import faiss_index
+from cascade.retrieval.retriever import HITS, Retriever
 from cascade.taxonomy import Taxonomy
 
 K = 10  # children that are kept at each level
@@ -91,7 +91,10 @@ def measured(retriever: Retriever, encoder: SyntheticEncoder, args: Any) -> dict
 
 
 def settings_of(
-    searcher: kinds.Searcher, vectors: NDArray[np.float32], exact: NDArray[np.int64], repeats: int
+    searcher: faiss_index.Searcher,
+    vectors: NDArray[np.float32],
+    exact: NDArray[np.int64],
+    repeats: int,
 ) -> list[dict[str, Any]]:
     """What an approximate search finds of the exact one's nearest, and its time, by setting."""
     import faiss
@@ -126,7 +129,9 @@ def recall(text: NDArray[np.int64], exact: NDArray[np.int64], k: int) -> float:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Times in seconds and memory in MiB."""
-    kinds.EXACT = min(kinds.EXACT, args.nodes - 1)  # so that fewer nodes take the same path
+    faiss_index.MAX_EXACT = min(
+        faiss_index.MAX_EXACT, args.nodes - 1
+    )  # so that fewer nodes take the same path
     with tempfile.TemporaryDirectory() as name:
         folder = args.indexes or Path(name)
         folder.mkdir(exist_ok=True)
@@ -184,9 +189,9 @@ def seconds_of(folder: Path, kind: str, nodes: int, took: float) -> float:
     return float(seconds)
 
 
-def size_of(folder: Path, kind: kinds.Kind) -> int:
+def size_of(folder: Path, kind: faiss_index.Kind) -> int:
     """MiB of the file of an index: the greatest, since the folder may hold smaller ones too."""
-    files = folder.glob(f"*{kinds.suffix_of(kind)}")
+    files = folder.glob(f"*{faiss_index.file_suffix(kind)}")
     own = [file for file in files if kind != "flat" or file.stem.isalnum()]
     return max(file.stat().st_size for file in own) >> 20
 

@@ -30,7 +30,7 @@ from cascade.config import Columns
 from cascade.features.pictures import PictureFeatures
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.labels import taxonomy_of_labels
-from cascade.scoring.forms import Form, FormReader
+from cascade.scoring.ttc_forms import Form, FormReader
 from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.linear_heads import HeadsRecipe, fit_heads
 from cascade.training.packs.backbones import TunablePictures

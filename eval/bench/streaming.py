@@ -83,7 +83,7 @@ def classifier(descent: bool) -> Classifier:
     from cascade.config import CascadeConfig
     from cascade.pipeline.classifier import Classifier
     from cascade.pipeline.methods import METHODS, Parts
-    from cascade.retrieval.children import AllChildren
+    from cascade.retrieval.retriever import AllChildren
     from cascade.taxonomy import Taxonomy
 
     a, b, c = map(range, WIDTHS)

@@ -20,13 +20,13 @@ from typing import Any, get_args
 import numpy as np
 
 from cascade.config import Columns
-from cascade.features.dense import JoinedFeatures, SentenceFeatures
-from cascade.features.hidden import HiddenStates
+from cascade.features.backbone import JoinedFeatures
 from cascade.features.lexical import LexicalFeatures, LexicalRecipe
+from cascade.features.text_embeddings import HiddenStates, SentenceFeatures
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.load import load_taxonomy
 from cascade.retrieval.encoder import Encoder
-from cascade.scoring.forms import Form, FormReader
+from cascade.scoring.ttc_forms import Form, FormReader
 from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.linear_heads import HeadsRecipe, fit_heads
 from cascade.training.packs.backbones import short_columns

@@ -3,8 +3,8 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from cascade.errors import ConfigError
-from cascade.features.grams import count_characters, count_words
 from cascade.features.lexical import LexicalFeatures, LexicalRecipe
+from cascade.features.ngrams import count_characters, count_words
 from cascade.items import Item
 
 TEXTS = [

@@ -4,7 +4,7 @@ from PIL import Image
 from tiny_vision import save_tiny_vision
 
 from cascade.features import pictures
-from cascade.features.kept import KeptVectors
+from cascade.features.picture_cache import PictureVectorCache
 from cascade.features.pictures import PictureFeatures
 from cascade.items import Item
 from cascade.models.vision import load_vision
@@ -72,10 +72,10 @@ def test_no_more_than_some_pictures_are_held(model, files, monkeypatch):
 
 
 def test_vectors_are_kept_until_the_file_changes(model, files, tmp_path, monkeypatch):
-    features = PictureFeatures(model, KeptVectors(tmp_path / "kept.sqlite", model.width))
+    features = PictureFeatures(model, PictureVectorCache(tmp_path / "vectors.sqlite", model.width))
     asked = [*items(files, "0.png"), Item({}, image=(files / "1.png").read_bytes())]
     first = features.rows(asked)
-    again = PictureFeatures(model, KeptVectors(tmp_path / "kept.sqlite", model.width))
+    again = PictureFeatures(model, PictureVectorCache(tmp_path / "vectors.sqlite", model.width))
     monkeypatch.setattr(again, "vectors", lambda squares: pytest.fail("looked again"))
     np.testing.assert_array_equal(again.rows(asked), first)
     monkeypatch.undo()
@@ -84,18 +84,18 @@ def test_vectors_are_kept_until_the_file_changes(model, files, tmp_path, monkeyp
 
 
 def test_the_oldest_vectors_go_first(tmp_path, monkeypatch):
-    from cascade.features import kept
+    from cascade.features import picture_cache
 
-    monkeypatch.setattr(kept, "MOST", 3)
-    store = KeptVectors(tmp_path / "kept.sqlite", 2)
+    monkeypatch.setattr(picture_cache, "MOST", 3)
+    store = PictureVectorCache(tmp_path / "vectors.sqlite", 2)
     for value in range(6):
         store.put([bytes([value])], np.full((1, 2), value, dtype=np.float32))
     assert [value for value in range(6) if store.has(bytes([value]))] == [3, 4, 5]
 
 
 def test_a_cache_that_is_damaged_is_done_without(model, files, tmp_path, caplog):
-    (tmp_path / "kept.sqlite").write_bytes(b"no database" * 100)
-    features = PictureFeatures(model, KeptVectors(tmp_path / "kept.sqlite", model.width))
+    (tmp_path / "vectors.sqlite").write_bytes(b"no database" * 100)
+    features = PictureFeatures(model, PictureVectorCache(tmp_path / "vectors.sqlite", model.width))
     assert features.rows(items(files, "0.png")).any()
     assert "not kept" in caplog.text
 
@@ -104,8 +104,8 @@ def test_a_cache_that_was_not_used_for_long_goes(tmp_path):
     import os
 
     for name in ("old.sqlite", "young.sqlite"):
-        KeptVectors(tmp_path / name, 2).put([b"a"], np.ones((1, 2), dtype=np.float32))
+        PictureVectorCache(tmp_path / name, 2).put([b"a"], np.ones((1, 2), dtype=np.float32))
     os.utime(tmp_path / "old.sqlite", (0, 0))
-    KeptVectors(tmp_path / "new.sqlite", 2)
+    PictureVectorCache(tmp_path / "new.sqlite", 2)
     assert not list(tmp_path.glob("old.sqlite*"))
-    assert KeptVectors(tmp_path / "young.sqlite", 2).has(b"a")
+    assert PictureVectorCache(tmp_path / "young.sqlite", 2).has(b"a")

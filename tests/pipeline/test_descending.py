@@ -16,7 +16,7 @@ from cascade.items import Batch, Item
 from cascade.lazy import peek
 from cascade.pipeline import descent
 from cascade.pipeline.descent import Descent
-from cascade.retrieval.narrow import Retriever
+from cascade.retrieval.retriever import Retriever
 from cascade.taxonomy import Taxonomy
 
 quick = settings(deadline=None, max_examples=40)

@@ -12,9 +12,10 @@ from taxonomy.trees import trees
 
 from cascade.items import Batch, Choices, Item
 from cascade.pipeline.descent import Descent
-from cascade.retrieval import sparse
-from cascade.retrieval.narrow import Retriever
-from cascade.scoring.retrieval import RetrievalScorer, RewriteScorer
+from cascade.retrieval import hit_similarities
+from cascade.retrieval.retriever import Retriever
+from cascade.scoring.retrieval import RetrievalScorer
+from cascade.scoring.rewrite import RewriteScorer
 from cascade.taxonomy import Taxonomy
 
 quick = settings(deadline=None, max_examples=25)
@@ -37,7 +38,7 @@ def searched(taxonomy, **options):
 def both(taxonomy, hits=ALL):
     """The same taxonomy compared with everything, and by what is found."""
     dense, found = searched(taxonomy), searched(taxonomy, index="ivf", hits=hits)
-    assert (dense.is_sparse, found.is_sparse) == (False, True)
+    assert (dense.uses_hits, found.uses_hits) == (False, True)
     return dense, found
 
 
@@ -97,8 +98,8 @@ def test_few_hits_are_filled_up_with_the_children_that_are_most_similar(taxonomy
     _, found = both(taxonomy, hits)
     rows, parents = questions(taxonomy, len(said))
     batch = batch_of(said)
-    own = found.nearest(batch)  # of each node itself
-    hit = found.compare(batch)._found
+    own = found.node_similarity(batch)  # of each node itself
+    hit = found.compare(batch)._hits
     for q, kept in enumerate(split(found.narrow(batch, rows, parents, k))):
         row, children = int(rows[q]), taxonomy.children(int(parents[q])).tolist()
         known = {}
@@ -169,14 +170,14 @@ def test_children_of_a_shared_parent_are_filled_up_as_those_of_many(monkeypatch)
     rows, parents = questions(taxonomy, len(said))
     _, found = both(taxonomy, hits=2)
     apart = found.narrow(batch_of(said), rows, parents, 7)
-    monkeypatch.setattr(sparse, "SHARED", 1)
-    monkeypatch.setattr(sparse, "CELLS", 80)  # two items at a time
+    monkeypatch.setattr(hit_similarities, "MATMUL_CELLS", 1)
+    monkeypatch.setattr(hit_similarities, "MAX_CELLS", 80)  # two items at a time
     assert split(found.narrow(batch_of(said), rows, parents, 7)) == split(apart)
     _, found = both(taxonomy, hits=2)
     rewrite = RewriteScorer(found, 0.1, Echo(), 0.35)
-    together = rewrite._compare(batch_of(said)).narrow(rows, parents, 7)
-    monkeypatch.setattr(sparse, "SHARED", 10_000)
-    assert split(rewrite._compare(batch_of(said)).narrow(rows, parents, 7)) == split(together)
+    together = rewrite._similarities(batch_of(said)).narrow(rows, parents, 7)
+    monkeypatch.setattr(hit_similarities, "MATMUL_CELLS", 10_000)
+    assert split(rewrite._similarities(batch_of(said)).narrow(rows, parents, 7)) == split(together)
 
 
 def test_no_questions_have_no_candidates():
@@ -191,7 +192,7 @@ def test_a_ranking_says_where_it_knows_no_more_leaves():
     _, found = both(taxonomy, hits=3)
     said = ["B", "C", "E (D)", "xyz"]
     ranked = RetrievalScorer(found, 0.04).rank(batch_of(said), 4)
-    held = found.compare(batch_of(said))._found
+    held = found.compare(batch_of(said))._hits
     for row, nodes in enumerate(ranked.tolist()):
         leaves = {n for n in held.nodes[held.rows == row].tolist() if taxonomy.is_leaf(n)}
         assert {node for node in nodes if node >= 0} == leaves

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from taxonomy.trees import trees, way_up
 
 from cascade.items import Batch, Item
-from cascade.retrieval.narrow import Retriever
-from cascade.retrieval.texts import node_texts
+from cascade.retrieval.node_texts import node_texts
+from cascade.retrieval.retriever import Retriever
 from cascade.taxonomy import Record, Taxonomy
 
 RECIPES = ["leaf", "path", "path+description", "full"]
@@ -40,7 +40,7 @@ def naive_similarity(taxonomy, encoder, recipe, text):
 @given(trees(), st.sampled_from(RECIPES), st.lists(st.text("abc", min_size=1), min_size=1))
 def test_similarity_is_the_best_text_in_the_subtree(taxonomy, recipe, texts):
     encoder = HashEncoder()
-    found = retriever(taxonomy, encoder, recipe).similarity(batch_of(*texts))
+    found = retriever(taxonomy, encoder, recipe).compare(batch_of(*texts)).subtree_maximum
     expected = [naive_similarity(taxonomy, encoder, recipe, text) for text in texts]
     assert found.shape == (len(taxonomy), len(texts))
     np.testing.assert_allclose(found.T, expected, atol=1e-5)
@@ -56,7 +56,7 @@ def test_narrowing_keeps_the_most_similar_children_in_order(taxonomy, k, kinds):
     searched = retriever(taxonomy, encoder, "path")
     batch = batch_of("straw hat", "rake")
     choices = searched.narrow(batch, rows, parents, k)
-    similarity = searched.similarity(batch)
+    similarity = searched.compare(batch).subtree_maximum
     for q, (row, parent) in enumerate(zip(rows, parents, strict=True)):
         children = taxonomy.children(int(parent)).tolist()
         by_score = sorted(children, key=lambda node: -similarity[node, row])  # stable
@@ -112,7 +112,7 @@ def test_the_best_of_several_texts_of_a_node_counts(described):
     encoder = HashEncoder()
     for recipe, hit in [("path+description", "Headwear"), ("full", "Hüte"), ("path", "Tools")]:
         searched = retriever(described, encoder, recipe)
-        similarity = searched.similarity(batch_of(hit))[:, 0]
+        similarity = searched.compare(batch_of(hit)).subtree_maximum[:, 0]
         node = 2 if hit == "Tools" else 1
         assert similarity[node] == pytest.approx(1)
         assert similarity[0] == pytest.approx(1 if node == 1 else similarity[0])

@@ -6,10 +6,9 @@ from PIL import Image
 from cascade.io.pictures import open_picture
 from cascade.items import Batch, Item
 from cascade.models.small import make_small
-from cascade.retrieval import queries
-from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.narrow import Retriever
-from cascade.retrieval.queries import query_vectors
+from cascade.retrieval import encoder
+from cascade.retrieval.encoder import Encoder, item_vectors
+from cascade.retrieval.retriever import Retriever
 from cascade.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.from_paths(["Clothing > Hats", "Clothing > Shoes", "Garden > Rakes"])
@@ -63,14 +62,14 @@ def test_an_item_is_searched_by_its_text_its_picture_or_both(clip, files):
     seen = clip.encode_pictures([open_picture(files[0])])[0]
     text = {"text": "straw hat"}
     batch = Batch([Item(text), Item({}, image=files[0]), Item(text, image=files[0])])
-    found = query_vectors(clip, batch)
+    found = item_vectors(clip, batch)
     np.testing.assert_allclose(found, [words, seen, unit(words + seen)], atol=1e-5)
     assert batch.problems == {}
 
 
 def test_nodes_are_compared_with_the_picture(clip, files, tmp_path):
     retriever = Retriever(TAXONOMY, clip, "leaf", folder=tmp_path)
-    found = retriever.nearest(Batch([Item({}, image=files[0])]))
+    found = retriever.node_similarity(Batch([Item({}, image=files[0])]))
     seen = clip.encode_pictures([open_picture(files[0])])
     np.testing.assert_allclose(found, clip.encode(TAXONOMY.names) @ seen.T, atol=1e-5)
 
@@ -78,19 +77,19 @@ def test_nodes_are_compared_with_the_picture(clip, files, tmp_path):
 def test_a_damaged_picture_is_a_problem_of_its_item_alone(clip, files, monkeypatch):
     items = [Item({"text": "hat"}, image=file) for file in [files[2], *files * 3]]
     batch = Batch(items)
-    found = query_vectors(clip, batch)
+    found = item_vectors(clip, batch)
     assert set(batch.problems) == {0, 3, 6, 9}
     assert all("bad.png cannot be read" in problem for problem in batch.problems.values())
     assert not found[[0, 3, 6, 9]].any()
-    monkeypatch.setattr(queries, "BLOCK", 2)
+    monkeypatch.setattr(encoder, "PICTURE_BLOCK", 2)
     again = Batch(items)
-    np.testing.assert_allclose(query_vectors(clip, again), found, atol=1e-5)
+    np.testing.assert_allclose(item_vectors(clip, again), found, atol=1e-5)
     assert again.problems == batch.problems
 
 
 def test_items_without_pictures_need_no_encoder_of_pictures():
     encoder = HashEncoder()
-    found = query_vectors(encoder, Batch([Item.of("hat"), Item.of("rake")]))
+    found = item_vectors(encoder, Batch([Item.of("hat"), Item.of("rake")]))
     np.testing.assert_array_equal(found, encoder.encode(["hat", "rake"]))
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from cascade.models.small import make_small
-from cascade.scoring.pairs import PairModel
+from cascade.scoring.cross_encoder import CrossEncoder
 
 TEXTS = [
     "straw hat for summer",
@@ -53,10 +53,10 @@ def direct(small):
 
 @pytest.fixture
 def pair_model(small):
-    """Loads a small model as a `PairModel`."""
+    """Loads a small model as a `CrossEncoder`."""
 
     def load(kind, **options):
-        return PairModel.load(str(small[kind]), device="cpu", **options)
+        return CrossEncoder.load(str(small[kind]), device="cpu", **options)
 
     return load
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cascade.scoring.calibration import DOUBT, BetaMap, RiskTable
+from cascade.scoring.calibration import DELTA, BetaMap, RiskTable
 
 
 def answers(rng, n, sharpness=3.0):
@@ -49,7 +49,7 @@ def test_the_risk_among_accepted_rows_is_kept_as_often_as_promised():
         confidence, right = answers(rng, 5000)
         accepted = confidence >= least
         broken += accepted.any() and (~right[accepted]).mean() > 0.1
-    assert broken / 200 <= DOUBT + 0.03
+    assert broken / 200 <= DELTA + 0.03
 
 
 def test_more_risk_accepts_no_less_and_too_few_rows_accept_nothing():

@@ -6,8 +6,8 @@ from cascade.errors import EngineError
 from cascade.generation.engines.transformers_engine import TransformersEngine
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Choices, Item
-from cascade.scoring.item_type import ItemTyper
-from cascade.scoring.llm import NO_ITEM, LLMScorer, ask
+from cascade.scoring.llm import NO_ITEM, LLMScorer, make_question
+from cascade.scoring.rewrite import QueryRewriter
 from cascade.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.from_paths(
@@ -43,7 +43,7 @@ class CountingEngine(TransformersEngine):
 
 
 def scorer_of(engine, taxonomy=TAXONOMY, **options):
-    return LLMScorer(engine, PICK, taxonomy, ItemTyper(engine, TYPE), **options)
+    return LLMScorer(engine, PICK, taxonomy, QueryRewriter(engine, TYPE), **options)
 
 
 def choices_of(*questions, taxonomy=TAXONOMY):
@@ -76,7 +76,7 @@ def test_scores_are_log_probabilities_in_each_question(reading, prior):
 
 def alone(engine, item, type_, parent, node):
     """Log-probability of one name asked for on its own."""
-    question = ask(PICK, TAXONOMY, item, type_, parent, np.array([node]))
+    question = make_question(PICK, TAXONOMY, item, type_, parent, np.array([node]))
     return engine.score([question])[0][0]
 
 
@@ -127,7 +127,9 @@ def test_the_prior_of_a_wide_node_has_all_siblings_beside_it():
     engine = tiny_engine()
     scorer = scorer_of(engine, wide, reading="local")
     scorer.score(batch_of("hat"), choices)
-    asked = [ask(PICK, wide, item, type_, -1, wide.children(-1)) for item, type_ in NO_ITEM]
+    asked = [
+        make_question(PICK, wide, item, type_, -1, wide.children(-1)) for item, type_ in NO_ITEM
+    ]
     alone = np.mean([engine.score([question], "local")[0] for question in asked], axis=0)
     np.testing.assert_allclose(scorer._prior, alone, atol=1e-4)
     assert scorer._prior.max() < -1
@@ -196,7 +198,7 @@ def test_text_of_an_item_stands_on_one_line_and_is_cut():
 def test_the_built_in_model_knows_a_hat(smollm):
     taxonomy = Taxonomy.from_paths(["Hats", "Garden Tools", "Dairy"])
     template = PromptTemplate.load("file-under")
-    typer = ItemTyper(smollm, PromptTemplate.load("item-type"))
+    typer = QueryRewriter(smollm, PromptTemplate.load("item-type"))
     scorer = LLMScorer(smollm, template, taxonomy, typer)
     batch = batch_of("Handwoven straw Panama hat", "Whole milk 1 l")
     choices = choices_of((0, -1), (1, -1), taxonomy=taxonomy)

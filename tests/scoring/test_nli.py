@@ -4,8 +4,8 @@ import pytest
 import cascade
 from cascade.errors import ConfigError, WeightsError
 from cascade.items import Batch, Choices, Item
+from cascade.scoring.cross_encoder import CrossEncoder
 from cascade.scoring.nli import NLIScorer
-from cascade.scoring.pairs import PairModel
 from cascade.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.from_paths(
@@ -93,7 +93,7 @@ def test_the_label_tells_which_output_is_entailment(changed, direct, place):
     one = choices_of((0, -1))
     claims = [f"This product is about {spoken_names()[node]}." for node in one.nodes]
     expected = one.log_softmax([direct("nli", "hat", claim)[place] for claim in claims])
-    scorer = NLIScorer(PairModel.load(folder, device="cpu"), TAXONOMY)
+    scorer = NLIScorer(CrossEncoder.load(folder, device="cpu"), TAXONOMY)
     np.testing.assert_allclose(scorer.score(batch_of("hat"), one), expected, atol=1e-4)
 
 

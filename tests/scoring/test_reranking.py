@@ -11,8 +11,8 @@ from taxonomy.trees import trees
 import cascade
 from cascade.errors import WeightsError
 from cascade.items import Batch, Choices, Item
-from cascade.retrieval.narrow import Retriever
-from cascade.scoring.pairs import PairModel
+from cascade.retrieval.retriever import Retriever
+from cascade.scoring.cross_encoder import CrossEncoder
 from cascade.scoring.rerank import REST, RerankScorer
 from cascade.taxonomy import Record, Taxonomy
 
@@ -47,7 +47,7 @@ def chances(retriever, direct, text, k, temperature):
     """The chance of each leaf, reckoned pair by pair."""
     taxonomy = retriever.taxonomy
     leaves = taxonomy.leaves.tolist()
-    nearest = retriever.nearest(batch_of(text))[:, 0]
+    nearest = retriever.node_similarity(batch_of(text))[:, 0]
     read = sorted(leaves, key=lambda leaf: -nearest[leaf])[:k]
     relevance = [
         direct("cross-encoder", text, taxonomy.path(leaf), split_special_tokens=True)[0]
@@ -56,8 +56,8 @@ def chances(retriever, direct, text, k, temperature):
     shares = {leaf: np.exp(r / temperature) for leaf, r in zip(read, relevance, strict=True)}
     rest = {leaf: np.exp(float(nearest[leaf]) / 0.04) for leaf in leaves if leaf not in shares}
     all_, others = sum(shares.values()), sum(rest.values())
-    mass = 1 - REST if rest else 1
-    return {leaf: mass * share / all_ for leaf, share in shares.items()} | {
+    p = 1 - REST if rest else 1
+    return {leaf: p * share / all_ for leaf, share in shares.items()} | {
         leaf: REST * share / others for leaf, share in rest.items()
     }
 
@@ -65,7 +65,7 @@ def chances(retriever, direct, text, k, temperature):
 @pytest.mark.parametrize(
     ("k", "temperature"), [(1, 1.0), (5, 2.0), (18, 0.5), (19, 1.0), (99, 1.0)]
 )
-def test_a_candidate_has_the_mass_of_its_leaves_reckoned_pair_by_pair(
+def test_a_candidate_has_the_sum_of_its_leaves_computed_pair_by_pair(
     pair_model, direct, k, temperature
 ):
     retriever = searched(TAXONOMY)
@@ -77,19 +77,19 @@ def test_a_candidate_has_the_mass_of_its_leaves_reckoned_pair_by_pair(
     for q, row in enumerate(choices.rows.tolist()):
         chance = chances(retriever, direct, TEXTS[row], k, temperature)
         span = slice(*choices.offsets[q : q + 2])
-        mass = np.array(
+        p = np.array(
             [
                 sum(chance.get(below, 0.0) for below in TAXONOMY.subtree(node))
                 for node in choices.nodes[span].tolist()
             ]
         )
-        np.testing.assert_allclose(found[span], np.log(mass / mass.sum()), atol=2e-3)
+        np.testing.assert_allclose(found[span], np.log(p / p.sum()), atol=2e-3)
 
 
 @settings(deadline=None, max_examples=25)
 @given(trees(), st.integers(1, 6), st.lists(st.text(max_size=8), min_size=1, max_size=3))
 def test_every_candidate_of_every_tree_has_a_chance(small, taxonomy, k, texts):
-    model = PairModel.load(str(small["cross-encoder"]), device="cpu")
+    model = CrossEncoder.load(str(small["cross-encoder"]), device="cpu")
     scorer = RerankScorer(searched(taxonomy), model, candidates=k)
     choices = everywhere(taxonomy, len(texts))
     found = scorer.score(batch_of(*texts), choices)

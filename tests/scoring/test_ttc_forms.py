@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cascade.scoring.forms import FormReader
+from cascade.scoring.ttc_forms import FormReader
 from cascade.taxonomy import Taxonomy
 from cascade.training.level_loss import TorchForms, level_loss, outputs
 from cascade.training.linear_heads import HeadsRecipe, fit_heads

@@ -67,13 +67,13 @@ def render(
     from cascade.errors import UsageError
     from cascade.generation.prompts import PromptTemplate
     from cascade.pipeline.load import load_taxonomy
-    from cascade.scoring.llm import ask
+    from cascade.scoring.llm import make_question
 
     tree = load_taxonomy(taxonomy or "store")
     parent = -1 if at is None else tree.node(at).index
     if not len(tree.children(parent)):
         raise UsageError(f"--at {at}: {tree.path(parent)} is a leaf; there is nothing to choose")
-    question = ask(
+    question = make_question(
         PromptTemplate.load(name), tree, item, type_ or item, parent, tree.children(parent)
     )
     prompt = question.prompt

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from cascade.generation.engine import Engine, Question
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Item
-from cascade.scoring.item_type import on_one_line
-from cascade.scoring.pairs import PairModel
+from cascade.scoring.cross_encoder import CrossEncoder
+from cascade.scoring.llm import one_line_text
 from cascade.taxonomy import spoken
 
 
@@ -52,7 +52,7 @@ class PairAsker:
     name = "rerank"
 
     def __init__(
-        self, model: PairModel, *, temperature: float = 1.0, max_chars: int = 1000
+        self, model: CrossEncoder, *, temperature: float = 1.0, max_chars: int = 1000
     ) -> None:
         self._model = model
         self._temperature = temperature
@@ -101,7 +101,7 @@ class LLMAsker:
     ) -> NDArray[np.float64]:
         """See `Asker.logprobs`."""
         asked = about or [""] * len(items)
-        shown = [on_one_line(item, self._max_chars) for item in items]
+        shown = [one_line_text(item, self._max_chars) for item in items]
         said = self._scores(shown, names, asked)
         if self._prior:
             said = said - self._scores(["N/A"] * len(items), names, asked)

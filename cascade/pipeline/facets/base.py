@@ -11,8 +11,8 @@ from cascade.config import BaseTermConfig
 from cascade.items import Batch
 from cascade.pipeline.facets.asking import Asker
 from cascade.pipeline.facets.evidence import Evidence, EvidenceFinder
-from cascade.retrieval.best import best_first
-from cascade.retrieval.words import words_of
+from cascade.retrieval.array_ops import top_k
+from cascade.retrieval.word_overlap import words_of
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 
@@ -74,7 +74,7 @@ class BaseTerms:
         k = min(k or self._config.candidates, len(self._nodes))
         evidence = self._finder.of(batch)
         likeness = self.likeness(evidence)
-        order = best_first(likeness.T, k)
+        order = top_k(likeness.T, k)
         nodes = self._nodes[order]
         best = np.take_along_axis(likeness.T, order, axis=1).astype(np.float64)
         best /= self._config.temperature

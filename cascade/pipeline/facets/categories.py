@@ -15,15 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import ConfigError
-from cascade.features.dense import JoinedFeatures, SentenceFeatures
+from cascade.features.backbone import JoinedFeatures
 from cascade.features.lexical import LexicalFeatures
+from cascade.features.text_embeddings import SentenceFeatures
 from cascade.generation.engine import Engine
 from cascade.generation.prompts import PromptTemplate
 from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.features import NAMES, Found
 from cascade.retrieval.encoder import Encoder
-from cascade.scoring.item_type import on_one_line
+from cascade.scoring.llm import one_line_text
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 CLASSIFIER = "categories.safetensors"
@@ -217,7 +218,7 @@ class LLMCategories:
         prompts = [
             self._template.render(
                 {
-                    "item": on_one_line(item, self._max_chars),
+                    "item": one_line_text(item, self._max_chars),
                     "base": self._taxonomy.names[self._taxonomy.index(base)],
                     "candidates": names,
                 }

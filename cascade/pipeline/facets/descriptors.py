@@ -11,7 +11,7 @@ from cascade.config import DescriptorConfig
 from cascade.items import Batch
 from cascade.pipeline.facets.asking import Asker
 from cascade.pipeline.facets.features import FacetFeatures, Found
-from cascade.retrieval.best import best_first
+from cascade.retrieval.array_ops import top_k
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class DescriptorRanker:
     def _likeliest(self, found: Found, question: Question) -> Descriptors:
         scores = found.scores[question.category][:, question.item]
         k = min(self._config.candidates, int(np.isfinite(scores).sum()))
-        nodes = best_first(scores[None], max(k, 1))[0][:k].astype(np.int32)
+        nodes = top_k(scores[None], max(k, 1))[0][:k].astype(np.int32)
         logits = scores[nodes].astype(np.float64) / self._config.temperature
         logprobs = logits - np.logaddexp.reduce(logits) if k else logits
         return Descriptors(nodes, np.exp(logprobs), {"retrieval": logprobs})

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cascade.items import Batch
 from cascade.pipeline.facets.evidence import Evidence, EvidenceFinder
-from cascade.retrieval.words import words_of
+from cascade.retrieval.word_overlap import words_of
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
 WORDS = 1.0  # weight of shared words beside likeness, in what a descriptor's evidence is

@@ -14,7 +14,7 @@ from cascade.pipeline.facets.categories import Categories
 from cascade.pipeline.facets.descriptors import DescriptorRanker, Descriptors, Question
 from cascade.pipeline.facets.features import FacetFeatures, Found
 from cascade.predictions import Alternative, Candidate, FacetChoice, Level, Prediction
-from cascade.retrieval.words import words_of
+from cascade.retrieval.word_overlap import words_of
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
 INSTEAD = 0.2  # probability of a descriptor that may stand for one that rules refuse

@@ -21,7 +21,7 @@ from cascade.models.language_models import load_llm, picture_bank
 from cascade.models.runtime import best_device
 from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.narrow import Retriever
+from cascade.retrieval.retriever import Retriever
 from cascade.training.adapters.instructions import Candidates, Example, Task, Writer
 from cascade.training.adapters.loop import History, Loop, Tick, training_precision
 from cascade.training.adapters.lora import attach_lora, save_adapter, trained
@@ -213,7 +213,7 @@ class AdapterExperiment:
     def _types(self, items: Sequence[Item], model: Any, tokenizer: Any) -> list[str]:
         """What the model, not yet trained, calls each item; kept for a run that goes on."""
         from cascade.generation.engines.transformers_engine import TransformersEngine
-        from cascade.scoring.item_type import ItemTyper
+        from cascade.scoring.rewrite import QueryRewriter
 
         path = self.work / TYPES
         if path.is_file():
@@ -223,7 +223,7 @@ class AdapterExperiment:
         attention = model.config._attn_implementation
         engine = TransformersEngine(model, tokenizer)
         template = PromptTemplate.load(self.recipe.prompts.type)
-        typer = ItemTyper(engine, template, max_chars=self.recipe.data.max_chars)
+        typer = QueryRewriter(engine, template, max_chars=self.recipe.data.max_chars)
         types: list[str] = []
         for start in range(0, len(items), TYPED):
             self.told("asking what items are", start, len(items), f"{start:,} items")

@@ -21,9 +21,8 @@ from cascade.generation.engine import Prompt
 from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
-from cascade.retrieval.narrow import Retriever
-from cascade.scoring.item_type import shown_text
-from cascade.scoring.llm import ask
+from cascade.retrieval.retriever import Retriever
+from cascade.scoring.llm import make_question, prompt_text
 from cascade.taxonomy import Taxonomy, spoken
 from cascade.taxonomy.names import PATH_SEPARATOR
 
@@ -89,7 +88,7 @@ def choose_child(
     item, type_
         The item and its kind, on one line each.
     """
-    question = ask(template, taxonomy, item, type_, parent, candidates)
+    question = make_question(template, taxonomy, item, type_, parent, candidates)
     place = np.flatnonzero(candidates == right)
     if not len(place):
         raise UsageError(f"the right node {taxonomy.path(right)!r} is not among the candidates")
@@ -211,7 +210,7 @@ class Candidates:
         for start in range(0, len(new), 64):
             some = new[start : start + 64]
             names = [spoken(self._taxonomy.names[node]) for node in some]
-            similarity = self._retriever.head_similarity(names)
+            similarity = self._retriever.name_similarity(names)
             for column, node in enumerate(some):
                 siblings = self._taxonomy.children(int(self._taxonomy.parent[node]))
                 siblings = siblings[siblings != node]
@@ -289,7 +288,7 @@ class Writer:
         types: Sequence[str] | None,
         seed: int,
     ) -> list[Instruction]:
-        shown = [shown_text(item, self.max_chars) for item in items]
+        shown = [prompt_text(item, self.max_chars) for item in items]
         kinds = shown if types is None else types
         made: list[Instruction] = []
         if template := self.templates.get("child"):

@@ -19,7 +19,7 @@ from typing import Literal
 
 from cascade.foodex2.catalogue import COMMON_NAMES, SCIENTIFIC_NAMES, Catalogue
 from cascade.io.files import write_text
-from cascade.retrieval.words import words_of
+from cascade.retrieval.word_overlap import words_of
 from cascade.taxonomy.names import clean
 
 SOURCE = "F01"

@@ -19,7 +19,7 @@ from cascade.pipeline.confidence import Calibration
 from cascade.pipeline.methods import Parts
 from cascade.pipeline.pack import resolve_paths
 from cascade.predictions import Prediction
-from cascade.retrieval.children import widest
+from cascade.retrieval.retriever import max_children
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled
 from cascade.training.packs.parts import Settings, Told
@@ -165,7 +165,7 @@ class Assembly:
             asked = {
                 scorer: parts.scorer(scorer)
                 for scorer in scorers
-                if some and parts.scorer(scorer).sees(some[0])
+                if some and parts.scorer(scorer).can_read(some[0])
             }
             if asked:
                 evidence = gather(asked, some, held.nodes[wanted], self.taxonomy)
@@ -201,7 +201,7 @@ class Assembly:
             "method": "cascade",
             "columns": self.columns.model_dump(exclude_defaults=True),
             "reads": list(self.columns.text),
-            "retrieval": {"candidates": max(10, widest(self.taxonomy))},
+            "retrieval": {"candidates": max(10, max_children(self.taxonomy))},
             "backbones": found.backbones,
             "heads": found.heads,
             **({"neighbours": found.neighbours} if found.neighbours else {}),

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.features.dense import shortened
-from cascade.features.hidden import HiddenStates
 from cascade.features.pictures import decoding_pool
+from cascade.features.text_embeddings import HiddenStates, joined_fields
 from cascade.io.pictures import open_picture
 from cascade.items import Item
 from cascade.models.language_models import load_llm
@@ -63,7 +62,7 @@ class TunableEncoder:
 
     def tokens(self, item: Item) -> list[int]:
         """What is read of an item, as plain text between the encoder's own marks."""
-        text = shortened(item, self._columns, self._max_chars)
+        text = joined_fields(item, self._columns, self._max_chars)
         longest = self._model.max_seq_length
         encoded = self._model.tokenizer(text, truncation=True, max_length=longest)
         return list(encoded["input_ids"])

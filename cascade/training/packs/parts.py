@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.features.backbone import Backbone
-from cascade.features.dense import SentenceFeatures
-from cascade.features.hidden import HiddenStates
 from cascade.features.lexical import LexicalFeatures
+from cascade.features.text_embeddings import HiddenStates, SentenceFeatures
 from cascade.io.files import write_text
 from cascade.pipeline.methods import VISION
 from cascade.retrieval.encoder import Encoder
-from cascade.scoring.heads import HeadsFile
 from cascade.scoring.neighbours import Examples, unit
+from cascade.scoring.ttc import HeadsFile
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled
 from cascade.training.linear_heads import fit_hinge

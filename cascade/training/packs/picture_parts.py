@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import BackboneConfig
-from cascade.features.backbone import Backbone
-from cascade.features.dense import JoinedFeatures
+from cascade.features.backbone import Backbone, JoinedFeatures
 from cascade.features.pictures import PictureFeatures
 from cascade.io.files import write_text
 from cascade.items import Item
 from cascade.pipeline.methods import VISION, make_backbone
-from cascade.scoring.heads import HeadsFile
+from cascade.scoring.ttc import HeadsFile
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled
 from cascade.training.linear_heads import HeadsRecipe, fit_heads

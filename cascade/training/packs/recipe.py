@@ -12,7 +12,7 @@ from cascade.config import Section, describe_problems
 from cascade.errors import ConfigError
 from cascade.features.lexical import LexicalRecipe
 from cascade.resources import shipped_file, shipped_names
-from cascade.scoring.forms import Form
+from cascade.scoring.ttc_forms import Form
 from cascade.training.linear_heads import HeadsRecipe
 from cascade.training.packs.tuning import TuningRecipe
 

@@ -14,8 +14,9 @@ from cascade.items import Batch, Item
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.confidence import Calibration
 from cascade.predictions import Prediction
-from cascade.retrieval.children import AllChildren
-from cascade.scoring.calibration import BetaMap, RiskTable, fit_log_linear
+from cascade.retrieval.retriever import AllChildren
+from cascade.scoring.calibration import BetaMap, RiskTable
+from cascade.scoring.fusion import fit_fusion_weights
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled
@@ -122,7 +123,7 @@ def _fitted(evidence: Evidence, names: Sequence[str]) -> NDArray[np.float64]:
     if not len(evidence.gold):
         return np.ones(len(names))
     said = [evidence.logprobs[name] for name in names]
-    found = np.asarray(fit_log_linear(said, evidence.offsets, evidence.gold), dtype=np.float64)
+    found = np.asarray(fit_fusion_weights(said, evidence.offsets, evidence.gold), dtype=np.float64)
     # Somebody must speak at every level.
     return found if found.any() else np.full(len(names), 1 / len(names))
 

@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 
 from cascade.errors import InputError, OutputError
 from cascade.evaluation.metrics.ranking import ranking_figures
-from cascade.features.dense import shortened
+from cascade.features.text_embeddings import joined_fields
 from cascade.items import Batch, Item
 from cascade.models.classifiers import load_cross_encoder
 from cascade.models.runtime import best_device, quiet_libraries
 from cascade.models.sentence_encoder import load_encoder
 from cascade.models.weights import Weights, find_weights
-from cascade.retrieval.best import best_first
+from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.narrow import Retriever
-from cascade.retrieval.texts import node_texts
-from cascade.scoring.pairs import PairModel
+from cascade.retrieval.node_texts import node_texts
+from cascade.retrieval.retriever import Retriever
+from cascade.scoring.cross_encoder import CrossEncoder
 from cascade.scoring.rerank import RerankScorer
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
@@ -191,7 +191,7 @@ class RankerExperiment:
         return np.asarray(self.data.taxonomy.leaves, dtype=np.int32)
 
     def _text(self, item: Item) -> str:
-        return shortened(item, self.data.columns.text, self.recipe.data.max_chars)
+        return joined_fields(item, self.data.columns.text, self.recipe.data.max_chars)
 
     def _batches(self, rows: Labelled, what: str) -> list[Batch]:
         """The rows as they are read, in blocks."""
@@ -204,7 +204,7 @@ class RankerExperiment:
         found: list[list[int]] = []
         nodes = self._answers(rows)
         for batch in self._batches(rows, "ranking"):
-            order = best_first(retriever.nearest(batch)[nodes].T, RANKED)
+            order = top_k(retriever.node_similarity(batch)[nodes].T, RANKED)
             found += nodes[order].tolist()
             self.told("ranking", len(found), len(rows), "")
         return found
@@ -222,14 +222,14 @@ class RankerExperiment:
             return self._ranked(rows, self._retriever(weights)) if len(rows) else []
         scorer = RerankScorer(
             retriever,
-            PairModel.load(str(self.model_folder), device=self.recipe.training.device),
+            CrossEncoder.load(str(self.model_folder), device=self.recipe.training.device),
             self.recipe.model.texts,
             max_chars=10**9,  # the items are shortened already
         )
         found: list[list[int]] = []
         for batch in self._batches(rows, "reranking"):
-            similar = retriever.nearest(batch)[self._nodes].T
-            order = best_first(similar, max(RANKED, self.recipe.model.candidates))
+            similar = retriever.node_similarity(batch)[self._nodes].T
+            order = top_k(similar, max(RANKED, self.recipe.model.candidates))
             read = order[:, : self.recipe.model.candidates]
             said = scorer.relevance(batch, self._nodes[read].T).T
             best = np.argsort(-said, axis=1, kind="stable")
@@ -266,7 +266,9 @@ class RankerExperiment:
         found: list[Lesson] = []
         for batch in self._batches(rows, "looking for wrong nodes"):
             right = rows.nodes[len(found) : len(found) + len(batch)]
-            drawn = negatives.draw(right, retriever.nearest(batch)[nodes], recipe.negatives, rng)
+            drawn = negatives.draw(
+                right, retriever.node_similarity(batch)[nodes], recipe.negatives, rng
+            )
             found += [
                 Lesson(item.text, text(node), [text(v) for v in wrong if v >= 0])
                 for item, node, wrong in zip(

@@ -233,7 +233,7 @@ def test_a_cascade_asks_it_about_pictures(coloured, llava):
 
 
 def test_hidden_states_are_of_what_was_seen(coloured, llava):
-    from cascade.features.hidden import HiddenStates
+    from cascade.features.text_embeddings import HiddenStates
 
     states = HiddenStates.load(str(llava), ["name"], 100)
     items = [

@@ -11,7 +11,7 @@ from cascade.errors import UsageError
 from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
-from cascade.retrieval.narrow import Retriever
+from cascade.retrieval.retriever import Retriever
 from cascade.taxonomy import Taxonomy
 from cascade.training.adapters.instructions import (
     Candidates,
@@ -176,7 +176,7 @@ def test_candidates_are_retrieved_children_and_the_siblings_of_the_most_similar_
     narrowed = retriever.narrow(batch, np.arange(40, dtype=np.int32), parents, 6)
     for q, (nodes, answer) in enumerate(zip(found, right.tolist(), strict=True)):
         siblings = [s for s in TAXONOMY.children(int(parents[q])).tolist() if s != answer]
-        heads = retriever.head_similarity([TAXONOMY.names[answer]])[:, 0]
+        heads = retriever.name_similarity([TAXONOMY.names[answer]])[:, 0]
         hard = set(sorted(siblings, key=lambda s: -heads[s])[:2])
         retrieved = narrowed.nodes[narrowed.offsets[q] : narrowed.offsets[q + 1]].tolist()
         others = [n for n in retrieved if n not in hard | {answer}]

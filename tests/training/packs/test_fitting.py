@@ -226,7 +226,7 @@ def test_only_the_calibrated_method_has_calibrated_confidences(rows, tmp_path):
 
 
 def test_weights_prefer_the_scorer_that_knows():
-    from cascade.scoring.calibration import fit_log_linear
+    from cascade.scoring.fusion import fit_fusion_weights
 
     rng = np.random.default_rng(0)
     gold = rng.integers(0, 4, size=300)
@@ -234,7 +234,7 @@ def test_weights_prefer_the_scorer_that_knows():
     knows = np.full((300, 4), np.log(0.1))
     knows[np.arange(300), gold] = np.log(0.7)
     noise = np.log(rng.dirichlet(np.ones(4), size=300))
-    found = fit_log_linear([knows.ravel(), noise.ravel()], offsets, gold)
+    found = fit_fusion_weights([knows.ravel(), noise.ravel()], offsets, gold)
     assert found[0] > 10 * found[1]
     assert (found >= 0).all()
 

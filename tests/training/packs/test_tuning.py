@@ -29,8 +29,7 @@ def backbone(request):
 
 def loaded(kind, folder):
     """The features that the rows have by what was trained."""
-    from cascade.features.dense import SentenceFeatures
-    from cascade.features.hidden import HiddenStates
+    from cascade.features.text_embeddings import HiddenStates, SentenceFeatures
     from cascade.retrieval.encoder import Encoder
 
     if kind == "sentence":
@@ -70,7 +69,7 @@ def test_a_tuning_that_was_killed_goes_on_and_ends_in_the_same_heads(backbone, t
 
 @pytest.mark.weights
 def test_what_was_trained_is_what_is_loaded(backbone, tmp_path):
-    from cascade.scoring.forms import FormReader
+    from cascade.scoring.ttc_forms import FormReader
 
     trained = backbone()
     recipe = RECIPE.model_copy(update={"least_steps": 40, "learning_rate": 5e-4})

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascade.errors import EngineError, WeightsError
-from cascade.scoring.pairs import PairModel
+from cascade.scoring.cross_encoder import CrossEncoder
 
 PAIRS = [
     ("straw hat for summer", "Hats"),
@@ -43,7 +43,7 @@ def test_a_cross_encoder_is_as_sentence_transformers_reads_it(pair_model, small)
 @settings(deadline=None, max_examples=20)
 @given(order=st.permutations(range(len(PAIRS))), batch_tokens=st.sampled_from([256, 512, 4096]))
 def test_neither_order_nor_company_matters(small, order, batch_tokens):
-    model = PairModel.load(str(small["nli"]), device="cpu")
+    model = CrossEncoder.load(str(small["nli"]), device="cpu")
     model._batch_tokens = batch_tokens
     together = logits_of(model, [PAIRS[i] for i in order])
     alone = np.vstack([logits_of(model, [PAIRS[i]]) for i in order])
@@ -97,7 +97,7 @@ def test_a_forward_pass_is_bounded_in_tokens(pair_model, monkeypatch):
     )
 )
 def test_no_text_becomes_a_control_token(small, text):
-    model = PairModel.load(str(small["nli"]), device="cpu")
+    model = CrossEncoder.load(str(small["nli"]), device="cpu")
     ids = model.tokens(text).tolist()
     assert not set(ids) & {model._tokenizer.token_to_id(token) for token in CONTROL}
     assert model._tokenizer.decode(ids).strip() == text.strip()
@@ -137,19 +137,19 @@ def test_a_model_without_a_trained_head_is_refused(changed, architectures):
     folder = changed("cross-encoder", architectures=architectures)
     named = architectures[0] if architectures else "no named kind"
     with pytest.raises(WeightsError, match=f"are of {named}; expected a sequence classifier"):
-        PairModel.load(folder, device="cpu")
+        CrossEncoder.load(folder, device="cpu")
 
 
 @pytest.mark.weights
 def test_a_sentence_encoder_is_refused():
     with pytest.raises(WeightsError, match="'minilm' are of BertModel"):
-        PairModel.load("minilm", device="cpu")
+        CrossEncoder.load("minilm", device="cpu")
 
 
 @pytest.mark.weights
 def test_a_language_model_in_a_gguf_file_is_refused():
     with pytest.raises(WeightsError, match="no sequence classifier"):
-        PairModel.load("smollm2-135m", device="cpu")
+        CrossEncoder.load("smollm2-135m", device="cpu")
 
 
 @pytest.mark.parametrize("gone", ["model.safetensors", "tokenizer.json", "config.json"])
@@ -157,7 +157,7 @@ def test_a_folder_with_a_file_missing_is_refused(small, tmp_path, gone):
     shutil.copytree(small["nli"], tmp_path / "m")
     (tmp_path / "m" / gone).unlink()
     with pytest.raises(WeightsError, match=str(tmp_path / "m")):
-        PairModel.load(str(tmp_path / "m"), device="cpu")
+        CrossEncoder.load(str(tmp_path / "m"), device="cpu")
 
 
 def test_pickled_weights_are_not_read(small, tmp_path):
@@ -167,7 +167,7 @@ def test_pickled_weights_are_not_read(small, tmp_path):
     (tmp_path / "m" / "model.safetensors").unlink()
     torch.save({}, tmp_path / "m" / "pytorch_model.bin")
     with pytest.raises(WeightsError, match="safetensors"):
-        PairModel.load(str(tmp_path / "m"), device="cpu")
+        CrossEncoder.load(str(tmp_path / "m"), device="cpu")
 
 
 def test_positions_that_begin_behind_the_padding_are_not_overrun(small, tmp_path):
@@ -187,6 +187,6 @@ def test_positions_that_begin_behind_the_padding_are_not_overrun(small, tmp_path
     tokenizer = AutoTokenizer.from_pretrained(small["nli"])
     tokenizer.model_max_length = 10**30
     tokenizer.save_pretrained(tmp_path)
-    model = PairModel.load(str(tmp_path), device="cpu")
+    model = CrossEncoder.load(str(tmp_path), device="cpu")
     assert logits_of(model, [("straw hat " * 50, "Hats")]).shape == (1, 2)
     assert model._room == 34 - 2 - 3

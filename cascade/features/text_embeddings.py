@@ -1,4 +1,4 @@
-"""What a language model has in mind at the end of an item: the hidden state of its last token."""
+"""Dense features: what a sentence encoder or a language model makes of an item's text."""
 
 from __future__ import annotations
 
@@ -10,13 +10,61 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import InputError
-from cascade.features.dense import shortened
 from cascade.items import Item
 from cascade.models.language_models import load_llm, picture_bank
 from cascade.models.weights import find_weights
 
 if TYPE_CHECKING:
     import torch
+
+from typing import TYPE_CHECKING
+
+from cascade.retrieval.encoder import Encoder
+
+if TYPE_CHECKING:
+    pass
+
+
+def joined_fields(item: Item, columns: Sequence[str], max_chars: int) -> str:
+    """The columns of an item that are not empty, one a line, `max_chars` of each."""
+    cut = (item.fields.get(column, "").strip()[:max_chars] for column in columns)
+    return "\n".join(text for text in cut if text)
+
+
+class SentenceFeatures:
+    """Unit vectors of a sentence encoder, in half precision where the hardware has it.
+
+    Parameters
+    ----------
+    columns
+        Fields that are read, in this order.
+    max_chars
+        Characters of each that are read; they are what the time goes into.
+    """
+
+    reads_text = True
+    reads_pictures = False
+
+    def __init__(self, encoder: Encoder, columns: Sequence[str], max_chars: int) -> None:
+        self._encoder = encoder
+        self._columns = tuple(columns)
+        self._max_chars = max_chars
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row."""
+        return self._encoder.width
+
+    def rows(
+        self, items: Sequence[Item], problems: dict[int, str] | None = None
+    ) -> NDArray[np.float32]:
+        """float32 [n_items, width]"""
+        return self._encoder.encode([self.text(item) for item in items], half=True)
+
+    def text(self, item: Item) -> str:
+        """What is read of an item."""
+        return joined_fields(item, self._columns, self._max_chars)
+
 
 CUE = "\nThis is a kind of"  # the state after it is about what the item is
 BATCH_TOKENS = 4096
@@ -117,7 +165,7 @@ class HiddenStates:
         seen: tuple[int, ...] = ()
         if self._bank is not None and item.image is not None:
             (seen,) = self._bank.tokens([item.image])
-        text = shortened(item, self._columns, self._max_chars)
+        text = joined_fields(item, self._columns, self._max_chars)
         encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
         return [*seen, *encoded["input_ids"], *self._cue]
 

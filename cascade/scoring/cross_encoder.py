@@ -24,7 +24,7 @@ Tokens = NDArray[np.int32]
 """Token ids of one text, without what stands around it in a pair."""
 
 
-class PairModel:
+class CrossEncoder:
     """A sequence classifier over pairs of plain texts.
 
     Parameters
@@ -65,7 +65,7 @@ class PairModel:
         precision: Precision = "float32",
         batch_tokens: int = 4096,
         allow_download: bool = False,
-    ) -> PairModel:
+    ) -> CrossEncoder:
         """The model over the weights called `name`.
 
         Raises

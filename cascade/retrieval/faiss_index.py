@@ -1,12 +1,12 @@
-"""Kinds of FAISS indexes over vectors of texts: how they are built, kept, read and searched.
+"""FAISS indexes over vectors of texts, of three kinds: built, kept, read and searched.
 
 `flat` compares with every text, `hnsw` walks a graph of near texts, `ivf` looks into the nearest of
 many lists. The vectors lie in a file of their own, which all kinds share: a graph is kept as its
 links alone; lists hold copies, side by side, which are mapped into memory.
 
-The numbers here were chosen on the 75,000 names of FoodEx2, with names of recipes as items: of the
-ten nearest a graph finds 99 %, 64 lists 96 % and 16 lists 90 % (`eval/results/index_kinds.md`);
-among a million see `eval/results/million_nodes.md`.
+The settings were chosen on the 75,000 names of FoodEx2, with names of recipes as items: of the ten
+nearest a graph finds 99 %, 64 lists 96 % and 16 lists 90 % (`eval/results/index_kinds.md`); among a
+million see `eval/results/million_nodes.md`.
 """
 
 from __future__ import annotations
@@ -25,46 +25,51 @@ logger = logging.getLogger(__name__)
 
 Kind = Literal["flat", "hnsw", "ivf"]
 
-EXACT = 100_000
+MAX_EXACT = 100_000
 """Texts up to which `auto` compares an item with all of them, and every node has a number for it.
 That takes 4 ms for an item there, five times as long as working on hits, and grows with their
 number (`eval/results/growth.md`)."""
 
-LINKS, BREADTH, SEEN = 16, 60, 256
-"""M, efConstruction and efSearch of HNSW."""
+HNSW_M, HNSW_EF_CONSTRUCTION, HNSW_EF_SEARCH = 16, 60, 256
 
-LISTS, PROBES = 2, 64
-"""IVF has `LISTS * sqrt(n)` lists, of which PROBES are searched."""
+IVF_LISTS, IVF_NPROBE = 2, 64
+"""There are `IVF_LISTS * sqrt(n)` lists."""
 
-SAMPLE, ROUNDS = 64, 10
-"""Texts of each list that k-means sees, and how often."""
+KMEANS_SAMPLE, KMEANS_ITERATIONS = 64, 10
+"""Texts of each list that k-means sees, and its iterations."""
 
-LEAST = 39
+MIN_LIST = 39
 """Texts that a list must have on average, or FAISS warns."""
 
-
-PRODUCT = 4
+MIN_MATMUL = 4
 """Vectors from which FAISS compares by a matrix product; by itself it does so from about 384."""
+
+MAX_GPU_HITS = 2048
+"""Hits that FAISS finds for a vector on a GPU, at most."""
 
 
 def faiss_library() -> Any:
     """FAISS, set to compare small batches by matrix products too: ten times as fast for 256."""
     import faiss
 
-    faiss.cvar.distance_compute_blas_threshold = PRODUCT
+    faiss.cvar.distance_compute_blas_threshold = MIN_MATMUL
     return faiss
 
 
-def kind_of(wanted: IndexKind, n_texts: int) -> Kind:
-    """The kind that is meant for so many texts; a GPU compares with many more."""
+def choose_kind(wanted: IndexKind, n_texts: int) -> Kind:
+    """The kind to use for so many texts; a GPU compares with many more."""
     if wanted != "auto":
         return wanted
-    return "flat" if n_texts <= EXACT or n_gpus() else "hnsw"
+    return "flat" if n_texts <= MAX_EXACT or n_gpus() else "hnsw"
 
 
-def suffix_of(kind: Kind) -> str:
-    """What the name of an index's file ends in: how it was built."""
-    built = {"flat": "", "hnsw": f".hnsw-{LINKS}-{BREADTH}", "ivf": f".ivf-{LISTS}-{SAMPLE}"}
+def file_suffix(kind: Kind) -> str:
+    """The end of an index file's name, which says how it was built."""
+    built = {
+        "flat": "",
+        "hnsw": f".hnsw-{HNSW_M}-{HNSW_EF_CONSTRUCTION}",
+        "ivf": f".ivf-{IVF_LISTS}-{KMEANS_SAMPLE}",
+    }
     return f"{built[kind]}.faiss"
 
 
@@ -76,12 +81,12 @@ def build(kind: Kind, vectors: NDArray[np.float32]) -> Any:
     if kind == "flat":
         index = faiss.IndexFlatIP(width)
     elif kind == "hnsw":
-        index = faiss.IndexHNSWFlat(width, LINKS, faiss.METRIC_INNER_PRODUCT)
-        index.hnsw.efConstruction = BREADTH
+        index = faiss.IndexHNSWFlat(width, HNSW_M, faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efConstruction = HNSW_EF_CONSTRUCTION
     else:
-        lists = max(1, min(round(LISTS * n**0.5), n // LEAST))
+        lists = max(1, min(round(IVF_LISTS * n**0.5), n // MIN_LIST))
         index = faiss.index_factory(width, f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
-        index.cp.niter, index.cp.max_points_per_centroid = ROUNDS, SAMPLE
+        index.cp.niter, index.cp.max_points_per_centroid = KMEANS_ITERATIONS, KMEANS_SAMPLE
         index.train(vectors)
     index.add(vectors)
     return index
@@ -167,7 +172,7 @@ class Searcher:
         self.kind = kind
         self._index = index
         if kind == "ivf":
-            index.nprobe = PROBES
+            index.nprobe = IVF_NPROBE
             lists = faiss.downcast_InvertedLists(index.invlists)
             if isinstance(lists, faiss.OnDiskInvertedLists):
                 lists.prefetch_nthread = 0  # they are in the page cache soon enough
@@ -186,19 +191,15 @@ class Searcher:
             -1 where an approximate search found fewer.
         """
         k = min(k, self._index.ntotal)
-        if self._on_gpu is not None and k <= GPU_MOST:
+        if self._on_gpu is not None and k <= MAX_GPU_HITS:
             with self._lock:  # a GPU's index serves one thread at a time
                 similar, text = self._on_gpu.search(vectors, k)
         elif self.kind == "hnsw":
-            wide = faiss_library().SearchParametersHNSW(efSearch=max(SEEN, k))
+            wide = faiss_library().SearchParametersHNSW(efSearch=max(HNSW_EF_SEARCH, k))
             similar, text = self._index.search(vectors, k, params=wide)
         else:
             similar, text = self._index.search(vectors, k)
         return similar, text
-
-
-GPU_MOST = 2048
-"""Neighbours that FAISS finds on a GPU at the most."""
 
 
 def n_gpus() -> int:

@@ -23,7 +23,7 @@ UNUSED = 60 * 24 * 3600  # seconds after which a cache is removed
 MOST = 200_000  # vectors of a model; beyond that the oldest go
 
 
-class KeptVectors:
+class PictureVectorCache:
     """A table of vectors by picture: by path, size and time of a file, by content of bytes.
 
     A cache that cannot be read or written is done without.
@@ -54,7 +54,7 @@ class KeptVectors:
             log.warning("%s cannot be used, features are not kept: %s", path, error)
 
     @classmethod
-    def of(cls, model: VisionModel) -> KeptVectors:
+    def of(cls, model: VisionModel) -> PictureVectorCache:
         """The vectors of a model, as it prepares pictures."""
         made_by = repr((model.identity, model.preparation))
         name = hashlib.sha256(made_by.encode()).hexdigest()[:16]

@@ -24,7 +24,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.retrieval.subtree import Subtrees
+from cascade.retrieval.subtrees import Subtrees
 from cascade.taxonomy import Taxonomy
 
 Form = Literal["flat", "published", "additive", "conditional", "leaf"]
@@ -68,7 +68,7 @@ class FormReader:
         if self.form == "leaf":
             shares = np.exp(_log_softmax(all_logits))
             with np.errstate(divide="ignore"):
-                return np.maximum(np.log(self._subtrees.total(shares)), FLOOR)
+                return np.maximum(np.log(self._subtrees.sum(shares)), FLOOR)
         out = np.empty_like(all_logits)
         for level, members in enumerate(self._levels):
             z = all_logits[members]

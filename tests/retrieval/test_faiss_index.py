@@ -6,9 +6,9 @@ import pytest
 from hash_encoder import HashEncoder
 
 from cascade.config import CascadeConfig
-from cascade.retrieval import kinds
+from cascade.retrieval import faiss_index
 from cascade.retrieval.index import NodeIndex
-from cascade.retrieval.narrow import Retriever
+from cascade.retrieval.retriever import Retriever
 from cascade.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.from_paths(
@@ -23,7 +23,7 @@ def opened(folder, kind):
 
 
 def file_of(folder, kind):
-    (path,) = folder.glob(f"*{kinds.suffix_of(kind)}")
+    (path,) = folder.glob(f"*{faiss_index.file_suffix(kind)}")
     return path
 
 
@@ -48,7 +48,7 @@ def test_each_kind_finds_the_nearest_texts(tmp_path, kind):
 def test_an_index_is_built_once_beside_the_vectors_and_read_afterwards(tmp_path, kind, monkeypatch):
     before = opened(tmp_path, kind).searcher.search(QUERIES, 10)
     assert len(list(tmp_path.iterdir())) == 2
-    monkeypatch.setattr(kinds, "build", refuse)
+    monkeypatch.setattr(faiss_index, "build", refuse)
     index = opened(tmp_path, kind)
     assert index.searcher.kind == kind
     after = index.searcher.search(QUERIES, 10)
@@ -102,9 +102,9 @@ def test_a_graph_whose_links_lead_nowhere_is_built_again(tmp_path):
 def test_an_index_of_other_texts_is_built_again(tmp_path, kind, caplog):
     opened(tmp_path, kind)
     file = file_of(tmp_path, kind)
-    other = kinds.build(kind, QUERIES)
+    other = faiss_index.build(kind, QUERIES)
     file.unlink()
-    kinds.write(kind, other, str(file))
+    faiss_index.write(kind, other, str(file))
     index = opened(tmp_path, kind)
     assert "damaged" in caplog.text
     assert index.searcher.search(QUERIES, 400)[1].max() > len(QUERIES)
@@ -126,17 +126,20 @@ def test_lists_that_lack_a_text_are_built_again(tmp_path, caplog):
 
 
 def test_auto_is_flat_for_few_texts_and_a_graph_for_many(tmp_path, monkeypatch):
-    assert kinds.kind_of("auto", kinds.EXACT) == "flat"
-    assert kinds.kind_of("auto", kinds.EXACT + 1) == "hnsw"
-    assert [kinds.kind_of(kind, 10**7) for kind in ("flat", "hnsw", "ivf")] == ["flat", *BESIDE]
+    assert faiss_index.choose_kind("auto", faiss_index.MAX_EXACT) == "flat"
+    assert faiss_index.choose_kind("auto", faiss_index.MAX_EXACT + 1) == "hnsw"
+    assert [faiss_index.choose_kind(kind, 10**7) for kind in ("flat", "hnsw", "ivf")] == [
+        "flat",
+        *BESIDE,
+    ]
     few = Retriever(TAXONOMY, HashEncoder(), "leaf", folder=tmp_path)
-    assert not few.is_sparse
-    monkeypatch.setattr(kinds, "EXACT", len(TAXONOMY) - 1)
+    assert not few.uses_hits
+    monkeypatch.setattr(faiss_index, "MAX_EXACT", len(TAXONOMY) - 1)
     many = Retriever(TAXONOMY, HashEncoder(), "leaf", folder=tmp_path)
-    assert many.is_sparse
+    assert many.uses_hits
     assert many._index.searcher.kind == "hnsw"
     exact = Retriever(TAXONOMY, HashEncoder(), "leaf", index="flat", folder=tmp_path)
-    assert exact.is_sparse  # searched exactly, and then worked on the hits
+    assert exact.uses_hits  # searched exactly, and then worked on the hits
     assert exact._index.searcher.kind == "flat"
 
 
@@ -174,7 +177,7 @@ def test_what_faiss_has_for_gpus_is_searched_there(tmp_path, monkeypatch, kind, 
 
 def test_with_a_gpu_auto_compares_with_all(monkeypatch):
     with_gpus(monkeypatch, StandIn)
-    assert kinds.kind_of("auto", 10**7) == "flat"
+    assert faiss_index.choose_kind("auto", 10**7) == "flat"
 
 
 def test_an_index_that_does_not_fit_on_the_gpu_stays_on_the_processor(

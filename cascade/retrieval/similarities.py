@@ -1,0 +1,165 @@
+"""Similarities of the items of a batch with the nodes of a taxonomy.
+
+Two classes answer the same questions. `DenseSimilarities` has a number for each item and node: exact,
+and the quickest where one matrix product goes over all node texts in little time.
+`retrieval.hit_similarities` has numbers for the nodes that a search found. Narrowing and scorers
+need not know which they have.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.items import Choices
+from cascade.retrieval.array_ops import reduce_ranges, top_k
+from cascade.retrieval.subtrees import DenseNodeProbabilities, NodeProbabilities, Subtrees
+from cascade.taxonomy import Taxonomy
+
+Floats = NDArray[np.float32]
+Nodes = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class TopLeaves:
+    """The best leaves of each item: items in order, best first inside an item.
+
+    Parameters
+    ----------
+    rows, nodes
+        int32 [n], item and leaf.
+    index
+        Indexes `Similarities.values`, and what is shaped like it, with these pairs.
+    """
+
+    rows: Nodes
+    nodes: Nodes
+    index: Any
+
+    def logsumexp(self, logits: Floats, n_items: int) -> Floats:
+        """float32 [n_items], over the leaves of each item, of logits [n]; -inf of none."""
+        items = np.arange(n_items)
+        first, last = np.searchsorted(self.rows, items), np.searchsorted(self.rows, items, "right")
+        return reduce_ranges(np.logaddexp, logits, first, last, -np.inf)
+
+
+class Similarities(ABC):
+    """Similarities of a batch of items with nodes.
+
+    Attributes
+    ----------
+    values
+        float32, the best similarity of an item with any text of a node itself, for each pair of
+        them that is held: [n_nodes, n_items] or [n_pairs].
+    """
+
+    values: Floats
+
+    @abstractmethod
+    def narrow(self, rows: Nodes, parents: Nodes, k: int) -> Choices:
+        """The k children of `parents[q]` with the most similar subtrees; see `Retriever.narrow`."""
+
+    @abstractmethod
+    def plus_names(self, weight: np.float32, texts: Sequence[str]) -> Similarities:
+        """These plus `weight * cos(text of the item, first text of the node)`, one text an item."""
+
+    @abstractmethod
+    def top_leaves(self, k: int) -> TopLeaves:
+        """The k most similar leaves of each item, or all that are held."""
+
+    @abstractmethod
+    def leaf_logsumexp(self, logits: Floats) -> Floats:
+        """float32 [n_items], `log(sum(exp(logits)))` over leaves; logits are shaped as `values`."""
+
+    @abstractmethod
+    def broadcast(self, per_item: Floats) -> Floats:
+        """A number for each item [n_items], so that it can be added to what is like `values`."""
+
+    @abstractmethod
+    def softmax(
+        self, logits: Floats, temperature: np.float32, shift: Floats | None = None
+    ) -> NodeProbabilities:
+        """A softmax over all leaves.
+
+        Parameters
+        ----------
+        logits
+            Shaped as `values`; those of inner nodes do not count.
+        temperature, shift
+            Pairs that are not held have the logit `similarity / temperature + shift`, with one
+            shift for each item, float32 [n_items].
+        """
+
+
+class DenseSimilarities(Similarities):
+    """Similarities of all items with all nodes.
+
+    Parameters
+    ----------
+    values
+        float32 [n_nodes, n_items]; see `Similarities`.
+    name_similarity
+        Cosine similarities of texts with the first text of each node, [n_nodes, n_texts].
+    """
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        subtrees: Subtrees,
+        values: Floats,
+        name_similarity: Callable[[Sequence[str]], Floats],
+    ) -> None:
+        self.values = values
+        self._taxonomy = taxonomy
+        self._subtrees = subtrees
+        self._name_similarity = name_similarity
+
+    @cached_property
+    def subtree_maximum(self) -> Floats:
+        """float32 [n_nodes, n_items], the greatest value in the subtree of each node."""
+        return self._subtrees.maximum(self.values.copy())
+
+    def narrow(self, rows: Nodes, parents: Nodes, k: int) -> Choices:
+        """The k best children of each question; see `Similarities`."""
+        candidates: list[Nodes] = [np.empty(0, dtype=np.int32)] * len(rows)
+        for parent in np.unique(parents):
+            children = self._taxonomy.children(int(parent))
+            questions = np.flatnonzero(parents == parent)
+            scores = self.subtree_maximum[children[:, None], rows[questions]].T
+            for q, nodes in zip(questions, children[top_k(scores, k)], strict=True):
+                candidates[q] = nodes
+        offsets = np.cumsum([0, *map(len, candidates)], dtype=np.int64)
+        nodes = np.concatenate(candidates) if candidates else np.empty(0, dtype=np.int32)
+        return Choices(rows, parents, offsets, nodes)
+
+    def plus_names(self, weight: np.float32, texts: Sequence[str]) -> DenseSimilarities:
+        """With the similarities of names added; see `Similarities`."""
+        values = self.values + weight * self._name_similarity(texts)
+        return DenseSimilarities(self._taxonomy, self._subtrees, values, self._name_similarity)
+
+    def top_leaves(self, k: int) -> TopLeaves:
+        """The k most similar leaves; see `Similarities`."""
+        leaves = self._taxonomy.leaves
+        best = leaves[top_k(self.values[leaves].T, k)]
+        rows = np.repeat(np.arange(len(best), dtype=np.int32), best.shape[1])
+        return TopLeaves(rows, best.ravel(), (best.ravel(), rows))
+
+    def leaf_logsumexp(self, logits: Floats) -> Floats:
+        """Over all leaves; see `Similarities`."""
+        return np.asarray(np.logaddexp.reduce(logits[self._taxonomy.leaves], axis=0))
+
+    def broadcast(self, per_item: Floats) -> Floats:
+        """One for each column; see `Similarities`."""
+        return per_item
+
+    def softmax(
+        self, logits: Floats, temperature: np.float32, shift: Floats | None = None
+    ) -> DenseNodeProbabilities:
+        """Probabilities of all nodes; see `Similarities`. All pairs are held."""
+        return DenseNodeProbabilities(self._taxonomy, self._subtrees.log_softmax(logits))
