@@ -1,4 +1,4 @@
-"""CSV and TSV in: each record a row, whatever its quotes, bytes and cell counts are."""
+"""CSV and TSV: each record a row, whatever its quotes, bytes and cell counts are; and back."""
 
 from __future__ import annotations
 
@@ -19,12 +19,6 @@ from cascade.io.tables.rows import Kind, Row, Table, text_of
 RECORD_LIMIT = 1 << 24
 """Characters of one record; a quote that is still open then is taken for a stray one."""
 
-AHEAD = 64
-"""Lines of a file that are read at a time; none is read ahead of what a pipe is asked for."""
-
-AHEAD_SIZE = 1 << 20
-"""Characters after which no more lines are read ahead."""
-
 
 class _RunawayError(Exception):
     """A quote that swallows the rest of the file, or a line without an end."""
@@ -44,37 +38,16 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        if self._returned:
-            line = self._returned.popleft()
-        else:
-            found = next(self._source, None)
-            if found is None:
-                if self.record:
-                    raise _RunawayError
-                raise StopIteration
-            line = found
+        line = self._returned.popleft() if self._returned else next(self._source, None)
+        if line is None:
+            if self.record:
+                raise _RunawayError
+            raise StopIteration
         self.record.append(line)
         self._size += len(line)
         if self._size >= RECORD_LIMIT:
             raise _RunawayError
         return line
-
-    def ahead(self) -> list[str]:
-        """Some of the next lines, none at the end; say by `used` how many were needed."""
-        lines: list[str] = []
-        size = 0
-        while len(lines) < AHEAD and size < AHEAD_SIZE:
-            line = self._returned.popleft() if self._returned else next(self._source, None)
-            if line is None:
-                break
-            lines.append(line)
-            size += len(line)
-        return lines
-
-    def used(self, number: int, rest: Sequence[str]) -> None:
-        """Of the lines that `ahead` gave so many are done with; the rest is given back."""
-        self.line += number
-        self._returned.extendleft(reversed(rest))
 
     def start(self) -> None:
         """Begin the next record."""
@@ -87,30 +60,6 @@ class _Lines:
         self._returned.extendleft(reversed(self.record[1:]))
         del self.record[1:]
         return self.record[0]
-
-
-class _Splitter:
-    """Cuts one line into cells by hand, keeping quotes that are not in pairs as they stand."""
-
-    def __init__(self, delimiter: str) -> None:
-        d = re.escape(delimiter)
-        self._delimiter = delimiter
-        self._quoted = re.compile(rf'"((?:[^"]++|"")*+)"(?={d}|\Z)')
-
-    def __call__(self, line: str) -> tuple[str, ...]:
-        text, at, cells = line.rstrip("\r\n"), 0, []
-        while True:
-            if quoted := self._quoted.match(text, at):
-                cells.append(quoted[1].replace('""', '"'))
-                at = quoted.end()
-            else:
-                end = text.find(self._delimiter, at)
-                end = len(text) if end < 0 else end
-                cells.append(text[at:end])
-                at = end
-            if at >= len(text):
-                return tuple(cells)
-            at += 1
 
 
 def read_delimited(
@@ -136,7 +85,7 @@ def read_delimited(
         name=name,
         kind="tsv" if delimiter == "\t" and len(columns) > 1 else "csv",
         columns=columns,
-        rows=_rows(lines, delimiter, columns, encoding, stream.seekable()),
+        rows=_rows(lines, delimiter, columns, encoding),
         close=text.close,
         delimiter=delimiter if len(columns) > 1 else ",",
         newline=newline,
@@ -147,7 +96,7 @@ def read_delimited(
 
 def _header(lines: _Lines, delimiter: str, encoding: Encoding, name: str) -> tuple[str, ...]:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    cells: list[str] | tuple[str, ...] = ()
+    cells: Sequence[str] = ()
     try:
         while not cells:
             lines.start()
@@ -162,46 +111,38 @@ def _header(lines: _Lines, delimiter: str, encoding: Encoding, name: str) -> tup
             line=lines.line,
         ) from None
     except csv.Error:
-        cells = _Splitter(delimiter)(lines.keep_first())
+        cells = _split(lines.keep_first(), delimiter)
     if (bad := encoding.fault("".join(cells))) is not None:
         raise InputError(f"the header has {bad}", file=name, line=lines.line)
     return tuple(cell.removeprefix("\ufeff") for cell in cells)
 
 
 def _rows(
-    lines: _Lines, delimiter: str, columns: tuple[str, ...], encoding: Encoding, ahead: bool
+    lines: _Lines, delimiter: str, columns: tuple[str, ...], encoding: Encoding
 ) -> Iterator[Row]:
     width, number, blank = len(columns), 0, 0
-    for line, cells, record, problem in _records(lines, delimiter, ahead):
+    for cells, problem in _records(lines, delimiter):
         if not cells:
             blank += width == 1
             continue
-        if blank:
-            for gone in range(blank, 0, -1):
-                number += 1
-                yield Row(number, line - gone, ("",))
-            blank = 0
+        for gone in range(blank, 0, -1):
+            number += 1
+            yield Row(number, lines.line - gone, ("",))
+        blank = 0
         number += 1
         if problem is None:
             if len(cells) != width:
                 problem = _miscounted(cells, columns, delimiter, number)
-            for text in record:
+            for text in lines.record:
                 if "\0" in text or not text.isascii():
                     problem = _located(cells, columns, encoding, number) or problem
-        yield Row(number, line, cells, problem)
+        yield Row(number, lines.line, cells, problem)
 
 
-Record = tuple[int, tuple[str, ...], Sequence[str], str | None]
-"""Its first line, cells, the lines to look for bad characters in, and what is wrong with it."""
-
-
-def _records(lines: _Lines, delimiter: str, ahead: bool) -> Iterator[Record]:
-    """Records as they come: many at a time while nothing is wrong, else by careful steps."""
+def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[tuple[str, ...], str | None]]:
+    """The cells of each record, and what is wrong with it; `lines` stands at its first line."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    split = _Splitter(delimiter)
     while True:
-        if ahead:
-            yield from _plain_records(lines, delimiter)
         lines.start()
         problem = None
         try:
@@ -209,35 +150,33 @@ def _records(lines: _Lines, delimiter: str, ahead: bool) -> Iterator[Record]:
         except StopIteration:
             return
         except _RunawayError:
-            cells, problem = _runaway(lines, split)
+            cells, problem = _runaway(lines, delimiter)
         except csv.Error:
-            cells = split(lines.keep_first()) if len(lines.record) == 1 else ()
+            cells = _split(lines.keep_first(), delimiter) if len(lines.record) == 1 else ()
             if not cells:
-                cells, problem = _runaway(lines, split)
-        yield lines.line, cells, lines.record, problem
+                cells, problem = _runaway(lines, delimiter)
+        yield cells, problem
 
 
-def _plain_records(lines: _Lines, delimiter: str) -> Iterator[Record]:
-    """Records up to one that is not as it should be, or that lines read ahead do not end."""
-    lines.start()
-    while block := lines.ahead():
-        text = "".join(block)
-        plain = text.isascii() and "\0" not in text
-        reader = csv.reader(block, delimiter=delimiter, strict=True)
-        first, used = lines.line, 0
-        try:
-            for cells in reader:
-                record = () if plain else block[used : reader.line_num]
-                yield first + used, tuple(cells), record, None
-                used = reader.line_num
-        except csv.Error:
-            pass
-        lines.used(used, block[used:])
-        if used < len(block):
-            return
+def _split(line: str, delimiter: str) -> tuple[str, ...]:
+    """Cut one line into cells, keeping quotes that are not in pairs as they stand."""
+    quoted_cell = re.compile(rf'"((?:[^"]++|"")*+)"(?={re.escape(delimiter)}|\Z)')
+    text, at, cells = line.rstrip("\r\n"), 0, []
+    while True:
+        if quoted := quoted_cell.match(text, at):
+            cells.append(quoted[1].replace('""', '"'))
+            at = quoted.end()
+        else:
+            end = text.find(delimiter, at)
+            end = len(text) if end < 0 else end
+            cells.append(text[at:end])
+            at = end
+        if at >= len(text):
+            return tuple(cells)
+        at += 1
 
 
-def _runaway(lines: _Lines, split: _Splitter) -> tuple[tuple[str, ...], str]:
+def _runaway(lines: _Lines, delimiter: str) -> tuple[tuple[str, ...], str]:
     """The first line of a record that cannot be ended, and what is wrong with it."""
     first = lines.keep_first()
     if len(first) >= RECORD_LIMIT:
@@ -245,7 +184,7 @@ def _runaway(lines: _Lines, split: _Splitter) -> tuple[tuple[str, ...], str]:
             f"line {lines.line} is longer than {RECORD_LIMIT >> 20} Mi characters; "
             "check that the file is a table with one row on each line"
         )
-    return split(first), (
+    return _split(first, delimiter), (
         f"a quote opens in line {lines.line} and is not closed where a cell ends; close it, or "
         'write a quote inside a cell twice ("")'
     )
@@ -279,7 +218,7 @@ def _located(
 
 
 class CsvFormat(TextFormat):
-    """CSV or TSV in UTF-8; quotes, where needed, in the way of the `csv` module.
+    """CSV or TSV in UTF-8, with quotes where the `csv` module puts them.
 
     From CSV to CSV, the delimiter, the line ends and the byte order mark of the input stay, and
     so do bytes that were not UTF-8.
@@ -293,31 +232,29 @@ class CsvFormat(TextFormat):
         kept = table.delimiter if table.kind == "csv" else None
         self._delimiter = "\t" if kind == "tsv" else kept or ","
         self._newline = "\r\n" if table.newline == "\r\n" else "\n"
-        self._bom = table.bom
+        self._mark = b"\xef\xbb\xbf" if table.bom else b""
         self._text_cells = table.kind in ("csv", "tsv")
         self._utf8 = self._text_cells and table.encoding.startswith("utf-8")
 
     def head(self) -> bytes:
         """The header line."""
-        mark = b"\xef\xbb\xbf" if self._bom else b""
-        return mark + self._bytes([self._layout.columns])
+        return self._mark + self._bytes([self._layout.columns])
 
     def encode(self, rows: Sequence[Row], answers: Sequence[Answer]) -> bytes:
         """Records, with the answer after the cells of the row."""
-        told = self._layout.told(answers)
         cells: Iterable[Iterable[object]] = map(self._layout.values, rows)
         if not self._text_cells:
             cells = [map(text_of, values) for values in cells]
-        records = [(*values, *more) for values, more in zip(cells, told, strict=True)]
-        return self._bytes(records)
+        added = self._layout.added(answers)
+        return self._bytes([(*values, *more) for values, more in zip(cells, added, strict=True)])
 
     def _bytes(self, records: Sequence[Sequence[object]]) -> bytes:
-        text = self._records(records)
+        text = self._text(records)
         if self._utf8:
             return text.encode("utf-8", "surrogateescape")
         return spelled_out(text).encode()
 
-    def _records(self, records: Sequence[Sequence[object]]) -> str:
+    def _text(self, records: Sequence[Sequence[object]]) -> str:
         sink = StringIO(newline="")
         csv.writer(sink, delimiter=self._delimiter, lineterminator=self._newline).writerows(records)
         text = sink.getvalue()

@@ -90,7 +90,7 @@ class Layout:
             return cells
         return (cells + (None,) * (self._width - len(cells)))[: self._width]
 
-    def told(self, answers: Sequence[Answer]) -> list[tuple[Any, ...]]:
+    def added(self, answers: Sequence[Answer]) -> list[tuple[Any, ...]]:
         """The values of answers in the order of `extra`; missing ones None."""
         names = tuple(self.extra)
         if len(names) > 1:

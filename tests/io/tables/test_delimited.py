@@ -224,30 +224,8 @@ def test_a_quote_left_open_in_the_header_is_an_error(write):
         read(write("a.csv", 'id,"title\n1,2\n'))
 
 
-class Pipe(io.BytesIO):
-    def seekable(self):
-        return False
-
-
-@given(
-    st.lists(st.sampled_from(["a", "é", '"', '"x, y"', ",", "\n", "\r\n", "\0", "b,c\n", '"\n"']))
-)
-def test_lines_that_are_read_ahead_of_a_file_make_the_rows_of_a_pipe(pieces):
-    data = ("id,title\n" + "".join(pieces)).encode()
-    found = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(delimited, "AHEAD", 3)
-        for stream in (io.BytesIO(data), Pipe(data)):
-            head = data.decode()
-            table = delimited.read_delimited(
-                stream, head, True, Encoding("utf-8", "surrogateescape"), "x.csv"
-            )
-            found.append(list(table))
-    assert found[0] == found[1]
-
-
 def test_no_line_of_a_pipe_is_read_before_it_is_asked_for():
     lines = delimited._Lines(iter(["1,hat\n", "2,cap\n"]))
-    rows = delimited._rows(lines, ",", ("id", "title"), Encoding("utf-8", "replace"), False)
+    rows = delimited._rows(lines, ",", ("id", "title"), Encoding("utf-8", "replace"))
     assert next(rows).cells == ("1", "hat")
     assert next(lines) == "2,cap\n"
