@@ -288,7 +288,7 @@ def odd(here):
     ("args", "words"),
     [
         (("-", *ARGS), ["standard input", "read only once", "save it to a file"]),
-        (("row.csv", *ARGS), ["row.csv does not exist", "did you mean rows.csv"]),
+        (("row.csv", *ARGS), ["row.csv does not exist", "did you mean 'rows.csv'"]),
         (("empty.csv", *ARGS), ["empty.csv", "is empty"]),
         (("header.csv", *ARGS), ["header.csv: there are no rows"]),
         (("rows.csv", *ARGS, "--limit", 0), ["there are no rows"]),

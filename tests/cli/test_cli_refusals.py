@@ -42,7 +42,7 @@ def classify(*args, source="items.csv", taxonomy="tax.csv"):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (classify(source="item.csv"), ["item.csv does not exist", "did you mean items.csv"]),
+        (classify(source="item.csv"), ["item.csv does not exist", "did you mean 'items.csv'"]),
         (classify(source="no/items.csv"), ["does not exist", "the folder no"]),
         (classify(source="."), ["is a folder", "for example"]),
         (classify(source="empty.csv"), ["empty.csv", "is empty"]),

@@ -1,4 +1,4 @@
-"""Which kind a file is: read, by its first bytes; to be written, by its name."""
+"""Which kind a file is: one to read by its first bytes, one to write by its name."""
 
 from __future__ import annotations
 
@@ -21,19 +21,9 @@ from cascade.io.tables.rows import Kind
 log = logging.getLogger(__name__)
 
 HEAD = 1 << 20
-SNIFFED = 1 << 18
-DELIMITERS = ",;\t|"
+"""Bytes from the start of a file that decide what it is."""
+
 FIELD_LIMIT = 2**31 - 1
-
-_ARCHIVES = {
-    b"\x1f\x8b": ("gzip", "zcat FILE | cascade classify -"),
-    b"BZh": ("bzip2", "bzcat FILE | cascade classify -"),
-    b"\xfd7zXZ\x00": ("xz", "xzcat FILE | cascade classify -"),
-    b"\x28\xb5\x2f\xfd": ("zstd", "zstdcat FILE | cascade classify -"),
-}
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-
-
 KINDS: Mapping[str, Kind] = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -43,6 +33,17 @@ KINDS: Mapping[str, Kind] = {
     ".xlsx": "xlsx",
 }
 
+_SAMPLE = 1 << 18  # characters that decide on the delimiter
+_DELIMITERS = ",;\t|"
+_EXPECTED = "expected CSV, TSV, JSON lines, Parquet or Excel"
+_COMPRESSED = {
+    b"\x1f\x8b": ("gzip", "zcat"),
+    b"BZh": ("bzip2", "bzcat"),
+    b"\xfd7zXZ\x00": ("xz", "xzcat"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "zstdcat"),
+}
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+
 
 def kind_of(out: str | Path) -> Kind:
     """The kind that the name of an output asks for.
@@ -50,7 +51,7 @@ def kind_of(out: str | Path) -> Kind:
     Raises
     ------
     UsageError
-        Where the name ends in none of the known ways; they are listed.
+        The name ends in none of the known ways; they are listed.
     """
     suffix = Path(out).suffix
     if (kind := KINDS.get(suffix.lower())) is None:
@@ -68,7 +69,7 @@ def container_of(head: bytes, name: str) -> Literal["parquet", "xlsx"] | None:
     Raises
     ------
     InputError
-        For an empty file and for kinds that cannot be read, with the cure.
+        The file is empty or of a kind that cannot be read; tells the cure.
     """
     if not head.strip(b" \t\r\n\0\xef\xbb\xbf"):
         raise InputError(
@@ -84,27 +85,27 @@ def container_of(head: bytes, name: str) -> Literal["parquet", "xlsx"] | None:
             "without a password, or as CSV UTF-8",
             file=name,
         )
-    for magic, (kind, cure) in _ARCHIVES.items():
+    for magic, (kind, command) in _COMPRESSED.items():
         if head.startswith(magic):
-            raise InputError(f"this is {kind}-compressed; unpack it first: {cure}", file=name)
+            raise InputError(
+                f"this is {kind}-compressed; unpack it first: {command} FILE | cascade classify -",
+                file=name,
+            )
     start = head[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise InputError(
-            "this is a web page or XML, no table; expected CSV, TSV, JSON lines, Parquet or Excel",
-            file=name,
-        )
+        raise InputError(f"this is a web page or XML, no table; {_EXPECTED}", file=name)
     return None
 
 
 def encoding_of(head: bytes, name: str, asked: str | None = None) -> Encoding:
-    """The encoding of a text: the one asked for, else told by mark and content.
+    """The encoding of a text: the one asked for, else that of its mark, else a guess.
 
     Raises
     ------
     UsageError
-        Where the encoding asked for does not exist.
+        There is no encoding of the name asked for.
     InputError
-        Where the bytes are no text, with the offset of the first that shows it.
+        The bytes are no text; names the first that shows it.
     """
     marked = marked_encoding(head)
     chosen = _known(asked) if asked else (marked or "utf-8")
@@ -135,21 +136,19 @@ def _known(asked: str) -> str:
 
 
 def _refuse_binary(head: bytes, name: str) -> None:
+    """Refuse bytes with a control character in their first line, or with many of them."""
     found = _CONTROL.search(head)
     if found is None:
         return
-    first_line = re.match(rb"\s*[^\r\n]*", head)
-    controls = len(_CONTROL.findall(head))
+    at, controls = found.start(), len(_CONTROL.findall(head))
     many = controls >= 16 and controls > len(head) // 20
-    if not many and first_line is not None and found.start() >= first_line.end():
+    first_line = re.match(rb"\s*[^\r\n]*", head)
+    if not many and first_line is not None and at >= first_line.end():
         return
-    zeros = head.count(0)
-    if zeros > len(head) // 4:
+    cure = _EXPECTED
+    if head.count(0) > len(head) // 4:
         odd = head[1::2].count(0) >= head[::2].count(0)
         cure = f"if it is UTF-16 text, say --encoding utf-16-{'le' if odd else 'be'}"
-    else:
-        cure = "expected CSV, TSV, JSON lines, Parquet or Excel"
-    at = found.start()
     raise InputError(
         f"this is a binary file (byte 0x{head[at]:02X} at offset {at}); {cure}", file=name
     )
@@ -161,7 +160,7 @@ def head_text(head: bytes, encoding: Encoding, name: str) -> str:
     Raises
     ------
     InputError
-        Where the bytes are not of this encoding and cannot be kept either.
+        The bytes are not of this encoding and cannot be kept either.
     """
     decoder = codecs.getincrementaldecoder(encoding.name)(encoding.errors)
     try:
@@ -179,7 +178,7 @@ def is_json_lines(text: str, name: str) -> bool:
     Raises
     ------
     InputError
-        For JSON of another shape, with the command that turns it into lines.
+        It is JSON of another shape; tells the command that turns it into lines.
     """
     start = text.lstrip()
     if re.match(r'\[\s*[\[{"\d\]]', start):
@@ -225,16 +224,16 @@ def delimiter_of(text: str, whole: bool) -> str:
     """
     scores: dict[str, tuple[bool, float, int]] = {}
     csv.field_size_limit(FIELD_LIMIT)
-    whole = whole and len(text) <= SNIFFED
-    text = text[:SNIFFED]
-    for delimiter in DELIMITERS:
+    whole = whole and len(text) <= _SAMPLE
+    text = text[:_SAMPLE]
+    for delimiter in _DELIMITERS:
         reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
         try:
             counts = [len(cells) for cells in islice(reader, 201) if cells]
         except csv.Error:
             continue
-        if not whole and len(counts) > 2 and len(counts) < 201:
-            counts.pop()
+        if not whole and 2 < len(counts) < 201:
+            counts.pop()  # may be cut
         header, rows = counts[0] if counts else 0, Counter(counts[1:])
         agree = rows[header] / rows.total() if rows else 1.0
         scores[delimiter] = (header > 1, agree, header)

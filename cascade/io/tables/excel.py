@@ -10,12 +10,11 @@ import re
 import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
-from cascade.errors import InputError, OutputError, UsageError
+from cascade.errors import InputError, OutputError, UsageError, did_you_mean
 from cascade.io.encodings import spelled_out
 from cascade.io.tables.layout import Answer, Layout
 from cascade.io.tables.rows import Kind, Row, Table, text_of
@@ -87,11 +86,8 @@ def _worksheet(file: BinaryIO, name: str, sheet: str | None) -> tuple[Any, Any]:
         return book.worksheets[0], close
     if sheet not in titles:
         close()
-        likely = get_close_matches(sheet, titles, 1)
-        hint = f"; did you mean {likely[0]!r}?" if likely else ""
-        raise InputError(
-            f"sheet {sheet!r} is not in it; it has: {', '.join(titles)}{hint}", file=name
-        )
+        has = f"{', '.join(titles)}{did_you_mean(sheet, titles)}"
+        raise InputError(f"sheet {sheet!r} is not in it; it has: {has}", file=name)
     return book[sheet], close
 
 

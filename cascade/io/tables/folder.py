@@ -21,33 +21,26 @@ def read_folder(path: Path) -> Table:
     """The pictures in and below a folder, in the order of their paths.
 
     Column `image` has the path from the folder on, `folder` the folders between as `A > B`, which
-    is the label where pictures lie sorted. Hidden files are passed over.
+    is the label where pictures are sorted into folders. Hidden files are passed over.
 
     Raises
     ------
     InputError
         There are no pictures in it.
     """
-    found, others = _walked(path)
+    found, others = _pictures(path)
     if not found:
         files = sorted(p.name for p in path.iterdir() if p.is_file())[:5]
         inside = f", for example {path / files[0]}" if files else ""
         raise InputError(f"{path} is a folder without pictures; give a file{inside}")
     if others:
         log.warning("%s: %s files are no pictures and are passed over", path, f"{others:,}")
-    return Table(
-        str(path),
-        "csv",
-        (IMAGE, FOLDER),
-        _rows(found),
-        lambda: None,
-        base=path,
-        pictures=IMAGE,
-    )
+    columns = (IMAGE, FOLDER)
+    return Table(str(path), "csv", columns, _rows(found), lambda: None, base=path, pictures=IMAGE)
 
 
 def files_of(source: str) -> list[str]:
-    """The tables in a folder that has no pictures, by name; of anything else itself.
+    """The tables in a folder that has no pictures, by name; anything else is given back as it is.
 
     Hidden files, and those that begin with `_`, are passed over.
     """
@@ -56,21 +49,29 @@ def files_of(source: str) -> list[str]:
         return [source]
     shown = [p for p in path.iterdir() if p.suffix.lower() in KINDS and p.name[0] not in "._"]
     tables = sorted(str(p) for p in shown if p.is_file())
-    return [source] if not tables or _walked(path)[0] else tables
+    return [source] if not tables or _pictures(path)[0] else tables
 
 
-def _walked(path: Path) -> tuple[list[Path], int]:
+def fingerprint(path: Path) -> bytes:
+    """Changes where pictures of a folder are added, taken away or replaced."""
+    lines = []
+    for name in _pictures(path)[0]:
+        file = path / name
+        stat = file.stat() if file.is_file() else None
+        lines.append(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" if stat else f"{name}:")
+    return "\n".join(lines).encode("utf-8", "surrogateescape")
+
+
+def _pictures(path: Path) -> tuple[list[Path], int]:
     """Paths of the pictures below a folder, in order, and how many other files there are."""
     found, others = [], 0
     for at, folders, files in os.walk(path):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if name.startswith("."):
-                continue
-            if name.lower().endswith(SUFFIXES):
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
                 found.append(Path(at, name).relative_to(path))
             else:
-                others += 1
+                others += not name.startswith(".")
     return sorted(found), others
 
 
@@ -78,13 +79,3 @@ def _rows(paths: list[Path]) -> Iterator[Row]:
     for number, path in enumerate(paths, start=1):
         name = os.fsencode(path.as_posix()).decode("utf-8", "surrogateescape")
         yield Row(number, number, (name, " > ".join(path.parts[:-1])))
-
-
-def fingerprint(path: Path) -> bytes:
-    """Changes where pictures of a folder are added, taken away or replaced."""
-    lines = []
-    for name in _walked(path)[0]:
-        file = path / name
-        stat = file.stat() if file.is_file() else None
-        lines.append(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" if stat else f"{name}:")
-    return "\n".join(lines).encode("utf-8", "surrogateescape")

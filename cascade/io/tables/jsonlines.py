@@ -1,4 +1,4 @@
-"""JSON lines in: each line an object, and lines that are none as bad rows."""
+"""JSON lines: each line an object, and lines that are none as bad rows; and back."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class JsonLinesFormat(TextFormat):
     suffix = ".jsonl"
 
     def __init__(self, layout: Layout) -> None:
-        refuse_answered(layout.table)
+        refuse_answered(layout.table, [ANSWER_KEY])
         self._layout = layout
         self._keys = () if layout.table.kind == "jsonl" else layout.unique()
 

@@ -1,4 +1,4 @@
-"""Which values stand in an output row, whatever kind it is written as."""
+"""What stands in an output row, whatever format it is written in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RAW_KEY = "_raw"
 
 
 class Format(Protocol):
-    """Turns answered rows into the bytes of a part, and parts into a file."""
+    """Turns answered rows into the bytes of a part of a file, and parts into the file."""
 
     kind: Kind
     suffix: str
@@ -66,13 +66,11 @@ class Layout:
     Raises
     ------
     UsageError
-        Where the input already has a column of the answer.
+        The input already has a column of the answer.
     """
 
     def __init__(self, table: Table, extra: Mapping[str, type]) -> None:
-        taken = [name for name in extra if name in table.columns]
-        if taken:
-            raise _earlier_output(table, taken)
+        refuse_answered(table, extra)
         self.table = table
         self.extra = dict(extra)
         self.input = table.columns + ((table.overflow,) if table.overflow else ())
@@ -130,16 +128,19 @@ class Layout:
         return tuple(names)
 
 
-def refuse_answered(table: Table) -> None:
-    """Raise UsageError where the rows already have the key that takes the answer."""
-    if ANSWER_KEY in table.columns:
-        raise _earlier_output(table, [ANSWER_KEY])
+def refuse_answered(table: Table, names: Iterable[str]) -> None:
+    """Refuse rows that already have the columns, or the key, that take the answer.
 
-
-def _earlier_output(table: Table, taken: Sequence[str]) -> UsageError:
-    what = "key" if table.kind == "jsonl" else "column"
-    return UsageError(
-        f"{table.name} already has the {what} {', '.join(map(repr, taken))}; it looks like the "
-        f"output of an earlier run: give the file that was classified then, or remove or rename "
-        f"the {what}"
-    )
+    Raises
+    ------
+    UsageError
+        Tells which, and what to do.
+    """
+    taken = [name for name in names if name in table.columns]
+    if taken:
+        what = "key" if table.kind == "jsonl" else "column"
+        raise UsageError(
+            f"{table.name} already has the {what} {', '.join(map(repr, taken))}; it looks like the "
+            f"output of an earlier run: give the file that was classified then, or remove or "
+            f"rename the {what}"
+        )

@@ -1,4 +1,4 @@
-"""Opening a file or a stream as a table, whatever kind it turns out to be."""
+"""Opening a file, a folder of pictures or a stream as a table, whatever kind it turns out to be."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from io import BufferedReader, RawIOBase
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from cascade.errors import InputError, UsageError
+from cascade.errors import InputError, UsageError, did_you_mean
 from cascade.io.tables.delimited import read_delimited
 from cascade.io.tables.detection import HEAD, container_of, encoding_of, head_text, is_json_lines
 from cascade.io.tables.folder import fingerprint, read_folder
@@ -39,16 +38,14 @@ def open_table(
 ) -> Table:
     """Open a file, a folder of pictures, or standard input for `-`, as a table.
 
-    Use it in a `with` statement.
-
-    The kind is told by the content: CSV, TSV (also with `;` or `|`), JSON lines, Parquet or
-    Excel. Text is streamed; a Parquet file or a workbook that comes through a pipe is kept in a
-    temporary file first.
+    Use it in a `with` statement. The kind is detected from the content: CSV, TSV (also with `;`
+    or `|`), JSON lines, Parquet or Excel. Text is streamed; a Parquet file or a workbook that
+    comes through a pipe is first copied to a temporary file.
 
     Parameters
     ----------
     encoding
-        Of a text file; by default told by its mark, else UTF-8, else (with a warning) cp1252.
+        Of a text file; detected if None, see `encoding_of`.
     sheet
         Of a workbook; by default the first.
     stdin
@@ -57,10 +54,10 @@ def open_table(
     Raises
     ------
     InputError
-        Where there is no such file, or nothing in it that can be read as a table. Single bad
-        rows come as rows with a `problem`.
+        There is no such file, or nothing in it that can be read as a table. Single bad rows come
+        as rows with a `problem`.
     UsageError
-        Where there is no such encoding.
+        There is no such encoding.
     """
     if str(source) == "-":
         name, file, regular = STDIN, stdin or sys.stdin.buffer, False
@@ -82,12 +79,57 @@ def open_table(
         return table
 
 
+@dataclass(frozen=True)
+class TableFile:
+    """A file of rows that is read more than once, as evaluation and training do.
+
+    Parameters
+    ----------
+    limit
+        Rows to read, from the start.
+    encoding, sheet
+        As for `open_table`.
+
+    Raises
+    ------
+    UsageError
+        The file is standard input, which can be read only once.
+    """
+
+    file: str
+    limit: int | None = None
+    encoding: str | None = None
+    sheet: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.file == "-":
+            raise UsageError(
+                "standard input can be read only once, but its rows are read more often; "
+                "save it to a file and name that"
+            )
+
+    def open(self) -> Table:
+        """The table, with no more rows than the limit."""
+        table = open_table(self.file, encoding=self.encoding, sheet=self.sheet)
+        if self.limit is not None:
+            table.rows = islice(table.rows, self.limit)
+        return table
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the whole file; of a folder of pictures, of their names, sizes and times."""
+        if Path(self.file).is_dir():
+            return hashlib.sha256(fingerprint(Path(self.file))).hexdigest()
+        with Path(self.file).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _table(
     file: BinaryIO, head: bytes, regular: bool, name: str, encoding: str | None, sheet: str | None
 ) -> Table:
     container = container_of(head, name)
     if container is not None:
-        seekable = file if regular else _spooled(head, file)
+        seekable = file if regular else _copied(head, file)
         seekable.seek(0)
         if container == "parquet":
             from cascade.io.tables.parquet import read_parquet
@@ -124,11 +166,10 @@ def _missing(path: Path) -> str:
     if not folder.is_dir():
         return f"{path} does not exist, nor does the folder {folder}; check the path"
     try:
-        close = get_close_matches(path.name, os.listdir(folder), 3)
+        hint = did_you_mean(path.name, os.listdir(folder))
     except OSError:
-        close = []
-    hint = f"did you mean {' or '.join(str(folder / name) for name in close)}?"
-    return f"{path} does not exist; {hint if close else 'check the path'}"
+        hint = ""
+    return f"{path} does not exist{hint or '; check the path'}"
 
 
 def _first_bytes(file: BinaryIO) -> bytes:
@@ -139,15 +180,15 @@ def _first_bytes(file: BinaryIO) -> bytes:
     return b"".join(pieces)
 
 
-def _spooled(head: bytes, file: BinaryIO) -> BinaryIO:
-    spool = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115
-    spool.write(head)
-    shutil.copyfileobj(file, spool, 1 << 20)
-    return spool
+def _copied(head: bytes, file: BinaryIO) -> BinaryIO:
+    copy = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115
+    copy.write(head)
+    shutil.copyfileobj(file, copy, 1 << 20)
+    return copy
 
 
 class _Chained(RawIOBase):
-    """The head that was read for sniffing, then the rest of the stream."""
+    """The head that was read for detection, then the rest of the stream."""
 
     def __init__(self, head: bytes, rest: Any, owned: bool) -> None:
         self._head = head
@@ -172,48 +213,3 @@ class _Chained(RawIOBase):
         if self._owned:
             self._rest.close()
         super().close()
-
-
-@dataclass(frozen=True)
-class TableFile:
-    """A file of rows.
-
-    Parameters
-    ----------
-    limit
-        Rows to read, from the start.
-    encoding, sheet
-        As for `open_table`.
-
-    Raises
-    ------
-    UsageError
-        The file is standard input, which can be read only once.
-    """
-
-    file: str
-    limit: int | None = None
-    encoding: str | None = None
-    sheet: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.file == "-":
-            raise UsageError(
-                "standard input can be read only once, but its rows are read more often; "
-                "save it to a file and name that"
-            )
-
-    def open(self) -> Table:
-        """The table, with no more rows than the limit."""
-        table = open_table(self.file, encoding=self.encoding, sheet=self.sheet)
-        if self.limit is not None:
-            table.rows = islice(table.rows, self.limit)
-        return table
-
-    @cached_property
-    def sha256(self) -> str:
-        """SHA-256 of the file, all of it; of a folder, of what lies in it."""
-        if Path(self.file).is_dir():
-            return hashlib.sha256(fingerprint(Path(self.file))).hexdigest()
-        with Path(self.file).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Parquet in: record batch by record batch, with the Arrow types kept for the way out."""
+"""Parquet, batch by batch, with its Arrow types kept where it is written again."""
 
 from __future__ import annotations
 

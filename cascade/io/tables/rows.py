@@ -1,4 +1,4 @@
-"""The values that readers hand on: a row, and the table that it belongs to."""
+"""A row, the table that it belongs to, and values as text."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import base64
 import datetime as dt
 import json
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from cascade.errors import InputError
+from cascade.errors import InputError, did_you_mean
 from cascade.io.encodings import well_formed
 
 Kind = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
@@ -38,8 +36,8 @@ class Row:
         Values in column order, for JSON lines the object. A bad row has what could be read:
         fewer or more cells than there are columns, an empty object.
     problem
-        Why the row cannot be used and what to do; None for a good row. Surplus cells are told
-        here, so whoever answers a bad row puts `problem` into the answer.
+        Why the row cannot be used and what to do; None for a good row. It belongs into the answer
+        of the row.
     raw
         What keeps the row as it was on the way out: the line of a JSON lines file, the record
         batch and position of a Parquet row.
@@ -133,13 +131,7 @@ class Table:
 
     def text_column(self, rows: Sequence[Row], column: str) -> list[str]:
         """`text` of a cell of each row."""
-        at = self._at.get(column, sys.maxsize)
-        values = [
-            (cells[at] if at < len(cells) else None)
-            if isinstance(cells, tuple)
-            else cells.get(column)
-            for cells in [row.cells for row in rows]
-        ]
+        values = [self.value(row, column) for row in rows]
         return [
             value if type(value) is str and value.isascii() else well_formed(text_of(value))
             for value in values
@@ -168,7 +160,7 @@ def require_columns(table: Table, names: Iterable[str]) -> None:
     Raises
     ------
     InputError
-        Names the columns there are and the likely one, or says that the name is repeated.
+        There is no such column, or more than one.
     """
     for name in names:
         found = table.columns.count(name)
@@ -179,16 +171,11 @@ def require_columns(table: Table, names: Iterable[str]) -> None:
                 f"column {name!r} is there {found} times in {table.name}; "
                 "give the columns different names in the header"
             )
-        close = _likely(name, table.columns)
-        hint = f"; did you mean {close!r}?" if close else ""
         has = ", ".join(table.columns[:30]) + (", ..." if len(table.columns) > 30 else "")
-        raise InputError(f"column {name!r} is not in {table.name}; it has: {has}{hint}")
-
-
-def _likely(name: str, columns: Sequence[str]) -> str | None:
-    folded = {column.strip().casefold(): column for column in columns if column.strip()}
-    close = get_close_matches(name.strip().casefold(), folded, 1, 0.6)
-    return folded[close[0]] if close else None
+        raise InputError(
+            f"column {name!r} is not in {table.name}; it has: {has}"
+            f"{did_you_mean(name, table.columns)}"
+        )
 
 
 def text_of(value: Any) -> str:

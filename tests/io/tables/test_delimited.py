@@ -207,7 +207,7 @@ def test_an_unknown_column_is_told_with_the_likely_one(write):
     with pytest.raises(InputError) as caught:
         require_columns(table, ["titel"])
     assert "column 'titel' is not in" in str(caught.value)
-    assert "it has: id, title, label; did you mean 'title'?" in str(caught.value)
+    assert "it has: id, title, label (did you mean 'title'?)" in str(caught.value)
 
 
 def test_a_repeated_column_is_an_error_only_if_it_is_asked_for(write):
