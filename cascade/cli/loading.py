@@ -17,7 +17,8 @@ from cascade.cli.progress import (
 )
 from cascade.cli.screen import ScreenOutput
 from cascade.config import CascadeConfig, Columns
-from cascade.io import Output, Table, kind_of, open_output, open_table, require_columns
+from cascade.io import Output, Table, open_output, open_table, require_columns
+from cascade.io.tables.detection import kind_of
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.cluster import Cluster

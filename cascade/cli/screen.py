@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from cascade.io import Answer, PassingOutput, Row, Table
+from cascade.io import Answer, Output, Row, Table
 
 STYLES = {"ok": "green", "review": "yellow", "partial": "yellow", "error": "red"}
 
 
-class ScreenOutput(PassingOutput):
+class ScreenOutput(Output):
     """Prints each chunk of answered rows as a table."""
 
     def __init__(self, table: Table, text: Sequence[str], console: Console) -> None:

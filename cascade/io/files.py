@@ -1,7 +1,8 @@
-"""Files that appear whole or not at all: JSON, text, arrays. And the folder of the user's cache."""
+"""Files that appear whole or not at all (text, JSON, arrays), their hashes, the cache folder."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -14,7 +15,21 @@ from numpy.typing import NDArray
 
 from cascade.errors import ConfigError, OutputError
 
-FORMAT = 1  # of files of arrays; raised when the same file would mean something else
+TENSORS_FORMAT = 1  # raised when the same file would mean something else
+
+
+def cache_folder() -> Path:
+    """The user's cache: `$CASCADE_CACHE`, else `cascade` under `$XDG_CACHE_HOME` or `~/.cache`."""
+    if given := os.environ.get("CASCADE_CACHE"):
+        return Path(given).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base).expanduser() if base else Path.home() / ".cache") / "cascade"
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(file: Path, values: Mapping[str, Any]) -> None:
@@ -55,26 +70,18 @@ def _defined(value: Any) -> Any:
     return value
 
 
-def cache_folder() -> Path:
-    """The user's cache: `$CASCADE_CACHE`, else `cascade` under `$XDG_CACHE_HOME` or `~/.cache`."""
-    if given := os.environ.get("CASCADE_CACHE"):
-        return Path(given).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base).expanduser() if base else Path.home() / ".cache") / "cascade"
-
-
 def write_tensors(path: Path, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-    """Write arrays and plain values to `path`, whole or not at all."""
+    """Write arrays to a safetensors file, with plain values that tell what they mean."""
     from safetensors.numpy import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f"{path.name}.part")
+    partial = path.with_name(f"{path.name}.part")
     save_file(
         {name: np.ascontiguousarray(array) for name, array in arrays.items()},
-        staging,
-        metadata={"cascade": json.dumps({"format": FORMAT, **about})},
+        partial,
+        metadata={"cascade": json.dumps({"format": TENSORS_FORMAT, **about})},
     )
-    staging.replace(path)
+    partial.replace(path)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -95,9 +102,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         raise ConfigError(f"{path}: cannot be read as safetensors: {error}") from None
     if not isinstance(about, dict):
         raise ConfigError(f"{path}: was not written by cascade; expected a file of a pack")
-    if about.get("format") != FORMAT:
+    if about.get("format") != TENSORS_FORMAT:
         raise ConfigError(
-            f"{path}: is of format {about.get('format')!r}, this version reads {FORMAT}; "
+            f"{path}: is of format {about.get('format')!r}, this version reads {TENSORS_FORMAT}; "
             "fit the pack again"
         )
     return about, arrays

@@ -1,4 +1,4 @@
-"""Where an output goes: which kind its name asks for, and whether it can and may be written."""
+"""Where the output of a run goes, and whether it can and may be written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from cascade.errors import OutputError, UsageError
-from cascade.io.runs import journal
+from cascade.io.files import sha256_of
 from cascade.io.runs.journal import Journal
 from cascade.io.tables.detection import kind_of
 
@@ -34,7 +34,7 @@ def check_output(
     Raises
     ------
     UsageError, OutputError
-        Where it cannot, with what to do.
+        It cannot; tells what to do.
     """
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other; choose one")
@@ -74,10 +74,9 @@ def state_of(out: Path, found: Journal, *, resume: bool, overwrite: bool) -> Sta
         return "fresh"
     if not resume:
         if found.parts:
-            rows = sum(chunk.rows for chunk in found.chunks().values())
             raise OutputError(
-                f"an interrupted run left {rows:,} finished rows of {out.name} in {found.folder}; "
-                "go on with --resume, or begin again with --overwrite"
+                f"an interrupted run left {found.finished_rows:,} finished rows of {out.name} in "
+                f"{found.folder}; go on with --resume, or begin again with --overwrite"
             )
         if out.exists():
             raise OutputError(f"{out} exists; replace it with --overwrite, or name another --out")
@@ -91,7 +90,7 @@ def state_of(out: Path, found: Journal, *, resume: bool, overwrite: bool) -> Sta
                 "begin again with --overwrite"
             )
         return "complete"
-    if found.assembled is not None and journal.sha256_of(out) == found.assembled:
+    if found.assembled is not None and sha256_of(out) == found.assembled:
         return "complete"
     if not found.header.get("overwrite"):
         raise OutputError(

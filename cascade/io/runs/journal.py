@@ -1,4 +1,4 @@
-"""The parts of a run that are done, and the journal that says so.
+"""The finished parts of a run, and the journal that lists them.
 
 A part counts only once its line stands in the journal: the file is written under a temporary
 name, synced and renamed, and then one line is appended and synced. So after a kill at any moment
@@ -13,12 +13,13 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from cascade.errors import OutputError
+from cascade.io.files import sha256_of
 from cascade.io.tables.rows import Row
 
 VERSION = 1
@@ -38,22 +39,13 @@ class Chunk:
     input
         Hash of the input rows, to notice that the input changed.
     summary
-        What the caller wants to remember of them.
+        What the caller wants to remember of them, as JSON values.
     """
 
     first_row: int
     rows: int
     input: str
     summary: Mapping[str, Any]
-
-    def entry(self) -> dict[str, Any]:
-        """As it stands in the journal."""
-        return {
-            "first_row": self.first_row,
-            "rows": self.rows,
-            "input": self.input,
-            "summary": self.summary,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +87,20 @@ class Journal:
 
     def __init__(self, out: Path) -> None:
         self.folder = out.with_name(out.name + ".parts")
-        self.header: dict[str, Any] | None = None
-        self.parts: dict[int, Part] = {}
-        self.part_of: dict[int, Part] = {}
-        self.assembled: str | None = None
+        self._file = self.folder / JOURNAL
         self._lock: Any = None
         self._open: _OpenPart | None = None
-        self._length = 0
         self.load()
 
     def load(self) -> None:
         """Read the journal up to the first line that is not whole."""
-        self.header, self.assembled, self._length = None, None, 0
-        self.parts, self.part_of = {}, {}
+        self.header: dict[str, Any] | None = None
+        self.assembled: str | None = None
+        self.parts: dict[int, Part] = {}
+        self.part_of: dict[int, Part] = {}
+        self._length = 0
         try:
-            data = (self.folder / JOURNAL).read_bytes()
+            data = self._file.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return
         for line in data.splitlines(keepends=True):
@@ -153,6 +144,11 @@ class Journal:
         return dict(sorted(done.items()))
 
     @property
+    def finished_rows(self) -> int:
+        """How many rows are in all parts."""
+        return sum(chunk.rows for chunk in self.chunks().values())
+
+    @property
     def follows(self) -> int | None:
         """The position that comes after the open part; None where no part is open."""
         return None if self._open is None else self._open.index + len(self._open.chunks)
@@ -175,9 +171,9 @@ class Journal:
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Forget all parts and write a new header."""
-        (self.folder / JOURNAL).unlink(missing_ok=True)
+        self._file.unlink(missing_ok=True)
         self._remove_parts()
-        with (self.folder / JOURNAL).open("wb") as file:
+        with self._file.open("wb") as file:
             file.write(_line({"version": VERSION, **header}))
             os.fsync(file.fileno())
         sync_folder(self.folder)
@@ -185,7 +181,7 @@ class Journal:
 
     def go_on(self) -> None:
         """Drop a torn last line and half-written files."""
-        os.truncate(self.folder / JOURNAL, self._length)
+        os.truncate(self._file, self._length)
         for path in self.folder.glob("*.tmp"):
             path.unlink()
 
@@ -200,8 +196,7 @@ class Journal:
             self._open = _OpenPart(index, temporary.open("wb", buffering=0), [], hashlib.sha256())
         part = self._open
         try:
-            if part.file.write(data) != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            _write_all(part.file, data)
         except OSError:
             self.abandon()
             raise
@@ -209,7 +204,7 @@ class Journal:
         part.chunks.append(chunk)
 
     def commit(self) -> None:
-        """Make the open part last and list it."""
+        """Sync the open part and list it."""
         if self._open is None:
             return
         part = self._open
@@ -219,14 +214,14 @@ class Journal:
             temporary = Path(part.file.name)
             temporary.replace(temporary.with_suffix(""))
             sha256 = part.sha256.hexdigest()
-            chunks = [chunk.entry() for chunk in part.chunks]
+            chunks = [asdict(chunk) for chunk in part.chunks]
             self._append({"index": part.index, "sha256": sha256, "chunks": chunks})
         except OSError:
             self.abandon()
             raise
         self._open = None
         # Summaries are for those who resume: the journal has them, memory need not.
-        light = [Chunk(chunk.first_row, chunk.rows, chunk.input, {}) for chunk in part.chunks]
+        light = [replace(chunk, summary={}) for chunk in part.chunks]
         self._list(Part(part.index, sha256, tuple(light)))
 
     def abandon(self) -> None:
@@ -242,12 +237,10 @@ class Journal:
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         line = _line(entry)
-        with (self.folder / JOURNAL).open("r+b", buffering=0) as file:
+        with self._file.open("r+b", buffering=0) as file:
             file.seek(self._length)
             try:
-                written = file.write(line)
-                if written != len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                _write_all(file, line)
             except OSError:
                 file.truncate(self._length)
                 raise
@@ -262,10 +255,10 @@ class Journal:
             return False
 
     def remove(self) -> None:
-        """Remove the folder with all parts; the journal goes last, for it says what is done."""
+        """Remove the folder with all parts; the journal goes last, for it lists what is done."""
         self._remove_parts()
         (self.folder / LOCK).unlink(missing_ok=True)
-        (self.folder / JOURNAL).unlink(missing_ok=True)
+        self._file.unlink(missing_ok=True)
         with suppress(OSError):
             self.folder.rmdir()
         self.release()
@@ -282,27 +275,25 @@ class Journal:
                 path.unlink()
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def sync_folder(folder: Path) -> None:
-    """Make renames in a folder last, where the system can."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Make renames in a folder outlive a crash, where the system can."""
+    if os.name != "nt":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def sync_file(path: Path) -> None:
-    """Make the content of a file last."""
+    """Make the content of a file outlive a crash."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    if file.write(data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""Answered rows to a stream, as they come."""
+"""Answered rows out: to a stream as they come, or to a file in a run that can be resumed."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from cascade.errors import OutputError, UsageError
-from cascade.io.runs import journal
+from cascade.io.files import sha256_of
 from cascade.io.runs.destination import State, check_output, on_disk, resolved, state_of
-from cascade.io.runs.journal import Chunk, Journal
+from cascade.io.runs.journal import ASSEMBLED, Chunk, Journal, digest, sync_file, sync_folder
 from cascade.io.tables.detection import kind_of
 from cascade.io.tables.layout import Answer, Format
 from cascade.io.tables.rows import Kind, Row, Table
 from cascade.io.tables.writing import format_of
 
+log = logging.getLogger(__name__)
+
+COMMIT_SECONDS = 1.0
+
 
 class Output(ABC):
-    """What outputs to a stream and to a file share.
+    """Takes chunks of rows with their answers; this one remembers nothing of earlier runs.
 
     Attributes
     ----------
@@ -35,18 +38,17 @@ class Output(ABC):
         Rows that an interrupted run had finished.
     """
 
+    nested = False
     complete = False
     resumed_rows = 0
 
-    nested = False
-
-    @abstractmethod
-    def summary(self, index: int) -> Mapping[str, Any]:
-        """What an interrupted run remembered of a part that `has` calls finished."""
-
-    @abstractmethod
     def has(self, index: int, rows: Sequence[Row]) -> bool:
-        """Whether the part of these rows is finished."""
+        """Whether the chunk of these rows was finished by an interrupted run."""
+        return False
+
+    def summary(self, index: int) -> Mapping[str, Any]:
+        """What an interrupted run remembered of a chunk that `has` calls finished."""
+        return {}
 
     @abstractmethod
     def write(
@@ -56,11 +58,19 @@ class Output(ABC):
         answers: Sequence[Answer],
         summary: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the rows of one part (from 0) with their answers, and remember a summary."""
+        """Take the rows of one chunk with their answers.
+
+        Parameters
+        ----------
+        index
+            Position of the chunk in the output, from 0.
+        summary
+            Small JSON values to remember with the chunk.
+        """
 
     @abstractmethod
     def finish(self) -> None:
-        """Complete the output after the last part."""
+        """Complete the output after the last chunk."""
 
     def close(self) -> None:  # noqa: B027 - most outputs hold nothing
         """Let go of the output; what is finished stays."""
@@ -68,28 +78,65 @@ class Output(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
-class PassingOutput(Output):
-    """An output whose rows are gone once they are written, so that it cannot be resumed."""
+def open_output(
+    out: str | Path,
+    table: Table,
+    extra: Mapping[str, type],
+    *,
+    kind: Kind | None = None,
+    source: str | Path | None = None,
+    fingerprint: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    stdout: BinaryIO | None = None,
+) -> Output:
+    """Open a file, or standard output for `-`, for the rows of a table with answers beside them.
 
-    def summary(self, index: int) -> Mapping[str, Any]:
-        """Nothing: no part is of an earlier run."""
-        return {}
+    Parameters
+    ----------
+    extra
+        Columns of the answer in tabular output, with their types (`str`, `float`, `int`, `bool`).
+    kind
+        Of standard output: `csv`, `tsv` or `jsonl`; by default that of the table, or `csv`.
+    source
+        The input file, which is never overwritten.
+    fingerprint
+        All that the answers depend on (options, hashes of taxonomy and weights), as JSON values;
+        a run is resumed only with the same.
+    resume
+        Go on with the parts of an interrupted run.
+    overwrite
+        Replace an output, and parts, that are there.
 
-    def has(self, index: int, rows: Sequence[Row]) -> bool:
-        """Whether the part is finished: never."""
-        return False
+    Raises
+    ------
+    UsageError
+        Options do not fit, or the table looks like an output.
+    OutputError
+        The place cannot be written, or holds something that may not be replaced.
+    """
+    check_output(out, source, resume=resume, overwrite=overwrite)
+    if str(out) == "-":
+        default: Kind = table.kind if table.kind in ("jsonl", "tsv") else "csv"
+        if (kind := kind or default) not in ("csv", "tsv", "jsonl"):
+            raise UsageError(f"{kind} cannot be written to standard output; name a file with --out")
+        return StreamOutput(format_of(kind, table, extra), stdout or sys.stdout.buffer)
+    format = format_of(kind_of(out), table, extra)
+    header = {
+        "fingerprint": json.loads(json.dumps(fingerprint or {}, sort_keys=True)),
+        "kind": format.kind,
+        "input_columns": list(table.columns),
+        "answer_columns": list(extra),
+        "input": table.name,
+    }
+    return ResumableOutput(resolved(Path(out)), format, header, resume=resume, overwrite=overwrite)
 
 
-class StreamOutput(PassingOutput):
+class StreamOutput(Output):
     """Rows to a stream as they are answered.
 
     A reader that goes away (`| head`) raises BrokenPipeError.
@@ -109,29 +156,22 @@ class StreamOutput(PassingOutput):
         summary: Mapping[str, Any] | None = None,
     ) -> None:
         """Write the next rows with their answers."""
-        data = self._format.encode(rows, answers)
-        self._begin()
-        self._stream.write(data)
-        self._stream.flush()
+        self._send(self._format.encode(rows, answers))
 
     def finish(self) -> None:
         """Write the header if no row has been written."""
-        self._begin()
-        self._stream.flush()
+        self._send(b"")
 
-    def _begin(self) -> None:
+    def _send(self, data: bytes) -> None:
         if not self._begun:
             self._stream.write(self._format.head())
             self._begun = True
-
-
-log = logging.getLogger(__name__)
-
-COMMIT_SECONDS = 1.0
+        self._stream.write(data)
+        self._stream.flush()
 
 
 class ResumableOutput(Output):
-    """Rows to a file, by way of parts that outlive a kill; see `open_output`."""
+    """Rows to a file, in parts that outlive a kill; see `open_output`."""
 
     def __init__(
         self,
@@ -142,9 +182,9 @@ class ResumableOutput(Output):
         resume: bool = False,
         overwrite: bool = False,
     ) -> None:
-        self._format = format
-        self.nested = format.kind == "jsonl"
         self.path = out
+        self.nested = format.kind == "jsonl"
+        self._format = format
         self._seen: set[int] = set()
         self._whole: set[int] = set()
         self._committed = time.monotonic()
@@ -165,18 +205,19 @@ class ResumableOutput(Output):
                 raise
 
     def _open(self, header: Mapping[str, Any], state: State) -> None:
-        store = self._journal
+        journal = self._journal
         if state == "complete":
-            store.remove()
+            journal.remove()
             self.complete = True
-        elif state == "resume" and store.parts:
-            _check_same(store.header or {}, header)
-            store.go_on()
-            self.resumed_rows = sum(chunk.rows for chunk in store.chunks().values())
+        elif state == "resume" and journal.parts:
+            _check_same(journal.header or {}, header)
+            journal.go_on()
+            self.resumed_rows = journal.finished_rows
         elif state == "resume":
-            store.begin({**header, "overwrite": (store.header or {}).get("overwrite", False)})
+            replaces = (journal.header or {}).get("overwrite", False)
+            journal.begin({**header, "overwrite": replaces})
         else:
-            store.begin(header)
+            journal.begin(header)
 
     def summary(self, index: int) -> Mapping[str, Any]:
         """What an interrupted run remembered of a chunk that `has` calls finished."""
@@ -189,7 +230,7 @@ class ResumableOutput(Output):
         Raises
         ------
         OutputError
-            Where it was made of other rows.
+            It was made of other rows.
         """
         self._seen.add(index)
         part = self._journal.part_of.get(index)
@@ -219,24 +260,15 @@ class ResumableOutput(Output):
         answers: Sequence[Answer],
         summary: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take the rows of one chunk with their answers.
-
-        Parameters
-        ----------
-        index
-            Position of the chunk in the output, from 0.
-        summary
-            Small JSON values to remember with the chunk.
-        """
+        """Take the rows of one chunk with their answers."""
         data = self._format.encode(rows, answers)
         self._seen.add(index)
         first = rows[0].number if rows else 0
         chunk = Chunk(first, len(rows), self._hash(index, rows), dict(summary or {}))
-        store = self._journal
         with on_disk(self.path):
-            if store.follows not in (None, index):
-                store.commit()
-            store.extend(index, chunk, self._format.suffix, data)
+            if self._journal.follows not in (None, index):
+                self._journal.commit()
+            self._journal.extend(index, chunk, self._format.suffix, data)
         if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self.commit()
 
@@ -248,7 +280,7 @@ class ResumableOutput(Output):
 
     def _hash(self, index: int, rows: Sequence[Row]) -> str:
         if self._digest is None or self._digest[0] != index:
-            self._digest = (index, journal.digest(rows))
+            self._digest = (index, digest(rows))
         return self._digest[1]
 
     def finish(self) -> None:
@@ -257,12 +289,12 @@ class ResumableOutput(Output):
         Raises
         ------
         OutputError
-            Where chunks are left that the input has no rows for, or the disk is full; parts stay.
+            Chunks are left that the input has no rows for, or the disk is full; parts stay.
         """
         if self.complete:
             return
         self.commit()
-        store, chunks = self._journal, self._journal.chunks()
+        journal, chunks = self._journal, self._journal.chunks()
         if beyond := set(chunks) - self._seen:
             first = chunks[min(beyond)].first_row
             raise OutputError(
@@ -271,19 +303,21 @@ class ResumableOutput(Output):
             )
         if missing := set(range(max(self._seen, default=-1) + 1)) - set(chunks):
             raise ValueError(f"chunk {min(missing)} was neither finished nor written")
-        temporary = store.folder / journal.ASSEMBLED
+        temporary = journal.folder / ASSEMBLED
         with on_disk(self.path):
             try:
-                paths = (store.path(index, self._format.suffix) for index in sorted(store.parts))
+                paths = (
+                    journal.path(index, self._format.suffix) for index in sorted(journal.parts)
+                )
                 self._format.assemble(paths, temporary)
-                journal.sync_file(temporary)
+                sync_file(temporary)
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
-            store.note_assembled(journal.sha256_of(temporary))
+            journal.note_assembled(sha256_of(temporary))
             temporary.replace(self.path)
-            journal.sync_folder(self.path.parent)
-            store.remove()
+            sync_folder(self.path.parent)
+            journal.remove()
         self.complete = True
 
     def close(self) -> None:
@@ -292,12 +326,9 @@ class ResumableOutput(Output):
             if not self.complete:
                 self.commit()
         finally:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        if not self.complete and not self._journal.parts and not self.path.exists():
-            self._journal.remove()
-        self._journal.release()
+            if not self.complete and not self._journal.parts and not self.path.exists():
+                self._journal.remove()
+            self._journal.release()
 
 
 def _check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -329,57 +360,3 @@ def _shown(values: Mapping[str, Any], name: str) -> str:
         return "not set"
     text = json.dumps(values[name], ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def open_output(
-    out: str | Path,
-    table: Table,
-    extra: Mapping[str, type],
-    *,
-    kind: Kind | None = None,
-    source: str | Path | None = None,
-    fingerprint: Mapping[str, Any] | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    stdout: BinaryIO | None = None,
-) -> StreamOutput | ResumableOutput:
-    """Open a file, or standard output for `-`, for the rows of a table with answers beside them.
-
-    Parameters
-    ----------
-    extra
-        Columns of the answer in tabular output, with their types (`str`, `float`, `int`, `bool`).
-    kind
-        Of standard output: `csv`, `tsv` or `jsonl`; by default that of the table, or `csv`.
-    source
-        The input file, which is never overwritten.
-    fingerprint
-        All that the answers depend on (options, hashes of taxonomy and weights), as JSON values;
-        a run is resumed only with the same.
-    resume
-        Go on with the parts of an interrupted run.
-    overwrite
-        Replace an output, and parts, that are there.
-
-    Raises
-    ------
-    UsageError
-        Where options do not fit, or the table looks like an output.
-    OutputError
-        Where the place cannot be written, or holds something that may not be replaced.
-    """
-    check_output(out, source, resume=resume, overwrite=overwrite)
-    if str(out) == "-":
-        default: Kind = table.kind if table.kind in ("jsonl", "tsv") else "csv"
-        if (kind := kind or default) not in ("csv", "tsv", "jsonl"):
-            raise UsageError(f"{kind} cannot be written to standard output; name a file with --out")
-        return StreamOutput(format_of(kind, table, extra), stdout or sys.stdout.buffer)
-    format = format_of(kind_of(out), table, extra)
-    header = {
-        "fingerprint": json.loads(json.dumps(fingerprint or {}, sort_keys=True)),
-        "kind": format.kind,
-        "input_columns": list(table.columns),
-        "answer_columns": list(extra),
-        "input": table.name,
-    }
-    return ResumableOutput(resolved(Path(out)), format, header, resume=resume, overwrite=overwrite)

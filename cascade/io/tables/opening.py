@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cascade.errors import InputError, UsageError, did_you_mean
+from cascade.io.files import sha256_of
 from cascade.io.tables.delimited import read_delimited
 from cascade.io.tables.detection import HEAD, container_of, encoding_of, head_text, is_json_lines
 from cascade.io.tables.folder import fingerprint, read_folder
@@ -120,8 +121,7 @@ class TableFile:
         """SHA-256 of the whole file; of a folder of pictures, of their names, sizes and times."""
         if Path(self.file).is_dir():
             return hashlib.sha256(fingerprint(Path(self.file))).hexdigest()
-        with Path(self.file).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(Path(self.file))
 
 
 def _table(

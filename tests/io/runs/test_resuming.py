@@ -311,7 +311,7 @@ with open_table(source) as table, open_output(out, table, extra, resume=True) as
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_a_run_killed_at_any_moment_ends_in_the_same_bytes(write, tmp_path, ending):
-    source = write("items.csv", "id,title\n" + "".join(f"{n},item {n}\n" for n in range(1600)))
+    source = write("items.csv", "id,title\n" + "".join(f"{n},item {n}\n" for n in range(640)))
     whole, out = tmp_path / f"whole.{ending}", tmp_path / f"out.{ending}"
 
     def start(target):
@@ -330,7 +330,7 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_bytes(write, tmp_path, endi
         if attempt < 3:
             reached = len(journal.read_bytes()) if journal.exists() else 0
             while process.poll() is None and (
-                not journal.exists() or journal.stat().st_size < reached + 700 * (attempt + 1)
+                not journal.exists() or journal.stat().st_size < reached + 500 * (attempt + 1)
             ):
                 threading.Event().wait(0.001)
         else:

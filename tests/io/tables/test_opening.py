@@ -146,7 +146,7 @@ def test_a_workbook_gives_its_first_sheet_with_a_warning_about_the_others(workbo
 
 def test_a_sheet_is_chosen_by_name(workbook):
     assert read(workbook, sheet="Other")[0].columns == ("x",)
-    with pytest.raises(InputError, match="it has: Items, Other .did you mean 'Items'"):
+    with pytest.raises(InputError, match=r"it has: Items, Other .did you mean .Items."):
         read(workbook, sheet="items")
 
 
