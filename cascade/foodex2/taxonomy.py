@@ -13,7 +13,7 @@ import yaml
 
 from cascade.errors import TaxonomyError
 from cascade.foodex2.catalogue import COMMON_NAMES, SCIENTIFIC_NAMES, Catalogue, Hierarchy, Term
-from cascade.taxonomy.draft import Draft, link
+from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy, FacetGroup
 from cascade.taxonomy.names import clean
 from cascade.taxonomy.tree import Taxonomy
@@ -107,21 +107,21 @@ def _draft(catalogue: Catalogue, hierarchy: Hierarchy, codes: list[str], names_o
         next((c for c in hierarchy.ancestors_or_self(code) if c in kept and c != code), "")
         for code in codes
     ]
-    terms = [catalogue.terms[code] for code in codes]
     draft = Draft(
-        list(codes),
-        [clean(term.name) or term.code for term in terms],
-        link(codes, parents, file=catalogue.file),
         name=catalogue.code,
         title=f"{catalogue.code} {catalogue.version}: {hierarchy.label}",
         language="en",
         file=catalogue.file,
         distinct_siblings=True,
     )
-    for row, term in enumerate(terms if not names_only else ()):
-        # The scope notes of plants and animals only repeat their names.
-        note = _description(term) if term.kind != "n" else ""
-        draft.describe(row, note, [*_other_names(term), *wording().get(term.code, ())])
+    for code in codes:
+        term = catalogue.terms[code]
+        row = draft.add(clean(term.name) or code, code)
+        if not names_only:
+            # The scope notes of plants and animals only repeat their names.
+            note = _description(term) if term.kind != "n" else ""
+            draft.describe(row, note, [*_other_names(term), *wording().get(code, ())])
+    draft.link(parents)
     return draft
 
 

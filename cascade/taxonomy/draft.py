@@ -1,4 +1,4 @@
-"""What the readers of formats hand over: nodes in file order, with the line of each."""
+"""The nodes that a format reads, in file order, before they are checked to be a tree."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from cascade.errors import TaxonomyError, did_you_mean
 from cascade.taxonomy.names import PATH_SEPARATOR, clean, clean_text
@@ -43,16 +40,16 @@ class Record(NamedTuple):
 
 @dataclass(slots=True)
 class Draft:
-    """Nodes in the order of a file, cleaned but not yet checked to be a tree.
+    """The nodes of a taxonomy in any order. A node is named by its row, an int from 0.
 
     Parameters
     ----------
     codes, names
-        One for each node; see `clean`.
+        One for each node, see `clean`.
     parent
-        int32 [n], row of the parent, -1 at the top.
+        Row of the parent, -1 at the top; filled by `add` or by `link`.
     lines
-        Line of each node; empty where there are none.
+        Line of each node in the file, 0 where unknown.
     descriptions, synonyms, translations
         Sparse, by row.
     name, title, language
@@ -64,10 +61,10 @@ class Draft:
         it. For coded catalogues of others, whose translations collide now and then.
     """
 
-    codes: list[str]
-    names: list[str]
-    parent: NDArray[np.int32]
-    lines: Sequence[int] = ()
+    codes: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    parent: array[int] = field(default_factory=lambda: array("i"))
+    lines: array[int] = field(default_factory=lambda: array("q"))
     descriptions: dict[int, str] = field(default_factory=dict)
     synonyms: dict[int, tuple[str, ...]] = field(default_factory=dict)
     translations: dict[int, dict[str, str]] = field(default_factory=dict)
@@ -77,18 +74,13 @@ class Draft:
     file: str | Path | None = None
     distinct_siblings: bool = False
 
-    def line(self, row: int) -> int | None:
-        """Line of a row, None where unknown."""
-        return (self.lines[row] or None) if len(self.lines) else None
-
-    def error(self, message: str, row: int) -> TaxonomyError:
-        """An error at a row."""
-        return TaxonomyError(message, file=self.file, line=self.line(row))
-
-    def at(self, row: int) -> str:
-        """` (line 3)`, or nothing where the line is unknown."""
-        line = self.line(row)
-        return f" (line {line})" if line else ""
+    def add(self, name: str, code: str = "", parent: int = -1, line: int = 0) -> int:
+        """Add a node and return its row; name and code are cleaned."""
+        self.names.append(clean(name))
+        self.codes.append(clean(code))
+        self.parent.append(parent)
+        self.lines.append(line)
+        return len(self.names) - 1
 
     def describe(
         self,
@@ -97,7 +89,7 @@ class Draft:
         synonyms: Iterable[str] = (),
         translations: Mapping[str, str] | None = None,
     ) -> None:
-        """Keep the side data of a row: blank parts and repeated synonyms are left out.
+        """Keep what else is known of a node; blank parts and repeated synonyms are left out.
 
         Raises
         ------
@@ -118,103 +110,93 @@ class Draft:
         if names := {tag: name for tag, name in names.items() if name}:
             self.translations[row] = names
 
+    def code_by_path(self) -> None:
+        """Give each node without a code its path, `A > B > C`; parents stand before children."""
+        paths: list[str] = []
+        for row, (name, above) in enumerate(zip(self.names, self.parent, strict=True)):
+            paths.append(paths[above] + PATH_SEPARATOR + name if above >= 0 else name)
+            self.codes[row] = self.codes[row] or paths[row]
 
-def link(
-    codes: Sequence[str],
-    parent_codes: Sequence[str],
-    *,
-    lines: Sequence[int] = (),
-    file: str | Path | None = None,
-) -> NDArray[np.int32]:
-    r"""Rows of parents given by code.
+    def link(self, parent_codes: Sequence[str]) -> None:
+        r"""Set the parents by their codes, one for each node.
 
-    A blank parent means the top, and so do `0`, `-1`, `NULL`, `None`, `nan` and `\N` where no
-    node has that code.
+        A blank parent means the top, and so do `0`, `-1`, `NULL`, `None`, `nan` and `\N` where no
+        node has that code.
 
-    Returns
-    -------
-    int32 [n], -1 at the top.
+        Raises
+        ------
+        TaxonomyError
+            A code is blank or given twice, or a parent is not among the codes.
+        """
+        row_of = dict(zip(self.codes, range(len(self.codes)), strict=True))
+        if "" in row_of or len(row_of) < len(self.codes):
+            self.check_codes()
+        row_of[""] = -1
+        rows = [row_of.get(code, -2) for code in parent_codes]
+        if -2 in rows:
+            for row, code in enumerate(parent_codes):
+                if rows[row] == -2 and code.casefold() not in TOP_MARKERS:
+                    raise self._unknown_parent(row, code)
+            rows = [max(row, -1) for row in rows]
+        self.parent = array("i", rows)
 
-    Raises
-    ------
-    TaxonomyError
-        A code is given twice, or a parent is not among the codes.
-    """
-    row_of = dict(zip(codes, range(len(codes)), strict=True))
-    if "" in row_of:
-        raise _failure("a node without a code; give it one", codes.index(""), lines, file)
-    if len(row_of) < len(codes):
-        raise _duplicate(codes, lines, file)
-    row_of[""] = -1
-    rows = list(map(row_of.get, parent_codes))
-    if None in rows:
-        for row, code in enumerate(parent_codes):
-            if rows[row] is None and code.casefold() not in TOP_MARKERS:
-                others = [other for other in codes if other != codes[row]]
-                raise _failure(
-                    f"node {codes[row]!r} has parent {code!r}, which is no code of this taxonomy"
-                    f"{did_you_mean(code, others)}; add that node, or leave the parent blank at "
-                    "the top",
+    def _unknown_parent(self, row: int, code: str) -> TaxonomyError:
+        own = self.codes[row]
+        close = did_you_mean(code, [other for other in self.codes if other != own])
+        return self.error(
+            f"node {own!r} has parent {code!r}, which is no code of this taxonomy{close}; add "
+            "that node, or leave the parent blank at the top",
+            row,
+        )
+
+    def check_codes(self) -> None:
+        """Refuse a blank or repeated code, and a blank name.
+
+        Raises
+        ------
+        TaxonomyError
+            With the line, and for a repeated code both lines.
+        """
+        for what, values, others in (
+            ("code (its name is {!r})", self.codes, self.names),
+            ("name (its code is {!r})", self.names, self.codes),
+        ):
+            if "" in values:
+                row = values.index("")
+                raise self.error(f"a node without a {what.format(others[row])}; give it one", row)
+        if len(set(self.codes)) == len(self.codes):
+            return
+        first: dict[str, int] = {}
+        for row, code in enumerate(self.codes):
+            if (before := first.setdefault(code, row)) != row:
+                line = self.line(before)
+                taken = f" by line {line}" if line else ""
+                raise self.error(
+                    f"code {code!r} is already taken{taken}; each node needs a code of its own",
                     row,
-                    lines,
-                    file,
                 )
-        rows = [-1 if parent is None else parent for parent in rows]
-    return np.array(rows, dtype=np.int32)
 
+    def line(self, row: int) -> int | None:
+        """Line of a node, None where unknown."""
+        return (self.lines[row] or None) if len(self.lines) else None
 
-def _duplicate(
-    codes: Sequence[str], lines: Sequence[int], file: str | Path | None
-) -> TaxonomyError:
-    first: dict[str, int] = {}
-    for row, code in enumerate(codes):
-        if code in first:
-            break
-        first[code] = row
-    before = f" by line {lines[first[code]]}" if len(lines) and lines[first[code]] else ""
-    message = f"code {code!r} is already taken{before}; each node needs a code of its own"
-    return _failure(message, row, lines, file)
+    def at(self, row: int) -> str:
+        """` (line 3)`, or nothing where the line is unknown."""
+        line = self.line(row)
+        return f" (line {line})" if line else ""
 
-
-def _failure(
-    message: str, row: int, lines: Sequence[int], file: str | Path | None
-) -> TaxonomyError:
-    return TaxonomyError(message, file=file, line=lines[row] or None if len(lines) else None)
-
-
-def check_codes(draft: Draft) -> None:
-    """Refuse a blank or repeated code, and a blank name.
-
-    Raises
-    ------
-    TaxonomyError
-        With the line, and for a repeated code both lines.
-    """
-    for values, what in ((draft.codes, "code"), (draft.names, "name")):
-        if "" in values:
-            row = values.index("")
-            other = draft.names[row] if what == "code" else draft.codes[row]
-            known = f" (its {'name' if what == 'code' else 'code'} is {other!r})" if other else ""
-            raise draft.error(f"a node without a {what}{known}; give it one", row)
-    if len(set(draft.codes)) < len(draft.codes):
-        raise _duplicate(draft.codes, draft.lines, draft.file)
+    def error(self, message: str, row: int, column: str | None = None) -> TaxonomyError:
+        """An error at a node."""
+        return TaxonomyError(message, file=self.file, line=self.line(row), column=column)
 
 
 class PathTree:
-    """Collects paths in file order.
-
-    A node without a code gets its path, `A > B > C`, for a code: it stays the same as long as the
-    names do.
-    """
+    """Makes a draft of paths: nodes above may be implied, codes may come later or never."""
 
     def __init__(self, file: str | Path | None = None) -> None:
-        self._file = file
+        self.draft = Draft(file=file)
         self._row: dict[tuple[int, str], int] = {}
-        self._names: list[str] = []
-        self._codes: list[str] = []
-        self._parent = array("i")
-        self._lines = array("q")
-        self._given: dict[int, int] = {}
+        self._given: set[int] = set()
 
     def add(
         self, names: Sequence[str], code: str = "", *, line: int = 0, once: bool = False
@@ -231,56 +213,39 @@ class PathTree:
         TaxonomyError
             A name of the path is blank, or the path was given before, perhaps with another code.
         """
+        draft, names, code = self.draft, [*map(clean, names)], clean(code)
+        if not names or "" in names:
+            path = PATH_SEPARATOR.join(names)
+            raise TaxonomyError(
+                f"path {path!r} has a blank name", file=draft.file, line=line or None
+            )
         row = -1
         for name in names:
-            key = (row, clean(name))
-            if not key[1]:
-                path = PATH_SEPARATOR.join(map(clean, names))
-                raise self._error(f"path {path!r} has a blank name", line)
-            found = self._row.get(key)
-            row = self._new(key, line) if found is None else found
-        if row < 0:
-            raise self._error("a path without any name", line)
-        if row in self._given and (once or code != self._codes[row]):
+            found = self._row.get((row, name))
+            if found is None:
+                found = self._row[row, name] = draft.add(name, parent=row, line=line)
+            row = found
+        if row in self._given and (once or code != draft.codes[row]):
             raise self._repeated(names, code, row, line)
         if row not in self._given:
-            self._given[row] = line
-            self._lines[row] = line
-            self._codes[row] = clean(code)
-        return row
-
-    def _new(self, key: tuple[int, str], line: int) -> int:
-        row = self._row[key] = len(self._names)
-        self._parent.append(key[0])
-        self._names.append(key[1])
-        self._codes.append("")
-        self._lines.append(line)
+            self._given.add(row)
+            draft.lines[row], draft.codes[row] = line, code
         return row
 
     def _repeated(self, names: Sequence[str], code: str, row: int, line: int) -> TaxonomyError:
-        path = PATH_SEPARATOR.join(map(clean, names))
-        before = f"line {self._given[row]}" if self._given[row] else "before"
-        if code == self._codes[row]:
-            found = f"path {path!r} was given on {before} already"
+        draft, path = self.draft, PATH_SEPARATOR.join(names)
+        before = f"on line {draft.lines[row]}" if draft.lines[row] else "before"
+        if code == draft.codes[row]:
+            found = f"path {path!r} was given {before} already"
         else:
-            found = f"path {path!r} has code {code!r} here but {self._codes[row]!r} on {before}"
-        return self._error(
-            f"{found}; each node stands once (are these labelled rows, not a taxonomy?)", line
+            found = f"path {path!r} has code {code!r} here but {draft.codes[row]!r} {before}"
+        return TaxonomyError(
+            f"{found}; each node stands once (are these labelled rows, not a taxonomy?)",
+            file=draft.file,
+            line=line or None,
         )
 
-    def _error(self, message: str, line: int) -> TaxonomyError:
-        return TaxonomyError(message, file=self._file, line=line or None)
-
-    def draft(self) -> Draft:
-        """What was collected, with paths for codes where none were given."""
-        paths: list[str] = []
-        for name, above in zip(self._names, self._parent, strict=True):
-            paths.append(paths[above] + PATH_SEPARATOR + name if above >= 0 else name)
-        codes = [code or path for code, path in zip(self._codes, paths, strict=True)]
-        return Draft(
-            codes,
-            self._names,
-            np.array(self._parent, dtype=np.int32),
-            self._lines,
-            file=self._file,
-        )
+    def finish(self) -> Draft:
+        """The draft, with paths for codes where none were given."""
+        self.draft.code_by_path()
+        return self.draft

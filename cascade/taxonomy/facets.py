@@ -86,17 +86,14 @@ class FacetedTaxonomy(Taxonomy):
     @cached_property
     def terms(self) -> Taxonomy:
         """Base terms and descriptors, each once and side by side, to be searched together."""
-        draft = Draft([], [], np.empty(0, dtype=np.int32), name=f"{self.name} terms")
-        draft.distinct_siblings = True
+        draft = Draft(name=f"{self.name} terms", distinct_siblings=True)
         seen: set[str] = set()
         for tree in (self, *(group.tree for group in self.groups.values())):
             for i, code in enumerate(tree.codes):
                 if code not in seen:
                     seen.add(code)
-                    draft.describe(len(draft.codes), tree.description(i), tree.synonyms(i))
-                    draft.codes.append(code)
-                    draft.names.append(tree.names[i])
-        draft.parent = np.full(len(draft.codes), -1, dtype=np.int32)
+                    row = draft.add(tree.names[i], code)
+                    draft.describe(row, tree.description(i), tree.synonyms(i))
         return Taxonomy(draft)
 
     def find(self, text: str) -> int | None:

@@ -10,13 +10,13 @@ import logging
 import operator
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.draft import Draft, check_codes
+from cascade.taxonomy.draft import Draft
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -43,7 +43,7 @@ class Forest:
         self, parent: NDArray[np.int32], end: NDArray[np.int32], level: NDArray[np.int16]
     ) -> None:
         self.parent, self.end, self.level = parent, end, level
-        self._children, self._offsets = by_parent(parent)
+        self._children, self._offsets = _children_by_parent(parent)
         for array in (parent, end, level, self._children, self._offsets):
             array.flags.writeable = False
 
@@ -52,7 +52,7 @@ class Forest:
 
     def path_nodes(self, i: int) -> NDArray[np.int32]:
         """int32 [level of i], the nodes from the top down to i itself."""
-        return np.array(self._way(i), dtype=np.int32)
+        return np.array(self._path_to(i), dtype=np.int32)
 
     def ancestors(self, i: int) -> NDArray[np.int32]:
         """int32 [level of i - 1], the nodes above i, top first."""
@@ -129,7 +129,7 @@ class Forest:
         """
         if not 1 <= level <= self.depth:
             raise TaxonomyError(f"no level {level}; the levels here are 1 to {self.depth}")
-        return self._levels[level - 1]
+        return self._nodes_by_level[level - 1]
 
     def transition(self, level: int) -> scipy.sparse.csr_matrix:
         """Which node of a level is the parent of which node of the next, as zeros and ones.
@@ -154,12 +154,12 @@ class Forest:
         )
 
     @cached_property
-    def _levels(self) -> list[NDArray[np.int32]]:
+    def _nodes_by_level(self) -> list[NDArray[np.int32]]:
         nodes = np.argsort(self.level, kind="stable")
         edges = np.cumsum(np.bincount(self.level))
         return [_frozen(nodes[a:b]) for a, b in pairwise(edges)]
 
-    def _way(self, i: int) -> list[int]:
+    def _path_to(self, i: int) -> list[int]:
         way = [self._checked(i)]
         while (i := int(self.parent[way[-1]])) >= 0:
             way.append(i)
@@ -175,7 +175,7 @@ class Forest:
         return i
 
 
-def by_parent(parent: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _children_by_parent(parent: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Children of every node as compressed rows.
 
     Returns
@@ -199,31 +199,19 @@ def _frozen(nodes: NDArray[Any]) -> NDArray[np.int32]:
     return nodes
 
 
-class Arrangement(NamedTuple):
-    """A checked tree.
-
-    Parameters
-    ----------
-    order
-        int32 [n], the row of each node; nodes are in depth-first order, siblings as in the file.
-    parent
-        int32 [n], node of the parent, -1 at the top.
-    end
-        int32 [n], one past the last descendant.
-    level
-        int16 [n], 1 at the top.
-    """
-
-    order: NDArray[np.int32]
-    parent: NDArray[np.int32]
-    end: NDArray[np.int32]
-    level: NDArray[np.int16]
-
-
-def arrange(draft: Draft) -> Arrangement:
-    """Check that a draft is a tree and put it in depth-first order.
+def arrange(
+    draft: Draft,
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int16]]:
+    """Check that a draft is a tree and put it in depth-first order, siblings as in the file.
 
     Names of `draft` are changed where `distinct_siblings` asks for it.
+
+    Returns
+    -------
+    order
+        int32 [n], the row of each node.
+    parent, end, level
+        Of each node, as in `Forest`.
 
     Raises
     ------
@@ -233,23 +221,23 @@ def arrange(draft: Draft) -> Arrangement:
     """
     if not draft.codes:
         raise TaxonomyError("no node in it; a taxonomy needs at least one", file=draft.file)
-    check_codes(draft)
-    level = _levels(draft)
-    _check_siblings(draft)
-    parent = draft.parent
-    size, position = _place(parent, level)
+    draft.check_codes()
+    parent = np.array(draft.parent, dtype=np.int32)
+    level = _levels(draft, parent)
+    _check_siblings(draft, parent)
+    size, position = _sizes_and_positions(parent, level)
     order = np.empty_like(position)
     order[position] = np.arange(len(position), dtype=np.int32)
     above = parent[order]
     moved = np.where(above < 0, np.int32(-1), position[above])
     end = np.arange(len(order), dtype=np.int32) + size[order]
-    return Arrangement(order, moved, end, level[order].astype(np.int16))
+    return order, moved, end, level[order].astype(np.int16)
 
 
-def _levels(draft: Draft) -> NDArray[np.int32]:
+def _levels(draft: Draft, parent: NDArray[np.int32]) -> NDArray[np.int32]:
     """Levels, int32 [n]: each pass doubles how far up a row has looked (pointer jumping)."""
-    count = len(draft.parent)
-    jump = np.append(draft.parent, np.int32(count))
+    count = len(parent)
+    jump = np.append(parent, np.int32(count))
     jump[jump < 0] = count
     level = np.ones(count + 1, dtype=np.int32)
     level[count] = 0
@@ -274,7 +262,7 @@ def _cycle(draft: Draft, row: int) -> TaxonomyError:
     seen: dict[int, int] = {}
     while row not in seen:
         seen[row] = len(seen)
-        row = int(draft.parent[row])
+        row = draft.parent[row]
     ring = list(seen)[seen[row] :]
     first = ring.index(min(ring))
     ring = ring[first:] + ring[:first]
@@ -293,9 +281,9 @@ def _cycle(draft: Draft, row: int) -> TaxonomyError:
     )
 
 
-def _check_siblings(draft: Draft) -> None:
+def _check_siblings(draft: Draft, parent: NDArray[np.int32]) -> None:
     """Find siblings of one name by sorting hashes of (parent, name); hits are compared in full."""
-    names, parent = draft.names, draft.parent
+    names = draft.names
     keys = np.fromiter(map(hash, names), dtype=np.int64, count=len(names))
     keys ^= parent.astype(np.int64) * np.int64(0x1E3779B97F4A7C15)
     ordered = np.sort(keys)
@@ -329,7 +317,7 @@ def _check_siblings(draft: Draft) -> None:
 
 
 def _same_name(draft: Draft, row: int, before: int) -> TaxonomyError:
-    name, above = draft.names[row], int(draft.parent[row])
+    name, above = draft.names[row], draft.parent[row]
     where = f"under {draft.codes[above]!r}" if above >= 0 else "at the top"
     return draft.error(
         f"two nodes {where} are called {name!r}: {draft.codes[before]!r}{draft.at(before)} and "
@@ -338,7 +326,7 @@ def _same_name(draft: Draft, row: int, before: int) -> TaxonomyError:
     )
 
 
-def _place(
+def _sizes_and_positions(
     parent: NDArray[np.int32], level: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Subtree sizes and depth-first positions, both int32 [n] by row."""
@@ -348,7 +336,7 @@ def _place(
     size = np.ones(len(parent), dtype=np.int32)
     for rows in reversed(groups[1:]):
         np.add.at(size, parent[rows], size[rows])
-    siblings, _ = by_parent(parent)
+    siblings, _ = _children_by_parent(parent)
     before = np.cumsum(size[siblings], dtype=np.int64) - size[siblings]
     above = parent[siblings]
     opens = np.concatenate([[True], above[1:] != above[:-1]])

@@ -1,24 +1,27 @@
-"""Names, codes and descriptions as text: cleaned, cut into paths, and said in plain words."""
+"""Names, codes and descriptions as text: cleaned, split, joined, and in plain words."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 PATH_SEPARATOR = " > "
 
 _UNWANTED = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _INVISIBLE = re.compile("[\u200b\ufeff]")
-_HALF = re.compile("[\ud800-\udfff]")
-_SPACED = re.compile(r"(?:^|\s+)>(?=\s|$)")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ARROW = re.compile(r"\s*>\s*")
+_SPACED_ARROW = re.compile(r"(?:^|\s+)>(?=\s|$)")
 _SLASH = re.compile(r"(?<!\d)\s*/\s*|\s*/\s*(?!\d)")
+_BAR = re.compile(r"(?<!\\)((?:\\\\)*)\|")
+_SEMICOLON = re.compile(r"(?<!\\)((?:\\\\)*);")
 
 
 def clean(text: str) -> str:
     """A code or a name on one line: no control characters, runs of blanks as one space."""
     if text.isprintable() and "  " not in text:
         return text.strip(" ")
-    text = _INVISIBLE.sub("", _HALF.sub("\ufffd", _UNWANTED.sub(" ", text)))
+    text = _INVISIBLE.sub("", _SURROGATE.sub("\ufffd", _UNWANTED.sub(" ", text)))
     return " ".join(text.split())
 
 
@@ -27,15 +30,28 @@ def clean_text(text: str) -> str:
     if text.isprintable():
         return text.strip()
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = _HALF.sub("\ufffd", re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", " ", text))
+    text = _SURROGATE.sub("\ufffd", re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", " ", text))
     return text.strip("\ufeff").strip()
 
 
 def split_path(path: str) -> list[str]:
     """Names of `A > B > C`; only where no `>` stands between blanks do bare ones count."""
-    if _SPACED.search(path):
-        return _SPACED.split(path)
-    return _ARROW.split(path)
+    return (_SPACED_ARROW if _SPACED_ARROW.search(path) else _ARROW).split(path)
+
+
+def split_synonyms(cell: str) -> list[str]:
+    r"""Synonyms of a cell: split at `|`, or where there is none at `;`, but not after a `\`."""
+    mark = _BAR if _BAR.search(cell) else _SEMICOLON
+    words, start = [], 0
+    for found in mark.finditer(cell):
+        words.append(cell[start : found.end() - 1])
+        start = found.end()
+    return [re.sub(r"\\([\\|;])", r"\1", word) for word in [*words, cell[start:]]]
+
+
+def join_synonyms(words: Iterable[str]) -> str:
+    """The cell that `split_synonyms` splits into these words."""
+    return "|".join(re.sub(r"[\\|;]", r"\\\g<0>", word) for word in words)
 
 
 def spoken(name: str) -> str:

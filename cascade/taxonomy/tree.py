@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import TaxonomyError, close_matches
-from cascade.taxonomy.draft import Draft, PathTree, Record, link
+from cascade.taxonomy.draft import Draft, PathTree, Record
 from cascade.taxonomy.forest import Forest, arrange
 from cascade.taxonomy.formats import read
 from cascade.taxonomy.names import PATH_SEPARATOR, clean, split_path
@@ -157,7 +158,7 @@ class Taxonomy(Forest):
         tree = PathTree()
         for path in paths:
             tree.add(split_path(path) if isinstance(path, str) else path)
-        draft = tree.draft()
+        draft = tree.finish()
         draft.name, draft.title, draft.language = name, title, language
         return cls(draft)
 
@@ -178,36 +179,27 @@ class Taxonomy(Forest):
         TaxonomyError
             As for `load`; `file` and the lines of the records are named.
         """
-        rows = [r if isinstance(r, Record) else Record(*r) for r in records]
-        codes = [clean(row.code) for row in rows]
-        lines = [row.line or 0 for row in rows]
-        parents = [clean(row.parent_code or "") for row in rows]
-        draft = Draft(
-            codes,
-            [clean(row.name) for row in rows],
-            link(codes, parents, lines=lines, file=file),
-            lines,
-            name=name,
-            title=title,
-            language=language,
-            file=file,
-        )
-        for i, row in enumerate(rows):
-            if row.description or row.synonyms or row.translations:
-                draft.describe(i, row.description, row.synonyms, row.translations)
+        draft = Draft(name=name, title=title, language=language, file=file)
+        parents = []
+        for record in records:
+            record = record if isinstance(record, Record) else Record(*record)
+            row = draft.add(record.name, record.code, line=record.line or 0)
+            draft.describe(row, record.description, record.synonyms, record.translations)
+            parents.append(clean(record.parent_code or ""))
+        draft.link(parents)
         return cls(draft)
 
     def to_csv(self, path: str | Path) -> None:
         """Write `code,name,parent` and what else there is; `load` gives the same tree back."""
-        from cascade.taxonomy.formats.write import write_csv
+        from cascade.taxonomy.formats import csv
 
-        write_csv(self, Path(path))
+        csv.write(self, Path(path))
 
     def to_yaml(self, path: str | Path) -> None:
         """Write nested YAML with everything, the title too; `load` gives the same back."""
-        from cascade.taxonomy.formats.write import write_yaml
+        from cascade.taxonomy.formats import nested
 
-        write_yaml(self, Path(path))
+        nested.write(self, Path(path))
 
     def __iter__(self) -> Iterator[Node]:
         return map(self.node, range(len(self)))
@@ -339,7 +331,7 @@ class Taxonomy(Forest):
         draft = self._draft()
         draft.codes = [self.codes[i] for i in kept.tolist()]
         draft.names = [self.names[i] for i in kept.tolist()]
-        draft.parent = moved[self.parent[kept]]
+        draft.parent = array("i", moved[self.parent[kept]].tolist())
         for side in (draft.descriptions, draft.synonyms, draft.translations):
             _move(side, moved)
         return Taxonomy(draft)
@@ -348,7 +340,7 @@ class Taxonomy(Forest):
         return Draft(
             list(self.codes),
             list(self.names),
-            self.parent,
+            array("i", self.parent.tolist()),
             descriptions=dict(self._descriptions),
             synonyms=dict(self._synonyms),
             translations={i: dict(names) for i, names in self._translations.items()},
@@ -375,7 +367,7 @@ class Taxonomy(Forest):
 
         @lru_cache(maxsize=PATHS)
         def joined(i: int) -> str:
-            return PATH_SEPARATOR.join([self.names[j] for j in self._way(i)])
+            return PATH_SEPARATOR.join([self.names[j] for j in self._path_to(i)])
 
         return joined
 

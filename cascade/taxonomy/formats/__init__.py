@@ -85,7 +85,6 @@ def read(
     file = TaxonomyFile(Path(path), encoding)
     found = _module(format or detect(file)).read(file)
     if isinstance(found, Draft):
-        found.file = file.path
         found.name = found.name or file.path.name.split(".")[0]
     return found
 
@@ -102,7 +101,7 @@ def detect(file: TaxonomyFile) -> str:
         if _module(name).matches(file):
             return name
     known = "; ".join(description for _, description in FORMATS.values())
-    raise TaxonomyError(f"{_seen(file)}. Understood are: {known}", file=file.path)
+    raise file.error(f"{_seen(file)}. Understood are: {known}")
 
 
 def _module(name: str) -> Format:
@@ -111,11 +110,11 @@ def _module(name: str) -> Format:
 
 def _seen(file: TaxonomyFile) -> str:
     """What an unknown file looks like."""
-    from cascade.taxonomy.formats.table import Table
+    from cascade.taxonomy.formats.table import TaxonomyTable
 
     if file.is_xml:
         return f"XML, but neither SKOS nor GS1 GPC; its first element is <{file.root}>"
-    table = Table.sniff(file)
+    table = TaxonomyTable.sniff(file)
     if table and len(table.header) > 1:
         columns = ", ".join(map(repr, table.header))
         return f"a table that is no taxonomy as far as its columns tell; found columns: {columns}"

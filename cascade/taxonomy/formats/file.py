@@ -1,18 +1,37 @@
-"""A file to read: its bytes, its text, and a first look at it."""
+"""The file that a taxonomy is read from: its bytes, its text, and a first look at it."""
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from cascade.errors import TaxonomyError, did_you_mean
-from cascade.taxonomy.formats.text import decode, refuse_packed
+from cascade.io.encodings import guess_encoding, marked_encoding
 
-_ROOT = re.compile(r"<\s*([A-Za-z_][\w.-]*(?::[\w.-]+)?)")
-_DECLARED = re.compile(rb"\s*<\?xml[^>]*encoding=[\"']([\w.-]+)")
-_LOOK = 200
+logger = logging.getLogger(__name__)
+
+_BINARY = (
+    (b"\x1f\x8b", "gzip data", "unpack it first (gunzip)"),
+    (b"BZh", "bzip2 data", "unpack it first (bunzip2)"),
+    (b"\xfd7zXZ\x00", "xz data", "unpack it first (unxz)"),
+    (b"\x28\xb5\x2f\xfd", "zstd data", "unpack it first (unzstd)"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it first"),
+    (b"PAR1", "a Parquet file", "write it as CSV with columns code,name,parent"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save the sheet as CSV"),
+    (b"%PDF", "a PDF", "give the taxonomy as CSV, YAML or lines of 'A > B > C'"),
+    (b"SQLite format 3\x00", "an SQLite database", "export the table as CSV"),
+    (b"PK\x03\x04", "a zip archive", "unpack it first"),
+    (b"PK\x05\x06", "a zip archive", "unpack it first"),
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_XML_ENCODING = re.compile(rb"\s*<\?xml[^>]*encoding=[\"']([\w.-]+)")
+_XML_ROOT = re.compile(r"<\s*([A-Za-z_][\w.-]*(?::[\w.-]+)?)")
+_HEAD = 200
 
 
 @dataclass(frozen=True)
@@ -43,33 +62,79 @@ class TaxonomyFile:
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            raise TaxonomyError(_unreadable(self.path, error), file=self.path) from error
+            raise self.error(_unreadable(self.path, error)) from error
         except ValueError as error:
-            raise TaxonomyError(
-                f"no usable file name: {error}", file=repr(str(self.path))
-            ) from error
-        refuse_packed(data, self.path)
+            name = repr(str(self.path))
+            raise TaxonomyError(f"no usable file name: {error}", file=name) from error
+        for start, what, cure in _BINARY:
+            if data.startswith(start):
+                if start[:2] == b"PK" and b"xl/" in data:
+                    what, cure = "an Excel workbook", "save the sheet as CSV"
+                raise self.error(f"this is {what}, not a text file; {cure}")
         if not data.strip(b" \t\r\n\x00\xef\xbb\xbf\xfe\xff"):
-            raise TaxonomyError("the file is empty; expected a taxonomy", file=self.path)
+            raise self.error("the file is empty; expected a taxonomy")
         return data
 
     @cached_property
     def text(self) -> str:
-        """The whole text, lines ending in a newline, without a byte order mark."""
-        declared = _DECLARED.match(self.data)
-        return decode(
-            self.data, self.path, self.encoding or (declared[1].decode() if declared else None)
-        )
+        r"""The whole text, each line ending in `\n`, without a byte order mark.
+
+        Its encoding is that which the caller or its XML names, that of a byte order mark, or a
+        guess (see `guess_encoding`); a guess other than UTF-8 is logged as a warning.
+
+        Raises
+        ------
+        TaxonomyError
+            This is no text, or not in that encoding; the line is named.
+        """
+        declared = _XML_ENCODING.match(self.data)
+        named = self.encoding or (declared[1].decode() if declared else None)
+        marked = marked_encoding(self.data)
+        if not named and not marked:
+            self._refuse_control_characters(self.data.decode("latin-1"))
+        encoding = named or marked or guess_encoding(self.data, doubtful="cp1252")
+        text = self._decode(encoding)
+        self._refuse_control_characters(text)
+        if encoding not in (named, marked, "utf-8"):
+            logger.warning(
+                "%s: not UTF-8; read as %s (save it as UTF-8, or name its encoding)",
+                self.path,
+                encoding,
+            )
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        return text.removeprefix("\ufeff")
+
+    def _decode(self, encoding: str) -> str:
+        try:
+            return self.data.decode(encoding)
+        except UnicodeDecodeError as error:
+            raise self.error(
+                f"byte 0x{self.data[error.start]:02x} is not {encoding} ({error.reason}); "
+                "repair that line, save the file as UTF-8, or name its encoding",
+                self.data.count(b"\n", 0, error.start) + 1,
+            ) from None
+        except (LookupError, UnicodeError):
+            raise self.error(
+                f"no text encoding is called {encoding!r}; use for example 'utf-8' or 'cp1252'"
+            ) from None
+
+    def _refuse_control_characters(self, text: str) -> None:
+        if found := _CONTROL.search(text):
+            raise self.error(
+                f"not a text file: it has the control character {found[0]!r}; expected text in "
+                "UTF-8, UTF-16 with a byte order mark, or Windows-1252",
+                text.count("\n", 0, found.start()) + 1,
+            )
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Each line with its number, without blank lines and `#` comments."""
+        return _lines(self.text)
 
     @cached_property
     def head(self) -> list[tuple[int, str]]:
-        """Up to 200 lines with their numbers, without blank lines and `#` comments."""
-        found: list[tuple[int, str]] = []
-        for number, line in enumerate(self.text[: 1 << 18].split("\n"), 1):
-            if line.strip() and not line.startswith("#"):
-                found.append((number, line))
-                if len(found) == _LOOK:
-                    break
+        """The first 200 of `lines`; never empty."""
+        found = list(islice(_lines(self.text[: 1 << 18]), _HEAD))
         return found or [(1, self.text.lstrip()[:80])]
 
     @cached_property
@@ -90,8 +155,7 @@ class TaxonomyFile:
     @cached_property
     def root(self) -> str:
         """Name of the first element of XML, with its prefix; empty where there is none."""
-        text = re.sub(r"<!--.*?-->", "", self.start, flags=re.DOTALL)
-        found = _ROOT.search(text)
+        found = _XML_ROOT.search(re.sub(r"<!--.*?-->", "", self.start, flags=re.DOTALL))
         return found[1] if found else ""
 
     def line_of(self, *parts: str) -> int | None:
@@ -100,6 +164,18 @@ class TaxonomyFile:
             if (at := self.text.find(part)) >= 0:
                 return self.text.count("\n", 0, at) + 1
         return None
+
+    def error(
+        self, message: str, line: int | None = None, column: str | None = None
+    ) -> TaxonomyError:
+        """An error in this file."""
+        return TaxonomyError(message, file=self.path, line=line, column=column)
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip() and not line.startswith("#"):
+            yield number, line
 
 
 def _unreadable(path: Path, error: OSError) -> str:

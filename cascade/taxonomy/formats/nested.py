@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import logging
 import re
-from array import array
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from cascade.errors import TaxonomyError, did_you_mean
+from cascade.errors import OutputError, did_you_mean
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.json_yaml import Leaf, Mapping, Series, Value, parse_json, parse_yaml
-from cascade.taxonomy.formats.parents import words_of
-from cascade.taxonomy.names import PATH_SEPARATOR, clean
+from cascade.taxonomy.names import clean, split_synonyms
+
+if TYPE_CHECKING:
+    from cascade.taxonomy.tree import Taxonomy
 
 logger = logging.getLogger(__name__)
 
@@ -50,93 +51,94 @@ def read(file: TaxonomyFile) -> Draft:
         The text is broken, or a node is not made as described; the line is named.
     """
     parse = parse_json if file.is_json else parse_yaml
-    root = parse(file.text, file.path)
-    walk = _Walk(file)
+    reader = _Reader(file)
     try:
-        walk.top(root)
+        reader.read(parse(file.text, file.path))
     except RecursionError:
-        raise TaxonomyError("nested too deeply for a taxonomy", file=file.path) from None
-    return walk.draft()
+        raise file.error("nested too deeply for a taxonomy") from None
+    reader.draft.code_by_path()
+    return reader.draft
 
 
-class _Walk:
+def write(taxonomy: Taxonomy, path: Path) -> None:
+    """Write nested YAML: name, title, language, and nodes with children.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written, or the tree is too deep for nested text.
+    """
+    import yaml
+
+    content: dict[str, Any] = {
+        key: value
+        for key in ("name", "title", "language")
+        if (value := getattr(taxonomy, key)) and not (key == "title" and value == taxonomy.name)
+    }
+    content["nodes"] = _nested(taxonomy)
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    try:
+        text = yaml.dump(content, Dumper=dumper, allow_unicode=True, sort_keys=False, width=100)
+        path.write_text(text, encoding="utf-8", newline="\n")
+    except RecursionError:
+        raise OutputError(
+            f"{path}: {taxonomy.depth} levels are too deep for nested YAML; write CSV"
+        ) from None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+class _Reader:
     """Visits values in file order and collects nodes."""
 
     def __init__(self, file: TaxonomyFile) -> None:
-        self._file = file.path
-        self._names: list[str] = []
-        self._codes: list[str] = []
-        self._parent = array("i")
-        self._lines = array("q")
-        self._sides: list[tuple[int, str, list[str], dict[str, str]]] = []
-        self._about: dict[str, str] = {}
-        self._unknown: set[str] = set()
+        self.draft = Draft(file=file.path)
+        self._file = file
+        self._ignored: set[str] = set()
 
-    def top(self, root: Value) -> None:
-        """The whole document."""
+    def read(self, root: Value) -> None:
+        """Add the nodes of a whole document."""
         if isinstance(root, Leaf):
-            raise self._error(f"only the text {root.text[:80]!r}; expected nested nodes", root)
+            found = f"only the text {root.text[:80]!r}; expected nested nodes"
+            raise self._file.error(found, root.line)
         nodes = root.get("nodes") if isinstance(root, Mapping) else None
         if isinstance(root, Mapping) and isinstance(nodes, Series | Mapping):
             for key in ("name", "title", "language"):
                 value = root.get(key)
-                self._about[key] = clean(value.text) if isinstance(value, Leaf) else ""
+                setattr(self.draft, key, clean(value.text) if isinstance(value, Leaf) else "")
             self._children(nodes, -1, listed=isinstance(nodes, Series))
         elif isinstance(root, Mapping) and _is_node(root):
             self._node(root, -1)
         else:
             self._children(root, -1, listed=False)
 
-    def draft(self) -> Draft:
-        """What was collected."""
-        paths: list[str] = []
-        for name, above in zip(self._names, self._parent, strict=True):
-            paths.append(paths[above] + PATH_SEPARATOR + name if above >= 0 else name)
-        draft = Draft(
-            [code or path for code, path in zip(self._codes, paths, strict=True)],
-            self._names,
-            np.array(self._parent, dtype=np.int32),
-            self._lines,
-            file=self._file,
-            name=self._about.get("name", ""),
-            title=self._about.get("title", ""),
-            language=self._about.get("language", ""),
-        )
-        for side in self._sides:
-            draft.describe(*side)
-        return draft
-
     def _children(self, value: Value, parent: int, *, listed: bool) -> None:
         """Nodes of a value; `listed` tells that mappings in it are nodes, never plain nesting."""
         if isinstance(value, Leaf):
             if value.text:
-                self._add(value, "", parent)
+                self.draft.add(value.text, "", parent, value.line)
         elif isinstance(value, Series):
             for item in value.items:
                 if isinstance(item, Mapping) and (listed or _is_node(item)):
                     self._node(item, parent)
                 elif isinstance(item, Leaf):
-                    self._add(item, "", parent)
+                    self.draft.add(item.text, "", parent, item.line)
                 else:
                     self._children(item, parent, listed=False)
         else:
             for name, below in value.items:
-                self._children(below, self._add(name, "", parent), listed=False)
+                row = self.draft.add(name.text, "", parent, name.line)
+                self._children(below, row, listed=False)
 
     def _node(self, value: Mapping, parent: int) -> None:
         fields = self._fields(value)
-        name = self._leaf(fields, "name")
-        if name is None or not clean(name.text):
-            raise self._error("a node without a name; give it a 'name'", value)
-        code = self._leaf(fields, "code")
-        row = self._add(Leaf(name.text, value.line), code.text if code else "", parent)
-        description = self._leaf(fields, "description")
-        synonyms, translations = fields.get("synonyms"), fields.get("translations")
-        words = words_of(synonyms.text) if isinstance(synonyms, Leaf) else self._texts(synonyms)
-        names = self._names_by_language(translations)
-        text = description.text if description else ""
-        if text or words or names:
-            self._sides.append((row, text, words, names))
+        name, code, description = (
+            self._text(fields, key) for key in ("name", "code", "description")
+        )
+        if not clean(name):
+            raise self._file.error("a node without a name; give it a 'name'", value.line)
+        row = self.draft.add(name, code, parent, value.line)
+        self.draft.describe(row, description, self._synonyms(fields), self._translations(fields))
         if (children := fields.get("children")) is not None:
             self._children(children, row, listed=isinstance(children, Series))
 
@@ -146,60 +148,53 @@ class _Walk:
             word = key.text.casefold()
             what = next((what for what, words in _KEYS.items() if word in words), None)
             if what is None:
-                self._ignored(key)
+                self._ignore(key)
             elif what not in fields:
                 fields[what] = part
             elif what == "name" and word == "title":
                 continue
             else:
-                raise self._error(f"a node has its {what} twice; the second is {key.text!r}", key)
+                found = f"a node has its {what} twice; the second is {key.text!r}"
+                raise self._file.error(found, key.line)
         return fields
 
-    def _ignored(self, key: Leaf) -> None:
-        if key.text not in self._unknown:
-            self._unknown.add(key.text)
+    def _ignore(self, key: Leaf) -> None:
+        if key.text not in self._ignored:
+            self._ignored.add(key.text)
             logger.warning(
                 "%s, line %d: nodes have %r, which is not used%s",
-                self._file,
+                self._file.path,
                 key.line,
                 key.text,
                 did_you_mean(key.text, _KNOWN),
             )
 
-    def _leaf(self, fields: dict[str, Value], what: str) -> Leaf | None:
+    def _text(self, fields: dict[str, Value], what: str) -> str:
         value = fields.get(what)
         if value is not None and not isinstance(value, Leaf):
-            raise self._error(f"the {what} of a node must be text", value)
-        return value
+            raise self._file.error(f"the {what} of a node must be text", value.line)
+        return value.text if value else ""
 
-    def _texts(self, value: Value | None) -> list[str]:
+    def _synonyms(self, fields: dict[str, Value]) -> list[str]:
+        value = fields.get("synonyms")
         if value is None:
             return []
-        if not isinstance(value, Series) or not all(isinstance(v, Leaf) for v in value.items):
-            raise self._error("synonyms must be a list of texts", value)
-        return [item.text for item in value.items if isinstance(item, Leaf)]
+        if isinstance(value, Leaf):
+            return split_synonyms(value.text)
+        words = [item.text for item in value.items if isinstance(item, Leaf)]
+        if not isinstance(value, Series) or len(words) < len(value.items):
+            raise self._file.error("synonyms must be a list of texts", value.line)
+        return words
 
-    def _names_by_language(self, value: Value | None) -> dict[str, str]:
+    def _translations(self, fields: dict[str, Value]) -> dict[str, str]:
+        value = fields.get("translations")
         if value is None or (isinstance(value, Leaf) and not value.text):
             return {}
-        names = {
-            key.text: name.text
-            for key, name in (value.items if isinstance(value, Mapping) else ())
-            if isinstance(name, Leaf)
-        }
+        pairs = value.items if isinstance(value, Mapping) else []
+        names = {key.text: name.text for key, name in pairs if isinstance(name, Leaf)}
         if not isinstance(value, Mapping) or len(names) < len(value.items):
-            raise self._error("translations must be a mapping such as {de: Hut}", value)
+            raise self._file.error("translations must be a mapping such as {de: Hut}", value.line)
         return names
-
-    def _add(self, name: Leaf, code: str, parent: int) -> int:
-        self._names.append(clean(name.text))
-        self._codes.append(clean(code))
-        self._parent.append(parent)
-        self._lines.append(name.line)
-        return len(self._names) - 1
-
-    def _error(self, message: str, value: Value) -> TaxonomyError:
-        return TaxonomyError(message, file=self._file, line=value.line)
 
 
 def _is_node(value: Mapping) -> bool:
@@ -207,3 +202,20 @@ def _is_node(value: Mapping) -> bool:
     keys = {key.text.casefold(): part for key, part in value.items}
     named = any(isinstance(keys.get(word), Leaf) for word in _KEYS["name"])
     return named and (len(keys) == 1 or len(keys.keys() & set(_KNOWN)) > 1)
+
+
+def _nested(taxonomy: Taxonomy) -> list[dict[str, Any]]:
+    """Nodes as nested mappings; a parent comes before its children, so one pass will do."""
+    made: list[dict[str, Any]] = []
+    top: list[dict[str, Any]] = []
+    for i, above in enumerate(taxonomy.parent.tolist()):
+        node: dict[str, Any] = {"code": taxonomy.codes[i], "name": taxonomy.names[i]}
+        if text := taxonomy.description(i):
+            node["description"] = text
+        if words := taxonomy.synonyms(i):
+            node["synonyms"] = list(words)
+        if names := taxonomy.translations(i):
+            node["translations"] = dict(names)
+        made.append(node)
+        (top if above < 0 else made[above].setdefault("children", [])).append(node)
+    return top

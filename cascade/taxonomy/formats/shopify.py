@@ -8,14 +8,13 @@ earlier sibling has gets its id appended, with a warning.
 from __future__ import annotations
 
 import re
-from array import array
 
-from cascade.errors import TaxonomyError
-from cascade.taxonomy.draft import Draft, PathTree, link
+from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.json_yaml import Leaf, Mapping, Series, Value, parse_json
+from cascade.taxonomy.formats.paths import read_coded_paths
 from cascade.taxonomy.formats.table import COLUMNS
-from cascade.taxonomy.names import clean, split_path
+from cascade.taxonomy.names import clean
 
 _LINE = re.compile(r"\s*([^\s>]+)\s*(?:\t| : )\s*(.+)")
 
@@ -42,48 +41,24 @@ def read(file: TaxonomyFile) -> Draft:
     TaxonomyError
         A line is no id and path, a category lacks its id or name, or the parents make no tree.
     """
-    return _json(file) if file.is_json else _lines(file)
-
-
-def _lines(file: TaxonomyFile) -> Draft:
-    tree = PathTree(file.path)
-    for number, line in enumerate(file.text.split("\n"), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        found = _LINE.fullmatch(line.rstrip())
-        if not found:
-            raise TaxonomyError(
-                f"{line[:80]!r} has no id before its path; expected 'id<TAB>A > B' or 'id : A > B'",
-                file=file.path,
-                line=number,
-            )
-        tree.add(split_path(found[2]), found[1], line=number, once=True)
-    return tree.draft()
-
-
-def _json(file: TaxonomyFile) -> Draft:
+    if not file.is_json:
+        return read_coded_paths(file, _LINE, "'id<TAB>A > B' or 'id : A > B'")
     release = parse_json(file.text, file.path)
-    codes, names, parents, lines = [], [], [], array("q")
-    for vertical in _series(release, "verticals", file):
-        for category in _series(vertical, "categories", file):
-            codes.append(_text(category, "id", file))
-            names.append(_text(category, "name", file))
+    draft = Draft(file=file.path, distinct_siblings=True)
+    parents = []
+    for vertical in _items(release, "verticals", file):
+        for category in _items(vertical, "categories", file):
+            code, name = (_text(category, key, file) for key in ("id", "name"))
+            draft.add(name, code, line=category.line)
             parents.append(_text(category, "parent_id", file, needed=False))
-            lines.append(category.line)
-    return Draft(
-        codes,
-        names,
-        link(codes, parents, lines=lines, file=file.path),
-        lines,
-        file=file.path,
-        distinct_siblings=True,
-    )
+    draft.link(parents)
+    return draft
 
 
-def _series(value: Value, key: str, file: TaxonomyFile) -> list[Value]:
+def _items(value: Value, key: str, file: TaxonomyFile) -> list[Value]:
     found = value.get(key) if isinstance(value, Mapping) else None
     if not isinstance(found, Series):
-        raise TaxonomyError(f"expected a list called {key!r}", file=file.path, line=value.line)
+        raise file.error(f"expected a list called {key!r}", value.line)
     return found.items
 
 
@@ -91,5 +66,5 @@ def _text(value: Value, key: str, file: TaxonomyFile, *, needed: bool = True) ->
     found = value.get(key) if isinstance(value, Mapping) else None
     text = clean(found.text) if isinstance(found, Leaf) else ""
     if needed and not text:
-        raise TaxonomyError(f"a category without {key!r}", file=file.path, line=value.line)
+        raise file.error(f"a category without {key!r}", value.line)
     return text

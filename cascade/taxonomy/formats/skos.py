@@ -10,11 +10,8 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
-from xml.sax.handler import ContentHandler
-
-import numpy as np
 
 from cascade.errors import MissingExtraError, TaxonomyError
 from cascade.taxonomy.draft import LANGUAGE, Draft
@@ -53,26 +50,26 @@ def read(file: TaxonomyFile) -> Draft:
         The file is broken, its XML declares entities, it has no concept, or one has no label or
         more than one parent.
     """
+    try:
+        from rdflib import RDF
+        from rdflib.namespace import SKOS
+    except ImportError:
+        raise MissingExtraError("reading SKOS", "rdflib", "skos") from None
     graph = _graph(file)
-    from rdflib import RDF
-    from rdflib.namespace import SKOS
-
     concepts = dict.fromkeys(graph.subjects(RDF.type, SKOS.Concept))
     concepts.update(dict.fromkeys(graph.subjects(SKOS.prefLabel, None)))
     others = {*graph.subjects(RDF.type, SKOS.ConceptScheme)}
     others.update(graph.subjects(RDF.type, SKOS.Collection))
-    return _Concepts(file, graph, [c for c in concepts if c not in others]).draft()
+    return _Reader(file, graph, [c for c in concepts if c not in others]).draft()
 
 
 def _graph(file: TaxonomyFile) -> Graph:
-    try:
-        from rdflib import Graph
-    except ImportError:
-        raise MissingExtraError("reading SKOS", "rdflib", "skos") from None
+    from rdflib import Graph
+
     graph = Graph()
     xml = file.is_xml and not _TRIPLE.match(file.head[0][1])
     if xml:
-        parse(file, ContentHandler())
+        parse(file)  # refuses what rdflib would not
     quiet = logging.getLogger("rdflib.term")
     level = quiet.level
     quiet.setLevel(logging.ERROR)
@@ -84,92 +81,83 @@ def _graph(file: TaxonomyFile) -> Graph:
     except Exception as error:  # rdflib and expat raise many kinds, BadSyntax is a SyntaxError
         line = getattr(error, "lines", None)
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise TaxonomyError(
+        raise file.error(
             f"broken {'RDF/XML' if xml else 'Turtle'}: {first}",
-            file=file.path,
-            line=line + 1 if isinstance(line, int) else None,
+            line + 1 if isinstance(line, int) else None,
         ) from None
     finally:
         quiet.setLevel(level)
     return graph
 
 
-class _Lines(Sequence[int]):
-    """Lines that are looked for in the text when an error asks; rdflib keeps none."""
+class _SkosDraft(Draft):
+    """A draft that looks for a line in the text when an error asks; rdflib keeps none."""
 
-    def __init__(self, concepts: Sequence[Any], line: Callable[[Any], int | None]) -> None:
-        self._concepts, self._line = concepts, line
+    line_of: Callable[[int], int | None]
 
-    def __len__(self) -> int:
-        return len(self._concepts)
-
-    def __getitem__(self, row: Any) -> Any:
-        return self._line(self._concepts[row]) or 0
+    def line(self, row: int) -> int | None:
+        return self.line_of(row)
 
 
-class _Concepts:
+class _Reader:
     """Reads what SKOS says about each concept of a graph."""
 
     def __init__(self, file: TaxonomyFile, graph: Graph, concepts: list[Any]) -> None:
         from rdflib.namespace import SKOS
 
-        self._file, self._graph, self._concepts = file, graph, concepts
-        self._skos = SKOS
+        self._file, self._graph, self._concepts, self._skos = file, graph, concepts, SKOS
         self._row = {concept: row for row, concept in enumerate(concepts)}
         tags: Counter[str] = Counter()
         for concept in concepts:
-            labels = graph.objects(concept, SKOS.prefLabel)
-            tags.update({getattr(label, "language", None) or "" for label in labels})
+            tags.update({*map(_language, graph.objects(concept, SKOS.prefLabel))})
         common = tags.most_common()
         english = [tag for tag, count in common if tag[:2] == "en" and 2 * count >= len(concepts)]
-        self._language = english[0] if english else (common[0][0] if common else "")
+        self._main = english[0] if english else (common[0][0] if common else "")
 
     def draft(self) -> Draft:
         """All concepts with their side data."""
         if not self._concepts:
-            raise TaxonomyError(
-                "RDF without any skos:Concept; expected concepts with skos:prefLabel",
-                file=self._file.path,
+            raise self._file.error(
+                "RDF without any skos:Concept; expected concepts with skos:prefLabel"
             )
         skos = self._skos
-        labels = [self._by_language(concept) for concept in self._concepts]
-        draft = Draft(
-            [self._code(concept) for concept in self._concepts],
-            [self._name(c, names) for c, names in zip(self._concepts, labels, strict=True)],
-            np.array([self._parent(concept) for concept in self._concepts], dtype=np.int32),
-            _Lines(self._concepts, self._line),
+        draft = _SkosDraft(
             title=self._title(),
-            language=self._language,
+            language=self._main,
+            file=self._file.path,
             distinct_siblings=True,
         )
-        for row, concept in enumerate(self._concepts):
-            definitions = self._texts(concept, skos.definition, skos.scopeNote)
-            others = {tag: name for tag, name in labels[row].items() if tag != self._language}
+        draft.line_of = lambda row: self._line(self._concepts[row])
+        for concept in self._concepts:
+            names = self._names(concept)
+            name = names.get(self._main) or names.get("") or next(iter(names.values()))
+            row = draft.add(name, self._code(concept), self._parent(concept))
             draft.describe(
                 row,
-                definitions[0] if definitions else "",
+                next(iter(self._texts(concept, skos.definition, skos.scopeNote)), ""),
                 self._texts(concept, skos.altLabel),
-                {tag: name for tag, name in others.items() if re.fullmatch(LANGUAGE, tag)},
+                {
+                    tag: name
+                    for tag, name in names.items()
+                    if tag != self._main and re.fullmatch(LANGUAGE, tag)
+                },
             )
         return draft
 
-    def _by_language(self, concept: Any) -> dict[str, str]:
+    def _names(self, concept: Any) -> dict[str, str]:
         """Preferred labels by language tag, `""` where untagged; the first of each."""
         names: dict[str, str] = {}
         for label in self._graph.objects(concept, self._skos.prefLabel):
-            names.setdefault(getattr(label, "language", None) or "", clean(str(label)))
-        return names
-
-    def _name(self, concept: Any, names: dict[str, str]) -> str:
+            names.setdefault(_language(label), clean(str(label)))
         if not names:
             raise self._error(f"concept <{concept}> has no skos:prefLabel; give it one", concept)
-        return names.get(self._language) or names.get("") or next(iter(names.values()))
+        return names
 
     def _texts(self, concept: Any, *properties: Any) -> list[str]:
         """Texts of properties in the main language, or else those without a language."""
-        found = [o for p in properties for o in self._graph.objects(concept, p)]
-        tags = [getattr(text, "language", None) or "" for text in found]
-        wanted = self._language if self._language in tags else ""
+        found = [text for p in properties for text in self._graph.objects(concept, p)]
+        tags = [*map(_language, found)]
+        wanted = self._main if self._main in tags else ""
         return [str(text) for text, tag in zip(found, tags, strict=True) if tag == wanted]
 
     def _code(self, concept: Any) -> str:
@@ -219,3 +207,7 @@ class _Concepts:
 
     def _error(self, message: str, concept: Any) -> TaxonomyError:
         return TaxonomyError(message, file=self._file.path, line=self._line(concept))
+
+
+def _language(text: Any) -> str:
+    return getattr(text, "language", None) or ""

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from cascade.errors import TaxonomyError
 from cascade.taxonomy.draft import LANGUAGE
 from cascade.taxonomy.formats.file import TaxonomyFile
 
@@ -35,19 +34,19 @@ COLUMNS: Mapping[str, frozenset[str]] = {
     ),
     "category": _words("category categories label class product_category"),
 }
-"""What a column holds, by the words that it may be headed with; see `key`."""
+"""What a column holds, by the words that it may be headed with; see `heading_key`."""
 
 _TRANSLATION = re.compile(rf"(?:name|label|title)[_ :@-]({LANGUAGE})", re.IGNORECASE)
 _DELIMITERS = "\t,;|"
 
 
-def key(heading: str) -> str:
+def heading_key(heading: str) -> str:
     """A heading as it is compared: lower case, anything but letters and digits as `_`."""
     return re.sub(r"[\W_]+", "_", heading.casefold()).strip("_")
 
 
 @dataclass(frozen=True)
-class Table:
+class TaxonomyTable:
     """A delimited text whose first line (after comments) is a header.
 
     Parameters
@@ -68,7 +67,7 @@ class Table:
     line: int
 
     @classmethod
-    def sniff(cls, file: TaxonomyFile) -> Table | None:
+    def sniff(cls, file: TaxonomyFile) -> TaxonomyTable | None:
         """The table that a text is, by the delimiter that makes most sense of its first lines.
 
         None where the first line cannot be a header. A single column counts as a table.
@@ -85,7 +84,7 @@ class Table:
                 header = next(csv.reader([first], delimiter=delimiter, strict=True))
             except csv.Error:
                 continue
-            score = (sum(key(cell) in known for cell in header), len(header))
+            score = (sum(heading_key(cell) in known for cell in header), len(header))
             if score > best:
                 best = score
                 table = cls(file, delimiter, tuple(cell.strip() for cell in header), number)
@@ -94,12 +93,16 @@ class Table:
     @cached_property
     def keys(self) -> tuple[str, ...]:
         """Headings as they are compared."""
-        return tuple(map(key, self.header))
+        return tuple(map(heading_key, self.header))
 
-    def column(self, what: str) -> int | None:
-        """The first column that holds something named in `COLUMNS`."""
-        words = COLUMNS[what]
-        return next((i for i, word in enumerate(self.keys) if word in words), None)
+    @cached_property
+    def columns(self) -> dict[str, int]:
+        """The first column that holds each thing of `COLUMNS`, where there is one."""
+        found = {
+            what: next((i for i, word in enumerate(self.keys) if word in words), None)
+            for what, words in COLUMNS.items()
+        }
+        return {what: i for what, i in found.items() if i is not None}
 
     @cached_property
     def translations(self) -> dict[int, str]:
@@ -107,6 +110,12 @@ class Table:
         found = {i: _TRANSLATION.fullmatch(heading) for i, heading in enumerate(self.header)}
         taken = frozenset().union(*(words for what, words in COLUMNS.items() if what != "name"))
         return {i: m[1] for i, m in found.items() if m and self.keys[i] not in taken}
+
+    @property
+    def has_descriptions(self) -> bool:
+        """Whether rows may say more of their nodes than code and name."""
+        found = "description" in self.columns or "synonyms" in self.columns
+        return found or bool(self.translations)
 
     def rows(self, *, short: bool = False) -> Iterator[tuple[int, list[str]]]:
         """Each row with the line that it starts on, without blank rows.
@@ -136,11 +145,10 @@ class Table:
                 elif any(cell.strip() for cell in cells):
                     yield start, self._mended(cells, start, short)
         except csv.Error as error:
-            raise TaxonomyError(
+            raise self.file.error(
                 f"a broken row: {error}; a cell that begins with a quote must end with one, and "
                 "quotes inside it are doubled",
-                file=self.file.path,
-                line=line + 1,
+                line + 1,
             ) from None
 
     def _mended(self, cells: list[str], line: int, short: bool) -> list[str]:
@@ -149,11 +157,10 @@ class Table:
             return cells[:width]
         if len(cells) < width and short:
             return cells + [""] * (width - len(cells))
-        raise TaxonomyError(
+        raise self.file.error(
             f"{len(cells)} cells, but the header has {width} ({', '.join(self.header)}); put a "
             f"cell that contains {self.delimiter!r} in quotes",
-            file=self.file.path,
-            line=line,
+            line,
         )
 
     def _lines(self) -> Iterator[str]:

@@ -1,16 +1,21 @@
-"""XML from strangers: parsed by expat without document type declarations, entities or network."""
+"""XML from strangers, read with defusedxml: no document type declarations, entities or network."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from xml.sax import SAXException, SAXParseException
 from xml.sax.handler import ContentHandler
+from xml.sax.xmlreader import AttributesImpl
 
-from cascade.errors import TaxonomyError
 from cascade.taxonomy.formats.file import TaxonomyFile
 
 
-def parse(file: TaxonomyFile, handler: ContentHandler) -> None:
-    """Send the elements of a file to a handler.
+def parse(
+    file: TaxonomyFile,
+    start: Callable[[str, dict[str, str], int], None] = lambda *_: None,
+    end: Callable[[str], None] = lambda *_: None,
+) -> None:
+    """Call `start` with name, attributes and line of each element that opens, `end` with its name.
 
     Raises
     ------
@@ -21,18 +26,22 @@ def parse(file: TaxonomyFile, handler: ContentHandler) -> None:
     import defusedxml
     import defusedxml.sax
 
+    class Handler(ContentHandler):
+        def startElement(self, name: str, attrs: AttributesImpl) -> None:
+            start(name, dict(attrs), self._locator.getLineNumber())
+
+        def endElement(self, name: str) -> None:
+            end(name)
+
     try:
-        defusedxml.sax.parseString(file.data, handler, forbid_dtd=True)
+        defusedxml.sax.parseString(file.data, Handler(), forbid_dtd=True)
     except defusedxml.DefusedXmlException:
-        raise TaxonomyError(
+        raise file.error(
             "the XML has a document type declaration (<!DOCTYPE>), which may define entities and "
             "is refused for safety; write it without one: xmllint --noent --dropdtd",
-            file=file.path,
-            line=file.line_of("<!DOCTYPE", "<!ENTITY"),
+            file.line_of("<!DOCTYPE", "<!ENTITY"),
         ) from None
     except SAXParseException as error:
-        raise TaxonomyError(
-            f"broken XML: {error.getMessage()}", file=file.path, line=error.getLineNumber()
-        ) from None
+        raise file.error(f"broken XML: {error.getMessage()}", error.getLineNumber()) from None
     except (SAXException, LookupError, ValueError) as error:
-        raise TaxonomyError(f"broken XML: {error}", file=file.path) from None
+        raise file.error(f"broken XML: {error}") from None

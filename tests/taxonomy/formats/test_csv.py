@@ -1,7 +1,7 @@
 import pytest
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.formats.parents import words_of
+from cascade.taxonomy.names import split_synonyms
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t", ";"])
@@ -61,7 +61,7 @@ def test_comments_an_excel_mark_and_blank_rows_are_skipped(load):
     ],
 )
 def test_synonyms_split_at_bars_or_else_semicolons(cell, words):
-    assert words_of(cell) == words
+    assert split_synonyms(cell) == words
 
 
 @pytest.mark.parametrize(

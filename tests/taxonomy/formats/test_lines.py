@@ -41,7 +41,7 @@ def test_google_without_ids_has_paths_for_codes(load):
 
 def test_a_google_line_without_its_id_is_named(load):
     lines = "".join(f"{i} - A > {i}\n" for i in range(30))
-    with pytest.raises(TaxonomyError, match="line 31: 'A > x' is not like the lines before"):
+    with pytest.raises(TaxonomyError, match="line 31: 'A > x' has no id before its path"):
         load(lines + "A > x\n")
 
 
