@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from xml.sax import SAXException, SAXParseException
 from xml.sax.handler import ContentHandler
-from xml.sax.xmlreader import AttributesImpl
+from xml.sax.xmlreader import AttributesImpl, Locator
 
 from cascade.taxonomy.formats.file import TaxonomyFile
 
@@ -27,8 +27,10 @@ def parse(
     import defusedxml.sax
 
     class Handler(ContentHandler):
+        _locator: Locator
+
         def startElement(self, name: str, attrs: AttributesImpl) -> None:
-            start(name, dict(attrs), self._locator.getLineNumber())
+            start(name, dict(attrs), self._locator.getLineNumber() or 0)
 
         def endElement(self, name: str) -> None:
             end(name)
