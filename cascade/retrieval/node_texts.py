@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import NodeText
-from cascade.taxonomy import Taxonomy, spoken
+from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.names import readable_name
 
 
 def node_texts(taxonomy: Taxonomy, recipe: NodeText) -> tuple[list[str], NDArray[np.int32]]:
@@ -16,7 +17,7 @@ def node_texts(taxonomy: Taxonomy, recipe: NodeText) -> tuple[list[str], NDArray
     - `path`: the names from the top, `A > B > C`
     - `path+description`: the path; the name with its description; each synonym
     - `full`: the name with its parent's, `C (B)`, where they differ; the name with its
-      description; each synonym and translation; names in the form of `spoken`
+      description; each synonym and translation; names in the form of `readable_name`
 
     Returns
     -------
@@ -44,7 +45,7 @@ def node_texts(taxonomy: Taxonomy, recipe: NodeText) -> tuple[list[str], NDArray
 
 
 def _names_with_parents(taxonomy: Taxonomy) -> list[str]:
-    names = [spoken(name) for name in taxonomy.names]
+    names = [readable_name(name) for name in taxonomy.names]
     return [
         name if parent < 0 or names[parent] == name else f"{name} ({names[parent]})"
         for name, parent in zip(names, taxonomy.parent.tolist(), strict=True)

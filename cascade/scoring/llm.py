@@ -15,7 +15,8 @@ from cascade.generation.prompts import PromptTemplate
 from cascade.io.pictures import open_picture
 from cascade.items import Batch, Choices, Item
 from cascade.scoring.scorer import Scorer
-from cascade.taxonomy import Taxonomy, spoken
+from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.names import readable_name
 
 if TYPE_CHECKING:
     from cascade.scoring.rewrite import QueryRewriter
@@ -149,12 +150,12 @@ def make_question(
         The item and its kind, on one line each.
     """
     above = taxonomy.path_nodes(parent).tolist() if parent >= 0 else []
-    names = [spoken(taxonomy.names[node]) for node in nodes.tolist()]
+    names = [readable_name(taxonomy.names[node]) for node in nodes.tolist()]
     prompt = template.render(
         {
             "item": item,
             "type": type_,
-            "path": [spoken(taxonomy.names[node]) for node in above],
+            "path": [readable_name(taxonomy.names[node]) for node in above],
             "level": len(above) + 1,
             "candidates": names,
         }

@@ -11,7 +11,8 @@ from cascade.errors import WeightsError
 from cascade.items import Batch, Choices
 from cascade.scoring.cross_encoder import CrossEncoder, Tokens
 from cascade.scoring.scorer import Scorer
-from cascade.taxonomy import Taxonomy, spoken
+from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.names import readable_name
 
 
 class NLIScorer(Scorer):
@@ -69,7 +70,9 @@ class NLIScorer(Scorer):
         return choices.log_softmax(self._model.logits(pairs)[:, self._entailment])
 
     def _claim(self, node: int) -> Tokens:
-        return self._model.tokens(self._template.replace("{name}", spoken(self._names[node])))
+        return self._model.tokens(
+            self._template.replace("{name}", readable_name(self._names[node]))
+        )
 
 
 def _entailment(model: CrossEncoder) -> int:

@@ -54,7 +54,7 @@ def join_synonyms(words: Iterable[str]) -> str:
     return "|".join(re.sub(r"[\\|;]", r"\\\g<0>", word) for word in words)
 
 
-def spoken(name: str) -> str:
+def readable_name(name: str) -> str:
     """A name as a person would say it: `Tops/Upper Body Wear` is `Tops, Upper Body Wear`.
 
     Language models and encoders know lists with commas, not with slashes. A slash between two

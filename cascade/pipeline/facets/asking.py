@@ -13,7 +13,7 @@ from cascade.generation.prompts import PromptTemplate
 from cascade.items import Item
 from cascade.scoring.cross_encoder import CrossEncoder
 from cascade.scoring.llm import one_line_text
-from cascade.taxonomy import spoken
+from cascade.taxonomy.names import readable_name
 
 
 class Asker(Protocol):
@@ -112,7 +112,7 @@ class LLMAsker:
     ) -> NDArray[np.float64]:
         questions = []
         for item, own, what in zip(items, names, about, strict=True):
-            candidates = [spoken(name) for name in own]
+            candidates = [readable_name(name) for name in own]
             prompt = self._template.render(
                 {"item": item, "candidates": candidates, "about": what or "food"}
             )

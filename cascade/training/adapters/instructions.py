@@ -23,8 +23,8 @@ from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
 from cascade.retrieval.retriever import Retriever
 from cascade.scoring.llm import make_question, prompt_text
-from cascade.taxonomy import Taxonomy, spoken
-from cascade.taxonomy.names import PATH_SEPARATOR
+from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.names import PATH_SEPARATOR, readable_name
 
 Task = Literal["child", "path", "type"]
 """What is learnt of a plain taxonomy: choose a child at each level, write the whole path, say what
@@ -97,7 +97,7 @@ def choose_child(
 
 def write_path(template: PromptTemplate, taxonomy: Taxonomy, item: str, node: int) -> Instruction:
     """All names from the top down to an item's node."""
-    names = [spoken(taxonomy.names[step]) for step in taxonomy.path_nodes(node).tolist()]
+    names = [readable_name(taxonomy.names[step]) for step in taxonomy.path_nodes(node).tolist()]
     return Instruction(template.render({"item": item}), template.answer(PATH_SEPARATOR.join(names)))
 
 
@@ -209,7 +209,7 @@ class Candidates:
         new = [node for node in right.tolist() if node not in self._alike]
         for start in range(0, len(new), 64):
             some = new[start : start + 64]
-            names = [spoken(self._taxonomy.names[node]) for node in some]
+            names = [readable_name(self._taxonomy.names[node]) for node in some]
             similarity = self._retriever.name_similarity(names)
             for column, node in enumerate(some):
                 siblings = self._taxonomy.children(int(self._taxonomy.parent[node]))
