@@ -1,0 +1,68 @@
+"""The pages that people read: what they show runs, and their links lead somewhere."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from docs_blocks import Runner, blocks, check_shown, steps
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+RUNNABLE = {"console", "python"}
+
+
+def name(page):
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch, capfd):
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    runner = Runner(capfd)
+    for block in blocks(page):
+        if block.not_run is None:
+            runner.run(block)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_block_is_run_or_says_why_not(page):
+    for block in blocks(page):
+        where = f"{name(page)}, line {block.line}"
+        assert block.language, f"{where}: a block without a language"
+        assert block.language not in {"sh", "bash", "shell"}, f"{where}: use console and `$ `"
+        if block.not_run is not None:
+            assert len(block.not_run) > 10, f"{where}: say why it is not run"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_between_pages_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S)
+    for target in re.findall(r"\]\(([^)#]+)", text):
+        if "://" not in target and not (page.parent / target).exists():
+            assert target in GENERATED.get(page.parent.name, ()), f"{name(page)}: {target}"
+
+
+GENERATED = {
+    "docs": [f"reference/{page}.md" for page in ("commands", "config", "recipes", "metrics")],
+    "reference": [f"{page}.md" for page in ("commands", "config", "recipes", "metrics")],
+    **dict.fromkeys(
+        ("tutorials", "how-to", "explanations"),
+        [f"../reference/{page}.md" for page in ("commands", "config", "recipes", "metrics")],
+    ),
+}
+
+
+def test_a_console_block_is_divided_into_commands_and_what_they_show():
+    assert steps("$ a \\\n    b\nx\n...\n$ c\n") == [("a b", ["x", "..."]), ("c", [])]
+
+
+def test_shown_lines_must_be_in_the_output_in_order():
+    check_shown(["one  12.3 %", "..."], "zero\none 0.5 %\n", "a")
+    with pytest.raises(AssertionError, match="shows no line"):
+        check_shown(["two", "one"], "one\ntwo\n", "a")
