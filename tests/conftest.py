@@ -19,21 +19,25 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("steady", derandomize=True)
 settings.load_profile("steady")
 
+SLOW = Path(__file__).with_name("slow.txt")
+
 
 def pytest_collection_modifyitems(items):
-    if importlib.util.find_spec("vllm") is None:
-        skip = pytest.mark.skip(reason="vLLM is not installed; make test-vllm has it")
-        for item in items:
-            if item.get_closest_marker("vllm"):
-                item.add_marker(skip)
+    slow = {line for line in SLOW.read_text("utf-8").split("\n") if not line.startswith("#")}
     needed = [built_in for built_in in BUILT_IN.values() if not built_in.optional]
     missing = [b.install for b in needed if package_folder(b.package) is None]
-    if not missing:
-        return
-    skip = pytest.mark.skip(reason=f"the built-in weights are not installed: {'; '.join(missing)}")
+    skips = {
+        "vllm": importlib.util.find_spec("vllm") is None
+        and "vLLM is not installed; make test-vllm has it",
+        "weights": missing and f"the built-in weights are not installed: {'; '.join(missing)}",
+    }
     for item in items:
-        if item.get_closest_marker("weights"):
-            item.add_marker(skip)
+        marks = {mark.name for mark in item.iter_markers()}
+        if getattr(item, "originalname", None) in slow or marks & {"wheel", "ray"}:
+            item.add_marker("slow")
+        for needs, reason in skips.items():
+            if needs in marks and reason:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -104,7 +104,10 @@ class Runner:
         if words[0] != "cascade" or SHELL.search(QUOTED.sub("", line)):
             path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
             done = subprocess.run(
-                ["bash", "-c", line], capture_output=True, text=True, env={**os.environ, "PATH": path}
+                ["bash", "-c", line],
+                capture_output=True,
+                text=True,
+                env={**os.environ, "PATH": path},
             )
             return done.returncode, done.stdout + done.stderr
         from cascade.cli import main

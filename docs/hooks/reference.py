@@ -72,27 +72,24 @@ def config_page() -> str:
 
 def recipes_page() -> str:
     """Every field of the recipes of `cascade fit`, `cascade finetune`, and of suites."""
+    from cascade.evaluation.suite import Suite
+    from cascade.training.adapters.recipe import AdapterRecipe
+    from cascade.training.packs.recipe import Recipe
+    from cascade.training.rankers.recipe import RankerRecipe
+
     parts = [
         "# Recipes and suites",
         "A recipe is a YAML file that names only what it changes. The recipes that ship are in "
         "`finetune/`, with each field commented.",
     ]
-    for title, model in RECIPES:
-        module, _, name = model.partition(":")
-        found = getattr(importlib.import_module(module), name)
-        parts += [f"## {title}", _flat(inspect.getdoc(found) or ""), _model("", found, level=3)]
+    for title, model in (
+        ("`cascade fit --recipe`", Recipe),
+        ("`cascade finetune`: an adapter", AdapterRecipe),
+        ("`cascade finetune`: a retriever or reranker", RankerRecipe),
+        ("`cascade eval --suite`", Suite),
+    ):
+        parts += [f"## {title}", _flat(inspect.getdoc(model) or ""), _model("", model, level=3)]
     return "\n\n".join(parts) + "\n"
-
-
-RECIPES = (
-    ("`cascade fit --recipe`", "cascade.training.recipe:Recipe"),
-    ("`cascade finetune`: an adapter", "cascade.training.experiment_recipe:ExperimentRecipe"),
-    (
-        "`cascade finetune`: a retriever or reranker",
-        "cascade.training.ranking_recipe:RankingRecipe",
-    ),
-    ("`cascade eval --suite`", "cascade.evaluation.suites.suite:Suite"),
-)
 
 
 def metrics_page() -> str:
@@ -130,14 +127,14 @@ def metrics_page() -> str:
 def _metric_names() -> list[str]:
     """The names of all metrics, from two answers that allow every one of them."""
     from cascade import Taxonomy
-    from cascade.evaluation.metrics.answers import Answers
-    from cascade.evaluation.metrics.headline import headline
+    from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
+    from cascade.evaluation.metrics.metrics_table import all_metrics
 
     taxonomy = Taxonomy.from_paths(["A > B", "A > C"])
-    answers = Answers.of(
+    answers = GoldAndPredicted.of(
         taxonomy, [1, 2], [1, 1], confidence=[0.9, 0.5], also=[[2], []], reviewed=[False, True]
     )
-    return list(headline(answers))
+    return list(all_metrics(answers))
 
 
 def _commands(name: str, app: typer.Typer) -> Iterator[tuple[str, Any]]:

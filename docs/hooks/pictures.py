@@ -1,0 +1,77 @@
+"""The pictures of README.md and docs/, made anew from the repository's root (needs chromium):
+
+python docs/hooks/pictures.py
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
+from rich.text import Text
+
+from cascade.cli import main
+from cascade.cli.console import err, out
+
+IMAGES = Path(__file__).parents[1] / "images"
+PRODUCTS = "examples/products.csv -t store --text name --text description --label label"
+# The picture loads nothing from elsewhere: without Rich's web font, the reader's own is used.
+SVG = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace(
+    "Fira Code, monospace", "Menlo, Consolas, DejaVu Sans Mono, monospace"
+)
+
+
+def run(line: str) -> None:
+    """Run the command line in this process, with both consoles recording."""
+    sys.argv = ["cascade", *line.split()]
+    for console in (out, err):
+        console.record, console.width, console._force_terminal = True, 96, True
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, end.code
+
+
+def demo() -> None:
+    """What `make demo` shows, of the first rows."""
+    command = f"classify {PRODUCTS} --limit 10 --table"
+    run(command)
+    screen = Console(record=True, width=96, file=io.StringIO())
+    screen.print("[bold green]$[/] make demo")
+    for console in (out, err):
+        shown = console.export_text(styles=True).rstrip().splitlines()
+        lines = [line for line in shown if "rows/s" not in line]  # depends on the machine
+        screen.print(Text.from_ansi("\n".join(lines)))
+    screen.save_svg(str(IMAGES / "demo.svg"), title="cascade", code_format=SVG)
+
+
+def report() -> None:
+    """The top of a report of `cascade eval`, as a browser shows it."""
+    with tempfile.TemporaryDirectory() as folder:
+        run(f"eval {PRODUCTS} --method retrieval -o {folder}/run")
+        screenshot(f"{folder}/run/report.html", "report.png", folder)
+
+
+def screenshot(page: str, name: str, folder: str) -> None:
+    """A page as Chromium draws it, without the network and without a profile."""
+    options = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+        "--disable-background-networking --disable-component-update --disable-sync "
+        "--hide-scrollbars --window-size=1080,1000"
+    )
+    picture = f"--screenshot={IMAGES / name}"
+    profile = f"--user-data-dir={folder}/profile"
+    command = ["chromium", *options.split(), profile, picture, f"file://{page}"]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+
+
+if __name__ == "__main__":
+    IMAGES.mkdir(exist_ok=True)
+    demo()
+    report()
