@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
 from typing import Literal, get_args
 
+from cascade.io.files import write_text
+from cascade.taxonomy.names import PATH_SEPARATOR
 from cascade.taxonomy.tree import Taxonomy
 
 Kind = Literal[
@@ -40,9 +45,6 @@ class Change:
     replacement: str = ""
 
 
-COLUMNS = tuple(field.name for field in fields(Change))
-
-
 def differences(old: Taxonomy, new: Taxonomy) -> Iterator[Change]:
     """The nodes that are added, removed, renamed or moved, told apart by their codes.
 
@@ -57,8 +59,8 @@ def differences(old: Taxonomy, new: Taxonomy) -> Iterator[Change]:
             if other.name != node.name:
                 yield Change("renamed", node.code, other.name, "", node.name, other.name)
             if other.parent_code != node.parent_code:
-                paths = _above(node.path), _above(other.path)
-                yield Change("moved", node.code, other.name, "", *paths)
+                parents = [n.path.rpartition(PATH_SEPARATOR)[0] for n in (node, other)]
+                yield Change("moved", node.code, other.name, "", *parents)
             continue
         at = new.find(node.path)
         found = new.codes[at] if at is not None else ""
@@ -70,5 +72,16 @@ def differences(old: Taxonomy, new: Taxonomy) -> Iterator[Change]:
             yield Change("added", node.code, node.name, "", "", node.path)
 
 
-def _above(path: str) -> str:
-    return path.rpartition(" > ")[0]
+def write_changes(changes: Iterable[Change], path: Path) -> None:
+    """Write changes as CSV, a column for each field.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(field.name for field in fields(Change))
+    writer.writerows(map(astuple, changes))
+    write_text(path, lines.getvalue())

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,7 +32,9 @@ EXAMPLES = """
   cascade taxonomy diff MTX_16.ecf MTX_17.ecf -o changes.csv
 """
 
-Source = Annotated[str, typer.Argument(metavar="TAXONOMY", help="A file, or a shipped name.")]
+TaxonomyArgument = Annotated[
+    str, typer.Argument(metavar="TAXONOMY", help="A file, or a shipped name.")
+]
 Target = Annotated[Path, typer.Argument(help="What to write: .csv or .yaml.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")]
 
@@ -48,7 +47,7 @@ app = typer.Typer(
 
 @app.command("show", epilog=EXAMPLES)
 def show(
-    source: Source,
+    source: TaxonomyArgument,
     node: Annotated[
         str | None, typer.Argument(help="Code or path of the node to start at.")
     ] = None,
@@ -78,7 +77,7 @@ def show(
 
 @app.command("search", epilog=EXAMPLES)
 def search(
-    source: Source,
+    source: TaxonomyArgument,
     query: Annotated[str, typer.Argument(help="Words of a name, a synonym or a code.")],
     limit: Annotated[int, typer.Option("--limit", min=1, help="Most nodes to show.")] = 10,
     as_json: options.JsonOption = False,
@@ -101,88 +100,92 @@ def search(
 
 
 @app.command("validate", epilog=EXAMPLES)
-def validate(source: Source, as_json: options.JsonOption = False) -> None:
-    """Check that a file is a taxonomy, and say what is in it; a catalogue's hierarchies each."""
+def validate(source: TaxonomyArgument, as_json: options.JsonOption = False) -> None:
+    """Check that a file is a taxonomy, and count its nodes; a catalogue's terms by hierarchy."""
     from cascade.foodex2.format import is_catalogue
 
     if is_catalogue(source):
-        _show_catalogue(source, as_json=as_json)
+        _validate_catalogue(source, as_json=as_json)
         return
     tree = _load(source)
-    inner = len(tree) - len(tree.leaves)
+    leaf_levels = tree.level[tree.leaves]
     levels = [
         {
             "level": level,
             "nodes": len(tree.level_nodes(level)),
-            "leaves": sum(tree.is_leaf(i) for i in tree.level_nodes(level).tolist()),
+            "leaves": int((leaf_levels == level).sum()),
         }
         for level in range(1, tree.depth + 1)
     ]
     if as_json:
         out.print_json(json.dumps({"source": source, "nodes": len(tree), "levels": levels}))
         return
+    inner = len(tree) - len(tree.leaves)
     out.print(f"[green]valid[/]: {len(tree):,} nodes, {inner:,} of them inner", highlight=False)
     for row in levels:
         counts = f"{row['nodes']:>8,} nodes {row['leaves']:>8,} leaves"
         out.print(f"  level {row['level']}: {counts}", highlight=False)
 
 
-def _show_catalogue(source: str, *, as_json: bool) -> None:
-    """The terms of a catalogue of EFSA, counted by hierarchy."""
+def _validate_catalogue(source: str, *, as_json: bool) -> None:
     from cascade.foodex2.format import load_catalogue
 
-    found = load_catalogue(source)
-    terms = found.terms.values()
-    hierarchies = [
-        {
-            "code": own.code,
-            "label": own.label,
-            "terms": len(own),
-            "reportable": sum(own.reportable.values()),
-        }
-        for own in found.hierarchies.values()
-    ]
+    catalogue = load_catalogue(source)
+    terms = catalogue.terms.values()
     counts = {
         "terms": len(terms),
         "deprecated": sum(term.deprecated for term in terms),
-        "facet categories": len(found.categories),
+        "facet categories": len(catalogue.categories),
         "implicit facets": sum(len(term.facets) for term in terms),
         "of them their own": sum(len(term.own_facets) for term in terms),
     }
+    hierarchies = catalogue.hierarchies.values()
     if as_json:
-        about = {"source": source, "code": found.code, "version": found.version}
-        out.print_json(json.dumps({**about, **counts, "hierarchies": hierarchies}))
+        about = {"source": source, "code": catalogue.code, "version": catalogue.version}
+        sizes = [
+            {
+                "code": hierarchy.code,
+                "label": hierarchy.label,
+                "terms": len(hierarchy),
+                "reportable": sum(hierarchy.reportable.values()),
+            }
+            for hierarchy in hierarchies
+        ]
+        out.print_json(json.dumps({**about, **counts, "hierarchies": sizes}))
         return
-    said = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    out.print(f"[green]valid[/]: {found.code} {found.version}: {said}", highlight=False)
-    for own in hierarchies:
-        numbers = f"{own['terms']:>8,} terms {own['reportable']:>8,} reportable"
-        out.print(f"  {own['code']:<12} {numbers}  {escape(str(own['label']))}", highlight=False)
+    found = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    name = f"{catalogue.code} {catalogue.version}"
+    out.print(f"[green]valid[/]: {name}: {found}", highlight=False)
+    for hierarchy in hierarchies:
+        reportable = sum(hierarchy.reportable.values())
+        numbers = f"{len(hierarchy):>8,} terms {reportable:>8,} reportable"
+        line = f"  {hierarchy.code:<12} {numbers}  {escape(hierarchy.label)}"
+        out.print(line, highlight=False)
     if not hierarchies:
         out.print("  no hierarchies: its terms are in no order", highlight=False)
 
 
 @app.command("convert", epilog=EXAMPLES)
-def convert(source: Source, target: Target, overwrite: Overwrite = False) -> None:
+def convert(source: TaxonomyArgument, target: Target, overwrite: Overwrite = False) -> None:
     """Write a taxonomy of any known form as CSV or YAML."""
-    write = _writer(source, target, overwrite)
+    _check_target(source, target, overwrite)
     tree = _load(source)
-    write(tree)
+    _write(tree, target)
     err.print(f"{target}: {len(tree):,} nodes", highlight=False)
 
 
 @app.command("trim", epilog=EXAMPLES)
 def trim(
-    source: Source,
+    source: TaxonomyArgument,
     target: Target,
     depth: Annotated[int, typer.Option("--depth", min=1, help="Levels to keep, from the top.")],
     overwrite: Overwrite = False,
 ) -> None:
     """Write a taxonomy without the levels below a depth, as CSV or YAML."""
-    write = _writer(source, target, overwrite)
+    _check_target(source, target, overwrite)
     tree = _load(source)
     trimmed = tree.trim(depth)
-    write(trimmed)
+    _write(trimmed, target)
     counts = f"{len(trimmed):,} of {len(tree):,} nodes, {trimmed.depth} of {tree.depth} levels"
     err.print(f"{target}: {counts}", highlight=False)
 
@@ -202,40 +205,34 @@ def diff(
 
     Of catalogues of EFSA also what is deprecated, what it implies and where it may be reported.
     """
-    from rich.table import Table
+    from cascade.taxonomy.difference import KINDS, write_changes
 
-    from cascade.errors import OutputError
-    from cascade.taxonomy.difference import COLUMNS, KINDS
-
-    if target is not None and target.exists() and not overwrite:
-        raise OutputError(f"{target} exists; replace it with --overwrite, or name another file")
+    _check_new(target, overwrite)
     changes = _changes(old, new)
     if target is not None:
-        from cascade.io.files import write_text
-
-        lines = io.StringIO()
-        writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(astuple(change) for change in changes)
-        write_text(target, lines.getvalue())
+        write_changes(changes, target)
     if as_json:
         out.print_json(json.dumps([asdict(change) for change in changes]))
         return
     if not changes:
         out.print("no difference")
     for kind in KINDS:
-        own = [change for change in changes if change.kind == kind]
-        if not own:
-            continue
-        out.print(f"[bold]{len(own):,} {kind}[/]", highlight=False)
-        table = Table(*HEADINGS, box=None, pad_edge=False, header_style="dim")
-        for change in own[:limit]:
-            instead = f"use {change.replacement}" if change.replacement else ""
-            about = [change.name, change.where, change.old, change.new, instead]
-            table.add_row(f"  {change.code}", *(escape(text) for text in about))
-        out.print(table, highlight=False)
-        if len(own) > limit:
-            out.print(f"  [dim]and {len(own) - limit:,} more", highlight=False)
+        if of_kind := [change for change in changes if change.kind == kind]:
+            _print_changes(kind, of_kind, limit)
+
+
+def _print_changes(kind: str, changes: list[Change], limit: int) -> None:
+    from rich.table import Table
+
+    out.print(f"[bold]{len(changes):,} {kind}[/]", highlight=False)
+    table = Table(*HEADINGS, box=None, pad_edge=False, header_style="dim")
+    for change in changes[:limit]:
+        instead = f"use {change.replacement}" if change.replacement else ""
+        cells = [change.name, change.where, change.old, change.new, instead]
+        table.add_row(f"  {change.code}", *map(escape, cells))
+    out.print(table, highlight=False)
+    if len(changes) > limit:
+        out.print(f"  [dim]and {len(changes) - limit:,} more", highlight=False)
 
 
 def _changes(old: str, new: str) -> list[Change]:
@@ -249,8 +246,8 @@ def _changes(old: str, new: str) -> list[Change]:
     return list(differences(_load(old), _load(new)))
 
 
-def _writer(source: str, target: Path, overwrite: bool) -> Callable[[Taxonomy], None]:
-    """What writes a taxonomy as the name of the target asks for; checked before any work.
+def _check_target(source: str, target: Path, overwrite: bool) -> None:
+    """Refuse a file that cannot be written or may not be, before any work.
 
     Raises
     ------
@@ -259,14 +256,25 @@ def _writer(source: str, target: Path, overwrite: bool) -> Callable[[Taxonomy], 
     """
     from cascade.errors import OutputError, UsageError
 
-    write = {".csv": "to_csv", ".yaml": "to_yaml", ".yml": "to_yaml"}.get(target.suffix.lower())
-    if write is None:
+    if target.suffix.lower() not in (".csv", ".yaml", ".yml"):
         raise UsageError(f"{target}: expected a name that ends in .csv or .yaml")
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists; replace it with --overwrite, or name another file")
+    _check_new(target, overwrite)
     if target.exists() and Path(source).is_file() and target.samefile(source):
         raise OutputError(f"{target} is itself read by this command; name another file")
-    return lambda tree: getattr(tree, write)(target)
+
+
+def _check_new(target: Path | None, overwrite: bool) -> None:
+    from cascade.errors import OutputError
+
+    if target is not None and target.exists() and not overwrite:
+        raise OutputError(f"{target} exists; replace it with --overwrite, or name another file")
+
+
+def _write(tree: Taxonomy, target: Path) -> None:
+    if target.suffix.lower() == ".csv":
+        tree.to_csv(target)
+    else:
+        tree.to_yaml(target)
 
 
 def _load(source: str) -> Taxonomy:
@@ -289,6 +297,6 @@ def _label(tree: Taxonomy, i: int) -> str:
 
 
 def _plain(node: Node) -> dict[str, Any]:
-    """A node as JSON values, without its index, which is of use inside a process only."""
+    """A node as JSON values, without its index, which means nothing outside a process."""
     values = {name: getattr(node, name) for name in node.__dataclass_fields__ if name != "index"}
     return {**values, "translations": dict(node.translations)}
