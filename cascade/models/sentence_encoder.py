@@ -1,49 +1,97 @@
-"""Sentence encoders of the BERT kind over texts that lie one after another, without padding.
+"""Sentence encoders: texts to unit vectors, the fastest way that their kind and the device allow.
 
-Texts of a batch padded to its longest waste much of the work where lengths differ. Here all linear
-layers run over the tokens of all texts as one row, and attention over texts of one length at a time
-(as the "unpadding" of ModernBERT, arXiv 2412.13663, for processors without a kernel for it).
+Encoders of the BERT kind run on a CPU in plain torch, over texts that lie one after another,
+without padding: all linear layers over the tokens of all texts as one row, attention over texts of
+one length at a time (as the "unpadding" of ModernBERT, arXiv 2412.13663, for processors without a
+kernel for it). Others, and any on a GPU, run in sentence-transformers, whose import takes seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
-from copy import deepcopy
-from functools import partial
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.io.files import cache_folder
 from cascade.models.runtime import autocast, best_device, divided, precision_dtype, quiet_libraries
 from cascade.models.weights import Weights
 
 if TYPE_CHECKING:
     import torch
+    from PIL.Image import Image
     from sentence_transformers import SentenceTransformer
 
-ATTENTION = "cascade_packed"
 KINDS = ("bert", "roberta", "xlm-roberta")
 POOLING = ("mean", "cls")
 TOKENS = 3200  # of one forward pass; as many as are fastest in half precision
-UNLIKE = 1e-5  # of a cosine to the vectors of sentence-transformers, at the most
-UNLIKE_IN_HALF = 2e-3  # half precision costs 1e-4
-SAMPLE = ("straw hat", "a wide straw hat with a ribbon, for the summer", "", "oak table " * 600)
-
-Encode = Callable[[Sequence[str]], NDArray[np.float32]]
-"""Unit vectors float32 [n_texts, width] of texts."""
-
 CHARACTERS = 6000  # that a CPU encodes together in half precision; a token has about four
 CHARACTERS_ON_GPU = 64_000
+UNLIKE = 1e-5  # of a cosine to the vectors of sentence-transformers, at the most
+SAMPLE = ("straw hat", "a wide straw hat, for the summer [SEP]", "", "oak table " * 600)
+FORMAT = 1  # raised when the packed forward pass changes
 
-_groups: ContextVar[Sequence[tuple[int, int]] | None] = ContextVar("groups", default=None)
+
+class SentenceEncoder(Protocol):
+    """A loaded encoder whose inputs are plain text, even where they spell `[SEP]`.
+
+    Attributes
+    ----------
+    width
+        Numbers in a vector.
+    reads_pictures
+        Whether pictures have vectors that can be compared with those of texts.
+    """
+
+    width: int
+    reads_pictures: bool
+
+    def encode(self, texts: Sequence[str], *, half: bool = False) -> NDArray[np.float32]:
+        """Unit vectors float32 [n_texts, width].
+
+        Parameters
+        ----------
+        half
+            With weights in half precision where the hardware multiplies it.
+        """
+        ...
+
+    def encode_pictures(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
+        """Unit vectors float32 [n_pictures, width]."""
+        ...
 
 
-def load_encoder(weights: Weights, device: str = "auto") -> SentenceTransformer:
-    """A sentence-transformers model, in float32, in evaluation mode."""
+def load_sentence_encoder(weights: Weights, device: str = "auto") -> SentenceEncoder:
+    """The encoder in found weights, in evaluation mode.
+
+    Built-in weights are pinned, and a test compares their packed vectors with those of
+    sentence-transformers. Other weights are compared once on each machine.
+    """
+    device = best_device(device)
+    packed = PackedEncoder.open(weights.path) if device == "cpu" else None
+    if packed is None:
+        return PaddedEncoder(load_sentence_transformer(weights, device))
+    key = hashlib.sha256(f"{FORMAT}:{weights.identity}".encode()).hexdigest()[:16]
+    compared = cache_folder() / "models" / f"packed-{key}"
+    if weights.origin == "package" or compared.is_file():
+        return packed
+    padded = PaddedEncoder(load_sentence_transformer(weights, device))
+    if (packed.encode(SAMPLE) * padded.encode(SAMPLE)).sum(axis=1).min() < 1 - UNLIKE:
+        return padded
+    with suppress(OSError):  # a cache that cannot be written: compared again the next time
+        compared.parent.mkdir(parents=True, exist_ok=True)
+        compared.touch()
+    return packed
+
+
+def load_sentence_transformer(weights: Weights, device: str = "auto") -> SentenceTransformer:
+    """A model of sentence-transformers in float32, in evaluation mode."""
     from sentence_transformers import SentenceTransformer
 
     with quiet_libraries():
@@ -60,140 +108,160 @@ def load_encoder(weights: Weights, device: str = "auto") -> SentenceTransformer:
     return model
 
 
-def encoding(model: SentenceTransformer, *, half: bool) -> Encode:
-    """A way to encode texts with a model of sentence-transformers.
+class PaddedEncoder:
+    """Any model of sentence-transformers; texts of nearly one length are padded together."""
 
-    Parameters
-    ----------
-    half
-        With weights in half precision where the hardware multiplies it.
-    """
-    import torch
+    def __init__(self, model: SentenceTransformer) -> None:
+        self.width = int(model.get_embedding_dimension() or 0)
+        self.reads_pictures = "image" in getattr(model, "modalities", ())
+        self._model = model
+        model.tokenizer.split_special_tokens = True
 
-    dtype = precision_dtype("auto", model.device.type) if half else torch.float32
-    if (packed := PackedEncoder.of(model, dtype)) is not None:
-        return packed.encode
-    return partial(_padded, model, half)
+    def encode(self, texts: Sequence[str], *, half: bool = False) -> NDArray[np.float32]:
+        """Unit vectors of texts; see `SentenceEncoder.encode`."""
+        device = self._model.device.type
+        half = half and precision_dtype("auto", device).itemsize < 4
+        most, many = (CHARACTERS, 64) if device == "cpu" else (CHARACTERS_ON_GPU, 256)
+        most = most if half else most // 2
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        if self._model.max_seq_length:
+            lengths = lengths.clip(max=4 * self._model.max_seq_length)
+        order = np.argsort(-lengths, kind="stable")
+        out = np.empty((len(texts), self.width), dtype=np.float32)
+        with autocast(device) if half else nullcontext():
+            for batch in divided(order, lengths.clip(min=most // many), most):
+                out[batch] = self._encoded([texts[at] for at in batch], len(batch))
+        return out
 
+    def encode_pictures(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
+        """Unit vectors of pictures; see `SentenceEncoder.encode_pictures`."""
+        return self._encoded(pictures, 32)
 
-def _padded(model: SentenceTransformer, half: bool, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Vectors of texts, those of nearly one length padded together."""
-    device = model.device.type
-    most, many = (CHARACTERS, 64) if device == "cpu" else (CHARACTERS_ON_GPU, 256)
-    most = most if half else most // 2
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    if model.max_seq_length:
-        lengths = lengths.clip(max=4 * model.max_seq_length)
-    order = np.argsort(-lengths, kind="stable")
-    out = np.empty((len(texts), model.get_embedding_dimension() or 0), dtype=np.float32)
-    with autocast(device) if half else nullcontext():
-        for batch in divided(order, lengths.clip(min=most // many), most):
-            out[batch] = model.encode(
-                [texts[at] for at in batch],
-                batch_size=len(batch),
-                normalize_embeddings=True,
-                show_progress_bar=False,
-            )
-    return out
+    def _encoded(self, inputs: Sequence[Any], batch_size: int) -> NDArray[np.float32]:
+        if not len(inputs):
+            return np.empty((0, self.width), dtype=np.float32)
+        vectors: NDArray[np.float32] = self._model.encode(
+            list(inputs),
+            batch_size=batch_size,
+            normalize_embeddings=True,
+            show_progress_bar=False,
+        )
+        return vectors
 
 
 class PackedEncoder:
-    """A transformer and the pooling after it, over packed texts.
+    """A transformer of the BERT kind (Devlin et al., arXiv 1810.04805) and the pooling after it.
 
     Parameters
     ----------
-    model
-        Of the kinds that `of` takes.
-    dtype
-        Number type of the weights; pooling is in float32 in any case.
+    weights
+        float32 tensors by their names in the files of transformers.
+    tokenizer
+        Of the library tokenizers.
+    config
+        The config of the transformer.
+    pooling
+        `mean` or `cls`.
+    longest
+        Most tokens of a text that are read.
     """
 
-    def __init__(self, model: SentenceTransformer, dtype: torch.dtype) -> None:
-        from transformers import AttentionInterface, AttentionMaskInterface
-        from transformers.masking_utils import sdpa_mask
+    reads_pictures = False
 
-        AttentionInterface.register(ATTENTION, _attention)
-        AttentionMaskInterface.register(ATTENTION, sdpa_mask)
-        reader: Any = model[0]
-        original = reader.auto_model
-        # A module of its own, so that the original keeps its attention; with the same weights,
-        # unless they are converted, which changes them in place.
-        shared = chain(original.parameters(), original.buffers()) if dtype == original.dtype else ()
-        self._transformer = deepcopy(original, {id(p): p for p in shared}).to(dtype)
-        self._transformer.set_attn_implementation(ATTENTION)
-        self._tokenizer = model.tokenizer
-        self._longest = model.max_seq_length
-        self._pooling = model[1].pooling_mode
-        kind = original.config.model_type
-        self._first_position = 0 if kind == "bert" else original.config.pad_token_id + 1
+    def __init__(
+        self,
+        weights: dict[str, torch.Tensor],
+        tokenizer: Any,
+        config: dict[str, Any],
+        pooling: str,
+        longest: int,
+    ) -> None:
+        self.width = int(config["hidden_size"])
+        self._weights = weights
+        self._half: dict[str, torch.Tensor] = {}
+        self._tokenizer = tokenizer
+        tokenizer.encode_special_tokens = True  # as plain text
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(longest)
+        self._layers = int(config["num_hidden_layers"])
+        self._heads = int(config["num_attention_heads"])
+        self._epsilon = float(config["layer_norm_eps"])
+        self._first_position = 0 if config["model_type"] == "bert" else config["pad_token_id"] + 1
+        self._pooling = pooling
 
     @classmethod
-    def of(cls, model: SentenceTransformer, dtype: torch.dtype) -> PackedEncoder | None:
-        """A packed encoder whose vectors are those of the model; None where it cannot be had."""
-        kinds = [type(module).__name__ for module in model]
-        config = getattr(model[0], "config", None)
-        if (
-            kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
-            or model.device.type != "cpu"
-            or model.default_prompt_name is not None
-            or model.max_seq_length is None
-            or getattr(model, "truncate_dim", None) is not None
-            or getattr(model[0], "processing_kwargs", None)
-            or getattr(config, "model_type", None) not in KINDS
-            or getattr(config, "position_embedding_type", "absolute") != "absolute"
-            or getattr(config, "is_decoder", False)
-            or getattr(model[1], "pooling_mode", None) not in POOLING
-        ):
-            return None
-        found = cls(model, dtype)
-        expected = model.encode(list(SAMPLE), normalize_embeddings=True, show_progress_bar=False)
-        unlike = 1 - (found.encode(SAMPLE) * expected).sum(axis=1).min()
-        most = UNLIKE if dtype == model[0].auto_model.dtype else UNLIKE_IN_HALF
-        return found if unlike <= most else None
+    def open(cls, folder: Path) -> PackedEncoder | None:
+        """The encoder in a folder of sentence-transformers; None where it is of another form."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+        from tokenizers import Tokenizer
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors of texts.
+        try:
+            modules = _json(folder / "modules.json")
+            kinds = [module["type"].rpartition(".")[2] for module in modules]
+            own = folder / modules[0]["path"]
+            config = _json(own / "config.json")
+            pooling = _pooling(_json(folder / modules[1]["path"] / "config.json"))
+            if (
+                kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
+                or _of_another_form(config)
+                or pooling not in POOLING
+                or _json(folder / "config_sentence_transformers.json").get("default_prompt_name")
+                or (own / "adapter_config.json").is_file()
+            ):
+                return None
+            longest = _json(own / "sentence_bert_config.json").get("max_seq_length") or min(
+                _json(own / "tokenizer_config.json")["model_max_length"],
+                config["max_position_embeddings"],
+            )
+            weights = load_file(own / "model.safetensors")
+            prefix = next(n for n in weights if n.endswith(_WORDS)).removesuffix(_WORDS)
+            return cls(
+                {name.removeprefix(prefix): value.float() for name, value in weights.items()},
+                Tokenizer.from_file(str(own / "tokenizer.json")),
+                config,
+                pooling,
+                int(longest),
+            )
+        except (OSError, ValueError, LookupError, TypeError, StopIteration, SafetensorError):
+            return None  # sentence-transformers may know the form, or says what is wrong
 
-        Returns
-        -------
-        float32 [n_texts, width]
-        """
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: the machine that reads it may have no half precision."""
+        return {**vars(self), "_half": {}}
+
+    def encode(self, texts: Sequence[str], *, half: bool = False) -> NDArray[np.float32]:
+        """Unit vectors of texts; see `SentenceEncoder.encode`."""
         import torch
 
-        width = self._transformer.config.hidden_size
-        out = np.empty((len(texts), width), dtype=np.float32)
-        if not len(texts):
-            return out
-        ids = self._tokenizer(
-            list(texts),
-            truncation=True,
-            max_length=self._longest,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-        )["input_ids"]
+        weights, most = self._weights, TOKENS // 2
+        if half and (dtype := precision_dtype("auto", "cpu")).itemsize < 4:
+            self._half = self._half or {n: value.to(dtype) for n, value in weights.items()}
+            weights, most = self._half, TOKENS
+        out = np.empty((len(texts), self.width), dtype=np.float32)
+        ids = [row.ids for row in self._tokenizer.encode_batch_fast(list(texts))]
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
         order = np.argsort(lengths, kind="stable")
-        most = TOKENS if next(self._transformer.parameters()).dtype.itemsize < 4 else TOKENS // 2
         with torch.inference_mode():
             for batch in divided(order, lengths, most):
-                out[batch] = self._vectors([ids[at] for at in batch], lengths[batch]).numpy()
+                some = [ids[at] for at in batch]
+                out[batch] = self._vectors(weights, some, lengths[batch]).numpy()
         return out
 
-    def _vectors(self, ids: list[list[int]], lengths: NDArray[np.int64]) -> torch.Tensor:
+    def encode_pictures(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
+        """None are read; see `SentenceEncoder.reads_pictures`."""
+        raise TypeError("this encoder reads no pictures")
+
+    def _vectors(
+        self, weights: dict[str, torch.Tensor], ids: list[list[int]], lengths: NDArray[np.int64]
+    ) -> torch.Tensor:
+        """float32 [n_texts, width] of texts in the order of their lengths."""
         import torch
 
-        values, counts = np.unique(lengths, return_counts=True)
-        tokens = torch.tensor(list(chain.from_iterable(ids)))[None]
         starts = np.cumsum(lengths) - lengths
-        places = np.arange(tokens.shape[1]) - np.repeat(starts, lengths) + self._first_position
-        with _packed(list(zip(counts.tolist(), values.tolist(), strict=True))):
-            states = self._transformer(
-                input_ids=tokens,
-                position_ids=torch.from_numpy(places)[None],
-                token_type_ids=torch.zeros_like(tokens),
-                # Four dimensions pass through transformers as they are; nobody reads it.
-                attention_mask=torch.ones((1, 1, 1, 1), dtype=torch.bool),
-            ).last_hidden_state[0]
+        tokens = torch.tensor(list(chain.from_iterable(ids)))
+        positions = np.arange(len(tokens)) - np.repeat(starts, lengths) + self._first_position
+        states = self._states(weights, tokens, torch.from_numpy(positions), lengths)
         if self._pooling == "cls":
             pooled = states[torch.from_numpy(starts)].float()
         else:
@@ -202,44 +270,83 @@ class PackedEncoder:
             )
         return torch.nn.functional.normalize(pooled, dim=1)
 
+    def _states(
+        self,
+        weights: dict[str, torch.Tensor],
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        lengths: NDArray[np.int64],
+    ) -> torch.Tensor:
+        """Hidden states [n_tokens, width] of the last layer."""
+        from torch.nn import functional
 
-@contextmanager
-def _packed(groups: Sequence[tuple[int, int]]) -> Iterator[None]:
-    """Inside, a forward pass sees texts: of each group, how many and of how many tokens."""
-    token = _groups.set(groups)
-    try:
-        yield
-    finally:
-        _groups.reset(token)
+        def linear(x: torch.Tensor, name: str) -> torch.Tensor:
+            return functional.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
+
+        def norm(x: torch.Tensor, name: str) -> torch.Tensor:
+            weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+            return functional.layer_norm(x, weight.shape, weight, bias, self._epsilon)
+
+        groups = np.stack(np.unique(lengths, return_counts=True), axis=1).tolist()
+        x = weights[_WORDS][tokens] + weights["embeddings.token_type_embeddings.weight"][0]
+        x = x + weights["embeddings.position_embeddings.weight"][positions]
+        x = norm(x, "embeddings.LayerNorm")
+        for number in range(self._layers):
+            layer = f"encoder.layer.{number}"
+            q, k, v = (linear(x, f"{layer}.attention.self.{n}") for n in ("query", "key", "value"))
+            attended = self._attention(q, k, v, groups)
+            attended = linear(attended, f"{layer}.attention.output.dense")
+            x = norm(attended + x, f"{layer}.attention.output.LayerNorm")
+            inner = functional.gelu(linear(x, f"{layer}.intermediate.dense"))
+            x = norm(linear(inner, f"{layer}.output.dense") + x, f"{layer}.output.LayerNorm")
+        return x
+
+    def _attention(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, groups: list[list[int]]
+    ) -> torch.Tensor:
+        """Attention [n_tokens, width] of each text by itself.
+
+        Parameters
+        ----------
+        groups
+            Tokens of a text, and how many texts of so many tokens lie one after another.
+        """
+        import torch
+
+        outputs, end = [], 0
+        for length, n in groups:
+            start, end = end, end + n * length
+            q, k, v = (
+                x[start:end].view(n, length, self._heads, -1).transpose(1, 2)
+                for x in (query, key, value)
+            )
+            output = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+            outputs.append(output.transpose(1, 2).flatten(2).flatten(0, 1))
+        return torch.cat(outputs)
 
 
-def _attention(
-    module: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    **_: Any,
-) -> tuple[torch.Tensor, None]:
-    """Attention as transformers calls it, of each text by itself.
+_WORDS = "embeddings.word_embeddings.weight"
 
-    Parameters
-    ----------
-    query, key, value
-        [1, heads, n_tokens, d]
 
-    Returns
-    -------
-    [1, n_tokens, heads, d], None
-    """
-    import torch
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
 
-    outputs, end = [], 0
-    for n, length in _groups.get() or ():
-        start, end = end, end + n * length
-        own = (x[0, :, start:end].unflatten(1, (n, length)) for x in (query, key, value))
-        q, k, v = (x.transpose(0, 1) for x in own)
-        output = torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=scaling)
-        outputs.append(output.transpose(1, 2).flatten(0, 1))
-    return torch.cat(outputs)[None], None
+
+def _pooling(config: dict[str, Any]) -> str:
+    """The one mode of a pooling, in the words of today's files or of those before."""
+    if isinstance(mode := config.get("pooling_mode"), str):
+        return mode
+    modes = [name for name, on in config.items() if name.startswith("pooling_mode_") and on is True]
+    known = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+    return known.get(modes[0], "") if len(modes) == 1 else ""
+
+
+def _of_another_form(config: dict[str, Any]) -> bool:
+    """Whether a transformer is other than the plain one that is computed here."""
+    return bool(
+        config["model_type"] not in KINDS
+        or config.get("hidden_act") != "gelu"
+        or config.get("position_embedding_type", "absolute") != "absolute"
+        or config.get("is_decoder")
+        or config.get("add_cross_attention")
+    )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +12,11 @@ from numpy.typing import NDArray
 from cascade.errors import InputError
 from cascade.io.pictures import open_picture
 from cascade.items import Batch, as_text
-from cascade.models.sentence_encoder import Encode, encoding, load_encoder
-from cascade.models.weights import find_weights
+from cascade.models.sentence_encoder import SentenceEncoder, load_sentence_encoder
+from cascade.models.weights import Weights, find_weights
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from sentence_transformers import SentenceTransformer
 
 Progress = Callable[[int, int], None]
 """Called with how many are done and how many there are."""
@@ -33,18 +31,17 @@ class Encoder:
     Parameters
     ----------
     model
-        A loaded sentence-transformers model.
+        The loaded encoder.
     identity
         Names the weights; part of the key of an index on disk.
     max_chars
         Characters of a text that are read; far beyond what encoders of 256 or 512 tokens see.
     """
 
-    def __init__(self, model: SentenceTransformer, identity: str, *, max_chars: int = 4000) -> None:
+    def __init__(self, model: SentenceEncoder, identity: str, *, max_chars: int = 4000) -> None:
         self.identity = identity
         self._model = model
         self._max_chars = max_chars
-        model.tokenizer.split_special_tokens = True
 
     @classmethod
     def load(
@@ -57,20 +54,23 @@ class Encoder:
         WeightsError
             The weights are not found, or are not what they were pinned to be.
         """
-        weights = find_weights(name, allow_download=allow_download)
-        return cls(load_encoder(weights, device), f"{Path(name).name}:{weights.identity}")
+        return cls.of(find_weights(name, allow_download=allow_download), device)
+
+    @classmethod
+    def of(cls, weights: Weights, device: str = "auto") -> Encoder:
+        """The encoder over weights that were found."""
+        identity = f"{Path(weights.name).name}:{weights.identity}"
+        return cls(load_sentence_encoder(weights, device), identity)
 
     @property
     def width(self) -> int:
         """Numbers in a vector."""
-        width = self._model.get_embedding_dimension()
-        assert width is not None
-        return int(width)
+        return self._model.width
 
     @property
     def reads_pictures(self) -> bool:
         """Whether pictures have vectors that can be compared with those of texts."""
-        return "image" in getattr(self._model, "modalities", ())
+        return self._model.reads_pictures
 
     def encode(
         self, texts: Sequence[str], *, half: bool = False, progress: Progress | None = None
@@ -88,26 +88,12 @@ class Encoder:
         float32 [n_texts, width]
         """
         out = np.empty((len(texts), self.width), dtype=np.float32)
-        encode = self._half if half else self._full
         for start in range(0, len(texts), BLOCK):
             block = [as_text(text[: self._max_chars]) for text in texts[start : start + BLOCK]]
-            out[start : start + len(block)] = encode(block)
+            out[start : start + len(block)] = self._model.encode(block, half=half)
             if progress is not None:
                 progress(start + len(block), len(texts))
         return out
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: how texts are encoded is found out again where it is used."""
-        made = ("_full", "_half")
-        return {name: value for name, value in vars(self).items() if name not in made}
-
-    @cached_property
-    def _full(self) -> Encode:
-        return encoding(self._model, half=False)
-
-    @cached_property
-    def _half(self) -> Encode:
-        return encoding(self._model, half=True)
 
     def encode_pictures(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
         """Unit vectors of pictures, as opened by `cascade.io.pictures`.
@@ -116,12 +102,7 @@ class Encoder:
         -------
         float32 [n_pictures, width]
         """
-        if not pictures:
-            return np.empty((0, self.width), dtype=np.float32)
-        vectors: NDArray[np.float32] = self._model.encode(
-            list(pictures), batch_size=32, normalize_embeddings=True, show_progress_bar=False
-        )
-        return vectors
+        return self._model.encode_pictures(pictures)
 
 
 def item_vectors(encoder: Encoder, batch: Batch) -> NDArray[np.float32]:

@@ -32,6 +32,8 @@ import numpy as np
 from product_rows import COLUMNS, MAX_CHARS, rows, write
 
 from cascade.models.runtime import precision_dtype
+from cascade.models.sentence_encoder import load_sentence_transformer
+from cascade.models.weights import find_weights
 
 SIZES = (16, 32, 64, 128)
 TARGET = 0.95
@@ -127,7 +129,7 @@ def measure(folder: Path, what: str, args: argparse.Namespace) -> dict[str, Any]
     features = clf._parts.backbone("sentence")
     items = [{column: row[column] for column in text} for row in made]
     texts = [features.text(clf._item(item)) for item in items]
-    model = halved(features._encoder._model)
+    model = halved(load_sentence_transformer(find_weights("minilm"), "cpu"))
     ways = {f"batches of {n}": lambda n=n: bare(model, texts, n) for n in SIZES}
     ways["ttc"] = lambda: classify(clf, path, text)
     runs: dict[str, list[tuple[float, float]]] = {}

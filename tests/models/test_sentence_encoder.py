@@ -1,71 +1,124 @@
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from cascade.models import sentence_encoder
 from cascade.models.runtime import divided
-from cascade.models.sentence_encoder import PackedEncoder
+from cascade.models.sentence_encoder import (
+    PackedEncoder,
+    PaddedEncoder,
+    load_sentence_encoder,
+    load_sentence_transformer,
+)
+from cascade.models.weights import find_weights
 
 pytestmark = pytest.mark.weights
 
 TEXTS = ["straw hat", "", "a much longer text about a straw hat with a ribbon " * 9, "rake", "oak"]
 
 
-def made(minilm, folder, kind="bert", pooling="mean", extra=(), **settings):
-    """A sentence encoder of random weights, of one kind, with the tokenizer of MiniLM."""
+@pytest.fixture(scope="module")
+def wheel():
+    """The built-in encoder as sentence-transformers loads it."""
+    model = load_sentence_transformer(find_weights("minilm"), "cpu")
+    model.tokenizer.split_special_tokens = True
+    return model
+
+
+def made(wheel, folder, kind="bert", pooling="mean", extra=(), **settings):
+    """A folder with an encoder of random weights, of one kind, with the tokenizer of MiniLM."""
     import transformers
     from sentence_transformers import SentenceTransformer, models
 
     settings = {
-        "vocab_size": len(minilm._model.tokenizer),
+        "vocab_size": len(wheel.tokenizer),
         "hidden_size": 32,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "intermediate_size": 64,
         "initializer_range": 0.4,
         "max_position_embeddings": 80,
-        "pad_token_id": minilm._model.tokenizer.pad_token_id,
+        "pad_token_id": wheel.tokenizer.pad_token_id,
         **settings,
     }
     torch.manual_seed(0)
     names = {"bert": "Bert", "roberta": "Roberta", "xlm-roberta": "XLMRoberta", "mpnet": "MPNet"}
     config = getattr(transformers, f"{names[kind]}Config")(**settings)
-    getattr(transformers, f"{names[kind]}Model")(config).save_pretrained(folder)
-    minilm._model.tokenizer.save_pretrained(folder)
-    reader = models.Transformer(str(folder), max_seq_length=64)
+    getattr(transformers, f"{names[kind]}Model")(config).save_pretrained(folder / "base")
+    wheel.tokenizer.save_pretrained(folder / "base")
+    reader = models.Transformer(str(folder / "base"), max_seq_length=64)
     pool = models.Pooling(32, pooling_mode=pooling)
     model = SentenceTransformer(modules=[reader, pool, *extra], device="cpu")
-    return model.eval()
+    model.save(str(folder / "made"), create_model_card=False)
+    return folder / "made"
 
 
-def plain(model):
-    return model.encode(TEXTS, normalize_embeddings=True, show_progress_bar=False)
+def padded(folder):
+    return PaddedEncoder(load_sentence_transformer(find_weights(str(folder)), "cpu"))
+
+
+def test_the_built_in_encoder_is_that_of_sentence_transformers(wheel):
+    """It is not compared when it is loaded, so that it is compared here."""
+    own = load_sentence_encoder(find_weights("minilm"), "cpu")
+    assert isinstance(own, PackedEncoder)
+    texts = [*TEXTS, "hat [SEP] cap", "帽子 👒 Hüte", "x" * 3000, "rake " * 400]
+    expected = PaddedEncoder(wheel).encode(texts)
+    np.testing.assert_allclose(own.encode(texts), expected, atol=1e-5)
+    assert (own.encode(texts, half=True) * expected).sum(axis=1).min() > 1 - 5e-4
+
+
+def test_the_built_in_encoder_needs_no_library_that_loads_slowly():
+    code = """if True:
+        import sys
+        from cascade.retrieval.encoder import Encoder
+        Encoder.load("minilm", device="cpu").encode(["hat"], half=True)
+        slow = {"transformers", "sentence_transformers", "sklearn", "scipy"}
+        print(sorted(slow & set(sys.modules)))
+    """
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 @pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta"])
-def test_vectors_are_those_of_sentence_transformers(minilm, tmp_path, monkeypatch, kind, pooling):
-    model = made(minilm, tmp_path, kind, pooling)
-    expected = plain(model)
-    found = PackedEncoder.of(model, torch.float32)
+def test_vectors_are_those_of_sentence_transformers(wheel, tmp_path, monkeypatch, kind, pooling):
+    folder = made(wheel, tmp_path, kind, pooling)
+    expected = padded(folder).encode(TEXTS)
+    found = PackedEncoder.open(folder)
     for most in (sentence_encoder.TOKENS, 20):
         monkeypatch.setattr(sentence_encoder, "TOKENS", most)
         np.testing.assert_allclose(found.encode(TEXTS), expected, atol=1e-5)
-    np.testing.assert_array_equal(plain(model), expected)  # it is left as it was
     assert found.encode([]).shape == (0, 32)
 
 
-def test_weights_are_shared_in_the_same_precision(minilm):
-    own = PackedEncoder.of(minilm._model, torch.float32)._transformer
-    theirs = minilm._model[0].auto_model
-    assert own is not theirs
-    assert all(a is b for a, b in zip(own.parameters(), theirs.parameters(), strict=True))
-    half = PackedEncoder.of(minilm._model, torch.bfloat16)._transformer
-    assert half.dtype is torch.bfloat16
-    assert theirs.dtype is torch.float32
+def test_other_weights_are_compared_once(wheel, tmp_path, monkeypatch):
+    monkeypatch.setenv("CASCADE_CACHE", str(tmp_path / "cache"))
+    weights = find_weights(str(made(wheel, tmp_path)))
+    slow = sentence_encoder.load_sentence_transformer
+    loads = []
+    monkeypatch.setattr(
+        sentence_encoder, "load_sentence_transformer", lambda *a: loads.append(a) or slow(*a)
+    )
+    for _ in range(2):
+        assert isinstance(load_sentence_encoder(weights, "cpu"), PackedEncoder)
+    assert len(loads) == 1
 
 
-def test_other_kinds_are_not_packed(minilm, tmp_path):
+def test_an_encoder_whose_vectors_would_differ_is_not_packed(wheel, tmp_path, monkeypatch):
+    monkeypatch.setenv("CASCADE_CACHE", str(tmp_path / "cache"))
+    folder = made(wheel, tmp_path)
+    encode = PackedEncoder.encode
+    monkeypatch.setattr(PackedEncoder, "encode", lambda self, texts: encode(self, texts[::-1]))
+    for _ in range(2):
+        own = load_sentence_encoder(find_weights(str(folder)), "cpu")
+        assert isinstance(own, PaddedEncoder)
+
+
+def test_other_kinds_are_not_packed(wheel, tmp_path):
     from sentence_transformers import models
 
     for name, settings in {
@@ -73,22 +126,21 @@ def test_other_kinds_are_not_packed(minilm, tmp_path):
         "max": {"pooling": "max"},
         "decoder": {"is_decoder": True},
         "dense": {"extra": [models.Dense(32, 16)]},
+        "activation": {"hidden_act": "relu"},
     }.items():
-        model = made(minilm, tmp_path / name, **settings)
-        assert PackedEncoder.of(model, torch.float32) is None, name
-    shortened = made(minilm, tmp_path / "shortened")
-    shortened.truncate_dim = 16
-    assert PackedEncoder.of(shortened, torch.float32) is None
-    prompted = made(minilm, tmp_path / "prompted")
-    prompted.prompts, prompted.default_prompt_name = {"query": "query: "}, "query"
-    assert PackedEncoder.of(prompted, torch.float32) is None
+        assert PackedEncoder.open(made(wheel, tmp_path / name, **settings)) is None, name
+    folder = made(wheel, tmp_path / "prompted")
+    path = folder / "config_sentence_transformers.json"
+    changed = {"default_prompt_name": "query", "prompts": {"query": "query: "}}
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changed}), "utf-8")
+    assert PackedEncoder.open(folder) is None
 
 
-def test_an_encoder_whose_vectors_would_differ_is_not_packed(minilm, tmp_path, monkeypatch):
-    model = made(minilm, tmp_path)
-    encode = PackedEncoder.encode
-    monkeypatch.setattr(PackedEncoder, "encode", lambda self, texts: encode(self, texts[::-1]))
-    assert PackedEncoder.of(model, torch.float32) is None
+@pytest.mark.parametrize("file", ["modules.json", "config.json", "model.safetensors"])
+def test_a_broken_folder_is_left_to_sentence_transformers_to_refuse(wheel, tmp_path, file):
+    folder = made(wheel, tmp_path)
+    (folder / file).write_text("{", "utf-8")
+    assert PackedEncoder.open(folder) is None
 
 
 def test_parts_are_of_nearly_the_same_size_and_hold_all():

@@ -7,7 +7,7 @@ import torch
 
 from cascade.errors import WeightsError
 from cascade.models.classifiers import load_sequence_classifier
-from cascade.models.sentence_encoder import load_encoder
+from cascade.models.sentence_encoder import load_sentence_transformer
 from cascade.models.small import KINDS, make_small
 from cascade.models.weights import find_weights
 
@@ -71,7 +71,7 @@ def test_a_small_model_is_loaded_as_a_real_one(empty_cache, kind, architecture, 
 
 
 def test_a_small_clip_is_loaded_as_a_real_one(empty_cache):
-    model = load_encoder(find_weights("small:clip"), "cpu")
+    model = load_sentence_transformer(find_weights("small:clip"), "cpu")
     assert set(model.modalities) == {"text", "image"}
     assert type(model[0].model).__name__ == "CLIPModel"
     vectors = model.encode(["straw hat", "rake", "garden"], normalize_embeddings=True)

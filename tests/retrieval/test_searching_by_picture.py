@@ -41,7 +41,7 @@ def test_pictures_and_texts_are_where_transformers_has_them(clip, files):
     import torch
     from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
-    folder = clip._model[0].model.name_or_path
+    folder = clip._model._model[0].model.name_or_path
     model = AutoModel.from_pretrained(folder).eval()
     prepare = AutoImageProcessor.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -104,8 +104,8 @@ def test_no_pictures_have_no_vectors(clip):
 
 
 def test_text_that_spells_a_control_token_is_plain_text_to_clip(clip):
-    ids = clip._model.preprocess(["hat [SEP] cap [CLS]"])["input_ids"][0].tolist()
-    control = clip._model.tokenizer.all_special_ids
+    ids = clip._model._model.preprocess(["hat [SEP] cap [CLS]"])["input_ids"][0].tolist()
+    control = clip._model._model.tokenizer.all_special_ids
     assert [i for i in ids if i in control] == [ids[0], ids[-1]]
 
 

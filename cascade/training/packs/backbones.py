@@ -18,7 +18,7 @@ from cascade.io.pictures import open_picture
 from cascade.items import Item
 from cascade.models.language_models import load_llm
 from cascade.models.runtime import best_device, quiet_libraries
-from cascade.models.sentence_encoder import load_encoder
+from cascade.models.sentence_encoder import load_sentence_transformer
 from cascade.models.vision import load_vision
 from cascade.models.weights import find_weights
 from cascade.training.adapters.lora import LoraRecipe, attach_lora, load_adapter
@@ -49,7 +49,9 @@ class TunableEncoder:
     def __init__(
         self, name: str, columns: Sequence[str], max_chars: int, *, allow_download: bool = False
     ) -> None:
-        self._model = load_encoder(find_weights(name, allow_download=allow_download)).eval()
+        self._model = load_sentence_transformer(
+            find_weights(name, allow_download=allow_download)
+        ).eval()
         self._model.tokenizer.split_special_tokens = True
         with_plain_attention(getattr(self._model[0], "auto_model", None))
         self._columns, self._max_chars = tuple(columns), max_chars

@@ -22,7 +22,7 @@ from cascade.features.text_embeddings import joined_fields
 from cascade.items import Batch, Item
 from cascade.models.classifiers import load_cross_encoder
 from cascade.models.runtime import best_device, quiet_libraries
-from cascade.models.sentence_encoder import load_encoder
+from cascade.models.sentence_encoder import load_sentence_transformer
 from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.encoder import Encoder
@@ -161,12 +161,11 @@ class RankerExperiment:
         return find_weights(name, allow_download=self.recipe.model.allow_download)
 
     def _retriever(self, weights: Weights) -> Retriever:
-        model = load_encoder(weights, self.recipe.training.device)
         own = self.recipe.model
         texts = own.searched if self.recipe.kind == "reranker" else own.texts
         return Retriever(
             self.data.taxonomy,
-            Encoder(model, f"{Path(weights.name).name}:{weights.identity}"),
+            Encoder.of(weights, self.recipe.training.device),
             texts,
             progress=lambda done, of: self.told("building the index", done, of, ""),
         )
@@ -282,7 +281,7 @@ class RankerExperiment:
         recipe, weights = self.recipe, self._find(self.recipe.model.weights)
         model: SentenceTransformer | CrossEncoder
         if recipe.kind == "retriever":
-            model = load_encoder(weights, recipe.training.device)
+            model = load_sentence_transformer(weights, recipe.training.device)
             train: Any = train_retriever
         else:
             model = load_cross_encoder(weights, recipe.training.device)
