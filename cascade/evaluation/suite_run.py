@@ -25,8 +25,8 @@ from cascade.io.files import write_json
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.load import load_taxonomy, merge
-from cascade.pipeline.methods import check_method
 from cascade.pipeline.runs.labels import taxonomy_of_labels
+from cascade.scoring.methods import check_method
 from cascade.taxonomy import Taxonomy
 
 NEEDS = 3  # exit status of a script that misses something; its last line says what
@@ -164,7 +164,7 @@ class SuiteRun:
         base = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
         base.retrieval.ranking = DEEP
         values = merge(
-            base.model_dump(), {**settings, "method": check_method(str(row.method), base)}
+            base.model_dump(), {**settings, "method": check_method(str(row.method), base.heads)}
         )
         return CascadeConfig.parse(values, f"suite row {row.name!r}")
 

@@ -13,10 +13,10 @@ from cascade.errors import InputError, UsageError
 from cascade.io.pictures import check_allowed, is_address
 from cascade.items import Batch, Item
 from cascade.pipeline.confidence import Acceptance
-from cascade.pipeline.methods import Parts
 from cascade.pipeline.router import Router
 from cascade.predictions import Prediction
 from cascade.retrieval.encoder import Progress
+from cascade.scoring.components import Components
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 
@@ -35,15 +35,16 @@ class Walker(Protocol):
         Whether it judges items by their text, and by their pictures.
     takes_pictures
         Whether pictures are of any use, if only for narrowing.
-    holds_all_nodes
-        Whether a batch takes a number for every node and item, so that it must not be large.
     """
 
     source: str
     reads_text: bool
     reads_pictures: bool
     takes_pictures: bool
-    holds_all_nodes: bool
+
+    @property
+    def holds_all_nodes(self) -> bool:
+        """Whether a batch holds a number for each node and item, so that it must not be large."""
 
     def walk(self, batch: Batch) -> list[Prediction]:
         """A prediction for each item."""
@@ -81,8 +82,8 @@ class Classifier:
         self.taxonomy = taxonomy
         self.config = config
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        self._parts = parts = Parts(taxonomy, config, progress)
-        self._walker = _walker(taxonomy, parts)
+        self._components = components = Components(taxonomy, config, progress)
+        self._walker = _walker(taxonomy, components)
         self._acceptance = Acceptance(config.calibration, config.method)
         self.require_sight(config.columns)
 
@@ -203,7 +204,7 @@ class Classifier:
 
     def prefetch(self, items: Sequence[Item]) -> None:
         """Begin to decode the pictures of items that will be classified next."""
-        self._parts.prefetch(items)
+        self._components.prefetch(items)
 
     @cached_property
     def _takes_pictures(self) -> bool:
@@ -247,10 +248,10 @@ def item_names(reads: Sequence[str], columns: Sequence[str]) -> list[str]:
     return list(reads[: len(columns)])
 
 
-def _walker(taxonomy: Taxonomy, parts: Parts) -> Walker:
+def _walker(taxonomy: Taxonomy, components: Components) -> Walker:
     """The walk of facets where the taxonomy has any, else the router."""
     if isinstance(taxonomy, FacetedTaxonomy) and taxonomy.groups:
         from cascade.pipeline.facets.make import make_walk
 
-        return make_walk(taxonomy, parts)
-    return Router(taxonomy, parts)
+        return make_walk(taxonomy, components)
+    return Router(taxonomy, components)

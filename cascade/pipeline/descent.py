@@ -15,6 +15,7 @@ from cascade.items import Batch, Choices
 from cascade.pipeline.trace import LevelScores, PackedTrace, pack_traces
 from cascade.predictions import Prediction
 from cascade.retrieval.retriever import AllChildren, Retriever
+from cascade.scoring.components import Components
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 
@@ -231,3 +232,18 @@ class Descent:
             f"stopped at level {self.taxonomy.level[answer]}: no child is likely, "
             f"the best is {self.taxonomy.names[best]!r} with {probability:.0%}"
         )
+
+
+def make_descent(components: Components, scorer: Scorer) -> Descent:
+    """The descent of a config, for what a scorer needs of its candidates."""
+    config, taxonomy = components.config.descent, components.taxonomy
+    return Descent(
+        taxonomy,
+        components.narrower(scorer),
+        candidates=components.config.retrieval.candidates,
+        beam=config.beam,
+        stop=config.stop,
+        depth=config.depth,
+        answer=config.answer,
+        ends=[taxonomy.index(code) for code in config.ends],
+    )

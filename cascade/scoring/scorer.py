@@ -20,11 +20,14 @@ class Scorer(ABC):
         One word, as in `--method` and in traces.
     reads_text, reads_pictures
         Which inputs of an item it can judge by; one of those that it reads is enough.
+    reads_candidate_order
+        Whether its scores depend on the order of the candidates, the most similar first.
     """
 
     name: str
     reads_text: bool = True
     reads_pictures: bool = False
+    reads_candidate_order: bool = False
 
     def can_read(self, item: Item) -> bool:
         """Whether an item has a text or picture that this scorer reads."""

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cascade.config import Section
-from cascade.scoring.ttc import Heads
 from cascade.scoring.ttc_forms import Form
+from cascade.scoring.ttc_heads import Heads
 from cascade.taxonomy import Taxonomy
 from cascade.training.level_loss import TorchForms, level_loss, outputs
 

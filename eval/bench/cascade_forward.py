@@ -103,8 +103,8 @@ def measure(n: int, repeats: int, reading: str) -> dict[str, Any]:
     loaded = cascade.load("store", method="llm")
     loaded.config.llm.reading = reading
     clf = type(loaded)(loaded.taxonomy, loaded.config)
-    engine, walk = clf._parts.engine, clf._parts.descent
-    scorer, typer = clf._parts.llm, clf._parts.typer
+    engine, walk = clf._components.engine, clf._walker._descent
+    scorer, typer = clf._components.scorer("llm"), clf._components.rewriter
     plain, _ = load_llm(find_weights("smollm2-135m"), "auto", "auto")
     wanted = [Item(fields) for fields in items(n)]
     types = typer.types(Batch(wanted))

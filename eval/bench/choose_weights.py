@@ -31,7 +31,7 @@ from cascade.config import CascadeConfig
 from cascade.io import open_table, require_columns
 from cascade.items import Batch, Choices, Item
 from cascade.pipeline.load import load_taxonomy
-from cascade.pipeline.methods import Parts
+from cascade.scoring.components import Components
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 
@@ -91,11 +91,11 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     taxonomy, items, gold = rows_of(args)
     config = CascadeConfig()
     config.llm.reading = args.reading
-    parts = Parts(taxonomy, config)
+    components = Components(taxonomy, config)
     batch = Batch(items)
-    nearest = parts.retriever.node_similarity(batch)
-    words = parts.retriever.name_similarity(parts.typer.types(batch))
-    subtrees, columns = parts.retriever.subtrees, np.arange(len(items))
+    nearest = components.retriever.node_similarity(batch)
+    words = components.retriever.name_similarity(components.rewriter.types(batch))
+    subtrees, columns = components.retriever.subtrees, np.arange(len(items))
     found: list[dict[str, Any]] = []
     for temperature in TEMPERATURE:
         for weight in REWRITE:
@@ -116,7 +116,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         choices, right = at_parents(taxonomy, gold, level)
         if len(choices) < 30:
             continue
-        scorers: list[Scorer] = [parts.rewrite, parts.llm]
+        scorers: list[Scorer] = [components.scorer("rewrite"), components.scorer("llm")]
         rewrite, llm = (scorer.score(batch, choices) for scorer in scorers)
         by_weight = {str(w): quality(choices, rewrite + w * llm, right) for w in LLM}
         alone = quality(choices, llm, right)

@@ -34,7 +34,7 @@ from synthetic import SyntheticEncoder, batch_of, write_taxonomy
 from cascade.pipeline.descent import Descent
 from cascade.retrieval import faiss_index
 from cascade.retrieval.retriever import HITS, Retriever
-from cascade.scoring.retrieval import RetrievalScorer
+from cascade.scoring.methods.retrieval import RetrievalScorer
 from cascade.taxonomy import Taxonomy
 
 SIZES = [100, 1_000, 10_000, 100_000, 1_000_000]

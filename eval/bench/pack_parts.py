@@ -28,9 +28,10 @@ from cascade.io.tables.opening import TableFile
 from cascade.items import Batch
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.confidence import Acceptance
+from cascade.pipeline.descent import make_descent
 from cascade.pipeline.load import load_config, load_taxonomy
-from cascade.pipeline.methods import Parts
 from cascade.predictions import Prediction
+from cascade.scoring.components import Components
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.packs.validation import Trial, routed, try_out
@@ -54,15 +55,15 @@ def tried(
 ) -> dict[str, Trial]:
     """What is to be measured, by name; the last three as they are used, with their time."""
     bare = without_fast_path(config)
-    parts = Parts(tree, bare)
-    asked = {name: parts.scorer(name) for name in metrics["weights_alone"]}
+    components = Components(tree, bare)
+    asked = {name: components.scorer(name) for name in metrics["weights_alone"]}
     for name, weights in metrics["weights_without"].items():
-        asked[f"fusion without {name}"] = parts.fused(weights)
+        asked[f"fusion without {name}"] = components.fusion(weights)
     found: dict[str, list[Prediction]] = {name: [] for name in asked}
     for start in range(0, len(rows), BATCH):
         batch = Batch(rows.items[start : start + BATCH])  # keeps what scorers made of the items
         for name, scorer in asked.items():
-            found[name] += parts.descent.walk(batch, scorer)
+            found[name] += make_descent(components, scorer).walk(batch, scorer)
         print(f"{start + len(batch):,} rows asked", file=sys.stderr, flush=True)
     trials = {name: Trial(predictions) for name, predictions in found.items()}
 

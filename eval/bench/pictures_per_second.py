@@ -82,7 +82,7 @@ def pack(folder: Path) -> Any:
 
 def features(clf: Any) -> Any:
     """The features of pictures in a pack."""
-    return clf._parts.backbone("picture")
+    return clf._components.backbone("picture")
 
 
 def classify(clf: Any, path: Path) -> float:

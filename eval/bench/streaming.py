@@ -82,18 +82,15 @@ def classifier(descent: bool) -> Classifier:
     """A classifier whose scorer costs nothing; all children are its candidates, as of heads."""
     from cascade.config import CascadeConfig
     from cascade.pipeline.classifier import Classifier
-    from cascade.pipeline.methods import METHODS, Parts
-    from cascade.retrieval.retriever import AllChildren
+    from cascade.scoring import components
     from cascade.taxonomy import Taxonomy
 
     a, b, c = map(range, WIDTHS)
     taxonomy = Taxonomy.from_paths(
         f"range {i} > shelf {j} > kind {k}" for i in a for j in b for k in c
     )
-    METHODS["table"] = lambda parts: TableScorer(len(parts.taxonomy))
-    Parts.holds_all_nodes = False  # type: ignore[assignment]
-    Parts.narrower = property(lambda parts: AllChildren(parts.taxonomy))  # type: ignore[assignment]
-    found = Classifier(taxonomy, CascadeConfig(method="table"))
+    components.make_scorer = lambda name, made: TableScorer(len(made.taxonomy))
+    found = Classifier(taxonomy, CascadeConfig(retrieval={"candidates": max(WIDTHS)}))
     if not descent:
         found._walker = StraightWalker()
     return found

@@ -126,7 +126,7 @@ def measure(folder: Path, what: str, args: argparse.Namespace) -> dict[str, Any]
     text, made = COLUMNS[what], rows(args.rows)
     path = write(folder / f"{what}.csv", made)
     clf = pack(folder / f"pack of {what}", path, text)
-    features = clf._parts.backbone("sentence")
+    features = clf._components.backbone("sentence")
     items = [{column: row[column] for column in text} for row in made]
     texts = [features.text(clf._item(item)) for item in items]
     model = halved(load_sentence_transformer(find_weights("minilm"), "cpu"))

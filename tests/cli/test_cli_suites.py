@@ -232,7 +232,7 @@ def test_suites_that_cannot_be_run_are_told(suite, before, after, told):
 
 def test_the_suites_of_the_repository_are_whole():
     from cascade.evaluation.suite import Suite
-    from cascade.pipeline.methods import check_method
+    from cascade.scoring.methods import check_method
 
     files = sorted((Path(__file__).parents[2] / "eval" / "suites").glob("*.yaml"))
     assert len(files) >= 3

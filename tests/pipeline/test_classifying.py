@@ -5,7 +5,7 @@ from cascade.config import CascadeConfig
 from cascade.errors import UsageError
 from cascade.items import Item
 from cascade.pipeline.classifier import Classifier
-from cascade.pipeline.methods import METHODS
+from cascade.scoring import components
 from cascade.taxonomy import Taxonomy
 
 pytestmark = [pytest.mark.weights, pytest.mark.usefixtures("loaded")]
@@ -22,7 +22,12 @@ def classifier(**settings):
 @pytest.fixture
 def failing(monkeypatch):
     """A classifier whose method is a scorer that fails."""
-    monkeypatch.setitem(METHODS, "failing", lambda parts: FailingScorer())
+    make = components.make_scorer
+    monkeypatch.setattr(
+        components,
+        "make_scorer",
+        lambda name, made: FailingScorer() if name == "failing" else make(name, made),
+    )
     return lambda: classifier(method="failing")
 
 

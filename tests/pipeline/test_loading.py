@@ -4,8 +4,8 @@ import cascade
 from cascade.config import CascadeConfig
 from cascade.errors import ConfigError, TaxonomyError, UsageError
 from cascade.pipeline.load import load_config, load_taxonomy, merge
-from cascade.pipeline.methods import Parts
 from cascade.resources import shipped_names
+from cascade.scoring.methods.llm import reading_of
 from cascade.taxonomy import Taxonomy
 
 TREE = "Clothing > Hats\nClothing > Shoes\nFood > Milk\n"
@@ -142,4 +142,4 @@ def test_merging_goes_into_sections_and_leaves_out_none():
 )
 def test_names_are_read_whole_where_an_untuned_model_judges_alone(settings, method, expected):
     config = CascadeConfig.model_validate({"method": method, "llm": settings})
-    assert Parts(Taxonomy.from_paths(["a", "b"]), config).reading == expected
+    assert reading_of(config) == expected

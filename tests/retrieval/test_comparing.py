@@ -14,8 +14,8 @@ from cascade.items import Batch, Choices, Item
 from cascade.pipeline.descent import Descent
 from cascade.retrieval import hit_similarities
 from cascade.retrieval.retriever import Retriever
-from cascade.scoring.retrieval import RetrievalScorer
-from cascade.scoring.rewrite import RewriteScorer
+from cascade.scoring.methods.retrieval import RetrievalScorer
+from cascade.scoring.methods.rewrite import RewriteScorer
 from cascade.taxonomy import Taxonomy
 
 quick = settings(deadline=None, max_examples=25)

@@ -6,8 +6,8 @@ from cascade.errors import EngineError
 from cascade.generation.engines.transformers_engine import TransformersEngine
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Choices, Item
-from cascade.scoring.llm import NO_ITEM, LLMScorer, make_question
-from cascade.scoring.rewrite import QueryRewriter
+from cascade.scoring.methods.llm import NO_ITEM, LLMScorer, make_question
+from cascade.scoring.methods.rewrite import QueryRewriter
 from cascade.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.from_paths(

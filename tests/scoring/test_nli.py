@@ -5,7 +5,7 @@ import cascade
 from cascade.errors import ConfigError, WeightsError
 from cascade.items import Batch, Choices, Item
 from cascade.scoring.cross_encoder import CrossEncoder
-from cascade.scoring.nli import NLIScorer
+from cascade.scoring.methods.nli import NLIScorer
 from cascade.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.from_paths(

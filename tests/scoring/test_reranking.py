@@ -13,7 +13,7 @@ from cascade.errors import WeightsError
 from cascade.items import Batch, Choices, Item
 from cascade.retrieval.retriever import Retriever
 from cascade.scoring.cross_encoder import CrossEncoder
-from cascade.scoring.rerank import REST, RerankScorer
+from cascade.scoring.methods.rerank import REST, RerankScorer
 from cascade.taxonomy import Record, Taxonomy
 
 TAXONOMY = Taxonomy.from_paths(

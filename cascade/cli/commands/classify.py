@@ -112,8 +112,8 @@ def classify(
     from cascade.cli import loading, report
     from cascade.io import check_output
     from cascade.io.tables.folder import files_of
-    from cascade.pipeline.methods import check_method
     from cascade.pipeline.runs.table import AnswerForm, Counts
+    from cascade.scoring.methods import check_method
 
     cluster = _cluster(engine, workers=workers, gpus=gpus, address=address)
     sources = [source for given in files for source in files_of(given)]
@@ -125,7 +125,7 @@ def classify(
     settled, tree = options.resolve(
         config, taxonomy, method=method, allow_download=allow_download, settings=settings
     )
-    check_method(settled.method, settled)
+    check_method(settled.method, settled.heads)
     if max_risk is not None:
         settled.calibration.max_risk = max_risk
     settled.descent.beam = max(settled.descent.beam, top + 1)

@@ -213,8 +213,8 @@ def _resolve(
     from cascade.config import CascadeConfig
     from cascade.errors import UsageError
     from cascade.evaluation.metrics.ranking import DEEP
-    from cascade.pipeline.methods import check_method
     from cascade.pipeline.runs.labels import taxonomy_of_labels
+    from cascade.scoring.methods import check_method
 
     over = [f"retrieval.ranking={DEEP}", *(settings or [])]
     tree = None
@@ -226,7 +226,7 @@ def _resolve(
         settled, tree = options.resolve(
             config, taxonomy, method=method, allow_download=allow_download, settings=over
         )
-    check_method(settled.method, settled)
+    check_method(settled.method, settled.heads)
     settled = settled.model_copy(update={"columns": settled.columns.model_copy(update=named)})
     if settled.columns.label is None:
         raise UsageError("say which column holds the known answers with --label")

@@ -12,7 +12,7 @@ from cascade.generation.engine import Engine, Question
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Item
 from cascade.scoring.cross_encoder import CrossEncoder
-from cascade.scoring.llm import one_line_text
+from cascade.scoring.methods.llm import one_line_text
 from cascade.taxonomy.names import readable_name
 
 

@@ -24,7 +24,7 @@ from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.features import NAMES, Found
 from cascade.retrieval.encoder import Encoder
-from cascade.scoring.llm import one_line_text
+from cascade.scoring.methods.llm import one_line_text
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 CLASSIFIER = "categories.safetensors"

@@ -30,7 +30,7 @@ from cascade.pipeline.facets.walk import FacetWalk
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 if TYPE_CHECKING:
-    from cascade.pipeline.methods import Parts
+    from cascade.scoring.components import Components
 
 SHIPPED = "network.safetensors"
 METHODS = {"retrieval": "retrieve", "rerank": "rerank", "llm": "llm", "cascade": None}
@@ -38,7 +38,7 @@ METHODS = {"retrieval": "retrieve", "rerank": "rerank", "llm": "llm", "cascade":
 logger = logging.getLogger(__name__)
 
 
-def make_walk(taxonomy: FacetedTaxonomy, parts: Parts) -> FacetWalk:
+def make_walk(taxonomy: FacetedTaxonomy, components: Components) -> FacetWalk:
     """The walk that a config asks for.
 
     Raises
@@ -48,29 +48,29 @@ def make_walk(taxonomy: FacetedTaxonomy, parts: Parts) -> FacetWalk:
     ConfigError, WeightsError
         A file or weights that are named cannot be read.
     """
-    config = parts.config.facets
-    if parts.config.method not in METHODS:
+    config = components.config.facets
+    if components.config.method not in METHODS:
         raise UsageError(
-            f"method {parts.config.method!r} does not find base terms of a faceted taxonomy; "
+            f"method {components.config.method!r} does not find base terms of a faceted taxonomy; "
             f"there are {', '.join(METHODS)}"
         )
-    method = METHODS[parts.config.method] or config.base.method
+    method = METHODS[components.config.method] or config.base.method
     refuse = _Refuse(rules(taxonomy, config.processes))
     allowed = taxonomy.reportable & np.array([not refuse(code) for code in taxonomy.codes])
-    finder = EvidenceFinder(taxonomy, parts.encoder, progress=parts.progress)
+    finder = EvidenceFinder(taxonomy, components.encoder, progress=components.progress)
     features = FacetFeatures(taxonomy, finder)
     bases = BaseTerms(
-        taxonomy, finder, config.base, allowed, _asker(method, config.base.prompt, parts)
+        taxonomy, finder, config.base, allowed, _asker(method, config.base.prompt, components)
     )
     descriptors = config.descriptors
     ranker = DescriptorRanker(
-        features, descriptors, _asker(descriptors.method, descriptors.prompt, parts)
+        features, descriptors, _asker(descriptors.method, descriptors.prompt, components)
     )
     return FacetWalk(
         taxonomy,
         bases,
         features,
-        _categories(taxonomy, parts, features),
+        _categories(taxonomy, components, features),
         ranker,
         refuse,
         source={"retrieve": "retrieval"}.get(method, method),
@@ -108,21 +108,25 @@ class _Refuse:
         return next(f"{m.rule}: {m.text}" for m in messages if m.severity != "LOW")
 
 
-def _asker(method: str, prompt: str, parts: Parts) -> Asker | None:
+def _asker(method: str, prompt: str, components: Components) -> Asker | None:
     if method == "rerank":
-        config = parts.config.rerank
+        config = components.config.rerank
         return PairAsker(
-            parts.pair_model(config), temperature=config.temperature, max_chars=config.max_chars
+            components.cross_encoder(config),
+            temperature=config.temperature,
+            max_chars=config.max_chars,
         )
     if method == "llm":
-        llm = parts.config.llm
+        llm = components.config.llm
         template = PromptTemplate.load(prompt)
-        return LLMAsker(parts.engine, template, prior=llm.prior, max_chars=llm.max_chars)
+        return LLMAsker(components.engine, template, prior=llm.prior, max_chars=llm.max_chars)
     return None
 
 
-def _categories(taxonomy: FacetedTaxonomy, parts: Parts, features: FacetFeatures) -> Categories:
-    config = parts.config.facets.categories
+def _categories(
+    taxonomy: FacetedTaxonomy, components: Components, features: FacetFeatures
+) -> Categories:
+    config = components.config.facets.categories
     shipped = Path(str(resources.files("cascade.foodex2") / "recipes" / SHIPPED))
     made: Categories
     if config.method == "classifier":
@@ -131,7 +135,9 @@ def _categories(taxonomy: FacetedTaxonomy, parts: Parts, features: FacetFeatures
                 "there is no classifier of facet categories; fit one with `cascade foodex2 fit`, "
                 "and name the pack with -c"
             )
-        made = ClassifierCategories.load(Path(config.classifier), parts.encoder, features.codes)
+        made = ClassifierCategories.load(
+            Path(config.classifier), components.encoder, features.codes
+        )
     else:
         network = Path(config.network) if config.network else shipped
         pairs = PairCategories.load(network, features.codes)
@@ -140,7 +146,11 @@ def _categories(taxonomy: FacetedTaxonomy, parts: Parts, features: FacetFeatures
             template = PromptTemplate.load(config.prompt)
             shown = pairs.thresholds <= 1
             made = LLMCategories(
-                taxonomy, parts.engine, template, shown, max_chars=parts.config.llm.max_chars
+                taxonomy,
+                components.engine,
+                template,
+                shown,
+                max_chars=components.config.llm.max_chars,
             )
     if config.threshold is not None:
         made.thresholds = np.where(made.thresholds <= 1, config.threshold, made.thresholds)

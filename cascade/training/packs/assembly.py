@@ -16,10 +16,11 @@ from cascade.config import CascadeConfig, Columns
 from cascade.items import Batch
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.confidence import Calibration
-from cascade.pipeline.methods import Parts
+from cascade.pipeline.descent import make_descent
 from cascade.pipeline.pack import resolve_paths
 from cascade.predictions import Prediction
 from cascade.retrieval.retriever import max_children
+from cascade.scoring.components import Components
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled
 from cascade.training.packs.parts import Settings, Told
@@ -64,11 +65,11 @@ class Assembly:
         if self.recipe.retrieval:
             scorers.append("retrieval")
         settings = self._settings(found, rows)
-        parts = Parts(tree, self._config(settings, part))
-        evidence, trials = self._asked(scorers, parts, held, told)
+        components = Components(tree, self._config(settings, part))
+        evidence, trials = self._asked(scorers, components, held, told)
         fused = weights(evidence, scorers, tree.depth)
         settings["fusion"] = {"weights": fused}
-        settings["fusion"] |= self._missing(scorers, parts, held, told)
+        settings["fusion"] |= self._missing(scorers, components, held, told)
         alone = {name: weights(evidence, [name], tree.depth)[name] for name in scorers}
         without = {
             name: weights(evidence, [other for other in scorers if other != name], tree.depth)
@@ -76,7 +77,7 @@ class Assembly:
             if len(scorers) > 1
         }
 
-        looked = any(parts.scorer(name).reads_pictures for name in scorers)
+        looked = any(components.scorer(name).reads_pictures for name in scorers)
 
         def tried(**over: Any) -> Trial:
             told("measuring the pack", 0, 1)
@@ -97,7 +98,7 @@ class Assembly:
         if len(scorers) > 1 and exact(trials[best]) >= exact(trials["cascade"]):
             # A fusion must earn its place.
             # Others stay where an item may have nothing that this one could judge it by.
-            others = [name for name in scorers if self._sees_more(parts, name, best)]
+            others = [name for name in scorers if self._sees_more(components, name, best)]
             single = {"weights": {best: alone[best], **dict.fromkeys(others, 0.0)}}
             again = tried(fusion={**settings["fusion"], **single})
             if exact(again) >= exact(trials["cascade"]):
@@ -105,7 +106,7 @@ class Assembly:
             trials["cascade"] = again
         slow = [name for name in scorers if name not in found.fast]
         # A fast path that sees less of an item than others do would never let them look.
-        less = any(self._sees_more(parts, name, fast) for name in slow for fast in found.fast)
+        less = any(self._sees_more(components, name, fast) for name in slow for fast in found.fast)
         if self.recipe.routing and 0 < len(found.fast) < len(scorers) and not less:
             fast = weights(evidence, found.fast, tree.depth)
             settings["routing"] = {"fast": fast, "threshold": 1.0}
@@ -132,23 +133,23 @@ class Assembly:
         return settings, report, calibration
 
     def _asked(
-        self, scorers: list[str], parts: Parts, held: Labelled, told: Told
+        self, scorers: list[str], components: Components, held: Labelled, told: Told
     ) -> tuple[Evidence, dict[str, Trial]]:
         """What each scorer says of the held-out rows, and how it answers alone."""
         told("asking the held-out rows", 0, len(held))
-        asked = {name: parts.scorer(name) for name in scorers}
+        asked = {name: components.scorer(name) for name in scorers}
         answers: dict[str, list[Prediction]] = {name: [] for name in scorers}
 
         def answer(batch: Batch) -> None:
             for name, scorer in asked.items():
-                answers[name] += parts.descent.walk(batch, scorer)
+                answers[name] += make_descent(components, scorer).walk(batch, scorer)
             told("asking the held-out rows", len(answers[name]), len(held))
 
         evidence = gather(asked, held.items, held.nodes, self.taxonomy, answer)
         return evidence, {name: Trial(found) for name, found in answers.items()}
 
     def _missing(
-        self, scorers: list[str], parts: Parts, held: Labelled, told: Told
+        self, scorers: list[str], components: Components, held: Labelled, told: Told
     ) -> dict[str, dict[str, list[float]]]:
         """Weights for items without text and for those without a picture, where some have both."""
         found: dict[str, dict[str, list[float]]] = {}
@@ -163,18 +164,18 @@ class Assembly:
             wanted = [row for row, item in enumerate(items) if item.text or item.image is not None]
             some = [items[row] for row in wanted]
             asked = {
-                scorer: parts.scorer(scorer)
+                scorer: components.scorer(scorer)
                 for scorer in scorers
-                if some and parts.scorer(scorer).can_read(some[0])
+                if some and components.scorer(scorer).can_read(some[0])
             }
             if asked:
                 evidence = gather(asked, some, held.nodes[wanted], self.taxonomy)
                 found[name] = weights(evidence, list(asked), self.taxonomy.depth)
         return found
 
-    def _sees_more(self, parts: Parts, name: str, than: str) -> bool:
+    def _sees_more(self, components: Components, name: str, than: str) -> bool:
         """Whether a scorer sees what rows have and another does not see."""
-        one, other = parts.scorer(name), parts.scorer(than)
+        one, other = components.scorer(name), components.scorer(than)
         text, image = bool(self.columns.text), self.columns.image is not None
         more_text = text and one.reads_text and not other.reads_text
         return more_text or (image and one.reads_pictures and not other.reads_pictures)

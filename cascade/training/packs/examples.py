@@ -8,10 +8,10 @@ from pathlib import Path
 from cascade.errors import ConfigError
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.load import load_config, load_taxonomy
-from cascade.pipeline.methods import Parts
 from cascade.pipeline.pack import seal
 from cascade.pipeline.runs.columns import picture_places
-from cascade.scoring.neighbours import Examples, unit
+from cascade.scoring.components import Components
+from cascade.scoring.methods.neighbours import Examples, unit
 from cascade.training.labelled import read_labelled, readable
 
 ENCODED = 512  # items between two signs of progress
@@ -61,7 +61,7 @@ def add_examples(
         rows = readable(rows, lambda *_: None)
     path = Path(config.neighbours.file)
     examples = Examples.load(path, taxonomy)
-    backbone = Parts(taxonomy, config).backbone(config.neighbours.backbone)
+    backbone = Components(taxonomy, config).backbone(config.neighbours.backbone)
     added = 0
     for start in range(0, len(rows), ENCODED):
         nodes = rows.nodes[start : start + ENCODED]

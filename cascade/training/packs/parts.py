@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from cascade.features.backbone import Backbone
 from cascade.features.lexical import LexicalFeatures
+from cascade.features.make import DEFAULT_VISION
 from cascade.features.text_embeddings import HiddenStates, SentenceFeatures
 from cascade.io.files import write_text
-from cascade.pipeline.methods import VISION
 from cascade.retrieval.encoder import Encoder
-from cascade.scoring.neighbours import Examples, unit
-from cascade.scoring.ttc import HeadsFile
+from cascade.scoring.methods.neighbours import Examples, unit
+from cascade.scoring.ttc_heads import HeadsFile
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled
 from cascade.training.linear_heads import fit_hinge
@@ -32,7 +32,7 @@ Told = Callable[[str, int, int], None]
 """Called with what is done, how much is done, and how much there is."""
 
 COLUMNS = "columns.json"  # what a tuned backbone reads, beside it
-MODELS = {"sentence": "minilm", "llama": "smollm2-135m", "picture": VISION}
+MODELS = {"sentence": "minilm", "llama": "smollm2-135m", "picture": DEFAULT_VISION}
 ENCODED = 512  # items that are encoded between two signs of progress
 
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from cascade.config import BackboneConfig
 from cascade.features.backbone import Backbone, JoinedFeatures
+from cascade.features.make import DEFAULT_VISION, make_backbone
 from cascade.features.pictures import PictureFeatures
 from cascade.io.files import write_text
 from cascade.items import Item
-from cascade.pipeline.methods import VISION, make_backbone
-from cascade.scoring.ttc import HeadsFile
+from cascade.scoring.ttc_heads import HeadsFile
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled
 from cascade.training.linear_heads import HeadsRecipe, fit_heads
@@ -167,7 +167,7 @@ class FrozenPictureLearner(FixedLearner):
 
     def __init__(self, stage: PictureStage, seed: int, *, allow_download: bool = False) -> None:
         super().__init__("picture", stage.forms, stage.heads, seed)
-        self._model, self._allow = stage.model or VISION, allow_download
+        self._model, self._allow = stage.model or DEFAULT_VISION, allow_download
 
     def _features(
         self, rows: Labelled, folder: Path, told: Told
@@ -241,7 +241,7 @@ class BothLearner(FixedLearner):
         }
         return {
             "both.text": text,
-            "both.picture": {"kind": "picture", "model": stage.picture_model or VISION},
+            "both.picture": {"kind": "picture", "model": stage.picture_model or DEFAULT_VISION},
             "both": {"kind": "joined", "of": ["both.text", "both.picture"]},
         }
 

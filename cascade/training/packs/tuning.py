@@ -20,8 +20,8 @@ from cascade.config import Section
 from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Item
 from cascade.models.runtime import autocast
-from cascade.scoring.ttc import Heads, HeadsFile
 from cascade.scoring.ttc_forms import Form
+from cascade.scoring.ttc_heads import Heads, HeadsFile
 from cascade.taxonomy import Taxonomy
 from cascade.training.level_loss import TorchForms, level_loss, outputs
 

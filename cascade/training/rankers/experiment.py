@@ -29,7 +29,7 @@ from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.node_texts import node_texts
 from cascade.retrieval.retriever import Retriever
 from cascade.scoring.cross_encoder import CrossEncoder
-from cascade.scoring.rerank import RerankScorer
+from cascade.scoring.methods.rerank import RerankScorer
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.training.experiment import METRICS, README, ExperimentData, ResultFolder

@@ -156,8 +156,8 @@ class TestTextAndPicture:
         assert (settled.columns.text, settled.columns.image) == (["name"], None)
 
     def test_one_model_of_two_backbones_looks_once(self, both):
-        parts = both[0]._parts
-        assert parts.backbone("both.picture") is parts.backbone("picture")
+        components = both[0]._components
+        assert components.backbone("both.picture") is components.backbone("picture")
 
     def test_each_part_is_fitted(self, both):
         _, report, _ = both

@@ -1,6 +1,8 @@
-"""The method `retrieval`: how similar each leaf is to the item."""
+"""A sentence encoder: similarity to names, descriptions and synonyms; the fastest."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +11,9 @@ from cascade.retrieval.retriever import Retriever
 from cascade.retrieval.similarities import Similarities
 from cascade.retrieval.subtrees import NodeProbabilities
 from cascade.scoring.scorer import NodeProbabilityScorer
+
+if TYPE_CHECKING:
+    from cascade.scoring.components import Components
 
 
 class RetrievalScorer(NodeProbabilityScorer):
@@ -39,3 +44,8 @@ class RetrievalScorer(NodeProbabilityScorer):
 
     def _similarities(self, batch: Batch) -> Similarities:
         return self._retriever.compare(batch)
+
+
+def make(components: Components) -> RetrievalScorer:
+    """Retrieval over the configured texts of nodes."""
+    return RetrievalScorer(components.retriever, components.config.retrieval.temperature)

@@ -1,4 +1,4 @@
-"""The language-model scorer: how likely the model is to write each candidate's name."""
+"""The language model: how likely it is to write each candidate's name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.config import CascadeConfig
 from cascade.errors import InputError
 from cascade.generation.engine import Engine, Question, Reading
 from cascade.generation.prompts import PromptTemplate
@@ -19,7 +20,8 @@ from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import readable_name
 
 if TYPE_CHECKING:
-    from cascade.scoring.rewrite import QueryRewriter
+    from cascade.scoring.components import Components
+    from cascade.scoring.methods.rewrite import QueryRewriter
 
 NO_TEXT = "the thing in the picture"
 
@@ -67,6 +69,7 @@ class LLMScorer(Scorer):
         max_chars: int = 200,
     ) -> None:
         self.reads_pictures = engine.reads_pictures
+        self.reads_candidate_order = "candidates" in template.head.variables
         self._engine = engine
         self._template = template
         self._taxonomy = taxonomy
@@ -199,3 +202,32 @@ def one_line_text(item: Item, max_chars: int) -> str:
     """The text of an item on one line, each field cut at `max_chars`."""
     fields = (" ".join(text[:max_chars].split()) for text in item.fields.values())
     return " ".join(field for field in fields if field)
+
+
+def make(components: Components) -> LLMScorer:
+    """The configured language model and prompt."""
+    config = components.config.llm
+    return LLMScorer(
+        components.engine,
+        PromptTemplate.load(config.prompt),
+        components.taxonomy,
+        components.rewriter,
+        answer=config.answer,
+        reading=reading_of(components.config),
+        prior=config.prior,
+        max_chars=config.max_chars,
+    )
+
+
+def reading_of(config: CascadeConfig) -> Reading:
+    """How names are read: as `llm.reading` says, or for `auto` as was measured to be best.
+
+    Whole names are more right where an untuned model judges alone with the prior subtracted
+    (eval/results/readings.md); elsewhere there is no sure difference, and `local` is faster.
+    """
+    llm = config.llm
+    if llm.reading != "auto":
+        return llm.reading
+    untuned = llm.adapter is None and llm.prior
+    alone = config.method == "llm" and llm.engine != "server"
+    return "global" if alone and untuned else "local"

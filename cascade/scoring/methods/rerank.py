@@ -1,9 +1,9 @@
-"""The method `rerank`: a cross-encoder reads the item beside the leaves that retrieval found."""
+"""A cross-encoder (`rerank.model`) that reads the item beside each leaf that retrieval found."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from cascade.retrieval.retriever import Retriever
 from cascade.retrieval.subtrees import NodeProbabilities
 from cascade.scoring.cross_encoder import CrossEncoder, Tokens
 from cascade.scoring.scorer import NodeProbabilityScorer
+
+if TYPE_CHECKING:
+    from cascade.scoring.components import Components
 
 REST = 1e-3
 """Probability that the leaves which were not read have together."""
@@ -113,3 +116,17 @@ class RerankScorer(NodeProbabilityScorer):
         return self._model.tokens(
             "; ".join(self._texts[self._starts[leaf] : self._starts[leaf + 1]])
         )
+
+
+def make(components: Components) -> RerankScorer:
+    """The configured cross-encoder over what retrieval finds."""
+    config = components.config.rerank
+    return RerankScorer(
+        components.retriever,
+        components.cross_encoder(config),
+        config.texts,
+        candidates=config.candidates,
+        temperature=config.temperature,
+        retrieval_temperature=components.config.retrieval.temperature,
+        max_chars=config.max_chars,
+    )

@@ -1,8 +1,9 @@
-"""Zero-shot classification by natural language inference: does the item entail the name?"""
+"""Zero-shot inference (`nli.model`): how surely the item entails `This product is about ...`."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from cascade.scoring.cross_encoder import CrossEncoder, Tokens
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import readable_name
+
+if TYPE_CHECKING:
+    from cascade.scoring.components import Components
 
 
 class NLIScorer(Scorer):
@@ -83,4 +87,15 @@ def _entailment(model: CrossEncoder) -> int:
     raise WeightsError(
         f"the model {model.name!r} has the labels {', '.join(model.labels)}; expected one that is "
         "called entailment: name a model of natural language inference in nli.model"
+    )
+
+
+def make(components: Components) -> NLIScorer:
+    """The configured model of natural language inference."""
+    config = components.config.nli
+    return NLIScorer(
+        components.cross_encoder(config),
+        components.taxonomy,
+        config.hypothesis,
+        max_chars=config.max_chars,
     )

@@ -1,4 +1,4 @@
-"""The method `rewrite`: retrieval with the language model's rewriting of the item.
+"""Retrieval that also searches with a language model's words for the item.
 
 The model writes what kind of thing an item is (`hoodie, clothing`), without brand, size and colour.
 A small model is better at this than at choosing among names. Retrieval then searches with those
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,8 +19,11 @@ from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
 from cascade.retrieval.retriever import Retriever
 from cascade.retrieval.similarities import Similarities
-from cascade.scoring.llm import prompt_text, readable_pictures
-from cascade.scoring.retrieval import RetrievalScorer
+from cascade.scoring.methods.llm import prompt_text, readable_pictures
+from cascade.scoring.methods.retrieval import RetrievalScorer
+
+if TYPE_CHECKING:
+    from cascade.scoring.components import Components
 
 MAX_TOKENS = 10
 
@@ -92,3 +96,11 @@ class RewriteScorer(RetrievalScorer):
     def _similarities(self, batch: Batch) -> Similarities:
         types = self._rewriter.types(batch)
         return self._retriever.compare(batch).plus_names(self._weight, types)
+
+
+def make(components: Components) -> RewriteScorer:
+    """Retrieval with the rewriting of the configured prompt."""
+    config = components.config.retrieval
+    return RewriteScorer(
+        components.retriever, config.temperature, components.rewriter, config.rewrite_weight
+    )

@@ -1,4 +1,4 @@
-"""TTC heads as a scorer: the fast path, and the fallback."""
+"""Linear heads of TTC: features of items to logits of nodes, and the file of the heads."""
 
 from __future__ import annotations
 
@@ -19,38 +19,6 @@ from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-
-from cascade.features.backbone import Backbone, batch_rows
-from cascade.items import Batch
-from cascade.retrieval.subtrees import DenseNodeProbabilities
-from cascade.scoring.scorer import NodeProbabilityScorer
-from cascade.scoring.ttc_forms import FormReader
-
-
-class TTCScorer(NodeProbabilityScorer):
-    """Linear heads over features of the item, one row of probabilities for all nodes.
-
-    Parameters
-    ----------
-    name
-        As in traces, for example `ttc.lexical`.
-    backbone
-        Makes the features; heads that share one compute them once for a batch.
-    """
-
-    def __init__(self, name: str, taxonomy: Taxonomy, backbone: Backbone, heads: Heads) -> None:
-        self._taxonomy = taxonomy
-        self.name = name
-        self.reads_text, self.reads_pictures = backbone.reads_text, backbone.reads_pictures
-        self._backbone = backbone
-        self._heads = heads
-        self._reader = FormReader(taxonomy, heads.form)
-
-    def _probabilities(self, batch: Batch) -> DenseNodeProbabilities:
-        rows = batch_rows(self._backbone, batch)
-        mass = self._reader.read(self._heads.logits(rows), self._heads.nodes)
-        return DenseNodeProbabilities(self._taxonomy, mass)
-
 
 FEW = 1024  # items whose product with the weights is over before threads would help
 

@@ -1,15 +1,15 @@
-"""Labelled neighbours: the most similar labelled items vote for their nodes."""
+"""Labelled rows that are similar to the item vote for their nodes; of a pack."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import ConfigError
+from cascade.errors import ConfigError, UsageError
 from cascade.features.backbone import Backbone, batch_rows
 from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Batch
@@ -18,6 +18,9 @@ from cascade.retrieval.subtrees import DenseNodeProbabilities, Subtrees
 from cascade.scoring.scorer import NodeProbabilityScorer
 from cascade.scoring.ttc_forms import FLOOR
 from cascade.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from cascade.scoring.components import Components
 
 BACKGROUND = 1e-4  # share of a vote that all nodes with examples divide among them
 
@@ -131,3 +134,19 @@ def unit(vectors: Any) -> NDArray[np.float32]:
     """Vectors [n, width] scaled to length 1; a vector of zeros stays."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.ascontiguousarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+def make(components: Components) -> NeighboursScorer:
+    """The labelled examples of a pack."""
+    config = components.config.neighbours
+    if config.file is None:
+        raise UsageError(
+            "there are no labelled examples; fit a pack with `cascade fit`, and name it with -c"
+        )
+    return NeighboursScorer(
+        components.taxonomy,
+        components.backbone(config.backbone),
+        Examples.load(Path(config.file), components.taxonomy),
+        k=config.k,
+        temperature=config.temperature,
+    )

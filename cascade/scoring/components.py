@@ -1,0 +1,172 @@
+"""The loaded parts that scorers are made of: retriever, language model, features; each made once.
+
+A part is made when it is first asked for, so a method that needs no language model loads none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from cascade.config import CascadeConfig, NLIConfig, RerankConfig
+from cascade.errors import ConfigError, did_you_mean
+from cascade.features.make import make_backbone
+from cascade.features.pictures import PictureFeatures
+from cascade.items import Item
+from cascade.retrieval.encoder import Encoder, Progress
+from cascade.retrieval.retriever import AllChildren, Retriever, max_children
+from cascade.scoring.methods import make_scorer
+from cascade.scoring.scorer import Scorer
+from cascade.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from cascade.features.backbone import Backbone
+    from cascade.generation.engine import Engine
+    from cascade.scoring.cross_encoder import CrossEncoder
+    from cascade.scoring.fusion import FusionScorer, Weight
+    from cascade.scoring.methods.rewrite import QueryRewriter
+
+
+class Components:
+    """What a config describes, loaded.
+
+    Parameters
+    ----------
+    progress
+        Called with (done, all) while an index is built.
+    """
+
+    def __init__(
+        self, taxonomy: Taxonomy, config: CascadeConfig, progress: Progress | None = None
+    ) -> None:
+        self.taxonomy = taxonomy
+        self.config = config
+        self.progress = progress
+        self._backbones: dict[str, Backbone] = {}
+        self._scorers: dict[str, Scorer] = {}
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The sentence encoder."""
+        name = self.config.retrieval.encoder
+        return Encoder.load(name, allow_download=self.config.allow_download)
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        """Retrieval over the configured texts of nodes."""
+        config = self.config.retrieval
+        return Retriever(
+            self.taxonomy,
+            self.encoder,
+            config.texts,
+            index=config.index,
+            hits=config.hits,
+            progress=self.progress,
+        )
+
+    def narrower(self, scorer: Scorer) -> Retriever | AllChildren:
+        """What narrows the candidates of a scorer.
+
+        Where all children are kept there is nothing to narrow, so no encoder is loaded, unless the
+        scorer wants candidates in the order of their similarity.
+        """
+        keeps_all = self.config.retrieval.candidates >= max_children(self.taxonomy)
+        wanted = "retriever" in vars(self) or scorer.reads_candidate_order
+        if keeps_all and (self.config.heads or not wanted):
+            return AllChildren(self.taxonomy)
+        return self.retriever
+
+    @property
+    def holds_all_nodes(self) -> bool:
+        """Whether a batch holds a number for each node and item, so that it must not be large."""
+        fitted = self.config.heads or self.config.neighbours.file is not None
+        retrieves = "retriever" in vars(self)
+        return bool(fitted) or (retrieves and not self.retriever.uses_hits)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The language model."""
+        from cascade.generation.engines.registry import make_engine
+
+        return make_engine(self.config.llm, allow_download=self.config.allow_download)
+
+    @cached_property
+    def rewriter(self) -> QueryRewriter:
+        """The language model's words for what an item is."""
+        from cascade.generation.prompts import PromptTemplate
+        from cascade.scoring.methods.rewrite import QueryRewriter
+
+        template = PromptTemplate.load(self.config.llm.type_prompt)
+        return QueryRewriter(self.engine, template, max_chars=self.config.llm.max_chars)
+
+    def cross_encoder(self, config: NLIConfig | RerankConfig) -> CrossEncoder:
+        """The model of a config that reads pairs of texts."""
+        from cascade.scoring.cross_encoder import CrossEncoder
+
+        return CrossEncoder.load(
+            config.model,
+            device=config.device,
+            precision=config.precision,
+            batch_tokens=config.batch_tokens,
+            allow_download=self.config.allow_download,
+        )
+
+    def backbone(self, name: str) -> Backbone:
+        """The features called `name`; two of the same description are one.
+
+        Raises
+        ------
+        ConfigError
+            The config has none of this name.
+        """
+        known = self.config.backbones
+        if name not in known:
+            raise ConfigError(
+                f"no backbone {name!r}{did_you_mean(name, list(known))}; fit a pack with "
+                "`cascade fit`"
+            )
+        twin = next((other for other in self._backbones if known[other] == known[name]), name)
+        if twin not in self._backbones:
+            self._backbones[twin] = self._make_backbone(name)
+        return self._backbones.setdefault(name, self._backbones[twin])
+
+    def _make_backbone(self, name: str) -> Backbone:
+        config = self.config.backbones[name]
+        if config.kind == "joined":
+            from cascade.features.backbone import JoinedFeatures
+
+            return JoinedFeatures([self.backbone(other) for other in config.of])
+        if config.kind == "llama" and config.model is None:
+            config = config.model_copy(update={"model": self.config.llm.model})
+        return make_backbone(config, allow_download=self.config.allow_download)
+
+    def prefetch(self, items: Sequence[Item]) -> None:
+        """Begin to decode the pictures of items that will be asked for next."""
+        for backbone in dict.fromkeys(self._backbones.values()):
+            if isinstance(backbone, PictureFeatures):
+                backbone.prefetch(items)
+
+    def scorer(self, name: str) -> Scorer:
+        """The scorer of a method, made once; see `make_scorer`."""
+        if name not in self._scorers:
+            self._scorers[name] = make_scorer(name, self)
+        return self._scorers[name]
+
+    def fusion(
+        self,
+        weights: Mapping[str, Weight],
+        without_text: Mapping[str, Weight] | None = None,
+        without_picture: Mapping[str, Weight] | None = None,
+    ) -> FusionScorer:
+        """The scorers that are named, combined with these weights."""
+        from cascade.scoring.fusion import FusionScorer
+
+        tables = (weights, without_text or {}, without_picture or {})
+        names = list(dict.fromkeys(name for table in tables for name in table))
+        return FusionScorer(
+            [self.scorer(name) for name in names],
+            [weights.get(name, 0.0) for name in names],
+            self.taxonomy,
+            *([table.get(name, 0.0) for name in names] if table else None for table in tables[1:]),
+        )

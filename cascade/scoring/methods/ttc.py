@@ -1,0 +1,63 @@
+"""Linear heads that were fitted to labelled rows (TTC): the fast path of a pack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cascade.errors import UsageError
+from cascade.features.backbone import Backbone, batch_rows
+from cascade.items import Batch
+from cascade.retrieval.subtrees import DenseNodeProbabilities
+from cascade.scoring.scorer import NodeProbabilityScorer, Scorer
+from cascade.scoring.ttc_forms import FormReader
+from cascade.scoring.ttc_heads import Heads, HeadsFile
+from cascade.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from cascade.scoring.components import Components
+
+PREFIX = "ttc."
+"""Begins the name of a scorer of some heads of a pack alone, as in `ttc.lexical`."""
+
+
+class TTCScorer(NodeProbabilityScorer):
+    """Linear heads over features of the item, one row of probabilities for all nodes.
+
+    Parameters
+    ----------
+    name
+        As in traces, for example `ttc.lexical`.
+    backbone
+        Makes the features; heads that share one compute them once for a batch.
+    """
+
+    def __init__(self, name: str, taxonomy: Taxonomy, backbone: Backbone, heads: Heads) -> None:
+        self._taxonomy = taxonomy
+        self.name = name
+        self.reads_text, self.reads_pictures = backbone.reads_text, backbone.reads_pictures
+        self._backbone = backbone
+        self._heads = heads
+        self._reader = FormReader(taxonomy, heads.form)
+
+    def _probabilities(self, batch: Batch) -> DenseNodeProbabilities:
+        rows = batch_rows(self._backbone, batch)
+        mass = self._reader.read(self._heads.logits(rows), self._heads.nodes)
+        return DenseNodeProbabilities(self._taxonomy, mass)
+
+
+def make(components: Components) -> Scorer:
+    """The fast path of a pack, or else all of its heads with even weights."""
+    config = components.config
+    weights = config.routing.fast or {f"{PREFIX}{name}": 1.0 for name in config.heads}
+    if not weights:
+        raise UsageError("there are no heads; fit a pack with `cascade fit`, and name it with -c")
+    return components.fusion(weights)
+
+
+def make_single(components: Components, name: str) -> TTCScorer:
+    """The scorer of the heads that a name such as `ttc.lexical` means."""
+    config = components.config.heads[name.removeprefix(PREFIX)]
+    heads = HeadsFile.load(Path(config.file), components.taxonomy).heads
+    backbone = components.backbone(config.backbone)
+    return TTCScorer(name, components.taxonomy, backbone, heads)
