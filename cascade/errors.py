@@ -83,8 +83,23 @@ class MissingExtraError(CascadeError):
     def __init__(self, what: str, package: str, extra: str) -> None:
         super().__init__(
             f"{what} needs {package}, which is not installed; "
-            f"install it with: pip install 'cascade-taxonomy[{extra}]'"
+            f"install it with: {install_command(extra)}"
         )
+
+
+def install_command(extra: str) -> str:
+    """The command that installs the packages of an extra; cascade itself is on no package index."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        needs = [need.partition(";") for need in requires("cascade-taxonomy") or ()]
+    except PackageNotFoundError:
+        needs = []
+    of_extra = {f"extra == '{extra}'", f'extra == "{extra}"'}
+    packages = [
+        f"'{package.strip()}'" for package, _, marker in needs if marker.strip() in of_extra
+    ]
+    return " ".join(["pip install", *(packages or [f"-e '.[{extra}]'"])])
 
 
 class EngineError(CascadeError):

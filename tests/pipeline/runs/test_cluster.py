@@ -90,7 +90,7 @@ def test_errors_arrive_with_their_kind_message_and_exit_status(error):
 def test_a_missing_extra_is_told_with_its_name(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with (
-        pytest.raises(MissingExtraError, match=r"pip install 'cascade-taxonomy\[ray\]'"),
+        pytest.raises(MissingExtraError, match=r"pip install 'ray\[data\]>="),
         connected(Cluster()),
     ):
         pass
