@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cascade.scoring.methods import describe, method_names
+
 if TYPE_CHECKING:
     from cascade.config import CascadeConfig
     from cascade.taxonomy import Taxonomy
@@ -49,15 +51,16 @@ LabelOption = Annotated[
         "--label", metavar="COL", help="Known answer, a code or a path: counts what is right."
     ),
 ]
-MethodOption = Annotated[
-    str | None,
-    typer.Option(
-        "--method",
-        help="Who answers: cascade (default), rewrite, llm, retrieval (the fastest), rerank (a "
-        "cross-encoder reads what retrieval found), nli (zero-shot inference); of a pack also ttc "
-        "(its heads) and neighbours.",
-    ),
-]
+
+
+def _methods() -> str:
+    """Each method with what it does, for the help."""
+    return "The method that answers.\n\n" + "\n\n".join(
+        f"[bold]{name}[/]: {describe(name)}" for name in method_names()
+    )
+
+
+MethodOption = Annotated[str | None, typer.Option("--method", help=_methods())]
 LimitOption = Annotated[
     int | None,
     typer.Option("--limit", min=0, max=10**15, metavar="N", help="Only the first N rows."),

@@ -15,6 +15,7 @@ import ast
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
@@ -38,7 +39,9 @@ def method_names() -> tuple[str, ...]:
 
 def describe(method: str) -> str:
     """What a method does, in one line; its module is read, not imported."""
-    source = (Path(__path__[0]) / f"{method}.py").read_text("utf-8")
+    spec = find_spec(f"{__name__}.{method}")
+    assert spec is not None and spec.origin is not None
+    source = Path(spec.origin).read_text("utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 

@@ -1,0 +1,55 @@
+"""Which scorer answers which item, and what is loaded for it."""
+
+import numpy as np
+import pytest
+from fixed_scorer import FixedScorer
+
+from cascade.config import CascadeConfig
+from cascade.pipeline.classifier import Classifier
+from cascade.scoring import components
+from cascade.taxonomy import Taxonomy
+
+TAXONOMY = Taxonomy.from_paths(["Clothing > Hats", "Clothing > Shoes", "Food > Cheese"])
+
+
+class LikingScorer(FixedScorer):
+    """Likes one leaf and the node above it; ranks that leaf first."""
+
+    def __init__(self, name, path, weight):
+        self.leaf = TAXONOMY.index(next(n.code for n in TAXONOMY if n.path == path))
+        weights = np.zeros(len(TAXONOMY))
+        weights[[self.leaf, TAXONOMY.parent[self.leaf]]] = weight
+        super().__init__(weights, name)
+
+    def rank(self, batch, k):
+        others = [leaf for leaf in TAXONOMY.leaves if leaf != self.leaf]
+        return np.array([[self.leaf, *others][:k]] * len(batch), np.int32)
+
+
+@pytest.fixture
+def scorers(monkeypatch):
+    """Scorers by name, in place of those that need models."""
+    made = {}
+    monkeypatch.setattr(components, "make_scorer", lambda name, _: made[name])
+    return made
+
+
+def test_a_method_whose_candidates_are_all_children_loads_no_encoder(scorers):
+    scorers["llm"] = FixedScorer(np.arange(len(TAXONOMY)), "llm")
+    clf = Classifier(TAXONOMY, CascadeConfig(method="llm"))
+    assert clf.classify("cheddar").path == "Food > Cheese"
+    assert not {"encoder", "retriever"} & vars(clf._components).keys()
+
+
+@pytest.mark.parametrize(
+    ("sure", "source", "first"), [(9, "ttc", "Clothing > Hats"), (0.1, "main", "Food > Cheese")]
+)
+def test_a_classifier_that_routes_ranks_leaves_as_the_scorer_that_answered(
+    scorers, sure, source, first
+):
+    scorers["ttc"] = LikingScorer("ttc", "Clothing > Hats", sure)
+    scorers["cascade"] = LikingScorer("main", "Food > Cheese", 9)
+    config = {"routing": {"fast": {"ttc": 1.0}, "threshold": 0.9}, "retrieval": {"ranking": 2}}
+    found = Classifier(TAXONOMY, CascadeConfig.model_validate(config)).classify("a thing")
+    assert (found.source, found.path) == (source, first)
+    assert len(found.ranking) == 2 and TAXONOMY.path(TAXONOMY.index(found.ranking[0])) == first
