@@ -16,10 +16,8 @@ class HashEncoder:
         self._kinds = kinds
         self.encoded = []
 
-    def encode(self, texts, *, progress=None):
+    def encode(self, texts):
         self.encoded.append(list(texts))
-        if progress is not None:
-            progress(len(texts), len(texts))
         return np.array([self.vector(text) for text in texts], np.float32).reshape(-1, self.width)
 
     def vector(self, text):

@@ -33,7 +33,7 @@ from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.columns import picture_places
 from cascade.pipeline.runs.labels import count_labels
 from cascade.pipeline.runs.table import Counts
-from cascade.retrieval.encoder import Progress
+from cascade.retrieval.index import Progress
 from cascade.version import __version__
 
 PACKAGES = ("torch", "transformers", "sentence-transformers", "numpy", "scipy")

@@ -15,7 +15,7 @@ from cascade.items import Batch, Item
 from cascade.pipeline.confidence import Acceptance
 from cascade.pipeline.router import Router
 from cascade.predictions import Prediction
-from cascade.retrieval.encoder import Progress
+from cascade.retrieval.index import Progress
 from cascade.scoring.components import Components
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy

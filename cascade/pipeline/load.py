@@ -14,7 +14,7 @@ from cascade.errors import ConfigError, TaxonomyError
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.pack import SEAL, resolve_paths, verify
 from cascade.resources import shipped_file, shipped_names
-from cascade.retrieval.encoder import Progress
+from cascade.retrieval.index import Progress
 from cascade.taxonomy import Taxonomy
 
 CONFIG_NAME = "cascade.yaml"

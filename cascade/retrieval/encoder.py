@@ -1,8 +1,8 @@
-"""Texts, and pictures where the model can, to unit vectors with a sentence-transformers model."""
+"""Texts, and pictures where the model can, to unit vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,7 @@ from cascade.models.weights import Weights, find_weights
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Progress = Callable[[int, int], None]
-"""Called with how many are done and how many there are."""
-
-BLOCK = 2048  # texts between two calls of a progress function
+BLOCK = 2048  # texts that are tokenized together
 PICTURE_BLOCK = 32  # opened pictures that are in memory together
 
 
@@ -72,9 +69,7 @@ class Encoder:
         """Whether pictures have vectors that can be compared with those of texts."""
         return self._model.reads_pictures
 
-    def encode(
-        self, texts: Sequence[str], *, half: bool = False, progress: Progress | None = None
-    ) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], *, half: bool = False) -> NDArray[np.float32]:
         """Unit vectors of texts.
 
         Parameters
@@ -91,8 +86,6 @@ class Encoder:
         for start in range(0, len(texts), BLOCK):
             block = [as_text(text[: self._max_chars]) for text in texts[start : start + BLOCK]]
             out[start : start + len(block)] = self._model.encode(block, half=half)
-            if progress is not None:
-                progress(start + len(block), len(texts))
         return out
 
     def encode_pictures(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
@@ -108,8 +101,8 @@ class Encoder:
 def item_vectors(encoder: Encoder, batch: Batch) -> NDArray[np.float32]:
     """Unit vectors of the items of a batch: of their text, of their picture, or of both, halfway.
 
-    Pictures are left out where the encoder reads none. An item whose picture cannot be read is noted
-    in `batch.problems`; its vector is zero.
+    Pictures are left out where the encoder reads none. An item whose picture cannot be read is
+    noted in `batch.problems`; its vector is zero.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Similarities of items with the nodes that a search found: all further work is on these hits.
 
-A subtree is a range of nodes, so the hits of an item in it are a range of its sorted hits. A node that
-the search did not find, but that is asked about, is compared with the item by its own texts.
+A subtree is a range of nodes, so the hits of an item in it are a range of its sorted hits. A node
+that is asked about, but was not found, is compared with the item by its own texts.
 """
 
 from __future__ import annotations

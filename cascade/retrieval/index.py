@@ -1,6 +1,8 @@
 """The vectors of all node texts in a FAISS index, kept on disk under a hash of what made them.
 
-A flat index holds the vectors; one of another kind lies beside it, where there are many.
+A flat index holds the vectors; one of another kind lies beside it, where there are many texts.
+While vectors are computed, finished blocks are saved in a folder beside the index, so that a build
+that was interrupted goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -8,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +24,18 @@ from numpy.typing import NDArray
 from cascade.config import IndexKind, NodeText
 from cascade.io.files import cache_folder
 from cascade.retrieval import faiss_index
-from cascade.retrieval.encoder import Encoder, Progress
+from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.node_texts import node_texts
 from cascade.taxonomy import Taxonomy
 
 logger = logging.getLogger(__name__)
 
+Progress = Callable[[int, int], None]
+"""Called with how many texts are encoded, and how many there are."""
+
 FORMAT = 1  # raised when the same key would mean other vectors
+BLOCK = 512  # texts that are encoded and saved together, and reported as progress
+ABANDONED = 7 * 24 * 3600  # seconds after which the blocks of an interrupted build are removed
 
 
 @dataclass(frozen=True)
@@ -69,23 +78,24 @@ class NodeIndex:
             How texts are searched.
         folder
             Where indexes are kept; by default in the user's cache.
+        progress
+            Called while texts are encoded: at the beginning, and after each block.
         """
         texts, node = node_texts(taxonomy, recipe)
         path = (folder or cache_folder() / "indexes") / _key(texts, node, encoder, recipe)
-
-        def embedded() -> Any:
-            import faiss
-
-            flat = faiss.IndexFlatIP(encoder.width)
-            flat.add(encoder.encode(texts, progress=progress))
-            return flat
-
-        flat = _kept("flat", path, lambda file: _read_flat(file, texts, encoder), embedded)
+        blocks = path.with_name(f"{path.name}.parts")
+        flat = _read_or_build(
+            "flat",
+            path,
+            lambda file: _read_flat(file, len(texts), encoder.width),
+            lambda: _embed(texts, encoder, blocks, progress),
+        )
+        shutil.rmtree(blocks, ignore_errors=True)
         vectors = _storage(flat)
         chosen = faiss_index.choose_kind(kind, len(texts))
         searched = flat
         if chosen != "flat":
-            searched = _kept(
+            searched = _read_or_build(
                 chosen,
                 path,
                 lambda file: faiss_index.read(chosen, file, flat),
@@ -106,7 +116,15 @@ class NodeIndex:
         return self.starts[nodes], self.starts[nodes + 1]
 
 
-def _kept(
+def _key(texts: list[str], node: NDArray[np.int32], encoder: Encoder, recipe: NodeText) -> str:
+    """Hash of the taxonomy as the recipe sees it, the recipe and the model."""
+    digest = hashlib.sha256(f"{FORMAT}\n{recipe}\n{encoder.identity}\n".encode())
+    digest.update(node.astype("<i4").tobytes())
+    digest.update("".join(f"{text}\0" for text in texts).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:32]
+
+
+def _read_or_build(
     kind: faiss_index.Kind,
     path: Path,
     read: Callable[[Path], Any | None],
@@ -123,36 +141,101 @@ def _kept(
             return index
         logger.warning("the index %s is damaged; it is built again", path)
     index = build()
-    _write(kind, index, path)
+    try:
+        _write_whole(path, lambda staging: faiss_index.write(kind, index, staging))
+    except (OSError, RuntimeError) as error:
+        logger.warning("the index is not kept for next time: %s", error)
     return index
 
 
-def _read_flat(path: Path, texts: list[str], encoder: Encoder) -> Any | None:
-    """The flat index in a file; None if it is not one of so many texts."""
+def _write_whole(path: Path, write: Callable[[str], None]) -> None:
+    """Let `write` write a file that appears whole at `path`, whoever else writes it too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, staging = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    os.close(handle)
+    try:
+        write(staging)
+        os.replace(staging, path)
+    finally:
+        Path(staging).unlink(missing_ok=True)
+
+
+def _embed(texts: list[str], encoder: Encoder, folder: Path, progress: Progress | None) -> Any:
+    """A flat index of the vectors of texts, block by block, those in `folder` first.
+
+    Two processes that build the same index only save the same blocks twice.
+    """
+    import faiss
+
+    _remove_abandoned(folder)
+    report = progress or (lambda done, n: None)
+    n = len(texts)
+    vectors = np.empty((n, encoder.width), dtype=np.float32)
+    blocks = [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
+    missing = [block for block in blocks if not _read_block(folder, vectors, block)]
+    done = n - sum(block.stop - block.start for block in missing)
+    report(done, n)
+    save = len(missing) > 1
+    for block in missing:
+        vectors[block] = encoder.encode(texts[block])
+        save = save and _write_block(folder, vectors, block)
+        done += block.stop - block.start
+        report(done, n)
+    flat = faiss.IndexFlatIP(encoder.width)
+    flat.add(vectors)
+    return flat
+
+
+def _read_block(folder: Path, vectors: NDArray[np.float32], block: slice) -> bool:
+    """Fill a block of `vectors` from its file; False where there is none, or it is not whole."""
+    try:
+        saved = np.fromfile(folder / str(block.start), dtype="<f4")
+    except OSError:
+        return False
+    out = vectors[block]
+    if saved.size != out.size:
+        return False
+    out[:] = saved.reshape(out.shape)
+    return _are_unit(out)
+
+
+def _write_block(folder: Path, vectors: NDArray[np.float32], block: slice) -> bool:
+    """Save a block of `vectors`; False where that cannot be done."""
+    try:
+        _write_whole(folder / str(block.start), vectors[block].astype("<f4").tofile)
+    except OSError as error:
+        logger.info("finished parts of the index are not saved: %s", error)
+        return False
+    return True
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what other builds that never ended have left beside `folder`."""
+    for path in folder.parent.glob("*.part*"):
+        try:
+            if path == folder or time.time() - path.stat().st_mtime < ABANDONED:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except OSError as error:
+            logger.info("%s is not removed: %s", path, error)
+
+
+def _read_flat(path: Path, n: int, width: int) -> Any | None:
+    """The flat index in a file; None if it does not hold n unit vectors of a width."""
     import faiss
 
     index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
-    return index if _is_whole(index, len(texts), encoder.width) else None
-
-
-def _key(texts: list[str], node: NDArray[np.int32], encoder: Encoder, recipe: NodeText) -> str:
-    """Hash of the taxonomy as the recipe sees it, the recipe and the model."""
-    digest = hashlib.sha256(f"{FORMAT}\n{recipe}\n{encoder.identity}\n".encode())
-    digest.update(node.astype("<i4").tobytes())
-    for text in texts:
-        digest.update(text.encode("utf-8", "surrogatepass"))
-        digest.update(b"\0")
-    return digest.hexdigest()[:32]
-
-
-def _is_whole(index: Any, n: int, width: int) -> bool:
-    """Whether an index from disk holds n unit vectors of a width."""
-    import faiss
-
     flat = faiss.downcast_index(index)
     if not isinstance(flat, faiss.IndexFlat) or (flat.ntotal, flat.d) != (n, width):
-        return False
-    vectors = _storage(index)
+        return None
+    return index if _are_unit(_storage(index)) else None
+
+
+def _are_unit(vectors: NDArray[np.float32]) -> bool:
+    """Whether all vectors [n, width] have length 1."""
     squares = np.einsum("ij,ij->i", vectors, vectors)
     return bool(np.isclose(squares, 1, atol=1e-3).all())  # NaN is close to nothing
 
@@ -175,18 +258,3 @@ class _Held(np.ndarray):  # type: ignore[type-arg]
     """An array over memory that `index` owns."""
 
     index: Any = None
-
-
-def _write(kind: faiss_index.Kind, index: Any, path: Path) -> None:
-    """Write so that the file appears whole, whoever else writes it too."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, staging = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        os.close(handle)
-        try:
-            faiss_index.write(kind, index, staging)
-            os.replace(staging, path)
-        finally:
-            Path(staging).unlink(missing_ok=True)
-    except (OSError, RuntimeError) as error:
-        logger.warning("the index is not kept for next time: %s", error)

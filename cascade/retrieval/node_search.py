@@ -129,7 +129,7 @@ class ExactSimilarity:
         self._names = tuple(names)
 
     def plus_names(self, weight: np.float32, vectors: Floats) -> ExactSimilarity:
-        """This one with the similarity of other texts of the items to the nodes' names added."""
+        """As this one, with the similarity of other texts of the items to the names of nodes."""
         return ExactSimilarity(self._index, self._vectors, (*self._names, (weight, vectors)))
 
     def of_pairs(self, rows: Ints, nodes: Ints) -> Floats:

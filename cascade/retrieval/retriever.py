@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from cascade.config import IndexKind, NodeText
 from cascade.items import Batch, Choices
 from cascade.retrieval import faiss_index
-from cascade.retrieval.encoder import Encoder, Progress, item_vectors
+from cascade.retrieval.encoder import Encoder, item_vectors
 from cascade.retrieval.hit_similarities import HitSimilarities
-from cascade.retrieval.index import NodeIndex
+from cascade.retrieval.index import NodeIndex, Progress
 from cascade.retrieval.node_search import NodeSearch
 from cascade.retrieval.similarities import DenseSimilarities, Similarities
 from cascade.retrieval.subtrees import Subtrees
@@ -130,7 +130,7 @@ class Retriever:
 
     @cached_property
     def _name_vectors(self) -> NDArray[np.float32]:
-        """float32 [n_nodes, width], of the first text of each node; a copy only where it must be."""
+        """float32 [n_nodes, width], of the first text of each node."""
         vectors = self._index.vectors
         return vectors if len(vectors) == len(self.taxonomy) else vectors[self._text_starts]
 

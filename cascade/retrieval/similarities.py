@@ -1,9 +1,9 @@
 """Similarities of the items of a batch with the nodes of a taxonomy.
 
-Two classes answer the same questions. `DenseSimilarities` has a number for each item and node: exact,
-and the quickest where one matrix product goes over all node texts in little time.
-`retrieval.hit_similarities` has numbers for the nodes that a search found. Narrowing and scorers
-need not know which they have.
+Two classes answer the same questions. `DenseSimilarities` has a number for each item and node:
+exact, and the quickest where one matrix product goes over all node texts in little time.
+`HitSimilarities` (in its own module) has numbers for the nodes that a search found. Narrowing and
+scorers need not know which they have.
 """
 
 from __future__ import annotations

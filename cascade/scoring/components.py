@@ -14,7 +14,8 @@ from cascade.errors import ConfigError, did_you_mean
 from cascade.features.make import make_backbone
 from cascade.features.pictures import PictureFeatures
 from cascade.items import Item
-from cascade.retrieval.encoder import Encoder, Progress
+from cascade.retrieval.encoder import Encoder
+from cascade.retrieval.index import Progress
 from cascade.retrieval.retriever import AllChildren, Retriever, max_children
 from cascade.scoring.methods import make_scorer
 from cascade.scoring.scorer import Scorer

@@ -130,11 +130,3 @@ def test_only_the_beginning_of_a_long_text_is_read(minilm):
 
 def test_halves_of_surrogate_pairs_are_no_obstacle(minilm):
     assert minilm.encode(["hat \ud83d"]).shape == (1, minilm.width)
-
-
-def test_progress_counts_up_to_all(minilm, monkeypatch):
-    monkeypatch.setattr(encoder, "BLOCK", 4)
-    calls = []
-    vectors = minilm.encode(["hat"] * 10, progress=lambda *call: calls.append(call))
-    assert calls == [(4, 10), (8, 10), (10, 10)]
-    assert len(vectors) == 10

@@ -1,7 +1,11 @@
+import os
+import shutil
+
 import numpy as np
 import pytest
 from hash_encoder import HashEncoder
 
+from cascade.retrieval import index as index_module
 from cascade.retrieval.index import NodeIndex
 from cascade.taxonomy import Record, Taxonomy
 
@@ -32,7 +36,7 @@ def test_an_index_is_built_once_and_read_afterwards(tmp_path):
     later = HashEncoder()
     index = opened(tmp_path, encoder=later, progress=lambda *_: calls.append("again"))
     assert later.encoded == []
-    assert calls == [(5, 5)]
+    assert calls == [(0, 5), (5, 5)]
     assert file.stat().st_mtime_ns == before
     np.testing.assert_array_equal(index.vectors, expected(later))
 
@@ -95,3 +99,77 @@ def test_vectors_outlive_the_index_they_were_read_from(tmp_path):
     (file,) = tmp_path.iterdir()
     file.unlink()
     np.testing.assert_array_equal(vectors + 0, expected(HashEncoder()))
+
+
+class Interrupted(HashEncoder):
+    """Is interrupted after some calls, or calls `then` instead."""
+
+    def __init__(self, calls, then=None):
+        super().__init__()
+        self._calls, self._then = calls, then
+
+    def encode(self, texts):
+        if len(self.encoded) == self._calls:
+            if self._then is None:
+                raise KeyboardInterrupt
+            self._then()
+        return super().encode(texts)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(index_module, "BLOCK", 2)
+
+
+def interrupt(folder, calls=1):
+    with pytest.raises(KeyboardInterrupt):
+        opened(folder, encoder=Interrupted(calls))
+
+
+def test_a_build_that_was_interrupted_encodes_only_the_rest(tmp_path, small_blocks):
+    interrupt(tmp_path, calls=2)
+    later, calls = HashEncoder(), []
+    index = opened(tmp_path, encoder=later, progress=lambda *call: calls.append(call))
+    assert later.encoded == [[PATHS[2]]]
+    assert calls == [(4, 5), (5, 5)]
+    np.testing.assert_array_equal(index.vectors, expected(later))
+    (file,) = tmp_path.iterdir()
+    assert file.suffix == ".faiss"
+
+
+@pytest.mark.parametrize("content", [b"", b"short", np.full(16, np.nan, "<f4").tobytes()])
+def test_a_damaged_block_is_encoded_again(tmp_path, small_blocks, content):
+    interrupt(tmp_path)
+    (block,) = tmp_path.glob("*.parts/*")
+    block.write_bytes(content)
+    later = HashEncoder()
+    index = opened(tmp_path, encoder=later)
+    assert len(later.encoded) == 3
+    np.testing.assert_array_equal(index.vectors, expected(later))
+
+
+def test_two_builds_of_one_index_do_not_disturb_each_other(tmp_path, small_blocks):
+    other = HashEncoder()
+    first = Interrupted(1, then=lambda: opened(tmp_path, encoder=other))
+    np.testing.assert_array_equal(opened(tmp_path, encoder=first).vectors, expected(other))
+    assert len(other.encoded) == 2  # the first block was saved
+    assert [file.suffix for file in tmp_path.iterdir()] == [".faiss"]
+
+
+def test_blocks_that_cannot_be_saved_cost_only_the_saving(tmp_path, small_blocks):
+    interrupt(tmp_path)
+    (folder,) = tmp_path.glob("*.parts")
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
+    np.testing.assert_array_equal(opened(tmp_path).vectors, expected(HashEncoder()))
+
+
+def test_what_a_build_left_behind_long_ago_is_removed(tmp_path, small_blocks):
+    interrupt(tmp_path)
+    (old,) = tmp_path.iterdir()
+    os.utime(old, (0, 0))
+    staging = tmp_path / "staging.part"
+    staging.write_bytes(b"")
+    os.utime(staging, (0, 0))
+    opened(tmp_path, recipe="leaf")
+    assert [file.suffix for file in tmp_path.iterdir()] == [".faiss"]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from cascade.items import Batch
 from cascade.pipeline.facets.pieces import pieces
-from cascade.retrieval.encoder import Encoder, Progress
-from cascade.retrieval.index import NodeIndex
+from cascade.retrieval.encoder import Encoder
+from cascade.retrieval.index import NodeIndex, Progress
 from cascade.retrieval.word_overlap import NEGATIONS, WordIndex, words_of
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
