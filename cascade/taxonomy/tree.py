@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from html import escape
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ from cascade.taxonomy.names import PATH_SEPARATOR, clean, split_path
 
 if TYPE_CHECKING:
     from cascade.taxonomy.search import Searcher
+
+_T = TypeVar("_T")
 
 PATHS = 1 << 14  # paths that are remembered, not more than some MiB
 _SHOWN = 12  # nodes of a list in a notebook
@@ -102,23 +105,18 @@ class Taxonomy(Forest):
     def __init__(self, draft: Draft) -> None:
         order, parent, end, level = arrange(draft)
         super().__init__(parent, end, level)
-        self.codes: tuple[str, ...] = tuple(draft.codes)
-        self.names: tuple[str, ...] = tuple(draft.names)
+        rows = order.tolist()
+        self.codes: tuple[str, ...] = tuple([draft.codes[row] for row in rows])
+        self.names: tuple[str, ...] = tuple([draft.names[row] for row in rows])
         self.name = draft.name
         self.title = draft.title or draft.name
         self.language = draft.language
-        self._descriptions = dict(draft.descriptions)
-        self._synonyms = dict(draft.synonyms)
-        self._translations = {row: MappingProxyType(t) for row, t in draft.translations.items()}
-        self._walked: dict[int, dict[str, int]] = {}
-        if not np.array_equal(order, np.arange(len(order))):
-            rows = order.tolist()
-            self.codes = tuple([self.codes[row] for row in rows])
-            self.names = tuple([self.names[row] for row in rows])
-            moved = np.empty_like(order)
-            moved[order] = np.arange(len(order), dtype=np.int32)
-            for side in (self._descriptions, self._synonyms, self._translations):
-                _move(side, moved)
+        index = np.empty_like(order)
+        index[order] = np.arange(len(order), dtype=np.int32)
+        self._descriptions = _rekeyed(draft.descriptions, index)
+        self._synonyms = _rekeyed(draft.synonyms, index)
+        self._translations = _rekeyed(draft.translations, index)
+        self._children_by_name: dict[int, dict[str, int]] = {}
 
     @classmethod
     def load(
@@ -260,15 +258,15 @@ class Taxonomy(Forest):
         found = self._index.get(text)
         if found is None:
             found = self._index.get(clean(text))
-        return self._walk(_ARROW.sub(">", clean(text)), -1) if found is None else found
+        return self._descend(_ARROW.sub(">", clean(text)), -1) if found is None else found
 
-    def _walk(self, rest: str, above: int) -> int | None:
+    def _descend(self, rest: str, above: int) -> int | None:
         """The descendant of `above` at a path without blanks around `>`; names may contain it."""
         below = self._by_name(above)
         cut = rest.find(">")
         while cut >= 0:
             child = below.get(rest[:cut])
-            found = None if child is None else self._walk(rest[cut + 1 :], child)
+            found = None if child is None else self._descend(rest[cut + 1 :], child)
             if found is not None:
                 return found
             cut = rest.find(">", cut + 1)
@@ -276,11 +274,11 @@ class Taxonomy(Forest):
 
     def _by_name(self, above: int) -> dict[str, int]:
         """Children of a node by name; kept, since many paths go through few nodes."""
-        if above not in self._walked:
-            self._walked[above] = {
+        if above not in self._children_by_name:
+            self._children_by_name[above] = {
                 _ARROW.sub(">", self.names[child]): child for child in self.children(above).tolist()
             }
-        return self._walked[above]
+        return self._children_by_name[above]
 
     def path(self, i: int) -> str:
         """`A > B > C`."""
@@ -296,7 +294,7 @@ class Taxonomy(Forest):
 
     def translations(self, i: int) -> Mapping[str, str]:
         """Names of i by language tag."""
-        return self._translations.get(self._checked(i), MappingProxyType({}))
+        return MappingProxyType(self._translations.get(self._checked(i), {}))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -326,14 +324,15 @@ class Taxonomy(Forest):
         if depth < 1:
             raise TaxonomyError(f"cannot trim to depth {depth}; the least is 1, the top level")
         kept = np.flatnonzero(self.level <= depth)
-        moved = np.full(len(self) + 1, -1, dtype=np.int32)
-        moved[kept] = np.arange(len(kept), dtype=np.int32)
+        index = np.full(len(self) + 1, -1, dtype=np.int32)
+        index[kept] = np.arange(len(kept), dtype=np.int32)
         draft = self._draft()
         draft.codes = [self.codes[i] for i in kept.tolist()]
         draft.names = [self.names[i] for i in kept.tolist()]
-        draft.parent = array("i", moved[self.parent[kept]].tolist())
-        for side in (draft.descriptions, draft.synonyms, draft.translations):
-            _move(side, moved)
+        draft.parent = array("i", index[self.parent[kept]].tolist())
+        draft.descriptions = _rekeyed(draft.descriptions, index)
+        draft.synonyms = _rekeyed(draft.synonyms, index)
+        draft.translations = _rekeyed(draft.translations, index)
         return Taxonomy(draft)
 
     def _draft(self) -> Draft:
@@ -341,9 +340,9 @@ class Taxonomy(Forest):
             list(self.codes),
             list(self.names),
             array("i", self.parent.tolist()),
-            descriptions=dict(self._descriptions),
-            synonyms=dict(self._synonyms),
-            translations={i: dict(names) for i, names in self._translations.items()},
+            descriptions=self._descriptions,
+            synonyms=self._synonyms,
+            translations=self._translations,
             name=self.name,
             title=self.title,
             language=self.language,
@@ -382,11 +381,10 @@ class Taxonomy(Forest):
         return Searcher(self.names, self._synonyms, self.codes, self.level)
 
 
-def _move(side: dict[int, Any], moved: NDArray[np.int32]) -> None:
-    """Give sparse data new keys; drop those that moved to -1."""
-    items = [(int(moved[row]), value) for row, value in side.items()]
-    side.clear()
-    side.update(sorted((i, value) for i, value in items if i >= 0))
+def _rekeyed(values: Mapping[int, _T], index: NDArray[np.int32]) -> dict[int, _T]:
+    """Sparse values with the keys that `index` gives, in order; without those that it gives -1."""
+    moved = [(int(index[row]), value) for row, value in values.items()]
+    return dict(sorted(((i, value) for i, value in moved if i >= 0), key=itemgetter(0)))
 
 
 def _html(taxonomy: Taxonomy) -> str:

@@ -1,4 +1,4 @@
-"""A million nodes, in a process of its own so that its memory can be told."""
+"""Many nodes, in a process of their own so that its memory can be measured."""
 
 import json
 import os
@@ -7,9 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-SECONDS, GIB = 15, 1
+ROWS, SECONDS, BYTES = 200_000, 4, 200 << 20
 
 MEASURE = """
 import json, resource, sys, time
@@ -23,18 +21,18 @@ try:
     peak = int(status.split("VmHWM:")[1].split()[0]) * 1024
 except OSError:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-i = tax.index("N0999999")
+i = tax.index("N0199999")
 print(json.dumps([len(tax), took, peak, tax.path(i), "scipy" in sys.modules]))
 """
 
 
-def test_a_million_shuffled_rows_load_in_time_and_memory(tmp_path):
+def test_many_shuffled_rows_load_in_time_and_memory(tmp_path):
     rows = [
         f"N{i:07},Things of number {i},{f'N{(i - 40) // 9:07}' if i >= 40 else ''}\n"
-        for i in range(1_000_000)
+        for i in range(ROWS)
     ]
     random.Random(7).shuffle(rows)
-    path = tmp_path / "million.csv"
+    path = tmp_path / "many.csv"
     path.write_text("code,name,parent\n" + "".join(rows))
     del rows
     root = Path(__file__).resolve().parents[2]
@@ -46,15 +44,14 @@ def test_a_million_shuffled_rows_load_in_time_and_memory(tmp_path):
         check=True,
     )
     count, took, peak, found, scipy = json.loads(done.stdout)
-    assert count == 1_000_000
-    assert found.endswith("> Things of number 999999")
+    assert count == ROWS
+    assert found.endswith("> Things of number 199999")
     assert took < SECONDS
-    assert peak < GIB * 2**30
+    assert peak < BYTES
     assert not scipy, "scipy belongs to transition() alone"
 
 
-@pytest.mark.parametrize("heavy", ["scipy", "yaml", "rdflib", "defusedxml"])
-def test_importing_the_package_does_not_import(heavy):
+def test_importing_the_package_imports_no_heavy_library():
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
         [sys.executable, "-c", "import sys, cascade.taxonomy; print(*sys.modules)"],
@@ -63,4 +60,4 @@ def test_importing_the_package_does_not_import(heavy):
         text=True,
         check=True,
     )
-    assert heavy not in done.stdout.split()
+    assert {"scipy", "yaml", "rdflib", "defusedxml"}.isdisjoint(done.stdout.split())
