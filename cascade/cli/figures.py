@@ -27,6 +27,8 @@ HEADLINE = (
     "exact_match_lenient",
     "coverage",
     "exact_match_covered",
+    "facet_f1_micro",
+    "exact_match_with_facets",
     "consistency",
     "ece",
     "aurc",

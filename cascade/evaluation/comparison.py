@@ -126,7 +126,7 @@ def compare(runs: Sequence[Run], *, resamples: int = 1000, seed: int = 0) -> Com
     rows = _shared(runs)
     if not rows.size:
         raise InputError(f"{first.name} and the others share no row that is measured")
-    answers = [run.predictions.answers(at) for run, at in zip(runs, rows, strict=True)]
+    answers = [run.predictions.against_gold(at) for run, at in zip(runs, rows, strict=True)]
     levels = range(1, answers[0].depth + 1)
     against = [
         PairedComparison(

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from cascade.errors import UsageError
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.taxonomy import Taxonomy
 
@@ -154,14 +153,9 @@ class ErrorAnalysis:
 
 
 def analyse_errors(
-    taxonomy: Taxonomy,
-    predicted: ArrayLike,
-    gold: ArrayLike,
-    confidence: ArrayLike | None,
-    text_of: Callable[[int], str],
+    answers: GoldAndPredicted,
+    example_of: Callable[[int], Example],
     *,
-    line_of: Callable[[int], int],
-    picture_of: Callable[[int], str] = lambda _: "",
     confusions: int = CONFUSIONS,
     examples: int = EXAMPLES,
 ) -> ErrorAnalysis:
@@ -169,62 +163,38 @@ def analyse_errors(
 
     Parameters
     ----------
-    predicted
-        int [n_rows], indices of nodes, -1 where there is no prediction.
-    gold
-        int [n_rows], indices of nodes.
-    confidence
-        float [n_rows], nan where there is none.
-    text_of, line_of, picture_of
-        Text, line and small picture of a row, by its place in the arrays; asked for examples alone.
+    example_of
+        A row as an example, by its place in `answers`; asked for those that are shown alone.
     confusions, examples
         Pairs to keep at the most, and examples of each.
-
-    Raises
-    ------
-    UsageError
-        There are no rows, the lengths differ, or a value is no index of a node.
     """
-    answers = GoldAndPredicted.of(taxonomy, predicted, gold)
-    found = np.asarray(predicted, dtype=np.int64)
-    known = np.asarray(gold, dtype=np.int64)
-    sure = np.full(len(known), np.nan) if confidence is None else np.asarray(confidence, float)
-    if sure.shape != known.shape:
-        raise UsageError(
-            f"found confidences of shape {sure.shape} for {len(known):,} rows; give one for each "
-            "row, nan where there is none"
-        )
-    pairs = _Pairs.of(found, known, len(taxonomy))
+    taxonomy = answers.taxonomy
+    sure = answers.confidence
+    pairs = _Pairs.of(answers)
     return ErrorAnalysis(
         taxonomy,
-        classes_of(answers, len(taxonomy)),
-        outcomes_of(taxonomy, answers, found, known),
+        classes_of(answers),
+        outcomes_of(answers),
         tuple(
             Confusion(
-                pair_gold,
-                pair_predicted,
+                gold,
+                predicted,
                 n_rows,
-                _parting(taxonomy, pair_gold, pair_predicted),
-                tuple(
-                    Example(line_of(row), text_of(row), _known(sure[row]), picture_of(row))
-                    for row in rows.tolist()
-                ),
+                _parting(taxonomy, gold, predicted),
+                tuple(map(example_of, rows.tolist())),
             )
-            for pair_gold, pair_predicted, n_rows, rows in pairs.worst(confusions, examples, sure)
+            for gold, predicted, n_rows, rows in pairs.worst(
+                confusions, examples, np.zeros(len(answers)) if sure is None else sure
+            )
         ),
         len(pairs.counts),
     )
 
 
-def classes_of(answers: GoldAndPredicted, n_nodes: int) -> Classes:
-    """Counts of every class that is gold or predicted.
-
-    Parameters
-    ----------
-    n_nodes
-        Size of the taxonomy.
-    """
-    exact_rows = (answers.predicted == answers.gold).all(axis=1)
+def classes_of(answers: GoldAndPredicted) -> Classes:
+    """Counts of every class that is gold or predicted."""
+    n_nodes = len(answers.taxonomy)
+    exact_rows = answers.exact
     support, predicted, right, exact, rows = np.zeros((5, n_nodes), dtype=np.int64)
     confused = np.full(n_nodes, -1, dtype=np.int64)
     for level in range(answers.depth):
@@ -242,25 +212,16 @@ def classes_of(answers: GoldAndPredicted, n_nodes: int) -> Classes:
     return Classes(used, *(column[used] for column in counts))
 
 
-def outcomes_of(
-    taxonomy: Taxonomy, answers: GoldAndPredicted, predicted: Ints, gold: Ints
-) -> Outcomes:
-    """Rows by how their predicted node lies to their gold node.
-
-    Parameters
-    ----------
-    predicted, gold
-        int64 [n_rows], indices of nodes as `answers` was made of.
-    """
-    shared = ((answers.predicted == answers.gold) & (answers.gold >= 0)).sum(axis=1)
-    reached = np.where(predicted < 0, 0, taxonomy.level[predicted])
-    wanted = taxonomy.level[gold]
-    answered = predicted >= 0
+def outcomes_of(answers: GoldAndPredicted) -> Outcomes:
+    """Rows by how their predicted node lies to their gold node."""
+    shared = answers.shared.astype(np.int64)
+    reached, wanted = answers.predicted_size, answers.gold_size
+    answered = answers.answered
     above = answered & (shared == reached) & (reached < wanted)
     below = answered & (shared == wanted) & (wanted < reached)
     parted = answered & (shared < reached) & (shared < wanted)
     return Outcomes(
-        exact=int((predicted == gold).sum()),
+        exact=int(answers.exact.sum()),
         above=int(above.sum()),
         below=int(below.sum()),
         unanswered=int((~answered).sum()),
@@ -289,7 +250,9 @@ class _Pairs:
     n_nodes: int
 
     @classmethod
-    def of(cls, predicted: Ints, gold: Ints, n_nodes: int) -> _Pairs:
+    def of(cls, answers: GoldAndPredicted) -> _Pairs:
+        gold, predicted = answers.gold_node.astype(np.int64), answers.predicted_node
+        n_nodes = len(answers.taxonomy)
         rows = np.flatnonzero((predicted >= 0) & (predicted != gold))
         keys, pair, counts = np.unique(
             gold[rows] * n_nodes + predicted[rows], return_inverse=True, return_counts=True
@@ -340,7 +303,3 @@ def _count(nodes: Ints, n_nodes: int) -> Ints:
 def _share(part: Ints, whole: Ints) -> Floats:
     quotient: Floats = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
     return quotient
-
-
-def _known(confidence: float) -> float | None:
-    return None if np.isnan(confidence) else float(confidence)

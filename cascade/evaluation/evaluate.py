@@ -1,29 +1,30 @@
-"""A measured run from start to end: labels checked, rows answered, figures and report written."""
+"""A measured run from start to end: labels checked, rows answered, metrics and report written."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from cascade.errors import InputError, UsageError
+from cascade.evaluation.error_analysis import Example, analyse_errors
 from cascade.evaluation.external_predictions import ExternalPredictions
-from cascade.evaluation.report.run_report import render, view_of
+from cascade.evaluation.report.run_report import run_report
 from cascade.evaluation.run_folder import RunFolder
 from cascade.evaluation.run_metrics import RunMetrics, measure
 from cascade.evaluation.run_predictions import (
     EvaluationTask,
     RunPredictions,
-    answer,
-    copy_answers,
+    classify_task,
+    copy_predictions,
     settle_columns,
 )
 from cascade.io import Row
@@ -33,155 +34,165 @@ from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.columns import picture_places
 from cascade.pipeline.runs.labels import count_labels
 from cascade.pipeline.runs.table import Counts
-from cascade.retrieval.index import Progress
 from cascade.version import __version__
 
 PACKAGES = ("torch", "transformers", "sentence-transformers", "numpy", "scipy")
 
+Predictor = Callable[[], Classifier] | ExternalPredictions
+"""Loads the classifier that answers the rows; or the predictions of another program."""
+
 
 @dataclass(frozen=True)
-class Evaluation:
-    """How a task is measured.
+class RunOptions:
+    """How a run is measured, and what becomes of one that lies in its folder.
 
     Parameters
     ----------
-    task
-        What is answered; its config names a label column.
-    folder
-        Where everything goes.
-    load
-        Makes the classifier; called only where rows are left to answer.
-    given
-        Predictions of another program, in place of a classifier's.
+    resume, overwrite
+        Go on with the run in the folder, or replace it.
     resamples, seed
         Of the bootstrap.
     command
         What the user typed, for the manifest and the report.
+
+    Raises
+    ------
+    UsageError
+        Both `resume` and `overwrite` are chosen.
     """
 
-    task: EvaluationTask
-    folder: RunFolder
-    load: Callable[[], Classifier]
-    given: ExternalPredictions | None = None
+    resume: bool = False
+    overwrite: bool = False
     resamples: int = 1000
     seed: int = 0
     command: str = ""
 
-    def run(
-        self, *, resume: bool = False, overwrite: bool = False, progress: Progress | None = None
-    ) -> RunMetrics:
-        """Answer the rows, measure them and write the folder.
-
-        An interrupted run goes on with `resume`. A finished one is only measured again.
-
-        Parameters
-        ----------
-        progress
-            Called with answered rows and all rows.
-
-        Raises
-        ------
-        InputError, OutputError, UsageError
-            What is wrong with labels, rows, options or the folder, and what to do.
-        """
-        label = self.task.columns.label
-        if label is None:
-            raise UsageError("say which column holds the known answers with --label")
-        if resume and overwrite:
+    def __post_init__(self) -> None:
+        if self.resume and self.overwrite:
             raise UsageError("--resume and --overwrite exclude each other; choose one")
-        task = settle_columns(self.task, text=self.given is None)
-        labels = count_labels(task.source, label, task.taxonomy)
-        print_ = self._fingerprint(task)
-        before = self.folder.check(print_, resume=resume, overwrite=overwrite)
-        # Loaded before the folder is begun, so that missing weights leave nothing behind.
-        classifier = None if self.given or before.get("finished") else self.load()
-        if not before:
-            self.folder.begin()
-        manifest = self._manifest(task, print_) | {
-            key: before[key] for key in ("started", "command", "counts") if key in before
-        }
-        write_json(self.folder.manifest, manifest)
-        config = task.config
-        if config.taxonomy is None:
-            task.taxonomy.to_csv(self.folder.taxonomy)
-            config = config.model_copy(update={"taxonomy": str(self.folder.taxonomy)})
-        self.folder.write_config(config)
-
-        def answered(row: Row) -> None:
-            if progress is not None:
-                progress(row.number, labels.rows)
-
-        counts = self._answer(task, classifier, bool(before), answered)
-        if counts is None and manifest.get("counts"):
-            counts = Counts(**manifest["counts"])
-        manifest["counts"] = None if counts is None else asdict(counts)
-        write_json(self.folder.manifest, manifest)
-        predictions = RunPredictions.read(self.folder.predictions, task.taxonomy, task.columns)
-        measures = measure(predictions, labels, counts, resamples=self.resamples, seed=self.seed)
-        manifest["finished"] = _now()
-        write_json(self.folder.metrics, measures.to_dict())
-        view = view_of(predictions, measures, manifest, _pictures(task, predictions))
-        write_text(self.folder.report, render(view))
-        write_json(self.folder.manifest, manifest)
-        return measures
-
-    def _answer(
-        self,
-        task: EvaluationTask,
-        classifier: Classifier | None,
-        resume: bool,
-        progress: Callable[[Row], None],
-    ) -> Counts | None:
-        target = self.folder.predictions
-        if self.given is not None:
-            copy_answers(task, target, self.given, progress=progress)
-            return None
-        return answer(task, target, classifier or self.load, resume=resume, progress=progress)
-
-    def _fingerprint(self, task: EvaluationTask) -> str:
-        made_of = task.fingerprint() | {"given": self.given.sha256 if self.given else None}
-        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-
-    def _manifest(self, task: EvaluationTask, print_: str) -> dict[str, Any]:
-        source = task.source
-        return {
-            "command": self.command,
-            "started": _now(),
-            "finished": None,
-            "fingerprint": print_,
-            "method": "given" if self.given else task.config.method,
-            "data": {
-                "file": _shown(source.file),
-                "sha256": source.sha256,
-                "sheet": source.sheet,
-                "encoding": source.encoding,
-                "limit": source.limit,
-                "columns": task.columns.model_dump(),
-            },
-            "predictions": None
-            if self.given is None
-            else {"file": _shown(self.given.name), "sha256": self.given.sha256},
-            "taxonomy": {
-                "name": task.taxonomy.name,
-                "nodes": len(task.taxonomy),
-                "sha256": task.taxonomy.fingerprint,
-                "made_of_labels": task.config.taxonomy is None,
-            },
-            "bootstrap": {"resamples": self.resamples, "seed": self.seed},
-            "versions": _versions(),
-            "machine": {
-                "cores": os.cpu_count(),
-                "system": f"{platform.system()} {platform.machine()}",
-            },
-        }
 
 
-def _pictures(task: EvaluationTask, predictions: RunPredictions) -> Callable[[int], str]:
-    """Gives a small picture of a row, for the page."""
-    column, places = task.columns.image, picture_places(task.config)
-    places = dataclasses.replace(places, urls=False)  # nothing is fetched for a page
+def evaluate(
+    task: EvaluationTask,
+    folder: RunFolder,
+    predictor: Predictor,
+    options: RunOptions,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> RunMetrics:
+    """Answer the rows of a task, measure them and write the folder.
+
+    A finished run that is resumed is only measured again.
+
+    Parameters
+    ----------
+    predictor
+        A classifier is loaded only where rows are left to answer.
+    progress
+        Called with answered rows and all rows.
+
+    Raises
+    ------
+    InputError, OutputError, UsageError
+        What is wrong with labels, rows, options or the folder, and what to do.
+    """
+    label = task.columns.label
+    if label is None:
+        raise UsageError("say which column holds the known answers with --label")
+    external = predictor if isinstance(predictor, ExternalPredictions) else None
+    task = settle_columns(task, text=external is None)
+    labels = count_labels(task.source, label, task.taxonomy)
+    fingerprint = _fingerprint(task, external)
+    before = folder.check(fingerprint, resume=options.resume, overwrite=options.overwrite)
+    load = None if isinstance(predictor, ExternalPredictions) else cache(predictor)
+    if load is not None and not before.get("finished"):
+        load()  # before the folder is begun, so that missing weights leave nothing behind
+    if not before:
+        folder.begin()
+    manifest = _manifest(task, external, options, fingerprint) | {
+        key: before[key] for key in ("started", "command", "counts") if key in before
+    }
+    write_json(folder.manifest, manifest)
+    folder.write_config(task.config, task.taxonomy)
+
+    def answered(row: Row) -> None:
+        if progress is not None:
+            progress(row.number, labels.rows)
+
+    if external is not None:
+        copy_predictions(task, folder.predictions, external, progress=answered)
+        counts = None
+    else:
+        assert load is not None
+        counts = classify_task(
+            task, folder.predictions, load, resume=bool(before), progress=answered
+        )
+    if counts is None and manifest.get("counts"):
+        counts = Counts(**manifest["counts"])
+    manifest["counts"] = None if counts is None else asdict(counts)
+    write_json(folder.manifest, manifest)
+
+    predictions = RunPredictions.read(folder.predictions, task.taxonomy, task.columns)
+    metrics = measure(predictions, labels, counts, resamples=options.resamples, seed=options.seed)
+    errors = analyse_errors(predictions.against_gold(), _examples(task, predictions))
+    manifest["finished"] = _now()
+    write_json(folder.metrics, metrics.to_dict())
+    write_text(folder.report, run_report(manifest, metrics, errors))
+    write_json(folder.manifest, manifest)
+    return metrics
+
+
+def _fingerprint(task: EvaluationTask, external: ExternalPredictions | None) -> str:
+    made_of = task.fingerprint() | {"given": external.sha256 if external else None}
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+
+def _manifest(
+    task: EvaluationTask,
+    external: ExternalPredictions | None,
+    options: RunOptions,
+    fingerprint: str,
+) -> dict[str, Any]:
+    source = task.source
+    return {
+        "command": options.command,
+        "started": _now(),
+        "finished": None,
+        "fingerprint": fingerprint,
+        "method": "given" if external else task.config.method,
+        "data": {
+            "file": _relative(source.file),
+            "sha256": source.sha256,
+            "sheet": source.sheet,
+            "encoding": source.encoding,
+            "limit": source.limit,
+            "columns": task.columns.model_dump(),
+        },
+        "predictions": None
+        if external is None
+        else {"file": _relative(external.name), "sha256": external.sha256},
+        "taxonomy": {
+            "name": task.taxonomy.name,
+            "nodes": len(task.taxonomy),
+            "sha256": task.taxonomy.fingerprint,
+            "made_of_labels": task.config.taxonomy is None,
+        },
+        "bootstrap": {"resamples": options.resamples, "seed": options.seed},
+        "versions": _versions(),
+        "machine": {
+            "cores": os.cpu_count(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+    }
+
+
+def _examples(task: EvaluationTask, predictions: RunPredictions) -> Callable[[int], Example]:
+    """Gives a measured row as an example for the report, with a small picture if it has one."""
+    column = task.columns.image
+    places = replace(picture_places(task.config), urls=False)  # nothing is fetched for a page
     file = Path(task.source.file)
     folder = file if file.is_dir() else file.parent
+    measured = predictions.measured
 
     def picture_of(row: int) -> str:
         if column is None:
@@ -192,14 +203,20 @@ def _pictures(task: EvaluationTask, predictions: RunPredictions) -> Callable[[in
             return ""
         return "" if found is None else thumbnail(found)
 
-    return picture_of
+    def example_of(place: int) -> Example:
+        row = int(measured[place])
+        confidence = float(predictions.confidence[row])
+        known = None if confidence != confidence else confidence
+        return Example(predictions.line(row), predictions.text(row), known, picture_of(row))
+
+    return example_of
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _shown(path: str) -> str:
+def _relative(path: str) -> str:
     """A path as it may stand in a file that is passed on: never absolute."""
     return os.path.relpath(path) if os.path.isabs(path) else path
 

@@ -246,8 +246,8 @@ class ExternalPredictions:
     first_unknown: str = ""
     _by_key: dict[str | int, ExternalPrediction] = field(default_factory=dict, repr=False)
 
-    def answer(self, table: Table, row: Row) -> ExternalPrediction:
-        """The answer for a labelled row of `table`."""
+    def of(self, table: Table, row: Row) -> ExternalPrediction:
+        """The prediction for a labelled row of `table`."""
         key = row.number if self.id is None else table.text(row, self.id)
         return self._by_key.get(key) or ExternalPrediction(
             message="there is no prediction for this row"

@@ -24,51 +24,27 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.config = self.path / "config.yaml"  # `cascade classify -c` takes it too
+        self.taxonomy = self.path / "taxonomy.csv"  # only where it was made of the labels
+        self.predictions = self.path / "predictions.parquet"  # rows and their answers
+        self.metrics = self.path / "metrics.json"
+        self.report = self.path / "report.html"
+        self.manifest = self.path / "manifest.json"  # versions, seed, hashes, the command
 
     def __str__(self) -> str:
         return str(self.path)
-
-    @property
-    def config(self) -> Path:
-        """What answered, with the taxonomy and the columns; `cascade classify -c` takes it too."""
-        return self.path / "config.yaml"
-
-    @property
-    def taxonomy(self) -> Path:
-        """A taxonomy that was made of the labels; only then is it there."""
-        return self.path / "taxonomy.csv"
-
-    @property
-    def predictions(self) -> Path:
-        """A row for each row of the data: its columns that were used, and its answer."""
-        return self.path / "predictions.parquet"
-
-    @property
-    def metrics(self) -> Path:
-        """Every figure with its interval."""
-        return self.path / "metrics.json"
-
-    @property
-    def report(self) -> Path:
-        """The same for people."""
-        return self.path / "report.html"
-
-    @property
-    def manifest(self) -> Path:
-        """Versions, seed, hashes of data and taxonomy, the command."""
-        return self.path / "manifest.json"
 
     @property
     def finished(self) -> bool:
         """Whether a whole run lies here."""
         return self.manifest.is_file() and bool(self.read_json(self.manifest).get("finished"))
 
-    def check(self, print_: str, *, resume: bool, overwrite: bool) -> dict[str, Any]:
+    def check(self, fingerprint: str, *, resume: bool, overwrite: bool) -> dict[str, Any]:
         """The manifest of the run that is to go on, empty for a new one; nothing is changed.
 
         Parameters
         ----------
-        print_
+        fingerprint
             Hash of all that the predictions depend on; only the same run can go on.
 
         Raises
@@ -91,7 +67,7 @@ class RunFolder:
                 f"{self.path} holds a run that began on {found.get('started')}; {cure}, or begin "
                 "again with --overwrite"
             )
-        if found.get("fingerprint") != print_:
+        if found.get("fingerprint") != fingerprint:
             raise OutputError(
                 f"the run in {self.path} is of other data, another taxonomy or other settings (its "
                 f"command: {found.get('command')}); use the same to go on, or begin again with "
@@ -114,11 +90,13 @@ class RunFolder:
         except OSError as error:
             raise OutputError(f"{self.path} cannot be made: {error.strerror}") from None
 
-    def write_config(self, config: CascadeConfig) -> None:
-        """Write the config; a taxonomy file is named relative to the folder."""
+    def write_config(self, config: CascadeConfig, taxonomy: Taxonomy) -> None:
+        """Write the config, its taxonomy relative to the folder; and one that has no file."""
+        if config.taxonomy is None:
+            taxonomy.to_csv(self.taxonomy)
+        name = config.taxonomy or str(self.taxonomy)
         values = config.model_dump()
-        if config.taxonomy is not None and not is_shipped(config.taxonomy):
-            values["taxonomy"] = os.path.relpath(config.taxonomy, self.path)
+        values["taxonomy"] = name if is_shipped(name) else os.path.relpath(name, self.path)
         write_text(self.config, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
     def load(self) -> tuple[CascadeConfig, Taxonomy]:

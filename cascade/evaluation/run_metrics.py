@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap
-from cascade.evaluation.metrics.calibration import Bin, RiskCoverage, reliability, risk_coverage
+from cascade.evaluation.metrics.calibration import Bin, reliability
 from cascade.evaluation.metrics.ranking import ranking_figures
+from cascade.evaluation.metrics.risk_coverage import RiskCoverage, risk_coverage
 from cascade.evaluation.run_predictions import RunPredictions
 from cascade.pipeline.runs.labels import LabelCounts
 from cascade.pipeline.runs.table import Counts
@@ -25,7 +26,7 @@ class RunMetrics:
     figures
         Every metric that these predictions allow, by a name that tells its averaging.
     ranking
-        Figures of the rankings of leaves; empty where there are none.
+        Metrics of the rankings of leaves; empty where there are none.
     reliability, risk_coverage
         The two curves of confidence; empty where there is none.
     seconds, stages
@@ -89,7 +90,7 @@ def measure(
     UsageError
         `resamples` is less than 1.
     """
-    answers = predictions.answers()
+    answers = predictions.against_gold()
     ranked = predictions.ranked()
     return RunMetrics(
         rows={

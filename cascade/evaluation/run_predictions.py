@@ -1,4 +1,7 @@
-"""Labelled rows to the predictions of a run: the columns that are used, each with its answer."""
+"""The predictions of a run: written beside the labelled rows, and read back as arrays.
+
+`predictions.parquet` has the columns of the data that are used, and the answer to each row.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +20,8 @@ from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError
 from cascade.evaluation.external_predictions import RANKING, ExternalPredictions, level_column
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
-from cascade.io import Output, Row, Table, open_output, require_columns
+from cascade.foodex2.code import CodeError, FoodCode
+from cascade.io import Row, Table, open_output, require_columns
 from cascade.io.pictures import data_uri
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import BATCH, Classifier
@@ -24,6 +29,7 @@ from cascade.pipeline.runs.columns import guessed_columns, require_read
 from cascade.pipeline.runs.labels import Finder
 from cascade.pipeline.runs.table import AnswerForm, Counts, classify_table, fingerprint
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,10 +110,10 @@ def settle_columns(task: EvaluationTask, *, text: bool = True) -> EvaluationTask
     return task
 
 
-def answer(
+def classify_task(
     task: EvaluationTask,
     target: Path,
-    classifier: Classifier | Callable[[], Classifier],
+    load: Callable[[], Classifier],
     *,
     resume: bool = False,
     progress: Progress | None = None,
@@ -116,8 +122,8 @@ def answer(
 
     Parameters
     ----------
-    classifier
-        What answers, or loads it; only called where rows are left.
+    load
+        Gives the classifier; only called where rows are left.
     resume
         Go on with an interrupted run; otherwise what is there is replaced.
 
@@ -128,49 +134,44 @@ def answer(
     """
     with task.source.open() as whole:
         table = _project(whole, task)
-        with _sink(task, target, table, task.form.columns, task.fingerprint(), resume) as sink:
-            if sink.complete:
+        with open_output(
+            target,
+            table,
+            task.form.columns,
+            source=task.source.file,
+            fingerprint=task.fingerprint(),
+            resume=resume,
+            overwrite=not resume,
+        ) as output:
+            if output.complete:
                 return None
-            loaded = classifier if isinstance(classifier, Classifier) else classifier()
-            return classify_table(loaded, table, sink, task.columns, task.form, progress=progress)
+            return classify_table(load(), table, output, task.columns, task.form, progress=progress)
 
 
-def copy_answers(
+def copy_predictions(
     task: EvaluationTask,
     target: Path,
-    given: ExternalPredictions,
+    external: ExternalPredictions,
     *,
     progress: Progress | None = None,
 ) -> None:
-    """Put given answers beside the rows of a task, as `answer` does with a classifier's."""
+    """Write external predictions beside the rows of a task, as `classify_task` writes its own."""
     with task.source.open() as whole:
         table = _project(whole, task)
-        with _sink(task, target, table, given.columns, {}, resume=False) as sink:
+        with open_output(
+            target,
+            table,
+            external.columns,
+            source=task.source.file,
+            fingerprint={},
+            overwrite=True,
+        ) as output:
             for index, rows in enumerate(table.chunks(BATCH)):
-                answers = [given.answer(table, row).columns(task.taxonomy) for row in rows]
-                sink.write(index, rows, answers, asdict(Counts(rows=len(rows))))
+                answers = [external.of(table, row).columns(task.taxonomy) for row in rows]
+                output.write(index, rows, answers, asdict(Counts(rows=len(rows))))
                 if progress is not None:
                     progress(rows[-1])
-            sink.finish()
-
-
-def _sink(
-    task: EvaluationTask,
-    target: Path,
-    table: Table,
-    extra: dict[str, type],
-    made_of: dict[str, Any],
-    resume: bool,
-) -> Output:
-    return open_output(
-        target,
-        table,
-        extra,
-        source=task.source.file,
-        fingerprint=made_of,
-        resume=resume,
-        overwrite=not resume,
-    )
+            output.finish()
 
 
 def _project(table: Table, task: EvaluationTask) -> Table:
@@ -212,6 +213,9 @@ class RunPredictions:
         Leaves of each row, best first; None where none were ranked.
     reviewed
         bool [n_rows], marked `review`; None where no row is.
+    facets
+        int64 [n_rows, 3], facets of each row that are right, predicted, and gold; None where no
+        code has any.
     status, source
         Rows by status, and answered rows by source.
     """
@@ -224,6 +228,7 @@ class RunPredictions:
     levels: NDArray[np.int32] | None
     ranking: Sequence[Sequence[int]] | None
     reviewed: NDArray[np.bool_] | None
+    facets: NDArray[np.int64] | None
     status: dict[str, int]
     source: dict[str, int]
     _columns: Columns = field(repr=False)
@@ -237,7 +242,7 @@ class RunPredictions:
         """int64 [n_measured], the rows with a gold node."""
         return np.flatnonzero(self.gold >= 0)
 
-    def answers(self, rows: NDArray[np.int64] | None = None) -> GoldAndPredicted:
+    def against_gold(self, rows: NDArray[np.int64] | None = None) -> GoldAndPredicted:
         """What the metrics take, of the rows given or else of all measured rows."""
         rows = self.measured if rows is None else rows
         return GoldAndPredicted.of(
@@ -248,6 +253,7 @@ class RunPredictions:
             also=None if self.also is None else [self.also[row] for row in rows.tolist()],
             levels=None if self.levels is None else self.levels[rows],
             reviewed=None if self.reviewed is None else self.reviewed[rows],
+            facets=None if self.facets is None else self.facets[rows],
         )
 
     def ranked(self) -> tuple[list[Sequence[int]], list[tuple[int, ...]]]:
@@ -333,6 +339,7 @@ class RunPredictions:
             _levels(table, taxonomy, finder),
             _ranking(table, finder),
             _reviewed(table["cascade_status"]),
+            _facets(taxonomy, table["cascade_code"], table[columns.label]),
             _counts(table["cascade_status"]),
             _counts(table["cascade_source"].filter(table["cascade_code"].is_valid())),
             columns,
@@ -400,6 +407,28 @@ def _ranking(table: pa.Table, finder: Finder) -> Sequence[Sequence[int]] | None:
 def _reviewed(cells: Any) -> NDArray[np.bool_] | None:
     marked = np.array([text == "review" for text in cells.to_pylist()], dtype=np.bool_)
     return marked if marked.any() else None
+
+
+def _facets(taxonomy: Taxonomy, predicted: Any, gold: Any) -> NDArray[np.int64] | None:
+    """int64 [n_rows, 3], facets that are right, predicted and gold, beside those implied."""
+    if not isinstance(taxonomy, FacetedTaxonomy):
+        return None
+
+    @cache
+    def facets(text: str | None) -> frozenset[Facet]:
+        try:
+            code = FoodCode.parse(text or "")
+        except CodeError:  # a path, or nothing
+            return frozenset()
+        known = taxonomy.find(code.base) is not None
+        return frozenset(code.facets) - frozenset(taxonomy.implied(code.base) if known else ())
+
+    sets = [
+        (facets(ours), facets(theirs))
+        for ours, theirs in zip(predicted.to_pylist(), gold.to_pylist(), strict=True)
+    ]
+    counts = [(len(ours & theirs), len(ours), len(theirs)) for ours, theirs in sets]
+    return np.array(counts, dtype=np.int64) if any(map(any, sets)) else None
 
 
 def _counts(cells: Any) -> dict[str, int]:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from cascade.config import CascadeConfig
 from cascade.errors import CascadeError, ConfigError, MissingExtraError, OutputError, WeightsError
 from cascade.evaluation.comparison import Run
-from cascade.evaluation.evaluate import Evaluation
+from cascade.evaluation.evaluate import Predictor, RunOptions, evaluate
 from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
 from cascade.evaluation.metrics.ranking import DEEP
 from cascade.evaluation.run_folder import RunFolder
@@ -30,9 +30,6 @@ from cascade.scoring.methods import check_method
 from cascade.taxonomy import Taxonomy
 
 NEEDS = 3  # exit status of a script that misses something; its last line says what
-
-Told = Callable[[str, str], None]
-"""Called with the name of a row and what is happening to it."""
 
 
 @dataclass(frozen=True)
@@ -66,28 +63,26 @@ class SuiteRun:
 
     Parameters
     ----------
-    told
-        Hears of each row as it begins and ends.
+    options
+        Of every row's run.
+    report
+        Called with the name of a row and what is happening to it.
     """
 
     def __init__(
         self,
         suite: Suite,
         folder: Path,
+        options: RunOptions,
         *,
-        resamples: int = 1000,
-        seed: int = 0,
-        command: str = "",
-        told: Told = lambda row, what: None,
+        report: Callable[[str, str], None] = lambda row, what: None,
     ) -> None:
         self.suite = suite
         self.folder = folder
-        self.resamples = resamples
-        self.seed = seed
-        self.command = command
-        self._told = told
+        self.options = options
+        self._report = report
 
-    def run(self, *, resume: bool = False, overwrite: bool = False) -> list[Outcome]:
+    def run(self) -> list[Outcome]:
         """Run every row, in order.
 
         A row that a resumed run had finished is not answered again.
@@ -104,7 +99,8 @@ class SuiteRun:
         for row in self.suite.rows:
             if row.method is not None:
                 self._config(row, merge(row.settings, row.small))
-        if self.folder.is_dir() and any(self.folder.iterdir()) and not (resume or overwrite):
+        allowed = self.options.resume or self.options.overwrite
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not allowed:
             raise OutputError(
                 f"{self.folder} is not empty; go on with --resume, begin again with --overwrite, "
                 "or name another --out"
@@ -114,7 +110,7 @@ class SuiteRun:
                 Outcome(row, skipped=f"not there: {', '.join(missing)}") for row in self.suite.rows
             ]
         taxonomy = self._taxonomy()
-        return [self._row(row, taxonomy, resume, overwrite) for row in self.suite.rows]
+        return [self._row(row, taxonomy) for row in self.suite.rows]
 
     def _taxonomy(self) -> Taxonomy:
         """The taxonomy that is named, or else one that is made of all labels and written."""
@@ -131,33 +127,36 @@ class SuiteRun:
         self.suite = suite.model_copy(update={"taxonomy": str(made)})
         return load_taxonomy(made)
 
-    def _row(self, row: SuiteRow, taxonomy: Taxonomy, resume: bool, overwrite: bool) -> Outcome:
-        self._told(row.name, "runs")
+    def _row(self, row: SuiteRow, taxonomy: Taxonomy) -> Outcome:
+        self._report(row.name, "runs")
         try:
-            outcome = self._measured(row, taxonomy, resume, overwrite)
+            if row.script is not None:
+                outcome = self._script(row, row.script, taxonomy)
+            else:
+                outcome = self._method(row, taxonomy)
         except CascadeError as error:
             absent = isinstance(error, WeightsError | MissingExtraError)
             outcome = Outcome(row, skipped=str(error), failed=not absent)
-        self._told(row.name, f"skipped: {outcome.skipped}" if outcome.skipped else "done")
+        self._report(row.name, f"skipped: {outcome.skipped}" if outcome.skipped else "done")
         return outcome
 
-    def _measured(
-        self, row: SuiteRow, taxonomy: Taxonomy, resume: bool, overwrite: bool
-    ) -> Outcome:
-        if row.script is not None:
-            return self._script(row, row.script, taxonomy, resume, overwrite)
+    def _method(self, row: SuiteRow, taxonomy: Taxonomy) -> Outcome:
+        """Measure a method; where its weights are not found, the same architecture made small."""
+
+        def measured(name: str, settings: dict[str, Any]) -> Run:
+            config = self._config(row, settings)
+            task = EvaluationTask(self._source(), taxonomy, config)
+            return self._evaluate(name, task, partial(Classifier, taxonomy, config), self.options)
+
         try:
-            return Outcome(
-                row, self._method(row, row.name, row.settings, taxonomy, resume, overwrite)
-            )
+            return Outcome(row, measured(row.name, row.settings))
         except WeightsError as error:
             if not row.small:
                 raise
-            self._told(row.name, f"{error}; the same architecture made small stands in")
-        settings = merge(row.settings, row.small)
-        name = f"{row.name} small"
-        run = self._method(row, name, settings, taxonomy, resume, overwrite)
-        return Outcome(row, run, small=True)
+            self._report(row.name, f"{error}; the same architecture made small stands in")
+        return Outcome(
+            row, measured(f"{row.name} small", merge(row.settings, row.small)), small=True
+        )
 
     def _config(self, row: SuiteRow, settings: dict[str, Any]) -> CascadeConfig:
         """The config of a row's method."""
@@ -168,115 +167,87 @@ class SuiteRun:
         )
         return CascadeConfig.parse(values, f"suite row {row.name!r}")
 
-    def _method(
-        self,
-        row: SuiteRow,
-        name: str,
-        settings: dict[str, Any],
-        taxonomy: Taxonomy,
-        resume: bool,
-        overwrite: bool,
-    ) -> Run:
-        config = self._config(row, settings)
-        task = EvaluationTask(self._source(), taxonomy, config)
-        load = partial(Classifier, taxonomy, config)
-        return self._evaluate(self._folder(name), task, load, None, resume, overwrite)
-
-    def _script(
-        self, row: SuiteRow, script: Path, taxonomy: Taxonomy, resume: bool, overwrite: bool
-    ) -> Outcome:
-        folder = self._folder(row.name)
-        made = self.folder / f"{folder.path.name}.predictions.csv"
-        words = self._words(row, script)
-        facts = self._facts(made, words) if resume else None
+    def _script(self, row: SuiteRow, script: Path, taxonomy: Taxonomy) -> Outcome:
+        """Measure the predictions of a script, which is run unless it was for the same files."""
+        made = self.folder / f"{slug(row.name)}.predictions.csv"
+        arguments = self._arguments(row, script)
+        options = self.options
+        facts = self._facts(made, arguments) if options.resume else None
         if facts is None:
-            resume, overwrite = False, True
-            facts, reason = self._run_script(script, words, made)
+            options = replace(options, resume=False, overwrite=True)
+            facts, reason = self._run_script(script, arguments, made)
             if reason:
                 return Outcome(row, skipped=reason)
         config = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
         task = EvaluationTask(self._source(), taxonomy, config)
-        given = ExternalPredictions.match(
+        external = ExternalPredictions.match(
             task.source, TableFile(str(made)), taxonomy, PredictionColumns()
         )
-        run = self._evaluate(folder, task, _unused, given, resume, overwrite)
-        return Outcome(row, run, facts=facts)
+        return Outcome(row, self._evaluate(row.name, task, external, options), facts=facts)
 
-    def _words(self, row: SuiteRow, script: Path) -> list[str]:
+    def _evaluate(
+        self, name: str, task: EvaluationTask, predictor: Predictor, options: RunOptions
+    ) -> Run:
+        folder = RunFolder(self.folder / slug(name))
+        evaluate(task, folder, predictor, options)
+        return Run.read(folder.path)
+
+    def _arguments(self, row: SuiteRow, script: Path) -> list[str]:
         """What a script is called with, but for where it writes."""
         suite = self.suite
-        words = [str(script), "--test", str(suite.data)]
-        words += ["--taxonomy", str(suite.taxonomy), "--label", str(suite.columns.label)]
-        words += [word for name in suite.columns.text for word in ("--text", name)]
-        words += ["--train", str(suite.train)] if suite.train else []
-        words += ["--limit", str(suite.limit)] if suite.limit else []
-        return [*words, *row.arguments]
+        arguments = [str(script), "--test", str(suite.data)]
+        arguments += ["--taxonomy", str(suite.taxonomy), "--label", str(suite.columns.label)]
+        arguments += [word for name in suite.columns.text for word in ("--text", name)]
+        arguments += ["--train", str(suite.train)] if suite.train else []
+        arguments += ["--limit", str(suite.limit)] if suite.limit else []
+        return [*arguments, *row.arguments]
 
-    def _facts(self, made: Path, words: list[str]) -> dict[str, Any] | None:
+    def _facts(self, made: Path, arguments: list[str]) -> dict[str, Any] | None:
         """What an earlier run of the same script on the same files said; None if there is none."""
         try:
             kept = json.loads(_beside(made).read_text("utf-8"))
         except (OSError, ValueError):
             return None
-        same = isinstance(kept, dict) and kept.get("made_by") == self._made_by(words)
+        same = isinstance(kept, dict) and kept.get("made_by") == self._made_by(arguments)
         return dict(kept["facts"]) if same and made.is_file() else None
 
-    def _made_by(self, words: list[str]) -> list[str]:
-        """The words of a script, and hashes of the script and of the files it reads."""
-        files = [words[0], *filter(None, (self.suite.data, self.suite.train))]
-        return [*words, *(TableFile(str(file)).sha256 for file in files)]
+    def _made_by(self, arguments: list[str]) -> list[str]:
+        """The arguments of a script, and hashes of the script and of the files it reads."""
+        files = [arguments[0], *filter(None, (self.suite.data, self.suite.train))]
+        return [*arguments, *(TableFile(str(file)).sha256 for file in files)]
 
-    def _run_script(self, script: Path, words: list[str], made: Path) -> tuple[dict[str, Any], str]:
+    def _run_script(
+        self, script: Path, arguments: list[str], made: Path
+    ) -> tuple[dict[str, Any], str]:
         """Run a script: what it says of itself, and why it could not run, empty where it did."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = made.with_name(f".{made.name}.partial.csv")
+        unfinished = made.with_name(f".{made.name}.partial.csv")
         done = subprocess.run(
-            [sys.executable, *words, "--out", str(partial)], capture_output=True, text=True
+            [sys.executable, *arguments, "--out", str(unfinished)], capture_output=True, text=True
         )
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         if done.returncode == NEEDS:
             return {}, last
-        if done.returncode or not partial.is_file():
-            partial.unlink(missing_ok=True)
+        if done.returncode or not unfinished.is_file():
+            unfinished.unlink(missing_ok=True)
             raise CascadeError(f"{script.name} failed with status {done.returncode}: {last}")
         said = (done.stdout.strip().splitlines() or ["{}"])[-1]
         try:
             facts = dict(json.loads(said))
         except (ValueError, TypeError, RecursionError):
-            partial.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
             raise CascadeError(
                 f"{script.name} ended with {said[:80]!r}; expected a JSON object of what it took, "
                 'such as {"fit_seconds": 1.5, "rows_per_second": 900}'
             ) from None
-        os.replace(partial, made)
-        write_json(_beside(made), {"made_by": self._made_by(words), "facts": facts})
+        os.replace(unfinished, made)
+        write_json(_beside(made), {"made_by": self._made_by(arguments), "facts": facts})
         return facts, ""
-
-    def _evaluate(
-        self,
-        folder: RunFolder,
-        task: EvaluationTask,
-        load: Callable[[], Classifier],
-        given: ExternalPredictions | None,
-        resume: bool,
-        overwrite: bool,
-    ) -> Run:
-        Evaluation(task, folder, load, given, self.resamples, self.seed, self.command).run(
-            resume=resume, overwrite=overwrite
-        )
-        return Run.read(folder.path)
 
     def _source(self) -> TableFile:
         return TableFile(str(self.suite.data), self.suite.limit)
-
-    def _folder(self, name: str) -> RunFolder:
-        return RunFolder(self.folder / slug(name))
 
 
 def _beside(made: Path) -> Path:
     """The file that says how predictions were made."""
     return made.with_suffix(".json")
-
-
-def _unused() -> Classifier:
-    raise AssertionError("given answers need no classifier")

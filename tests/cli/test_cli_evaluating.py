@@ -122,7 +122,7 @@ def test_answers_of_a_replaced_run_are_never_those_of_the_new_one(measure, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("cascade.evaluation.evaluate.answer", killed)
+        patched.setattr("cascade.evaluation.evaluate.classify_task", killed)
         assert measure("--overwrite").status == 130
     assert measure("--resume").status == 0
     assert metrics()["rows"]["all"] == 5

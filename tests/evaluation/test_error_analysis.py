@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade.errors import UsageError
-from cascade.evaluation.error_analysis import analyse_errors
+from cascade.evaluation.error_analysis import Example, analyse_errors
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.evaluation.metrics.metrics_table import all_metrics
 from cascade.taxonomy import Taxonomy
@@ -18,15 +17,13 @@ quick = settings(deadline=None, max_examples=60)
 
 
 def broken_down(taxonomy, predicted, gold, confidence=None, **options):
-    return analyse_errors(
-        taxonomy,
-        predicted,
-        gold,
-        confidence,
-        lambda row: f"text {row}",
-        line_of=lambda row: row + 2,
-        **options,
-    )
+    rows = GoldAndPredicted.of(taxonomy, predicted, gold, confidence=confidence)
+
+    def example_of(row):
+        sure = None if confidence is None or np.isnan(confidence[row]) else confidence[row]
+        return Example(row + 2, f"text {row}", sure)
+
+    return analyse_errors(rows, example_of, **options)
 
 
 @quick
@@ -119,26 +116,13 @@ def test_the_worst_pairs_come_first_with_their_surest_rows(case, most, examples,
         ]
 
 
-def test_only_the_texts_of_examples_are_asked_for():
+def test_only_the_examples_that_are_shown_are_asked_for():
     taxonomy = Taxonomy.from_paths(["A", "B", "C"])
     asked = []
     gold, predicted = np.zeros(50, dtype=int), np.arange(50) % 3
-    analyse_errors(
-        taxonomy,
-        predicted,
-        gold,
-        None,
-        lambda row: asked.append(row) or "",
-        line_of=int,
-        examples=2,
-    )
+    rows = GoldAndPredicted.of(taxonomy, predicted, gold)
+    analyse_errors(rows, lambda row: asked.append(row) or "", examples=2)
     assert asked == [1, 4, 2, 5]
-
-
-def test_confidences_must_be_one_for_each_row():
-    taxonomy = Taxonomy.from_paths(["A", "B"])
-    with pytest.raises(UsageError, match=r"confidences of shape \(3,\) for 2 rows"):
-        broken_down(taxonomy, [0, 1], [0, 0], [0.1, 0.2, 0.3])
 
 
 def test_three_hundred_thousand_rows_over_ten_thousand_classes_take_moments():

@@ -26,7 +26,7 @@ def files(tmp_path):
             source, TableFile(str(theirs)), SHOP, wanted or PredictionColumns(), **options
         )
         with source.open() as table:
-            return given, [given.answer(table, row) for row in table]
+            return given, [given.of(table, row) for row in table]
 
     return match
 

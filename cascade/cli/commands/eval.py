@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from cascade.cli.console import err, interruptible
 
 if TYPE_CHECKING:
     from cascade.config import CascadeConfig
+    from cascade.evaluation.evaluate import RunOptions
     from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
     from cascade.evaluation.run_predictions import EvaluationTask
     from cascade.io.tables.opening import TableFile
@@ -59,8 +60,8 @@ def evaluate(
         typer.Option(
             "--predictions",
             metavar="FILE",
-            help="Measure these answers, in place of classifying; of any kind that classify "
-            "writes, or with columns of your own.",
+            help="Measure the predictions in this file, in place of classifying: a file that "
+            "`cascade classify` wrote, or another with a column of codes or paths.",
         ),
     ] = None,
     predicted: Annotated[
@@ -100,186 +101,150 @@ def evaluate(
     allow_download: options.DownloadOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Measure a method, or given predictions, on labelled rows; write a report."""
+    """Measure a method, or the predictions in a file, on labelled rows; write a report."""
     from cascade.cli import figures
     from cascade.cli.progress import load_classifier, working
     from cascade.errors import UsageError
-    from cascade.evaluation.evaluate import Evaluation
+    from cascade.evaluation.evaluate import RunOptions, evaluate
     from cascade.evaluation.external_predictions import PredictionColumns
     from cascade.evaluation.run_folder import RunFolder
     from cascade.evaluation.run_predictions import EvaluationTask
     from cascade.io.tables.opening import TableFile
 
+    run = RunOptions(resume, overwrite, resamples, seed, options.command())
     if suite is not None:
-        _run_suite(suite, file, output, resamples, seed, resume, overwrite, as_json)
+        if file is not None:
+            raise UsageError(f"the suite names its data; leave out {file}, or leave out --suite")
+        _run_suite(Path(suite), output, run, as_json=as_json)
         return
     if file is None:
         raise UsageError("name the file of labelled rows, or a suite with --suite")
+    if predictions is None and (predicted or confidence or allow_missing):
+        raise UsageError("--predicted, --confidence and --allow-missing go with --predictions")
+
     source = TableFile(file, limit, encoding, sheet)
+    chosen = {"method": method, "allow_download": allow_download, "settings": settings}
+    settled, tree = _resolve(config, taxonomy, chosen)
     named = {"text": text, "image": image, "id": id, "label": label, "also": also}
-    settled, tree = _resolve(
-        source,
-        config,
-        taxonomy,
-        named={key: value for key, value in named.items() if value},
-        method=method,
-        allow_download=allow_download,
-        settings=settings,
-    )
+    settled.columns = settled.columns.model_copy(update={k: v for k, v in named.items() if v})
     if max_risk is not None:
         settled.calibration.max_risk = max_risk
     options.place_pictures(settled, image_root, allow_urls)
+    tree = tree or _taxonomy_of_labels(source, settled)
     task = EvaluationTask(source, tree, settled, needs_image=image is not None)
-    given = None
+
+    external = None
     if predictions is not None:
-        wanted = PredictionColumns(tuple(predicted or ()), confidence)
-        given = _given(task, TableFile(predictions), wanted, allow_missing)
-    elif predicted or confidence or allow_missing:
-        raise UsageError("--predicted, --confidence and --allow-missing go with --predictions")
-    folder = RunFolder(output or _free_folder(file, settled, predictions, resume, overwrite))
+        columns = PredictionColumns(tuple(predicted or ()), confidence)
+        external = _match(task, TableFile(predictions), columns, allow_missing=allow_missing)
+    what = settled.method if predictions is None else Path(predictions).stem
+    folder = RunFolder(output or _free_folder(f"{Path(file).stem}-{what}", run))
     with interruptible(), working("checking labels") as bar:
-        measures = Evaluation(
+        metrics = evaluate(
             task,
             folder,
-            lambda: load_classifier(tree, settled, bar),
-            given,
-            resamples,
-            seed,
-            options.command(),
-        ).run(
-            resume=resume,
-            overwrite=overwrite,
+            external or (lambda: load_classifier(tree, settled, bar)),
+            run,
             progress=lambda done, of: bar.show(
                 "measuring" if done == of else "classifying", done, of, f"{done:,} rows"
             ),
         )
-    figures.show(measures, folder, as_json=as_json)
-    if measures.rows["status"].get("error"):
+    figures.show(metrics, folder, as_json=as_json)
+    if metrics.rows["status"].get("error"):
         raise typer.Exit(3)
 
 
-def _run_suite(
-    suite: str,
-    file: str | None,
-    output: str | None,
-    resamples: int,
-    seed: int,
-    resume: bool,
-    overwrite: bool,
-    as_json: bool,
-) -> None:
+def _run_suite(suite: Path, output: str | None, run: RunOptions, *, as_json: bool) -> None:
     """Run every row of a suite, and print and write the leaderboard."""
     from cascade.cli import figures
     from cascade.cli.progress import working
-    from cascade.errors import UsageError
     from cascade.evaluation.leaderboard import leaderboard, write
     from cascade.evaluation.suite import Suite
     from cascade.evaluation.suite_run import SuiteRun
 
-    if file is not None:
-        raise UsageError(f"the suite names its data; leave out {file}, or leave out --suite")
-    if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other; choose one")
-    loaded = Suite.load(Path(suite))
-    folder = Path(output or Path("runs") / Path(suite).stem)
-    with interruptible(), working(loaded.title or suite) as bar:
+    loaded = Suite.load(suite)
+    folder = Path(output or Path("runs") / suite.stem)
+    with interruptible(), working(loaded.title or str(suite)) as bar:
 
-        def told(row: str, what: str) -> None:
+        def report(row: str, what: str) -> None:
             bar.show(row)
             err.print(f"{row}: {what}", highlight=False, markup=False)
 
-        outcomes = SuiteRun(
-            loaded, folder, resamples=resamples, seed=seed, command=options.command(), told=told
-        ).run(resume=resume, overwrite=overwrite)
+        outcomes = SuiteRun(loaded, folder, run, report=report).run()
         bar.show("comparing")
-        board = leaderboard(loaded, outcomes, resamples=resamples, seed=seed)
-        page = write(board, folder, options.command())
+        board = leaderboard(loaded, outcomes, resamples=run.resamples, seed=run.seed)
+        page = write(board, folder, run.command)
     figures.show_leaderboard(board, page, as_json=as_json)
     if any(o.failed for o in outcomes) or all(o.skipped for o in outcomes):
         raise typer.Exit(3)
 
 
 def _resolve(
-    source: TableFile,
-    config: str | None,
-    taxonomy: str | None,
-    *,
-    named: dict[str, object],
-    method: str | None,
-    allow_download: bool,
-    settings: list[str] | None,
-) -> tuple[CascadeConfig, Taxonomy]:
-    """The config with its columns, and the taxonomy; made of the labels where none is named."""
+    config: str | None, taxonomy: str | None, chosen: dict[str, Any]
+) -> tuple[CascadeConfig, Taxonomy | None]:
+    """The config, with rankings as the metrics need them, and the taxonomy if one is named."""
     from cascade.config import CascadeConfig
-    from cascade.errors import UsageError
     from cascade.evaluation.metrics.ranking import DEEP
-    from cascade.pipeline.runs.labels import taxonomy_of_labels
     from cascade.scoring.methods import check_method
 
-    over = [f"retrieval.ranking={DEEP}", *(settings or [])]
+    settings = [f"retrieval.ranking={DEEP}", *(chosen["settings"] or [])]
     tree = None
     if config is None and taxonomy is None:
-        settled = options.settle(
-            CascadeConfig(), over, method=method, allow_download=allow_download
-        )
+        settled = options.settle(CascadeConfig(), **{**chosen, "settings": settings})
     else:
-        settled, tree = options.resolve(
-            config, taxonomy, method=method, allow_download=allow_download, settings=over
-        )
+        settled, tree = options.resolve(config, taxonomy, **{**chosen, "settings": settings})
     check_method(settled.method, settled.heads)
-    settled = settled.model_copy(update={"columns": settled.columns.model_copy(update=named)})
-    if settled.columns.label is None:
-        raise UsageError("say which column holds the known answers with --label")
-    if tree is None:
-        tree = taxonomy_of_labels([source], settled.columns.label)
-        err.print(
-            f"no taxonomy is named: made one of the labels, {len(tree):,} nodes (name one with -t)"
-        )
     return settled, tree
 
 
-def _given(
-    task: EvaluationTask, predictions: TableFile, wanted: PredictionColumns, allow_missing: bool
+def _taxonomy_of_labels(source: TableFile, config: CascadeConfig) -> Taxonomy:
+    from cascade.errors import UsageError
+    from cascade.pipeline.runs.labels import taxonomy_of_labels
+
+    if config.columns.label is None:
+        raise UsageError("say which column holds the known answers with --label")
+    tree = taxonomy_of_labels([source], config.columns.label)
+    err.print(
+        f"no taxonomy is named: made one of the labels, {len(tree):,} nodes (name one with -t)"
+    )
+    return tree
+
+
+def _match(
+    task: EvaluationTask, predictions: TableFile, columns: PredictionColumns, *, allow_missing: bool
 ) -> ExternalPredictions:
-    """The answers of a predictions file, with a word on those that are missing or unknown."""
+    """The predictions in a file, with a word on those that are missing or unknown."""
     from cascade.evaluation.external_predictions import ExternalPredictions
 
-    given = ExternalPredictions.match(
+    found = ExternalPredictions.match(
         task.source,
         predictions,
         task.taxonomy,
-        wanted,
+        columns,
         id=task.columns.id,
         allow_missing=allow_missing,
     )
-    if given.missing:
-        err.print(f"[yellow]{given.missing:,} rows have no prediction and count as wrong[/]")
-    if given.unused:
-        err.print(
-            f"[yellow]{given.unused:,} predictions are of no labelled row and are left out[/]"
-        )
-    if given.unknown:
-        err.print(
-            f"{given.unknown:,} predictions are not in the taxonomy and count as wrong "
-            f"(first: {given.first_unknown})",
-            highlight=False,
-            markup=False,
-            style="yellow",
-        )
-    return given
+    warnings = {
+        f"{found.missing:,} rows have no prediction and count as wrong": found.missing,
+        f"{found.unused:,} predictions are of no labelled row and are left out": found.unused,
+        f"{found.unknown:,} predictions are not in the taxonomy and count as wrong "
+        f"(first: {found.first_unknown})": found.unknown,
+    }
+    for warning, rows in warnings.items():
+        if rows:
+            err.print(warning, highlight=False, markup=False, style="yellow")
+    return found
 
 
-def _free_folder(
-    file: str, config: CascadeConfig, predictions: str | None, resume: bool, overwrite: bool
-) -> str:
-    """`runs/FILE-METHOD`, with a number where it is taken."""
+def _free_folder(name: str, run: RunOptions) -> str:
+    """The folder of a run that names none: `runs/NAME`, with a number where it is taken."""
     from cascade.errors import UsageError
 
-    if resume or overwrite:
+    if run.resume or run.overwrite:
         raise UsageError("name the run that is meant with --out FOLDER")
-    what = Path(predictions).stem if predictions else config.method
-    base = Path("runs") / f"{Path(file).stem}-{what}"
-    taken = [base] if base.exists() else []
-    while taken and (following := base.with_name(f"{base.name}-{len(taken) + 1}")).exists():
-        taken.append(following)
-    return str(base.with_name(f"{base.name}-{len(taken) + 1}") if taken else base)
+    base = Path("runs") / name
+    free, number = base, 1
+    while free.exists():
+        number += 1
+        free = base.with_name(f"{base.name}-{number}")
+    return str(free)

@@ -6,7 +6,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from cascade.evaluation.metrics import calibration, hierarchical_f1, per_level
+from cascade.evaluation.metrics import (
+    calibration,
+    facet_f1,
+    hierarchical_f1,
+    per_level,
+    risk_coverage,
+)
 from cascade.evaluation.metrics.ranking import MEANINGS
 
 _LEVEL = re.compile(r"(accuracy|exact_to|f1_weighted|f1_macro)_l(\d+)|(coverage_at_risk)_(\d+)")
@@ -31,7 +37,7 @@ def describe_metric(name: str) -> str:
 
 
 def _function(name: str) -> Callable[..., Any] | None:
-    for module in (hierarchical_f1, per_level, calibration):
+    for module in (hierarchical_f1, facet_f1, per_level, calibration, risk_coverage):
         function = getattr(module, name, None)
         if callable(function):
             return function  # type: ignore[no-any-return]

@@ -1,10 +1,11 @@
-"""Predicted and gold nodes of rows, as the arrays that every metric is computed from."""
+"""Gold and predicted nodes of rows, as the arrays that every metric is computed from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,8 @@ from cascade.taxonomy import Taxonomy
 Floats = NDArray[np.float64]
 Nodes = NDArray[np.int32]
 Flags = NDArray[np.bool_]
+
+DIGITS = 4  # of a confidence; predictions are written with as many
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,9 @@ class GoldAndPredicted:
         where one node was predicted for all levels, which always is one.
     reviewed
         bool [n_rows], whether the answer was left for somebody to review; None where none was.
+    facets
+        int64 [n_rows, 3], facets of each row that are right, predicted, and gold; None where the
+        taxonomy has none.
     """
 
     taxonomy: Taxonomy
@@ -44,6 +50,7 @@ class GoldAndPredicted:
     accepted: Flags | None = None
     consistent: Flags | None = None
     reviewed: Flags | None = None
+    facets: NDArray[np.int64] | None = None
 
     @classmethod
     def of(
@@ -56,6 +63,7 @@ class GoldAndPredicted:
         also: Sequence[Sequence[int]] | None = None,
         levels: ArrayLike | None = None,
         reviewed: ArrayLike | None = None,
+        facets: ArrayLike | None = None,
     ) -> GoldAndPredicted:
         """Arrays from node indices.
 
@@ -75,6 +83,8 @@ class GoldAndPredicted:
             none.
         reviewed
             bool [n_rows], whether the answer is left for somebody to review.
+        facets
+            int [n_rows, 3], facets of each row that are right, predicted, and gold.
 
         Raises
         ------
@@ -100,7 +110,10 @@ class GoldAndPredicted:
         if reviewed is not None:
             left = np.asarray(reviewed, dtype=np.bool_)
             _check_length("marks of review", len(left), len(known))
-        return cls(taxonomy, found, known, sure, accepted, consistent, left)
+        counts = None if facets is None else np.asarray(facets, dtype=np.int64).reshape(-1, 3)
+        if counts is not None:
+            _check_length("counts of facets", len(counts), len(known))
+        return cls(taxonomy, found, known, sure, accepted, consistent, left, counts)
 
     def __len__(self) -> int:
         return len(self.gold_node)
@@ -151,44 +164,47 @@ class GoldAndPredicted:
         """bool [n_rows], the gold node lies at or below the predicted node."""
         return np.asarray(self.answered & (self.shared == self.predicted_size))
 
+    @property
+    def has_confidence(self) -> bool:
+        """Whether any row has a confidence."""
+        return self.confidence is not None and not np.isnan(self.confidence).all()
+
+    @property
+    def written_confidence(self) -> Floats:
+        """float64 [n_rows], confidences as they are written, to four digits; -1 for none."""
+        assert self.confidence is not None
+        return np.where(np.isnan(self.confidence), -1.0, np.round(self.confidence, DIGITS))
+
     def take(self, rows: NDArray[np.int64]) -> GoldAndPredicted:
         """The answers of some rows."""
-        return GoldAndPredicted(
-            self.taxonomy,
-            self.predicted_node[rows],
-            self.gold_node[rows],
-            None if self.confidence is None else self.confidence[rows],
-            None if self.accepted is None else self.accepted[rows],
-            None if self.consistent is None else self.consistent[rows],
-            None if self.reviewed is None else self.reviewed[rows],
-        )
+        columns = [getattr(self, field.name) for field in fields(self)[1:]]
+        chosen: list[Any] = [None if column is None else column[rows] for column in columns]
+        return GoldAndPredicted(self.taxonomy, *chosen)
 
-    def distinct(self) -> tuple[GoldAndPredicted, NDArray[np.int64]]:
-        """The answers that differ, confidences aside, and which of them each row has.
+    def distinct(self) -> tuple[GoldAndPredicted, GroupedRows]:
+        """The answers that differ, and which of them each row has.
 
         Rows with the same predicted and gold nodes are the same to all metrics but those of
-        confidence, so that these have to look at each pair once.
-
-        Returns
-        -------
-        answers
-            Without confidences.
-        which
-            int64 [n_rows], positions in `answers`.
+        confidence, so that these have to look at each pair once. Confidences are those of any row
+        of a group.
         """
         key = self.gold_node.astype(np.int64) * (len(self.taxonomy) + 1) + self.predicted_node
         for flag in (self.accepted, self.consistent, self.reviewed):
             key = key * 2 + (0 if flag is None else flag)
-        _, first, which = np.unique(key, return_index=True, return_inverse=True)
-        once = self.take(first)
-        return GoldAndPredicted(
-            self.taxonomy,
-            once.predicted_node,
-            once.gold_node,
-            accepted=once.accepted,
-            consistent=once.consistent,
-            reviewed=once.reviewed,
-        ), which.astype(np.int64)
+        if self.facets is not None:
+            kinds, kind = np.unique(self.facets, axis=0, return_inverse=True)
+            key = key * len(kinds) + kind.reshape(-1)
+        first, groups = GroupedRows.of(key)
+        return self.take(first), groups
+
+    def distinct_confidences(self) -> tuple[GoldAndPredicted, GroupedRows]:
+        """The answers that differ in confidence or in being right, the surest first.
+
+        Other than in these they are those of any row of a group.
+        """
+        sure = np.round(-self.written_confidence * 10**DIGITS).astype(np.int64)
+        first, groups = GroupedRows.of((sure * 2 + self.below) * 2 + self.exact)
+        return self.take(first), groups
 
     def _level_of(self, nodes: Nodes) -> Floats:
         level = np.append(self.taxonomy.level, 0).astype(np.float64)
@@ -197,26 +213,32 @@ class GoldAndPredicted:
 
 @dataclass(frozen=True)
 class GroupedRows:
-    """Adds up the weights of rows that are the same.
+    """Rows that are the same to a metric, counted together.
 
     Parameters
     ----------
-    which
-        int64 [n_rows], the kind that each row is of.
-    kinds
-        How many kinds there are.
+    group
+        int64 [n_rows], the group that each row is in.
+    groups
+        How many groups there are.
     """
 
-    which: NDArray[np.int64]
-    kinds: int
+    group: NDArray[np.int64]
+    groups: int
 
-    def __call__(self, weights: Floats) -> Floats:
-        """float64 [n_kinds, n_samples] from weights float64 [n_rows, n_samples]."""
-        if self.kinds == len(self.which):
+    @classmethod
+    def of(cls, keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], GroupedRows]:
+        """The first row of each group of equal keys, in the order of the keys, and the groups."""
+        _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+        return first, cls(group.astype(np.int64), len(first))
+
+    def total(self, weights: Floats) -> Floats:
+        """float64 [n_groups, n_samples], summed over weights float64 [n_rows, n_samples]."""
+        if self.groups == len(self.group):
             merged = np.empty_like(weights, order="C")
-            merged[self.which] = weights
+            merged[self.group] = weights
             return merged
-        columns = [np.bincount(self.which, each, self.kinds) for each in weights.T]
+        columns = [np.bincount(self.group, each, self.groups) for each in weights.T]
         return np.stack(columns, axis=1)
 
 

@@ -6,31 +6,10 @@ rows, so that the figure and all its bootstrap resamples are the same matrix pro
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import ArrayLike
 
 from cascade.evaluation.metrics.gold_and_predicted import Flags, Floats, GoldAndPredicted, heights
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """Sum of part over sum of whole, both float64 [n_rows]; `empty` where that is 0 / 0."""
-
-    part: Floats
-    whole: Floats
-    empty: float = np.nan
-
-    @classmethod
-    def mean(cls, values: ArrayLike, rows: ArrayLike) -> Ratio:
-        """The mean of values over the rows that are true."""
-        among = np.asarray(rows, dtype=np.float64)
-        return cls(np.asarray(values, dtype=np.float64) * among, among)
-
-
-RatioOf = Callable[[GoldAndPredicted], Ratio]
+from cascade.evaluation.metrics.ratio import Ratio, RatioOf
 
 
 def hp_micro(answers: GoldAndPredicted) -> Ratio:
@@ -64,12 +43,12 @@ def hf1_sample(answers: GoldAndPredicted) -> Ratio:
     Every row counts alike, where `hf1_micro` lets deep paths count more.
     """
     row = 2 * answers.shared / (answers.predicted_size + answers.gold_size)
-    return Ratio.mean(row, np.ones(len(answers)))
+    return Ratio.mean(row)
 
 
 def exact_match(answers: GoldAndPredicted) -> Ratio:
     """Share of rows whose predicted node is the gold node, neither above nor below it."""
-    return Ratio.mean(answers.exact, np.ones(len(answers)))
+    return Ratio.mean(answers.exact)
 
 
 def hp_micro_lenient(answers: GoldAndPredicted) -> Ratio:
@@ -94,12 +73,12 @@ def hf1_micro_lenient(answers: GoldAndPredicted) -> Ratio:
 def exact_match_lenient(answers: GoldAndPredicted) -> Ratio:
     """Share of rows whose predicted node is the gold node or another right answer."""
     assert answers.accepted is not None
-    return Ratio.mean(answers.exact | answers.accepted, np.ones(len(answers)))
+    return Ratio.mean(answers.exact | answers.accepted)
 
 
 def coverage(answers: GoldAndPredicted) -> Ratio:
     """Share of rows that are answered and not marked `review`."""
-    return Ratio.mean(_covered(answers), np.ones(len(answers)))
+    return Ratio.mean(_covered(answers))
 
 
 def exact_match_covered(answers: GoldAndPredicted) -> Ratio:
@@ -129,7 +108,7 @@ def lca_distance_mean(answers: GoldAndPredicted) -> Ratio:
     gold node. Top nodes hang under a root; where nothing is predicted the way starts there.
     """
     steps = answers.predicted_size + answers.gold_size - 2 * answers.shared
-    return Ratio.mean(steps, np.ones(len(answers)))
+    return Ratio.mean(steps)
 
 
 def mistake_severity(answers: GoldAndPredicted) -> Ratio:
@@ -142,24 +121,6 @@ def mistake_severity(answers: GoldAndPredicted) -> Ratio:
     depth = answers.shared.astype(np.int64)
     ancestor = np.where(depth > 0, answers.gold[np.arange(len(answers)), depth - 1], -1)
     return Ratio.mean(heights(answers.taxonomy)[ancestor], ~answers.exact)
-
-
-def accuracy(answers: GoldAndPredicted, level: int) -> Ratio:
-    """Share of rows whose predicted path has the gold node at level {level}.
-
-    Rows whose gold path is shallower are dropped; a predicted path that is shallower is a miss.
-    """
-    known = answers.gold[:, level - 1] >= 0
-    return Ratio.mean(answers.predicted[:, level - 1] == answers.gold[:, level - 1], known)
-
-
-def exact_to(answers: GoldAndPredicted, level: int) -> Ratio:
-    """Share of all rows that are exactly right when both paths are cut at level {level}.
-
-    Unlike `accuracy_l{level}` no row is dropped: one whose gold path ends above must end there too.
-    """
-    same = (answers.predicted[:, :level] == answers.gold[:, :level]).all(axis=1)
-    return Ratio.mean(same, np.ones(len(answers)))
 
 
 STRICT: tuple[RatioOf, ...] = (

@@ -9,37 +9,39 @@ from __future__ import annotations
 
 import numpy as np
 
-from cascade.evaluation.metrics.calibration import ConfidenceMetrics
-from cascade.evaluation.metrics.gold_and_predicted import Floats, GoldAndPredicted, GroupedRows
-from cascade.evaluation.metrics.hierarchical_f1 import (
-    COVERED,
-    LENIENT,
-    STRICT,
-    Ratio,
+from cascade.evaluation.metrics.calibration import CalibrationMetrics
+from cascade.evaluation.metrics.facet_f1 import FACETS
+from cascade.evaluation.metrics.gold_and_predicted import Floats, GoldAndPredicted
+from cascade.evaluation.metrics.hierarchical_f1 import COVERED, LENIENT, STRICT
+from cascade.evaluation.metrics.per_level import (
+    ClassCounts,
     accuracy,
     exact_to,
+    f1_macro,
+    f1_weighted,
 )
-from cascade.evaluation.metrics.per_level import ClassCounts, f1_macro, f1_weighted, ratio
+from cascade.evaluation.metrics.ratio import Ratio, ratio
+from cascade.evaluation.metrics.risk_coverage import RiskCoverageMetrics
 
 
 class MetricsTable:
     """Every metric that some answers allow, ready for many samples of their rows."""
 
     def __init__(self, answers: GoldAndPredicted) -> None:
-        once, which = answers.distinct()
-        self._merge = GroupedRows(which, len(once))
+        once, self._groups = answers.distinct()
         self._ratios = _ratios(once)
         ratios = self._ratios.values()
         self._sums = np.stack([each.part for each in ratios] + [each.whole for each in ratios])
         self._classes = {level: ClassCounts(once, level) for level in range(1, answers.depth + 1)}
-        sure = answers.confidence
-        known = sure is not None and not np.isnan(sure).all()
-        self._confidence = ConfidenceMetrics(answers) if known else None
+        self._confidence: list[CalibrationMetrics | RiskCoverageMetrics] = []
+        if answers.has_confidence:
+            confident, self._confidence_groups = answers.distinct_confidences()
+            self._confidence = [CalibrationMetrics(confident), RiskCoverageMetrics(confident)]
 
     def __call__(self, weights: Floats) -> dict[str, Floats]:
         """Every metric by name, float64 [n_samples], for weights float64 [n_rows, n_samples]."""
         found: dict[str, Floats] = {}
-        merged = self._merge(weights)
+        merged = self._groups.total(weights)
         parts, wholes = np.split(self._sums @ merged, 2)
         for (name, each), part, whole in zip(self._ratios.items(), parts, wholes, strict=True):
             found[name] = ratio(part, whole, each.empty)
@@ -47,21 +49,20 @@ class MetricsTable:
             totals = counts.totals(merged)
             found[f"f1_weighted_l{level}"] = f1_weighted(totals)
             found[f"f1_macro_l{level}"] = f1_macro(totals)
-        if self._confidence is not None:
-            found |= self._confidence(weights)
+        if self._confidence:
+            merged = self._confidence_groups.total(weights)
+            for metrics in self._confidence:
+                found |= metrics(merged)
         return found
 
 
 def all_metrics(answers: GoldAndPredicted) -> dict[str, float]:
     """Every metric that these answers allow, by name.
 
-    Of whole paths: `hf1_micro`, `hp_micro`, `hr_micro`, `hf1_sample`, `exact_match`, `consistency`,
-    `lca_distance_mean`, `mistake_severity`. With other right answers: `hf1_micro_lenient`,
-    `hp_micro_lenient`, `hr_micro_lenient`, `exact_match_lenient`. With answers left for review:
-    `coverage`, `exact_match_covered`. For each level down to the deepest gold: `accuracy_l1`,
-    `exact_to_l1`, `f1_weighted_l1`, `f1_macro_l1`. With confidences: `ece`, `brier`, `aurc`,
-    `coverage_at_risk_1`, `coverage_at_risk_5`, `coverage_at_risk_10`.
-    `describe_metric` says what each is; an undefined one is nan.
+    Which there are depends on what is known: `_lenient` ones need other right answers, `coverage`
+    needs answers marked for review, `facet_` ones a taxonomy with facets, calibration and risk
+    confidences; those of levels end in `_l1`, `_l2`, ... `describe_metric` says what each is. An
+    undefined one is nan.
     """
     once = np.ones((len(answers), 1))
     return {name: float(values[0]) for name, values in MetricsTable(answers)(once).items()}
@@ -71,7 +72,8 @@ def _ratios(answers: GoldAndPredicted) -> dict[str, Ratio]:
     """The metrics that are ratios of sums over rows, in the order in which they are shown."""
     lenient = () if answers.accepted is None else LENIENT
     covered = () if answers.reviewed is None else COVERED
-    found = {of.__name__: of(answers) for of in (*STRICT, *lenient, *covered)}
+    facets = () if answers.facets is None else FACETS
+    found = {of.__name__: of(answers) for of in (*STRICT, *lenient, *covered, *facets)}
     for level in range(1, answers.depth + 1):
         found[f"accuracy_l{level}"] = accuracy(answers, level)
         found[f"exact_to_l{level}"] = exact_to(answers, level)

@@ -1,16 +1,16 @@
-"""F1 of the classes at a level, averaged in two ways."""
+"""Accuracy at a level, and the F1 of its classes, averaged in two ways."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cascade.evaluation.metrics.gold_and_predicted import Floats, GoldAndPredicted
+from cascade.evaluation.metrics.ratio import Ratio, indicator, ratio
 
 if TYPE_CHECKING:
-    import scipy.sparse
+    pass
 
 
 class ClassCounts:
@@ -47,6 +47,24 @@ class ClassCounts:
         return np.asarray(self._sums @ weights).reshape(3, self._n, -1)
 
 
+def accuracy(answers: GoldAndPredicted, level: int) -> Ratio:
+    """Share of rows whose predicted path has the gold node at level {level}.
+
+    Rows whose gold path is shallower are dropped; a predicted path that is shallower is a miss.
+    """
+    known = answers.gold[:, level - 1] >= 0
+    return Ratio.mean(answers.predicted[:, level - 1] == answers.gold[:, level - 1], known)
+
+
+def exact_to(answers: GoldAndPredicted, level: int) -> Ratio:
+    """Share of all rows that are exactly right when both paths are cut at level {level}.
+
+    Unlike `accuracy_l{level}` no row is dropped: one whose gold path ends above must end there too.
+    """
+    same = (answers.predicted[:, :level] == answers.gold[:, :level]).all(axis=1)
+    return Ratio.mean(same)
+
+
 def f1_weighted(totals: Floats) -> Floats:
     """F1 of each class at level {level}, averaged by gold support.
 
@@ -68,25 +86,6 @@ def f1_macro(totals: Floats) -> Floats:
     return ratio(_f1(totals).sum(axis=0), there.sum(axis=0).astype(np.float64))
 
 
-def ratio(part: Floats, whole: Floats, empty: float = np.nan) -> Floats:
-    """`part / whole`, and `empty` where the whole is 0."""
-    quotient: Floats = np.divide(part, whole, out=np.full_like(part, empty), where=whole > 0)
-    return quotient
-
-
 def _f1(totals: Floats) -> Floats:
     gold, predicted, both = totals
     return ratio(2 * both, gold + predicted, empty=0.0)
-
-
-def indicator(
-    groups: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    shape: tuple[int, int],
-    values: Floats | None = None,
-) -> scipy.sparse.csr_matrix:
-    """[n_groups, n_rows], one (or a value) where a row is in a group."""
-    import scipy.sparse
-
-    filled = np.ones(len(rows)) if values is None else values
-    return scipy.sparse.csr_matrix((filled, (groups, rows)), shape=shape)

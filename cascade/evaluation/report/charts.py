@@ -1,88 +1,161 @@
-"""Where values lie in a chart: scales, ticks, and points that are few enough to draw."""
+"""The charts of a run's report, drawn by matplotlib: reliability diagram, risk-coverage curve.
+
+They are SVG for a page: in its colours, also the dark ones, and in its font, with a tooltip for
+each bin or point. The same values give the same bytes.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+import io
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
-T = TypeVar("T")
+from markupsafe import Markup
 
-SHARE_ENDS = (0.05, 0.1, 0.25, 0.5, 1.0)
-TICKS = 5
-Z = 1.96  # of a 95% interval
+from cascade.evaluation.metrics.calibration import Bin
+from cascade.evaluation.metrics.risk_coverage import RiskCoverage
+from cascade.evaluation.report.number_format import count, figure
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """The area of a chart; both axes begin at 0.
+ACCENT, SPAN, SOFT, LINE, PAGE = "#1f5fa6", "#9dbfe3", "#5c636b", "#d9dce0", "#ffffff"
+VARIABLES = {ACCENT: "accent", SPAN: "span", SOFT: "soft", LINE: "line", PAGE: "page"}
+"""Colours in which charts are drawn, each with the variable of style.css that replaces it."""
 
-    Parameters
-    ----------
-    left, top, width, height
-        The area inside the axes, in units of the drawing.
-    x_max, y_max
-        What the ends of the axes stand for.
-    """
-
-    left: float
-    top: float
-    width: float
-    height: float
-    x_max: float = 1.0
-    y_max: float = 1.0
-
-    def x(self, value: float) -> float:
-        """Where a value lies from the left."""
-        return round(self.left + self.width * value / self.x_max, 2)
-
-    def y(self, value: float) -> float:
-        """Where a value lies from the top."""
-        return round(self.top + self.height * (1 - value / self.y_max), 2)
-
-    @property
-    def x_ticks(self) -> list[float]:
-        """Values to mark on the lower axis."""
-        return _ticks(self.x_max)
-
-    @property
-    def y_ticks(self) -> list[float]:
-        """Values to mark on the left axis."""
-        return _ticks(self.y_max)
+WIDTH, HEIGHT = 420, 336  # units of the SVG, 72 to an inch
+LEFT, BOTTOM, RIGHT, TOP = 0.11, 0.11, 0.98, 0.98  # of the axes, as shares of both
+STYLE: dict[Any, Any] = {
+    "figure.facecolor": "none",
+    "font.size": 11,
+    "axes.facecolor": "none",
+    "axes.labelsize": 12,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": SOFT,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "grid.color": LINE,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "svg.fonttype": "none",
+}
 
 
-def upper_end(greatest: float) -> float:
-    """A round end of a scale for figures: 1 for those up to it, else 2, 5, 10, 20, ..."""
-    if not greatest > 1:  # nan, too
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(greatest))
-    return next(step * power for step in (1, 2, 5, 10) if greatest <= step * power)
+def reliability_diagram(bins: Sequence[Bin], intervals: Sequence[tuple[float, float]]) -> Markup:
+    """Share of right rows by confidence, each with its interval, above the rows of each bin."""
+    with _new_figure() as chart:
+        share = chart.add_axes((LEFT, 0.28, RIGHT - LEFT, TOP - 0.28))
+        rows = chart.add_axes((LEFT, BOTTOM, RIGHT - LEFT, 0.12), sharex=share)
+        confidence = [each.confidence for each in bins]
+        right = [each.right for each in bins]
+        share.plot([0, 1], [0, 1], color=SOFT, linewidth=1, dashes=(4, 4))
+        share.plot(confidence, right, color=ACCENT)
+        low, high = zip(*intervals, strict=True)
+        share.vlines(confidence, low, high, color=ACCENT, linewidth=1.25)
+        share.plot(confidence, right, "o", color=ACCENT, markeredgecolor=PAGE, markersize=7)
+        share.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share right")
+        share.tick_params(labelbottom=False)
+        share.spines.bottom.set_visible(False)
+        rows.bar(
+            [each.low for each in bins],
+            [each.rows for each in bins],
+            [each.high - each.low for each in bins],
+            align="edge",
+            color=SPAN,
+            edgecolor=PAGE,
+        )
+        rows.grid(False)
+        most = max(each.rows for each in bins)
+        rows.set_yticks([0, most], ["0", count(most)])
+        rows.set(xlabel="confidence", ylabel="rows")
+        chart.align_ylabels()
+        tips = [
+            f"confidence {figure(each.low)} to {figure(each.high)}, "
+            f"mean {figure(each.confidence)}\n"
+            f"right: {figure(each.right)} ({figure(low)}–{figure(high)})\n"
+            f"{count(each.rows)} rows"
+            for each, (low, high) in zip(bins, intervals, strict=True)
+        ]
+        ends = [(each.low, each.high) for each in bins]
+        return _svg(chart, "Reliability diagram; its values are in the table below", ends, tips)
 
 
-def share_end(greatest: float) -> float:
-    """A round end of an axis for shares up to `greatest`."""
-    return next(end for end in SHARE_ENDS if greatest <= end)
+def risk_coverage_curve(points: Sequence[RiskCoverage]) -> Markup:
+    """Share of errors among the rows that are kept, by the share of rows that is kept."""
+    with _new_figure() as chart:
+        axes = chart.add_axes((LEFT, BOTTOM, RIGHT - LEFT, TOP - BOTTOM))
+        coverage = [point.coverage for point in points]
+        axes.plot(coverage, [point.risk for point in points], color=ACCENT, linewidth=1.75)
+        axes.set(xlim=(0, 1), xlabel="coverage", ylabel="risk")
+        axes.set_ylim(0, max(0.05, axes.get_ylim()[1]))
+        tips = [
+            f"coverage {figure(point.coverage)}\nrisk {figure(point.risk)}\n"
+            f"confidence from {figure(point.threshold)}"
+            for point in points
+        ]
+        middles = [(a + b) / 2 for a, b in pairwise(coverage)]
+        ends = list(zip([0, *middles], [*middles, 1], strict=True))
+        return _svg(chart, "Risk-coverage curve; its values are in the table below", ends, tips)
 
 
-def along(value: float, most: float) -> float:
-    """Where a value lies from `-most` to `most`, in percent; what is beyond lies at the end."""
-    return round(50 + 50 * max(-1.0, min(1.0, value / most)), 2)
+@contextmanager
+def _new_figure() -> Iterator[Figure]:
+    """An empty figure, in the style of the page whatever the user's matplotlibrc says."""
+    log = logging.getLogger("matplotlib")
+    level = log.level
+    log.setLevel(logging.ERROR)  # not a word on the building of its font cache
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(STYLE)
+            yield Figure(figsize=(WIDTH / 72, HEIGHT / 72))
+    finally:
+        log.setLevel(level)
 
 
-def thin(points: Sequence[T], most: int) -> list[T]:
-    """At most so many points, evenly from the first to the last."""
-    if len(points) <= most:
-        return list(points)
-    return [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
+def _svg(
+    chart: Figure, label: str, ends: Sequence[tuple[float, float]], tips: Sequence[str]
+) -> Markup:
+    """A chart as SVG inside a page; each stretch of its x-axis, from 0 to 1, has a tooltip."""
+    import matplotlib
 
-
-def share_interval(share: float, rows: int) -> tuple[float, float]:
-    """95% interval of a share of rows (Wilson 1927, "Probable inference")."""
-    middle = (share + Z**2 / (2 * rows)) / (1 + Z**2 / rows)
-    spread = Z * math.sqrt(share * (1 - share) / rows + Z**2 / (4 * rows**2)) / (1 + Z**2 / rows)
-    return max(0.0, middle - spread), min(1.0, middle + spread)
-
-
-def _ticks(end: float) -> list[float]:
-    return [end * i / TICKS for i in range(TICKS + 1)]
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": label}):
+        chart.savefig(buffer, format="svg")
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.S)
+    text = re.sub(r' id="[\w.]+_\d+"', "", text)  # the page may hold two charts
+    text = re.sub(r"(font-family:|font: (?=[\d.]+px)) ?[^;\"]*;", "", text)
+    for colour, variable in VARIABLES.items():
+        text = text.replace(colour, f"var(--{variable})")
+    text = re.sub(r"\s*\n\s*", " ", text)
+    _, _, body = text.partition(">")
+    areas = Markup().join(
+        Markup(
+            '<rect class="hit" x="{:.2f}" width="{:.2f}" y="0" height="{}" data-tip="{}"/>'
+        ).format(
+            WIDTH * (LEFT + (RIGHT - LEFT) * start),
+            WIDTH * (RIGHT - LEFT) * (end - start),
+            HEIGHT * (1 - BOTTOM),
+            tip,
+        )
+        for (start, end), tip in zip(ends, tips, strict=True)
+    )
+    return Markup(
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}" '
+        f'xmlns:xlink="http://www.w3.org/1999/xlink">{body.removesuffix("</svg> ")}{areas}</svg>'
+    )

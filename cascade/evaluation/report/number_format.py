@@ -1,4 +1,4 @@
-"""Numbers and texts as the pages show them, each kind in one form everywhere."""
+"""Numbers, texts and the scales of bars as the pages show them, each kind in one form."""
 
 from __future__ import annotations
 
@@ -56,6 +56,19 @@ def whole(text: str) -> str:
     return text if len(text) <= TITLE_CHARS else text[:TITLE_CHARS] + " …"
 
 
+def upper_end(greatest: float) -> float:
+    """A round end of a bar's scale: 1 for figures up to it, else 2, 5, 10, 20, ..."""
+    if not greatest > 1:  # nan, too
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(greatest))
+    return next(step * power for step in (1, 2, 5, 10) if greatest <= step * power)
+
+
+def along(value: float, most: float) -> float:
+    """Where a value lies from `-most` to `most`, in percent; what is beyond lies at the end."""
+    return round(50 + 50 * max(-1.0, min(1.0, value / most)), 2)
+
+
 def _signed(value: float | None, form: str) -> str:
     if value is None or not math.isfinite(value):
         return NONE
@@ -65,5 +78,17 @@ def _signed(value: float | None, form: str) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (figure, difference, count, percent, chance, duration, shorten, whole)
+    f.__name__: f
+    for f in (
+        figure,
+        difference,
+        count,
+        percent,
+        chance,
+        duration,
+        shorten,
+        whole,
+        upper_end,
+        along,
+    )
 }

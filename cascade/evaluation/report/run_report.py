@@ -1,137 +1,79 @@
-"""The report of a run: what it shows, as one HTML file."""
+"""The report of a run as one HTML file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cascade.evaluation.error_analysis import ErrorAnalysis, analyse_errors
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.evaluation.error_analysis import ErrorAnalysis
 from cascade.evaluation.metrics.bootstrap import Interval
-from cascade.evaluation.metrics.calibration import Bin, RiskCoverage
-from cascade.evaluation.metrics.descriptions import describe_metric
-from cascade.evaluation.report import fill
-from cascade.evaluation.report.charts import Plot, share_end, share_interval, thin
+from cascade.evaluation.report.charts import reliability_diagram, risk_coverage_curve
+from cascade.evaluation.report.html import fill
 from cascade.evaluation.report.icicle import icicle_of
-from cascade.evaluation.report.rows import class_rows, level_rows, outcome_rows, overall, stage_rows
 from cascade.evaluation.run_metrics import RunMetrics
-from cascade.evaluation.run_predictions import RunPredictions
 
 HEADLINE = ("hf1_micro", "exact_match", "mistake_severity", "ece", "coverage_at_risk_5")
+FIRST_OF_LEVEL = ("accuracy", "f1_weighted", "f1_macro")
+OF_LEVEL = re.compile(r"(.+)_l(\d+)")
 CLASSES = 5_000
-POINTS = 100
 
 
-@dataclass(frozen=True)
-class RunView:
-    """What the report of a run shows.
+@dataclass(frozen=True, slots=True)
+class LevelRow:
+    """One level: its classes and rows with gold, and its metrics by name without the level."""
 
-    Parameters
-    ----------
-    title
-        For example `validation.csv, retrieval`.
-    facts
-        What was measured and how: data, taxonomy, method, models, command, versions, date.
-    counts
-        Rows by what became of them, in the order to show them.
-    figures, ranking
-        Metrics of the answers, and of the ranked leaves (may be empty), by name.
-    meanings
-        What each metric says, in a line, by name.
-    reliability, risk_coverage
-        The two curves of confidence; empty where there are no confidences.
-    seconds, stages, rows_per_second
-        What answering took, None where it was done elsewhere, and what the time went into.
-    """
-
-    title: str
-    facts: Mapping[str, str]
-    counts: Mapping[str, int]
+    level: int
+    classes: int
+    rows: int
     figures: Mapping[str, Interval]
-    ranking: Mapping[str, Interval]
-    meanings: Mapping[str, str]
-    reliability: Sequence[Bin]
-    risk_coverage: Sequence[RiskCoverage]
-    breakdown: ErrorAnalysis
-    seconds: float | None
-    stages: Mapping[str, float]
-    rows_per_second: float | None
 
 
-def view_of(
-    predictions: RunPredictions,
-    measures: RunMetrics,
-    manifest: Mapping[str, Any],
-    picture_of: Callable[[int], str] = lambda _: "",
-) -> RunView:
-    """What the report of a run shows.
-
-    Parameters
-    ----------
-    picture_of
-        A small picture of a row as a data URI, empty where there is none.
-    """
-    measured = predictions.measured
-    return RunView(
-        title=f"{Path(manifest['data']['file']).name}, {method_of(manifest)}",
-        facts=facts_of(manifest),
-        counts=_counts(measures),
-        figures=measures.figures,
-        ranking=measures.ranking,
-        meanings={name: describe_metric(name) for name in (*measures.figures, *measures.ranking)},
-        reliability=measures.reliability,
-        risk_coverage=measures.risk_coverage,
-        breakdown=analyse_errors(
-            predictions.taxonomy,
-            predictions.predicted[measured],
-            predictions.gold[measured],
-            predictions.confidence[measured],
-            lambda row: predictions.text(int(measured[row])),
-            line_of=lambda row: predictions.line(int(measured[row])),
-            picture_of=lambda row: picture_of(int(measured[row])),
-        ),
-        seconds=measures.seconds,
-        stages=measures.stages,
-        rows_per_second=measures.rows_per_second,
-    )
-
-
-def render(view: RunView) -> str:
-    """The report of a run as one HTML file that needs no other."""
-    breakdown = view.breakdown
-    taxonomy = breakdown.taxonomy
-    levels = level_rows(breakdown, view.figures)
-    classes = list(class_rows(breakdown, CLASSES))
-    bins = [(bin_, share_interval(bin_.right, bin_.rows)) for bin_ in view.reliability if bin_.rows]
-    curve = thin(view.risk_coverage, POINTS)
+def run_report(manifest: Mapping[str, Any], metrics: RunMetrics, errors: ErrorAnalysis) -> str:
+    """The report of a run, from its manifest, its metrics, and where it is right and wrong."""
+    taxonomy, figures = errors.taxonomy, metrics.figures
+    levels = level_rows(errors, figures)
+    classes = class_rows(errors, CLASSES)
+    bins = [(each, each.interval()) for each in metrics.reliability]
     return fill(
         "run.html",
-        view=view,
+        title=f"{Path(manifest['data']['file']).name}, {method_of(manifest)}",
+        facts=facts_of(manifest),
+        counts=_counts(metrics),
+        metrics=metrics,
         taxonomy=taxonomy,
-        headline={name: view.figures[name] for name in HEADLINE if name in view.figures},
-        others={n: v for n, v in overall(view.figures).items() if n not in HEADLINE},
+        errors=errors,
+        headline={name: figures[name] for name in HEADLINE if name in figures},
+        others={
+            name: figure
+            for name, figure in figures.items()
+            if name not in HEADLINE and not OF_LEVEL.fullmatch(name)
+        },
         levels=levels,
         stems=list(dict.fromkeys(stem for row in levels for stem in row.figures)),
         bins=bins,
-        most_in_bin=max((bin_.rows for bin_, _ in bins), default=0),
-        reliability_plot=Plot(46, 8, 360, 236),
-        curve=curve,
-        risk_plot=Plot(46, 8, 360, 292, y_max=share_end(max((p.risk for p in curve), default=0))),
-        icicle=icicle_of(breakdown),
-        outcomes=outcome_rows(breakdown),
-        parting_levels=_levels(pair.parts for pair in breakdown.confusions),
+        reliability=reliability_diagram(*zip(*bins, strict=True)) if bins else "",
+        curve=risk_coverage_curve(metrics.risk_coverage) if metrics.risk_coverage else "",
+        icicle=icicle_of(errors),
+        outcomes=_outcomes(errors),
+        parting_levels=_levels(pair.parts for pair in errors.confusions),
         classes=classes,
-        class_levels=_levels(row.level for row in classes),
-        coded=any(taxonomy.codes[row.node] != taxonomy.path(row.node) for row in classes),
-        stages=stage_rows(view.seconds, view.stages),
+        class_levels=_levels(row["level"] for row in classes),
+        coded=any(taxonomy.codes[row["node"]] != taxonomy.path(row["node"]) for row in classes),
+        stages=_stages(metrics.seconds, metrics.stages),
     )
 
 
 def method_of(manifest: Mapping[str, Any]) -> str:
-    """The method of a run, or the name of the file that its answers were given in."""
-    given = manifest.get("predictions")
-    return Path(given["file"]).name if given else str(manifest["method"])
+    """The method of a run, or the file of the external predictions that it measured."""
+    external = manifest.get("predictions")
+    return Path(external["file"]).name if external else str(manifest["method"])
 
 
 def facts_of(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -157,14 +99,73 @@ def facts_of(manifest: Mapping[str, Any]) -> dict[str, str]:
     return facts | ({"Command": manifest["command"]} if manifest["command"] else {})
 
 
-def _counts(measures: RunMetrics) -> dict[str, int]:
-    rows = measures.rows
+def level_rows(errors: ErrorAnalysis, figures: Mapping[str, Interval]) -> list[LevelRow]:
+    """The levels that have gold rows, from the top."""
+    by_level: defaultdict[int, dict[str, Interval]] = defaultdict(dict)
+    for name, interval in figures.items():
+        if found := OF_LEVEL.fullmatch(name):
+            by_level[int(found[2])][found[1]] = interval
+    classes = errors.classes
+    gold = classes.support > 0
+    level_of = errors.taxonomy.level[classes.node]
+    rows = []
+    for level in range(1, int(level_of[gold].max()) + 1):
+        members = classes.support[gold & (level_of == level)]
+        here = by_level[level]
+        ordered = {stem: here[stem] for stem in (*FIRST_OF_LEVEL, *here) if stem in here}
+        rows.append(LevelRow(level, len(members), int(members.sum()), ordered))
+    return rows
+
+
+def class_rows(errors: ErrorAnalysis, most: int) -> list[dict[str, Any]]:
+    """What `Classes` counts of the classes with the most gold rows, so many at the most."""
+    classes = errors.classes
+    order = np.argsort(-classes.support, kind="stable")[:most]
+    columns: dict[str, NDArray[Any]] = {
+        "node": classes.node,
+        "level": errors.taxonomy.level[classes.node],
+        "support": classes.support,
+        "predicted": classes.predicted,
+        "right": classes.right,
+        "precision": classes.precision,
+        "recall": classes.recall,
+        "f1": classes.f1,
+        "confused": classes.confused,
+        "confused_rows": classes.confused_rows,
+    }
+    values = (column[order].tolist() for column in columns.values())
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _counts(metrics: RunMetrics) -> dict[str, int]:
+    """Rows by what became of them."""
+    rows = metrics.rows
     counts = {"rows": rows["all"], "measured": rows["measured"]}
     left_out = {
         "without a label": rows["without_label"],
         "label not in the taxonomy": rows["label_not_in_taxonomy"],
     }
     return counts | {what: n for what, n in left_out.items() if n} | dict(rows["status"])
+
+
+def _outcomes(errors: ErrorAnalysis) -> dict[str, int]:
+    """Rows by how the predicted node lies to the gold node, in words; those that occur."""
+    found = errors.outcomes
+    rows = {
+        "the known answer": found.exact,
+        "a node above it": found.above,
+        "a node below it": found.below,
+        **{f"another branch from level {level}": n for level, n in enumerate(found.parted, 1)},
+        "nothing": found.unanswered,
+    }
+    return {outcome: n for outcome, n in rows.items() if n or outcome == "the known answer"}
+
+
+def _stages(seconds: float | None, stages: Mapping[str, float]) -> dict[str, float]:
+    """What the time went into, most first, and the rest."""
+    largest = dict(sorted(stages.items(), key=lambda stage: -stage[1]))
+    rest = (seconds or 0) - sum(largest.values())
+    return largest | ({"everything else": rest} if rest > 0 else {})
 
 
 def _levels(levels: Iterable[int]) -> dict[int, str]:

@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade.evaluation.metrics.calibration import reliability, risk_coverage
+from cascade.evaluation.metrics.calibration import reliability
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.evaluation.metrics.metrics_table import all_metrics
+from cascade.evaluation.metrics.risk_coverage import risk_coverage
 from cascade.taxonomy import Taxonomy
 
 SHOP = Taxonomy.from_paths(["Food > Fruit", "Food > Oil", "Toys"])
