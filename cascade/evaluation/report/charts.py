@@ -45,7 +45,10 @@ STYLE: dict[Any, Any] = {
     "grid.color": LINE,
     "xtick.color": SOFT,
     "ytick.color": SOFT,
+    "lines.linewidth": 1.75,
+    "xtick.major.pad": 6,
     "xtick.major.size": 0,
+    "ytick.major.pad": 6,
     "ytick.major.size": 0,
     "svg.fonttype": "none",
 }
@@ -62,8 +65,11 @@ def reliability_diagram(bins: Sequence[Bin], intervals: Sequence[tuple[float, fl
         share.plot(confidence, right, color=ACCENT)
         low, high = zip(*intervals, strict=True)
         share.vlines(confidence, low, high, color=ACCENT, linewidth=1.25)
-        share.plot(confidence, right, "o", color=ACCENT, markeredgecolor=PAGE, markersize=7)
-        share.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share right")
+        share.plot(
+            confidence, right, "o", color=ACCENT, markeredgecolor=PAGE, markersize=7, clip_on=False
+        )
+        share.set(xlim=(0, 1), ylim=(0, 1), ylabel="share right")
+        share.yaxis.set_major_formatter("{x:g}")
         share.tick_params(labelbottom=False)
         share.spines.bottom.set_visible(False)
         rows.bar(
@@ -77,6 +83,7 @@ def reliability_diagram(bins: Sequence[Bin], intervals: Sequence[tuple[float, fl
         rows.grid(False)
         most = max(each.rows for each in bins)
         rows.set_yticks([0, most], ["0", count(most)])
+        rows.xaxis.set_major_formatter("{x:g}")
         rows.set(xlabel="confidence", ylabel="rows")
         chart.align_ylabels()
         tips = [
@@ -95,9 +102,11 @@ def risk_coverage_curve(points: Sequence[RiskCoverage]) -> Markup:
     with _new_figure() as chart:
         axes = chart.add_axes((LEFT, BOTTOM, RIGHT - LEFT, TOP - BOTTOM))
         coverage = [point.coverage for point in points]
-        axes.plot(coverage, [point.risk for point in points], color=ACCENT, linewidth=1.75)
+        axes.plot(coverage, [point.risk for point in points], color=ACCENT)
         axes.set(xlim=(0, 1), xlabel="coverage", ylabel="risk")
-        axes.set_ylim(0, max(0.05, axes.get_ylim()[1]))
+        axes.set_ylim(0, min(1, max(0.05, axes.get_ylim()[1])))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:g}")
         tips = [
             f"coverage {figure(point.coverage)}\nrisk {figure(point.risk)}\n"
             f"confidence from {figure(point.threshold)}"
