@@ -14,7 +14,7 @@ import yaml
 from cascade.errors import TaxonomyError
 from cascade.foodex2.catalogue import COMMON_NAMES, SCIENTIFIC_NAMES, Catalogue, Hierarchy, Term
 from cascade.taxonomy.draft import Draft
-from cascade.taxonomy.facets import Facet, FacetedTaxonomy, FacetGroup
+from cascade.taxonomy.facets import Facet, FacetCategory, FacetedTaxonomy
 from cascade.taxonomy.names import clean
 from cascade.taxonomy.tree import Taxonomy
 
@@ -32,12 +32,12 @@ class FoodEx2Taxonomy(FacetedTaxonomy):
     def __init__(
         self,
         draft: Draft,
-        groups: Mapping[str, FacetGroup],
+        categories: Mapping[str, FacetCategory],
         implied: Mapping[str, Sequence[Facet]],
         reportable: frozenset[str],
         catalogue: Catalogue,
     ) -> None:
-        super().__init__(draft, groups, implied, reportable)
+        super().__init__(draft, categories, implied, reportable)
         self.catalogue = catalogue
 
     @classmethod
@@ -69,7 +69,7 @@ class FoodEx2Taxonomy(FacetedTaxonomy):
             for code in hierarchy.parent
             if not terms[code].deprecated and terms[code].kind != "f"
         ]
-        groups = {}
+        categories = {}
         for code, attribute in catalogue.categories.items():
             own = catalogue.hierarchy_of(code)
             descriptors = [t for t in own.parent if not terms[t].deprecated] if own else []
@@ -77,12 +77,12 @@ class FoodEx2Taxonomy(FacetedTaxonomy):
                 continue
             tree = Taxonomy(_draft(catalogue, own, descriptors, names_only))
             reportable = np.array([own.reportable[term] for term in tree.codes], dtype=bool)
-            groups[code] = FacetGroup(
+            categories[code] = FacetCategory(
                 code, attribute.label, tree, reportable, attribute.note, attribute.single
             )
         return cls(
             _draft(catalogue, hierarchy, bases, names_only),
-            groups,
+            categories,
             {code: terms[code].facets for code in bases},
             frozenset(code for code in bases if hierarchy.reportable[code]),
             catalogue,

@@ -250,8 +250,8 @@ def item_names(reads: Sequence[str], columns: Sequence[str]) -> list[str]:
 
 def _walker(taxonomy: Taxonomy, components: Components) -> Walker:
     """The walk of facets where the taxonomy has any, else the router."""
-    if isinstance(taxonomy, FacetedTaxonomy) and taxonomy.groups:
-        from cascade.pipeline.facets.make import make_walk
+    if isinstance(taxonomy, FacetedTaxonomy) and taxonomy.categories:
+        from cascade.pipeline.facets.walk import make_walk
 
         return make_walk(taxonomy, components)
     return Router(taxonomy, components)

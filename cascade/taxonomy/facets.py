@@ -25,19 +25,19 @@ class Facet(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FacetGroup:
-    """A facet category with the descriptors that it draws from.
+class FacetCategory:
+    """A facet category with its descriptors.
 
     Parameters
     ----------
     label, note
-        What people call it, and what it is for.
-    single
-        Whether a code has one descriptor of it at the most.
+        Its name and its scope for people.
     tree
         The descriptors.
     reportable
         bool [n_nodes], whether a descriptor may stand in a code.
+    single
+        Whether a code has at most one descriptor of it.
     """
 
     code: str
@@ -47,10 +47,6 @@ class FacetGroup:
     note: str = ""
     single: bool = False
 
-    def __len__(self) -> int:
-        return len(self.tree)
-
-
 class FacetedTaxonomy(Taxonomy):
     """A taxonomy of base terms whose codes can be made more precise by facets.
 
@@ -58,10 +54,10 @@ class FacetedTaxonomy(Taxonomy):
     ----------
     draft
         Base terms in any order, as for `Taxonomy`.
-    groups
+    categories
         Facet categories by their code.
     implied
-        What base terms say already, by their code.
+        Facets that base terms imply, by their code.
     reportable
         Codes of base terms that may be reported.
 
@@ -74,12 +70,12 @@ class FacetedTaxonomy(Taxonomy):
     def __init__(
         self,
         draft: Draft,
-        groups: Mapping[str, FacetGroup],
+        categories: Mapping[str, FacetCategory],
         implied: Mapping[str, Sequence[Facet]],
         reportable: frozenset[str],
     ) -> None:
         super().__init__(draft)
-        self.groups = dict(groups)
+        self.categories = dict(categories)
         self.reportable = np.array([code in reportable for code in self.codes], dtype=bool)
         self._implied = {code: tuple(implied.get(code, ())) for code in self.codes}
 
@@ -88,7 +84,7 @@ class FacetedTaxonomy(Taxonomy):
         """Base terms and descriptors, each once and side by side, to be searched together."""
         draft = Draft(name=f"{self.name} terms", distinct_siblings=True)
         seen: set[str] = set()
-        for tree in (self, *(group.tree for group in self.groups.values())):
+        for tree in (self, *(category.tree for category in self.categories.values())):
             for i, code in enumerate(tree.codes):
                 if code not in seen:
                     seen.add(code)
@@ -106,7 +102,7 @@ class FacetedTaxonomy(Taxonomy):
 
     def __reduce__(self) -> tuple[Any, ...]:  # type: ignore[override]
         reportable = frozenset(np.array(self.codes, dtype=object)[self.reportable].tolist())
-        return FacetedTaxonomy, (self._draft(), self.groups, self._implied, reportable)
+        return FacetedTaxonomy, (self._draft(), self.categories, self._implied, reportable)
 
     def __repr__(self) -> str:
-        return f"Faceted{super().__repr__()[:-1]}, {len(self.groups)} facet categories)"
+        return f"Faceted{super().__repr__()[:-1]}, {len(self.categories)} facet categories)"

@@ -22,12 +22,12 @@ from cascade.foodex2.format import load_catalogue
 from cascade.foodex2.rules import worst
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.items import Batch, Item
-from cascade.pipeline.facets.base import BaseTerms
 from cascade.pipeline.facets.evidence import EvidenceFinder
-from cascade.pipeline.facets.make import rules
+from cascade.pipeline.facets.ranking import BaseTermRanker
+from cascade.pipeline.facets.walk import make_checker
 from cascade.retrieval.encoder import Encoder
 from cascade.taxonomy.facets import FacetedTaxonomy
-from cascade.training.foodex2.composing import Composer
+from cascade.training.foodex2.synthetic import Composer
 
 BLOCK = 64
 GRID = {
@@ -45,7 +45,7 @@ def measured(
     nodes = np.flatnonzero(allowed)
     right = np.array([tree.index(code) for _, code in rows])
     stages = {
-        values: BaseTerms(
+        values: BaseTermRanker(
             tree, finder, BaseTermConfig(whole=1.0, **dict(zip(GRID, values, strict=True))), allowed
         )
         for values in itertools.product(*GRID.values())
@@ -55,7 +55,7 @@ def measured(
         batch = Batch([Item({"text": text}) for text, _ in rows[at : at + BLOCK]])
         evidence = finder.of(batch)
         for values, stage in stages.items():
-            best = nodes[stage.likeness(evidence).argmax(axis=0)]
+            best = nodes[stage.scores(evidence).argmax(axis=0)]
             hits[values] += int((best == right[at : at + BLOCK]).sum())
     return {values: count / len(rows) for values, count in hits.items()}
 
@@ -71,7 +71,7 @@ def main() -> None:
     catalogue = load_catalogue(arguments.catalogue)
     tree = FoodEx2Taxonomy.from_catalogue(catalogue)
     bare = FoodEx2Taxonomy.from_catalogue(catalogue, names_only=True)
-    checker = rules(tree)
+    checker = make_checker(tree)
     assert checker is not None
     allowed = tree.reportable & np.array(
         [worst(checker.check(code)) in (None, "LOW") for code in tree.codes]
@@ -81,7 +81,7 @@ def main() -> None:
         names = [(row["name"], row["code"]) for row in csv.DictReader(file)]
     codes = [code for code, ok in zip(tree.codes, allowed, strict=True) if ok]
     held = random.Random(0).sample(codes, len(codes))[len(codes) // 5 : 3 * len(codes) // 10]
-    composer = Composer(tree, catalogue, checker, said="ours", seed=7)
+    composer = Composer(tree, catalogue, checker, words="ours", seed=7)
     composed = [(d.text, d.code.base) for d in composer.compose(held, arguments.composed)]
     by_name = measured(bare, allowed, encoder, names)
     by_text = measured(tree, allowed, encoder, composed)

@@ -41,18 +41,27 @@ from cascade.foodex2.rules import Checker, worst
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
-from cascade.pipeline.facets.asking import Asker, LLMAsker, PairAsker
-from cascade.pipeline.facets.base import BaseTerms
-from cascade.pipeline.facets.categories import LLMCategories
+from cascade.pipeline.facets.categories import LLMClassifier
 from cascade.pipeline.facets.evidence import EvidenceFinder
-from cascade.pipeline.facets.features import FacetFeatures
-from cascade.pipeline.facets.make import rules
+from cascade.pipeline.facets.features import FacetFeatureExtractor
+from cascade.pipeline.facets.ranking import (
+    BaseTermRanker,
+    CrossEncoderReranker,
+    LLMReranker,
+    Reranker,
+)
+from cascade.pipeline.facets.walk import make_checker
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.word_overlap import words_of
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
-from cascade.training.foodex2.categories import fit_classifier, fit_pairs, gathered, said
-from cascade.training.foodex2.composing import Composer, Described
-from cascade.training.foodex2.fitting import f1
+from cascade.training.foodex2.categories import (
+    category_figures,
+    category_labels,
+    features_and_labels,
+    fit_network,
+    fit_text_classifier,
+)
+from cascade.training.foodex2.synthetic import Composer, Description
 
 BLOCK = 64
 NO_WORDS = BaseTermConfig(whole=1, first=0, piece=0, words=0, unsaid=0)
@@ -69,9 +78,9 @@ def batches(texts: Sequence[str]) -> list[Batch]:
     return [Batch(items[at : at + BLOCK]) for at in range(0, len(items), BLOCK)]
 
 
-def ranked_bases(stage: BaseTerms, texts: Sequence[str]) -> list[list[int]]:
+def ranked_bases(stage: BaseTermRanker, texts: Sequence[str]) -> list[list[int]]:
     """Base terms of each text, best first."""
-    return [row for batch in batches(texts) for row in stage.ranked(batch, 100).nodes.tolist()]
+    return [row for batch in batches(texts) for row in stage.rank(batch, 100).nodes.tolist()]
 
 
 def figures(ranked: list[list[int]], right: Sequence[Sequence[int]]) -> dict[str, Any]:
@@ -120,7 +129,7 @@ class Study:
         self.catalogue = load_catalogue(arguments.catalogue)
         self.tree = FoodEx2Taxonomy.from_catalogue(self.catalogue)
         self.bare = FoodEx2Taxonomy.from_catalogue(self.catalogue, names_only=True)
-        checker = rules(self.tree)
+        checker = make_checker(self.tree)
         assert isinstance(checker, Checker)
         self.checker = checker
         self.allowed = self.tree.reportable & np.array(
@@ -146,20 +155,20 @@ class Study:
             self._finders[id(encoder)] = EvidenceFinder(self.bare, encoder)
         return self._finders[id(encoder)]
 
-    def reranker(self) -> Asker | None:
+    def reranker(self) -> Reranker | None:
         """The cross-encoder that is named."""
         if not self.arguments.reranker:
             return None
         from cascade.scoring.cross_encoder import CrossEncoder
 
-        return PairAsker(CrossEncoder.load(self.arguments.reranker))
+        return CrossEncoderReranker(CrossEncoder.load(self.arguments.reranker))
 
-    def llm(self) -> Asker:
+    def llm(self) -> Reranker:
         """The language model."""
         from cascade.generation.engines.transformers_engine import TransformersEngine
 
         self.engine = TransformersEngine.load("smollm2-135m")
-        return LLMAsker(self.engine, PromptTemplate.load("food-term"))
+        return LLMReranker(self.engine, PromptTemplate.load("food-term"))
 
     # -- base terms ---------------------------------------------------------------------------
 
@@ -183,7 +192,7 @@ class Study:
     def base_table(self, of: str, texts: list[str], right: list[list[int]]) -> None:
         """Every way to find base terms, on some texts."""
         usual = BaseTermConfig()
-        ways: list[tuple[str, Callable[[], BaseTerms]]] = [
+        ways: list[tuple[str, Callable[[], BaseTermRanker]]] = [
             ("bare MiniLM", lambda: self.bases(self.minilm, NO_WORDS)),
             ("bare MiniLM, pieces and words", lambda: self.bases(self.minilm, usual)),
         ]
@@ -208,10 +217,10 @@ class Study:
             print(of, name, {k: found[k][0] for k in SHOWN if k in found}, flush=True)
 
     def bases(
-        self, encoder: Encoder, config: BaseTermConfig, asker: Asker | None = None
-    ) -> BaseTerms:
+        self, encoder: Encoder, config: BaseTermConfig, reranker: Reranker | None = None
+    ) -> BaseTermRanker:
         """A stage over names alone."""
-        return BaseTerms(self.bare, self.finder(encoder), config, self.allowed, asker)
+        return BaseTermRanker(self.bare, self.finder(encoder), config, self.allowed, reranker)
 
     # -- whole codes ------------------------------------------------------------------------------
 
@@ -253,21 +262,21 @@ class Study:
 
     # -- facet categories -----------------------------------------------------------------------
 
-    def implied(self, split: str) -> list[Described]:
+    def implied(self, split: str) -> list[Description]:
         """Terms with what they imply, as if it were said."""
         return [
-            Described(self.catalogue.terms[c].name, FoodCode(c, self.catalogue.terms[c].facets))
+            Description(self.catalogue.terms[c].name, FoodCode(c, self.catalogue.terms[c].facets))
             for c in self.split[split]
         ]
 
-    def composed(self, split: str, n: int, seed: int) -> list[Described]:
+    def composed(self, split: str, n: int, seed: int) -> list[Description]:
         """Composed descriptions in our own wording, which the index of names does not hold."""
-        composer = Composer(self.tree, self.catalogue, self.checker, said="ours", seed=seed)
+        composer = Composer(self.tree, self.catalogue, self.checker, words="ours", seed=seed)
         return list(composer.compose(self.split[split], n))
 
     def category_stage(self) -> None:
         """Which facet categories are said: by what held-out terms imply, and composed."""
-        features = FacetFeatures(self.bare, self.finder(self.minilm))
+        features = FacetFeatureExtractor(self.bare, self.finder(self.minilm))
         n = self.arguments.composed
         for of, rows in (
             ("implied by held-out terms", {s: self.implied(s) for s in self.split}),
@@ -280,22 +289,24 @@ class Study:
                 },
             ),
         ):
-            self.category_table(of, features, rows, "hidden" if "implied" in of else "told")
+            self.category_table(of, features, rows, "none" if "implied" in of else "given")
 
     def category_table(
         self,
         of: str,
-        features: FacetFeatures,
-        rows: dict[str, list[Described]],
-        bases: Literal["told", "hidden"],
+        features: FacetFeatureExtractor,
+        rows: dict[str, list[Description]],
+        bases: Literal["given", "none"],
     ) -> None:
         """The three ways to find categories."""
         table = self.results.setdefault("facet categories", {}).setdefault(
             of, {"rows": {split: len(own) for split, own in rows.items()}}
         )
         codes = features.codes
-        truth = {split: said(codes, [r.code for r in own]) for split, own in rows.items()}
-        classifier = fit_classifier(
+        truth = {
+            split: category_labels(codes, [r.code for r in own]) for split, own in rows.items()
+        }
+        classifier = fit_text_classifier(
             [r.text for r in rows["train"]],
             truth["train"],
             [r.text for r in rows["validation"]],
@@ -306,8 +317,8 @@ class Study:
         )
         likely = classifier.of([Item({"text": r.text}) for r in rows["test"]])
         self.note(table, "classifier", likely, classifier.thresholds, truth["test"])
-        made = {s: gathered(features, own, bases)[0] for s, own in rows.items()}
-        pairs = fit_pairs(
+        made = {s: features_and_labels(features, own, bases)[0] for s, own in rows.items()}
+        pairs = fit_network(
             made["train"], truth["train"], made["validation"], truth["validation"], codes
         )
         likely = pairs.of(made["test"])
@@ -315,7 +326,8 @@ class Study:
         self.llm()
         some = rows["test"][: self.arguments.list_rows]
         template = PromptTemplate.load("choose-facets")
-        model = LLMCategories(self.bare, self.engine, template, truth["train"].any(axis=0))
+        allowed = np.asarray(truth["train"].any(axis=0))
+        model = LLMClassifier(self.bare, self.engine, template, allowed)
         taken = np.concatenate(
             [
                 model.probabilities(batch, None, [r.code.base for r in some[at : at + BLOCK]])  # type: ignore[arg-type]
@@ -324,16 +336,18 @@ class Study:
                 )
             ]
         )
-        table[f"llm, untuned, {len(some)} rows"] = f1(taken > 0.5, truth["test"][: len(some)])
+        table[f"llm, untuned, {len(some)} rows"] = category_figures(
+            taken > 0.5, truth["test"][: len(some)]
+        )
         print(of, "llm", table[f"llm, untuned, {len(some)} rows"], flush=True)
 
     def note(
         self, table: dict[str, Any], name: str, likely: Any, thresholds: Any, right: Any
     ) -> None:
         """Figures at the fitted thresholds, and at several that are the same for all."""
-        table[name] = {"fitted thresholds": f1(likely >= thresholds, right)}
+        table[name] = {"fitted thresholds": category_figures(likely >= thresholds, right)}
         for threshold in (0.3, 0.5, 0.7):
-            table[name][str(threshold)] = f1(likely >= threshold, right)
+            table[name][str(threshold)] = category_figures(likely >= threshold, right)
         print(name, table[name]["fitted thresholds"], flush=True)
 
     # -- descriptors ----------------------------------------------------------------------------
@@ -348,19 +362,19 @@ class Study:
             for name, encoder in (("bare MiniLM", self.minilm), ("fine-tuned", self.tuned)):
                 if encoder is None:
                     continue
-                features = FacetFeatures(self.bare, self.finder(encoder))
+                features = FacetFeatureExtractor(self.bare, self.finder(encoder))
                 table[name] = self.descriptor_figures(features, rows, told)
                 print(of, name, table[name]["all"], flush=True)
 
     def descriptor_figures(
-        self, features: FacetFeatures, rows: list[Described], told: bool
+        self, features: FacetFeatureExtractor, rows: list[Description], told: bool
     ) -> dict[str, Any]:
         """accuracy@1 and recall@10 of the descriptors of each category that a code has."""
         hits: dict[str, list[tuple[float, float]]] = {}
         for at in range(0, len(rows), BLOCK):
             some = rows[at : at + BLOCK]
             batch = batches([r.text for r in some])[0]
-            found = features.found(batch, [r.code.base if told else "" for r in some])
+            found = features.extract(batch, [r.code.base if told else "" for r in some])
             for item, row in enumerate(some):
                 wanted: dict[str, set[str]] = {}
                 for facet in row.code.facets:
@@ -380,7 +394,7 @@ class Study:
 
     def hit(
         self,
-        features: FacetFeatures,
+        features: FacetFeatureExtractor,
         found: Any,
         item: int,
         asked: Facet,
@@ -391,7 +405,7 @@ class Study:
         if asked.category not in features.codes:
             return
         column = features.codes.index(asked.category)
-        tree = features.groups[column].tree
+        tree = features.categories[column].tree
         scores = found.scores[column][:, item]
         order = np.argsort(-scores, kind="stable")[:10]
         best = [tree.codes[node] for node in order.tolist()]

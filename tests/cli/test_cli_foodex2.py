@@ -252,10 +252,10 @@ def test_a_catalogue_is_counted_by_hierarchy(there, cascade):
 
 @pytest.mark.weights
 def test_a_pack_is_fitted_and_used_and_guarded(there, folder, cascade, monkeypatch):
-    from cascade.training.foodex2 import fitting
+    from cascade.training.foodex2 import pack
 
-    monkeypatch.setattr(fitting, "HELD", 60)
-    monkeypatch.setattr(fitting, "SHARES", {"train": 0.5, "held out": 0.25, "test": 0.25})
+    monkeypatch.setattr(pack, "HELD_OUT", 60)
+    monkeypatch.setattr(pack, "SHARES", {"train": 0.5, "held out": 0.25, "test": 0.25})
     made = ("foodex2", "fit", *there, "-o", "pack", "--rows", "1000")
     done = cascade(*made, "--json")
     assert done.status == 0, done.err

@@ -190,7 +190,7 @@ def test_a_workbook_is_read_with_its_hierarchies_where_it_has_them(tmp_path):
     assert load_catalogue(path, tmp_path / "cache") == found
     tree = Taxonomy.load(path)
     assert tree.codes == ("GRAIN", "WHEAT")
-    assert tree.groups["F28"].tree.codes == ("MILL0",)
+    assert tree.categories["F28"].tree.codes == ("MILL0",)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""The second stage: in which facet categories a description says something, beyond its base term.
+"""Classifies in which facet categories a description says something, beyond its base term.
 
-Three ways, as in FEAST: a multi-label classifier of the text, a small network over what pairs of
-pieces and descriptors have in common, and a language model that writes a list.
+There are three ways, as in FEAST: a small network over the features of each category, a multi-label
+classifier of the text, and a language model that writes a list.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from cascade.generation.engine import Engine
 from cascade.generation.prompts import PromptTemplate
 from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Batch, Item
-from cascade.pipeline.facets.features import NAMES, Found
+from cascade.pipeline.facets.features import FEATURES, FacetFeatures
 from cascade.retrieval.encoder import Encoder
 from cascade.scoring.methods.llm import one_line_text
 from cascade.taxonomy.facets import FacetedTaxonomy
 
-CLASSIFIER = "categories.safetensors"
-LEXICAL = "lexical.safetensors"  # beside the classifier
-MAX_CHARS = 500  # of a text that the classifier reads
+CLASSIFIER_FILE = "categories.safetensors"
+LEXICAL_FILE = "lexical.safetensors"  # beside the classifier
+MAX_CHARS = 500  # of a text that the text classifier reads
 NEVER = 1.1  # a threshold that no probability reaches
 
 
-class Categories(Protocol):
-    """Says how likely a description is to say something in each category.
+class CategoryClassifier(Protocol):
+    """Tells how likely a description says something in each category.
 
     Attributes
     ----------
@@ -42,30 +42,29 @@ class Categories(Protocol):
         float32 [n_categories], the least probability at which a category is taken.
     """
 
-    name: str
     thresholds: NDArray[np.float32]
 
     def probabilities(
-        self, batch: Batch, found: Found, bases: Sequence[str]
+        self, batch: Batch, features: FacetFeatures, bases: Sequence[str]
     ) -> NDArray[np.float32]:
-        """float32 [n_items, n_categories], in the order of the taxonomy's groups."""
+        """float32 [n_items, n_categories], given the codes of base terms."""
         ...
 
 
 @dataclass
-class PairCategories:
-    """A network of one hidden layer over `features.NAMES` and the category.
+class NetworkClassifier:
+    """A network with one hidden layer over the features of a pair of text and category.
 
     Parameters
     ----------
     codes
-        Categories that it was fitted to; others are never taken.
+        Of the categories.
     mean, scale
-        float32 [n_features], by which features are made comparable.
-    hidden, hidden_bias, bias, out
-        float32 [n_features + n_codes, n_hidden], [n_hidden], [1], [n_hidden].
+        float32 [n_features], to standardise the features.
+    hidden, hidden_bias, out, bias
+        float32 [n_features + n_codes, n_hidden], [n_hidden], [n_hidden], [1].
     thresholds
-        By `codes`.
+        float32 [n_codes]
     """
 
     codes: Sequence[str]
@@ -77,67 +76,61 @@ class PairCategories:
     bias: NDArray[np.float32]
     thresholds: NDArray[np.float32]
 
-    name = "pairs"
-
     @classmethod
-    def load(cls, path: Path, order: Sequence[str]) -> PairCategories:
-        """The network in a file, for categories in this order.
+    def load(cls, path: Path, codes: Sequence[str]) -> NetworkClassifier:
+        """The network in a file, for these categories; those it was not fitted to are never taken.
 
         Raises
         ------
         ConfigError
-            The file cannot be read, or was made of other features.
+            The file cannot be read, or the network was fitted to other features.
         """
         about, arrays = read_tensors(path)
-        if tuple(about.get("features", ())) != NAMES:
+        if tuple(about.get("features", ())) != FEATURES:
             raise ConfigError(f"{path}: was made by another version; fit it again")
-        codes = list(about["codes"])
-        width = len(NAMES)
-        place = [codes.index(code) if code in codes else -1 for code in order]
-        one_hot = arrays["hidden"][width:]
-        chosen = np.stack([one_hot[at] if at >= 0 else np.zeros_like(one_hot[0]) for at in place])
-        thresholds = np.array([arrays["thresholds"][at] if at >= 0 else NEVER for at in place])
+        width = len(FEATURES)
+        places, known = _places(about["codes"], codes)
+        one_hot = np.where(known[:, None], arrays["hidden"][width:][places], 0)
         return cls(
-            list(order),
+            list(codes),
             arrays["mean"],
             arrays["scale"],
-            np.concatenate([arrays["hidden"][:width], chosen]),
+            np.concatenate([arrays["hidden"][:width], one_hot]),
             arrays["hidden_bias"],
             arrays["out"],
             arrays["bias"],
-            thresholds.astype(np.float32),
+            np.where(known, arrays["thresholds"][places], NEVER).astype(np.float32),
         )
 
     def save(self, path: Path) -> None:
         """Write the network to a file."""
         names = ("mean", "scale", "hidden", "hidden_bias", "out", "bias", "thresholds")
-        about = {"features": list(NAMES), "codes": list(self.codes)}
+        about = {"features": list(FEATURES), "codes": list(self.codes)}
         write_tensors(path, about, {name: getattr(self, name) for name in names})
 
     def probabilities(
-        self, batch: Batch, found: Found, bases: Sequence[str]
+        self, batch: Batch, features: FacetFeatures, bases: Sequence[str]
     ) -> NDArray[np.float32]:
-        """See `Categories.probabilities`."""
-        return self.of(found.features)
+        """See `CategoryClassifier.probabilities`."""
+        return self.of(features.values)
 
-    def of(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def of(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [n_items, n_categories], from [n_items, n_categories, n_features]."""
-        features = (features - self.mean) / self.scale
-        hidden = features @ self.hidden[: len(NAMES)] + self.hidden[len(NAMES) :]
-        logits = np.maximum(hidden + self.hidden_bias, 0) @ self.out + self.bias
-        return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
+        values = (values - self.mean) / self.scale
+        hidden = values @ self.hidden[: len(FEATURES)] + self.hidden[len(FEATURES) :]
+        return _sigmoid(np.maximum(hidden + self.hidden_bias, 0) @ self.out + self.bias)
 
 
 @dataclass
-class ClassifierCategories:
-    """Logistic regression of each category on the words and the meaning of a text.
+class TextClassifier:
+    """A logistic regression for each category on the words and the embedding of a text.
 
     Parameters
     ----------
     backbone
         Features of items.
-    weights, bias
-        float32 [n_features, n_categories], [n_categories]
+    weights, bias, thresholds
+        float32 [n_features, n_categories], [n_categories], [n_categories]
     """
 
     backbone: JoinedFeatures
@@ -145,11 +138,9 @@ class ClassifierCategories:
     bias: NDArray[np.float32]
     thresholds: NDArray[np.float32]
 
-    name = "classifier"
-
     @classmethod
-    def load(cls, path: Path, encoder: Encoder, order: Sequence[str]) -> ClassifierCategories:
-        """The classifier in a file, with its lexical features beside, for categories in this order.
+    def load(cls, path: Path, encoder: Encoder, codes: Sequence[str]) -> TextClassifier:
+        """The classifier in a file, for these categories, with its lexical features beside it.
 
         Raises
         ------
@@ -157,41 +148,41 @@ class ClassifierCategories:
             A file cannot be read.
         """
         about, arrays = read_tensors(path)
-        codes = list(about["codes"])
-        lexical = LexicalFeatures.load(path.with_name(LEXICAL))
-        place = np.array([codes.index(code) if code in codes else -1 for code in order])
-        known = place >= 0
+        lexical = LexicalFeatures.load(path.with_name(LEXICAL_FILE))
+        places, known = _places(about["codes"], codes)
         return cls(
-            joined(lexical, encoder),
-            np.where(known, arrays["weights"][:, place], 0).astype(np.float32),
-            np.where(known, arrays["bias"][place], 0).astype(np.float32),
-            np.where(known, arrays["thresholds"][place], NEVER).astype(np.float32),
+            text_features(lexical, encoder),
+            np.where(known, arrays["weights"][:, places], 0).astype(np.float32),
+            np.where(known, arrays["bias"][places], 0).astype(np.float32),
+            np.where(known, arrays["thresholds"][places], NEVER).astype(np.float32),
         )
 
     def probabilities(
-        self, batch: Batch, found: Found, bases: Sequence[str]
+        self, batch: Batch, features: FacetFeatures, bases: Sequence[str]
     ) -> NDArray[np.float32]:
-        """See `Categories.probabilities`."""
+        """See `CategoryClassifier.probabilities`."""
         return self.of(batch.items)
 
     def of(self, items: Sequence[Item]) -> NDArray[np.float32]:
         """float32 [n_items, n_categories]"""
-        logits = self.backbone.rows(items) @ self.weights + self.bias
-        return np.asarray(1 / (1 + np.exp(-np.asarray(logits))), dtype=np.float32)
+        return _sigmoid(np.asarray(self.backbone.rows(items) @ self.weights + self.bias))
 
 
-def joined(lexical: LexicalFeatures, encoder: Encoder) -> JoinedFeatures:
-    """What the classifier reads: words and characters, and the meaning of the text."""
+def text_features(lexical: LexicalFeatures, encoder: Encoder) -> JoinedFeatures:
+    """What the text classifier reads: words and characters, and the embedding of the text."""
     return JoinedFeatures([lexical, SentenceFeatures(encoder, ["text"], MAX_CHARS)])
 
 
-class LLMCategories:
-    """A language model that writes the list of categories, held to their names; perhaps none.
+class LLMClassifier:
+    """A language model that writes a list of categories, constrained to their names; maybe empty.
 
     A category that it writes has the probability 1, any other 0.
-    """
 
-    name = "llm"
+    Parameters
+    ----------
+    allowed
+        bool [n_categories], those that it may choose.
+    """
 
     def __init__(
         self,
@@ -204,28 +195,41 @@ class LLMCategories:
     ) -> None:
         self._taxonomy = taxonomy
         self._engine, self._template = engine, template
-        self._labels = [group.label for group in taxonomy.groups.values()]
-        self._shown = [at for at, wanted in enumerate(allowed.tolist()) if wanted]
+        self._allowed = np.flatnonzero(allowed)
+        labels = [category.label for category in taxonomy.categories.values()]
+        self._labels = [labels[at] for at in self._allowed]
         self._max_chars = max_chars
         self.thresholds = np.where(allowed, 0.5, NEVER).astype(np.float32)
 
     def probabilities(
-        self, batch: Batch, found: Found, bases: Sequence[str]
+        self, batch: Batch, features: FacetFeatures, bases: Sequence[str]
     ) -> NDArray[np.float32]:
-        """See `Categories.probabilities`."""
-        names = [self._labels[at] for at in self._shown]
-        head = self._template.head.answer
+        """See `CategoryClassifier.probabilities`."""
         prompts = [
             self._template.render(
                 {
                     "item": one_line_text(item, self._max_chars),
                     "base": self._taxonomy.names[self._taxonomy.index(base)],
-                    "candidates": names,
+                    "candidates": self._labels,
                 }
             )
             for item, base in zip(batch.items, bases, strict=True)
         ]
-        out = np.zeros((len(batch), len(self._labels)), dtype=np.float32)
-        for row, chosen in enumerate(self._engine.choose_several(prompts, names, head.lead)):
-            out[row, [self._shown[at] for at in chosen]] = 1
+        lead = self._template.head.answer.lead
+        chosen = self._engine.choose_several(prompts, self._labels, lead)
+        out = np.zeros((len(batch), len(self.thresholds)), dtype=np.float32)
+        for row, own in enumerate(chosen):
+            out[row, self._allowed[list(own)]] = 1
         return out
+
+
+def _places(
+    fitted: Sequence[str], codes: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Where each code is among the fitted ones, and whether it is there at all."""
+    places = np.array([fitted.index(c) if c in fitted else -1 for c in codes], dtype=np.int64)
+    return places, places >= 0
+
+
+def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)

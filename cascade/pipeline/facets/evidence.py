@@ -1,7 +1,8 @@
-"""What pieces of descriptions have in common with base terms and descriptors."""
+"""How much the phrases of descriptions have in common with base terms and descriptors."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,43 +11,70 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Batch
-from cascade.pipeline.facets.pieces import pieces
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.index import NodeIndex, Progress
 from cascade.retrieval.word_overlap import NEGATIONS, WordIndex, words_of
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 
+SEPARATOR = re.compile(
+    r"[,;:\n|/()\[\]]+|\s[-\u2013\u2014]\s|"
+    r"\b(?:with|without|in|into|from|made of|made from|made with|containing|and|for|by|plus)\b",
+    re.IGNORECASE,
+)
+MEANINGFUL = re.compile(r"\b(?:without|in|from|for)\b", re.IGNORECASE)  # separators that are kept
+MAX_PHRASES = 12
+
+
+def phrases(text: str) -> list[str]:
+    """The whole text, then its phrases between commas and small words, each once, in their order.
+
+    A phrase keeps the small word before it where that has a meaning: `in olive oil`.
+    """
+    found = [" ".join(text.split())]
+    start = 0
+    before = ""
+    for separator in [*SEPARATOR.finditer(text), None]:
+        phrase = text[start : separator.start() if separator else len(text)].strip(" .\t")
+        if phrase:
+            found.append(f"{before} {phrase}".strip())
+            if before and before.casefold() != "without":
+                found.append(phrase)
+        word = separator[0].strip() if separator else ""
+        before = word if MEANINGFUL.fullmatch(word) else ""
+        start = separator.end() if separator else len(text)
+    return list(dict.fromkeys(found))[: MAX_PHRASES + 1]
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """Of a batch: its pieces, and what each has in common with every term.
+    """The phrases of a batch, and how much each has in common with every term.
 
     Parameters
     ----------
-    pieces
+    phrases
         Of each item, the whole text first.
     vectors
-        float32 [n_pieces, width], of unit length.
+        float32 [n_phrases, width], of unit length.
     starts
         int64 [n_items + 1]; item i has the columns `starts[i]:starts[i + 1]`.
-    similar
-        float32 [n_terms, n_pieces], best cosine similarity with a text of the term.
-    covered
-        float32 [n_terms, n_pieces], share of the term's words that the piece has.
+    similarity
+        float32 [n_terms, n_phrases], best cosine similarity with a text of the term.
+    overlap
+        float32 [n_terms, n_phrases], share of the term's words that are in the phrase.
     """
 
-    pieces: list[list[str]]
+    phrases: list[list[str]]
     vectors: NDArray[np.float32]
     starts: NDArray[np.int64]
-    similar: NDArray[np.float32]
-    covered: NDArray[np.float32]
+    similarity: NDArray[np.float32]
+    overlap: NDArray[np.float32]
 
     @cached_property
-    def denied(self) -> NDArray[np.bool_]:
-        """bool [n_pieces], whether a piece says what is not there: `without rind`."""
-        said = [words_of(piece)[:1] for own in self.pieces for piece in own]
-        return np.array([bool(first) and first[0] in NEGATIONS for first in said], dtype=bool)
+    def negated(self) -> NDArray[np.bool_]:
+        """bool [n_phrases], whether a phrase tells what is absent: `without rind`."""
+        first = [words_of(phrase)[:1] for own in self.phrases for phrase in own]
+        return np.array([bool(word) and word[0] in NEGATIONS for word in first], dtype=bool)
 
 
 class EvidenceFinder:
@@ -62,9 +90,9 @@ class EvidenceFinder:
     Attributes
     ----------
     terms
-        Base terms and descriptors side by side; rows of evidence are its nodes.
+        Base terms and descriptors together; its nodes are the rows of evidence.
     words
-        The words of their names.
+        The words of their names and synonyms.
     """
 
     def __init__(
@@ -79,37 +107,28 @@ class EvidenceFinder:
         self.encoder = encoder
         self._index = NodeIndex.open(terms, encoder, "full", folder=folder, progress=progress)
         self._starts = np.searchsorted(self._index.node, np.arange(len(terms)))
-        self.words = WordIndex(*_names(terms))
+        names = [[name, *terms.synonyms(i)] for i, name in enumerate(terms.names)]
+        nodes = np.repeat(np.arange(len(terms), dtype=np.int32), list(map(len, names)))
+        self.words = WordIndex([name for own in names for name in own], nodes)
 
     def of(self, batch: Batch) -> Evidence:
         """The evidence of a batch, computed once."""
         with batch.timed("encoding and searching"):
             return batch.once((self, "evidence"), lambda _: self._of(batch))
 
-    def places(self, tree: Taxonomy) -> NDArray[np.int32]:
+    def rows_of(self, tree: Taxonomy) -> NDArray[np.int32]:
         """int32 [n_nodes], the rows of evidence that are the nodes of a tree."""
         return np.array([self.terms.index(code) for code in tree.codes], dtype=np.int32)
 
     def _of(self, batch: Batch) -> Evidence:
-        split = [pieces(item.text) for item in batch.items]
-        flat = [piece for own in split for piece in own]
+        split = [phrases(item.text) for item in batch.items]
+        flat = [phrase for own in split for phrase in own]
         unique = list(dict.fromkeys(flat))
-        at = {piece: column for column, piece in enumerate(unique)}
-        columns = np.array([at[piece] for piece in flat], dtype=np.int64)
+        column = {phrase: at for at, phrase in enumerate(unique)}
+        columns = np.array([column[phrase] for phrase in flat], dtype=np.int64)
         vectors = self.encoder.encode(unique)
-        best = self._index.vectors @ vectors.T
-        similar = np.maximum.reduceat(best, self._starts, axis=0)[:, columns]
-        covered = self.words.covered(unique)[:, columns]
+        texts = self._index.vectors @ vectors.T
+        similarity = np.maximum.reduceat(texts, self._starts, axis=0)[:, columns]
+        overlap = self.words.covered(unique)[:, columns]
         starts = np.concatenate([[0], np.cumsum(list(map(len, split)))]).astype(np.int64)
-        return Evidence(split, vectors[columns], starts, similar, covered)
-
-
-def _names(terms: Taxonomy) -> tuple[list[str], NDArray[np.int32]]:
-    """Names and synonyms of all terms, without what describes them."""
-    texts: list[str] = []
-    node: list[int] = []
-    for i, name in enumerate(terms.names):
-        own = [name, *terms.synonyms(i)]
-        texts += own
-        node += [i] * len(own)
-    return texts, np.array(node, dtype=np.int32)
+        return Evidence(split, vectors[columns], starts, similarity, overlap)

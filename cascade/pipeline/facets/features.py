@@ -1,4 +1,4 @@
-"""What tells whether a description says something in a facet category: a few numbers for each."""
+"""Features that tell whether a description says something in a facet category."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cascade.pipeline.facets.evidence import Evidence, EvidenceFinder
 from cascade.retrieval.word_overlap import words_of
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
-WORDS = 1.0  # weight of shared words beside likeness, in what a descriptor's evidence is
-NAMES = (
+OVERLAP_WEIGHT = 1.0  # of word overlap beside similarity, in the score of a descriptor
+FEATURES = (  # written into fitted networks: names, order and meaning must stay
     "likeness of the best descriptor",
     "its share of words in the text",
     "its share of words that the base term does not have",
@@ -29,152 +29,132 @@ NAMES = (
 
 
 @dataclass(frozen=True)
-class Rest:
-    """Descriptions without the words of their base terms, and of what these imply.
+class FacetFeatures:
+    """Features of a batch, and the evidence for each descriptor.
 
     Parameters
     ----------
-    covered
-        float32 [n_terms, n_items], share of a term's words that is in them.
-    words
-        The words that are left, of each item.
-    """
-
-    covered: NDArray[np.float32]
-    words: list[list[str]]
-
-
-@dataclass(frozen=True)
-class Found:
-    """Of a batch, what was found in each category.
-
-    Parameters
-    ----------
-    features
-        float32 [n_items, n_categories, len(NAMES)]
+    values
+        float32 [n_items, n_categories, len(FEATURES)]
     scores
-        By category float32 [n_nodes, n_items], the evidence for each descriptor; -inf where it may
-        not be said, as what the base term implies.
+        By category float32 [n_nodes, n_items], the score of each descriptor; -inf where it may not
+        be answered, such as what the base term implies.
     exact
-        By category bool [n_nodes, n_items], whether a text has all words of a descriptor that its
-        base term does not have.
+        By category bool [n_nodes, n_items], whether a text has all words of a descriptor, beyond
+        those of its base term.
     """
 
-    features: NDArray[np.float32]
+    values: NDArray[np.float32]
     scores: list[NDArray[np.float32]]
     exact: list[NDArray[np.bool_]]
 
 
-class FacetFeatures:
-    """Computes `Found`.
+class FacetFeatureExtractor:
+    """Computes features of descriptions, given their base terms.
 
     Attributes
     ----------
-    codes
-        Facet categories, in the order of the arrays.
+    categories
+        Facet categories, in the order of the arrays; `codes` are their codes.
     """
 
     def __init__(self, taxonomy: FacetedTaxonomy, finder: EvidenceFinder) -> None:
         self.taxonomy, self.finder = taxonomy, finder
-        self.codes = list(taxonomy.groups)
-        self.groups = list(taxonomy.groups.values())
-        self._rows = [finder.places(group.tree) for group in self.groups]
+        self.codes = list(taxonomy.categories)
+        self.categories = list(taxonomy.categories.values())
+        self._rows = [finder.rows_of(category.tree) for category in self.categories]
         self._labels = finder.encoder.encode(
-            [f"{group.label.replace('-', ' ')}: {group.note[:200]}" for group in self.groups]
+            [f"{own.label.replace('-', ' ')}: {own.note[:200]}" for own in self.categories]
         )
-        self._hidden: dict[str, list[NDArray[np.int32]]] = {}
+        self._excluded: dict[str, list[NDArray[np.int32]]] = {}
 
-    def rest(self, evidence: Evidence, bases: Sequence[str]) -> Rest:
-        """Descriptions without the words of base terms, given by their codes; `""` is none."""
-        left = []
-        for own, base in zip(evidence.pieces, bases, strict=True):
-            said: set[str] = set()
+    def extract(self, batch: Batch, bases: Sequence[str]) -> FacetFeatures:
+        """Features of descriptions, given the codes of their base terms; `""` is none."""
+        evidence = self.finder.of(batch)
+        remaining = self._remaining_words(evidence, bases)
+        # A phrase that says no more than the base term is evidence of nothing.
+        informative = np.array(
+            [
+                not set(words).isdisjoint(words_of(phrase))
+                for own, words in zip(evidence.phrases, remaining, strict=True)
+                for phrase in own
+            ],
+            dtype=np.float32,
+        )
+        starts = evidence.starts[:-1]
+        similarity = np.maximum.reduceat(evidence.similarity * informative, starts, axis=1)
+        overlap = np.maximum.reduceat(evidence.overlap, starts, axis=1)
+        overlap_beyond = self.finder.words.covered_by(remaining)  # the base term's words
+        labels = self._labels @ evidence.vectors.T * informative
+        labels = np.maximum.reduceat(labels, starts, axis=1)
+        items, width = np.arange(len(batch)), len(self.categories)
+        values = np.zeros((len(batch), width, len(FEATURES)), dtype=np.float32)
+        scores, exact = [], []
+        for c, rows in enumerate(self._rows):
+            similar, words, beyond = similarity[rows], overlap[rows], overlap_beyond[rows]
+            score = similar + OVERLAP_WEIGHT * beyond
+            for item, base in enumerate(bases):
+                excluded = self._excluded_descriptors(base)[c]
+                score[excluded, item] = -np.inf
+                similar[excluded, item] = words[excluded, item] = beyond[excluded, item] = 0
+            best = score.argmax(axis=0)
+            for at, own in enumerate((similar, words, beyond)):
+                values[:, c, at] = own[best, items]
+                values[:, c, 3 + at] = own.max(axis=0)
+            values[:, c, 6] = labels[c]
+            scores.append(score)
+            exact.append(beyond > 0.999)
+        together = values[:, :, 0] + OVERLAP_WEIGHT * values[:, :, 2]
+        for c in range(width):
+            others = np.delete(together, c, axis=1).max(axis=1) if width > 1 else 0
+            values[:, c, 7] = others - together[:, c]
+        for item, base in enumerate(bases):
+            implied = {f.category for f in self.taxonomy.implied(base)} if base else set()
+            values[item, :, 8] = [code in implied for code in self.codes]
+            values[item, :, 9] = bool(remaining[item])
+        return FacetFeatures(values, scores, exact)
+
+    def _remaining_words(self, evidence: Evidence, bases: Sequence[str]) -> list[list[str]]:
+        """The words of descriptions without those of their base terms and of implied facets."""
+        remaining = []
+        for phrases, base in zip(evidence.phrases, bases, strict=True):
+            known: set[str] = set()
             if base:
                 i = self.taxonomy.index(base)
                 names = [self.taxonomy.names[i], *self.taxonomy.synonyms(i)]
                 for facet in self.taxonomy.implied(base):
                     names += self._names_of(facet)
-                said = {word for name in names for word in words_of(name)}
-            left.append([word for word in words_of(own[0]) if word not in said])
-        return Rest(self.finder.words.covered_by(left), left)
+                known = {word for name in names for word in words_of(name)}
+            remaining.append([word for word in words_of(phrases[0]) if word not in known])
+        return remaining
 
     def _names_of(self, facet: Facet) -> list[str]:
-        """What a descriptor is called."""
-        group = self.taxonomy.groups.get(facet.category)
-        if group is None or facet.descriptor not in group.tree:
+        category = self.taxonomy.categories.get(facet.category)
+        if category is None or facet.descriptor not in category.tree:
             return []
-        i = group.tree.index(facet.descriptor)
-        return [group.tree.names[i], *group.tree.synonyms(i)]
+        i = category.tree.index(facet.descriptor)
+        return [category.tree.names[i], *category.tree.synonyms(i)]
 
-    def found(self, batch: Batch, bases: Sequence[str]) -> Found:
-        """What descriptions say in each category, given the codes of base terms; `""` is none."""
-        evidence = self.finder.of(batch)
-        rest = self.rest(evidence, bases)
-        starts = evidence.starts[:-1]
-        # A piece that says no more than the base term is evidence of nothing.
-        more = np.array(
-            [
-                not set(left).isdisjoint(words_of(piece))
-                for own, left in zip(evidence.pieces, rest.words, strict=True)
-                for piece in own
-            ],
-            dtype=np.float32,
-        )
-        similar = np.maximum.reduceat(evidence.similar * more, starts, axis=1)
-        covered = np.maximum.reduceat(evidence.covered, starts, axis=1)
-        n, width = len(batch), len(self.groups)
-        features = np.zeros((n, width, len(NAMES)), dtype=np.float32)
-        scores, exact = [], []
-        items = np.arange(n)
-        labels = self._labels @ evidence.vectors.T * more
-        labels = np.maximum.reduceat(labels, starts, axis=1)
-        for c, rows in enumerate(self._rows):
-            like, words, left = similar[rows], covered[rows], rest.covered[rows]
-            score = like + WORDS * left
-            for item, base in enumerate(bases):
-                hidden = self._not_said(base)[c]
-                score[hidden, item] = -np.inf
-                like[hidden, item] = words[hidden, item] = left[hidden, item] = 0
-            top = score.argmax(axis=0)
-            features[:, c, 0] = like[top, items]
-            features[:, c, 1] = words[top, items]
-            features[:, c, 2] = left[top, items]
-            features[:, c, 3] = like.max(axis=0)
-            features[:, c, 4] = words.max(axis=0)
-            features[:, c, 5] = left.max(axis=0)
-            features[:, c, 6] = labels[c]
-            scores.append(score)
-            exact.append(left > 0.999)
-        together = features[:, :, 0] + WORDS * features[:, :, 2]
-        for c in range(width):
-            others = np.delete(together, c, axis=1).max(axis=1) if width > 1 else 0
-            features[:, c, 7] = others - together[:, c]
-        for item, base in enumerate(bases):
-            implied = {f.category for f in self.taxonomy.implied(base)} if base else set()
-            features[item, :, 8] = [code in implied for code in self.codes]
-            features[item, :, 9] = bool(rest.words[item])
-        return Found(features, scores, exact)
+    def _excluded_descriptors(self, base: str) -> list[NDArray[np.int32]]:
+        """By category, descriptors that may not be answered beside a base term.
 
-    def _not_said(self, base: str) -> list[NDArray[np.int32]]:
-        """By category, descriptors that may not stand beside a base term.
-
-        Those that may not be reported; those that it implies, and those above, which say less; and
-        its own kin: bread is no ingredient of bread.
+        Those that may not be reported; those that it implies, and those above them, which are less
+        precise; and its relatives: bread is no ingredient of bread.
         """
-        if base not in self._hidden:
-            hidden, kin = [], self._kin(base)
-            for group in self.groups:
-                mask = ~group.reportable
-                mask[[group.tree.index(code) for code in kin if code in group.tree]] = True
+        if base not in self._excluded:
+            excluded, relatives = [], self._relatives(base)
+            for category in self.categories:
+                tree, mask = category.tree, ~category.reportable
+                mask[[tree.index(code) for code in relatives if code in tree]] = True
                 for facet in self.taxonomy.implied(base) if base else ():
-                    if facet.category == group.code and facet.descriptor in group.tree:
-                        mask[group.tree.path_nodes(group.tree.index(facet.descriptor))] = True
-                hidden.append(np.flatnonzero(mask).astype(np.int32))
-            self._hidden[base] = hidden
-        return self._hidden[base]
+                    if facet.category == category.code and facet.descriptor in tree:
+                        mask[tree.path_nodes(tree.index(facet.descriptor))] = True
+                excluded.append(np.flatnonzero(mask).astype(np.int32))
+            self._excluded[base] = excluded
+        return self._excluded[base]
 
-    def _kin(self, base: str) -> list[str]:
-        """The codes of a base term, of what is above and below it, and of what stands beside it."""
+    def _relatives(self, base: str) -> list[str]:
+        """Codes of a base term, its ancestors, descendants and siblings."""
         if not base:
             return []
         taxonomy = self.taxonomy

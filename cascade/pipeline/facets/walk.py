@@ -1,35 +1,66 @@
-"""From a description to a code that the rules let pass: base term, categories, descriptors."""
+"""From a description to a code that the rules accept: base term, facet categories, descriptors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.errors import UsageError
 from cascade.foodex2.code import FoodCode
+from cascade.foodex2.format import PROCESSES, find_processes
+from cascade.foodex2.parsed import ForbiddenProcesses
+from cascade.foodex2.rules import Checker
+from cascade.foodex2.taxonomy import FoodEx2Taxonomy
+from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch
-from cascade.pipeline.facets.base import BaseTerms, Ranked
-from cascade.pipeline.facets.categories import Categories
-from cascade.pipeline.facets.descriptors import DescriptorRanker, Descriptors, Question
-from cascade.pipeline.facets.features import FacetFeatures, Found
+from cascade.pipeline.facets.categories import (
+    CategoryClassifier,
+    LLMClassifier,
+    NetworkClassifier,
+    TextClassifier,
+)
+from cascade.pipeline.facets.evidence import EvidenceFinder
+from cascade.pipeline.facets.features import FacetFeatureExtractor, FacetFeatures
+from cascade.pipeline.facets.ranking import (
+    BaseTermRanker,
+    CrossEncoderReranker,
+    DescriptorRanker,
+    LLMReranker,
+    RankedBaseTerms,
+    RankedDescriptors,
+    Reranker,
+)
 from cascade.predictions import Alternative, Candidate, FacetChoice, Level, Prediction
 from cascade.retrieval.word_overlap import words_of
+from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
-INSTEAD = 0.2  # probability of a descriptor that may stand for one that rules refuse
+if TYPE_CHECKING:
+    from cascade.scoring.components import Components
+
+SHIPPED_NETWORK = "network.safetensors"
+METHODS = {"retrieval": "retrieve", "rerank": "rerank", "llm": "llm", "cascade": None}
+MIN_SUBSTITUTE = 0.2  # probability of a descriptor that may replace one that the rules refuse
 ROWS = 64  # items whose evidence is in memory together
 
-Refuses = Callable[[str], str]
-"""What rules say against a code; empty where it may stand."""
+Refusal = Callable[[str], str]
+"""Why the rules refuse a code; empty where they accept it."""
+
+logger = logging.getLogger(__name__)
 
 
 class FacetWalk:
-    """Files descriptions under base terms, and says what they tell beyond.
+    """Finds the base term of descriptions, and facets for what they say beyond it.
 
     Parameters
     ----------
-    refuses
+    refusal
         Rules that codes must pass: a descriptor that they refuse gives way to the next.
     most
         Descriptors of a category that may have several.
@@ -37,7 +68,7 @@ class FacetWalk:
     Attributes
     ----------
     source
-        Who finds base terms.
+        The method that finds base terms.
     """
 
     reads_text = True
@@ -48,137 +79,137 @@ class FacetWalk:
     def __init__(
         self,
         taxonomy: FacetedTaxonomy,
-        bases: BaseTerms,
-        features: FacetFeatures,
-        categories: Categories,
+        bases: BaseTermRanker,
+        extractor: FacetFeatureExtractor,
+        categories: CategoryClassifier,
         descriptors: DescriptorRanker,
-        refuses: Refuses,
+        refusal: Refusal,
         *,
         source: str = "retrieval",
         most: int = 3,
     ) -> None:
         self._taxonomy = taxonomy
-        self._bases, self._features = bases, features
+        self._bases, self._extractor = bases, extractor
         self._categories, self._descriptors = categories, descriptors
-        self._refuses = refuses
+        self._refusal = refusal
         self.source = source
         self._most = most
 
     def walk(self, batch: Batch) -> list[Prediction]:
-        """The predictions for a batch; a code holds nothing that its base term implies."""
+        """The predictions for a batch; codes do not repeat what their base terms imply."""
         predictions: list[Prediction] = []
         for start in range(0, len(batch), ROWS):
             rows = range(start, min(start + ROWS, len(batch)))
             part = batch.subset(rows)
-            predictions += self._walked(part)
+            predictions += self._walk(part)
             batch.take_back(part, rows)
         return predictions
 
-    def _walked(self, batch: Batch) -> list[Prediction]:
+    def _walk(self, batch: Batch) -> list[Prediction]:
         with batch.timed("base terms"):
-            ranked = self._bases.ranked(batch)
+            ranked = self._bases.rank(batch)
         bases = [self._taxonomy.codes[node] for node in ranked.nodes[:, 0].tolist()]
         with batch.timed("facet categories"):
-            found = self._features.found(batch, bases)
-            likely = self._categories.probabilities(batch, found, bases)
+            features = self._extractor.extract(batch, bases)
+            likely = self._categories.probabilities(batch, features, bases)
         with batch.timed("descriptors"):
-            taken = likely >= self._categories.thresholds
-            questions = [Question(int(i), int(c)) for i, c in np.argwhere(taken)]
-            answers = self._descriptors.ranked(batch, found, questions)
-        own: list[list[tuple[Question, Descriptors]]] = [[] for _ in bases]
-        for question, answer in zip(questions, answers, strict=True):
-            own[question.item].append((question, answer))
+            taken = np.argwhere(likely >= self._categories.thresholds)
+            pairs = [(int(item), int(category)) for item, category in taken]
+            descriptors = self._descriptors.rank(batch, features, pairs)
+        by_category: list[dict[int, RankedDescriptors]] = [{} for _ in bases]
+        for (item, category), own in zip(pairs, descriptors, strict=True):
+            by_category[item][category] = own
         return [
-            self._prediction(batch, row, ranked, own[row], likely[row], found)
-            for row in range(len(batch))
+            self._prediction(batch, item, ranked, by_category[item], likely[item], features)
+            for item in range(len(batch))
         ]
 
     def _prediction(
         self,
         batch: Batch,
-        row: int,
-        ranked: Ranked,
-        asked: Sequence[tuple[Question, Descriptors]],
+        item: int,
+        ranked: RankedBaseTerms,
+        descriptors: Mapping[int, RankedDescriptors],
         likely: NDArray[np.float32],
-        found: Found,
+        features: FacetFeatures,
     ) -> Prediction:
         taxonomy = self._taxonomy
-        node = int(ranked.nodes[row, 0])
-        code = FoodCode(taxonomy.codes[node])
-        confidence = float(np.exp(ranked.logprobs[row, 0]))
+        nodes, shares = ranked.nodes[item].tolist(), np.exp(ranked.logprobs[item]).tolist()
+        code = FoodCode(taxonomy.codes[nodes[0]])
+        confidence = shares[0]
         facets: list[FacetChoice] = []
-        for question, answer in sorted(asked, key=lambda own: -likely[own[0].category]):
-            probability = float(likely[question.category])
-            code, chosen = self._added(code, question, answer, probability, found)
+        for category in sorted(descriptors, key=lambda category: -likely[category]):
+            code, chosen = self._with_facets(
+                code,
+                category,
+                descriptors[category],
+                float(likely[category]),
+                features.exact[category][:, item],
+            )
             facets += chosen
             if taken := [facet.confidence for facet in chosen if facet.code]:
                 confidence *= max(taken)
-        others = ranked.nodes[row, 1:].tolist()
-        doubt = self._bases.doubt(ranked, row)
+        doubt = self._bases.doubt(ranked, item)
         return Prediction(
             str(code.normalised()),
-            taxonomy.path(node),
+            taxonomy.path(nodes[0]),
             confidence,
             self.source,
             "review" if doubt else "ok",
             doubt,
-            id=batch.items[row].id,
-            levels=self._levels(ranked, row),
+            id=batch.items[item].id,
+            levels=self._levels(ranked, item),
             alternatives=tuple(
-                Alternative(taxonomy.codes[other], taxonomy.path(other), float(np.exp(logprob)))
-                for other, logprob in zip(others, ranked.logprobs[row, 1:], strict=True)
+                Alternative(taxonomy.codes[node], taxonomy.path(node), share)
+                for node, share in zip(nodes[1:], shares[1:], strict=True)
             ),
             facets=tuple(sorted(facets, key=lambda facet: (facet.category, facet.code or ""))),
         )
 
-    def _added(
+    def _with_facets(
         self,
         code: FoodCode,
-        question: Question,
-        answer: Descriptors,
+        category: int,
+        ranked: RankedDescriptors,
         probability: float,
-        found: Found,
+        exact: NDArray[np.bool_],
     ) -> tuple[FoodCode, list[FacetChoice]]:
-        """The code with the best descriptors that the rules let pass, and what was chosen."""
-        group = self._features.groups[question.category]
-        candidates = tuple(
-            Candidate(
-                group.tree.codes[node],
-                group.tree.names[node],
-                group.tree.path(node),
-                float(share),
-                {name: float(scores[at]) for name, scores in answer.scores.items()},
-            )
-            for at, (node, share) in enumerate(
-                zip(answer.nodes.tolist(), answer.probabilities, strict=True)
-            )
-        )
+        """The code with the best descriptors of a category that the rules accept.
+
+        Parameters
+        ----------
+        probability
+            Of the category.
+        exact
+            bool [n_nodes], descriptors whose words are all in the text: only these may be added to
+            another one.
+        """
+        facet_category = self._extractor.categories[category]
+        tree = facet_category.tree
+        candidates = _candidates(tree, ranked.nodes, ranked.probabilities, ranked.scores)
         chosen: list[FacetChoice] = []
         refused = ""
-        said: set[str] = set()
-        exact = found.exact[question.category][:, question.item]
-        for node, candidate in zip(answer.nodes.tolist(), candidates, strict=True):
-            if chosen and (group.single or len(chosen) == self._most):
+        used: set[str] = set()  # words of the chosen descriptors
+        for node, candidate in zip(ranked.nodes.tolist(), candidates, strict=True):
+            if chosen and (facet_category.single or len(chosen) == self._most):
                 break
-            words = {
-                word
-                for name in (candidate.name, *group.tree.synonyms(node))
-                for word in words_of(name)
-            }
-            if chosen and (not exact[node] or words & said):
+            names = (candidate.name, *tree.synonyms(node))
+            words = {word for name in names for word in words_of(name)}
+            if chosen and (not exact[node] or words & used):
                 continue
-            if refused and not exact[node] and candidate.probability < INSTEAD:
+            if refused and not exact[node] and candidate.probability < MIN_SUBSTITUTE:
                 break
-            made = FoodCode(code.base, (*code.facets, Facet(group.code, candidate.code)))
-            if problem := self._refuses(str(made)):
+            facet = Facet(facet_category.code, candidate.code)
+            extended = FoodCode(code.base, (*code.facets, facet))
+            if problem := self._refusal(str(extended)):
                 refused = refused or problem
                 continue
-            code, said = made, said | words
-            share = 1.0 if chosen else candidate.probability  # words that are all there
+            code, used = extended, used | words
+            share = 1.0 if chosen else candidate.probability
             chosen.append(
                 FacetChoice(
-                    group.code,
-                    group.label,
+                    facet_category.code,
+                    facet_category.label,
                     candidate.code,
                     candidate.name,
                     probability * share,
@@ -186,31 +217,21 @@ class FacetWalk:
                 )
             )
         if not chosen:
+            label = facet_category.label
             why = refused or "there is no descriptor that could be said"
-            chosen = [FacetChoice(group.code, group.label, None, "", probability, candidates, why)]
+            none = FacetChoice(facet_category.code, label, None, "", probability, candidates, why)
+            return code, [none]
         return code, chosen
 
-    def _levels(self, ranked: Ranked, row: int) -> tuple[Level, ...]:
+    def _levels(self, ranked: RankedBaseTerms, item: int) -> tuple[Level, ...]:
         """The path to the base term; a level is as likely as all candidates at or below it."""
         taxonomy = self._taxonomy
-        nodes, shares = ranked.nodes[row], np.exp(ranked.logprobs[row])
-        candidates = tuple(
-            Candidate(
-                taxonomy.codes[node],
-                taxonomy.names[node],
-                taxonomy.path(node),
-                float(share),
-                {
-                    name: float(scores[row, at])
-                    for name, scores in ranked.scores.items()
-                    if np.isfinite(scores[row, at])
-                },
-            )
-            for at, (node, share) in enumerate(zip(nodes.tolist(), shares, strict=True))
-        )
-        way = taxonomy.path_nodes(int(nodes[0])).tolist()
+        nodes, shares = ranked.nodes[item], np.exp(ranked.logprobs[item])
+        scores = {name: own[item] for name, own in ranked.scores.items()}
+        candidates = _candidates(taxonomy, nodes, shares, scores)
+        path = taxonomy.path_nodes(int(nodes[0])).tolist()
         levels = []
-        for level, node in enumerate(way, 1):
+        for level, node in enumerate(path, 1):
             below = (nodes >= node) & (nodes < taxonomy.end[node])
             levels.append(
                 Level(
@@ -218,7 +239,135 @@ class FacetWalk:
                     taxonomy.codes[node],
                     taxonomy.names[node],
                     float(shares[below].sum()),
-                    candidates if node == way[-1] else (),
+                    candidates if node == path[-1] else (),
                 )
             )
         return tuple(levels)
+
+
+def _candidates(
+    tree: Taxonomy,
+    nodes: NDArray[np.int32],
+    probabilities: NDArray[np.float64],
+    scores: Mapping[str, NDArray[np.float64]],
+) -> tuple[Candidate, ...]:
+    """Candidates with the scores of the methods that judged them."""
+    return tuple(
+        Candidate(
+            tree.codes[node],
+            tree.names[node],
+            tree.path(node),
+            float(probabilities[at]),
+            {name: float(own[at]) for name, own in scores.items() if np.isfinite(own[at])},
+        )
+        for at, node in enumerate(nodes.tolist())
+    )
+
+
+def make_walk(taxonomy: FacetedTaxonomy, components: Components) -> FacetWalk:
+    """The walk that a config asks for.
+
+    Raises
+    ------
+    UsageError
+        The method is none of those that find base terms.
+    ConfigError, WeightsError
+        A file or weights that are named cannot be read.
+    """
+    config = components.config.facets
+    if components.config.method not in METHODS:
+        raise UsageError(
+            f"method {components.config.method!r} does not find base terms of a faceted taxonomy; "
+            f"there are {', '.join(METHODS)}"
+        )
+    method = METHODS[components.config.method] or config.base.method
+    checker = make_checker(taxonomy, config.processes)
+    refusal = checker.refusal if checker is not None else lambda _: ""
+    allowed = taxonomy.reportable & np.array([not refusal(code) for code in taxonomy.codes])
+    finder = EvidenceFinder(taxonomy, components.encoder, progress=components.progress)
+    extractor = FacetFeatureExtractor(taxonomy, finder)
+    return FacetWalk(
+        taxonomy,
+        BaseTermRanker(
+            taxonomy,
+            finder,
+            config.base,
+            allowed,
+            _reranker(method, config.base.prompt, components),
+        ),
+        extractor,
+        _category_classifier(taxonomy, components, extractor.codes),
+        DescriptorRanker(
+            extractor,
+            config.descriptors,
+            _reranker(config.descriptors.method, config.descriptors.prompt, components),
+        ),
+        refusal,
+        source={"retrieve": "retrieval"}.get(method, method),
+        most=config.descriptors.most,
+    )
+
+
+def make_checker(taxonomy: FacetedTaxonomy, processes: str | None = None) -> Checker | None:
+    """EFSA's rules for the catalogue of a taxonomy; None where it has none.
+
+    Parameters
+    ----------
+    processes
+        File of EFSA's table of processes; by default the one beside the catalogue.
+    """
+    if not isinstance(taxonomy, FoodEx2Taxonomy):
+        return None
+    catalogue = taxonomy.catalogue
+    table = find_processes(processes, Path(catalogue.file))
+    if table is None:
+        logger.warning(
+            "%s does not lie beside %s, so the rules BR16, BR19 and BR27 are not applied",
+            PROCESSES,
+            catalogue.file,
+        )
+    return Checker(catalogue, ForbiddenProcesses.read(table) if table else ForbiddenProcesses({}))
+
+
+def _reranker(method: str, prompt: str, components: Components) -> Reranker | None:
+    if method == "rerank":
+        config = components.config.rerank
+        return CrossEncoderReranker(
+            components.cross_encoder(config),
+            temperature=config.temperature,
+            max_chars=config.max_chars,
+        )
+    if method == "llm":
+        llm = components.config.llm
+        template = PromptTemplate.load(prompt)
+        return LLMReranker(components.engine, template, prior=llm.prior, max_chars=llm.max_chars)
+    return None
+
+
+def _category_classifier(
+    taxonomy: FacetedTaxonomy, components: Components, codes: Sequence[str]
+) -> CategoryClassifier:
+    config = components.config.facets.categories
+    classifier: CategoryClassifier
+    if config.method == "classifier":
+        if config.classifier is None:
+            raise UsageError(
+                "there is no classifier of facet categories; fit one with `cascade foodex2 fit`, "
+                "and name the pack with -c"
+            )
+        classifier = TextClassifier.load(Path(config.classifier), components.encoder, codes)
+    else:
+        shipped = resources.files("cascade.foodex2") / "recipes" / SHIPPED_NETWORK
+        classifier = NetworkClassifier.load(Path(config.network or str(shipped)), codes)
+        if config.method == "llm":
+            classifier = LLMClassifier(
+                taxonomy,
+                components.engine,
+                PromptTemplate.load(config.prompt),
+                classifier.thresholds <= 1,
+                max_chars=components.config.llm.max_chars,
+            )
+    if config.threshold is not None:
+        fitted = classifier.thresholds
+        classifier.thresholds = np.where(fitted <= 1, config.threshold, fitted)
+    return classifier

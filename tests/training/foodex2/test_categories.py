@@ -3,14 +3,14 @@ import pytest
 
 from cascade.errors import ConfigError
 from cascade.items import Item
-from cascade.pipeline.facets.categories import NEVER, ClassifierCategories, PairCategories
-from cascade.pipeline.facets.features import NAMES
-from cascade.training.foodex2.categories import best_thresholds, fit_classifier, fit_pairs
+from cascade.pipeline.facets.categories import NEVER, NetworkClassifier, TextClassifier
+from cascade.pipeline.facets.features import FEATURES
+from cascade.training.foodex2.categories import best_thresholds, fit_network, fit_text_classifier
 
 
 def drawn(n, seed):
     """Rows of two categories; the first is said where its first feature is high."""
-    rows = np.random.default_rng(seed).random((n, 3, len(NAMES)), dtype=np.float32)
+    rows = np.random.default_rng(seed).random((n, 3, len(FEATURES)), dtype=np.float32)
     right = np.zeros((n, 3), dtype=bool)
     right[:, 0] = rows[:, 0, 0] > 0.5
     right[:, 1] = rows[:, 1, 1] > 0.8
@@ -18,19 +18,19 @@ def drawn(n, seed):
 
 
 def test_the_network_learns_and_is_kept(tmp_path):
-    fitted = fit_pairs(*drawn(1000, 0), *drawn(300, 1), ["F01", "F02", "F03"])
+    fitted = fit_network(*drawn(1000, 0), *drawn(300, 1), ["F01", "F02", "F03"])
     rows, right = drawn(300, 2)
     taken = fitted.of(rows) >= fitted.thresholds
     assert (taken == right).mean() > 0.95
     assert fitted.thresholds[2] == pytest.approx(NEVER)  # nobody ever said it
     fitted.save(tmp_path / "net.safetensors")
-    again = PairCategories.load(tmp_path / "net.safetensors", ["F02", "F09", "F01"])
+    again = NetworkClassifier.load(tmp_path / "net.safetensors", ["F02", "F09", "F01"])
     assert again.thresholds[1] == pytest.approx(NEVER)
     other = again.of(rows[:, [1, 2, 0]])
     np.testing.assert_allclose(other[:, [2, 0]], fitted.of(rows)[:, [0, 1]], atol=1e-6)
     (tmp_path / "net.safetensors").write_bytes(b"no")
     with pytest.raises(ConfigError, match=r"net\.safetensors"):
-        PairCategories.load(tmp_path / "net.safetensors", ["F01"])
+        NetworkClassifier.load(tmp_path / "net.safetensors", ["F01"])
 
 
 def test_thresholds_are_the_best_on_held_out_rows():
@@ -49,8 +49,8 @@ def test_the_classifier_learns_words_and_is_kept(minilm, tmp_path):
     ]
     right = np.array([["baked" in t, "jar" in t, True, False] for t in texts])
     codes = ["F28", "F18", "F02", "F04"]
-    fitted = fit_classifier(texts, right, texts, right, codes, minilm, tmp_path)
-    again = ClassifierCategories.load(tmp_path / "categories.safetensors", minilm, codes)
+    fitted = fit_text_classifier(texts, right, texts, right, codes, minilm, tmp_path)
+    again = TextClassifier.load(tmp_path / "categories.safetensors", minilm, codes)
     items = [Item({"text": text}) for text in ("beans in a jar", "baked beans")]
     likely = again.of(items)
     np.testing.assert_allclose(likely, fitted.of(items), atol=1e-5)

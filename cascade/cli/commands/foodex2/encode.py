@@ -165,7 +165,7 @@ def _account(said: str, prediction: Prediction, tree: FacetedTaxonomy, top: int)
             alike = ", ".join(f"{escape(c.name)} {c.probability:.0%}" for c in rest)
             table.add_row("", "", f"[dim]rather than {alike}")
     for own in tree.implied(base.code):
-        group = tree.groups.get(own.category)
+        group = tree.categories.get(own.category)
         if group is not None and own.descriptor in group.tree:
             name = group.tree.node(own.descriptor).name
             table.add_row("  implied", str(own), f"[dim]{escape(group.label)}: {escape(name)}")

@@ -44,15 +44,14 @@ def rows(
 ) -> None:
     """Make labelled rows of a catalogue's other names, with recipes that learn of them."""
     from cascade.errors import OutputError
-    from cascade.foodex2.rules import worst
     from cascade.foodex2.taxonomy import FoodEx2Taxonomy
-    from cascade.training.foodex2.rows import write_rows
+    from cascade.training.foodex2.synthetic import write_rows
 
     if folder.exists() and not overwrite:
         raise OutputError(f"{folder} exists; write into it with --overwrite, or name another")
     checker = made_checker(taxonomy, processes)
     tree = FoodEx2Taxonomy.from_catalogue(checker.catalogue)
-    allowed = [code for code in tree.codes if worst(checker.check(code)) in (None, "LOW")]
+    allowed = [code for code in tree.codes if not checker.refusal(code)]
     counts = write_rows(checker.catalogue, allowed, folder, seed)
     said = ", ".join(f"{count:,} in {part}.csv" for part, count in counts.items())
     err.print(f"{folder}: {said}; learn of them with", highlight=False, markup=False)
@@ -81,14 +80,23 @@ def fit(
     """
     from cascade.cli.progress import working
     from cascade.foodex2.format import find_catalogue, find_processes
-    from cascade.training.foodex2.fitting import FoodFit
+    from cascade.training.foodex2.pack import fit_pack
 
     checker = made_checker(taxonomy, processes)
     table = find_processes(processes, find_catalogue(taxonomy))
     assert table is not None
     with working("fitting") as bar:
-        made = FoodFit(checker, table, folder, encoder=encoder, rows=size, seed=seed, told=bar.show)
-        figures = made.run(overwrite=overwrite, command=options.command())
+        figures = fit_pack(
+            checker,
+            table,
+            folder,
+            encoder=encoder,
+            rows=size,
+            seed=seed,
+            overwrite=overwrite,
+            command=options.command(),
+            report=bar.show,
+        )
     if as_json:
         out.print_json(json.dumps(figures))
         return

@@ -1,6 +1,6 @@
 import pytest
 
-from cascade.pipeline.facets.pieces import MOST, pieces
+from cascade.pipeline.facets.evidence import MAX_PHRASES, phrases
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,9 @@ from cascade.pipeline.facets.pieces import MOST, pieces
         (", ;", [", ;"]),
     ],
 )
-def test_a_description_is_itself_and_its_pieces(text, found):
-    assert pieces(text) == found
+def test_a_description_is_itself_and_its_phrases(text, found):
+    assert phrases(text) == found
 
 
-def test_a_long_list_has_as_many_pieces_as_are_read():
-    assert len(pieces(", ".join(f"word{i}" for i in range(100)))) == MOST + 1
+def test_a_long_list_has_as_many_phrases_as_are_read():
+    assert len(phrases(", ".join(f"word{i}" for i in range(100)))) == MAX_PHRASES + 1

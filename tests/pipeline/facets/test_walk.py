@@ -12,7 +12,7 @@ from cascade.foodex2.rules import worst
 from cascade.items import Batch, Item
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.facets.evidence import EvidenceFinder
-from cascade.pipeline.facets.features import FacetFeatures
+from cascade.pipeline.facets.features import FacetFeatureExtractor
 from cascade.predictions import trace_as_dicts
 from cascade.retrieval.encoder import Encoder
 from cascade.taxonomy import Taxonomy
@@ -42,14 +42,14 @@ def test_a_catalogue_is_a_taxonomy_with_facets(tree):
     assert isinstance(tree, FacetedTaxonomy)
     assert "MILL1" not in tree  # a descriptor
     assert "GONE0" not in tree  # deprecated
-    assert set(tree.groups) == {"F01", "F03", "F04", "F27", "F28"}
-    assert tree.groups["F28"].tree.node("MILL1").parent_code == "MILL0"
-    assert not tree.groups["F28"].single
+    assert set(tree.categories) == {"F01", "F03", "F04", "F27", "F28"}
+    assert tree.categories["F28"].tree.node("MILL1").parent_code == "MILL0"
+    assert not tree.categories["F28"].single
     assert tree.implied("FLOUR") == (Facet("F27", "WHEAT"), Facet("F28", "MILL1"))
     assert not tree.reportable[tree.index("GRAIN")]
     assert tree.synonyms(tree.index("OATS0")) == ("Toyus exemplaris",)
     assert len(tree.terms) == len(
-        set(tree.codes) | {c for g in tree.groups.values() for c in g.tree.codes}
+        set(tree.codes) | {c for g in tree.categories.values() for c in g.tree.codes}
     )
 
     again = pickle.loads(pickle.dumps(tree))
@@ -67,12 +67,12 @@ def test_a_word_that_makes_another_food_of_one_must_be_said(made):
 
 
 def test_what_is_of_the_kind_of_the_base_term_is_not_said_of_it(tree, minilm):
-    features = FacetFeatures(tree, EvidenceFinder(tree, minilm))
-    column = features.codes.index("F04")
-    flour = tree.groups["F04"].tree.index("FLOUR")
+    extractor = FacetFeatureExtractor(tree, EvidenceFinder(tree, minilm))
+    column = extractor.codes.index("F04")
+    flour = tree.categories["F04"].tree.index("FLOUR")
 
     def may_be_said(base):
-        found = features.found(Batch([Item({"text": "with wheat flour"})]), [base])
+        found = extractor.extract(Batch([Item({"text": "with wheat flour"})]), [base])
         return bool(np.isfinite(found.scores[column][flour, 0]))
 
     assert may_be_said("STEW0")

@@ -1,0 +1,347 @@
+"""Ranks terms for descriptions: base terms, and the descriptors of a facet category.
+
+Both are ranked by evidence; where that leaves doubt, a cross-encoder or a language model may judge
+the first candidates anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.config import BaseTermConfig, DescriptorConfig
+from cascade.generation.engine import Engine, Question
+from cascade.generation.prompts import PromptTemplate
+from cascade.items import Batch, Item
+from cascade.pipeline.facets.evidence import Evidence, EvidenceFinder
+from cascade.pipeline.facets.features import FacetFeatureExtractor, FacetFeatures
+from cascade.retrieval.array_ops import top_k
+from cascade.retrieval.word_overlap import words_of
+from cascade.scoring.cross_encoder import CrossEncoder
+from cascade.scoring.methods.llm import one_line_text
+from cascade.taxonomy.facets import FacetedTaxonomy
+from cascade.taxonomy.names import readable_name
+
+
+class Reranker(Protocol):
+    """Judges candidates of items by their names.
+
+    Attributes
+    ----------
+    name
+        Of its scores in a trace.
+    """
+
+    name: str
+
+    def logprobs(
+        self,
+        items: Sequence[Item],
+        candidates: Sequence[Sequence[str]],
+        categories: Sequence[str] = (),
+    ) -> NDArray[np.float64]:
+        """Log-probability of each candidate, as many for each item.
+
+        Parameters
+        ----------
+        categories
+            Name of the facet category for each item; empty where candidates are base terms.
+
+        Returns
+        -------
+        float64 [n_items, n_candidates]
+        """
+        ...
+
+
+class CrossEncoderReranker:
+    """By a cross-encoder's relevance of each name, divided by a temperature."""
+
+    name = "rerank"
+
+    def __init__(
+        self, model: CrossEncoder, *, temperature: float = 1.0, max_chars: int = 1000
+    ) -> None:
+        self._model = model
+        self._temperature = temperature
+        self._max_chars = max_chars
+
+    def logprobs(
+        self,
+        items: Sequence[Item],
+        candidates: Sequence[Sequence[str]],
+        categories: Sequence[str] = (),
+    ) -> NDArray[np.float64]:
+        """See `Reranker.logprobs`."""
+        pairs = [
+            (
+                self._model.tokens(item.text[: self._max_chars]),
+                self._model.tokens(f"{category}: {name}" if category else name),
+            )
+            for item, names, category in zip(
+                items, candidates, categories or [""] * len(items), strict=True
+            )
+            for name in names
+        ]
+        relevance = self._model.logits(pairs)[:, 0].reshape(len(items), -1) / self._temperature
+        return _log_softmax(relevance.astype(np.float64))
+
+
+class LLMReranker:
+    """By how likely a language model is to write each name.
+
+    Parameters
+    ----------
+    template
+        A prompt with the variables item and candidates, and perhaps type, path, level and about.
+    prior
+        Whether the log-probability without an item is subtracted; see `LLMScorer`.
+    """
+
+    name = "llm"
+
+    def __init__(
+        self, engine: Engine, template: PromptTemplate, *, prior: bool = True, max_chars: int = 200
+    ) -> None:
+        self._engine = engine
+        self._template = template
+        self._prior = prior
+        self._max_chars = max_chars
+
+    def logprobs(
+        self,
+        items: Sequence[Item],
+        candidates: Sequence[Sequence[str]],
+        categories: Sequence[str] = (),
+    ) -> NDArray[np.float64]:
+        """See `Reranker.logprobs`."""
+        topics = categories or [""] * len(items)
+        scores = self._scores(
+            [one_line_text(item, self._max_chars) for item in items], candidates, topics
+        )
+        if self._prior:
+            scores = scores - self._scores(["N/A"] * len(items), candidates, topics)
+        return _log_softmax(scores)
+
+    def _scores(
+        self, texts: Sequence[str], candidates: Sequence[Sequence[str]], topics: Sequence[str]
+    ) -> NDArray[np.float64]:
+        questions = []
+        for text, own, topic in zip(texts, candidates, topics, strict=True):
+            names = [readable_name(name) for name in own]
+            prompt = self._template.render(
+                {"item": text, "candidates": names, "about": topic or "food"}
+            )
+            questions.append(Question(prompt, tuple(map(self._template.answer, names))))
+        return np.stack(self._engine.score(questions, "local"))
+
+
+@dataclass(frozen=True)
+class RankedBaseTerms:
+    """The likeliest base terms of each item, best first.
+
+    Parameters
+    ----------
+    nodes
+        int32 [n_items, k]
+    logprobs
+        float64 [n_items, k]; their exponentials sum to one for each item.
+    scores
+        Log-probabilities by method, float64 [n_items, k], in the same order.
+    similarity
+        float32 [n_items], the best cosine similarity of a text with any base term.
+    """
+
+    nodes: NDArray[np.int32]
+    logprobs: NDArray[np.float64]
+    scores: dict[str, NDArray[np.float64]]
+    similarity: NDArray[np.float32]
+
+
+class BaseTermRanker:
+    """Ranks base terms by their similarity to a description and its phrases, and by shared words.
+
+    Parameters
+    ----------
+    allowed
+        bool [n_nodes], base terms that may be answered.
+    reranker
+        Judges the candidates of items that evidence leaves in doubt.
+    """
+
+    def __init__(
+        self,
+        taxonomy: FacetedTaxonomy,
+        finder: EvidenceFinder,
+        config: BaseTermConfig,
+        allowed: NDArray[np.bool_],
+        reranker: Reranker | None = None,
+    ) -> None:
+        self._taxonomy = taxonomy
+        self._finder = finder
+        self._config = config
+        self._nodes = np.flatnonzero(allowed).astype(np.int32)
+        self._rows = finder.rows_of(taxonomy)[self._nodes]
+        self._reranker = reranker
+        words = [set(words_of(taxonomy.names[node])) for node in self._nodes.tolist()]
+        self._another = [
+            (distinct, np.flatnonzero([not distinct.isdisjoint(own) for own in words]))
+            for distinct in map(set, config.another)
+        ]
+
+    def rank(self, batch: Batch, k: int | None = None) -> RankedBaseTerms:
+        """The k likeliest base terms; by default as many as the config has candidates."""
+        k = min(k or self._config.candidates, len(self._nodes))
+        evidence = self._finder.of(batch)
+        scores = self.scores(evidence).T
+        order = top_k(scores, k)
+        best = np.take_along_axis(scores, order, axis=1).astype(np.float64)
+        logprobs = _log_softmax(best / self._config.temperature)
+        similarity = np.maximum.reduceat(
+            evidence.similarity[self._rows].max(axis=0), evidence.starts[:-1]
+        )
+        ranked = RankedBaseTerms(self._nodes[order], logprobs, {"retrieval": logprobs}, similarity)
+        if self._reranker is None:
+            return ranked
+        doubtful = np.flatnonzero(np.exp(logprobs[:, 0]) < self._config.sure)
+        return self._reranked(batch, ranked, doubtful) if len(doubtful) else ranked
+
+    def doubt(self, ranked: RankedBaseTerms, row: int) -> str:
+        """Why a person should look at the answer for an item; empty if there is no reason."""
+        similarity, share = float(ranked.similarity[row]), float(np.exp(ranked.logprobs[row, 0]))
+        if similarity < self._config.likeness:
+            return f"no term is much like the text: the best has a likeness of {similarity:.2f}"
+        if share < self._config.certainty:
+            return f"the likeliest base term is one of several: it has {share:.0%}"
+        return ""
+
+    def scores(self, evidence: Evidence) -> NDArray[np.float32]:
+        """float32 [n_allowed, n_items], a weighted sum of what items and base terms share.
+
+        Lower where the name of a term has a word that makes another food of it, and the item not.
+        """
+        config = self._config
+        similarity, overlap = evidence.similarity[self._rows], evidence.overlap[self._rows]
+        similarity[:, evidence.negated] = -1
+        whole = evidence.starts[:-1]
+        first = np.minimum(whole + 1, evidence.starts[1:] - 1)
+        scores = np.asarray(
+            config.whole * similarity[:, whole]
+            + config.first * similarity[:, first]
+            + config.piece * np.maximum.reduceat(similarity, whole, axis=1)
+            + config.words * overlap[:, whole]
+        )
+        words = [set(words_of(phrases[0])) for phrases in evidence.phrases]
+        for distinct, terms in self._another:
+            silent = np.flatnonzero([distinct.isdisjoint(own) for own in words])
+            scores[np.ix_(terms, silent)] -= config.unsaid
+        return scores
+
+    def _reranked(
+        self, batch: Batch, ranked: RankedBaseTerms, rows: NDArray[np.int64]
+    ) -> RankedBaseTerms:
+        """The ranking with the first candidates of some items judged anew."""
+        assert self._reranker is not None
+        head = min(self._config.candidates, ranked.nodes.shape[1])
+        before = ranked.nodes[rows, :head]
+        names = [[self._taxonomy.names[node] for node in nodes] for nodes in before.tolist()]
+        judged = self._reranker.logprobs([batch.items[row] for row in rows.tolist()], names)
+        known = ranked.logprobs[rows, :head]
+        together = known + self._config.weight * judged
+        # Together they are as likely as before.
+        together -= np.logaddexp.reduce(together, axis=1, keepdims=True)
+        together += np.logaddexp.reduce(known, axis=1, keepdims=True)
+        order = np.argsort(-together, axis=1, kind="stable")
+        nodes, logprobs = ranked.nodes.copy(), ranked.logprobs.copy()
+        retrieval = ranked.scores["retrieval"].copy()
+        reranked = np.full_like(logprobs, np.nan)
+        nodes[rows, :head] = np.take_along_axis(before, order, axis=1)
+        logprobs[rows, :head] = np.take_along_axis(together, order, axis=1)
+        retrieval[rows, :head] = np.take_along_axis(known, order, axis=1)
+        reranked[rows, :head] = np.take_along_axis(judged, order, axis=1)
+        scores = {"retrieval": retrieval, self._reranker.name: reranked}
+        return RankedBaseTerms(nodes, logprobs, scores, ranked.similarity)
+
+
+@dataclass(frozen=True)
+class RankedDescriptors:
+    """The likeliest descriptors of an item in a category, best first.
+
+    Parameters
+    ----------
+    nodes, probabilities
+        int32 [k] and float64 [k], of the category's tree.
+    scores
+        Log-probabilities by method, float64 [k].
+    """
+
+    nodes: NDArray[np.int32]
+    probabilities: NDArray[np.float64]
+    scores: dict[str, NDArray[np.float64]]
+
+
+class DescriptorRanker:
+    """Ranks descriptors by the evidence for them, and reranks those that it leaves in doubt."""
+
+    def __init__(
+        self,
+        extractor: FacetFeatureExtractor,
+        config: DescriptorConfig,
+        reranker: Reranker | None = None,
+    ) -> None:
+        self._categories = extractor.categories
+        self._config, self._reranker = config, reranker
+
+    def rank(
+        self, batch: Batch, features: FacetFeatures, pairs: Sequence[tuple[int, int]]
+    ) -> list[RankedDescriptors]:
+        """The descriptors of pairs of an item and a category; none where none may be answered."""
+        ranked = [self._by_evidence(features, *pair) for pair in pairs]
+        if self._reranker is None:
+            return ranked
+        doubtful = [
+            at
+            for at, own in enumerate(ranked)
+            if len(own.nodes) > 1 and own.probabilities[0] < self._config.sure
+        ]
+        for size in sorted({len(ranked[at].nodes) for at in doubtful}):
+            same = [at for at in doubtful if len(ranked[at].nodes) == size]
+            categories = [self._categories[pairs[at][1]] for at in same]
+            judged = self._reranker.logprobs(
+                [batch.items[pairs[at][0]] for at in same],
+                [
+                    [category.tree.names[node] for node in ranked[at].nodes.tolist()]
+                    for category, at in zip(categories, same, strict=True)
+                ],
+                [category.label for category in categories],
+            )
+            for at, own in zip(same, judged, strict=True):
+                ranked[at] = self._reranked(ranked[at], own)
+        return ranked
+
+    def _by_evidence(self, features: FacetFeatures, item: int, category: int) -> RankedDescriptors:
+        scores = features.scores[category][:, item]
+        k = min(self._config.candidates, int(np.isfinite(scores).sum()))
+        nodes = top_k(scores[None], max(k, 1))[0][:k].astype(np.int32)
+        logits = scores[nodes].astype(np.float64) / self._config.temperature
+        logprobs = logits - np.logaddexp.reduce(logits) if k else logits
+        return RankedDescriptors(nodes, np.exp(logprobs), {"retrieval": logprobs})
+
+    def _reranked(self, known: RankedDescriptors, judged: NDArray[np.float64]) -> RankedDescriptors:
+        assert self._reranker is not None
+        together = known.scores["retrieval"] + self._config.weight * judged
+        together -= np.logaddexp.reduce(together)
+        order = np.argsort(-together, kind="stable")
+        return RankedDescriptors(
+            known.nodes[order],
+            np.exp(together[order]),
+            {"retrieval": known.scores["retrieval"][order], self._reranker.name: judged[order]},
+        )
+
+
+def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(scores - np.logaddexp.reduce(scores, axis=1, keepdims=True))
