@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,10 +106,14 @@ def resolve(
     taxonomy: str | None,
     *,
     method: str | None = None,
+    columns: Mapping[str, Any] | None = None,
+    max_risk: float | None = None,
+    image_root: str | None = None,
+    allow_urls: bool = False,
     allow_download: bool = False,
     settings: list[str] | None = None,
 ) -> tuple[CascadeConfig, Taxonomy]:
-    """The config and the taxonomy that the options name.
+    """The config and the taxonomy that the options name, with a method that can be used.
 
     The taxonomy of the config is that which was loaded: a shipped name, or a file.
 
@@ -121,6 +126,7 @@ def resolve(
     from cascade.errors import ConfigError, UsageError
     from cascade.pipeline.load import is_shipped, load_config, load_taxonomy
     from cascade.resources import shipped_names
+    from cascade.scoring.methods import check_method
 
     if config is None and taxonomy is None:
         names = ", ".join(shipped_names("taxonomies", ".yaml"))
@@ -135,7 +141,19 @@ def resolve(
         raise ConfigError(f"{config}: names no taxonomy; add one with -t")
     if taxonomy is None and folder is not None and not is_shipped(name, folder):
         name = str(folder / name)
-    return settled.model_copy(update={"taxonomy": name}), load_taxonomy(name)
+    settled.taxonomy = name
+    tree = load_taxonomy(name)
+    check_method(settled.method, settled.heads)
+    if max_risk is not None:
+        settled.calibration.max_risk = max_risk
+    settled.columns = settled.columns.model_copy(update=dict(columns or {}))
+    place_pictures(settled, image_root, allow_urls)
+    return settled, tree
+
+
+def named_columns(**columns: list[str] | str | None) -> dict[str, Any]:
+    """The columns that are named, by what they are: `text`, `image`, `id`, `label`."""
+    return {part: name for part, name in columns.items() if name}
 
 
 def place_pictures(config: CascadeConfig, root: str | None, urls: bool) -> None:

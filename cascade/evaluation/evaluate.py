@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -115,9 +115,9 @@ def evaluate(
     write_json(folder.manifest, manifest)
     folder.write_config(task.config, task.taxonomy)
 
-    def answered(row: Row) -> None:
+    def answered(rows: Sequence[Row]) -> None:
         if progress is not None:
-            progress(row.number, labels.rows)
+            progress(rows[-1].number, labels.rows)
 
     if external is not None:
         copy_predictions(task, folder.predictions, external, progress=answered)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 LINE = "cascade_line"
 """Column of the line on which a row of the data begins."""
 
-Progress = Callable[[Row], None]
+Progress = Callable[[Sequence[Row]], None]
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def copy_predictions(
                 answers = [external.of(table, row).columns(task.taxonomy) for row in rows]
                 output.write(index, rows, answers, asdict(Counts(rows=len(rows))))
                 if progress is not None:
-                    progress(rows[-1])
+                    progress(rows)
             output.finish()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -109,64 +108,46 @@ def classify(
     ] = False,
 ) -> None:
     """Classify the rows of files; each row comes out with its answer beside it."""
-    from cascade.cli import loading, report
+    from cascade.cli.classify_run import ClassifyRun, Destination, Input
+    from cascade.cli.display import show_counts
     from cascade.io import check_output
-    from cascade.io.tables.folder import files_of
-    from cascade.pipeline.runs.table import AnswerForm, Counts
-    from cascade.scoring.methods import check_method
+    from cascade.pipeline.runs.table import AnswerForm
 
     cluster = _cluster(engine, workers=workers, gpus=gpus, address=address)
-    sources = [source for given in files for source in files_of(given)]
-    targets = [(source, _target(source, sources, files, output)) for source in sources]
-    _check_distinct(targets)
+    targets = _targets(files, output)
     for source, target in targets:
         for read in filter(None, (source, taxonomy, config)):
             check_output(target, read, resume=resume, overwrite=overwrite)
+    named = options.named_columns(text=text, image=image, id=id, label=label)
     settled, tree = options.resolve(
-        config, taxonomy, method=method, allow_download=allow_download, settings=settings
+        config,
+        taxonomy,
+        method=method,
+        columns=named,
+        max_risk=max_risk,
+        image_root=image_root,
+        allow_urls=allow_urls,
+        allow_download=allow_download,
+        settings=settings,
     )
-    check_method(settled.method, settled.heads)
-    if max_risk is not None:
-        settled.calibration.max_risk = max_risk
     settled.descent.beam = max(settled.descent.beam, top + 1)
-    named = {"text": text, "image": image, "id": id, "label": label}
-    options.place_pictures(settled, image_root, allow_urls)
-    columns = settled.columns.model_copy(update={k: v for k, v in named.items() if v})
-    settled.columns = columns
-    job = loading.Job(
+    run = ClassifyRun(
         tree,
         settled,
-        columns,
+        frozenset(named),
         AnswerForm(top, explain),
-        needs_label=label is not None,
-        needs_image=image is not None,
-        limit=limit,
-        encoding=encoding,
-        sheet=sheet,
-        resume=resume,
-        overwrite=overwrite,
-        as_json=as_json,
-        as_table=as_table,
+        Input(limit, encoding, sheet),
+        Destination(resume, overwrite, as_json, as_table),
     )
-    total, written = Counts(), list[str]()
     with interruptible():
-        if cluster is not None:
-            total, written = job.run_on(cluster, targets)
-            targets = []
-        for source, _ in targets if len(targets) > 1 else []:
-            job.check(source)
-        for source, target in targets:
-            counts = job.run(source, target)
-            if counts is not None:
-                total.add(asdict(counts))
-                written.append(target)
+        total, written = run.run(targets) if cluster is None else run.run_on(cluster, targets)
     if not written:
         return
-    report.show(
+    show_counts(
         total,
         [target for target in written if target != "-"],
         as_json=as_json,
-        label=columns.label if label or total.labelled else None,
+        label=settled.columns.label if label or total.labelled else None,
     )
     if total.status.get("error"):
         raise typer.Exit(3)
@@ -194,47 +175,34 @@ def _cluster(
     return None
 
 
-def _check_distinct(targets: list[tuple[str, str]]) -> None:
-    """Raise UsageError where two files would be written to the same place."""
-    from cascade.errors import UsageError
-
-    first: dict[str, str] = {}
-    for source, target in targets:
-        if target in first:
-            where = "standard output; give --out FOLDER/" if target == "-" else target
-            raise UsageError(f"{first[target]} and {source} would both be written to {where}")
-        first[target] = source
-
-
-def _target(source: str, files: list[str], given: list[str], output: str | None) -> str:
-    """Where the rows of one file go.
-
-    Parameters
-    ----------
-    files, given
-        All files, and what the user named for them.
+def _targets(given: list[str], output: str | None) -> list[tuple[str, str]]:
+    """Each file to classify, those in folders too, and where its rows go.
 
     Raises
     ------
     UsageError
-        Several files go to one place, or standard input to a folder.
+        Several files would go to one place, or standard input to a folder.
     """
     from cascade.errors import UsageError
+    from cascade.io.tables.folder import files_of
 
-    if not source or output == "":
+    sources = [source for name in given for source in files_of(name)]
+    if output == "" or "" in sources:
         raise UsageError("an empty file name; name a file, or - for standard input or output")
-    if output is None or output == "-":
-        return "-"
-    if options.is_folder(output):
-        if source == "-":
-            raise UsageError(f"--out {output} is a folder; name a file for standard input")
-        name = Path(source).name
-        return str(Path(output) / (f"{name}.csv" if Path(source).is_dir() else name))
-    if len(files) > 1 and len(given) == 1:
-        raise UsageError(
-            f"{given[0]} is a folder of {len(files)} files; give --out FOLDER/, for example "
-            "answered/"
-        )
-    if len(files) > 1:
-        raise UsageError(f"{len(files)} files go to a folder, not to one file; give --out FOLDER/")
-    return output
+    in_folder = output is not None and output != "-" and options.is_folder(output)
+    if len(sources) > 1 and output not in (None, "-") and not in_folder:
+        what = f"{given[0]} is a folder of" if len(given) == 1 else "there are"
+        raise UsageError(f"{what} {len(sources)} files; give --out FOLDER/, for example answered/")
+    placed: dict[str, str] = {}
+    for source in sources:
+        target = output or "-"
+        if in_folder:
+            if source == "-":
+                raise UsageError(f"--out {output} is a folder; name a file for standard input")
+            name = Path(source).name + (".csv" if Path(source).is_dir() else "")
+            target = str(Path(target) / name)
+        if target in placed:
+            where = "standard output; give --out FOLDER/" if target == "-" else target
+            raise UsageError(f"{placed[target]} and {source} would both be written to {where}")
+        placed[target] = source
+    return [(source, target) for target, source in placed.items()]

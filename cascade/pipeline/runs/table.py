@@ -178,7 +178,7 @@ def classify_table(
     form: AnswerForm,
     *,
     limit: int | None = None,
-    progress: Callable[[Row], None] | None = None,
+    progress: Callable[[Sequence[Row]], None] | None = None,
 ) -> Counts:
     """Classify the rows of a table into an output, chunk by chunk, and finish the output.
 
@@ -190,7 +190,7 @@ def classify_table(
     limit
         Rows to classify, from the start.
     progress
-        Called with the last row of each chunk.
+        Called with the rows of each finished chunk.
 
     Raises
     ------
@@ -221,7 +221,7 @@ def classify_table(
             summary = output.summary(index)
         total.add(summary)
         if progress is not None:
-            progress(rows[-1])
+            progress(rows)
     output.finish()
     return total
 

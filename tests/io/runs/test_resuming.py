@@ -309,8 +309,8 @@ with open_table(source) as table, open_output(out, table, extra, resume=True) as
 """
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_a_run_killed_at_any_moment_ends_in_the_same_bytes(write, tmp_path, ending):
+@pytest.mark.parametrize(("ending", "kills"), [("csv", 3), ("parquet", 1)])
+def test_a_run_killed_at_any_moment_ends_in_the_same_bytes(write, tmp_path, ending, kills):
     source = write("items.csv", "id,title\n" + "".join(f"{n},item {n}\n" for n in range(640)))
     whole, out = tmp_path / f"whole.{ending}", tmp_path / f"out.{ending}"
 
@@ -325,9 +325,9 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_bytes(write, tmp_path, endi
     assert process.wait(30) == 0, process.stderr.read()
     journal = tmp_path / f"out.{ending}.parts" / "journal.jsonl"
     grown = []
-    for attempt in range(4):
+    for attempt in range(kills + 1):
         process = start(out)
-        if attempt < 3:
+        if attempt < kills:
             reached = len(journal.read_bytes()) if journal.exists() else 0
             while process.poll() is None and (
                 not journal.exists() or journal.stat().st_size < reached + 500 * (attempt + 1)
@@ -339,7 +339,7 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_bytes(write, tmp_path, endi
         process.wait(30)
         if journal.exists():
             grown.append(len(journal.read_bytes()))
-    assert len(grown) >= 3 and grown == sorted(grown)
+    assert len(grown) >= kills and grown == sorted(grown)
     process = start(out)
     assert process.wait(30) == 0, process.stderr.read()
     assert out.read_bytes() == whole.read_bytes()

@@ -162,7 +162,7 @@ class TestTable:
         expected = [row["cascade_code"] for row in rows_of(tmp_path / "out.csv")]
         monkeypatch.setattr(runs, "BATCH", size)
         seen = []
-        parts = run_over(clf, tmp_path, progress=lambda row: seen.append(row.number))
+        parts = run_over(clf, tmp_path, progress=lambda rows: seen.append(rows[-1].number))
         assert [row["cascade_code"] for row in rows_of(tmp_path / "out.csv")] == expected
         assert seen == sorted({*range(size, 8, size), 7})
         assert whole.stages.keys() == parts.stages.keys() and sum(whole.stages.values()) > 0

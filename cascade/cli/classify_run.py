@@ -1,0 +1,205 @@
+"""What `cascade classify` runs: checks first, then models, then rows with progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+
+from cascade.cli.console import err
+from cascade.cli.display import ScreenOutput
+from cascade.cli.progress import classifying, lines_of, load_classifier, working
+from cascade.config import CascadeConfig, Columns
+from cascade.io import Output, Table, open_output, open_table, require_columns
+from cascade.io.tables.detection import kind_of
+from cascade.io.tables.opening import TableFile
+from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.runs.cluster import Cluster
+from cascade.pipeline.runs.cluster_run import FileRun, classify_files, finished_chunks
+from cascade.pipeline.runs.columns import guessed_columns, require_read
+from cascade.pipeline.runs.table import AnswerForm, Counts, classify_table, fingerprint
+from cascade.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True)
+class Input:
+    """How files are read: rows to read from the start, encoding of text, sheet of a workbook."""
+
+    limit: int | None
+    encoding: str | None
+    sheet: str | None
+
+
+@dataclass(frozen=True)
+class Destination:
+    """How answers are written: going on with parts, replacing outputs, as JSON, as a table."""
+
+    resume: bool
+    overwrite: bool
+    as_json: bool
+    as_table: bool
+
+    def on_screen(self, target: str) -> bool:
+        """Whether rows are printed as a table to read."""
+        return target == "-" and not self.as_json and (self.as_table or sys.stdout.isatty())
+
+
+@dataclass
+class ClassifyRun:
+    """The classification of one or more files with the same options.
+
+    Parameters
+    ----------
+    named
+        The columns that the user named, by their part (`text`, `image`, ...). They must be there;
+        a label that a pack remembers need not, nor its picture where there is text.
+    """
+
+    taxonomy: Taxonomy
+    config: CascadeConfig
+    named: frozenset[str]
+    form: AnswerForm
+    input: Input
+    destination: Destination
+    _guess_told: bool = field(default=False, repr=False)
+
+    def run(self, targets: Sequence[tuple[str, str]]) -> tuple[Counts, list[str]]:
+        """Classify files into their outputs; all counts, and the outputs that were written.
+
+        Outputs that an earlier run had finished are passed over.
+        """
+        if len(targets) > 1:
+            for source, _ in targets:
+                with self._open(source) as table:
+                    self._columns(table)
+        total, written = Counts(), list[str]()
+        for source, target in targets:
+            counts = self._run(source, target)
+            if counts is not None:
+                total.add(asdict(counts))
+                written.append(target)
+        return total, written
+
+    def run_on(
+        self, cluster: Cluster, targets: Sequence[tuple[str, str]]
+    ) -> tuple[Counts, list[str]]:
+        """As `run`, on a cluster."""
+        runs = {pair: self._file_run(*pair) for pair in targets}
+        left = {pair: run for pair, run in runs.items() if run is not None}
+        if not left:
+            return Counts(), []
+        shown = not any(self.destination.on_screen(target) for _, target in left)
+        lines = [self._lines(source) if shown else None for source, _ in left]
+        with classifying(lines, self.input.limit, shown) as progress:
+            counts = classify_files(
+                list(left.values()),
+                self.taxonomy,
+                self.config,
+                self.form,
+                cluster,
+                progress=progress,
+            )
+        return counts, [target for _, target in left]
+
+    @cached_property
+    def _classifier(self) -> Classifier:
+        with working("loading models") as work:
+            return load_classifier(self.taxonomy, self.config, work)
+
+    def _run(self, source: str, target: str) -> Counts | None:
+        """Classify one file; its counts, or None where an earlier run had finished it."""
+        with self._open(source) as table:
+            columns = self._columns(table)
+            with self._output(table, columns, source, target) as output:
+                if not self._is_left(output, target):
+                    return None
+                classifier = self._classifier
+                classifier.require_sight(columns)
+                # Rows that are printed as they come show progress themselves.
+                shown = not self.destination.on_screen(target)
+                lines = [lines_of(table, source) if shown else None]
+                with classifying(lines, self.input.limit, shown) as progress:
+                    return classify_table(
+                        classifier,
+                        table,
+                        output,
+                        columns,
+                        self.form,
+                        limit=self.input.limit,
+                        progress=progress,
+                    )
+
+    def _file_run(self, source: str, target: str) -> FileRun | None:
+        """A file as a run on a cluster takes it; None where its output is there already."""
+        done: frozenset[int] = frozenset()
+        rows = TableFile(source, **asdict(self.input))
+        with rows.open() as table:
+            columns = self._columns(table)
+            if self.destination.resume:
+                with self._output(table, columns, source, target) as output:
+                    if not self._is_left(output, target):
+                        return None
+                    done = finished_chunks(table, output) if output.resumed_rows else done
+
+        def opened() -> tuple[Table, Output]:
+            table = rows.open()
+            try:
+                return table, self._output(table, columns, source, target)
+            except BaseException:
+                table.close()
+                raise
+
+        nested = self.destination.as_json if target == "-" else kind_of(target) == "jsonl"
+        return FileRun(rows, columns, opened, done, nested, ordered=target == "-")
+
+    def _is_left(self, output: Output, target: str) -> bool:
+        """Whether an output is not finished, with a word on what an earlier run has done of it."""
+        if output.complete:
+            err.print(
+                f"{target} is there already, there is nothing to resume; "
+                "make it anew with --overwrite"
+            )
+        elif output.resumed_rows:
+            err.print(f"going on after {output.resumed_rows:,} finished rows")
+        return not output.complete
+
+    def _lines(self, source: str) -> int | None:
+        if self.input.limit is not None:
+            return None
+        with self._open(source) as table:
+            return lines_of(table, source)
+
+    def _open(self, source: str) -> Table:
+        return open_table(source, encoding=self.input.encoding, sheet=self.input.sheet)
+
+    def _columns(self, table: Table) -> Columns:
+        """The columns to use, all of them there; text columns are guessed if nothing is named."""
+        wanted, reads = self.config.columns, self.config.reads
+        columns = guessed_columns(table, wanted, reads, needs_image="image" in self.named)
+        if columns.text and not wanted.text and not self._guess_told:
+            err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
+            self._guess_told = True
+        if "label" not in self.named and columns.label not in table.columns:
+            columns = columns.model_copy(update={"label": None})
+        if columns.text:
+            require_read(table, columns.text, reads)
+        named = (columns.image, columns.id, columns.label)
+        require_columns(table, [*columns.text, *filter(None, named)])
+        return columns
+
+    def _output(self, table: Table, columns: Columns, source: str, target: str) -> Output:
+        if self.destination.on_screen(target):
+            return ScreenOutput(table, columns.text or list(filter(None, [columns.image])))
+        return open_output(
+            target,
+            table,
+            self.form.columns,
+            kind="jsonl" if self.destination.as_json and target == "-" else None,
+            source=source,
+            fingerprint=fingerprint(
+                self.taxonomy, self.config, columns, self.form, self.input.limit
+            ),
+            resume=self.destination.resume,
+            overwrite=self.destination.overwrite,
+        )

@@ -1,0 +1,96 @@
+"""A run on a terminal: answers as a table that a person reads, and the summary at its end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from cascade.cli.console import err, out
+from cascade.io import Answer, Output, Row, Table
+from cascade.pipeline.runs.table import Counts
+
+STYLES = {"ok": "green", "review": "yellow", "partial": "yellow", "error": "red"}
+
+
+class ScreenOutput(Output):
+    """Prints each chunk of answered rows as a table, with the columns that were read."""
+
+    def __init__(self, table: Table, shown: Sequence[str]) -> None:
+        self._table = table
+        self._shown = list(shown)
+
+    def write(
+        self,
+        index: int,
+        rows: Sequence[Row],
+        answers: Sequence[Answer],
+        summary: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Print the next rows."""
+        printed = RichTable(box=None, pad_edge=False, header_style="bold")
+        printed.add_column(" / ".join(self._shown), max_width=44, overflow="ellipsis", no_wrap=True)
+        printed.add_column("path", overflow="fold")
+        printed.add_column("confidence", justify="right")
+        printed.add_column("")
+        for row, answer in zip(rows, answers, strict=True):
+            text = " ".join(" ".join(self._table.texts(row, self._shown).values()).split())
+            status = answer["cascade_status"]
+            path = answer["cascade_path"] or answer["cascade_message"]
+            confidence = answer["cascade_confidence"]
+            printed.add_row(
+                Text("".join(c if c.isprintable() else " " for c in text[:200])),
+                Text(path, style="" if status == "ok" else STYLES[status]),
+                "" if confidence is None else f"{confidence:.0%}",
+                Text("" if status == "ok" else status, STYLES[status]),
+            )
+        out.print(printed)
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+
+def show_counts(
+    counts: Counts, targets: list[str], *, as_json: bool, label: str | None = None
+) -> None:
+    """Print the counts of a run: a table on standard error, or JSON on standard output.
+
+    With JSON rows on standard output the summary stays on standard error.
+    """
+    if as_json and targets:
+        out.print_json(json.dumps({"out": targets, **asdict(counts)}))
+        return
+    table = RichTable(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_row("rows", f"{counts.rows:,}", "")
+    for status, style in STYLES.items():
+        if n := counts.status.get(status):
+            table.add_row(Text(f"  {status}", style), f"{n:,}", f"{n / counts.rows:.1%}")
+    for source, n in sorted(counts.source.items()):
+        table.add_row("answered by", f"{n:,}", source)
+    tenths = [tenth for tenth in range(9, -1, -1) if counts.confidence[tenth]]
+    for tenth in tenths:
+        n = counts.confidence[tenth]
+        bar = "█" * max(1, round(24 * n / max(counts.confidence)))
+        heading = "confidence" if tenth == tenths[0] else ""
+        table.add_row(heading, f"{n:,}", f"{tenth / 10:.0%}+ [blue]{bar}[/]")
+    for level, n in sorted(counts.labelled.items(), key=lambda entry: int(entry[0])):
+        right = counts.right.get(level, 0)
+        table.add_row(f"right to level {level}", f"{right:,}", f"of {n:,} ({right / n:.1%})")
+    if counts.unknown and counts.labelled:
+        what = Text(f"no {label} of the taxonomy, not counted as right or wrong", "yellow")
+        table.add_row("label unknown", f"{counts.unknown:,}", what)
+    if label and not counts.labelled:
+        table.add_row("right", "", Text(f"unknown: no {label} is in the taxonomy", "yellow"))
+    if counts.seconds:
+        rate = f"{counts.rows / counts.seconds:,.1f} rows/s"
+        table.add_row("time", f"{counts.seconds:,.1f} s", rate)
+    for target in targets:
+        table.add_row("written to", "", Text(target))
+    err.print(table)
