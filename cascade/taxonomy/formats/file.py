@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -164,6 +164,48 @@ class TaxonomyFile:
             if (at := self.text.find(part)) >= 0:
                 return self.text.count("\n", 0, at) + 1
         return None
+
+    def parse_xml(
+        self,
+        start: Callable[[str, dict[str, str], int], None] = lambda *_: None,
+        end: Callable[[str], None] = lambda *_: None,
+    ) -> None:
+        """Call `start` with name, attributes and line of each element, `end` with its name.
+
+        Raises
+        ------
+        TaxonomyError
+            The XML is broken or has a document type declaration. Entities can be declared nowhere
+            else, so neither expansion (billion laughs) nor outside files (XXE) remain possible.
+        """
+        from xml.sax import SAXException, SAXParseException
+        from xml.sax.handler import ContentHandler
+        from xml.sax.xmlreader import AttributesImpl, Locator
+
+        import defusedxml
+        import defusedxml.sax
+
+        class Handler(ContentHandler):
+            _locator: Locator
+
+            def startElement(self, name: str, attrs: AttributesImpl) -> None:
+                start(name, dict(attrs), self._locator.getLineNumber() or 0)
+
+            def endElement(self, name: str) -> None:
+                end(name)
+
+        try:
+            defusedxml.sax.parseString(self.data, Handler(), forbid_dtd=True)
+        except defusedxml.DefusedXmlException:
+            raise self.error(
+                "the XML has a document type declaration (<!DOCTYPE>), which may define entities "
+                "and is refused for safety; write it without one: xmllint --noent --dropdtd",
+                self.line_of("<!DOCTYPE", "<!ENTITY"),
+            ) from None
+        except SAXParseException as error:
+            raise self.error(f"broken XML: {error.getMessage()}", error.getLineNumber()) from None
+        except (SAXException, LookupError, ValueError) as error:
+            raise self.error(f"broken XML: {error}") from None
 
     def error(
         self, message: str, line: int | None = None, column: str | None = None

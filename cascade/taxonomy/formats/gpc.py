@@ -6,7 +6,6 @@ import re
 
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
-from cascade.taxonomy.formats.xml import parse
 from cascade.taxonomy.names import clean
 
 _RANKS = ("segment", "family", "class", "brick")
@@ -53,7 +52,7 @@ def read(file: TaxonomyFile) -> Draft:
         if _rank(element) is not None:
             above.pop()
 
-    parse(file, start, end)
+    file.parse_xml(start, end)
     return draft
 
 

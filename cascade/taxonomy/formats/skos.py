@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from cascade.errors import MissingExtraError, TaxonomyError
 from cascade.taxonomy.draft import LANGUAGE, Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
-from cascade.taxonomy.formats.xml import parse
 from cascade.taxonomy.names import clean
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def _graph(file: TaxonomyFile) -> Graph:
     graph = Graph()
     xml = file.is_xml and not _TRIPLE.match(file.head[0][1])
     if xml:
-        parse(file)  # refuses what rdflib would not
+        file.parse_xml()  # refuses what rdflib would not
     quiet = logging.getLogger("rdflib.term")
     level = quiet.level
     quiet.setLevel(logging.ERROR)

@@ -107,11 +107,11 @@ class TaxonomyTable:
     @cached_property
     def translations(self) -> dict[int, str]:
         """Language tags by column, of headings such as `name_de`."""
-        found = {i: _TRANSLATION.fullmatch(heading) for i, heading in enumerate(self.header)}
         taken = frozenset().union(*(words for what, words in COLUMNS.items() if what != "name"))
+        found = {i: _TRANSLATION.fullmatch(heading) for i, heading in enumerate(self.header)}
         return {i: m[1] for i, m in found.items() if m and self.keys[i] not in taken}
 
-    @property
+    @cached_property
     def has_descriptions(self) -> bool:
         """Whether rows may say more of their nodes than code and name."""
         found = "description" in self.columns or "synonyms" in self.columns
@@ -132,7 +132,7 @@ class TaxonomyTable:
         """
         width = len(self.header)
         if width == 1:
-            yield from self._single()
+            yield from self._single_column()
             return
         reader = csv.reader(self._lines(), delimiter=self.delimiter, strict=True)
         line = self.line
@@ -143,7 +143,7 @@ class TaxonomyTable:
                     if any(cells):
                         yield start, cells
                 elif any(cell.strip() for cell in cells):
-                    yield start, self._mended(cells, start, short)
+                    yield start, self._padded_or_cut(cells, start, short)
         except csv.Error as error:
             raise self.file.error(
                 f"a broken row: {error}; a cell that begins with a quote must end with one, and "
@@ -151,7 +151,7 @@ class TaxonomyTable:
                 line + 1,
             ) from None
 
-    def _mended(self, cells: list[str], line: int, short: bool) -> list[str]:
+    def _padded_or_cut(self, cells: list[str], line: int, short: bool) -> list[str]:
         width = len(self.header)
         if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
             return cells[:width]
@@ -177,7 +177,7 @@ class TaxonomyTable:
         if start < len(text):
             yield text[start:]
 
-    def _single(self) -> Iterator[tuple[int, list[str]]]:
+    def _single_column(self) -> Iterator[tuple[int, list[str]]]:
         """Lines as they are: in a single column nothing needs quotes, though some have them."""
         for line, text in enumerate(self._lines(), self.line + 1):
             cell = text.strip()
