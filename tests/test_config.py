@@ -80,3 +80,23 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 def test_a_folder_is_no_config_file(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         CascadeConfig.load(tmp_path)
+
+
+def test_files_and_folders_beside_a_config_are_named_from_where_we_are(tmp_path):
+    (tmp_path / "tuned").mkdir()
+    config = CascadeConfig.parse(
+        {
+            "backbones": {"a": {"kind": "lexical", "file": "a.safetensors", "model": "minilm"}},
+            "heads": {"a": {"file": "heads/a.safetensors", "backbone": "a"}},
+            "retrieval": {"encoder": "tuned"},
+            "facets": {"categories": {"network": "pairs.safetensors"}},
+        }
+    )
+    config.resolve(tmp_path)
+    assert config.backbones["a"].file == str(tmp_path / "a.safetensors")
+    assert config.backbones["a"].model == "minilm"  # no folder, so it is another name
+    assert config.retrieval.encoder == str(tmp_path / "tuned")
+    assert sorted(config.local_files()) == [
+        str(tmp_path / name)
+        for name in ("a.safetensors", "heads/a.safetensors", "pairs.safetensors")
+    ]

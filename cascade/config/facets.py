@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cascade.config.base import Section
+from cascade.config.base import LOCAL_FILE, Section
 
 
 class _StageConfig(Section):
@@ -79,10 +79,10 @@ class CategoryConfig(Section):
         description="A small network over what pieces of the text and descriptors have in common, "
         "a classifier of the text (after `cascade foodex2 fit`), or a language model's list.",
     )
-    network: str | None = Field(
+    network: Annotated[str | None, LOCAL_FILE] = Field(
         None, description="File of the network of pairs; the one that ships if not given."
     )
-    classifier: str | None = Field(
+    classifier: Annotated[str | None, LOCAL_FILE] = Field(
         None, description="File of the classifier, as `cascade foodex2 fit` makes it."
     )
     threshold: float | None = Field(

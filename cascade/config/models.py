@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from cascade.config.base import Section
+from cascade.config.base import LOCAL_FOLDER, Section
 from cascade.config.retrieval import NodeText
 
 
@@ -73,7 +73,7 @@ class LLMConfig(Section):
         description="Weights: built-in name, folder, GGUF or hub. For a server only the tokenizer "
         "is read, and not even that if its kind is openai.",
     )
-    adapter: str | None = Field(
+    adapter: Annotated[str | None, LOCAL_FOLDER] = Field(
         None, description="Folder of a LoRA adapter of the model, as `cascade finetune` makes it."
     )
     prompt: str = Field(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cascade.config.base import Section
+from cascade.config.base import LOCAL_FILE, LOCAL_FOLDER, Section
 
 
 def _default_weights() -> dict[str, float | list[float]]:
@@ -38,9 +38,15 @@ class BackboneConfig(Section):
         description="Words and characters, a sentence encoder, hidden states of a language model, "
         "a vision model for pictures, or several of these side by side."
     )
-    file: str | None = Field(None, description="File of lexical features, relative to this one.")
-    model: str | None = Field(None, description="Weights: built-in name, folder or hub.")
-    adapter: str | None = Field(None, description="Folder of a LoRA adapter of the model.")
+    file: Annotated[str | None, LOCAL_FILE] = Field(
+        None, description="File of lexical features, relative to this one."
+    )
+    model: Annotated[str | None, LOCAL_FOLDER] = Field(
+        None, description="Weights: built-in name, folder or hub."
+    )
+    adapter: Annotated[str | None, LOCAL_FOLDER] = Field(
+        None, description="Folder of a LoRA adapter of the model."
+    )
     columns: list[str] = Field(default_factory=list, description="Columns that are read.")
     max_chars: int = Field(200, ge=1, description="Characters of each column that are read.")
     of: list[str] = Field(default_factory=list, description="Names of the backbones to join.")
@@ -49,14 +55,16 @@ class BackboneConfig(Section):
 class HeadsConfig(Section):
     """Linear heads over a backbone: the scorer `ttc.NAME`."""
 
-    file: str = Field(description="File of the heads, relative to this one.")
+    file: Annotated[str, LOCAL_FILE] = Field(description="File of the heads, relative to this one.")
     backbone: str = Field(description="Name of the backbone.")
 
 
 class NeighboursConfig(Section):
     """How similar labelled items vote."""
 
-    file: str | None = Field(None, description="File of the examples, relative to this one.")
+    file: Annotated[str | None, LOCAL_FILE] = Field(
+        None, description="File of the examples, relative to this one."
+    )
     backbone: str = Field("sentence", description="Name of the backbone that they are compared by.")
     k: int = Field(20, ge=1, description="Examples that vote.")
     temperature: float = Field(
@@ -83,7 +91,9 @@ class RoutingConfig(Section):
 class CalibrationConfig(Section):
     """Calibration of confidences, as fitted on held-out rows."""
 
-    file: str | None = Field(None, description="File of the calibration, relative to this one.")
+    file: Annotated[str | None, LOCAL_FILE] = Field(
+        None, description="File of the calibration, relative to this one."
+    )
     max_risk: float | None = Field(
         None,
         gt=0,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cascade.config.base import Section
+from cascade.config.base import LOCAL_FOLDER, Section
 
 NodeText = Literal["leaf", "path", "path+description", "full"]
 PathChoice = Literal["walk", "likeliest"]
@@ -16,7 +16,7 @@ IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
 class RetrievalConfig(Section):
     """How an item is compared with the texts of nodes, and how many candidates are kept."""
 
-    encoder: str = Field(
+    encoder: Annotated[str, LOCAL_FOLDER] = Field(
         "minilm",
         description="Sentence encoder: built-in name, folder or hub. For pictures one that reads "
         "both, as CLIP and SigLIP do; small:clip has random weights, for trying a set-up.",

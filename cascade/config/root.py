@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, ValidationError
 
-from cascade.config.base import Section, describe_problems
+from cascade.config.base import LOCAL_FILE, Section, describe_problems
 from cascade.config.facets import FacetsConfig
 from cascade.config.models import LLMConfig, NLIConfig, RerankConfig
 from cascade.config.packs import (
@@ -44,7 +44,7 @@ class Columns(Section):
 class PicturesConfig(Section):
     """Where pictures may come from; data URIs and bytes always may."""
 
-    root: str | None = Field(
+    root: Annotated[str | None, LOCAL_FILE] = Field(
         None, description="Folder that paths start from; that of the input if not given."
     )
     anywhere: bool = Field(False, description="Whether paths may lead out of that folder.")

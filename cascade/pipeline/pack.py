@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 from cascade.config import CascadeConfig
 from cascade.errors import ConfigError
+from cascade.io.files import sha256_of
 
 SEAL = "pack.json"
 FORMAT = 1
@@ -17,7 +17,10 @@ FREE = (SEAL, "README.md", "metrics.json")  # no answer depends on them
 def seal(folder: Path) -> None:
     """Write `pack.json`: SHA-256 and size of every file of the pack that its answers depend on."""
     files = {
-        path.relative_to(folder).as_posix(): {"sha256": _hash(path), "bytes": path.stat().st_size}
+        path.relative_to(folder).as_posix(): {
+            "sha256": sha256_of(path),
+            "bytes": path.stat().st_size,
+        }
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.relative_to(folder).as_posix() not in FREE
     }
@@ -67,7 +70,7 @@ def verify(folder: Path) -> None:
                 f"{file}: has {file.stat().st_size:,} bytes, the pack was sealed with {size:,}; "
                 "copy or fit the pack again"
             )
-        if _hash(file) != digest:
+        if sha256_of(file) != digest:
             raise ConfigError(
                 f"{file}: was changed since the pack was sealed; copy or fit the pack again"
             )
@@ -75,46 +78,11 @@ def verify(folder: Path) -> None:
 
 def resolve_paths(config: CascadeConfig, folder: Path) -> CascadeConfig:
     """The config with the files of its parts named from where we are, not from its folder."""
-    settled = config.model_copy(deep=True)
-    for backbone in settled.backbones.values():
-        if backbone.file is not None:
-            backbone.file = str(folder / backbone.file)
-        for field in ("model", "adapter"):
-            name = getattr(backbone, field)
-            if name is not None and (folder / name).is_dir():
-                setattr(backbone, field, str(folder / name))
-    for heads in settled.heads.values():
-        heads.file = str(folder / heads.file)
-    if settled.neighbours.file is not None:
-        settled.neighbours.file = str(folder / settled.neighbours.file)
-    if settled.calibration.file is not None:
-        settled.calibration.file = str(folder / settled.calibration.file)
-    categories = settled.facets.categories
-    for field in ("network", "classifier"):
-        if getattr(categories, field) is not None:
-            setattr(categories, field, str(folder / getattr(categories, field)))
-    if settled.pictures.root is not None:
-        settled.pictures.root = str(folder / settled.pictures.root)
-    if (folder / settled.retrieval.encoder).is_dir():
-        settled.retrieval.encoder = str(folder / settled.retrieval.encoder)
-    if settled.llm.adapter is not None and (folder / settled.llm.adapter).is_dir():
-        settled.llm.adapter = str(folder / settled.llm.adapter)
-    return settled
+    resolved = config.model_copy(deep=True)
+    resolved.resolve(folder)
+    return resolved
 
 
-def contents(config: CascadeConfig) -> dict[str, str]:
+def file_hashes(config: CascadeConfig) -> dict[str, str]:
     """SHA-256 of the fitted files that a config names, by name: answers depend on them."""
-    named = [
-        *(backbone.file for backbone in config.backbones.values()),
-        *(heads.file for heads in config.heads.values()),
-        config.neighbours.file,
-        config.calibration.file,
-        config.facets.categories.network,
-        config.facets.categories.classifier,
-    ]
-    return {name: _hash(Path(name)) for name in named if name is not None and Path(name).is_file()}
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {name: sha256_of(Path(name)) for name in config.local_files() if Path(name).is_file()}

@@ -16,7 +16,7 @@ from cascade.generation.prompts import PromptTemplate
 from cascade.io import Answer, Output, Row, Table, require_columns
 from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
-from cascade.pipeline.pack import contents
+from cascade.pipeline.pack import file_hashes
 from cascade.pipeline.runs.columns import RowReader
 from cascade.predictions import Prediction, alternatives_as_dicts, trace_as_dicts
 from cascade.taxonomy import Taxonomy
@@ -161,7 +161,7 @@ def fingerprint(
         "version": __version__,
         "taxonomy": taxonomy.fingerprint,
         "prompts": hashlib.sha256("".join(prompts).encode()).hexdigest(),
-        "fitted": contents(config),
+        "fitted": file_hashes(config),
         "chunk": BATCH,
         "limit": limit,
         "columns": columns.model_dump(),
