@@ -1,285 +1,135 @@
-"""What all recipes of `cascade finetune` share: the rows, and where their files are."""
+"""What experiments of `cascade finetune` share: the rows, and the folder of the result."""
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
+import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Generic, TypeVar
 
 import numpy as np
-import yaml
-from pydantic import Field, ValidationError
 
-from cascade.config import Columns, Section, describe_problems
-from cascade.errors import (
-    CascadeError,
-    ConfigError,
-    InputError,
-    OutputError,
-    TaxonomyError,
-    UsageError,
-)
+from cascade.config import Columns
+from cascade.errors import CascadeError, InputError, OutputError, TaxonomyError, UsageError
 from cascade.io.tables.opening import TableFile
+from cascade.models.weights import Weights
 from cascade.pipeline.load import load_taxonomy
 from cascade.pipeline.runs.labels import taxonomy_of_labels
-from cascade.resources import shipped_file, shipped_names
 from cascade.taxonomy import Taxonomy
-from cascade.training.labelled import Labelled, read_labelled, readable, settled_columns
+from cascade.training.finetune_recipe import FinetuneRecipe
+from cascade.training.labelled import Labelled, Progress, read_labelled, readable, settled_columns
 from cascade.training.sampling import balanced, hold_out_groups
+from cascade.version import __version__
 
-FOLDER = "finetune"
-
-
-class DataRecipe(Section):
-    """The labelled rows."""
-
-    file: str = Field(description="Labelled rows, relative to the recipe.")
-    label: str = Field(description="Column of the right answer: a code or a path.")
-    text: list[str] = Field(
-        default_factory=list, description="Text columns, in this order; guessed if empty."
-    )
-    taxonomy: str | None = Field(
-        None, description="Shipped name, or file relative to the recipe; null: made of the labels."
-    )
-    rows_per_class: int | None = Field(
-        20, ge=1, description="Rows of each label, drawn by the seed; null for all."
-    )
-    max_chars: int = Field(200, ge=16, description="Characters of each column that are read.")
-    encoding: str | None = Field(None, description="Of a text file, where it is not told apart.")
-    sheet: str | None = Field(None, description="Sheet of a workbook; null for the first.")
-
-
-class SeenDataRecipe(DataRecipe):
-    """The labelled rows, with pictures for a model that reads them."""
-
-    image: str | None = Field(
-        None, description="Column of pictures, for a model that sees; null for none."
-    )
-
-
-class ValidationRecipe(Section):
-    """The rows that the loss is looked at on, and that decide when to stop."""
-
-    file: str | None = Field(None, description="Labelled rows; null: a share of the others.")
-    share: float = Field(
-        0.1, ge=0, lt=1, description="Share of the rows that is held out; 0 for no validation."
-    )
-    most_rows: int = Field(200, ge=1, description="Rows at the most, drawn by the seed.")
-
-
-class FinetuneRecipe(Section):
-    """A file in finetune/, or your own; each kind of recipe adds what it needs."""
-
-    NAMES: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Section and field of what is a name or a file."""
-
-    about: str = Field("", description="One line on what it is for.")
-    data: DataRecipe = Field(description="The labelled rows.")
-    validation: ValidationRecipe = Field(
-        default_factory=ValidationRecipe, description="What is held out."
-    )
-    seed: int = Field(0, ge=0, description="Of all that is drawn.")
-
-    @classmethod
-    def load(cls, name: str, over: Mapping[str, Any] | None = None) -> Self:
-        """The recipe in a YAML file, or the shipped one of that name, with some values replaced.
-
-        Parameters
-        ----------
-        over
-            Nested values; their files are relative to the working folder, those of the recipe to
-            the recipe.
-
-        Raises
-        ------
-        ConfigError
-            There is no such file, or it holds no recipe of this kind; the field is named.
-        """
-        path, data = read_recipe(name)
-        try:
-            placed = cls._with_files(
-                data, path.parent, lambda file: os.path.normpath(path.parent / file)
-            )
-            return cls.model_validate(_replaced(placed, over or {}))
-        except ValidationError as error:
-            raise ConfigError(f"{path}: {describe_problems(error)}") from None
-
-    def to_yaml(self, folder: Path) -> str:
-        """All fields as YAML, with files relative to the folder that it will lie in."""
-        moved = self._with_files(
-            self.model_dump(), Path(), lambda file: os.path.relpath(file, folder)
-        )
-        return yaml.safe_dump(moved, sort_keys=False, allow_unicode=True)
-
-    @classmethod
-    def _with_files(
-        cls, data: dict[str, Any], folder: Path, change: Callable[[str], str]
-    ) -> dict[str, Any]:
-        """Fields with each file's name changed; what is no file in `folder` keeps its name."""
-        data = {k: dict(value) if isinstance(value, dict) else value for k, value in data.items()}
-        for section, key in (*_FILES, ("data", "taxonomy"), *cls.NAMES):
-            part = data.get(section)
-            if not isinstance(part, dict) or not isinstance(part.get(key), str):
-                continue
-            if (section, key) in _FILES or (folder / part[key]).exists():
-                part[key] = change(part[key])
-        return data
-
-
-def read_recipe(name: str) -> tuple[Path, dict[str, Any]]:
-    """Where a recipe is, and its fields as they stand there.
-
-    Raises
-    ------
-    ConfigError
-        There is no such file, or it is no YAML mapping.
-    """
-    path = Path(name)
-    if not path.is_file():
-        shipped = shipped_file(FOLDER, name, ".yaml")
-        if shipped is None:
-            known = ", ".join(shipped_names(FOLDER, ".yaml"))
-            raise ConfigError(
-                f"no recipe {name!r}: it is neither a file nor shipped (shipped are: "
-                f"{known or 'none'})"
-            )
-        path = shipped
-    try:
-        data: Any = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, ValueError, yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: expected fields such as `data: {{file: rows.csv, ...}}`")
-    return path, data
-
-
-_FILES = (("data", "file"), ("validation", "file"))
-
-
-def _replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over`, section by section; None is a value too."""
-    both = dict(base)
-    for key, value in over.items():
-        inner = both.get(key)
-        if isinstance(value, dict) and isinstance(inner, dict):
-            both[key] = _replaced(inner, value)
-        else:
-            both[key] = value
-    return both
-
-
-WORK = "checkpoints"
+WORK, IDENTITY = "checkpoints", "identity.json"
 RECIPE, METRICS, README = "recipe.yaml", "metrics.json", "README.md"
+
+R = TypeVar("R", bound=FinetuneRecipe)
 
 
 @dataclass(frozen=True)
-class ResultFolder:
-    """A folder that is empty, has an interrupted run, or has a result.
-
-    Parameters
-    ----------
-    made
-        What a result is, for messages: `an adapter`.
-    """
-
-    path: Path
-    made: str
-
-    @property
-    def work(self) -> Path:
-        """Where checkpoints are until there is a result."""
-        return self.path / WORK
-
-    def _there(self) -> set[str]:
-        return {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
-
-    def check(self, *, resume: bool, overwrite: bool) -> None:
-        """Make sure that nothing is in the way, and change nothing.
-
-        Raises
-        ------
-        UsageError, OutputError
-            It holds a result, an interrupted run, or something else.
-        """
-        if resume and overwrite:
-            raise UsageError("--resume and --overwrite exclude each other; choose one")
-        there = self._there()
-        if self.path.is_file() or (there and RECIPE not in there):
-            raise OutputError(
-                f"{self.path} exists and is no result of `cascade finetune`; name another folder "
-                "with --out"
-            )
-        if METRICS in there and not overwrite:
-            raise OutputError(
-                f"{self.path} has {self.made} already; replace it with --overwrite, or name "
-                "another folder with --out"
-            )
-        begun = WORK in there and any(self.work.iterdir())
-        if begun and not (resume or overwrite):
-            raise OutputError(
-                f"{self.path} has an interrupted run; go on with --resume, or begin anew with "
-                "--overwrite"
-            )
-
-    def begin(self, recipe: str, *, resume: bool, overwrite: bool) -> None:
-        """Make the folder, with the text of the recipe in it.
-
-        Raises
-        ------
-        OutputError
-            It cannot be written.
-        """
-        there = self._there()
-        try:
-            if overwrite and there:
-                shutil.rmtree(self.path)
-            self.work.mkdir(parents=True, exist_ok=True)
-            if not resume or RECIPE not in there:
-                (self.path / RECIPE).write_text(recipe, "utf-8")
-        except OSError as error:
-            raise OutputError(f"{self.path}: cannot be written: {error.strerror}") from None
-
-
-_OPTIONS = {"--label": "data.label", "--text": "data.text", "with -t": "with data.taxonomy"}
-
-
-class ExperimentData:
-    """What a recipe learns from.
+class Experiment(ABC, Generic[R]):
+    """One experiment and where its result goes.
 
     Parameters
     ----------
     limit
         Rows of the data file that are read.
-
-    Raises
-    ------
-    InputError
-        A file is not there.
+    command
+        What was typed, for the README.
+    progress, notify
+        Called with signs of progress, and with whole sentences.
     """
 
-    def __init__(self, recipe: FinetuneRecipe, limit: int | None = None) -> None:
-        self._recipe = recipe
-        data, file = recipe.data, recipe.validation.file
-        for name, named in (("data.file", data.file), ("validation.file", file)):
-            if named is not None and not Path(named).is_file():
-                raise InputError(
-                    f"{name}: there is no file {named}; files are relative to the recipe, and in "
-                    "--set to the working folder"
-                )
-        self.source = TableFile(data.file, limit, data.encoding, data.sheet)
-        self.validation = None if file is None else TableFile(file, None, data.encoding, data.sheet)
+    recipe: R
+    folder: Path
+    limit: int | None = None
+    command: str = ""
+    progress: Progress = field(default=lambda *_: None, repr=False)
+    notify: Callable[[str], None] = field(default=lambda _: None, repr=False)
+
+    @abstractmethod
+    def run(self, *, resume: bool = False) -> dict[str, Any]:
+        """Train, and write the result; call `prepare` first.
+
+        Returns
+        -------
+        The contents of metrics.json.
+
+        Raises
+        ------
+        CascadeError
+            The data, the model or the recipe cannot be used; says where and what to do.
+        """
+
+    @abstractmethod
+    def readme(self, metrics: Mapping[str, Any]) -> str:
+        """The README of the result, as Markdown."""
+
+    @abstractmethod
+    def summary(self, metrics: Mapping[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
+        """What is shown when it is done: the header of a table, which may be empty, and rows."""
+
+    @property
+    @abstractmethod
+    def made(self) -> str:
+        """What a result is, for messages: `an adapter`."""
+
+    @property
+    @abstractmethod
+    def _weights(self) -> list[Weights]:
+        """The weights that the result depends on, those that are trained first."""
+
+    @property
+    @abstractmethod
+    def _in_use(self) -> tuple[str, dict[str, str]]:
+        """Method and settings that classify with the result."""
+
+    @property
+    def result(self) -> Path:
+        """What is named in settings to use the result."""
+        return self.folder
+
+    def usage(self) -> str:
+        """The command that classifies with the result."""
+        method, settings = self._in_use
+        taxonomy = self.recipe.data.taxonomy or "TAXONOMY"
+        words = ["cascade", "classify", "items.csv", "-t", taxonomy]
+        words += [word for column in self.columns.text for word in ("--text", column)]
+        words += ["--method", method]
+        words += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        return shlex.join([*words, "-o", "out.csv"])
+
+    @property
+    def work(self) -> Path:
+        """Where checkpoints are until there is a result."""
+        return self.folder / WORK
+
+    @cached_property
+    def source(self) -> TableFile:
+        """The rows to learn from."""
+        data = self.recipe.data
+        return TableFile(_existing("data.file", data.file), self.limit, data.encoding, data.sheet)
+
+    @cached_property
+    def validation(self) -> TableFile | None:
+        """The rows to validate on, where they are in a file of their own."""
+        data, file = self.recipe.data, self.recipe.validation.file
+        if file is None:
+            return None
+        return TableFile(_existing("validation.file", file), None, data.encoding, data.sheet)
 
     @cached_property
     def taxonomy(self) -> Taxonomy:
         """The taxonomy that the recipe names, or one of the labels."""
-        data = self._recipe.data
+        data = self.recipe.data
         if data.taxonomy is not None:
             try:
                 return load_taxonomy(data.taxonomy)
@@ -291,54 +141,102 @@ class ExperimentData:
     @cached_property
     def columns(self) -> Columns:
         """Text and label; the text guessed where none is named."""
-        data = self._recipe.data
-        image = data.image if isinstance(data, SeenDataRecipe) else None
+        data = self.recipe.data
+        columns = Columns(text=data.text, image=getattr(data, "image", None), label=data.label)
         with _in_words_of_recipes():
-            return settled_columns(
-                self.source, Columns(text=data.text, image=image, label=data.label)
-            )
+            return settled_columns(self.source, columns)
 
-    @property
-    def identity(self) -> list[Any]:
-        """All that the rows depend on, as plain values."""
-        return [
+    @cached_property
+    def identity(self) -> str:
+        """A hash of all that the trained weights depend on."""
+        recipe = self.recipe.model_dump(
+            exclude={"about": True, "training": {"checkpoint_every"}, "data": {"file"}}
+        )
+        rows = [
             self.source.sha256,
             self.source.limit,
             self.validation and self.validation.sha256,
             self.taxonomy.fingerprint,
         ]
+        depends = [__version__, recipe, rows, *(w.identity for w in self._weights)]
+        return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
 
-    def rows(
-        self, said: Callable[[str], None], progress: Callable[[int], None]
-    ) -> tuple[Labelled, Labelled, dict[str, Any]]:
-        """The rows to learn from, those to look at, and how many of what there are.
+    def prepare(self, *, resume: bool = False, overwrite: bool = False) -> None:
+        """Make the folder, unless something is in the way.
 
-        Parameters
-        ----------
-        said
-            Called with what a user should know about the rows.
-        progress
-            Called with the rows that are read.
+        Raises
+        ------
+        UsageError, OutputError
+            It holds a result, an interrupted run, or something else.
+        CascadeError
+            Data, weights or prompts are not there; then nothing is replaced.
+        """
+        self._check_folder(resume=resume, overwrite=overwrite)
+        _ = self.source, self.validation, self.columns, self.identity
+        self._check_resources()
+        kept = self.work / IDENTITY
+        if resume and kept.is_file() and json.loads(kept.read_text("utf-8")) != self.identity:
+            raise OutputError(
+                f"{self.folder} has an interrupted run with other data or another recipe; go on "
+                "with those, or begin anew with --overwrite"
+            )
+        text = f"# {self.command}\n{self.recipe.to_yaml(self.folder)}"
+        try:
+            if overwrite and self.folder.is_dir():
+                shutil.rmtree(self.folder)
+            self.work.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(self.identity), "utf-8")
+            if not resume or not (self.folder / RECIPE).is_file():
+                (self.folder / RECIPE).write_text(text, "utf-8")
+        except OSError as error:
+            raise OutputError(f"{self.folder}: cannot be written: {error.strerror}") from None
+
+    def _check_resources(self) -> None:
+        """Load what is small and may be missing, besides rows and weights."""
+
+    def _check_folder(self, *, resume: bool, overwrite: bool) -> None:
+        if resume and overwrite:
+            raise UsageError("--resume and --overwrite exclude each other; choose one")
+        folder = self.folder
+        there = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+        if folder.is_file() or (there and RECIPE not in there):
+            raise OutputError(
+                f"{folder} exists and is no result of `cascade finetune`; name another folder "
+                "with --out"
+            )
+        if METRICS in there and not overwrite:
+            raise OutputError(
+                f"{folder} has {self.made} already; replace it with --overwrite, or name another "
+                "folder with --out"
+            )
+        begun = WORK in there and any(f.name != IDENTITY for f in self.work.iterdir())
+        if begun and not (resume or overwrite):
+            raise OutputError(
+                f"{folder} has an interrupted run; go on with --resume, or begin anew with "
+                "--overwrite"
+            )
+
+    def _rows(self) -> tuple[Labelled, Labelled, dict[str, Any]]:
+        """The rows to learn from, those to validate on, and how many of what there are.
 
         Raises
         ------
         InputError
             A column is not there, or there is nothing to learn from.
         """
-        recipe, seed = self._recipe, self._recipe.seed
+        recipe, seed = self.recipe, self.recipe.seed
+        share, most = recipe.validation.share, recipe.validation.most_rows
+        self.progress("reading rows", 0, None)
         with _in_words_of_recipes():
-            read = self._read(self.source, progress)
+            read = self._read(self.source)
             if read.unread[0]:
-                said(f"{read.unread[0]:,} pictures cannot be used (first: {read.unread[1]})")
+                self.notify(f"{read.unread[0]:,} pictures cannot be used (first: {read.unread[1]})")
             for reason, (count, line) in read.skipped.items():
-                said(f"{count:,} rows are left out: {reason} (first: line {line})")
+                self.notify(f"{count:,} rows are left out: {reason} (first: line {line})")
             if self.validation is not None:
-                train = read
-                kept = self._read(self.validation, progress)
+                train, kept = read, self._read(self.validation)
             else:
-                out = hold_out_groups(
-                    read.told_by, recipe.validation.share, recipe.validation.most_rows, seed
-                )
+                out = hold_out_groups(read.comparable_texts, share, most, seed)
                 train, kept = read.part(~out), read.part(out)
         if not len(train):
             raise InputError(
@@ -348,7 +246,7 @@ class ExperimentData:
         chosen = balanced(train.nodes, recipe.data.rows_per_class, seed)
         subset = train.part(np.isin(np.arange(len(train)), chosen))
         order = np.random.default_rng((seed, 1)).permutation(len(kept))
-        kept = kept.part(np.isin(np.arange(len(kept)), order[: recipe.validation.most_rows]))
+        kept = kept.part(np.isin(np.arange(len(kept)), order[:most]))
         counts = {
             "read": len(read),
             "left_out": {reason: count for reason, (count, _) in read.skipped.items()},
@@ -358,10 +256,34 @@ class ExperimentData:
         }
         return subset, kept, counts
 
-    def _read(self, source: TableFile, progress: Callable[[int], None]) -> Labelled:
+    def _read(self, source: TableFile) -> Labelled:
         """The rows of a file, without pictures that cannot be read."""
-        found = read_labelled(source, self.columns, self.taxonomy, progress)
-        return found if self.columns.image is None else readable(found, lambda *_: None)
+        found = read_labelled(
+            source,
+            self.columns,
+            self.taxonomy,
+            lambda rows: self.progress("reading rows", rows, None, f"{rows:,} rows"),
+        )
+        return found if self.columns.image is None else readable(found)
+
+    def _finish(self, metrics: dict[str, Any]) -> dict[str, Any]:
+        """Write README and metrics, which make the result whole; returns the metrics."""
+        (self.folder / README).write_text(self.readme(metrics), "utf-8")
+        (self.folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", "utf-8")
+        shutil.rmtree(self.work)
+        return metrics
+
+
+def _existing(field: str, file: str) -> str:
+    if not Path(file).is_file():
+        raise InputError(
+            f"{field}: there is no file {file}; files are relative to the recipe, and in --set to "
+            "the working folder"
+        )
+    return file
+
+
+_OPTIONS = {"--label": "data.label", "--text": "data.text", "with -t": "with data.taxonomy"}
 
 
 @contextmanager

@@ -1,18 +1,27 @@
-"""Which kind of recipe a file of `cascade finetune` is."""
+"""What `cascade finetune` runs, of the kind that a recipe says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from cascade.errors import ConfigError
+from cascade.training.adapters.experiment import AdapterExperiment
 from cascade.training.adapters.recipe import AdapterRecipe
-from cascade.training.experiment import read_recipe
+from cascade.training.experiment import Experiment
+from cascade.training.finetune_recipe import read_recipe
+from cascade.training.rankers.experiment import RankerExperiment
 from cascade.training.rankers.recipe import RankerRecipe
 
 
 def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AdapterRecipe | RankerRecipe:
     """The recipe in a YAML file, or the shipped one of that name, of the kind that it says.
+
+    Parameters
+    ----------
+    over
+        Nested values that replace some of the recipe.
 
     Raises
     ------
@@ -20,9 +29,19 @@ def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AdapterReci
         There is no such file, or it holds no recipe; the field is named.
     """
     path, data = read_recipe(name)
-    kind = (over or {}).get("kind", data.get("kind", "adapter"))
+    kind = data.get("kind", "adapter") if isinstance(data, dict) else "adapter"
+    kind = (over or {}).get("kind", kind)
     if kind == "adapter":
         return AdapterRecipe.load(name, over)
     if kind in ("retriever", "reranker"):
         return RankerRecipe.load(name, over)
     raise ConfigError(f"{path}: kind: expected adapter, retriever or reranker, found {kind!r}")
+
+
+def experiment_of(
+    recipe: AdapterRecipe | RankerRecipe, folder: Path, **options: Any
+) -> Experiment[Any]:
+    """The experiment of a recipe; options as of `Experiment`."""
+    if isinstance(recipe, AdapterRecipe):
+        return AdapterExperiment(recipe, folder, **options)
+    return RankerExperiment(recipe, folder, **options)

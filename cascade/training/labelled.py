@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +24,14 @@ from cascade.taxonomy import Taxonomy
 
 CHUNK = 1024  # rows between two signs of progress
 
-REASONS = (
-    "cannot be read",
-    "without text or picture",
-    "without a label",
-    "label not in the taxonomy",
-    "label is a list or an object",
-)
+UNKNOWN = "label not in the taxonomy"
+
+
+class Progress(Protocol):
+    """Called with what is done, how much of how much (None: not known), and a few words."""
+
+    def __call__(self, what: str, done: int, of: int | None, words: str = "", /) -> None:
+        """Show it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Labelled:
         Rows that were left out, by reason, each with how many and the line of the first.
     looks
         Of each item's picture what copies of it share, see `io.pictures.look`; empty where there
-        is none, or for all where pictures were not looked at.
+        is none, or for all where pictures were not read.
     unread
         How many pictures cannot be used, and why not the first.
     """
@@ -68,8 +70,17 @@ class Labelled:
         return dataclasses.replace(self, items=items, nodes=self.nodes[kept], looks=looks)
 
     @property
-    def told_by(self) -> list[str]:
-        """What tells each item from others: its text, or where it has none its picture.
+    def has_picture(self) -> NDArray[np.bool_]:
+        """Which rows have a picture; bool [n_items]."""
+        return np.array([item.image is not None for item in self.items], dtype=bool)
+
+    def with_pictures(self) -> Labelled:
+        """The rows that have a picture."""
+        return self.part(self.has_picture)
+
+    @property
+    def comparable_texts(self) -> list[str]:
+        """What near duplicates are looked for in: the text, or a hash of the picture without one.
 
         Pictures that are no copies of each other have nothing in common here.
         """
@@ -159,16 +170,15 @@ def read_labelled(
                     except InputError as error:  # its text may still teach something
                         unread = unread[0] + 1, unread[1] or str(error)
                 node = finder.find(label)
-                reason = _reason(row.problem, item, label, node)
-                if reason is None and table.is_nested(row, columns.label):
-                    reason = REASONS[4]
+                nested = table.is_nested(row, columns.label)
+                reason = _reason(row.problem, item, label, node, nested)
                 if reason is None:
                     items.append(item)
                     nodes.append(node)
                     continue
                 count, line = skipped.get(reason, (0, row.line))
                 skipped[reason] = (count + 1, line)
-                if reason == REASONS[3]:
+                if reason == UNKNOWN:
                     unknown += 1
                     first = first or f"line {row.line}, {label[:80]!r}"
             if progress is not None:
@@ -176,9 +186,9 @@ def read_labelled(
     if not items:
         if unknown:
             raise nothing_known(source, columns.label, taxonomy, unknown, first)
-        told = ", ".join(f"{count:,} {reason}" for reason, (count, _) in skipped.items())
+        why = ", ".join(f"{count:,} {reason}" for reason, (count, _) in skipped.items())
         raise InputError(
-            f"there is nothing to learn from in {rows:,} rows ({told or 'the file is empty'}"
+            f"there is nothing to learn from in {rows:,} rows ({why or 'the file is empty'}"
             f"{f'; {unread[1]}' if unread[0] else ''}); "
             "name other columns with --text and --label",
             file=source.file,
@@ -186,7 +196,7 @@ def read_labelled(
     return Labelled(items, np.array(nodes, dtype=np.int32), skipped, unread=unread)
 
 
-def readable(rows: Labelled, told: Callable[[str, int, int], None]) -> Labelled:
+def readable(rows: Labelled, progress: Progress = lambda *_: None) -> Labelled:
     """The rows without pictures that cannot be read; of those that have no text nothing is left.
 
     What lies at an address is fetched, once, and stands in the item from now on.
@@ -214,7 +224,7 @@ def readable(rows: Labelled, told: Callable[[str, int, int], None]) -> Labelled:
                 items.append(item)
                 kept.append(at)
                 looks.append(seen)
-        told("checking pictures", start + len(some), len(rows))
+        progress("checking pictures", start + len(some), len(rows))
     if len(rows) and not any(looks):
         raise InputError(
             f"no picture can be read (the first: {first or 'there is none'}); name another column "
@@ -236,15 +246,17 @@ def _seen(item: Item) -> tuple[Item, str, str]:
         return dataclasses.replace(item, image=None), "", str(error)
 
 
-def _reason(problem: str | None, item: Item, label: str, node: int) -> str | None:
+def _reason(problem: str | None, item: Item, label: str, node: int, nested: bool) -> str | None:
     """Why a row cannot be learnt from; None where it can."""
     if problem is not None:
-        return REASONS[0]
+        return "cannot be read"
     if not item.text and item.image is None:
-        return REASONS[1]
+        return "without text or picture"
     if not label.strip():
-        return REASONS[2]
-    return REASONS[3] if node < 0 else None
+        return "without a label"
+    if node < 0:
+        return UNKNOWN
+    return "label is a list or an object" if nested else None
 
 
 def settled_columns(source: TableFile, columns: Columns) -> Columns:

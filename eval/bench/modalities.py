@@ -37,7 +37,7 @@ TOSSES = 5
 def fitted(folder: Path, source: TableFile, tree: Any, columns: Columns, recipe: str) -> Any:
     """The pack in a folder, fitted if it is not there."""
     if not folder.is_dir():
-        job = Fit(source, tree, columns, Recipe.load(recipe), folder, recipe_name=recipe)
+        job = Fit(source, tree, columns, Recipe.load(recipe), folder)
         job.prepare(resume=job.work.is_dir())
         job.run(lambda *_: None)
     return cascade.load(folder)

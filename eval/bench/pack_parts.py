@@ -34,7 +34,7 @@ from cascade.predictions import Prediction
 from cascade.scoring.components import Components
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled, read_labelled
-from cascade.training.packs.validation import Trial, routed, try_out
+from cascade.training.packs.validation import Trial
 
 RISKS = (0.01, 0.02, 0.05, 0.1)
 DOUBTED = (0.05, 0.1, 0.2, 0.4)  # shares of the rows
@@ -65,25 +65,27 @@ def tried(
         for name, scorer in asked.items():
             found[name] += make_descent(components, scorer).walk(batch, scorer)
         print(f"{start + len(batch):,} rows asked", file=sys.stderr, flush=True)
-    trials = {name: Trial(predictions) for name, predictions in found.items()}
+    trials = {name: Trial(rows, tree, predictions) for name, predictions in found.items()}
 
     def fused(weights: dict[str, Any]) -> CascadeConfig:
         return bare.model_copy(
             update={"fusion": config.fusion.model_copy(update={"weights": weights})}
         )
 
-    trials["fusion"] = try_out(Classifier(tree, fused(metrics["weights_all"])), rows)
+    trials["fusion"] = Trial.run(Classifier(tree, fused(metrics["weights_all"])), rows, tree)
     if config.routing.fast:
-        trials["fast path"] = try_out(Classifier(tree, fused(dict(config.routing.fast))), rows)
-    trials["the pack"] = try_out(Classifier(tree, config), rows)
+        trials["fast path"] = Trial.run(
+            Classifier(tree, fused(dict(config.routing.fast))), rows, tree
+        )
+    trials["the pack"] = Trial.run(Classifier(tree, config), rows, tree)
     return trials
 
 
-def doubts(trials: dict[str, Trial], rows: Labelled, tree: Taxonomy) -> list[dict[str, Any]]:
+def doubts(trials: dict[str, Trial]) -> list[dict[str, Any]]:
     """Share that is right, by how unsure the fast path is."""
     order = np.argsort(trials["fast path"].confidence, kind="stable")
-    right = {name: trial.right(rows, tree)[order] for name, trial in trials.items()}
-    table, ends = [], [round(share * len(rows)) for share in (0, *DOUBTED, 1)]
+    right = {name: trial.right[order] for name, trial in trials.items()}
+    table, ends = [], [round(share * len(order)) for share in (0, *DOUBTED, 1)]
     for first, end in itertools.pairwise(ends):
         part = {name: round(float(own[first:end].mean()), 4) for name, own in right.items()}
         table.append({"rows, the most doubted first": f"{first + 1:,} to {end:,}", **part})
@@ -101,9 +103,9 @@ def cell(found: Interval) -> str:
     return f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f})"
 
 
-def calibration(config: CascadeConfig, trial: Trial, rows: Labelled, tree: Taxonomy) -> list[Any]:
+def calibration(config: CascadeConfig, trial: Trial) -> list[Any]:
     """For some risks the rows that are accepted and the share of them that is wrong."""
-    right, table = trial.right(rows, tree), []
+    right, table = trial.right, []
     for risk in RISKS:
         asked = config.calibration.model_copy(update={"max_risk": risk})
         acceptance = Acceptance(asked)
@@ -115,7 +117,7 @@ def calibration(config: CascadeConfig, trial: Trial, rows: Labelled, tree: Taxon
             {
                 "max_risk": risk,
                 "from_confidence": round(acceptance.least_confidence, 4),
-                "coverage": round(n / len(rows), 4),
+                "coverage": round(n / len(right), 4),
                 "accepted": n,
                 "error": round(wrong / n, 4) if n else None,
                 "low": round(interval.low, 4) if interval else None,
@@ -153,14 +155,14 @@ def main() -> None:
                 **{f"weighted_f1_l{k + 1}": round(f1, 4) for k, f1 in enumerate(levels)},
                 "mean": round(float(np.mean(levels)), 4),
                 "exact_over_fusion": cell(against["exact_match"]),
-                "rows_per_second": trials[name].figures(rows, tree).get("rows_per_second", ""),
+                "rows_per_second": trials[name].figures().get("rows_per_second", ""),
             }
         )
     pack = bootstrap(found["the pack"])
     curve: list[Any] = []
     if "fast path" in trials:
-        curve = routed(trials["fast path"], trials["fusion"], rows, tree, 0.0)[1]
-    risks = calibration(config, trials["the pack"], rows, tree) if config.calibration.file else []
+        curve = trials["fast path"].fit_threshold(trials["fusion"], 0.0)[1]
+    risks = calibration(config, trials["the pack"]) if config.calibration.file else []
     result = {
         "command": "python " + " ".join(sys.argv),
         "rows": len(rows),
@@ -169,7 +171,7 @@ def main() -> None:
         "ece": cell(pack["ece"]),
         "consistency": pack["consistency"].value,
         "threshold": config.routing.threshold if config.routing.fast else None,
-        "doubts": doubts(trials, rows, tree) if "fast path" in trials else [],
+        "doubts": doubts(trials) if "fast path" in trials else [],
         "curve": curve,
         "risk": risks,
     }

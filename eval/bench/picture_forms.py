@@ -33,9 +33,9 @@ from cascade.pipeline.runs.labels import taxonomy_of_labels
 from cascade.scoring.ttc_forms import Form, FormReader
 from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.linear_heads import HeadsRecipe, fit_heads
-from cascade.training.packs.backbones import TunablePictures
+from cascade.training.packs.backbones import TrainableVision
+from cascade.training.packs.fine_tuning import fine_tune
 from cascade.training.packs.recipe import Recipe
-from cascade.training.packs.tuning import tune
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,10 @@ def done(part: Part, tree: Any, recipe: Recipe, work: Path) -> list[dict[str, An
     print(part.name, *table, sep="\n", flush=True)
     frozen = time.perf_counter() - started
     folder = work / part.name
-    tunable = TunablePictures(
+    tunable = TrainableVision(
         name, layers=stage.layers, side=stage.side, look=stage.look, augment=stage.augment
     )
-    heads = tune(
+    heads = fine_tune(
         tunable,
         part.fitted.items,
         part.fitted.nodes,

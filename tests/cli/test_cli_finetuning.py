@@ -5,7 +5,7 @@ import pytest
 import yaml
 from tiny_llm import tiny_model, tiny_tokenizer
 
-from cascade.training.adapters.loop import Loop
+from cascade.training.adapters.training import AdapterLoop
 
 RECIPE = """\
 about: For tests.
@@ -119,16 +119,16 @@ def test_a_run_that_is_interrupted_goes_on_to_the_same_adapter(finetune, folder,
     expected = (folder / "out" / "adapter_model.safetensors").read_bytes()
     losses = metrics(folder)["loss_by_step"]
     shutil.rmtree(folder / "out")
-    step = Loop._step
+    step = AdapterLoop._step
 
     def interrupted(self, at):
         if at == 3:
             raise KeyboardInterrupt
         return step(self, at)
 
-    monkeypatch.setattr(Loop, "_step", interrupted)
+    monkeypatch.setattr(AdapterLoop, "_step", interrupted)
     assert finetune().status == 130
-    monkeypatch.setattr(Loop, "_step", step)
+    monkeypatch.setattr(AdapterLoop, "_step", step)
     assert not (folder / "out" / "metrics.json").exists()
     refused = finetune()
     assert refused.status == 2

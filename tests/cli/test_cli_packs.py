@@ -68,7 +68,7 @@ def test_added_rows_change_answers_at_once(pack, cascade):
     assert "3 rows were there already" in done.err
     assert "0 rows added" in done.err
     told = (pack / "README.md").read_text()
-    assert told.count("Lazy 3 rows of `more.csv` were added") == 1
+    assert told.count("Later 3 rows of `more.csv` were added") == 1
     assert cascade("pack", "check", "pack").status == 0
 
 

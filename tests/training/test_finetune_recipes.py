@@ -6,8 +6,8 @@ from pydantic import BaseModel
 
 from cascade.resources import shipped_names
 from cascade.training.adapters.recipe import AdapterRecipe
-from cascade.training.experiment import FOLDER, DataRecipe
 from cascade.training.finetune import load_recipe
+from cascade.training.finetune_recipe import FOLDER, DataRecipe
 from cascade.training.rankers.recipe import RankerRecipe
 
 FINETUNE = Path(__file__).parents[2] / "finetune"

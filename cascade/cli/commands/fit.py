@@ -105,20 +105,19 @@ def fit(
         columns,
         loaded,
         Path(output),
-        recipe_name=recipe,
         validation=None if validation is None else TableFile(validation, None, encoding, sheet),
         seed=seed,
         allow_download=allow_download,
         places=picture_places(placed),
         command=options.command(),
-        said=lambda sentence: err.print(sentence, style="yellow", highlight=False, markup=False),
+        notify=lambda sentence: err.print(sentence, style="yellow", highlight=False, markup=False),
     )
     job.prepare(resume=resume, overwrite=overwrite)
     with (
         interruptible("what was fitted is kept, go on with [bold]--resume[/]"),
         working("reading") as bar,
     ):
-        report = job.run(lambda what, done, of: bar.show(what, done, of))
+        report = job.run(bar.show)
     if as_json:
         out.print_json(json.dumps(report))
         return

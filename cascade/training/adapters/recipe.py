@@ -10,7 +10,7 @@ from cascade.config import NodeText as Texts
 from cascade.config import Section
 from cascade.training.adapters.instructions import Task
 from cascade.training.adapters.lora import LoraRecipe
-from cascade.training.experiment import FinetuneRecipe, SeenDataRecipe
+from cascade.training.finetune_recipe import FinetuneRecipe, PictureDataRecipe
 
 
 class ModelRecipe(Section):
@@ -83,7 +83,7 @@ class AdapterRecipe(FinetuneRecipe):
 
     kind: Literal["adapter"] = Field("adapter", description="What is fine-tuned.")
 
-    data: SeenDataRecipe = Field(description="The labelled rows.")
+    data: PictureDataRecipe = Field(description="The labelled rows.")
     model: ModelRecipe = Field(default_factory=ModelRecipe, description="The language model.")
     tasks: list[Task] = Field(
         default_factory=lambda: list[Task](("child", "type")),

@@ -1,12 +1,14 @@
-"""The settings of a pack: what the held-out rows tell about the parts that were fitted.
+"""The settings of a pack: what is chosen on held-out rows, once all parts are fitted.
 
-How much each scorer counts, what is done about items that lack text or picture, who sees what
-first, where paths end, and what a confidence is worth.
+How much each scorer counts, what is done about items that lack text or picture, whether a fast
+path answers first, where paths end, and how a confidence is calibrated.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +23,12 @@ from cascade.pipeline.pack import resolve_paths
 from cascade.predictions import Prediction
 from cascade.retrieval.retriever import max_children
 from cascade.scoring.components import Components
+from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
-from cascade.training.labelled import Labelled
-from cascade.training.packs.parts import Settings, Told
+from cascade.training.labelled import Labelled, Progress
+from cascade.training.packs.parts import PartConfig
 from cascade.training.packs.recipe import Recipe
-from cascade.training.packs.validation import (
-    Evidence,
-    Trial,
-    calibrate,
-    gather,
-    routed,
-    try_out,
-    weights,
-)
+from cascade.training.packs.validation import Evidence, Trial, fit_weights, gather_evidence
 
 TAXONOMY = "taxonomy.yaml"
 CALIBRATION = "calibration.json"
@@ -45,174 +40,203 @@ RISKS = (0.01, 0.02, 0.05, 0.1)
 
 @dataclass(frozen=True)
 class Assembly:
-    """Puts fitted parts together into the settings of a pack.
+    """Chooses the settings of a pack.
 
     Parameters
     ----------
     columns
         Text, picture and label of the rows.
+    parts
+        How the fitted parts stand in a cascade.yaml.
+    folder
+        Where these parts are.
+    rows, held
+        All rows, and those that the parts were not fitted to.
     """
 
     taxonomy: Taxonomy
     columns: Columns
     recipe: Recipe
+    parts: PartConfig
+    folder: Path
+    rows: Labelled
+    held: Labelled
+    progress: Progress
 
-    def weighed(
-        self, found: Settings, rows: Labelled, part: Path, held: Labelled, told: Told
-    ) -> tuple[dict[str, Any], dict[str, Any], Calibration]:
-        """The settings of the pack, what was measured on the held-out rows, and how sure it is."""
-        scorers, tree = list(found.scorers), self.taxonomy
-        if self.recipe.retrieval:
-            scorers.append("retrieval")
-        settings = self._settings(found, rows)
-        components = Components(tree, self._config(settings, part))
-        evidence, trials = self._asked(scorers, components, held, told)
-        fused = weights(evidence, scorers, tree.depth)
-        settings["fusion"] = {"weights": fused}
-        settings["fusion"] |= self._missing(scorers, components, held, told)
-        alone = {name: weights(evidence, [name], tree.depth)[name] for name in scorers}
-        without = {
-            name: weights(evidence, [other for other in scorers if other != name], tree.depth)
-            for name in scorers
-            if len(scorers) > 1
-        }
-
-        looked = any(components.scorer(name).reads_pictures for name in scorers)
-
-        def tried(**over: Any) -> Trial:
-            told("measuring the pack", 0, 1)
-            trial = try_out(Classifier(tree, self._config({**settings, **over}, part)), held)
-            # Features of pictures are kept by now, so that the time would tell nothing.
-            return replace(trial, seconds=None) if looked else trial
-
-        def exact(trial: Trial) -> float:
-            return float(trial.right(held, tree).mean())
-
-        trials["cascade"] = tried()
-        if self._ends_early(rows):
-            early = {**settings["descent"], **EARLY}
-            stopping = tried(descent=early)
-            if exact(stopping) > exact(trials["cascade"]):
-                settings["descent"], trials["cascade"] = early, stopping
-        best = max(scorers, key=lambda name: exact(trials[name]))
-        if len(scorers) > 1 and exact(trials[best]) >= exact(trials["cascade"]):
-            # A fusion must earn its place.
-            # Others stay where an item may have nothing that this one could judge it by.
-            others = [name for name in scorers if self._sees_more(components, name, best)]
-            single = {"weights": {best: alone[best], **dict.fromkeys(others, 0.0)}}
-            again = tried(fusion={**settings["fusion"], **single})
-            if exact(again) >= exact(trials["cascade"]):
-                settings["fusion"] |= single
-            trials["cascade"] = again
-        slow = [name for name in scorers if name not in found.fast]
-        # A fast path that sees less of an item than others do would never let them look.
-        less = any(self._sees_more(components, name, fast) for name in slow for fast in found.fast)
-        if self.recipe.routing and 0 < len(found.fast) < len(scorers) and not less:
-            fast = weights(evidence, found.fast, tree.depth)
-            settings["routing"] = {"fast": fast, "threshold": 1.0}
-            trials["fast path"] = tried(method="ttc")
-        main = trials["cascade"]
-        curve: list[dict[str, float]] = []
-        if self.recipe.routing and "fast path" in trials:
-            first = trials["fast path"]
-            threshold, curve = routed(first, main, held, tree, self.recipe.routing.loss)
+    def settings(self) -> tuple[dict[str, Any], dict[str, Any], Calibration]:
+        """A cascade.yaml, what was measured on the held-out rows, and the calibration."""
+        settings = self._without_weights()
+        scorers = list(self._scorers)
+        evidence, trials = self._ask()
+        fused = self._weights(evidence, scorers)
+        settings["fusion"] = {"weights": fused, **self._weights_where_lacking()}
+        trials["cascade"] = self._stop_early(settings, self._try(settings))
+        alone = {name: self._weights(evidence, [name])[name] for name in scorers}
+        trials["cascade"] = self._best_alone(settings, trials, alone)
+        answered, curve = trials["cascade"], list[dict[str, float]]()
+        if fast := self._fast_path():
+            weights = self._weights(evidence, fast)
+            settings["routing"] = {"fast": weights, "threshold": 1.0}
+            trials["fast path"] = first = self._try({**settings, "method": "ttc"})
+            assert self.recipe.routing is not None
+            threshold, curve = first.fit_threshold(answered, self.recipe.routing.loss)
             settings["routing"]["threshold"] = threshold
-            main = first.joined(main, threshold)
-        calibration = calibrate(main, held, tree)
+            answered = first.routed_to(answered, threshold)
+        calibration = answered.fit_calibration()
         settings["calibration"] = {"file": CALIBRATION}
         report = {
-            "scorers": {name: trial.figures(held, tree) for name, trial in trials.items()},
-            "pack": main.figures(held, tree),
+            "scorers": {name: trial.figures() for name, trial in trials.items()},
+            "pack": answered.figures(),
             "weights": settings["fusion"]["weights"],
             "weights_all": fused,
             "weights_alone": alone,
-            "weights_without": without,
+            "weights_without": {
+                name: self._weights(evidence, [other for other in scorers if other != name])
+                for name in scorers
+                if len(scorers) > 1
+            },
             "curve": curve,
-            "risk": self._risks(calibration, main),
+            "risk": _risks(calibration, answered),
         }
         return settings, report, calibration
 
-    def _asked(
-        self, scorers: list[str], components: Components, held: Labelled, told: Told
-    ) -> tuple[Evidence, dict[str, Trial]]:
-        """What each scorer says of the held-out rows, and how it answers alone."""
-        told("asking the held-out rows", 0, len(held))
-        asked = {name: components.scorer(name) for name in scorers}
-        answers: dict[str, list[Prediction]] = {name: [] for name in scorers}
-
-        def answer(batch: Batch) -> None:
-            for name, scorer in asked.items():
-                answers[name] += make_descent(components, scorer).walk(batch, scorer)
-            told("asking the held-out rows", len(answers[name]), len(held))
-
-        evidence = gather(asked, held.items, held.nodes, self.taxonomy, answer)
-        return evidence, {name: Trial(found) for name, found in answers.items()}
-
-    def _missing(
-        self, scorers: list[str], components: Components, held: Labelled, told: Told
-    ) -> dict[str, dict[str, list[float]]]:
-        """Weights for items without text and for those without a picture, where some have both."""
-        found: dict[str, dict[str, list[float]]] = {}
-        if self.columns.image is None or not self.columns.text:
-            return found
-        lacking = {
-            "without_text": [replace(item, fields={}) for item in held.items],
-            "without_picture": [replace(item, image=None) for item in held.items],
-        }
-        for name, items in lacking.items():
-            told("asking rows that lack something", 0, len(items))
-            wanted = [row for row, item in enumerate(items) if item.text or item.image is not None]
-            some = [items[row] for row in wanted]
-            asked = {
-                scorer: components.scorer(scorer)
-                for scorer in scorers
-                if some and components.scorer(scorer).can_read(some[0])
-            }
-            if asked:
-                evidence = gather(asked, some, held.nodes[wanted], self.taxonomy)
-                found[name] = weights(evidence, list(asked), self.taxonomy.depth)
-        return found
-
-    def _sees_more(self, components: Components, name: str, than: str) -> bool:
-        """Whether a scorer sees what rows have and another does not see."""
-        one, other = components.scorer(name), components.scorer(than)
-        text, image = bool(self.columns.text), self.columns.image is not None
-        more_text = text and one.reads_text and not other.reads_text
-        return more_text or (image and one.reads_pictures and not other.reads_pictures)
-
-    @staticmethod
-    def _risks(calibration: Calibration, trial: Trial) -> list[dict[str, float]]:
-        """For some risks the confidence from which answers are accepted, and the share of rows."""
-        sure = np.array([calibration.calibrated(p).confidence for p in trial.predictions])
-        found = []
-        for risk in RISKS:
-            least = calibration.risk.least_confidence(risk)
-            if np.isfinite(least):
-                share = float((sure >= least).mean())
-                found.append(
-                    {"max_risk": risk, "from": round(least, 4), "accepted": round(share, 4)}
-                )
-        return found
-
-    def _settings(self, found: Settings, rows: Labelled) -> dict[str, Any]:
-        """A cascade.yaml without weights."""
-        ends = [self.taxonomy.codes[node] for node in rows.ends(self.taxonomy)]
+    def _without_weights(self) -> dict[str, Any]:
+        ends = [self.taxonomy.codes[node] for node in self.rows.ends(self.taxonomy)]
+        parts = self.parts
         return {
             "taxonomy": TAXONOMY,
             "method": "cascade",
             "columns": self.columns.model_dump(exclude_defaults=True),
             "reads": list(self.columns.text),
             "retrieval": {"candidates": max(10, max_children(self.taxonomy))},
-            "backbones": found.backbones,
-            "heads": found.heads,
-            **({"neighbours": found.neighbours} if found.neighbours else {}),
+            "backbones": parts.backbones,
+            "heads": parts.heads,
+            **({"neighbours": parts.neighbours} if parts.neighbours else {}),
             "descent": {"stop": 0.0, "answer": "likeliest", **({"ends": ends} if ends else {})},
         }
 
-    def _ends_early(self, rows: Labelled) -> bool:
-        """Whether some labels have others below them, so that a walk has to stop to be right."""
-        ends = [*self.taxonomy.leaves, *rows.ends(self.taxonomy)]
-        return not np.isin(rows.nodes, ends).all()
+    @cached_property
+    def _loaded(self) -> Components:
+        return Components(self.taxonomy, self._config(self._without_weights()))
 
-    def _config(self, settings: dict[str, Any], folder: Path) -> CascadeConfig:
-        return resolve_paths(CascadeConfig.parse(settings, "fit"), folder)
+    @cached_property
+    def _scorers(self) -> dict[str, Scorer]:
+        """The scorers that are fused, by name."""
+        names = [*self.parts.scorers, *(["retrieval"] if self.recipe.retrieval else [])]
+        return {name: self._loaded.scorer(name) for name in names}
+
+    def _ask(self) -> tuple[Evidence, dict[str, Trial]]:
+        """What each scorer says of the held-out rows, and how it answers alone."""
+        what, n, scorers = "asking the held-out rows", len(self.held), self._scorers
+        self.progress(what, 0, n)
+        walks = {name: make_descent(self._loaded, own).walk for name, own in scorers.items()}
+        answers: dict[str, list[Prediction]] = {name: [] for name in scorers}
+
+        def answer(batch: Batch) -> None:
+            for name, scorer in scorers.items():
+                answers[name] += walks[name](batch, scorer)
+            self.progress(what, len(answers[name]), n)
+
+        evidence = gather_evidence(scorers, self.held.items, self.held.nodes, self.taxonomy, answer)
+        trials = {name: Trial(self.held, self.taxonomy, found) for name, found in answers.items()}
+        return evidence, trials
+
+    def _weights(self, evidence: Evidence, names: list[str]) -> dict[str, list[float]]:
+        return fit_weights(evidence, names, self.taxonomy.depth)
+
+    def _weights_where_lacking(self) -> dict[str, dict[str, list[float]]]:
+        """Weights for items without text and for those without a picture, where some have both."""
+        found: dict[str, dict[str, list[float]]] = {}
+        if self.columns.image is None or not self.columns.text:
+            return found
+        lacking = {
+            "without_text": [replace(item, fields={}) for item in self.held.items],
+            "without_picture": [replace(item, image=None) for item in self.held.items],
+        }
+        for name, items in lacking.items():
+            self.progress("asking rows that lack something", 0, len(items))
+            wanted = [row for row, item in enumerate(items) if item.text or item.image is not None]
+            some = [items[row] for row in wanted]
+            asked = {n: own for n, own in self._scorers.items() if some and own.can_read(some[0])}
+            if asked:
+                evidence = gather_evidence(asked, some, self.held.nodes[wanted], self.taxonomy)
+                found[name] = self._weights(evidence, list(asked))
+        return found
+
+    def _try(self, settings: dict[str, Any]) -> Trial:
+        """Measure a pack of these settings."""
+        self.progress("measuring the pack", 0, 1)
+        classifier = Classifier(self.taxonomy, self._config(settings))
+        trial = Trial.run(classifier, self.held, self.taxonomy)
+        # Features of pictures are kept by now, so that the time would tell nothing.
+        reads_pictures = any(scorer.reads_pictures for scorer in self._scorers.values())
+        return replace(trial, seconds=None) if reads_pictures else trial
+
+    def _stop_early(self, settings: dict[str, Any], whole: Trial) -> Trial:
+        """Let the descent stop early where that is more often right; the trial of what is set.
+
+        Only where labels have others below them, so that a walk has to stop to be right.
+        """
+        ends = [*self.taxonomy.leaves, *self.rows.ends(self.taxonomy)]
+        if np.isin(self.rows.nodes, ends).all():
+            return whole
+        early = {**settings["descent"], **EARLY}
+        stopping = self._try({**settings, "descent": early})
+        if stopping.exact <= whole.exact:
+            return whole
+        settings["descent"] = early
+        return stopping
+
+    def _best_alone(
+        self,
+        settings: dict[str, Any],
+        trials: Mapping[str, Trial],
+        alone: Mapping[str, list[float]],
+    ) -> Trial:
+        """Set the best scorer alone where the fusion is not more often right than it."""
+        fused, scorers = trials["cascade"], self._scorers
+        best = max(scorers, key=lambda name: trials[name].exact)
+        if len(scorers) == 1 or trials[best].exact < fused.exact:
+            return fused
+        # Others stay where an item may have nothing that this one could judge it by.
+        others = [n for n, other in scorers.items() if self._sees_more(other, scorers[best])]
+        weights = {best: alone[best], **dict.fromkeys(others, 0.0)}
+        single = {**settings["fusion"], "weights": weights}
+        trial = self._try({**settings, "fusion": single})
+        if trial.exact < fused.exact:
+            return fused
+        settings["fusion"] = single
+        return trial
+
+    def _fast_path(self) -> list[str]:
+        """The scorers that may answer first; none where others would see more of an item."""
+        fast, scorers = self.parts.fast, self._scorers
+        slow = [name for name in scorers if name not in fast]
+        if not self.recipe.routing or not fast or not slow:
+            return []
+        if any(self._sees_more(scorers[s], scorers[f]) for s in slow for f in fast):
+            return []
+        return fast
+
+    def _sees_more(self, one: Scorer, other: Scorer) -> bool:
+        """Whether a scorer reads what rows have and another does not read."""
+        more_text = bool(self.columns.text) and one.reads_text and not other.reads_text
+        more_pictures = (
+            self.columns.image is not None and one.reads_pictures and not other.reads_pictures
+        )
+        return more_text or more_pictures
+
+    def _config(self, settings: dict[str, Any]) -> CascadeConfig:
+        return resolve_paths(CascadeConfig.parse(settings, "fit"), self.folder)
+
+
+def _risks(calibration: Calibration, trial: Trial) -> list[dict[str, float]]:
+    """For some risks the confidence from which answers are accepted, and the share of rows."""
+    sure = np.array([calibration.calibrated(p).confidence for p in trial.predictions])
+    found = []
+    for risk in RISKS:
+        least = calibration.risk.least_confidence(risk)
+        if np.isfinite(least):
+            share = float((sure >= least).mean())
+            found.append({"max_risk": risk, "from": round(least, 4), "accepted": round(share, 4)})
+    return found

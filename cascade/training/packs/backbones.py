@@ -1,4 +1,4 @@
-"""The backbones that `tuning` can train: a sentence encoder whole, a LLaMA through LoRA."""
+"""The backbones that can be fine-tuned: a sentence encoder, a LLaMA through LoRA, a vision model."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 
 LONG = 30  # average characters from which a column must be prose to be read
 SPACES = 0.05  # share of a text that is spaces, from which it is prose
+TRIES = 10  # boxes that are drawn before the whole picture is taken
+SHAPE = 4 / 3  # of a box that is cut out, the longer side to the shorter at the most
 
 
-class TunableEncoder:
+class TrainableEncoder:
     """A sentence encoder of which all weights are trained.
 
     Its own dropout stays off: drawing the masks takes long on CPUs, and vectors that
@@ -62,25 +64,21 @@ class TunableEncoder:
         """Numbers in a vector."""
         return int(self._model.get_embedding_dimension() or 0)
 
-    def tokens(self, item: Item) -> list[int]:
+    def inputs(self, item: Item) -> list[int]:
         """What is read of an item, as plain text between the encoder's own marks."""
         text = joined_fields(item, self._columns, self._max_chars)
         longest = self._model.max_seq_length
         encoded = self._model.tokenizer(text, truncation=True, max_length=longest)
         return list(encoded["input_ids"])
 
-    def vectors(self, tokens: Sequence[list[int]]) -> torch.Tensor:
+    def vectors(self, inputs: Sequence[list[int]]) -> torch.Tensor:
         """Unit vectors of token lists, with gradients."""
         import torch
 
-        longest = max(map(len, tokens))
-        ids = torch.full((len(tokens), longest), self._pad)
-        seen = torch.zeros(len(tokens), longest, dtype=torch.long)
-        for at, own in enumerate(tokens):
-            ids[at, : len(own)] = torch.tensor(own)
-            seen[at, : len(own)] = 1
         device = self._model.device
-        made = self._model({"input_ids": ids.to(device), "attention_mask": seen.to(device)})
+        ids = padded([torch.tensor(own) for own in inputs], self._pad).to(device)
+        mask = padded([torch.ones(len(own), dtype=torch.long) for own in inputs]).to(device)
+        made = self._model({"input_ids": ids, "attention_mask": mask})
         return torch.nn.functional.normalize(made["sentence_embedding"].float(), dim=1)
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
@@ -93,7 +91,7 @@ class TunableEncoder:
             self._model.save(str(folder), create_model_card=False)
 
 
-class TunableLlama:
+class TrainableLlama:
     """A LLaMA whose upper layers are trained through LoRA (Hu et al. 2021).
 
     What the layers below make of an item never changes, so it is computed once and kept in
@@ -146,22 +144,19 @@ class TunableLlama:
         """Numbers in a vector."""
         return self._states.width
 
-    def tokens(self, item: Item) -> list[int]:
+    def inputs(self, item: Item) -> list[int]:
         """What is read of an item."""
         return self._states.tokens(item)
 
-    def vectors(self, tokens: Sequence[list[int]]) -> torch.Tensor:
+    def vectors(self, inputs: Sequence[list[int]]) -> torch.Tensor:
         """Unit vectors of token lists, with gradients."""
         import torch
 
-        longest = max(map(len, tokens))
-        states = torch.zeros(len(tokens), longest, self.width, device=best_device())
-        for at, found in enumerate(self._below(tokens)):
-            states[at, : len(found)] = found.to(states)
+        states = padded(self._below(inputs)).to(best_device(), torch.float32)
         # Padding stands behind, where a causal model cannot see it.
         out = self._upper(inputs_embeds=states, use_cache=False).last_hidden_state
-        last = torch.tensor([len(own) - 1 for own in tokens], device=states.device)
-        ends = out[torch.arange(len(tokens), device=states.device), last].float()
+        last = torch.tensor([len(own) - 1 for own in inputs], device=states.device)
+        ends = out[torch.arange(len(inputs), device=states.device), last].float()
         return torch.nn.functional.normalize(ends, dim=1)
 
     def _below(self, tokens: Sequence[list[int]]) -> list[torch.Tensor]:
@@ -170,11 +165,7 @@ class TunableLlama:
 
         new = [own for own in tokens if tuple(own) not in self._memory]
         if new:
-            longest = max(map(len, new))
-            ids = torch.zeros(len(new), longest, dtype=torch.long)
-            for at, own in enumerate(new):
-                ids[at, : len(own)] = torch.tensor(own)
-            ids = ids.to(best_device())
+            ids = padded([torch.tensor(own) for own in new]).to(best_device())
             with torch.no_grad():
                 if self._lower is None:
                     made = self._upper.embed_tokens(ids)
@@ -191,6 +182,13 @@ class TunableLlama:
     def save(self, folder: Path) -> None:
         """Write the adapter in peft's format."""
         self._model.save_pretrained(str(folder))
+
+
+def padded(rows: Sequence[torch.Tensor], value: float = 0) -> torch.Tensor:
+    """Rows of different length as one tensor, with padding behind them."""
+    import torch
+
+    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
 
 
 def with_plain_attention(model: Any) -> None:
@@ -211,18 +209,6 @@ def _slice(body: Any, first: int, end: int, *, last: bool) -> Any:
     return part
 
 
-def average_chars(items: Sequence[Item], column: str, max_chars: int) -> float:
-    """Average characters that are read of a column."""
-    lengths = [min(len(item.fields.get(column, "").strip()), max_chars) for item in items]
-    return float(np.mean(lengths)) if lengths else 0.0
-
-
-def _is_prose(items: Sequence[Item], column: str, max_chars: int) -> bool:
-    """Whether a column has words with spaces between them."""
-    text = "".join(item.fields.get(column, "").strip()[:max_chars] for item in items)
-    return text.count(" ") > SPACES * len(text)
-
-
 def short_columns(
     items: Sequence[Item], columns: Sequence[str], chars: int, most: int
 ) -> list[str]:
@@ -240,11 +226,15 @@ def short_columns(
     """
     if not columns:
         return []
-    sizes = {column: average_chars(items, column, most) for column in columns}
+    read = {
+        column: [item.fields.get(column, "").strip()[:most] for item in items] for column in columns
+    }
+    sizes = {column: sum(map(len, texts)) / max(1, len(texts)) for column, texts in read.items()}
     first, *others = columns
     kept, total = {first}, sizes[first]
     for column in sorted(others, key=lambda name: sizes[name]):
-        if sizes[column] > LONG and not _is_prose(items, column, most):
+        spaces = sum(text.count(" ") for text in read[column])
+        if sizes[column] > LONG and spaces <= SPACES * sizes[column] * len(items):
             continue
         total += sizes[column]
         if total > chars:
@@ -253,11 +243,7 @@ def short_columns(
     return [column for column in columns if column in kept]
 
 
-TRIES = 10  # boxes that are drawn before the whole picture is taken
-SHAPE = 4 / 3  # of a box that is cut out, the longer side to the shorter at the most
-
-
-class TunablePictures:
+class TrainableVision:
     """A vision model of which the last blocks, or all, are trained.
 
     Statistics of batch norms stay as they were: the batches are small.
@@ -301,16 +287,16 @@ class TunablePictures:
         """Numbers in a vector."""
         return self._model.width
 
-    def tokens(self, item: Item) -> list[Any]:
+    def inputs(self, item: Item) -> list[Any]:
         """The picture of an item."""
         return [item.image]
 
-    def vectors(self, tokens: Sequence[list[Any]]) -> torch.Tensor:
+    def vectors(self, inputs: Sequence[list[Any]]) -> torch.Tensor:
         """Unit vectors of pictures, each changed as chance has it, with gradients."""
         import torch
 
-        seeds = torch.randint(2**31, (len(tokens),)).tolist()
-        pictures = [picture for (picture,) in tokens]
+        seeds = torch.randint(2**31, (len(inputs),)).tolist()
+        pictures = [picture for (picture,) in inputs]
         squares = list(decoding_pool().map(self._seen, pictures, seeds))
         device = next(self._model.module.parameters()).device
         pixels = self._model.preparation.pixels(squares, device)

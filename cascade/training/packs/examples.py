@@ -58,7 +58,7 @@ def add_examples(
     columns = config.columns.model_copy(update={"label": label or config.columns.label})
     rows = read_labelled(source, columns, taxonomy, places=picture_places(config))
     if columns.image is not None:
-        rows = readable(rows, lambda *_: None)
+        rows = readable(rows)
     path = Path(config.neighbours.file)
     examples = Examples.load(path, taxonomy)
     backbone = Components(taxonomy, config).backbone(config.neighbours.backbone)

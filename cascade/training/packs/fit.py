@@ -1,8 +1,8 @@
 """`cascade fit`: labelled rows in, a pack out.
 
-Parts are fitted to the rows that are not held out; the held-out rows tell how much each part is
-worth beside the others and who sees what; then the parts are fitted to all rows. Rows of a
-validation file take the place of held-out ones.
+Parts are fitted to the rows that are not held out; on the held-out rows weights, routing and
+calibration are chosen; then the parts are fitted to all rows. Rows of a validation file take the
+place of held-out ones.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import yaml
@@ -31,11 +31,23 @@ from cascade.pipeline.confidence import Calibration
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.pipeline.pack import SEAL, seal, work_folder
 from cascade.taxonomy import Taxonomy
-from cascade.training.labelled import Labelled, read_labelled, readable, settled_columns
+from cascade.training.labelled import (
+    Labelled,
+    Progress,
+    read_labelled,
+    readable,
+    settled_columns,
+)
 from cascade.training.packs.assembly import CALIBRATION, TAXONOMY, Assembly
-from cascade.training.packs.parts import Learner, LexicalLearner, Settings, Told, TunedLearner
-from cascade.training.packs.picture_parts import BothLearner, FrozenPictureLearner, PictureLearner
-from cascade.training.packs.readme import readme
+from cascade.training.packs.fine_tuned_parts import FineTunedPart, FineTunedPicturePart
+from cascade.training.packs.parts import (
+    FitContext,
+    FrozenPicturePart,
+    LexicalPart,
+    Part,
+    PartConfig,
+    TextAndPicturePart,
+)
 from cascade.training.packs.recipe import Recipe, TunedStage
 from cascade.training.sampling import hold_out_stratified, near_duplicate_groups
 from cascade.version import __version__
@@ -57,7 +69,7 @@ class Fit:
         Text, picture and label, settled.
     places
         Where pictures may come from.
-    said
+    notify
         Called with each sentence that a user should know.
     """
 
@@ -66,13 +78,12 @@ class Fit:
     columns: Columns
     recipe: Recipe
     folder: Path
-    recipe_name: str = "recipe"
     validation: TableFile | None = None
     seed: int = 0
     allow_download: bool = False
     places: PicturePlaces = field(default_factory=PicturePlaces)
     command: str = ""
-    said: Callable[[str], None] = field(default=lambda _: None, repr=False)
+    notify: Callable[[str], None] = field(default=lambda _: None, repr=False)
 
     @property
     def work(self) -> Path:
@@ -95,10 +106,6 @@ class Fit:
         }
         plain: dict[str, Any] = json.loads(json.dumps(found))
         return plain
-
-    @property
-    def _assembly(self) -> Assembly:
-        return Assembly(self.taxonomy, self.columns, self.recipe)
 
     def prepare(self, *, resume: bool = False, overwrite: bool = False) -> None:
         """Make the work folder, unless something is in the way.
@@ -150,7 +157,7 @@ class Fit:
         except OSError as error:
             raise OutputError(f"{self.work}: cannot be written: {error.strerror}") from None
 
-    def run(self, told: Told) -> dict[str, Any]:
+    def run(self, progress: Progress = lambda *_: None) -> dict[str, Any]:
         """Fit, and put the pack where it belongs; call `prepare` first.
 
         Returns
@@ -164,27 +171,34 @@ class Fit:
             The rows cannot be learnt from; where nothing was fitted yet, nothing is left behind.
         """
         try:
-            return self._run(told)
+            return self._run(progress)
         except CascadeError:
             if not any(path.is_dir() for path in self.work.iterdir()):
                 shutil.rmtree(self.work)
             raise
 
-    def _run(self, told: Told) -> dict[str, Any]:
+    def _run(self, progress: Progress) -> dict[str, Any]:
         started = time.perf_counter()
-        rows = self._read(self.source, told)
+        rows = self._read(self.source, progress)
         for warning in rows.warnings(self.taxonomy):
-            self.said(warning)
-        fitted, held, new = self._divided(rows, told)
+            self.notify(warning)
+        fitted, held, new = self._divided(rows, progress)
         part, whole = self.work / "part", self.work / "pack"
-        learners = self._learners()
-        found = Settings()
-        for learner in learners:
-            learner.fit(fitted, self.taxonomy, part, told)
-            found.add(learner.settings(part))
-        settings, report, calibration = self._assembly.weighed(found, rows, part, held, told)
-        for learner in learners:
-            learner.fit_again(rows, new, self.taxonomy, part, whole, told)
+        context = FitContext(
+            self.taxonomy, self.columns.text, self.seed, self.allow_download, progress
+        )
+        parts, config = self._parts(context), PartConfig()
+        for each in parts:
+            each.fit(fitted.with_pictures() if each.needs_picture else fitted, part)
+            config.add(each.config(part))
+        settings, report, calibration = Assembly(
+            self.taxonomy, self.columns, self.recipe, config, part, rows, held, progress
+        ).settings()
+        for each in parts:
+            if each.needs_picture:
+                each.refit(rows.with_pictures(), new[rows.has_picture], part, whole)
+            else:
+                each.refit(rows, new, part, whole)
         report["rows"] = {
             "fitted": len(rows),
             "held_out": len(held),
@@ -196,26 +210,31 @@ class Fit:
         self._write(whole, settings, report, calibration)
         return report
 
-    def _read(self, source: TableFile, told: Told = lambda *_: None) -> Labelled:
+    def _read(self, source: TableFile, progress: Progress = lambda *_: None) -> Labelled:
         """The rows of a file, without pictures that cannot be read."""
-        places = self.places
         rows = read_labelled(
-            source, self.columns, self.taxonomy, lambda n: told("reading", n, n), places
+            source,
+            self.columns,
+            self.taxonomy,
+            lambda n: progress("reading", n, n),
+            self.places,
         )
-        return readable(rows, told) if self.columns.image is not None else rows
+        return readable(rows, progress) if self.columns.image is not None else rows
 
-    def _divided(self, rows: Labelled, told: Told) -> tuple[Labelled, Labelled, NDArray[np.bool_]]:
+    def _divided(
+        self, rows: Labelled, progress: Progress
+    ) -> tuple[Labelled, Labelled, NDArray[np.bool_]]:
         """Rows to fit to, rows to choose on, and which of all rows are held out for that."""
         if self.validation is not None:
             held = self._read(self.validation)
             for reason, (count, line) in held.skipped.items():
-                self.said(
+                self.notify(
                     f"{self.validation.file}: {count:,} rows are left out: {reason} "
                     f"(first: line {line})"
                 )
             return self._apart(rows, held)
-        told("looking for near duplicates", 0, len(rows))
-        texts = rows.told_by
+        progress("looking for near duplicates", 0, len(rows))
+        texts = rows.comparable_texts
         groups = near_duplicate_groups(texts)
         out = hold_out_stratified(texts, rows.nodes, groups, self.recipe.validation, self.seed)
         if not out.any():
@@ -230,7 +249,7 @@ class Fit:
         self, rows: Labelled, held: Labelled
     ) -> tuple[Labelled, Labelled, NDArray[np.bool_]]:
         """Rows without the near duplicates of validation rows; those are learnt at last."""
-        texts = [*rows.told_by, *held.told_by]
+        texts = [*rows.comparable_texts, *held.comparable_texts]
         groups = near_duplicate_groups(texts)
         known = np.isin(groups[: len(rows)], groups[len(rows) :])
         assert self.validation is not None
@@ -240,46 +259,36 @@ class Fit:
                 "which therefore tell nothing; leave out --validation, or name other rows"
             )
         if known.any():
-            self.said(
+            self.notify(
                 f"{known.sum():,} of {len(rows):,} rows are near duplicates of rows of "
                 f"{self.validation.file}; they are learnt after the others were measured"
             )
         return rows.part(~known), held, known
 
-    def _learners(self) -> list[Learner]:
-        recipe, columns = self.recipe, self.columns.text
-        found: list[Learner] = []
-        if recipe.lexical and columns:
-            found.append(LexicalLearner(recipe.lexical, columns, self.seed))
-        tuned: list[tuple[Literal["sentence", "llama"], TunedStage | None]]
-        tuned = [("sentence", recipe.sentence), ("llama", recipe.llama)]
-        for kind, stage in tuned:
-            if stage and (columns or self._sees(kind, stage)):
-                learner = TunedLearner(
-                    kind, stage, columns, self.seed, allow_download=self.allow_download
-                )
-                found.append(learner)
-        if self.columns.image is not None:
-            found += self._picture_learners()
-        return found
-
-    def _sees(self, kind: str, stage: TunedStage) -> bool:
-        """Whether a stage's model reads pictures itself, so that it needs no text."""
-        if kind != "llama" or self.columns.image is None or stage.model is None:
-            return False
-        weights = find_weights(stage.model, allow_download=self.allow_download)
-        return weights.path.is_dir() and is_vision_language(weights.path)
-
-    def _picture_learners(self) -> list[Learner]:
-        recipe, allow = self.recipe, self.allow_download
-        found: list[Learner] = []
+    def _parts(self, context: FitContext) -> list[Part]:
+        recipe, text = self.recipe, bool(self.columns.text)
+        found: list[Part] = []
+        if recipe.lexical and text:
+            found.append(LexicalPart(recipe.lexical, context))
+        if recipe.sentence and text:
+            found.append(FineTunedPart("sentence", recipe.sentence, context))
+        if recipe.llama and (text or self._reads_pictures(recipe.llama)):
+            found.append(FineTunedPart("llama", recipe.llama, context))
+        if self.columns.image is None:
+            return found
         if recipe.picture:
-            kind = FrozenPictureLearner if recipe.picture.frozen else PictureLearner
-            found.append(kind(recipe.picture, self.seed, allow_download=allow))
-        if recipe.both and self.columns.text:
-            columns = self.columns.text
-            found.append(BothLearner(recipe.both, columns, self.seed, allow_download=allow))
+            kind = FrozenPicturePart if recipe.picture.frozen else FineTunedPicturePart
+            found.append(kind(recipe.picture, context))
+        if recipe.both and text:
+            found.append(TextAndPicturePart(recipe.both, context))
         return found
+
+    def _reads_pictures(self, llama: TunedStage) -> bool:
+        """Whether a language model reads pictures itself, so that it needs no text."""
+        if self.columns.image is None or llama.model is None:
+            return False
+        weights = find_weights(llama.model, allow_download=self.allow_download)
+        return weights.path.is_dir() and is_vision_language(weights.path)
 
     def _write(
         self,
@@ -294,8 +303,7 @@ class Fit:
             calibration.save(whole / CALIBRATION)
             text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
             (whole / CONFIG_NAME).write_text(text, "utf-8")
-            told = readme(self.folder.name, self.identity, self.source, report, self.command)
-            (whole / "README.md").write_text(told, "utf-8")
+            (whole / "README.md").write_text(self._readme(report), "utf-8")
             (whole / METRICS).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
             seal(whole)
             old = self.work / "old"
@@ -306,3 +314,60 @@ class Fit:
             shutil.rmtree(self.work)
         except OSError as error:
             raise OutputError(f"{self.folder}: cannot be written: {error.strerror}") from None
+
+    def _readme(self, report: Mapping[str, Any]) -> str:
+        """What the pack was fitted on, how it measured, and how it is used; Markdown."""
+        rows = report["rows"]
+        held = (
+            "a validation file" if rows["validation_file"] else "held out, near duplicates together"
+        )
+        figures = {**report["scorers"], "this pack": report["pack"]}
+        columns = list(report["pack"])
+        read = [*self.columns.text, *filter(None, [self.columns.image])]
+        name = self.folder.name
+        lines = [
+            f"# {name}",
+            "",
+            f"A pack of cascade {__version__}, fitted in {report['seconds']:,} s on "
+            f"{rows['fitted']:,} rows of {rows['labels']:,} labels from `{Path(self.source.file).name}` "
+            f"(SHA-256 {self.source.sha256[:16]}...), columns "
+            f"{', '.join(read)}, seed {self.seed}.",
+            "",
+            "```sh",
+            f"cascade classify items.csv -c {name} -o out.csv",
+            *([self.command] if self.command else []),
+            "```",
+            "",
+            f"Measured on {rows['held_out']:,} rows ({held}) on which weights and routing were chosen, "
+            "so that figures are a little flattering; parts of the pack had not seen them:",
+            "",
+            f"| | {' | '.join(columns)} |",
+            f"| --- |{' --- |' * len(columns)}",
+        ]
+        for label, found in figures.items():
+            lines.append(f"| {label} | {' | '.join(str(found.get(c, '')) for c in columns)} |")
+        if report["curve"]:
+            lines += ["", "Routing: what the fast path answers alone at a threshold.", ""]
+            lines += ["| threshold | fast | exact | rows/s |", "| --- | --- | --- | --- |"]
+            step = max(1, len(report["curve"]) // 12)
+            for point in report["curve"][::step]:
+                lines.append(
+                    f"| {point['threshold']} | {point['fast']} | {point['exact']} | "
+                    f"{point['rows_per_second']} |"
+                )
+        if report["risk"]:
+            lines += ["", "What `--max-risk` accepts; the rest is marked `review`.", ""]
+            lines += ["| max risk | from confidence | share accepted |", "| --- | --- | --- |"]
+            lines += [
+                f"| {r['max_risk']} | {r['from']} | {r['accepted']} |" for r in report["risk"]
+            ]
+        lines += [
+            "",
+            "Recipe:",
+            "",
+            "```json",
+            json.dumps(self.identity["recipe"], indent=1),
+            "```",
+            "",
+        ]
+        return "\n".join(lines)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
 from cascade.config import Section, describe_problems
 from cascade.errors import ConfigError
 from cascade.features.lexical import LexicalRecipe
-from cascade.resources import shipped_file, shipped_names
 from cascade.scoring.ttc_forms import Form
+from cascade.training.finetune_recipe import read_recipe
 from cascade.training.linear_heads import HeadsRecipe
-from cascade.training.packs.tuning import TuningRecipe
+from cascade.training.packs.fine_tuning import TuningRecipe
 
 FOLDER = "finetune/packs"
 LexicalForm = Literal["leaf", "conditional"]
@@ -191,20 +189,8 @@ class Recipe(Section):
         ConfigError
             There is neither, or it does not hold a recipe.
         """
-        shipped = shipped_file(FOLDER, name, ".yaml")
-        path = Path(name)
-        if shipped is None and not path.is_file():
-            known = ", ".join(shipped_names(FOLDER, ".yaml"))
-            raise ConfigError(
-                f"no recipe {name!r}: it is neither a file nor shipped (shipped are: {known})"
-            )
-        source = path if path.is_file() else shipped
-        assert source is not None
-        try:
-            data: Any = yaml.safe_load(source.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
-        return cls.parse(data, str(source))
+        path, data = read_recipe(name, FOLDER)
+        return cls.parse(data, str(path))
 
     @classmethod
     def parse(cls, data: Any, origin: str = "recipe") -> Recipe:

@@ -1,10 +1,11 @@
-"""What scorers say of held-out rows, and the weights that make the most of them together."""
+"""What held-out rows tell about fitted parts: fusion weights, the fast path, and calibration."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,12 @@ from cascade.training.labelled import Labelled
 
 ASKED = 256  # items that scorers are asked about together
 FEW = 50  # questions of a level; with fewer it has the weights of all levels
+THRESHOLDS = 50  # of the fast path, that are tried
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What each scorer said at every step of the known paths.
+    """What each scorer answers at every step of the known paths.
 
     Parameters
     ----------
@@ -51,15 +53,15 @@ class Evidence:
         sizes = np.diff(self.offsets)
         member = np.repeat(wanted, sizes)
         offsets = np.concatenate([[0], np.cumsum(sizes[wanted])]).astype(np.int64)
-        said = {name: values[member] for name, values in self.logprobs.items()}
-        return Evidence(self.level[wanted], offsets, self.gold[wanted], said)
+        logprobs = {name: values[member] for name, values in self.logprobs.items()}
+        return Evidence(self.level[wanted], offsets, self.gold[wanted], logprobs)
 
 
-def gather(
+def gather_evidence(
     scorers: Mapping[str, Scorer],
     items: Sequence[Item],
     nodes: NDArray[np.int32],
-    tree: Taxonomy,
+    taxonomy: Taxonomy,
     each: Callable[[Batch], None] = lambda batch: None,
 ) -> Evidence:
     """Ask every scorer about every step of the known paths that has a choice.
@@ -72,28 +74,25 @@ def gather(
         Called with the items, some at a time, while what the scorers made of them is kept.
     """
     levels, sizes, golds = [], [], []
-    said: dict[str, list[NDArray[np.float64]]] = {name: [] for name in scorers}
+    logprobs: dict[str, list[NDArray[np.float64]]] = {name: [] for name in scorers}
     for start in range(0, len(items), ASKED):
-        some = nodes[start : start + ASKED]
-        steps = [
-            (row, int(tree.parent[step]), int(step))
-            for row, node in enumerate(some.tolist())
-            for step in tree.path_nodes(node)
-            if len(tree.children(int(tree.parent[step]))) > 1
-        ]
         batch = Batch(items[start : start + ASKED])
-        if not steps:
-            each(batch)
-            continue
-        rows, parents, right = np.array(steps, dtype=np.int32).T
-        choices = AllChildren(tree).narrow(batch, rows, parents, len(tree))
-        for name, scorer in scorers.items():
-            said[name].append(scorer.score(batch, choices))
+        steps = [
+            (row, int(taxonomy.parent[step]), int(step))
+            for row, node in enumerate(nodes[start : start + ASKED].tolist())
+            for step in taxonomy.path_nodes(node)
+            if len(taxonomy.children(int(taxonomy.parent[step]))) > 1
+        ]
+        if steps:
+            rows, parents, right = np.array(steps, dtype=np.int32).T
+            choices = AllChildren(taxonomy).narrow(batch, rows, parents, len(taxonomy))
+            for name, scorer in scorers.items():
+                logprobs[name].append(scorer.score(batch, choices))
+            first = choices.offsets[:-1]
+            golds.append(np.flatnonzero(choices.nodes == right[choices.question]) - first)
+            sizes.append(np.diff(choices.offsets))
+            levels.append(taxonomy.level[right])
         each(batch)
-        first = choices.offsets[:-1]
-        golds.append(np.flatnonzero(choices.nodes == right[choices.question]) - first)
-        sizes.append(np.diff(choices.offsets))
-        levels.append(tree.level[right])
     if not sizes:
         none = np.empty(0, np.int64)
         return Evidence(none.astype(np.int16), np.zeros(1, np.int64), none, {})
@@ -102,12 +101,12 @@ def gather(
         np.concatenate(levels),
         offsets,
         np.concatenate(golds).astype(np.int64),
-        {name: np.concatenate(values) for name, values in said.items()},
+        {name: np.concatenate(values) for name, values in logprobs.items()},
     )
 
 
-def weights(evidence: Evidence, names: Sequence[str], depth: int) -> dict[str, list[float]]:
-    """Weight of each scorer at each level, fitted on what they said.
+def fit_weights(evidence: Evidence, names: Sequence[str], depth: int) -> dict[str, list[float]]:
+    """The weight of each scorer at each level, at which the right candidates are likeliest.
 
     A level with few questions has the weights that are best for all levels together.
     """
@@ -122,145 +121,140 @@ def weights(evidence: Evidence, names: Sequence[str], depth: int) -> dict[str, l
 def _fitted(evidence: Evidence, names: Sequence[str]) -> NDArray[np.float64]:
     if not len(evidence.gold):
         return np.ones(len(names))
-    said = [evidence.logprobs[name] for name in names]
-    found = np.asarray(fit_fusion_weights(said, evidence.offsets, evidence.gold), dtype=np.float64)
-    # Somebody must speak at every level.
+    logprobs = [evidence.logprobs[name] for name in names]
+    found = np.asarray(
+        fit_fusion_weights(logprobs, evidence.offsets, evidence.gold), dtype=np.float64
+    )
+    # At every level one scorer at least must count.
     return found if found.any() else np.full(len(names), 1 / len(names))
-
-
-STEPS = 50  # thresholds that are looked at
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Answers for the held-out rows.
+    """Answers for held-out rows, and how good they are.
 
     Parameters
     ----------
     predictions
         One for each row.
     seconds
-        float64 [n_rows], what each row took, on average, where this classifier saw it; None where
-        that was not measured.
+        What all rows took; None where that was not measured.
     """
 
+    rows: Labelled
+    taxonomy: Taxonomy
     predictions: Sequence[Prediction]
-    seconds: NDArray[np.float64] | None = None
+    seconds: float | None = None
+
+    @classmethod
+    def run(cls, classifier: Classifier, rows: Labelled, taxonomy: Taxonomy) -> Trial:
+        """Classify the rows, and take the time."""
+        predictions: list[Prediction] = []
+        # The first call loads and warms up what the others use.
+        classifier.classify_batch(rows.items[:1])
+        started = time.perf_counter()
+        for start in range(0, len(rows), BATCH):
+            predictions += classifier.classify_batch(rows.items[start : start + BATCH])
+        return cls(rows, taxonomy, predictions, time.perf_counter() - started)
 
     @property
     def confidence(self) -> NDArray[np.float64]:
         """float64 [n_rows], of the whole answer."""
         return np.array([p.confidence for p in self.predictions], dtype=np.float64)
 
-    def right(self, held: Labelled, taxonomy: Taxonomy) -> NDArray[np.bool_]:
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
         """Which answers are exactly the known node; bool [n_rows]."""
-        codes = [taxonomy.codes[node] for node in held.nodes.tolist()]
+        codes = [self.taxonomy.codes[node] for node in self.rows.nodes.tolist()]
         return np.array([p.code == c for p, c in zip(self.predictions, codes, strict=True)])
 
-    def joined(self, main: Trial, threshold: float) -> Trial:
-        """Our answers where they are sure enough, `main`'s for the others; both with seconds."""
-        assert self.seconds is not None and main.seconds is not None
+    @property
+    def exact(self) -> float:
+        """Share of the answers that are exactly the known node."""
+        return float(self.right.mean())
+
+    def routed_to(self, main: Trial, threshold: float) -> Trial:
+        """Our answers where they are sure enough, those of `main` for the other rows."""
         stays = _stays(self.confidence, threshold)
         pairs = zip(stays.tolist(), self.predictions, main.predictions, strict=True)
-        return Trial(
-            [mine if stay else other for stay, mine, other in pairs],
-            self.seconds + np.where(stays, 0.0, main.seconds),
-        )
+        predictions = [mine if stay else other for stay, mine, other in pairs]
+        return Trial(self.rows, self.taxonomy, predictions, self._seconds_with(main, stays))
 
-    def figures(self, held: Labelled, taxonomy: Taxonomy) -> dict[str, Any]:
+    def _seconds_with(self, main: Trial, stays: NDArray[np.bool_]) -> float:
+        assert self.seconds is not None and main.seconds is not None
+        return self.seconds + float((~stays).mean()) * main.seconds
+
+    def figures(self) -> dict[str, Any]:
         """Shares of the rows that are right down to each level, and rows a second if measured."""
-        found: dict[str, Any] = {"exact": round(float(self.right(held, taxonomy).mean()), 4)}
-        for level in range(1, taxonomy.depth + 1):
-            known, right = self.level(level, held, taxonomy)
+        found: dict[str, Any] = {"exact": round(self.exact, 4)}
+        for level in range(1, self.taxonomy.depth + 1):
+            known, right = self.right_at(level)
             if known.any():
                 found[f"accuracy_l{level}"] = round(float(right[known].mean()), 4)
         if self.seconds is not None:
-            found["rows_per_second"] = round(len(held) / max(float(self.seconds.sum()), 1e-9), 1)
+            found["rows_per_second"] = self._rate(self.seconds)
         return found
 
-    def level(
-        self, level: int, held: Labelled, taxonomy: Taxonomy
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _rate(self, seconds: float) -> float:
+        return round(len(self.rows) / max(seconds, 1e-9), 1)
+
+    def right_at(self, level: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which rows have a label at a level, and which are right there; bool [n_rows] each."""
-        known = np.zeros(len(held), dtype=bool)
-        right = np.zeros(len(held), dtype=bool)
-        for row, (prediction, node) in enumerate(
-            zip(self.predictions, held.nodes.tolist(), strict=True)
-        ):
-            path = taxonomy.path_nodes(node)
+        known = np.zeros(len(self.rows), dtype=bool)
+        right = np.zeros(len(self.rows), dtype=bool)
+        labelled = zip(self.predictions, self.rows.nodes.tolist(), strict=True)
+        for row, (prediction, node) in enumerate(labelled):
+            path = self.taxonomy.path_nodes(node)
             if len(path) >= level:
                 known[row] = True
-                found = prediction.levels
-                right[row] = (
-                    len(found) >= level
-                    and found[level - 1].code == taxonomy.codes[int(path[level - 1])]
-                )
+                code, levels = self.taxonomy.codes[int(path[level - 1])], prediction.levels
+                right[row] = len(levels) >= level and levels[level - 1].code == code
         return known, right
 
+    def fit_threshold(self, main: Trial, loss: float) -> tuple[float, list[dict[str, float]]]:
+        """The least threshold at which this trial, the fast path, may answer before `main`.
 
-def try_out(classifier: Classifier, held: Labelled) -> Trial:
-    """Classify the held-out rows."""
-    predictions: list[Prediction] = []
-    # The first call loads and warms up what the others use.
-    classifier.classify_batch(held.items[:1])
-    started = time.perf_counter()
-    for start in range(0, len(held), BATCH):
-        predictions += classifier.classify_batch(held.items[start : start + BATCH])
-    took = (time.perf_counter() - started) / len(held)
-    return Trial(predictions, np.full(len(held), took))
+        There both together are as often right as `main` alone, but for `loss`. Both trials were
+        measured with their seconds.
 
+        Returns
+        -------
+        threshold
+            0 where the fast path is as good alone, 1 where only `main` will do.
+        curve
+            For some thresholds: share of the rows on the fast path, share right, rows a second.
+        """
+        sure = self.confidence
+        spread = np.quantile(sure, np.linspace(0, 1, THRESHOLDS))
+        curve, chosen = [], 1.0
+        for threshold in np.unique(np.concatenate([[0.0, 1.0], spread]))[::-1].tolist():
+            stays = _stays(sure, threshold)
+            exact = float(np.where(stays, self.right, main.right).mean())
+            curve.append(
+                {
+                    "threshold": round(threshold, 4),
+                    "fast": round(float(stays.mean()), 4),
+                    "exact": round(exact, 4),
+                    "rows_per_second": self._rate(self._seconds_with(main, stays)),
+                }
+            )
+            if exact >= main.exact - loss:
+                chosen = threshold
+        return chosen, curve[::-1]
 
-def routed(
-    fast: Trial, main: Trial, held: Labelled, taxonomy: Taxonomy, loss: float
-) -> tuple[float, list[dict[str, float]]]:
-    """The least threshold at which routing is as often right as `main`, but for `loss`.
-
-    Both were measured with their seconds.
-
-    Returns
-    -------
-    threshold
-        0 where the fast path is as good alone, 1 where only all rows will do.
-    curve
-        For some thresholds: share of the rows on the fast path, share right, rows a second.
-    """
-    assert fast.seconds is not None and main.seconds is not None
-    sure = fast.confidence
-    steps = np.unique(np.concatenate([[0.0, 1.0], np.quantile(sure, np.linspace(0, 1, STEPS))]))
-    fast_right, main_right = fast.right(held, taxonomy), main.right(held, taxonomy)
-    least = float(main_right.mean()) - loss
-    curve, chosen = [], 1.0
-    for threshold in steps[::-1].tolist():
-        stays = _stays(sure, threshold)
-        exact = float(np.where(stays, fast_right, main_right).mean())
-        seconds = float((fast.seconds + np.where(stays, 0, main.seconds)).sum())
-        curve.append(
-            {
-                "threshold": round(threshold, 4),
-                "fast": round(float(stays.mean()), 4),
-                "exact": round(exact, 4),
-                "rows_per_second": round(len(held) / max(seconds, 1e-9), 1),
-            }
-        )
-        if exact >= least:
-            chosen = threshold
-    return chosen, curve[::-1]
+    def fit_calibration(self) -> Calibration:
+        """The calibration of the answers."""
+        maps = []
+        for level in range(1, self.taxonomy.depth + 1):
+            _, right = self.right_at(level)  # none beyond the end of a label
+            used = np.flatnonzero([len(p.levels) >= level for p in self.predictions])
+            raw = [self.predictions[row].levels[level - 1].confidence for row in used.tolist()]
+            maps.append(BetaMap.fit(np.array(raw, dtype=np.float64), right[used]))
+        uncut = Calibration(maps, RiskTable((), (), ()))
+        sure = np.array([uncut.calibrated(p).confidence for p in self.predictions])
+        return Calibration(maps, RiskTable.fit(sure, ~self.right))
 
 
 def _stays(sure: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
     """Which rows the fast path keeps; with a threshold of 1 none, as in a classifier."""
     return (sure >= threshold) & (threshold < 1)
-
-
-def calibrate(trial: Trial, held: Labelled, taxonomy: Taxonomy) -> Calibration:
-    """The calibration of a classifier's answers for the held-out rows."""
-    maps = []
-    for level in range(1, taxonomy.depth + 1):
-        _, right = trial.level(level, held, taxonomy)  # none beyond the end of a label
-        used = np.flatnonzero([len(p.levels) >= level for p in trial.predictions])
-        said = [trial.predictions[row].levels[level - 1].confidence for row in used.tolist()]
-        maps.append(BetaMap.fit(np.array(said, dtype=np.float64), right[used]))
-    raw = Calibration(maps, RiskTable((), (), ()))
-    sure = np.array([raw.calibrated(p).confidence for p in trial.predictions])
-    wrong = ~trial.right(held, taxonomy)
-    return Calibration(maps, RiskTable.fit(sure, wrong))

@@ -1,22 +1,17 @@
-"""What `cascade finetune` runs for retrievers and rerankers: measure, mine, train, measure."""
+"""`cascade finetune` of a retriever or a reranker: measure, look for negatives, train, measure."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shlex
-import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import InputError, OutputError
+from cascade.errors import InputError
 from cascade.evaluation.metrics.ranking import ranking_figures
 from cascade.features.text_embeddings import joined_fields
 from cascade.items import Batch, Item
@@ -32,107 +27,50 @@ from cascade.scoring.cross_encoder import CrossEncoder
 from cascade.scoring.methods.rerank import RerankScorer
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
-from cascade.training.experiment import METRICS, README, ExperimentData, ResultFolder
+from cascade.training.experiment import Experiment
 from cascade.training.labelled import Labelled
 from cascade.training.rankers.negatives import Negatives
 from cascade.training.rankers.recipe import RankerRecipe
 from cascade.training.rankers.trainers import Lesson, train_reranker, train_retriever
 from cascade.version import __version__
 
-if TYPE_CHECKING:
-    from sentence_transformers import CrossEncoder, SentenceTransformer
-
-Told = Callable[[str, int, int | None, str], None]
-
 MODEL = "model"
-IDENTITY = "identity.json"
 BLOCK = 512  # rows between two signs of progress
-RANKED = 100  # nodes of a ranking that are looked at
+RANKED = 100  # nodes of a ranking that are measured
+SHOWN = ("accuracy_at_1", "recall_at_5", "recall_at_10", "mrr_at_10", "ndcg_at_10")
 
 
-@dataclass(frozen=True)
-class RankerExperiment:
-    """One fine-tuning of a retriever or a reranker; parameters as of `AdapterExperiment`."""
-
-    recipe: RankerRecipe
-    folder: Path
-    limit: int | None = None
-    name: str = "recipe"
-    command: str = ""
-    told: Told = field(default=lambda what, done, of, words: None, repr=False)
-    said: Callable[[str], None] = field(default=lambda _: None, repr=False)
+class RankerExperiment(Experiment[RankerRecipe]):
+    """One retriever or reranker."""
 
     @property
-    def result(self) -> ResultFolder:
-        """The folder, as something that holds a model or will."""
-        return ResultFolder(self.folder, f"a {self.recipe.kind}")
+    def made(self) -> str:
+        """What a result is, for messages."""
+        return f"a {self.recipe.kind}"
 
     @property
-    def model_folder(self) -> Path:
+    def result(self) -> Path:
         """Where the model lies."""
         return self.folder / MODEL
 
     @cached_property
-    def data(self) -> ExperimentData:
-        """The rows."""
-        return ExperimentData(self.recipe, self.limit)
-
-    @cached_property
-    def identity(self) -> str:
-        """A hash of all that the trained weights depend on."""
-        recipe = self.recipe.model_dump(
-            exclude={"about": True, "training": {"checkpoint_every"}, "data": {"file"}}
-        )
-        found = self._find(self.recipe.model.weights), self._find(self._encoder_name)
-        depends = [__version__, recipe, self.data.identity, *(w.identity for w in found)]
-        return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
-
-    @property
-    def _encoder_name(self) -> str:
+    def _weights(self) -> list[Weights]:
         model = self.recipe.model
-        return model.weights if self.recipe.kind == "retriever" else model.encoder
-
-    def check(self, *, resume: bool, overwrite: bool) -> None:
-        """Make the folder, unless something is in the way.
-
-        Raises
-        ------
-        UsageError, OutputError
-            It holds a result, an interrupted run of another kind, or something else.
-        """
-        self.result.check(resume=resume, overwrite=overwrite)
-        kept = self.result.work / IDENTITY
-        _ = self.data.columns
-        if resume and kept.is_file() and json.loads(kept.read_text("utf-8")) != self.identity:
-            raise OutputError(
-                f"{self.folder} has an interrupted run of other rows or settings; go on with "
-                "those, or begin anew with --overwrite"
-            )
-        text = f"# {self.command}\n{self.recipe.to_yaml(self.folder)}"
-        self.result.begin(text, resume=resume, overwrite=overwrite)
-        kept.write_text(json.dumps(self.identity), "utf-8")
+        encoder = model.weights if self.recipe.kind == "retriever" else model.encoder
+        return [
+            find_weights(name, allow_download=model.allow_download)
+            for name in (model.weights, encoder)
+        ]
 
     def run(self, *, resume: bool = False) -> dict[str, Any]:
-        """Train, and write the model; call `check` first.
-
-        Returns
-        -------
-        The contents of metrics.json.
-
-        Raises
-        ------
-        CascadeError
-            The data, the model or the recipe cannot be used; says where and what to do.
-        """
+        """Train, and write the model; see `Experiment.run`."""
         recipe = self.recipe
-        train, validation, counts = self.data.rows(
-            self.said, lambda rows: self.told("reading rows", rows, None, f"{rows:,} rows")
-        )
+        train, validation, counts = self._rows()
         train, validation = self._usable(train), self._usable(validation)
-        retriever = self._retriever(self._find(self._encoder_name))
+        retriever = self._retriever(self._weights[1])
         before = self._figures(self._ranked(validation, retriever), validation)
         lessons = self._lessons(train, retriever)
-        self.said(
+        self.notify(
             f"{len(lessons):,} rows in {counts['classes']:,} classes, each with its node and "
             f"{recipe.negatives.total} wrong ones, on {best_device(recipe.training.device)}"
         )
@@ -140,62 +78,54 @@ class RankerExperiment:
         losses = self._train(lessons)
         seconds = time.perf_counter() - started
         after = self._figures(self._ranked_after(validation, retriever), validation)
-        metrics = {
-            "kind": recipe.kind,
-            "before": before,
-            "after": after,
-            "rows": counts,
-            "steps": len(losses),
-            "seconds": round(seconds, 1),
-            "loss_by_step": [round(loss, 5) for loss in losses],
-            "device": best_device(recipe.training.device),
-            "version": __version__,
-        }
-        page = readme(recipe, metrics, self.data.columns.text, self.model_folder, self.command)
-        (self.folder / README).write_text(page, "utf-8")
-        (self.folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", "utf-8")
-        shutil.rmtree(self.result.work)
-        return metrics
-
-    def _find(self, name: str) -> Weights:
-        return find_weights(name, allow_download=self.recipe.model.allow_download)
+        return self._finish(
+            {
+                "kind": recipe.kind,
+                "before": before,
+                "after": after,
+                "rows": counts,
+                "steps": len(losses),
+                "seconds": round(seconds, 1),
+                "loss_by_step": [round(loss, 5) for loss in losses],
+                "device": best_device(recipe.training.device),
+                "version": __version__,
+            }
+        )
 
     def _retriever(self, weights: Weights) -> Retriever:
         own = self.recipe.model
         texts = own.searched if self.recipe.kind == "reranker" else own.texts
         return Retriever(
-            self.data.taxonomy,
+            self.taxonomy,
             Encoder.of(weights, self.recipe.training.device),
             texts,
-            progress=lambda done, of: self.told("building the index", done, of, ""),
+            progress=lambda done, of: self.progress("building the index", done, of),
         )
 
     def _usable(self, rows: Labelled) -> Labelled:
         """For a reranker the rows at leaves, since it reads no other nodes."""
         if self.recipe.kind == "retriever" or not len(rows):
             return rows
-        leaf = np.isin(rows.nodes, self.data.taxonomy.leaves)
+        leaf = np.isin(rows.nodes, self.taxonomy.leaves)
         if not leaf.any():
             raise InputError(
                 "no row is labelled with a leaf, and a reranker orders leaves",
-                file=self.data.source.file,
+                file=self.source.file,
             )
         if not leaf.all():
-            self.said(f"{(~leaf).sum():,} rows are left out: labelled above the leaves")
+            self.notify(f"{(~leaf).sum():,} rows are left out: labelled above the leaves")
         return rows.part(leaf)
 
     @cached_property
     def _nodes(self) -> NDArray[np.int32]:
         """What is ranked: the leaves."""
-        return np.asarray(self.data.taxonomy.leaves, dtype=np.int32)
-
-    def _text(self, item: Item) -> str:
-        return joined_fields(item, self.data.columns.text, self.recipe.data.max_chars)
+        return np.asarray(self.taxonomy.leaves, dtype=np.int32)
 
     def _batches(self, rows: Labelled, what: str) -> list[Batch]:
         """The rows as they are read, in blocks."""
-        self.told(what, 0, len(rows), "")
-        read = [Item({"text": self._text(item)}) for item in rows.items]
+        self.progress(what, 0, len(rows))
+        columns, most = self.columns.text, self.recipe.data.max_chars
+        read = [Item({"text": joined_fields(item, columns, most)}) for item in rows.items]
         return [Batch(read[at : at + BLOCK]) for at in range(0, len(read), BLOCK)]
 
     def _ranked(self, rows: Labelled, retriever: Retriever) -> list[list[int]]:
@@ -205,7 +135,7 @@ class RankerExperiment:
         for batch in self._batches(rows, "ranking"):
             order = top_k(retriever.node_similarity(batch)[nodes].T, RANKED)
             found += nodes[order].tolist()
-            self.told("ranking", len(found), len(rows), "")
+            self.progress("ranking", len(found), len(rows))
         return found
 
     def _answers(self, rows: Labelled) -> NDArray[np.int32]:
@@ -216,12 +146,12 @@ class RankerExperiment:
 
     def _ranked_after(self, rows: Labelled, retriever: Retriever) -> list[list[int]]:
         """As `_ranked`, by what was trained."""
-        weights = find_weights(str(self.model_folder))
+        weights = find_weights(str(self.result))
         if self.recipe.kind == "retriever":
             return self._ranked(rows, self._retriever(weights)) if len(rows) else []
         scorer = RerankScorer(
             retriever,
-            CrossEncoder.load(str(self.model_folder), device=self.recipe.training.device),
+            CrossEncoder.load(str(self.result), device=self.recipe.training.device),
             self.recipe.model.texts,
             max_chars=10**9,  # the items are shortened already
         )
@@ -230,11 +160,11 @@ class RankerExperiment:
             similar = retriever.node_similarity(batch)[self._nodes].T
             order = top_k(similar, max(RANKED, self.recipe.model.candidates))
             read = order[:, : self.recipe.model.candidates]
-            said = scorer.relevance(batch, self._nodes[read].T).T
-            best = np.argsort(-said, axis=1, kind="stable")
+            relevance = scorer.relevance(batch, self._nodes[read].T).T
+            best = np.argsort(-relevance, axis=1, kind="stable")
             order[:, : read.shape[1]] = np.take_along_axis(read, best, axis=1)
             found += self._nodes[order[:, :RANKED]].tolist()
-            self.told("reranking", len(found), len(rows), "")
+            self.progress("reranking", len(found), len(rows))
         return found
 
     def _figures(self, ranked: list[list[int]], rows: Labelled) -> dict[str, list[float]] | None:
@@ -252,9 +182,9 @@ class RankerExperiment:
         """Rows with texts of their node and of wrong nodes."""
         recipe, rng = self.recipe, np.random.default_rng((self.recipe.seed, 2))
         nodes = self._answers(rows)
-        negatives = Negatives(self.data.taxonomy, nodes, _implied(self.data.taxonomy))
-        texts, owner = node_texts(self.data.taxonomy, recipe.model.texts)
-        starts = np.searchsorted(owner, np.arange(len(self.data.taxonomy) + 1))
+        negatives = Negatives(self.taxonomy, nodes, _implied(self.taxonomy))
+        texts, owner = node_texts(self.taxonomy, recipe.model.texts)
+        starts = np.searchsorted(owner, np.arange(len(self.taxonomy) + 1))
 
         def text(node: int) -> str:
             own = texts[starts[node] : starts[node + 1]]
@@ -274,12 +204,12 @@ class RankerExperiment:
                     batch.items, right.tolist(), drawn.tolist(), strict=True
                 )
             ]
-            self.told("looking for wrong nodes", len(found), len(rows), "")
+            self.progress("looking for wrong nodes", len(found), len(rows))
         return found
 
     def _train(self, lessons: list[Lesson]) -> list[float]:
-        recipe, weights = self.recipe, self._find(self.recipe.model.weights)
-        model: SentenceTransformer | CrossEncoder
+        recipe, weights = self.recipe, self._weights[0]
+        model: Any
         if recipe.kind == "retriever":
             model = load_sentence_transformer(weights, recipe.training.device)
             train: Any = train_retriever
@@ -291,94 +221,70 @@ class RankerExperiment:
             model,
             lessons,
             recipe.training,
-            self.result.work / "steps",
+            self.work / "steps",
             seed=recipe.seed,
-            ticked=lambda done, of, loss: self.told("training", done, of, f"loss {loss:.3f}"),
+            ticked=lambda done, of, loss: self.progress("training", done, of, f"loss {loss:.3f}"),
         )
         with quiet_libraries():
-            model.save_pretrained(str(self.model_folder), create_model_card=False)
+            model.save_pretrained(str(self.result), create_model_card=False)
         return losses
 
-
-def _implied(taxonomy: Taxonomy) -> list[frozenset[str]] | None:
-    """The implicit facets of each node, of a taxonomy that has facets."""
-    if not isinstance(taxonomy, FacetedTaxonomy):
-        return None
-    return [frozenset(map(str, taxonomy.implied(code))) for code in taxonomy.codes]
-
-
-SHOWN = ("accuracy_at_1", "recall_at_5", "recall_at_10", "mrr_at_10", "ndcg_at_10")
-
-
-def usage(recipe: RankerRecipe, text: Sequence[str], model: Path) -> str:
-    """The command that classifies with the model."""
-    section = recipe.model
-    if recipe.kind == "retriever":
-        settings = {"retrieval.encoder": str(model), "retrieval.texts": section.texts}
-        method = "retrieval"
-    else:
-        settings = {
-            "rerank.model": str(model),
+    @property
+    def _in_use(self) -> tuple[str, dict[str, str]]:
+        section, model = self.recipe.model, str(self.result)
+        if self.recipe.kind == "retriever":
+            settings = {"retrieval.encoder": model, "retrieval.texts": section.texts}
+            return "retrieval", settings
+        return "rerank", {
+            "rerank.model": model,
             "rerank.texts": section.texts,
             "rerank.candidates": str(section.candidates),
             "retrieval.encoder": section.encoder,
         }
-        method = "rerank"
-    words = ["cascade", "classify", "items.csv", "-t", recipe.data.taxonomy or "TAXONOMY"]
-    words += [word for column in text for word in ("--text", column)]
-    words += ["--method", method]
-    words += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    return shlex.join([*words, "-o", "out.csv"])
 
+    def summary(self, metrics: Mapping[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
+        """Figures before and after, each with its 95% interval; none where none was measured."""
 
-def table(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Rows of figure, before, after; each with its 95% interval."""
-    if metrics["before"] is None:
-        return []
+        def cell(found: Sequence[float]) -> str:
+            value, low, high = found
+            return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
-    def cell(found: Sequence[float]) -> str:
-        value, low, high = found
-        return f"{value:.3f} ({low:.3f} to {high:.3f})"
+        first = "before" if self.recipe.kind == "retriever" else "retrieval alone"
+        rows: list[Sequence[str]] = []
+        if (before := metrics["before"]) is not None:
+            after = metrics["after"]
+            rows = [(name, cell(before[name]), cell(after[name])) for name in SHOWN]
+        return ("figure (95%)", first, "after"), rows
 
-    before, after = metrics["before"], metrics["after"]
-    return [(name, cell(before[name]), cell(after[name])) for name in SHOWN]
-
-
-def readme(
-    recipe: RankerRecipe,
-    metrics: Mapping[str, Any],
-    text: Sequence[str],
-    model: Path,
-    command: str,
-) -> str:
-    """The README of a result folder, as Markdown; arguments as of `adapter_readme.readme`."""
-    rows = metrics["rows"]
-    first = "before" if recipe.kind == "retriever" else "retrieval alone"
-    figures = "\n".join(f"| {' | '.join(row)} |" for row in table(metrics))
-    measured = (
-        f"Leaves ranked for {rows['validation']:,} rows that were not trained on, with 95% "
-        f"intervals:\n\n| figure | {first} | after |\n| --- | --- | --- |\n{figures}"
-        if figures
-        else "No rows were held out, so nothing was measured."
-    )
-    wrong, training = recipe.negatives, recipe.training
-    unit = "rows" if recipe.kind == "retriever" else "pairs"
-    return f"""\
+    def readme(self, metrics: Mapping[str, Any]) -> str:
+        """What the model was made of, how it measured, and how it is used."""
+        recipe, rows = self.recipe, metrics["rows"]
+        measured = "No rows were held out, so nothing was measured."
+        (_, first, _), figures = self.summary(metrics)
+        if figures:
+            lines = [("figure", first, "after"), ("---", "---", "---"), *figures]
+            measured = (
+                f"Leaves ranked for {rows['validation']:,} rows that were not trained on, with "
+                "95% intervals:\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+            )
+        wrong, training = recipe.negatives, recipe.training
+        unit = "rows" if recipe.kind == "retriever" else "pairs"
+        return f"""\
 # {recipe.kind.capitalize()} made of {recipe.model.weights}
 
 {recipe.about or "Made by `cascade finetune`."}
 
 Use it:
 
-    {usage(recipe, text, model)}
+    {self.usage()}
 
 {measured}
 
 |  |  |
 | --- | --- |
-| made by | `{command}` |
+| made by | `{self.command}` |
 | data | {Path(recipe.data.file).name}: {rows["train"]:,} rows of {rows["read"]:,}, \
-{rows["classes"]:,} classes; columns {", ".join(text)}; label {recipe.data.label} |
+{rows["classes"]:,} classes; columns {", ".join(self.columns.text)}; label {recipe.data.label} |
 | taxonomy | {recipe.data.taxonomy or "made of the labels"} |
 | wrong nodes | {wrong.siblings} siblings, {wrong.near} near in the taxonomy, {wrong.similar} of \
 the {wrong.pool} most similar |
@@ -389,3 +295,10 @@ the {wrong.pool} most similar |
 
 `recipe.yaml` has every setting; the same command on it makes the model again.
 """
+
+
+def _implied(taxonomy: Taxonomy) -> list[frozenset[str]] | None:
+    """The implicit facets of each node, of a taxonomy that has facets."""
+    if not isinstance(taxonomy, FacetedTaxonomy):
+        return None
+    return [frozenset(map(str, taxonomy.implied(code))) for code in taxonomy.codes]

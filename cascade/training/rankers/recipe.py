@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cascade.config import NodeText as Texts
 from cascade.config import Section
-from cascade.training.experiment import FinetuneRecipe, ValidationRecipe
+from cascade.training.finetune_recipe import FinetuneRecipe, ValidationRecipe
 from cascade.training.rankers.negatives import NegativesRecipe
 
 

@@ -191,7 +191,7 @@ def recipe(coloured, llava, **data):
 
 def test_lora_learns_what_only_pictures_tell(coloured, llava):
     experiment = AdapterExperiment(recipe(coloured, llava), coloured / "adapter")
-    experiment.check(resume=False, overwrite=False)
+    experiment.prepare()
     experiment.run()
     tuned = TransformersEngine.load(
         str(llava), adapter=str(coloured / "adapter"), device="cpu", precision="float32"
@@ -210,7 +210,7 @@ def test_pictures_for_a_model_that_sees_nothing_are_refused(coloured, tmp_path):
     tiny_model().save_pretrained(tmp_path / "llama")
     tiny_tokenizer().save_pretrained(tmp_path / "llama")
     experiment = AdapterExperiment(recipe(coloured, tmp_path / "llama"), coloured / "adapter")
-    experiment.check(resume=False, overwrite=False)
+    experiment.prepare()
     with pytest.raises(UsageError, match=r"data\.image is 'photo'.*reads no pictures"):
         experiment.run()
 

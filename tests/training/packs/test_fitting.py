@@ -54,7 +54,7 @@ def fitted(rows, folder, **over):
 
 def test_a_pack_answers_without_being_told_its_columns(rows, tmp_path):
     said = []
-    report = fitted(rows, tmp_path / "pack", said=said.append)
+    report = fitted(rows, tmp_path / "pack", notify=said.append)
     assert report["rows"]["left_out"] == {"without text or picture": 1, "without a label": 1}
     assert any("left out" in sentence for sentence in said)
     kept = json.loads((tmp_path / "pack" / "metrics.json").read_text())
@@ -153,7 +153,7 @@ def test_validation_rows_are_not_measured_by_parts_that_saw_them(rows, tmp_path)
     lines = rows.read_text().splitlines()
     some.write_text("\n".join(lines[:31]) + "\n")
     said = []
-    fitted(rows, tmp_path / "pack", validation=TableFile(str(some)), said=said.append)
+    fitted(rows, tmp_path / "pack", validation=TableFile(str(some)), notify=said.append)
     assert any("near duplicates of rows of" in sentence for sentence in said)
     job = a_fit(rows, tmp_path / "other", validation=TableFile(str(rows)))
     job.prepare()

@@ -15,7 +15,7 @@ from cascade.items import Item
 from cascade.models.vision import load_vision
 from cascade.models.weights import find_weights
 from cascade.pipeline.runs.labels import taxonomy_of_labels
-from cascade.training.packs.backbones import TunablePictures, augmented
+from cascade.training.packs.backbones import TrainableVision, augmented
 from cascade.training.packs.fit import Fit
 from cascade.training.packs.recipe import AugmentRecipe, Recipe
 
@@ -72,7 +72,7 @@ def fitted(shop, out, recipe, *, text=(), image="photo", file="rows.csv", label=
     columns = Columns(text=list(text), image=image, label=label)
     tree = taxonomy_of_labels([source], label)
     said = []
-    job = Fit(source, tree, columns, Recipe.parse(recipe), out, said=said.append)
+    job = Fit(source, tree, columns, Recipe.parse(recipe), out, notify=said.append)
     job.prepare()
     report = job.run(lambda *_: None)
     return cascade.load(out), report, said
@@ -246,7 +246,7 @@ def test_fine_tuning_makes_a_model_that_tells_colours_apart(shop, vision, tmp_pa
 def test_a_run_of_tuning_sees_the_same_pictures_again(vision, shop):
     import torch
 
-    tunable = TunablePictures(vision)
+    tunable = TrainableVision(vision)
     shots = [tunable.tokens(Item({}, image=shop / f"Fruit/Apple/{at}.png")) for at in (0, 4)]
     found = []
     for seed in (1, 1, 2):

@@ -3,8 +3,8 @@ import pytest
 
 from cascade.items import Item
 from cascade.taxonomy import Taxonomy
-from cascade.training.packs.backbones import TunableEncoder, TunableLlama, short_columns
-from cascade.training.packs.tuning import TuningRecipe, tune
+from cascade.training.packs.backbones import TrainableEncoder, TrainableLlama, short_columns
+from cascade.training.packs.fine_tuning import TuningRecipe, fine_tune
 
 TREE = Taxonomy.from_paths(["Home > Garden", "Home > Kitchen", "Clothing > Hats"])
 ROWS = [
@@ -23,8 +23,8 @@ RECIPE = TuningRecipe(epochs=1, least_steps=12, batch_size=8, checkpoint_every=5
 @pytest.fixture(params=["sentence", "llama"])
 def backbone(request):
     if request.param == "sentence":
-        return lambda: TunableEncoder("minilm", ["name"], 100)
-    return lambda: TunableLlama("smollm2-135m", ["name"], 100, layers=2)
+        return lambda: TrainableEncoder("minilm", ["name"], 100)
+    return lambda: TrainableLlama("smollm2-135m", ["name"], 100, layers=2)
 
 
 def loaded(kind, folder):
@@ -46,11 +46,11 @@ def test_a_tuning_that_was_killed_goes_on_and_ends_in_the_same_heads(backbone, t
         if done == 8:
             raise Killed
 
-    whole = tune(backbone(), ITEMS, NODES, TREE, RECIPE, tmp_path / "whole")
+    whole = fine_tune(backbone(), ITEMS, NODES, TREE, RECIPE, tmp_path / "whole")
     with pytest.raises(Killed):
-        tune(backbone(), ITEMS, NODES, TREE, RECIPE, tmp_path / "part", progress=dies)
+        fine_tune(backbone(), ITEMS, NODES, TREE, RECIPE, tmp_path / "part", progress=dies)
     steps = []
-    resumed = tune(
+    resumed = fine_tune(
         backbone(),
         ITEMS,
         NODES,
@@ -73,9 +73,9 @@ def test_what_was_trained_is_what_is_loaded(backbone, tmp_path):
 
     trained = backbone()
     recipe = RECIPE.model_copy(update={"least_steps": 40, "learning_rate": 5e-4})
-    heads = tune(trained, ITEMS, NODES, TREE, recipe, tmp_path)
+    heads = fine_tune(trained, ITEMS, NODES, TREE, recipe, tmp_path)
     folder = str(tmp_path / "model")
-    rows = loaded("sentence" if isinstance(trained, TunableEncoder) else "llama", folder)
+    rows = loaded("sentence" if isinstance(trained, TrainableEncoder) else "llama", folder)
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-2)
     read = FormReader(TREE, heads.form).read(heads.logits(rows), heads.nodes)
     assert (TREE.leaves[read[TREE.leaves].argmax(axis=0)] == NODES).mean() > 0.9
@@ -96,20 +96,22 @@ def test_short_columns_are_read_beside_the_first():
 def test_a_tuned_backbone_goes_on_from_where_it_was(kind, tmp_path):
     def backbone(before=None):
         if kind == "sentence":
-            return TunableEncoder(str(before or "minilm"), ["name"], 100)
-        return TunableLlama("smollm2-135m", ["name"], 100, layers=2, adapter=before)
+            return TrainableEncoder(str(before or "minilm"), ["name"], 100)
+        return TrainableLlama("smollm2-135m", ["name"], 100, layers=2, adapter=before)
 
     quick = RECIPE.model_copy(update={"learning_rate": 3e-3 if kind == "llama" else 1e-4})
-    first = tune(backbone(), ITEMS, NODES, TREE, quick, tmp_path / "first")
+    first = fine_tune(backbone(), ITEMS, NODES, TREE, quick, tmp_path / "first")
     model = tmp_path / "first" / "model"
     still = RECIPE.model_copy(update={"learning_rate": 1e-12, "head_learning_rate": 1e-12})
-    same = tune(backbone(model), ITEMS, NODES, TREE, still, tmp_path / "same", start=first)
+    same = fine_tune(backbone(model), ITEMS, NODES, TREE, still, tmp_path / "same", start=first)
     np.testing.assert_allclose(same.weights, first.weights, atol=1e-6)
     np.testing.assert_array_equal(same.nodes, first.nodes)
     learnt, kept = (loaded(kind, str(tmp_path / name / "model")) for name in ("first", "same"))
     np.testing.assert_allclose(kept, learnt, atol=1e-5)
     # Rows of one label only: the others' heads stay known.
-    few = tune(backbone(model), ITEMS[:2], NODES[:2], TREE, RECIPE, tmp_path / "few", start=first)
+    few = fine_tune(
+        backbone(model), ITEMS[:2], NODES[:2], TREE, RECIPE, tmp_path / "few", start=first
+    )
     assert few.nodes.tolist() == first.nodes.tolist()
 
 

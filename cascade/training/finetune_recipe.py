@@ -1,0 +1,155 @@
+"""What recipes of `cascade finetune` share, and where recipes are looked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import yaml
+from pydantic import Field, ValidationError
+
+from cascade.config import Section, describe_problems
+from cascade.errors import ConfigError
+from cascade.resources import shipped_file, shipped_names
+
+FOLDER = "finetune"
+
+
+class DataRecipe(Section):
+    """The labelled rows."""
+
+    file: str = Field(description="Labelled rows, relative to the recipe.")
+    label: str = Field(description="Column of the right answer: a code or a path.")
+    text: list[str] = Field(
+        default_factory=list, description="Text columns, in this order; guessed if empty."
+    )
+    taxonomy: str | None = Field(
+        None, description="Shipped name, or file relative to the recipe; null: made of the labels."
+    )
+    rows_per_class: int | None = Field(
+        20, ge=1, description="Rows of each label, drawn by the seed; null for all."
+    )
+    max_chars: int = Field(200, ge=16, description="Characters of each column that are read.")
+    encoding: str | None = Field(None, description="Of a text file, where it is not told apart.")
+    sheet: str | None = Field(None, description="Sheet of a workbook; null for the first.")
+
+
+class PictureDataRecipe(DataRecipe):
+    """The labelled rows, with pictures for a model that reads them."""
+
+    image: str | None = Field(
+        None, description="Column of pictures, for a model that reads them; null for none."
+    )
+
+
+class ValidationRecipe(Section):
+    """The rows that the loss is looked at on, and that decide when to stop."""
+
+    file: str | None = Field(None, description="Labelled rows; null: a share of the others.")
+    share: float = Field(
+        0.1, ge=0, lt=1, description="Share of the rows that is held out; 0 for no validation."
+    )
+    most_rows: int = Field(200, ge=1, description="Rows at the most, drawn by the seed.")
+
+
+class FinetuneRecipe(Section):
+    """A file in finetune/, or your own; each kind of recipe adds what it needs."""
+
+    NAMES: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Section and field of what is a name or a file."""
+
+    about: str = Field("", description="One line on what it is for.")
+    data: DataRecipe = Field(description="The labelled rows.")
+    validation: ValidationRecipe = Field(
+        default_factory=ValidationRecipe, description="What is held out."
+    )
+    seed: int = Field(0, ge=0, description="Of all that is drawn.")
+
+    @classmethod
+    def load(cls, name: str, over: Mapping[str, Any] | None = None) -> Self:
+        """The recipe in a YAML file, or the shipped one of that name, with some values replaced.
+
+        Parameters
+        ----------
+        over
+            Nested values; their files are relative to the working folder, those of the recipe to
+            the recipe.
+
+        Raises
+        ------
+        ConfigError
+            There is no such file, or it holds no recipe of this kind; the field is named.
+        """
+        path, data = read_recipe(name)
+        if not isinstance(data, dict):
+            raise ConfigError(f"{path}: expected fields such as `data: {{file: rows.csv, ...}}`")
+        try:
+            placed = cls._with_files(
+                data, path.parent, lambda file: os.path.normpath(path.parent / file)
+            )
+            return cls.model_validate(_replaced(placed, over or {}))
+        except ValidationError as error:
+            raise ConfigError(f"{path}: {describe_problems(error)}") from None
+
+    def to_yaml(self, folder: Path) -> str:
+        """All fields as YAML, with files relative to the folder that it will lie in."""
+        moved = self._with_files(
+            self.model_dump(), Path(), lambda file: os.path.relpath(file, folder)
+        )
+        return yaml.safe_dump(moved, sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def _with_files(
+        cls, data: dict[str, Any], folder: Path, change: Callable[[str], str]
+    ) -> dict[str, Any]:
+        """Fields with each file's name changed; what is no file in `folder` keeps its name."""
+        data = {k: dict(value) if isinstance(value, dict) else value for k, value in data.items()}
+        for section, key in (*_FILES, ("data", "taxonomy"), *cls.NAMES):
+            part = data.get(section)
+            if not isinstance(part, dict) or not isinstance(part.get(key), str):
+                continue
+            if (section, key) in _FILES or (folder / part[key]).exists():
+                part[key] = change(part[key])
+        return data
+
+
+def read_recipe(name: str, folder: str = FOLDER) -> tuple[Path, Any]:
+    """The recipe in a YAML file, or the shipped one of that name in `folder`, as plain values.
+
+    Raises
+    ------
+    ConfigError
+        There is no such file, or it is not YAML.
+    """
+    path = Path(name)
+    if not path.is_file():
+        shipped = shipped_file(folder, name, ".yaml")
+        if shipped is None:
+            known = ", ".join(shipped_names(folder, ".yaml")) or "none"
+            raise ConfigError(
+                f"no recipe {name!r}: it is neither a file nor shipped (shipped are: {known})"
+            )
+        path = shipped
+    try:
+        return path, yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+
+
+_FILES = (("data", "file"), ("validation", "file"))
+
+
+def _replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over`, section by section; None is a value too."""
+    both = dict(base)
+    for key, value in over.items():
+        inner = both.get(key)
+        if isinstance(value, dict) and isinstance(inner, dict):
+            both[key] = _replaced(inner, value)
+        else:
+            both[key] = value
+    return both

@@ -1,0 +1,196 @@
+"""The parts of a pack that are fine-tuned: a backbone with its heads, and its labelled neighbours."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.config import BackboneConfig
+from cascade.features.make import make_backbone
+from cascade.scoring.methods.neighbours import Examples, unit
+from cascade.scoring.ttc_heads import Heads, HeadsFile
+from cascade.training.labelled import Labelled
+from cascade.training.packs.backbones import TrainableEncoder, TrainableLlama, TrainableVision
+from cascade.training.packs.fine_tuning import TrainableBackbone, TuningRecipe, fine_tune
+from cascade.training.packs.parts import (
+    MODELS,
+    FitContext,
+    Part,
+    PartConfig,
+    encode,
+    keep_columns,
+    read_columns,
+    settled_columns,
+)
+from cascade.training.packs.recipe import PictureStage, TunedStage
+
+HEADS, MODEL, EXAMPLES = "heads.safetensors", "model", "examples.safetensors"
+
+
+class FineTunedPart(Part):
+    """A text model fine-tuned with its heads, and its labelled neighbours.
+
+    It is trained without the held-out rows, and learns them at last: anew where the rows are few,
+    else in some further steps. Neighbours take in all rows.
+    """
+
+    def __init__(
+        self, name: Literal["sentence", "llama", "picture"], stage: TunedStage, context: FitContext
+    ) -> None:
+        super().__init__(context)
+        self.name: str = name
+        self._stage = stage
+        self._model = stage.model or MODELS[name]
+
+    def fit(self, rows: Labelled, folder: Path) -> None:
+        """Train, and index the rows as examples."""
+        place = folder / self.name
+        if not (place / HEADS).is_file():
+            self.context.progress(f"loading the {self.name} model", 0, 1)
+            self._train(rows, place, self._stage.tuning, f"training the {self.name} model")
+        self._index(rows, place)
+
+    def refit(self, rows: Labelled, new: NDArray[np.bool_], before: Path, folder: Path) -> None:
+        """Train anew where rows are few; else go on learning. All rows become examples."""
+        place, source = folder / self.name, before / self.name
+        keep_columns(source, place)
+        if len(rows) < self._stage.again_below:
+            self.fit(rows, folder)
+            return
+        if not new.any() or not self._stage.again_epochs:
+            shutil.copytree(
+                source, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns(EXAMPLES)
+            )
+        elif not (place / HEADS).is_file():
+            self._go_on(rows, new, source, place)
+        self._index(rows, place)
+
+    def config(self, folder: Path) -> PartConfig:
+        """The backbone, its heads, and its neighbours."""
+        place = folder / self.name
+        found = PartConfig(
+            backbones={self.name: self._backbone(place, f"{self.name}/{MODEL}")},
+            heads={self.name: {"file": f"{self.name}/{HEADS}", "backbone": self.name}},
+            scorers=[f"ttc.{self.name}"],
+        )
+        if (place / EXAMPLES).is_file():
+            found.neighbours = {
+                "file": f"{self.name}/{EXAMPLES}",
+                "backbone": self.name,
+                "k": self._stage.neighbours,
+            }
+            found.scorers.append("neighbours")
+        return found
+
+    def _train(
+        self,
+        rows: Labelled,
+        place: Path,
+        recipe: TuningRecipe,
+        what: str,
+        *,
+        before: Path | None = None,
+        start: Heads | None = None,
+    ) -> None:
+        """Train a new backbone, or go on with the model in `before` and its heads."""
+        context = self.context
+        columns = settled_columns(self._stage, rows, self._text_columns, place)
+        fine_tune(
+            self._trainable(columns, before),
+            rows.items,
+            rows.nodes,
+            context.taxonomy,
+            recipe,
+            place,
+            start=start,
+            seed=context.seed,
+            progress=context.reporting(what),
+        )
+
+    def _go_on(self, rows: Labelled, new: NDArray[np.bool_], source: Path, place: Path) -> None:
+        """Learn the new rows too, with half as many of the others so that those are kept."""
+        rng, tuning = np.random.default_rng(self.context.seed), self._stage.tuning
+        chosen = new.copy()
+        chosen[rng.permutation(np.flatnonzero(~new))[: int(new.sum()) // 2]] = True
+        slower = tuning.model_copy(
+            update={
+                "epochs": self._stage.again_epochs,
+                "least_steps": 1,
+                "learning_rate": tuning.learning_rate / 2,
+                "head_learning_rate": tuning.head_learning_rate / 2,
+            }
+        )
+        heads = HeadsFile.load(source / HEADS, self.context.taxonomy).heads
+        what = f"training the {self.name} model on"
+        self._train(rows.part(chosen), place, slower, what, before=source / MODEL, start=heads)
+
+    def _index(self, rows: Labelled, place: Path) -> None:
+        """Keep the rows as examples where neighbours are to vote."""
+        target, context = place / EXAMPLES, self.context
+        if not self._stage.neighbours or target.is_file():
+            return
+        config = BackboneConfig.model_validate(self._backbone(place, str(place / MODEL)))
+        backbone = make_backbone(config, allow_download=context.allow_download)
+        vectors = unit(encode(backbone, rows.items, context.reporting("encoding examples")))
+        Examples(vectors, rows.nodes, context.taxonomy.fingerprint).save(target)
+
+    @property
+    def _text_columns(self) -> Sequence[str]:
+        return self.context.columns
+
+    def _trainable(self, columns: Sequence[str], before: Path | None) -> TrainableBackbone:
+        """The model to train; one that was trained before where `before` has it."""
+        stage, allow = self._stage, self.context.allow_download
+        if self.name == "sentence":
+            name = self._model if before is None else str(before)
+            return TrainableEncoder(name, columns, stage.max_chars, allow_download=allow)
+        return TrainableLlama(
+            self._model,
+            columns,
+            stage.max_chars,
+            layers=stage.layers,
+            rank=stage.rank,
+            alpha=stage.alpha,
+            adapter=before,
+            allow_download=allow,
+        )
+
+    def _backbone(self, place: Path, model: str) -> dict[str, Any]:
+        """The backbone in a cascade.yaml, where `model` is what was trained."""
+        read = {"columns": read_columns(place), "max_chars": self._stage.max_chars}
+        if self.name == "sentence":
+            return {"kind": self.name, **read, "model": model}
+        return {"kind": self.name, **read, "model": self._model, "adapter": model}
+
+
+class FineTunedPicturePart(FineTunedPart):
+    """A vision model that is fine-tuned with its heads."""
+
+    needs_picture = True
+
+    def __init__(self, stage: PictureStage, context: FitContext) -> None:
+        super().__init__("picture", stage, context)
+        self._pictures = stage
+
+    @property
+    def _text_columns(self) -> Sequence[str]:
+        return ()
+
+    def _trainable(self, columns: Sequence[str], before: Path | None) -> TrainableBackbone:
+        stage = self._pictures
+        return TrainableVision(
+            self._model if before is None else str(before),
+            layers=stage.layers,
+            side=stage.side,
+            look=stage.look,
+            augment=stage.augment,
+            allow_download=self.context.allow_download,
+        )
+
+    def _backbone(self, place: Path, model: str) -> dict[str, Any]:
+        return {"kind": "picture", "model": model}
