@@ -74,7 +74,7 @@ def test_a_code_is_explained_in_words(there, cascade):
     ("arguments", "problem"),
     [
         (["codes.csv"], "name the column of its codes with --text"),
-        (["WHEAT", "--mode", "lax"], "expected strict or ict"),
+        (["WHEAT", "--mode", "lax"], "is not one of"),
         (["WHEAT", "-o", "out.csv"], "--out is for a file"),
         (["WHEAT", "OATS0", "--text", "code"], "give that file alone"),
         (["codes.csv", "--text", "nosuch"], "nosuch"),

@@ -1,8 +1,20 @@
-"""`cascade foodex2`: descriptions to codes; codes explained, checked, and brought along."""
+"""`cascade foodex2`: codes for descriptions of foods; codes checked, decoded and migrated."""
 
 from __future__ import annotations
 
-from cascade.cli.commands.foodex2 import codes, encode, learn
-from cascade.cli.commands.foodex2.common import app
+import typer
 
-__all__ = ["app", "codes", "encode", "learn"]
+from cascade.cli.commands.foodex2 import codes, encode, train
+
+app = typer.Typer(
+    help="Describe foods by FoodEx2 codes; check, explain and migrate codes. The catalogue "
+    "(MTX.ecf) and the table of processes (BR_Data.csv) are published by EFSA; they are looked "
+    "for here, or in the folder of $CASCADE_FOODEX2.",
+    no_args_is_help=True,
+)
+app.command("check", epilog=codes.CHECK)(codes.check)
+app.command("decode", epilog=codes.DECODE)(codes.decode)
+app.command("migrate", epilog=codes.MIGRATE)(codes.migrate)
+app.command("encode", epilog=encode.EXAMPLES)(encode.encode)
+app.command("rows", epilog=train.ROWS)(train.rows)
+app.command("fit", epilog=train.FIT)(train.fit)

@@ -1,10 +1,10 @@
-"""`cascade foodex2 check`, `decode` and `migrate`: what can be said of codes."""
+"""`cascade foodex2 check`, `decode` and `migrate`: codes given one by one, or in a file."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,11 +14,10 @@ from cascade.cli.commands.foodex2.common import (
     OutOption,
     OverwriteOption,
     ProcessesOption,
-    app,
     is_file,
-    loaded,
-    made_checker,
-    say,
+    load_catalogue,
+    load_checker,
+    show,
 )
 from cascade.cli.console import err, interruptible, out
 
@@ -53,13 +52,12 @@ ColumnOption = Annotated[
 ]
 
 
-@app.command("check", epilog=CHECK)
 def check(
     codes: CodesArgument,
     taxonomy: CatalogueOption = None,
     processes: ProcessesOption = None,
     mode: Annotated[
-        str,
+        Literal["strict", "ict"],
         typer.Option(
             "--mode",
             help="strict: all that EFSA documents; ict: as its checking tool, rule for rule.",
@@ -72,35 +70,31 @@ def check(
     sheet: options.SheetOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Hold codes against EFSA's business rules; status 1 where one has a HIGH or ERROR message."""
-    from cascade.errors import UsageError
+    """Check codes by EFSA's business rules; status 1 if one has a HIGH or ERROR message."""
     from cascade.foodex2.annotate import check_annotator
     from cascade.foodex2.rules import worst
 
-    if mode not in ("strict", "ict"):
-        raise UsageError(f"--mode {mode}: expected strict or ict")
-    _refuse_file_options(codes, column, output)
-    checker = made_checker(taxonomy, processes)
+    _refuse_mixture(codes, column, output)
+    checker, _ = load_checker(taxonomy, processes)
     if column is not None:
-        annotator = check_annotator(checker, mode)  # type: ignore[arg-type]
-        counts = _file(codes[0], annotator, column, output, overwrite, encoding, sheet)
+        annotator = check_annotator(checker, mode)
+        counts = _annotate_file(codes[0], annotator, column, output, overwrite, encoding, sheet)
         raise typer.Exit(1 if counts["HIGH"] or counts["ERROR"] else 0)
     bad = False
     found = []
     for code in codes:
-        messages = checker.messages(code, mode)  # type: ignore[arg-type]
+        messages = checker.messages(code, mode)
         bad |= worst(messages) in ("HIGH", "ERROR")
         found.append({"code": code, "messages": [asdict(message) for message in messages]})
         if not as_json:
-            say(f"{code}: {'clean' if not messages else ''}")
+            show(f"{code}: {'clean' if not messages else ''}")
             for message in messages:
-                say(f"  {f'{message.rule} {message.severity}'.strip()}: {message.text}")
+                show(f"  {f'{message.rule} {message.severity}'.strip()}: {message.text}")
     if as_json:
         out.print_json(json.dumps(found))
     raise typer.Exit(1 if bad else 0)
 
 
-@app.command("decode", epilog=DECODE)
 def decode(
     codes: CodesArgument,
     taxonomy: CatalogueOption = None,
@@ -111,19 +105,20 @@ def decode(
     sheet: options.SheetOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Say in words what codes mean: base term, explicit facets, and what the base term implies.
+    """Show in words what codes mean: base term, explicit facets, and what the base term implies.
 
-    Codes come out in order, without what their base terms imply. Status 3 where one cannot be read.
+    Facets are sorted, and those that the base term implies left out. Status 3 if a code cannot be
+    read.
     """
     from cascade.errors import InputError
     from cascade.foodex2.annotate import decode_annotator
     from cascade.foodex2.catalogue import decode
 
-    _refuse_file_options(codes, column, output)
-    catalogue = loaded(taxonomy)
+    _refuse_mixture(codes, column, output)
+    catalogue = load_catalogue(taxonomy)
     if column is not None:
         annotator = decode_annotator(catalogue)
-        counts = _file(codes[0], annotator, column, output, overwrite, encoding, sheet)
+        counts = _annotate_file(codes[0], annotator, column, output, overwrite, encoding, sheet)
         raise typer.Exit(3 if counts["error"] else 0)
     found: list[Decoded | str] = []
     for code in codes:
@@ -138,16 +133,15 @@ def decode(
         raise typer.Exit(3 if wrong else 0)
     for own in found:
         if isinstance(own, str):
-            say(own)
+            show(own)
             continue
         out.print(f"[bold]{own.code}[/]  {own.base}", highlight=False)
         for kind, facets in (("explicit", own.explicit), ("implied", own.implied)):
             for facet in facets:
-                say(f"  {kind:<8}  {facet}")
+                show(f"  {kind:<8}  {facet}")
     raise typer.Exit(3 if wrong else 0)
 
 
-@app.command("migrate", epilog=MIGRATE)
 def migrate(
     codes: CodesArgument,
     taxonomy: CatalogueOption = None,
@@ -156,7 +150,7 @@ def migrate(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="The release that the codes are of, for terms that the new one has not any more.",
+            help="The release of the codes, for terms that the new one does not have any more.",
         ),
     ] = None,
     column: ColumnOption = None,
@@ -168,18 +162,20 @@ def migrate(
 ) -> None:
     """Bring codes of an older release, or of FoodEx1, to the release of the catalogue.
 
-    EFSA publishes no table of replacements: a term that is not in use any more becomes the one
-    that the catalogue names, the one of its name, or the one of its scientific names. Where there
-    is only a term above it, the code is marked `review`. Status 3 where a code is in error.
+    EFSA publishes no table of replacements: a term that is not in use any more becomes the term
+    that the catalogue names, or the one of the same name or the same scientific names. If there is
+    only a term above it, the code is marked `review`. Status 3 if a code is in error.
     """
     from cascade.foodex2.annotate import migration_annotator
     from cascade.foodex2.releases import Migration
 
-    _refuse_file_options(codes, column, output)
-    migration = Migration(loaded(taxonomy), loaded(old) if old is not None else None)
+    _refuse_mixture(codes, column, output)
+    migration = Migration(
+        load_catalogue(taxonomy), load_catalogue(old) if old is not None else None
+    )
     if column is not None:
         annotator = migration_annotator(migration)
-        counts = _file(codes[0], annotator, column, output, overwrite, encoding, sheet)
+        counts = _annotate_file(codes[0], annotator, column, output, overwrite, encoding, sheet)
         raise typer.Exit(3 if counts["error"] else 0)
     found = [migration.migrate(code) for code in codes]
     if as_json:
@@ -187,19 +183,19 @@ def migrate(
         out.print_json(json.dumps([{"was": code, **asdict(own)} for code, own in pairs]))
     else:
         for code, own in zip(codes, found, strict=True):
-            say(f"{code} -> {own.code or 'nothing'}  ({own.outcome})")
+            show(f"{code} -> {own.code or 'nothing'}  ({own.outcome})")
             for note in own.notes:
-                say(f"  {note}")
+                show(f"  {note}")
     raise typer.Exit(3 if any(own.outcome == "error" for own in found) else 0)
 
 
-def _refuse_file_options(codes: list[str], column: str | None, output: str | None) -> None:
-    """Codes and a file are told apart by `--text`.
+def _refuse_mixture(codes: list[str], column: str | None, output: str | None) -> None:
+    """Refuse arguments that are neither codes nor one file with a column.
 
     Raises
     ------
     UsageError
-        What was given is neither.
+        With what to change.
     """
     from cascade.errors import UsageError
 
@@ -211,7 +207,7 @@ def _refuse_file_options(codes: list[str], column: str | None, output: str | Non
         raise UsageError(f"{codes[0]} is a file; name the column of its codes with --text")
 
 
-def _file(
+def _annotate_file(
     file: str,
     annotator: Annotator,
     column: str,

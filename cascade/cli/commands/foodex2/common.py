@@ -1,4 +1,4 @@
-"""What the verbs of `cascade foodex2` share: the application, options, and the catalogue."""
+"""What the subcommands of `cascade foodex2` share: options, and loading of the catalogue."""
 
 from __future__ import annotations
 
@@ -12,13 +12,6 @@ from cascade.cli.console import err, out
 if TYPE_CHECKING:
     from cascade.foodex2.catalogue import Catalogue
     from cascade.foodex2.rules import Checker
-
-app = typer.Typer(
-    help="Describe foods by FoodEx2 codes; check, explain and migrate codes. The catalogue "
-    "(MTX.ecf) and the table of processes (BR_Data.csv) are published by EFSA; they are looked "
-    "for here, or in the folder of $CASCADE_FOODEX2.",
-    no_args_is_help=True,
-)
 
 CatalogueOption = Annotated[
     str | None,
@@ -40,36 +33,35 @@ OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace an output that exists.")
 ]
 
+MAX_CHARS = 1_000  # of a printed line
 
-LONGEST = 1_000  # characters of a line
 
-
-def say(line: str) -> None:
-    """Print a line as it is; of a very long one the start."""
-    line = line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+def show(line: str) -> None:
+    """Print a line as it is; only the start if it is very long."""
+    line = line if len(line) <= MAX_CHARS else f"{line[:MAX_CHARS]}…"
     out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def is_file(text: str) -> bool:
-    """Whether a text is the name of a file; one that is too long for a name is none."""
+    """Whether a text is the name of a file; text too long for a name is not."""
     try:
         return Path(text).is_file()
     except (OSError, ValueError):
         return False
 
 
-def loaded(named: str | None) -> Catalogue:
-    """The catalogue that is named, or the one that lies where it may lie."""
-    from cascade.foodex2.format import find_catalogue, load_catalogue
+def load_catalogue(name: str | None) -> Catalogue:
+    """The catalogue of a name, or the default one."""
+    from cascade.foodex2 import format
 
-    return load_catalogue(
-        find_catalogue(named),
+    return format.load_catalogue(
+        format.find_catalogue(name),
         report=lambda sentence: err.print(sentence, highlight=False, markup=False),
     )
 
 
-def made_checker(taxonomy: str | None, processes: str | None) -> Checker:
-    """What holds codes against the rules.
+def load_checker(taxonomy: str | None, processes: str | None) -> tuple[Checker, Path]:
+    """The checker of codes, and the file of its table of processes.
 
     Raises
     ------
@@ -77,15 +69,15 @@ def made_checker(taxonomy: str | None, processes: str | None) -> Checker:
         The catalogue or the table of processes is not found.
     """
     from cascade.errors import UsageError
-    from cascade.foodex2.format import PROCESSES, find_catalogue, find_processes
+    from cascade.foodex2.format import PROCESSES, find_processes
     from cascade.foodex2.parsed import ForbiddenProcesses
     from cascade.foodex2.rules import Checker
 
-    catalogue = loaded(taxonomy)
-    table = find_processes(processes, find_catalogue(taxonomy))
+    catalogue = load_catalogue(taxonomy)
+    table = find_processes(processes, Path(catalogue.file))
     if table is None:
         raise UsageError(
             f"EFSA's table of processes is needed for BR16, BR19 and BR27; put {PROCESSES} beside "
             "the catalogue, or name it with --processes"
         )
-    return Checker(catalogue, ForbiddenProcesses.read(table))
+    return Checker(catalogue, ForbiddenProcesses.read(table)), table

@@ -9,10 +9,10 @@ import typer
 from cascade.cli import options
 from cascade.cli.commands.foodex2.common import (
     CatalogueOption,
+    OutOption,
     OverwriteOption,
-    app,
     is_file,
-    say,
+    show,
 )
 from cascade.cli.console import out
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cascade.predictions import Prediction
     from cascade.taxonomy.facets import FacetedTaxonomy
 
-ENCODE = """
+EXAMPLES = """
 [bold]Examples[/]
 
   cascade foodex2 encode "organic yogurt, strawberry, in plastic cup" --explain
@@ -29,7 +29,6 @@ ENCODE = """
 """
 
 
-@app.command("encode", epilog=ENCODE)
 def encode(
     texts: Annotated[
         list[str],
@@ -39,10 +38,7 @@ def encode(
     config: options.ConfigOption = None,
     text: options.TextOption = None,
     id: options.IdOption = None,
-    output: Annotated[
-        str | None,
-        typer.Option("--out", "-o", help="Where to, for a file: .csv, .xlsx and others."),
-    ] = None,
+    output: OutOption = None,
     method: Annotated[
         str | None,
         typer.Option("--method", help="Who finds the base term: retrieval (default), rerank, llm."),
@@ -52,7 +48,7 @@ def encode(
         int, typer.Option("--top", min=0, metavar="N", help="Add the N next best base terms.")
     ] = 0,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Say how each code came about.")
+        bool, typer.Option("--explain", help="Show how each code was found.")
     ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run of the same output.")
@@ -64,10 +60,10 @@ def encode(
     allow_download: options.DownloadOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Describe foods by codes that EFSA's rules let pass.
+    """Find codes for descriptions of foods; the codes pass EFSA's rules.
 
-    A file needs the column of its descriptions in --text, and comes out with the columns of
-    `cascade classify`: cascade_code is the whole code.
+    For a file name the column of its descriptions with --text; the output has the columns of
+    `cascade classify`, and cascade_code is the whole code.
     """
     from cascade.errors import UsageError
 
@@ -113,29 +109,25 @@ def encode(
     with working("loading models") as bar:
         classifier = load_classifier(tree, settled, bar)
     failed = False
-    for said, prediction in zip(texts, classifier.classify_many(texts), strict=True):
+    for description, prediction in zip(texts, classifier.classify_many(texts), strict=True):
         failed |= prediction.code is None
         if as_json:
             out.print_json(prediction.to_json())
         elif prediction.code is None:
-            say(f"{said!r}: {prediction.message}")
+            show(f"{description!r}: {prediction.message}")
         elif explain:
-            _account(said, prediction, tree, top)
+            _explain(description, prediction, tree, top)
         else:
             doubt = f"  ({prediction.message})" if prediction.message else ""
-            say(f"{prediction.code}  {in_words(prediction)}{doubt}")
+            base = prediction.levels[-1].name
+            names = ", ".join(facet.name for facet in prediction.facets if facet.code)
+            in_words = f"{base} [{names}]" if names else base
+            show(f"{prediction.code}  {in_words}{doubt}")
     raise typer.Exit(3 if failed else 0)
 
 
-def in_words(prediction: Prediction) -> str:
-    """Base term and descriptors by their names."""
-    base = prediction.levels[-1].name
-    names = [facet.name for facet in prediction.facets if facet.code]
-    return f"{base} [{', '.join(names)}]" if names else base
-
-
-def _account(said: str, prediction: Prediction, tree: FacetedTaxonomy, top: int) -> None:
-    """A code with what led to it: base terms, facets, what is implied, what was left out."""
+def _explain(text: str, prediction: Prediction, tree: FacetedTaxonomy, top: int) -> None:
+    """Print a code with its base term, facets, what is implied and what was left out."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -147,7 +139,7 @@ def _account(said: str, prediction: Prediction, tree: FacetedTaxonomy, top: int)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column()
-    table.add_row("  text", "", escape(said))
+    table.add_row("  text", "", escape(text))
     table.add_row("  base term", base.code, f"{escape(base.name)}  {base.confidence:.0%}")
     table.add_row("", "", f"[dim]{escape(prediction.path or '')}")
     others = [c for c in base.candidates if c.code != base.code][: max(top, 3)]
@@ -165,8 +157,8 @@ def _account(said: str, prediction: Prediction, tree: FacetedTaxonomy, top: int)
             alike = ", ".join(f"{escape(c.name)} {c.probability:.0%}" for c in rest)
             table.add_row("", "", f"[dim]rather than {alike}")
     for own in tree.implied(base.code):
-        group = tree.categories.get(own.category)
-        if group is not None and own.descriptor in group.tree:
-            name = group.tree.node(own.descriptor).name
-            table.add_row("  implied", str(own), f"[dim]{escape(group.label)}: {escape(name)}")
+        category = tree.categories.get(own.category)
+        if category is not None and own.descriptor in category.tree:
+            name = category.tree.node(own.descriptor).name
+            table.add_row("  implied", str(own), f"[dim]{escape(category.label)}: {escape(name)}")
     out.print(table, highlight=False)

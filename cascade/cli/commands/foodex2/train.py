@@ -1,4 +1,4 @@
-"""`cascade foodex2 rows` and `fit`: what can be learnt of a catalogue alone."""
+"""`cascade foodex2 rows` and `fit`: training on a catalogue alone."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from cascade.cli.commands.foodex2.common import (
     CatalogueOption,
     OverwriteOption,
     ProcessesOption,
-    app,
-    made_checker,
+    load_checker,
 )
 from cascade.cli.console import err, out
 
@@ -32,7 +31,6 @@ FIT = """
 """
 
 
-@app.command("rows", epilog=ROWS)
 def rows(
     folder: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
     taxonomy: CatalogueOption = None,
@@ -42,23 +40,22 @@ def rows(
         bool, typer.Option("--overwrite", help="Write into a folder that exists.")
     ] = False,
 ) -> None:
-    """Make labelled rows of a catalogue's other names, with recipes that learn of them."""
+    """Make labelled rows of a catalogue's other names, with recipes that learn from them."""
     from cascade.errors import OutputError
     from cascade.foodex2.taxonomy import FoodEx2Taxonomy
     from cascade.training.foodex2.synthetic import write_rows
 
     if folder.exists() and not overwrite:
         raise OutputError(f"{folder} exists; write into it with --overwrite, or name another")
-    checker = made_checker(taxonomy, processes)
+    checker, _ = load_checker(taxonomy, processes)
     tree = FoodEx2Taxonomy.from_catalogue(checker.catalogue)
     allowed = [code for code in tree.codes if not checker.refusal(code)]
     counts = write_rows(checker.catalogue, allowed, folder, seed)
-    said = ", ".join(f"{count:,} in {part}.csv" for part, count in counts.items())
-    err.print(f"{folder}: {said}; learn of them with", highlight=False, markup=False)
+    files = ", ".join(f"{count:,} in {part}.csv" for part, count in counts.items())
+    err.print(f"{folder}: {files}; learn from them with", highlight=False, markup=False)
     err.print(f"  cascade finetune {folder / 'retriever.yaml'} -o encoder", highlight=False)
 
 
-@app.command("fit", epilog=FIT)
 def fit(
     folder: Annotated[Path, typer.Option("--out", "-o", help="Folder of the pack to write.")],
     taxonomy: CatalogueOption = None,
@@ -73,18 +70,15 @@ def fit(
     overwrite: OverwriteOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Fit a pack for `encode -c`: in which facet categories descriptions say something.
+    """Fit a pack for `encode -c`: it classifies in which facet categories a text says something.
 
-    It learns from descriptions that are composed of the catalogue. The pack has the catalogue, the
-    table of processes and a fine-tuned encoder with it.
+    It learns from descriptions that are composed of the catalogue's terms. The pack includes the
+    catalogue, the table of processes and, if one is named, the folder of the encoder.
     """
     from cascade.cli.progress import working
-    from cascade.foodex2.format import find_catalogue, find_processes
     from cascade.training.foodex2.pack import fit_pack
 
-    checker = made_checker(taxonomy, processes)
-    table = find_processes(processes, find_catalogue(taxonomy))
-    assert table is not None
+    checker, table = load_checker(taxonomy, processes)
     with working("fitting") as bar:
         figures = fit_pack(
             checker,
@@ -101,6 +95,6 @@ def fit(
         out.print_json(json.dumps(figures))
         return
     for name, own in figures.items():
-        said = ", ".join(f"{key} {value:.3f}" for key, value in own.items())
-        out.print(f"{name:<10}  {said}", highlight=False, soft_wrap=True)
+        values = ", ".join(f"{key} {value:.3f}" for key, value in own.items())
+        out.print(f"{name:<10}  {values}", highlight=False, soft_wrap=True)
     err.print(f"use it: cascade foodex2 encode TEXT -c {folder}", highlight=False)
