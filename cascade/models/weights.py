@@ -6,14 +6,13 @@ packages' own code is never imported.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cascade.errors import WeightsError
+from cascade.errors import WeightsError, did_you_mean
 from cascade.models.small import SMALL, small_folder
 
 WeightKind = Literal["encoder", "llm", "vision"]
@@ -229,12 +228,11 @@ def _made_small(name: str) -> Weights:
 
 
 def _on_hub(name: str, *, allow_download: bool) -> Weights:
-    close = difflib.get_close_matches(name, BUILT_IN, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    close = did_you_mean(name, list(BUILT_IN))
     known = ", ".join(sorted(BUILT_IN))
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise WeightsError(
-            f"no weights {name!r}{hint}; give a folder that holds a model, a built-in name "
+            f"no weights {name!r}{close}; give a folder that holds a model, a built-in name "
             f"({known}), or a hub's owner/name"
         )
     from huggingface_hub import snapshot_download
@@ -249,7 +247,7 @@ def _on_hub(name: str, *, allow_download: bool) -> Weights:
                 f"weights {name!r} could not be downloaded: {str(error).splitlines()[0]}"
             ) from error
         raise WeightsError(
-            f"weights {name!r} are neither a folder nor in the hub's local cache{hint}; "
+            f"weights {name!r} are neither a folder nor in the hub's local cache{close}; "
             "allow the download with --allow-download, or give a folder"
         ) from None
     return Weights(name, Path(path), "hub", Path(path).name)

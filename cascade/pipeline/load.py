@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import yaml
 
 from cascade.config import CascadeConfig
-from cascade.errors import ConfigError, TaxonomyError
+from cascade.errors import ConfigError, TaxonomyError, did_you_mean
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.pack import SEAL, resolve_paths, verify
 from cascade.resources import shipped_file, shipped_names
@@ -125,11 +124,9 @@ def load_taxonomy(name: str | Path, folder: Path | None = None) -> Taxonomy:
         return Taxonomy.load(shipped)
     if not path.exists() and path.name == str(name) and not path.suffix:
         names = shipped_names("taxonomies", TAXONOMY_SUFFIX)
-        close = difflib.get_close_matches(str(name), names, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
         raise TaxonomyError(
             f"no taxonomy {str(name)!r}: it is neither a file nor shipped "
-            f"(shipped are: {', '.join(names)}){hint}"
+            f"(shipped are: {', '.join(names)}){did_you_mean(str(name), names)}"
         )
     return Taxonomy.load(path)
 
