@@ -20,7 +20,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def sections(self) -> Iterator[Section]:
-        """This section, then all below it."""
+        """Itself, then all sections below."""
         yield self
         for value in dict(self).values():
             for part in value.values() if isinstance(value, dict) else [value]:
