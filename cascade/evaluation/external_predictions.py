@@ -9,11 +9,13 @@ from itertools import count, takewhile, zip_longest
 from typing import Any, get_args
 
 from cascade.errors import InputError
+from cascade.foodex2.code import CodeError, FoodCode
 from cascade.io import ANSWER_KEY, Row, Table, require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.table import ANSWER_COLUMNS
 from cascade.predictions import Status
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.facets import FacetedTaxonomy
 
 USUAL = ("cascade_code", "predicted", "prediction", "predicted_label", "code", "path")
 USUAL_CONFIDENCE = ("cascade_confidence", "confidence", "probability")
@@ -50,6 +52,8 @@ class ExternalPrediction:
         Probability, None where none is given.
     ranking
         JSON list of codes, best first; empty where none is given.
+    code
+        The code of a faceted taxonomy with its facets; empty for other predictions.
     """
 
     nodes: tuple[int, ...] = ()
@@ -58,6 +62,7 @@ class ExternalPrediction:
     status: str = "error"
     message: str = ""
     ranking: str = ""
+    code: str = ""
 
     @property
     def node(self) -> int:
@@ -70,7 +75,7 @@ class ExternalPrediction:
         codes = [taxonomy.codes[n] if n >= 0 else None for n in self.nodes]
         known = node >= 0
         return {
-            "cascade_code": taxonomy.codes[node] if known else None,
+            "cascade_code": (self.code or taxonomy.codes[node]) if known else None,
             "cascade_path": taxonomy.path(node) if known else None,
             "cascade_confidence": self.confidence if known else None,
             "cascade_source": self.source,
@@ -159,6 +164,7 @@ class ExternalPredictionReader:
             status if status in get_args(Status) else "ok",
             message,
             values(RANKING),
+            self._with_facets(texts),
         )
 
     def _values(self, row: Row) -> Values:
@@ -181,6 +187,15 @@ class ExternalPredictionReader:
             self.unknown += 1
             self.first_unknown = self.first_unknown or f"line {row.line}, {text[:80]!r}"
         return -1 if found is None else found
+
+    def _with_facets(self, texts: Sequence[str]) -> str:
+        """The code of a row where it may have facets, empty for other predictions."""
+        if not isinstance(self._taxonomy, FacetedTaxonomy) or len(texts) > 1:
+            return ""
+        try:
+            return str(FoodCode.parse(texts[0]))
+        except CodeError:  # a path
+            return ""
 
     def _probability(self, row: Row, values: Values) -> float | None:
         text = values(self._confidence) if self._confidence else ""

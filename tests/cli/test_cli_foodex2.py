@@ -277,3 +277,20 @@ def test_a_pack_is_fitted_and_used_and_guarded(there, folder, cascade, monkeypat
     done = cascade("foodex2", "encode", "stew", "-c", "pack")
     assert done.status == 2
     assert "network.safetensors" in done.err
+
+
+def test_facets_of_predicted_codes_are_measured_without_those_that_are_implied(folder, cascade):
+    packed(folder / "TOY.ecf", xml())
+    labelled = "id,code\n1,WHEAT#F28.BAKED\n2,FLOUR#F28.MILL1$F28.BAKED\n3,STEW0\n4,WHEAT\n"
+    (folder / "foods.csv").write_text(labelled)
+    predicted = "id,predicted\n1,WHEAT#F28.BAKED\n2,FLOUR\n3,STEW0#F28.BAKED\n4,OATS0\n"
+    (folder / "theirs.csv").write_text(predicted)
+    done = cascade(
+        *("eval", "foods.csv", "-t", "TOY.ecf", "--id", "id", "--label", "code"),
+        *("--predictions", "theirs.csv", "--resamples", 20, "-o", "run", "--json"),
+    )
+    assert done.status == 0, done.err
+    found = {name: figure["value"] for name, figure in json.loads(done.out)["figures"].items()}
+    assert found["exact_match"] == 0.75
+    assert found["exact_match_with_facets"] == 0.25
+    assert (found["facet_precision_micro"], found["facet_recall_micro"]) == (0.5, 0.5)
