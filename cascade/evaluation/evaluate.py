@@ -16,17 +16,17 @@ from typing import Any
 
 from cascade.errors import InputError, UsageError
 from cascade.evaluation.error_analysis import Example, analyse_errors
-from cascade.evaluation.external_predictions import ExternalPredictions
-from cascade.evaluation.report.run_report import run_report
-from cascade.evaluation.run_folder import RunFolder
-from cascade.evaluation.run_metrics import RunMetrics, measure
-from cascade.evaluation.run_predictions import (
+from cascade.evaluation.evaluation_task import (
     EvaluationTask,
-    RunPredictions,
     classify_task,
     copy_predictions,
     settle_columns,
 )
+from cascade.evaluation.external_predictions import ExternalPredictions
+from cascade.evaluation.report.run_report import run_report
+from cascade.evaluation.run_folder import RunFolder
+from cascade.evaluation.run_metrics import RunMetrics, measure
+from cascade.evaluation.run_predictions import RunPredictions
 from cascade.io import Row
 from cascade.io.files import write_json, write_text
 from cascade.io.pictures import thumbnail

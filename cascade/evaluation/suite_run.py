@@ -16,10 +16,10 @@ from cascade.config import CascadeConfig
 from cascade.errors import CascadeError, ConfigError, MissingExtraError, OutputError, WeightsError
 from cascade.evaluation.comparison import Run
 from cascade.evaluation.evaluate import Predictor, RunOptions, evaluate
+from cascade.evaluation.evaluation_task import EvaluationTask
 from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
 from cascade.evaluation.metrics.ranking import DEEP
 from cascade.evaluation.run_folder import RunFolder
-from cascade.evaluation.run_predictions import EvaluationTask
 from cascade.evaluation.suite import Suite, SuiteRow, slug
 from cascade.io.files import write_json
 from cascade.io.tables.opening import TableFile

@@ -13,8 +13,8 @@ from cascade.cli.console import err, interruptible
 if TYPE_CHECKING:
     from cascade.config import CascadeConfig
     from cascade.evaluation.evaluate import RunOptions
+    from cascade.evaluation.evaluation_task import EvaluationTask
     from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
-    from cascade.evaluation.run_predictions import EvaluationTask
     from cascade.io.tables.opening import TableFile
     from cascade.taxonomy import Taxonomy
 
@@ -106,9 +106,9 @@ def evaluate(
     from cascade.cli.progress import load_classifier, working
     from cascade.errors import UsageError
     from cascade.evaluation.evaluate import RunOptions, evaluate
+    from cascade.evaluation.evaluation_task import EvaluationTask
     from cascade.evaluation.external_predictions import PredictionColumns
     from cascade.evaluation.run_folder import RunFolder
-    from cascade.evaluation.run_predictions import EvaluationTask
     from cascade.io.tables.opening import TableFile
 
     run = RunOptions(resume, overwrite, resamples, seed, options.command())

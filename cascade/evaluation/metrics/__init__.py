@@ -1,1 +1,5 @@
-"""MetricsTable of predicted against gold nodes, and how sure they are."""
+"""Every metric, one module for each kind: `hierarchical_f1`, `calibration`, `bootstrap`, `mcnemar`...
+
+All are computed from `gold_and_predicted`; `metrics_table` has them all by name. Not here: where
+errors are (`evaluation.error_analysis`), and what a run cost (`evaluation.run_metrics`).
+"""

@@ -1,1 +1,4 @@
-"""Labelled rows made ready to learn from and to measure on: cut, cleaned, divided."""
+"""`cascade prepare`: labelled rows cleaned and split into train, validation and test.
+
+Not here: sampling inside a fit (`training.sampling`).
+"""

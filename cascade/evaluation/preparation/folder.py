@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cascade.errors import InputError, OutputError
+from cascade.evaluation.evaluation_task import LINE
 from cascade.evaluation.preparation.prepare import Preparation
 from cascade.evaluation.preparation.splits import PARTS
-from cascade.evaluation.run_predictions import LINE
 from cascade.io import Answer, Row, Table
 from cascade.io.files import write_json
 from cascade.io.tables.detection import KINDS

@@ -14,6 +14,7 @@ import pytest
 from cascade.config import Columns
 from cascade.evaluation.comparison import Run, compare
 from cascade.evaluation.error_analysis import Example, analyse_errors
+from cascade.evaluation.evaluation_task import LINE
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap
 from cascade.evaluation.metrics.calibration import Bin
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
@@ -22,7 +23,7 @@ from cascade.evaluation.report.comparison_report import DIFFERING, comparison_re
 from cascade.evaluation.report.html import FOLDER, SCRIPTS
 from cascade.evaluation.report.run_report import CLASSES, run_report
 from cascade.evaluation.run_metrics import RunMetrics
-from cascade.evaluation.run_predictions import LINE, RunPredictions
+from cascade.evaluation.run_predictions import RunPredictions
 from cascade.taxonomy import Taxonomy
 
 INLINE = {"b", "bdi", "code", "i", "q"}

@@ -145,7 +145,7 @@ def both(shop, vision, tmp_path_factory):
 @pytest.mark.weights
 class TestTextAndPicture:
     def test_a_file_without_pictures_is_measured_by_its_text(self, both, shop, tmp_path):
-        from cascade.evaluation.run_predictions import EvaluationTask, settle_columns
+        from cascade.evaluation.evaluation_task import EvaluationTask, settle_columns
 
         lines = [f"{words},{label}" for label, words in WORDS.items()]
         (tmp_path / "text.csv").write_text("\n".join(["name,label", *lines]))
