@@ -47,6 +47,7 @@ class FacetCategory:
     note: str = ""
     single: bool = False
 
+
 class FacetedTaxonomy(Taxonomy):
     """A taxonomy of base terms whose codes can be made more precise by facets.
 

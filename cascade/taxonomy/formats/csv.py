@@ -12,6 +12,7 @@ that belongs to a synonym), and names in other languages as `name_de`.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +21,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cascade.errors import OutputError, TaxonomyError
+from cascade.errors import TaxonomyError
+from cascade.io.files import write_text
 from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.table import COLUMNS, TaxonomyTable
@@ -95,21 +97,18 @@ def write(taxonomy: Taxonomy, path: Path) -> None:
     if named := any(taxonomy.synonyms(i) for i in nodes):
         header.append("synonyms")
     header += [f"name_{tag}" for tag in tags]
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            write_row = csv.writer(file, lineterminator="\n").writerow
-            write_row(header)
-            for i, above in enumerate(taxonomy.parent.tolist()):
-                parent = taxonomy.codes[above] if above >= 0 else ""
-                row = [taxonomy.codes[i], taxonomy.names[i], parent]
-                if described:
-                    row.append(taxonomy.description(i))
-                if named:
-                    row.append(join_synonyms(taxonomy.synonyms(i)))
-                row += [taxonomy.translations(i).get(tag, "") for tag in tags]
-                write_row(row)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    lines = io.StringIO()
+    write_row = csv.writer(lines, lineterminator="\n").writerow
+    write_row(header)
+    for i, above in enumerate(taxonomy.parent.tolist()):
+        row = [taxonomy.codes[i], taxonomy.names[i], taxonomy.codes[above] if above >= 0 else ""]
+        if described:
+            row.append(taxonomy.description(i))
+        if named:
+            row.append(join_synonyms(taxonomy.synonyms(i)))
+        row += [taxonomy.translations(i).get(tag, "") for tag in tags]
+        write_row(row)
+    write_text(path, lines.getvalue())
 
 
 def _reader(table: TaxonomyTable) -> Callable[[TaxonomyTable], Draft] | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade.errors import OutputError, did_you_mean
+from cascade.io.files import write_text
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.json_yaml import Leaf, Mapping, Series, Value, parse_json, parse_yaml
@@ -79,13 +80,11 @@ def write(taxonomy: Taxonomy, path: Path) -> None:
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     try:
         text = yaml.dump(content, Dumper=dumper, allow_unicode=True, sort_keys=False, width=100)
-        path.write_text(text, encoding="utf-8", newline="\n")
     except RecursionError:
         raise OutputError(
             f"{path}: {taxonomy.depth} levels are too deep for nested YAML; write CSV"
         ) from None
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_text(path, text)
 
 
 class _Reader:
