@@ -16,7 +16,8 @@ from cascade.io.tables.detection import kind_of
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.cluster import Cluster
-from cascade.pipeline.runs.cluster_run import FileRun, classify_files, finished_chunks
+from cascade.pipeline.runs.cluster_run import classify_files, finished_chunks
+from cascade.pipeline.runs.cluster_worker import FileRun
 from cascade.pipeline.runs.columns import guessed_columns, require_read
 from cascade.pipeline.runs.table import AnswerForm, Counts, classify_table, fingerprint
 from cascade.taxonomy import Taxonomy
@@ -85,22 +86,31 @@ class ClassifyRun:
         self, cluster: Cluster, targets: Sequence[tuple[str, str]]
     ) -> tuple[Counts, list[str]]:
         """As `run`, on a cluster."""
-        runs = {pair: self._file_run(*pair) for pair in targets}
-        left = {pair: run for pair, run in runs.items() if run is not None}
-        if not left:
+        files: list[FileRun] = []
+        written: list[str] = []
+        for source, target in targets:
+            if (file := self._file_run(source, target)) is not None:
+                files.append(file)
+                written.append(target)
+        if not files:
             return Counts(), []
-        shown = not any(self.destination.on_screen(target) for _, target in left)
-        lines = [self._lines(source) if shown else None for source, _ in left]
+
+        def opened(at: int) -> tuple[Table, Output]:
+            file = files[at]
+            table = file.source.open()
+            try:
+                return table, self._output(table, file.columns, file.source.file, written[at])
+            except BaseException:
+                table.close()
+                raise
+
+        shown = not any(map(self.destination.on_screen, written))
+        lines = [self._lines(file.source.file) if shown else None for file in files]
         with classifying(lines, self.input.limit, shown) as progress:
             counts = classify_files(
-                list(left.values()),
-                self.taxonomy,
-                self.config,
-                self.form,
-                cluster,
-                progress=progress,
+                files, self.taxonomy, self.config, self.form, cluster, opened, progress=progress
             )
-        return counts, [target for _, target in left]
+        return counts, written
 
     @cached_property
     def _classifier(self) -> Classifier:
@@ -142,16 +152,8 @@ class ClassifyRun:
                         return None
                     done = finished_chunks(table, output) if output.resumed_rows else done
 
-        def opened() -> tuple[Table, Output]:
-            table = rows.open()
-            try:
-                return table, self._output(table, columns, source, target)
-            except BaseException:
-                table.close()
-                raise
-
         nested = self.destination.as_json if target == "-" else kind_of(target) == "jsonl"
-        return FileRun(rows, columns, opened, done, nested, ordered=target == "-")
+        return FileRun(rows, columns, done, nested, ordered=target == "-")
 
     def _is_left(self, output: Output, target: str) -> bool:
         """Whether an output is not finished, with a word on what an earlier run has done of it."""

@@ -10,19 +10,18 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from cascade.config import CascadeConfig, Columns
+from cascade.config import CascadeConfig
 from cascade.errors import CascadeError, EngineError, InputError
 from cascade.io import Answer, Output, Row, Table
 from cascade.io.runs.journal import digest
 from cascade.io.runs.output import COMMIT_SECONDS
-from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import BATCH
 from cascade.pipeline.runs.cluster import Cluster, Shares, connected, import_ray
 from cascade.pipeline.runs.cluster_worker import (
-    FileToRead,
+    FileRun,
     Worker,
     error_of,
     read_chunks,
@@ -35,32 +34,6 @@ from cascade.taxonomy import Taxonomy
 DEATHS = 3  # times that a chunk is given to another worker when one dies over it
 
 Progress = Callable[[Sequence[Row]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class FileRun:
-    """One file of a run.
-
-    Parameters
-    ----------
-    source
-        Its rows, which are read twice: for the workers, and for the output.
-    columns
-        Which of its columns are what; all of them are there.
-    open
-        Opens the same rows and the output.
-    done
-        Positions of the chunks that the output has already, see `finished_chunks`.
-    nested, ordered
-        Of the output: see `Output.nested`; whether rows must be written in order.
-    """
-
-    source: TableFile
-    columns: Columns
-    open: Callable[[], tuple[Table, Output]]
-    done: frozenset[int] = frozenset()
-    nested: bool = False
-    ordered: bool = False
 
 
 def finished_chunks(table: Table, output: Output) -> frozenset[int]:
@@ -81,6 +54,7 @@ def classify_files(
     config: CascadeConfig,
     form: AnswerForm,
     cluster: Cluster,
+    opened: Callable[[int], tuple[Table, Output]],
     *,
     progress: Progress | None = None,
 ) -> Counts:
@@ -91,6 +65,8 @@ def classify_files(
 
     Parameters
     ----------
+    opened
+        Opens the rows of a file, by its position, and its output.
     progress
         Called with the rows of each chunk that is finished.
 
@@ -103,26 +79,24 @@ def classify_files(
     EngineError
         Workers died over the same rows again and again.
     """
-    to_read = [
-        FileToRead(file.source, RowReader.of(file.columns, config), file.done, file.nested)
-        for file in files
-    ]
+    for file in files:
+        RowReader.of(file.columns, config)  # refuses columns that a pack cannot read
     total = Counts()
-    with ExitStack() as opened:
-        filings: dict[int, _Filing] = {}
+    with ExitStack() as stack:
+        outputs: dict[int, _FileOutput] = {}
 
-        def filing(at: int) -> _Filing:
-            if at not in filings:
-                filings[at] = opened.enter_context(_Filing(files[at], progress))
-            return filings[at]
+        def output_of(at: int) -> _FileOutput:
+            if at not in outputs:
+                outputs[at] = stack.enter_context(_FileOutput(files[at], *opened(at), progress))
+            return outputs[at]
 
         def finish(at: int) -> None:
-            total.add(asdict(filings[at].finish()))
+            total.add(asdict(outputs[at].finish()))
 
-        filing(0)  # what is wrong with the only output is told before models are loaded
+        output_of(0)  # what is wrong with the only output is told before models are loaded
         unread: CascadeError | None = None
         with connected(cluster) as shares, _settings(any(file.ordered for file in files)):
-            rows = opened.enter_context(closing(_answered(to_read, taxonomy, config, form, shares)))
+            rows = stack.enter_context(closing(_answered(files, taxonomy, config, form, shares)))
             for row in rows:
                 at, index = row["file"], row["chunk"]
                 if row["error"] is not None:
@@ -131,13 +105,13 @@ def classify_files(
                     unread = error_of(row["error"])  # what was read before it is still answered
                     continue
                 answers, counts = json.loads(row["rows"])
-                filing(at).take(index, row["input"], answers, counts)
-                if filing(at).whole:
+                output_of(at).take(index, row["input"], answers, counts)
+                if output_of(at).whole:
                     finish(at)
         for at in range(len(files)):
-            if filing(at).finished:
+            if output_of(at).finished:
                 continue
-            filing(at).read_on()  # where the input is damaged, this is the place to say so
+            output_of(at).read_on()  # where the input is damaged, this is the place to say so
             if unread is not None:
                 raise unread
             finish(at)
@@ -145,7 +119,7 @@ def classify_files(
 
 
 def _answered(
-    files: Sequence[FileToRead],
+    files: Sequence[FileRun],
     taxonomy: Taxonomy,
     config: CascadeConfig,
     form: AnswerForm,
@@ -156,7 +130,7 @@ def _answered(
     folder = os.getcwd()
     chunks = ray.data.from_items([{"start": 0}], override_num_blocks=1).map_batches(
         read_chunks,
-        fn_kwargs={"files": files, "folder": folder},
+        fn_kwargs={"files": files, "config": config.model_dump(), "folder": folder},
         batch_format="pyarrow",
         batch_size=None,
         num_cpus=0,
@@ -204,7 +178,7 @@ def threads_of(cpus: int) -> int:
 
 @contextmanager
 def _settings(ordered: bool) -> Iterator[None]:
-    """Ray Data without a word of its own, and with a chunk to each block."""
+    """Ray Data without messages of its own, and with a chunk to each block."""
     context = import_ray().data.DataContext.get_current()
     logger = logging.getLogger("ray.data")
     wanted: list[tuple[Any, str, Any]] = [
@@ -214,9 +188,11 @@ def _settings(ordered: bool) -> Iterator[None]:
         (context.execution_options, "preserve_order", ordered),
         (logger, "level", logging.CRITICAL),
     ]
-    before = [(of, name, getattr(of, name)) for of, name, _ in wanted if hasattr(of, name)]
-    for of, name, _ in before:
-        setattr(of, name, next(value for it, at, value in wanted if it is of and at == name))
+    before = []
+    for of, name, value in wanted:
+        if hasattr(of, name):
+            before.append((of, name, getattr(of, name)))
+            setattr(of, name, value)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -226,7 +202,7 @@ def _settings(ordered: bool) -> Iterator[None]:
             setattr(of, name, value)
 
 
-class _Filing:
+class _FileOutput:
     """The output of one file, whose answers come in any order.
 
     The rows are read again as answers come, and those that still wait for theirs are held: no more
@@ -234,11 +210,13 @@ class _Filing:
     those that follow each other become one part.
     """
 
-    def __init__(self, file: FileRun, progress: Progress | None) -> None:
+    def __init__(
+        self, file: FileRun, table: Table, output: Output, progress: Progress | None
+    ) -> None:
         self.finished = False
         self._file = file
         self._progress = progress
-        self._table, self._output = file.open()
+        self._table, self._output = table, output
         self._chunks = enumerate(self._table.chunks(BATCH))
         self._total = Counts()
         self._waiting: dict[int, list[Row]] = {}
@@ -324,7 +302,7 @@ class _Filing:
         self._table.close()
         self._output.close()
 
-    def __enter__(self) -> _Filing:
+    def __enter__(self) -> _FileOutput:
         return self
 
     def __exit__(self, *error: object) -> None:

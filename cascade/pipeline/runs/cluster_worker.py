@@ -31,24 +31,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class FileToRead:
-    """A file whose chunks are to be answered.
+class FileRun:
+    """One file of a run on a cluster.
 
     Parameters
     ----------
+    source
+        Its rows, which are read twice: for the workers, and for the output.
+    columns
+        Which of its columns are what; all of them are there.
     done
-        Positions of chunks that an earlier run has answered.
-    nested
-        As of its output.
+        Positions of the chunks that the output has already.
+    nested, ordered
+        Of the output: see `Output.nested`; whether rows must be written in order.
     """
 
     source: TableFile
-    reading: RowReader
-    done: frozenset[int]
-    nested: bool
+    columns: Columns
+    done: frozenset[int] = frozenset()
+    nested: bool = False
+    ordered: bool = False
 
 
-def read_chunks(_: Any, files: Sequence[FileToRead], folder: str) -> Iterator[pa.Table]:
+def read_chunks(
+    _: Any, files: Sequence[FileRun], config: Mapping[str, Any], folder: str
+) -> Iterator[pa.Table]:
     """The chunks of files that are not done, one after another, each a table of one row.
 
     A file that cannot be read on ends with a row that has no chunk but the error, and so does the
@@ -56,18 +63,22 @@ def read_chunks(_: Any, files: Sequence[FileToRead], folder: str) -> Iterator[pa
 
     Parameters
     ----------
+    config
+        `CascadeConfig` as plain values.
     folder
         The working folder, which relative paths start from.
     """
     _enter(folder)
+    settled = CascadeConfig.model_validate(config)
     for at, file in enumerate(files):
         try:
+            reader = RowReader.of(file.columns, settled)
             with file.source.open() as table:
                 for index, rows in enumerate(table.chunks(BATCH)):
                     if index in file.done:
                         continue
-                    items = file.reading.items(table, rows)
-                    labels = file.reading.labels(table, rows)
+                    items = reader.items(table, rows)
+                    labels = reader.labels(table, rows)
                     yield _packed(at, index, digest(rows), items, labels)
         except CascadeError as error:
             yield _table(file=at, chunk=-1, error=_told(error))
@@ -94,7 +105,7 @@ class Worker:
         taxonomy: Taxonomy,
         config: Mapping[str, Any],
         form: AnswerForm,
-        files: Sequence[FileToRead],
+        files: Sequence[FileRun],
         expected: Mapping[str, Any],
         folder: str,
         threads: int,
@@ -121,7 +132,7 @@ class Worker:
         file = self._files[chunk["file"]]
         try:
             classifier = self._loaded()
-            classifier.require_sight(file.reading.columns)
+            classifier.require_sight(file.columns)
             items, labels = _unpacked(chunk)
             answers, counts = answer_chunk(
                 classifier, items, labels, self._form, nested=file.nested

@@ -36,7 +36,7 @@ class RowReader:
 
     @classmethod
     def of(cls, columns: Columns, config: CascadeConfig) -> RowReader:
-        """The reading of a table's columns for a config.
+        """A reader of these columns for the classifier of a config.
 
         Raises
         ------

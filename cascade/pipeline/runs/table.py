@@ -63,44 +63,25 @@ class AnswerForm:
     def answer(self, prediction: Prediction, *, nested: bool) -> Answer:
         """A prediction as values by column, or (`nested`) by key of one JSON object."""
         code = prediction.code
-        confidence = round(prediction.confidence, 4) if code else None
-        if nested:
-            values: dict[str, Any] = {
-                "code": code,
-                "path": prediction.path,
-                "confidence": confidence,
-                "source": prediction.source,
-                "status": prediction.status,
-                "message": prediction.message,
-            }
-            return values | self._more(prediction) if self._shows_more else values
-        values = {
-            "cascade_code": code,
-            "cascade_path": prediction.path,
-            "cascade_confidence": confidence,
-            "cascade_source": prediction.source,
-            "cascade_status": prediction.status,
-            "cascade_message": prediction.message,
+        values: dict[str, Any] = {
+            "code": code,
+            "path": prediction.path,
+            "confidence": round(prediction.confidence, 4) if code else None,
+            "source": prediction.source,
+            "status": prediction.status,
+            "message": prediction.message,
         }
-        if self._shows_more:
-            for key, value in self._more(prediction).items():
-                values[f"cascade_{key}"] = json.dumps(value, ensure_ascii=False)
-        return values
-
-    @property
-    def _shows_more(self) -> bool:
-        return self.top > 0 or self.explain or self.ranking
-
-    def _more(self, prediction: Prediction) -> dict[str, list[Any]]:
-        """What was asked for beside the answer itself."""
-        values: dict[str, list[Any]] = {}
+        lists: dict[str, list[Any]] = {}
         if self.top:
-            values["alternatives"] = alternatives_as_dicts(prediction)[: self.top]
+            lists["alternatives"] = alternatives_as_dicts(prediction)[: self.top]
         if self.explain:
-            values["trace"] = trace_as_dicts(prediction)
+            lists["trace"] = trace_as_dicts(prediction)
         if self.ranking:
-            values["ranking"] = list(prediction.ranking)
-        return values
+            lists["ranking"] = list(prediction.ranking)
+        if nested:
+            return values | lists
+        values |= {key: json.dumps(value, ensure_ascii=False) for key, value in lists.items()}
+        return {f"cascade_{key}": value for key, value in values.items()}
 
 
 @dataclass
@@ -203,17 +184,13 @@ def classify_table(
     """
     named = (columns.image, columns.id, columns.label)
     require_columns(table, [*columns.text, *filter(None, named)])
-    reading = RowReader.of(columns, classifier.config)
+    reader = RowReader.of(columns, classifier.config)
     if limit is not None:
         table.rows = islice(table.rows, limit)
-
-    def read(rows: Sequence[Row]) -> list[Item | Prediction]:
-        return reading.items(table, rows)
-
     total = Counts()
-    for index, rows, items in _chunks(table, output, read, classifier, columns.image is not None):
+    for index, rows, items in _chunks(table, output, reader, classifier):
         if items is not None:
-            labels = reading.labels(table, rows)
+            labels = reader.labels(table, rows)
             answers, counts = answer_chunk(classifier, items, labels, form, nested=output.nested)
             summary: Mapping[str, Any] = vars(counts)
             output.write(index, rows, answers, summary)
@@ -259,28 +236,25 @@ def answer_chunk(
 def _chunks(
     table: Table,
     output: Output,
-    read: Callable[[Sequence[Row]], list[Item | Prediction]],
+    reader: RowReader,
     classifier: Classifier,
-    pictures: bool,
 ) -> Iterator[tuple[int, list[Row], list[Item | Prediction] | None]]:
     """The chunks of a table with their items, None where the output has them already.
 
     With pictures they are read one ahead: while a chunk is classified, the pictures of the next one
     are decoded. Without, no row waits for others.
     """
-    held: tuple[int, list[Row], list[Item | Prediction] | None] | None = None
+    ahead: list[tuple[int, list[Row], list[Item | Prediction] | None]] = []
     for index, rows in enumerate(table.chunks(BATCH)):
-        items = None if output.has(index, rows) else read(rows)
-        if not pictures:
-            yield index, rows, items
-            continue
-        if items is not None:
-            classifier.prefetch([item for item in items if isinstance(item, Item)])
-        if held is not None:
-            yield held
-        held = index, rows, items
-    if held is not None:
-        yield held
+        items = None if output.has(index, rows) else reader.items(table, rows)
+        ahead.append((index, rows, items))
+        if reader.columns.image is not None:
+            if items is not None:
+                classifier.prefetch([item for item in items if isinstance(item, Item)])
+            if len(ahead) == 1:
+                continue
+        yield ahead.pop(0)
+    yield from ahead
 
 
 def _classified(classifier: Classifier, items: Sequence[Item | Prediction]) -> list[Prediction]:
