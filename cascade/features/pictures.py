@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cascade.errors import InputError
 from cascade.features.picture_cache import PictureVectorCache
-from cascade.io.pictures import known_by, open_picture
+from cascade.io.pictures import open_picture, picture_key
 from cascade.items import Item
 from cascade.models.runtime import autocast
 from cascade.models.vision import Preparation, VisionModel, load_vision
@@ -149,7 +149,7 @@ class Decoder:
 
     def begin(self, picture: Path | bytes | str | Any) -> Future[NDArray[np.uint8]]:
         """The prepared picture, or its InputError, when it will be there."""
-        key = known_by(picture)
+        key = picture_key(picture)
         with self._lock:
             if key not in self._begun:
                 if len(self._begun) >= AHEAD:  # somebody has begun more than was asked for
@@ -161,7 +161,7 @@ class Decoder:
         """Let go of pictures whose vectors are made."""
         with self._lock:
             for picture in pictures:
-                self._begun.pop(known_by(picture), None)
+                self._begun.pop(picture_key(picture), None)
 
     def _decode(self, picture: Any) -> NDArray[np.uint8]:
         return self._preparation.square(open_picture(picture))

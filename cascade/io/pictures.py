@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -162,9 +162,7 @@ def picture_path(folder: Path, name: str) -> Path:
 
 
 def open_picture(source: Path | bytes | str | Image) -> Image:
-    """A picture as RGB, turned upright, on white where it is transparent, and not over-large.
-
-    Of an animated picture it is the first frame.
+    """A picture as RGB: upright, on white where it is transparent, of an animation the first frame.
 
     Parameters
     ----------
@@ -214,12 +212,12 @@ def open_picture(source: Path | bytes | str | Image) -> Image:
         ) from error
 
 
-def known_by(picture: Any) -> Any:
-    """What a picture is known by while it is held: itself if it can be a key, else its id."""
+def picture_key(picture: Any) -> Any:
+    """A key for a picture while it is held: itself if it can be one, else its id."""
     return picture if isinstance(picture, Path | bytes | str) else id(picture)
 
 
-def look(picture: Image) -> str:
+def difference_hash(picture: Image) -> str:
     """64 bits of how brightness runs in an opened picture (dHash), as 16 digits.
 
     Copies of a picture, also of other size or quality, nearly always have the same.
@@ -317,29 +315,22 @@ def is_address(name: str) -> bool:
     return name.lower().startswith(SCHEMES)
 
 
-def _read(answer: IO[bytes], most: int) -> bytes:
-    """What a server sends, while it does so at a bearable pace."""
-    ends, pieces, size = time.monotonic() + PATIENCE * 3, [], 0
-    while size < most and (piece := answer.read(min(1 << 16, most - size))):
-        pieces.append(piece)
-        size += len(piece)
-        if time.monotonic() > ends:
-            raise TimeoutError(f"not sent within {PATIENCE * 3} seconds")
-    return b"".join(pieces)
-
-
 def fetch(address: str, most: int) -> bytes:
     """The bytes at an address, `most` of them at the most; redirections never lead to a file.
 
     Raises
     ------
     InputError
-        The server does not answer or has no such thing, or it is too large.
+        The server does not answer, is too slow or has no such thing, or it is too large.
     """
+    found, ends = bytearray(), time.monotonic() + PATIENCE * 3
     try:
         request = urllib.request.Request(address, headers={"User-Agent": "cascade"})
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            found = _read(answer, most + 1)
+            while len(found) <= most and (piece := answer.read(1 << 16)):
+                found += piece
+                if time.monotonic() > ends:
+                    raise TimeoutError(f"not sent within {PATIENCE * 3} seconds")
     except urllib.error.HTTPError as error:
         raise InputError(f"{address:.300} cannot be fetched: {error.code} {error.reason}") from None
     except (OSError, HTTPException, ValueError) as error:
@@ -347,4 +338,4 @@ def fetch(address: str, most: int) -> bytes:
         raise InputError(f"{address:.300} cannot be fetched: {problem}") from None
     if len(found) > most:
         raise InputError(f"{address:.300} has more than {most >> 20} MiB, which is the most")
-    return found
+    return bytes(found)

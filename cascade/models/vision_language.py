@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from cascade.io.pictures import known_by, open_picture
+from cascade.io.pictures import open_picture, picture_key
 from cascade.models.runtime import quiet_libraries
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class PictureBank(nn.Module):
         InputError
             One cannot be read.
         """
-        new = {known_by(p): p for p in pictures if known_by(p) not in self._known}
+        new = {picture_key(p): p for p in pictures if picture_key(p) not in self._known}
         waiting = list(new.items())
         for start in range(0, len(waiting), BLOCK):
             some = waiting[start : start + BLOCK]
@@ -89,7 +89,7 @@ class PictureBank(nn.Module):
                 looked = self._look([open_picture(picture) for _, picture in some])
                 for (name, picture), parts in zip(some, looked, strict=True):
                     self._known[name] = picture, self._keep(parts)
-        return [self._known[known_by(picture)][1] for picture in pictures]
+        return [self._known[picture_key(picture)][1] for picture in pictures]
 
     def trim(self) -> bool:
         """Forget all pictures, where there are many; tells whether their tokens are void now."""

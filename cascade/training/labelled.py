@@ -15,7 +15,14 @@ from cascade.config import Columns
 from cascade.errors import InputError
 from cascade.features.pictures import decoding_pool
 from cascade.io import require_columns
-from cascade.io.pictures import MAX_BYTES, PicturePlaces, fetch, is_address, look, open_picture
+from cascade.io.pictures import (
+    MAX_BYTES,
+    PicturePlaces,
+    difference_hash,
+    fetch,
+    is_address,
+    open_picture,
+)
 from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.pipeline.runs.columns import guessed_columns
@@ -241,7 +248,7 @@ def _seen(item: Item) -> tuple[Item, str, str]:
         image = item.image
         if isinstance(image, str) and is_address(image):
             image = fetch(image, MAX_BYTES)
-        return dataclasses.replace(item, image=image), look(open_picture(image)), ""
+        return dataclasses.replace(item, image=image), difference_hash(open_picture(image)), ""
     except InputError as error:
         return dataclasses.replace(item, image=None), "", str(error)
 

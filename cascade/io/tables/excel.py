@@ -1,4 +1,9 @@
-"""Excel in: one sheet of an .xlsx workbook, row by row."""
+"""Excel: one sheet of an .xlsx workbook, row by row; and back.
+
+Reading is openpyxl's. A sheet is written as XML (ECMA-376 inline strings, numbers, booleans, dates)
+so that its parts can be joined and its bytes repeat, which no library offers. A text is never a
+formula.
+"""
 
 from __future__ import annotations
 
@@ -157,7 +162,7 @@ _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-_DATE, _DATETIME, _TIME, _DURATION = 1, 2, 3, 4
+_STYLES = ((dt.datetime, 2), (dt.date, 1), (dt.time, 3), (dt.timedelta, 4))  # see cellXfs
 _FILES = {
     "[Content_Types].xml": f'<Types xmlns="{_PACKAGE}/content-types">'
     '<Default Extension="rels" '
@@ -223,15 +228,15 @@ class ExcelFormat:
 
     def encode(self, rows: Sequence[Row], answers: Sequence[Answer]) -> bytes:
         """The rows as XML."""
-        names = tuple(self._layout.extra)
         if rows and rows[-1].number >= MAX_ROWS:
             raise OutputError(
                 f"row {MAX_ROWS:,} does not fit into an Excel sheet of {MAX_ROWS:,} rows with "
                 "header; write .csv or .parquet"
             )
+        added = self._layout.added(answers)
         return b"".join(
-            self._row(row.number + 1, (*self._layout.values(row), *map(answer.get, names)))
-            for row, answer in zip(rows, answers, strict=True)
+            self._row(row.number + 1, (*self._layout.values(row), *more))
+            for row, more in zip(rows, added, strict=True)
         )
 
     def assemble(self, parts: Iterable[Path], target: Path) -> None:
@@ -275,7 +280,7 @@ class ExcelFormat:
         return self._text(at, text_of(value))
 
     def _text(self, at: str, text: str) -> str:
-        if len(text) > MAX_CHARACTERS // 2 and _units(text) > MAX_CHARACTERS:
+        if len(text) > MAX_CHARACTERS // 2:
             text = self._cut(at, text)
         if _SPECIAL.search(text):
             text = _SPECIAL.sub(_escaped, text)
@@ -284,6 +289,9 @@ class ExcelFormat:
         return f'<c r="{at}" t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
 
     def _cut(self, at: str, text: str) -> str:
+        units = text.encode("utf-16-le", "surrogatepass")
+        if len(units) <= 2 * MAX_CHARACTERS:
+            return text
         if not self._warned:
             log.warning(
                 "cell %s has %s characters, Excel holds %s; it and others like it are cut: write "
@@ -293,12 +301,8 @@ class ExcelFormat:
                 f"{MAX_CHARACTERS:,}",
             )
             self._warned = True
-        kept = text.encode("utf-16-le", "surrogatepass")[: 2 * (MAX_CHARACTERS - len(CUT))]
+        kept = units[: 2 * (MAX_CHARACTERS - len(CUT))]
         return kept.decode("utf-16-le", "ignore") + CUT
-
-
-def _units(text: str) -> int:
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -309,18 +313,9 @@ def _serial(value: Any) -> tuple[float, int] | None:
     """Excel's number and style for a date or time; None for what it has no number for."""
     from openpyxl.utils.datetime import to_excel
 
-    match value:
-        case dt.datetime():
-            style = _DATETIME
-        case dt.date():
-            style = _DATE
-        case dt.time():
-            style = _TIME
-        case dt.timedelta():
-            style = _DURATION
-        case _:
-            return None
-    if getattr(value, "tzinfo", None) is not None or getattr(value, "year", 1900) < 1900:
+    style = next((style for kind, style in _STYLES if isinstance(value, kind)), None)
+    zoned = getattr(value, "tzinfo", None) is not None
+    if style is None or zoned or getattr(value, "year", 1900) < 1900:
         return None
     number: float = to_excel(value)  # type: ignore[no-untyped-call]
     return number, style

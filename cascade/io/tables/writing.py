@@ -1,4 +1,4 @@
-"""Rows to a file as they came: the same columns and values, in any kind that can be read."""
+"""Rows to a file: the format of each kind, and a writer that copies rows as they came."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from cascade.io.tables.rows import Kind, Row, Table, json_of
 class TableWriter:
     """A file that takes rows of a table as they are read; whole after `finish`.
 
-    A text file keeps what `CsvFormat` keeps, JSON lines every character, Parquet the
-    Arrow types. Failures of the disk are those of Python (OSError).
+    CSV keeps what `CsvFormat` keeps, JSON lines every character, Parquet the Arrow types. Failures
+    of the disk are those of Python (OSError).
 
     Parameters
     ----------
