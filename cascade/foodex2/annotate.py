@@ -44,7 +44,7 @@ def check_annotator(checker: Checker, mode: Mode) -> Annotator:
     """Severity, rules and messages; a text that EFSA's tool crashes on has the severity ERROR."""
 
     def annotate(code: str, problem: str | None) -> Annotation:
-        messages = [Message("", "ERROR", problem)] if problem else checker.messages(code, mode)
+        messages = [Message("", "ERROR", problem)] if problem else checker.check(code, mode)
         severity = worst(messages) or ""
         rules = " ".join(message.rule for message in messages if message.rule)
         texts = "; ".join(message.text for message in messages)

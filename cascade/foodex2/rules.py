@@ -67,29 +67,20 @@ class Checker:
     def check(self, code: str, mode: Mode = "strict") -> list[Message]:
         """The rules that fire, in the tool's order.
 
-        The tool ignores much that is no code, as in `A01PS##F28.A07KG`. `strict` has an ERROR of no
-        rule for that, unless another ERROR is there.
-
-        Raises
-        ------
-        UsageError
-            EFSA's tool crashes on the text: it is made of `#`, has a facet of dots, or one with two
-            dots on a raw commodity or derivative.
+        There is an ERROR of no rule for a text that EFSA's tool crashes on. The tool ignores much
+        else that is no code, as in `A01PS##F28.A07KG`; `strict` has an ERROR of no rule for that,
+        unless another ERROR is there.
         """
-        found = list(self._fired(code, mode))
+        try:
+            found = list(self._fired(code, mode))
+        except UsageError as error:
+            return [Message("", "ERROR", str(error))]
         if mode == "strict" and worst(found) != "ERROR":
             try:
                 FoodCode.parse(code)
             except CodeError as error:
                 found.append(Message("", "ERROR", str(error)))
         return found
-
-    def messages(self, code: str, mode: Mode = "strict") -> list[Message]:
-        """As `check`, with an ERROR of no rule for a text that EFSA's tool crashes on."""
-        try:
-            return self.check(code, mode)
-        except UsageError as error:
-            return [Message("", "ERROR", str(error))]
 
     def refusal(self, code: str) -> str:
         """The first strict message above LOW; empty if the code may be used."""
@@ -151,8 +142,7 @@ def br10_bare(code: ParsedCode) -> Iterator[Message]:
 def br17(code: ParsedCode) -> Iterator[Message]:
     """A facet descriptor in place of a base term."""
     if code.base.kind == "f":
-        text = f"{code.base_name} is a facet descriptor, and no base term"
-        yield Message("BR17", "HIGH", text)
+        yield Message("BR17", "HIGH", f"{code.base_name} is a facet descriptor, and no base term")
 
 
 def br20(code: ParsedCode) -> Iterator[Message]:
@@ -405,7 +395,16 @@ FacetRule = Callable[[ParsedCode, RawFacet], Iterator[Message]]
 
 BASE_RULES: Sequence[BaseRule] = (br08, br10_bare, br17, br20, br21, br23_and_24)
 FACET_RULES: Sequence[FacetRule] = (
-    *(br30, br31, br19, br16, br10, br11, br12, br03_and_04, br28, br13),
+    br30,
+    br31,
+    br19,
+    br16,
+    br10,
+    br11,
+    br12,
+    br03_and_04,
+    br28,
+    br13,
 )
 END_RULES: Sequence[BaseRule] = (br01, br05_to_07, br27)
 STRICT_RULES: Sequence[BaseRule] = (br14, br15, br25)

@@ -83,7 +83,7 @@ def check(
     bad = False
     found = []
     for code in codes:
-        messages = checker.messages(code, mode)
+        messages = checker.check(code, mode)
         bad |= worst(messages) in ("HIGH", "ERROR")
         found.append({"code": code, "messages": [asdict(message) for message in messages]})
         if not as_json:
