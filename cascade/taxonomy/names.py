@@ -60,4 +60,4 @@ def readable_name(name: str) -> str:
     Language models and encoders know lists with commas, not with slashes. A slash between two
     digits or with a blank beside it stays.
     """
-    return _SLASH.sub(", ", name)
+    return _SLASH.sub(", ", name) if "/" in name else name
