@@ -15,7 +15,7 @@ from cascade.config import CalibrationConfig
 from cascade.errors import ConfigError, UsageError
 from cascade.lazy import peek
 from cascade.predictions import Level, Prediction
-from cascade.scoring.calibration import BetaMap, RiskTable
+from cascade.scoring.calibration import BetaCalibration, RiskTable
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Calibration:
         The risk of whole answers by their calibrated confidence.
     """
 
-    levels: Sequence[BetaMap]
+    levels: Sequence[BetaCalibration]
     risk: RiskTable
 
     def save(self, path: Path) -> None:
@@ -49,7 +49,7 @@ class Calibration:
         """
         try:
             values = json.loads(path.read_text("utf-8"))
-            levels = [BetaMap(**level) for level in values["levels"]]
+            levels = [BetaCalibration(**level) for level in values["levels"]]
             risk = RiskTable(**{name: tuple(row) for name, row in values["risk"].items()})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"{path}: no calibration of a pack ({error}); fit it again") from None
@@ -79,7 +79,7 @@ class Calibration:
             alternatives=tuple(alternatives),
         )
 
-    def _map(self, level: int) -> BetaMap:
+    def _map(self, level: int) -> BetaCalibration:
         return self.levels[min(level, len(self.levels)) - 1]
 
 

@@ -15,7 +15,7 @@ ROWS = 1000  # thresholds of a table, at most
 
 
 @dataclass(frozen=True)
-class BetaMap:
+class BetaCalibration:
     """Beta calibration (Kull et al. 2017): `logit(q) = a log p - b log(1 - p) + c`, a and b >= 0.
 
     It never changes the order of confidences, and three numbers cannot overfit a few hundred rows.
@@ -26,7 +26,7 @@ class BetaMap:
     c: float = 0.0
 
     @classmethod
-    def fit(cls, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> BetaMap:
+    def fit(cls, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> BetaCalibration:
         """The map that makes it likeliest which answers were right; [n_rows] each."""
         from scipy.optimize import minimize
 

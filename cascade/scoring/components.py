@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cascade.generation.engine import Engine
     from cascade.scoring.cross_encoder import CrossEncoder
     from cascade.scoring.fusion import FusionScorer, Weight
-    from cascade.scoring.methods.rewrite import QueryRewriter
+    from cascade.scoring.item_prompts import QueryRewriter
 
 
 class Components:
@@ -96,7 +96,7 @@ class Components:
     def rewriter(self) -> QueryRewriter:
         """The language model's words for what an item is."""
         from cascade.generation.prompts import PromptTemplate
-        from cascade.scoring.methods.rewrite import QueryRewriter
+        from cascade.scoring.item_prompts import QueryRewriter
 
         template = PromptTemplate.load(self.config.llm.type_prompt)
         return QueryRewriter(self.engine, template, max_chars=self.config.llm.max_chars)

@@ -41,8 +41,7 @@ def questions(n: int) -> tuple[Any, list[Any]]:
     from cascade.generation.engines.transformers_engine import TransformersEngine
     from cascade.generation.prompts import PromptTemplate
     from cascade.items import Batch, Item
-    from cascade.scoring.methods.llm import make_question, one_line_text
-    from cascade.scoring.methods.rewrite import QueryRewriter
+    from cascade.scoring.item_prompts import QueryRewriter, make_question, one_line_text
 
     engine = TransformersEngine.load(precision="bfloat16")
     taxonomy = cascade.load("store").taxonomy

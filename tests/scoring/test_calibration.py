@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cascade.scoring.calibration import DELTA, BetaMap, RiskTable
+from cascade.scoring.calibration import DELTA, BetaCalibration, RiskTable
 
 
 def answers(rng, n, sharpness=3.0):
@@ -25,7 +25,7 @@ def ece(confidence, right):
 
 def test_a_map_makes_confidences_true_on_rows_that_it_has_not_seen():
     rng = np.random.default_rng(0)
-    found = BetaMap.fit(*answers(rng, 1500))
+    found = BetaCalibration.fit(*answers(rng, 1500))
     confidence, right = answers(rng, 20_000)
     mapped = np.array([found.apply(c) for c in confidence])
     assert ece(confidence, right) > 0.08
@@ -35,7 +35,7 @@ def test_a_map_makes_confidences_true_on_rows_that_it_has_not_seen():
 
 @pytest.mark.parametrize("right", [[], [True], [True] * 20, [False] * 20])
 def test_a_map_of_few_or_uniform_rows_keeps_the_order(right):
-    found = BetaMap.fit(np.linspace(0.1, 0.9, len(right)), np.array(right, dtype=bool))
+    found = BetaCalibration.fit(np.linspace(0.1, 0.9, len(right)), np.array(right, dtype=bool))
     mapped = [found.apply(c) for c in np.linspace(0, 1, 50)]
     assert all(a <= b for a, b in pairwise(mapped))
 

@@ -67,7 +67,7 @@ def render(
     from cascade.errors import UsageError
     from cascade.generation.prompts import PromptTemplate
     from cascade.pipeline.load import load_taxonomy
-    from cascade.scoring.methods.llm import make_question
+    from cascade.scoring.item_prompts import make_question
 
     tree = load_taxonomy(taxonomy or "store")
     parent = -1 if at is None else tree.node(at).index

@@ -24,7 +24,7 @@ from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.features import FEATURES, FacetFeatures
 from cascade.retrieval.encoder import Encoder
-from cascade.scoring.methods.llm import one_line_text
+from cascade.scoring.item_prompts import one_line_text
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 CLASSIFIER_FILE = "categories.safetensors"

@@ -22,7 +22,7 @@ from cascade.pipeline.facets.features import FacetFeatureExtractor, FacetFeature
 from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.word_overlap import words_of
 from cascade.scoring.cross_encoder import CrossEncoder
-from cascade.scoring.methods.llm import one_line_text
+from cascade.scoring.item_prompts import one_line_text
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.taxonomy.names import readable_name
 

@@ -138,7 +138,7 @@ class AdapterExperiment(Experiment[AdapterRecipe]):
     def _types(self, items: Sequence[Item], model: Any, tokenizer: Any) -> list[str]:
         """What the model, not yet trained, calls each item; kept for a run that goes on."""
         from cascade.generation.engines.transformers_engine import TransformersEngine
-        from cascade.scoring.methods.rewrite import QueryRewriter
+        from cascade.scoring.item_prompts import QueryRewriter
 
         path = self.work / TYPES
         if path.is_file():

@@ -22,7 +22,7 @@ from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
 from cascade.retrieval.retriever import Retriever
-from cascade.scoring.methods.llm import make_question, prompt_text
+from cascade.scoring.item_prompts import make_question, prompt_text
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import PATH_SEPARATOR, readable_name
 

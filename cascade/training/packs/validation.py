@@ -16,7 +16,7 @@ from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.confidence import Calibration
 from cascade.predictions import Prediction
 from cascade.retrieval.retriever import AllChildren
-from cascade.scoring.calibration import BetaMap, RiskTable
+from cascade.scoring.calibration import BetaCalibration, RiskTable
 from cascade.scoring.fusion import fit_fusion_weights
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
@@ -249,7 +249,7 @@ class Trial:
             _, right = self.right_at(level)  # none beyond the end of a label
             used = np.flatnonzero([len(p.levels) >= level for p in self.predictions])
             raw = [self.predictions[row].levels[level - 1].confidence for row in used.tolist()]
-            maps.append(BetaMap.fit(np.array(raw, dtype=np.float64), right[used]))
+            maps.append(BetaCalibration.fit(np.array(raw, dtype=np.float64), right[used]))
         uncut = Calibration(maps, RiskTable((), (), ()))
         sure = np.array([uncut.calibrated(p).confidence for p in self.predictions])
         return Calibration(maps, RiskTable.fit(sure, ~self.right))
