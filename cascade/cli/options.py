@@ -31,17 +31,17 @@ ImageOption = Annotated[
     typer.Option(
         "--image",
         metavar="COL",
-        help="Column of pictures: files named from the input's folder, data URIs, or bytes.",
+        help="Column of pictures: paths relative to the input's folder, data URIs, or bytes.",
     ),
 ]
 ImageRootOption = Annotated[
     str | None,
     typer.Option(
-        "--image-root", metavar="FOLDER", help="Where pictures lie, if not beside the input."
+        "--image-root", metavar="FOLDER", help="Folder of the pictures, if not that of the input."
     ),
 ]
 UrlsOption = Annotated[
-    bool, typer.Option("--allow-urls", help="Pictures may be fetched from addresses.")
+    bool, typer.Option("--allow-urls", help="Pictures may be downloaded from addresses.")
 ]
 IdOption = Annotated[
     str | None, typer.Option("--id", metavar="COL", help="Column of the row's own identifier.")
@@ -49,7 +49,9 @@ IdOption = Annotated[
 LabelOption = Annotated[
     str | None,
     typer.Option(
-        "--label", metavar="COL", help="Known answer, a code or a path: counts what is right."
+        "--label",
+        metavar="COL",
+        help="Column of the known answer (a code or a path): right answers are counted.",
     ),
 ]
 
@@ -75,7 +77,7 @@ SetOption = Annotated[
     ),
 ]
 DownloadOption = Annotated[
-    bool, typer.Option("--allow-download", help="Weights may be fetched from the hub.")
+    bool, typer.Option("--allow-download", help="Weights may be downloaded from the hub.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 MaxRiskOption = Annotated[
@@ -85,19 +87,20 @@ MaxRiskOption = Annotated[
         min=0.001,
         max=0.999,
         metavar="SHARE",
-        help="Of accepted answers at most this share is wrong; others get the status review. "
-        "Needs a pack of cascade fit.",
+        help="At most this share of the accepted answers is wrong; the other answers get the "
+        "status review. Needs a pack of cascade fit.",
     ),
 ]
 SheetOption = Annotated[
-    str | None, typer.Option("--sheet", help="Sheet of a workbook; the first if not given.")
+    str | None, typer.Option("--sheet", help="Sheet of a workbook; by default the first.")
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of the bootstrap.")]
 ResamplesOption = Annotated[
     int, typer.Option("--resamples", min=1, max=100_000, metavar="N", help="Of the bootstrap.")
 ]
 EncodingOption = Annotated[
-    str | None, typer.Option("--encoding", help="Of a text file, where it is not told apart.")
+    str | None,
+    typer.Option("--encoding", help="Encoding of a text file; by default it is detected."),
 ]
 
 

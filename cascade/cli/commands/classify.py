@@ -39,7 +39,9 @@ def classify(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="CSV, TSV, JSONL, Parquet, Excel, a folder of these or of pictures, or -.",
+            help="CSV, TSV, JSON lines, Parquet, Excel, a folder of these or of pictures; - for "
+            "standard "
+            "input.",
         ),
     ],
     taxonomy: options.TaxonomyOption = None,
@@ -55,8 +57,8 @@ def classify(
         typer.Option(
             "--out",
             "-o",
-            help="Where to: .csv, .tsv, .jsonl, .parquet or .xlsx; a folder for several files; "
-            "standard output if not given.",
+            help="Output file: .csv, .tsv, .jsonl, .parquet or .xlsx; a folder for several files; "
+            "by default standard output.",
         ),
     ] = None,
     method: options.MethodOption = None,
@@ -69,25 +71,31 @@ def classify(
         bool, typer.Option("--explain", help="Add the candidates and scores at each level.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run of the same output.")
+        bool, typer.Option("--resume", help="Go on with an interrupted run.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an output that exists.")
     ] = False,
     engine: Annotated[
         Engine,
-        typer.Option("--engine", help="local: in this process. ray: many workers, see the README."),
+        typer.Option("--engine", help="local: this process; ray: many workers."),
     ] = Engine.LOCAL,
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", min=1, metavar="N", help="Of ray; as many as it has GPUs, else CPUs."
+            "--workers",
+            min=1,
+            metavar="N",
+            help="Workers of ray; by default one for each GPU, or for each CPU.",
         ),
     ] = None,
     gpus: Annotated[
         float | None,
         typer.Option(
-            "--gpus-per-worker", min=0, metavar="N", help="Of ray; 1 where there are any."
+            "--gpus-per-worker",
+            min=0,
+            metavar="N",
+            help="GPUs of a worker of ray; by default 1 if there are any.",
         ),
     ] = None,
     address: Annotated[
@@ -95,7 +103,7 @@ def classify(
         typer.Option(
             "--ray-address",
             metavar="ADDRESS",
-            help="Cluster to join: auto, or HOST:PORT; this machine alone if not given.",
+            help="Cluster that ray joins: auto, or HOST:PORT; by default this machine alone.",
         ),
     ] = None,
     encoding: options.EncodingOption = None,
@@ -104,7 +112,7 @@ def classify(
     allow_download: options.DownloadOption = False,
     as_json: options.JsonOption = False,
     as_table: Annotated[
-        bool, typer.Option("--table", help="Print a table to read, also where output is piped.")
+        bool, typer.Option("--table", help="Print answers as a table, also where output is piped.")
     ] = False,
 ) -> None:
     """Classify the rows of files; each row comes out with its answer beside it."""

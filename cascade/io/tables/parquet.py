@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,8 +12,8 @@ from cascade.io.encodings import spelled_out, well_formed
 from cascade.io.tables.layout import Answer, Layout
 from cascade.io.tables.rows import Kind, Row, Table, text_of
 
-BATCH_BYTES = 1 << 24
-BATCH_ROWS = 2048
+BATCH_BYTES, BATCH_ROWS = 1 << 24, 2048  # that are read at a time
+GROUP_BYTES, GROUP_ROWS = 1 << 26, 1 << 16  # of a row group that is written
 
 
 def read_parquet(file: BinaryIO, name: str) -> Table:
@@ -100,18 +101,15 @@ def _values(column: Any) -> tuple[list[Any], list[int]]:
     try:
         return column.to_pylist(), []
     except UnicodeDecodeError:
-        texts: list[str | None] = []
+        values: list[Any] = []
         bad: list[int] = []
         for index, value in enumerate(column):
-            if not value.is_valid:
-                texts.append(None)
-                continue
             try:
-                texts.append(value.as_py())
+                values.append(value.as_py())
             except UnicodeDecodeError:
                 bad.append(index)
-                texts.append(_lenient(value))
-        return texts, bad
+                values.append(_lenient(value))
+        return values, bad
     except (ValueError, OverflowError, LookupError):
         return column.cast(pa.string()).to_pylist(), []
 
@@ -123,10 +121,6 @@ def _lenient(value: Any) -> str:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(". ")
-
-
-GROUP_ROWS = 1 << 16
-GROUP_BYTES = 1 << 26
 
 
 class ParquetFormat:
@@ -173,18 +167,10 @@ class ParquetFormat:
         """Columns cut from the record batches that the rows came from."""
         import pyarrow as pa
 
-        pieces: list[Any] = []
-        start = 0
-        for at in range(1, len(rows) + 1):
-            batch, first = rows[start].raw
-            if (
-                at < len(rows)
-                and rows[at].raw[0] is batch
-                and rows[at].raw[1] == first + at - start
-            ):
-                continue
-            pieces.append(batch.slice(first, at - start))
-            start = at
+        pieces = []
+        for _, group in groupby(rows, key=lambda row: id(row.raw[0])):
+            found = [row.raw for row in group]
+            pieces.append(found[0][0].take(pa.array([index for _, index in found])))
         return [
             pa.chunked_array([piece.column(at) for piece in pieces], type=field.type)
             for at, field in enumerate(self._source)
