@@ -125,7 +125,7 @@ class ClassifyRun:
                 if not self._is_left(output, target):
                     return None
                 classifier = self._classifier
-                classifier.require_sight(columns)
+                classifier.check_pictures_are_read(columns)
                 # Rows that are printed as they come show progress themselves.
                 shown = not self.destination.on_screen(target)
                 lines = [lines_of(table, source) if shown else None]

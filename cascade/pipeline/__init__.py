@@ -1,1 +1,5 @@
-"""The walk down the taxonomy, who answers it, and the run over a file."""
+"""From items to predictions: the descent, who answers, confidences, and loading a classifier.
+
+Belongs here: the order of things (narrow, score, decide, descend) and what a prediction keeps of
+it. Does not: what gives probabilities (`scoring`), and files of rows (`pipeline.runs`).
+"""

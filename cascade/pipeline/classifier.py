@@ -25,14 +25,14 @@ CELLS = 1 << 25  # similarities of items with nodes that are held at a time
 
 
 class Walker(Protocol):
-    """Finds the answers of a batch.
+    """Answers a batch: the router, or the walk of facets.
 
     Attributes
     ----------
     source
-        The scorer that answers, for messages.
+        Name of the scorer that answers, for messages.
     reads_text, reads_pictures
-        Whether it judges items by their text, and by their pictures.
+        Whether it reads the text of items, and their pictures.
     takes_pictures
         Whether pictures are of any use, if only for narrowing.
     """
@@ -52,21 +52,19 @@ class Walker(Protocol):
 
 
 class Classifier:
-    """Files items under a taxonomy. Make one with `cascade.load`.
+    """Files items under a taxonomy; made by `cascade.load`.
 
     Parameters
     ----------
-    taxonomy
-        What is filed under.
     config
-        How; its `method` says who answers.
+        Its `method` names the method that answers.
     progress
         Called with (done, all) while an index is built, which happens once for a taxonomy.
 
     Attributes
     ----------
     seconds
-        What the time of all batches so far went into, by stage.
+        Time that all batches so far took, by stage.
 
     Raises
     ------
@@ -85,12 +83,12 @@ class Classifier:
         self._components = components = Components(taxonomy, config, progress)
         self._walker = _walker(taxonomy, components)
         self._acceptance = Acceptance(config.calibration, config.method)
-        self.require_sight(config.columns)
+        self.check_pictures_are_read(config.columns)
 
-    def require_sight(self, columns: Columns) -> None:
-        """Raise UsageError where there is a column of pictures, and nobody who looks at them."""
+    def check_pictures_are_read(self, columns: Columns) -> None:
+        """Raise UsageError if there is a column of pictures, and nothing that reads pictures."""
         if columns.image is not None and not self._takes_pictures:
-            raise UsageError(f"columns.image is {columns.image!r}, but {self._blind}")
+            raise UsageError(f"columns.image is {columns.image!r}, but {self._no_pictures}")
 
     @property
     def method(self) -> str:
@@ -151,8 +149,10 @@ class Classifier:
             row: why for row, item in enumerate(items) if (why := self._refuse(item)) is not None
         }
         rows = [row for row in range(len(items)) if row not in found]
-        whole = not self._walker.holds_all_nodes
-        size = max(1, len(rows) if whole else CELLS // len(self.taxonomy))
+        size = len(rows)
+        if self._walker.holds_all_nodes:
+            size = CELLS // len(self.taxonomy)
+        size = max(1, size)
         for start in range(0, len(rows), size):
             together = rows[start : start + size]
             batch = Batch([items[row] for row in together])
@@ -186,14 +186,14 @@ class Classifier:
                 return Prediction.failed(f"{missing}; there is nothing to classify", item.id)
             if not self._walker.reads_text:
                 return Prediction.failed(
-                    f"the item has no picture, and {self._walker.source} judges by pictures alone",
+                    f"the item has no picture, and {self._walker.source} reads pictures only",
                     item.id,
                 )
         elif not self._takes_pictures:
-            return Prediction.failed(f"the item has a picture, but {self._blind}", item.id)
+            return Prediction.failed(f"the item has a picture, but {self._no_pictures}", item.id)
         elif not item.has_text and not self._walker.reads_pictures:
             return Prediction.failed(
-                f"the text is empty, and {self._walker.source} does not judge by pictures", item.id
+                f"the text is empty, and {self._walker.source} reads no pictures", item.id
             )
         if isinstance(item.image, str) and is_address(item.image):
             try:
@@ -213,7 +213,7 @@ class Classifier:
         return self._walker.takes_pictures or "picture" in kinds
 
     @property
-    def _blind(self) -> str:
+    def _no_pictures(self) -> str:
         return (
             f"the encoder {self.config.retrieval.encoder!r} reads no pictures; set "
             "retrieval.encoder to one that does, such as a CLIP, or fit a pack with `cascade fit "
@@ -222,30 +222,6 @@ class Classifier:
 
     def __repr__(self) -> str:
         return f"Classifier({self.taxonomy!r}, method={self.method!r})"
-
-
-def item_names(reads: Sequence[str], columns: Sequence[str]) -> list[str]:
-    """What the texts of columns are called in items: in a pack as those it was fitted to.
-
-    Parameters
-    ----------
-    reads
-        The text columns that a pack was fitted to; none of other configs.
-
-    Raises
-    ------
-    UsageError
-        There are more than those.
-    """
-    if not reads or set(columns) <= set(reads):
-        return list(columns)
-    if len(columns) > len(reads):
-        raise UsageError(
-            f"{len(columns)} text columns are named ({', '.join(columns)}), but the pack was "
-            f"fitted to {len(reads)} ({', '.join(reads)}); name those that stand for them, in "
-            "this order"
-        )
-    return list(reads[: len(columns)])
 
 
 def _walker(taxonomy: Taxonomy, components: Components) -> Walker:

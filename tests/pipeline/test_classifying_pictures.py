@@ -117,6 +117,6 @@ def test_a_method_that_reads_text_says_so(folder):
     )
     picture = folder / "images" / "good.png"
     assert clf.classify(Item({}, image=picture)).message == (
-        "the text is empty, and nli does not judge by pictures"
+        "the text is empty, and nli reads no pictures"
     )
     assert clf.classify(Item({"text": "hat"}, image=picture)).source == "nli"

@@ -132,7 +132,7 @@ class Worker:
         file = self._files[chunk["file"]]
         try:
             classifier = self._loaded()
-            classifier.require_sight(file.columns)
+            classifier.check_pictures_are_read(file.columns)
             items, labels = _unpacked(chunk)
             answers, counts = answer_chunk(
                 classifier, items, labels, self._form, nested=file.nested

@@ -8,11 +8,10 @@ from itertools import repeat
 from pathlib import Path
 
 from cascade.config import CascadeConfig, Columns
-from cascade.errors import InputError
+from cascade.errors import InputError, UsageError
 from cascade.io import Row, Table
 from cascade.io.pictures import PicturePlaces
 from cascade.items import Item
-from cascade.pipeline.classifier import item_names
 from cascade.predictions import Prediction
 
 USUAL_TEXT_COLUMNS = ("text", "name", "title", "product", "product_name", "item", "description")
@@ -43,7 +42,7 @@ class RowReader:
         UsageError
             More text columns are named than a pack was fitted to.
         """
-        names = item_names(config.reads, list(dict.fromkeys(columns.text)))
+        names = _item_names(config.reads, list(dict.fromkeys(columns.text)))
         return cls(columns, tuple(names), picture_places(config))
 
     def items(self, table: Table, rows: Sequence[Row]) -> list[Item | Prediction]:
@@ -145,3 +144,27 @@ def guess_text_columns(table: Table) -> list[str]:
         return found or list(table.columns)
     has = ", ".join(table.columns[:30])
     raise InputError(f"say which column holds the text with --text; it has: {has}", file=table.name)
+
+
+def _item_names(reads: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """Names of text columns in items: in a pack those of the columns that it was fitted to.
+
+    Parameters
+    ----------
+    reads
+        The text columns that a pack was fitted to; none of other configs.
+
+    Raises
+    ------
+    UsageError
+        There are more than those.
+    """
+    if not reads or set(columns) <= set(reads):
+        return list(columns)
+    if len(columns) > len(reads):
+        raise UsageError(
+            f"{len(columns)} text columns are named ({', '.join(columns)}), but the pack was "
+            f"fitted to {len(reads)} ({', '.join(reads)}); name those that stand for them, in "
+            "this order"
+        )
+    return list(reads[: len(columns)])

@@ -104,7 +104,7 @@ def test_a_pack_of_pictures_alone_knows_what_they_show(frozen):
 
 def test_an_item_without_a_picture_is_told_so(frozen):
     found = frozen[0].classify("crisp red apple")
-    assert found.status == "error" and "judges by pictures alone" in found.message
+    assert found.status == "error" and "reads pictures only" in found.message
 
 
 def test_a_broken_picture_is_an_error_of_its_item(frozen, shop):
