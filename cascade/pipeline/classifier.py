@@ -208,9 +208,11 @@ class Classifier:
 
     @cached_property
     def _takes_pictures(self) -> bool:
-        """Whether pictures are of use; a method that reads text passes over those of a pack."""
+        """Whether items may have pictures; a method that reads text only passes over them."""
         kinds = {backbone.kind for backbone in self.config.backbones.values()}
-        return self._walker.takes_pictures or "picture" in kinds
+        if self._walker.takes_pictures or "picture" in kinds:
+            return True
+        return not self.config.heads and self._components.encoder.reads_pictures
 
     @property
     def _no_pictures(self) -> str:
