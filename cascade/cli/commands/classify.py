@@ -40,8 +40,7 @@ def classify(
         typer.Argument(
             metavar="FILE...",
             help="CSV, TSV, JSON lines, Parquet, Excel, a folder of these or of pictures; - for "
-            "standard "
-            "input.",
+            "standard input.",
         ),
     ],
     taxonomy: options.TaxonomyOption = None,
