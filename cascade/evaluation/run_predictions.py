@@ -19,7 +19,7 @@ from cascade.evaluation.evaluation_task import LINE
 from cascade.evaluation.external_predictions import RANKING, level_column
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.foodex2.code import CodeError, FoodCode
-from cascade.pipeline.runs.labels import Finder
+from cascade.pipeline.runs.labels import LabelFinder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
@@ -153,7 +153,7 @@ class RunPredictions:
     def _of(
         cls, table: pa.Table, file: Path, taxonomy: Taxonomy, columns: Columns
     ) -> RunPredictions:
-        finder = Finder(taxonomy)
+        finder = LabelFinder(taxonomy)
         predicted = _nodes(table["cascade_code"], finder)
         codes = np.asarray(table["cascade_code"].is_valid())
         if (wrong := np.flatnonzero(codes & (predicted < 0))).size:
@@ -195,7 +195,7 @@ def _read_table(file: Path) -> pa.Table:
         raise InputError(f"cannot be read ({reason}); make the run anew", file=file) from None
 
 
-def _nodes(cells: Any, finder: Finder) -> NDArray[np.int32]:
+def _nodes(cells: Any, finder: LabelFinder) -> NDArray[np.int32]:
     """int32 [n_rows], the node that each cell names, -1 for none."""
     encoded = cells.combine_chunks().dictionary_encode()
     if hasattr(encoded, "combine_chunks"):
@@ -206,7 +206,7 @@ def _nodes(cells: Any, finder: Finder) -> NDArray[np.int32]:
 
 
 def _also(
-    table: pa.Table, names: Sequence[str], finder: Finder
+    table: pa.Table, names: Sequence[str], finder: LabelFinder
 ) -> Sequence[tuple[int, ...]] | None:
     if not names:
         return None
@@ -214,7 +214,7 @@ def _also(
     return [sum(nodes, ()) for nodes in zip(*cells, strict=True)]
 
 
-def _levels(table: pa.Table, taxonomy: Taxonomy, finder: Finder) -> NDArray[np.int32] | None:
+def _levels(table: pa.Table, taxonomy: Taxonomy, finder: LabelFinder) -> NDArray[np.int32] | None:
     names = [level_column(level) for level in range(1, taxonomy.depth + 1)]
     if names[0] not in table.column_names:
         return None
@@ -223,7 +223,7 @@ def _levels(table: pa.Table, taxonomy: Taxonomy, finder: Finder) -> NDArray[np.i
     return np.stack([_nodes(table[n], finder) if n in known else none for n in names], axis=1)
 
 
-def _ranking(table: pa.Table, finder: Finder) -> Sequence[Sequence[int]] | None:
+def _ranking(table: pa.Table, finder: LabelFinder) -> Sequence[Sequence[int]] | None:
     if RANKING not in table.column_names or table[RANKING].null_count == len(table):
         return None
     found: list[Sequence[int]] = []

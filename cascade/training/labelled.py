@@ -26,7 +26,7 @@ from cascade.io.pictures import (
 from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.pipeline.runs.columns import guessed_columns
-from cascade.pipeline.runs.labels import Finder, nothing_known
+from cascade.pipeline.runs.labels import LabelFinder, unknown_labels_error
 from cascade.taxonomy import Taxonomy
 
 CHUNK = 1024  # rows between two signs of progress
@@ -157,7 +157,7 @@ def read_labelled(
         A column is not there, or no row has text and a label of the taxonomy.
     """
     assert columns.label is not None
-    finder = Finder(taxonomy)
+    finder = LabelFinder(taxonomy)
     items: list[Item] = []
     nodes: list[int] = []
     skipped: dict[str, tuple[int, int]] = {}
@@ -192,7 +192,7 @@ def read_labelled(
                 progress(rows)
     if not items:
         if unknown:
-            raise nothing_known(source, columns.label, taxonomy, unknown, first)
+            raise unknown_labels_error(source, columns.label, taxonomy, unknown, first)
         why = ", ".join(f"{count:,} {reason}" for reason, (count, _) in skipped.items())
         raise InputError(
             f"there is nothing to learn from in {rows:,} rows ({why or 'the file is empty'}"

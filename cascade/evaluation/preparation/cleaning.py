@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cascade.evaluation.preparation.splits import draw
 from cascade.io import Row, Table
-from cascade.pipeline.runs.labels import Finder
+from cascade.pipeline.runs.labels import LabelFinder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import clean
 
@@ -207,7 +207,7 @@ def truncate_labels(
     trimmed = taxonomy if depth is None else taxonomy.trim(depth)
     nodes = np.full(len(labels), -1, dtype=np.int32)
     instead: dict[str, str] = {}
-    finder = Finder(taxonomy)
+    finder = LabelFinder(taxonomy)
     for at, label in enumerate(labels):
         if (whole := finder.find(label)) < 0:
             continue

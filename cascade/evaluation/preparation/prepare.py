@@ -39,7 +39,7 @@ from cascade.evaluation.preparation.splits import (
 from cascade.io import Row, require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.columns import guess_text_columns
-from cascade.pipeline.runs.labels import nothing_known, taxonomy_of_paths
+from cascade.pipeline.runs.labels import taxonomy_of_paths, unknown_labels_error
 from cascade.taxonomy import Taxonomy
 from cascade.version import __version__
 
@@ -305,7 +305,7 @@ def _divide(
 def _nothing_known(plan: PreparationOptions, rows: ScannedRows, taxonomy: Taxonomy) -> InputError:
     labelled = np.flatnonzero(rows.fault == KEPT)
     first = f"line {rows.line[labelled[0]]}, {rows.labels[0][:80]!r}"
-    return nothing_known(plan.source, plan.label, taxonomy, len(labelled), first)
+    return unknown_labels_error(plan.source, plan.label, taxonomy, len(labelled), first)
 
 
 def _nothing_left(

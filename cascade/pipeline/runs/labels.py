@@ -44,7 +44,7 @@ class LabelCounts:
         return self.rows - self.empty - self.unknown
 
 
-class Finder:
+class LabelFinder:
     """Finds labels in a taxonomy, each different one once."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
@@ -80,7 +80,7 @@ def count_labels(source: TableFile, column: str, taxonomy: Taxonomy) -> LabelCou
         The column is not there, the file has no rows, or none of its labels is in the taxonomy;
         the message says how many, which first, and what to do.
     """
-    finder = Finder(taxonomy)
+    finder = LabelFinder(taxonomy)
     rows = empty = unknown = 0
     first = ""
     with source.open() as table:
@@ -98,7 +98,7 @@ def count_labels(source: TableFile, column: str, taxonomy: Taxonomy) -> LabelCou
         raise InputError("there are no rows to measure", file=source.file)
     if not counts.known:
         if unknown:
-            raise nothing_known(source, column, taxonomy, unknown, first)
+            raise unknown_labels_error(source, column, taxonomy, unknown, first)
         raise InputError(
             f"all {rows:,} rows are without a label; name the column of known answers with --label",
             file=source.file,
@@ -107,7 +107,7 @@ def count_labels(source: TableFile, column: str, taxonomy: Taxonomy) -> LabelCou
     return counts
 
 
-def nothing_known(
+def unknown_labels_error(
     source: TableFile, column: str, taxonomy: Taxonomy, labels: int, first: str
 ) -> InputError:
     """The error of a column of which no label is in the taxonomy; `first` is where one stands."""
@@ -129,7 +129,7 @@ def nothing_known(
 
 def fitting_column(source: TableFile, taxonomy: Taxonomy) -> str | None:
     """The column whose values are nodes of a taxonomy most often, None if none has any."""
-    finder = Finder(taxonomy)
+    finder = LabelFinder(taxonomy)
     with source.open() as table:
         hits = dict.fromkeys(table.columns, 0)
         for row in islice(table, SAMPLE):

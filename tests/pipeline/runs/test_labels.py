@@ -2,7 +2,7 @@ import pytest
 
 from cascade.errors import InputError, UsageError
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.labels import Finder, count_labels, taxonomy_of_labels
+from cascade.pipeline.runs.labels import LabelFinder, count_labels, taxonomy_of_labels
 from cascade.taxonomy import Taxonomy
 
 
@@ -54,7 +54,7 @@ def test_a_missing_column_names_the_likely_one(labelled, shop):
 
 
 def test_a_cell_may_hold_one_label_or_a_list_of_them(shop):
-    finder = Finder(shop)
+    finder = LabelFinder(shop)
     oil, toys = shop.index("Food > Oil"), shop.index("Toys")
     assert finder.find_all("Food > Oil") == (oil,)
     assert finder.find_all('["Toys", "Food > Oil", "Car"]') == (toys, oil)
