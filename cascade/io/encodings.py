@@ -21,7 +21,7 @@ _MARKS = (
 _OLDER = ["cp1250", "cp1251", "cp1253", "koi8_r", "cp932", "gb18030", "big5", "cp949"]
 _EVIDENCE = 3  # lines from which an encoding older than UTF-8 is guessed
 _SAMPLE = 1 << 16  # bytes that are looked at for it
-_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 _WIDE = re.compile("[^\x00-\x7f\ud800-\udfff]")
 
 
@@ -45,8 +45,8 @@ def guess_encoding(data: bytes, doubtful: str = "utf-8") -> str:
         The answer where fewer than three lines speak for an older encoding.
     """
     text = data.decode("utf-8", "surrogateescape")
-    lines = [line for line in text.split("\n") if _SURROGATE.search(line)]
-    stray = sum(len(_SURROGATE.findall(line)) for line in lines)
+    lines = [line for line in text.split("\n") if SURROGATE.search(line)]
+    stray = sum(len(SURROGATE.findall(line)) for line in lines)
     if not stray or 2 * len(_WIDE.findall(text)) > stray:
         return "utf-8"
     if len(lines) < _EVIDENCE:
@@ -121,16 +121,16 @@ def lines_of(text: TextIOWrapper, limit: int, name: str) -> Iterator[str]:
         ) from None
 
 
-def well_formed(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """The text with U+FFFD in place of what is no character (lone surrogates)."""
-    return _SURROGATE.sub("\ufffd", text)
+    return SURROGATE.sub("\ufffd", text)
 
 
-def spelled_out(text: str) -> str:
+def escape_surrogates(text: str) -> str:
     r"""The text with `\xff` or `\ud800` spelled out in place of what is no character."""
-    return _SURROGATE.sub(_spelled, text)
+    return SURROGATE.sub(_escaped, text)
 
 
-def _spelled(found: re.Match[str]) -> str:
+def _escaped(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from cascade.evaluation.metrics.descriptions import describe_metric
 from cascade.evaluation.report.number_format import FILTERS
-from cascade.io.encodings import well_formed
+from cascade.io.encodings import replace_surrogates
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("tables.js", "tips.js", "icicle.js")
@@ -31,7 +31,7 @@ def fill(template: str, **values: Any) -> str:
     script = "".join(map(_read, SCRIPTS))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = _environment().get_template(template)
-    return well_formed(
+    return replace_surrogates(
         page.render(
             values,
             style=Markup(_read("style.css")),

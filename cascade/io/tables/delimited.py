@@ -11,7 +11,7 @@ from io import StringIO
 from typing import BinaryIO
 
 from cascade.errors import InputError
-from cascade.io.encodings import Encoding, lines_of, spelled_out
+from cascade.io.encodings import Encoding, escape_surrogates, lines_of
 from cascade.io.tables.detection import FIELD_LIMIT, delimiter_of, newline_of
 from cascade.io.tables.layout import Answer, Layout, TextFormat
 from cascade.io.tables.rows import Kind, Row, Table, text_of
@@ -252,7 +252,7 @@ class CsvFormat(TextFormat):
         text = self._text(records)
         if self._utf8:
             return text.encode("utf-8", "surrogateescape")
-        return spelled_out(text).encode()
+        return escape_surrogates(text).encode()
 
     def _text(self, records: Sequence[Sequence[object]]) -> str:
         sink = StringIO(newline="")

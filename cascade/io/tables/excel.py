@@ -20,7 +20,7 @@ from typing import IO, Any, BinaryIO
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from cascade.errors import InputError, OutputError, UsageError, did_you_mean
-from cascade.io.encodings import spelled_out
+from cascade.io.encodings import escape_surrogates
 from cascade.io.tables.layout import Answer, Layout
 from cascade.io.tables.rows import Kind, Row, Table, text_of
 
@@ -285,7 +285,7 @@ class ExcelFormat:
         if _SPECIAL.search(text):
             text = _SPECIAL.sub(_escaped, text)
         if not text.isascii():
-            text = spelled_out(text)
+            text = escape_surrogates(text)
         return f'<c r="{at}" t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
 
     def _cut(self, at: str, text: str) -> str:

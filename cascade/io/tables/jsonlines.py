@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, BinaryIO
 
-from cascade.io.encodings import Encoding, lines_of
+from cascade.io.encodings import SURROGATE, Encoding, lines_of
 from cascade.io.tables.detection import HEAD
 from cascade.io.tables.layout import (
     ANSWER_KEY,
@@ -19,8 +18,6 @@ from cascade.io.tables.layout import (
     refuse_answered,
 )
 from cascade.io.tables.rows import EXTRA, Kind, Row, Table, json_of
-
-_SURROGATE = re.compile("[\\ud800-\\udfff]")
 
 LINE_LIMIT = 1 << 26
 SAMPLE = 1_000
@@ -113,7 +110,7 @@ class JsonLinesFormat(TextFormat):
         try:
             return text.encode()
         except UnicodeEncodeError:
-            return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+            return SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
     def _line(self, row: Row, answer: Answer) -> str:
         cells = row.cells

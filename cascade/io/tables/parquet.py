@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from cascade.errors import InputError
-from cascade.io.encodings import spelled_out, well_formed
+from cascade.io.encodings import escape_surrogates, replace_surrogates
 from cascade.io.tables.layout import Answer, Layout
 from cascade.io.tables.rows import Kind, Row, Table, text_of
 
@@ -143,7 +143,7 @@ class ParquetFormat:
         if self._source is not None:
             self._schema = pa.schema([*self._source, *extra], metadata=self._source.metadata)
         else:
-            texts = [pa.field(well_formed(name), pa.string()) for name in layout.unique()]
+            texts = [pa.field(replace_surrogates(name), pa.string()) for name in layout.unique()]
             self._schema = pa.schema([*texts, *extra])
 
     def head(self) -> bytes:
@@ -200,7 +200,7 @@ def _array(values: list[Any], kind: Any) -> Any:
     try:
         return pa.array(values, kind)
     except UnicodeEncodeError:
-        return pa.array([v if v is None else spelled_out(v) for v in values], kind)
+        return pa.array([v if v is None else escape_surrogates(v) for v in values], kind)
 
 
 def _batches(parts: Iterable[Path]) -> Iterator[Any]:

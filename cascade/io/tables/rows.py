@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cascade.errors import InputError, did_you_mean
-from cascade.io.encodings import well_formed
+from cascade.io.encodings import replace_surrogates
 
 Kind = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
 
@@ -121,13 +121,13 @@ class Table:
         """
         value = self.value(row, column)
         text = value if type(value) is str else text_of(value)
-        return text if text.isascii() else well_formed(text)
+        return text if text.isascii() else replace_surrogates(text)
 
     def text_column(self, rows: Sequence[Row], column: str) -> list[str]:
         """`text` of a cell of each row."""
         values = [self.value(row, column) for row in rows]
         return [
-            value if type(value) is str and value.isascii() else well_formed(text_of(value))
+            value if type(value) is str and value.isascii() else replace_surrogates(text_of(value))
             for value in values
         ]
 
