@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,13 +62,13 @@ def show(
         nodes = range(len(tree)) if start is None else tree.subtree(start.index)
         top = 0 if start is None else start.level - 1
         wanted = [i for i in nodes if tree.level[i] - top <= depth]
-        out.print_json(json.dumps([_plain(tree.node(i)) for i in wanted]))
+        out.print_json(data=[_node_values(tree.node(i)) for i in wanted])
         return
     if start is not None and (start.description or start.synonyms):
         out.print(start.description, highlight=False)
         out.print("[dim]" + ", ".join(start.synonyms), highlight=False)
     root = Tree(f"[bold]{tree.title or source}[/]" if start is None else _label(tree, start.index))
-    _grow(root, tree, -1 if start is None else start.index, depth)
+    _add_children(root, tree, -1 if start is None else start.index, depth)
     out.print(root, highlight=False)
     leaves = f"{len(tree.leaves):,} leaves"
     out.print(f"[dim]{len(tree):,} nodes, {tree.depth} levels, {leaves}", highlight=False)
@@ -87,7 +86,7 @@ def search(
 
     found = _load(source).search(query, limit)
     if as_json:
-        out.print_json(json.dumps([_plain(node) for node in found]))
+        out.print_json(data=[_node_values(node) for node in found])
     if not found:
         err.print(f"no node has {query!r} in its name, synonyms or code", highlight=False)
         raise typer.Exit(3)
@@ -118,7 +117,7 @@ def validate(source: TaxonomyArgument, as_json: options.JsonOption = False) -> N
         for level in range(1, tree.depth + 1)
     ]
     if as_json:
-        out.print_json(json.dumps({"source": source, "nodes": len(tree), "levels": levels}))
+        out.print_json(data={"source": source, "nodes": len(tree), "levels": levels})
         return
     inner = len(tree) - len(tree.leaves)
     out.print(f"[green]valid[/]: {len(tree):,} nodes, {inner:,} of them inner", highlight=False)
@@ -139,28 +138,25 @@ def _validate_catalogue(source: str, *, as_json: bool) -> None:
         "implicit facets": sum(len(term.facets) for term in terms),
         "of them their own": sum(len(term.own_facets) for term in terms),
     }
-    hierarchies = catalogue.hierarchies.values()
+    hierarchies = [
+        {
+            "code": hierarchy.code,
+            "label": hierarchy.label,
+            "terms": len(hierarchy),
+            "reportable": sum(hierarchy.reportable.values()),
+        }
+        for hierarchy in catalogue.hierarchies.values()
+    ]
     if as_json:
         about = {"source": source, "code": catalogue.code, "version": catalogue.version}
-        sizes = [
-            {
-                "code": hierarchy.code,
-                "label": hierarchy.label,
-                "terms": len(hierarchy),
-                "reportable": sum(hierarchy.reportable.values()),
-            }
-            for hierarchy in hierarchies
-        ]
-        out.print_json(json.dumps({**about, **counts, "hierarchies": sizes}))
+        out.print_json(data={**about, **counts, "hierarchies": hierarchies})
         return
     found = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     name = f"{catalogue.code} {catalogue.version}"
     out.print(f"[green]valid[/]: {name}: {found}", highlight=False)
-    for hierarchy in hierarchies:
-        reportable = sum(hierarchy.reportable.values())
-        numbers = f"{len(hierarchy):>8,} terms {reportable:>8,} reportable"
-        line = f"  {hierarchy.code:<12} {numbers}  {escape(hierarchy.label)}"
-        out.print(line, highlight=False)
+    for row in hierarchies:
+        numbers = f"{row['terms']:>8,} terms {row['reportable']:>8,} reportable"
+        out.print(f"  {row['code']:<12} {numbers}  {escape(str(row['label']))}", highlight=False)
     if not hierarchies:
         out.print("  no hierarchies: its terms are in no order", highlight=False)
 
@@ -212,7 +208,7 @@ def diff(
     if target is not None:
         write_changes(changes, target)
     if as_json:
-        out.print_json(json.dumps([asdict(change) for change in changes]))
+        out.print_json(data=[asdict(change) for change in changes])
         return
     if not changes:
         out.print("no difference")
@@ -283,11 +279,11 @@ def _load(source: str) -> Taxonomy:
     return load_taxonomy(source)
 
 
-def _grow(branch: Tree, tree: Taxonomy, parent: int, depth: int) -> None:
+def _add_children(branch: Tree, tree: Taxonomy, parent: int, depth: int) -> None:
     for child in tree.children(parent).tolist():
         grown = branch.add(_label(tree, child))
         if depth > 1:
-            _grow(grown, tree, child, depth - 1)
+            _add_children(grown, tree, child, depth - 1)
 
 
 def _label(tree: Taxonomy, i: int) -> str:
@@ -296,7 +292,7 @@ def _label(tree: Taxonomy, i: int) -> str:
     return f"{escape(tree.names[i])} [cyan]{escape(tree.codes[i])}[/]{more}"
 
 
-def _plain(node: Node) -> dict[str, Any]:
+def _node_values(node: Node) -> dict[str, Any]:
     """A node as JSON values, without its index, which means nothing outside a process."""
     values = {name: getattr(node, name) for name in node.__dataclass_fields__ if name != "index"}
     return {**values, "translations": dict(node.translations)}
