@@ -293,3 +293,17 @@ def settled_columns(source: TableFile, columns: Columns) -> Columns:
             )
         require_columns(table, text)
     return columns.model_copy(update={"text": text})
+
+
+def path_choices(
+    taxonomy: Taxonomy, nodes: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Row and right child of every step of the rows' paths at which there is a choice."""
+    pairs = [
+        (row, step)
+        for row, node in enumerate(nodes.tolist())
+        for step in taxonomy.path_nodes(node).tolist()
+        if len(taxonomy.children(int(taxonomy.parent[step]))) > 1
+    ]
+    both = np.array(pairs, dtype=np.int32).reshape(-1, 2)
+    return both[:, 0], both[:, 1]

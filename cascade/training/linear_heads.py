@@ -1,8 +1,9 @@
-"""Linear heads over sparse features with the squared hinge loss: support vector machines.
+"""Linear heads over features that are not trained, by two losses.
 
-One against the rest, with scikit-learn's LinearSVC (LIBLINEAR, Fan et al. 2008). On sparse text it
-is quicker than a softmax and more often right. `leaf` has one problem for each labelled node over
-all rows; `conditional` one for each child over the rows below its parent.
+`fit_heads` learns by cross-entropy through the forms of TTC (arXiv 2501.06827). `fit_hinge` learns
+support vector machines, one against the rest, with scikit-learn's LinearSVC (LIBLINEAR, Fan et al.
+2008): on sparse text it is quicker and more often right. Its form `leaf` has one problem for each
+labelled node over all rows, `conditional` one for each child over the rows below its parent.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from cascade.training.level_loss import TorchForms, level_loss, outputs
 
 if TYPE_CHECKING:
     import torch
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csc_matrix, csr_matrix
 
 Progress = Callable[[int, int], None]
 
@@ -69,90 +70,71 @@ def fit_heads(
     progress
         Called with the epochs that are done and all.
     """
-    import scipy.sparse
     import torch
 
     has = outputs(nodes, taxonomy, recipe.form)
     forms = TorchForms(taxonomy, recipe.form, has)
     targets = forms.targets(nodes, taxonomy)
-    sparse = scipy.sparse.issparse(rows)
-    layer: _SparseLayer | _DenseLayer
-    layer = _SparseLayer(rows, len(has), recipe) if sparse else _DenseLayer(rows, len(has), recipe)
+    layer, size = _Layer(rows, len(has), recipe), recipe.batch_size
+    steps = recipe.epochs * math.ceil(len(nodes) / size)
+    falling = [
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+        for optimizer in layer.optimizers
+    ]
     rng = np.random.default_rng(seed)
-    steps = recipe.epochs * math.ceil(len(nodes) / recipe.batch_size)
-    step = 0
     with torch.enable_grad():
         for epoch in range(recipe.epochs):
-            for some in _batches(rng, len(nodes), recipe.batch_size):
-                layer.rate(recipe.learning_rate * (1 - step / steps))
-                loss = level_loss(
-                    forms.log_probabilities(layer.logits(some)), targets[some], recipe.importance
-                )
-                layer.step(loss)
-                step += 1
+            order = rng.permutation(len(nodes))
+            for some in (order[start : start + size] for start in range(0, len(nodes), size)):
+                logprobs = forms.log_probabilities(layer.logits(some))
+                for optimizer in layer.optimizers:
+                    optimizer.zero_grad()
+                loss = level_loss(logprobs, targets[some], recipe.importance)
+                loss.backward()  # type: ignore[no-untyped-call]
+                for optimizer, rate in zip(layer.optimizers, falling, strict=True):
+                    optimizer.step()
+                    rate.step()
             if progress is not None:
                 progress(epoch + 1, recipe.epochs)
-    weights, bias, mean, scale = layer.found()
-    return Heads(recipe.form, weights, bias, has, 1.0, mean, scale)
+    return layer.heads(recipe.form, has)
 
 
-def _batches(rng: np.random.Generator, n: int, size: int) -> Iterator[NDArray[np.int64]]:
-    order = rng.permutation(n)
-    for start in range(0, n, size):
-        yield order[start : start + size]
+class _Layer:
+    """`z = a W + b` over sparse rows, or over dense ones that are standardised first.
 
-
-class _DenseLayer:
-    """`z = ((a - mean) scale) W + b`, learnt by AdamW."""
+    A step touches the weights of the sparse features that it saw, and all weights of dense ones.
+    """
 
     def __init__(self, rows: Any, n_outputs: int, recipe: HeadsRecipe) -> None:
+        import scipy.sparse
         import torch
 
+        self._weights = torch.zeros(rows.shape[1], n_outputs, requires_grad=True)
+        self._bias = torch.zeros(n_outputs, requires_grad=True)
+        self._mean = self._scale = None
+        self.optimizers: list[torch.optim.Optimizer]
+        if scipy.sparse.issparse(rows):
+            self._rows = rows
+            self.optimizers = [
+                torch.optim.SparseAdam([self._weights], recipe.learning_rate),
+                torch.optim.Adam([self._bias], recipe.learning_rate),
+            ]
+            return
         self._mean = np.asarray(rows.mean(axis=0), dtype=np.float32)
         spread = rows.std(axis=0)
         self._scale = np.asarray(1 / np.where(spread > 1e-6, spread, 1), dtype=np.float32)
         self._rows = torch.from_numpy(((rows - self._mean) * self._scale).astype(np.float32))
-        self._weights = torch.zeros(rows.shape[1], n_outputs, requires_grad=True)
-        self._bias = torch.zeros(n_outputs, requires_grad=True)
-        self._optimizer = torch.optim.AdamW(
-            [self._weights, self._bias], weight_decay=recipe.weight_decay
-        )
+        both, decay = [self._weights, self._bias], recipe.weight_decay
+        self.optimizers = [torch.optim.AdamW(both, recipe.learning_rate, weight_decay=decay)]
 
     def logits(self, some: NDArray[np.int64]) -> torch.Tensor:
-        return self._rows[some] @ self._weights + self._bias
-
-    def rate(self, value: float) -> None:
-        for group in self._optimizer.param_groups:
-            group["lr"] = value
-
-    def step(self, loss: torch.Tensor) -> None:
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-
-    def found(self) -> tuple[Any, NDArray[np.float32], Any, Any]:
-        weights, bias = self._weights.detach().numpy(), self._bias.detach().numpy()
-        return weights, bias, self._mean, self._scale
-
-
-class _SparseLayer:
-    """`z = a W + b` over sparse rows; a step touches the weights of the features that it saw."""
-
-    def __init__(self, rows: Any, n_outputs: int, recipe: HeadsRecipe) -> None:
-        import torch
-
-        self._rows = rows
-        self._weights = torch.zeros(rows.shape[1], n_outputs, requires_grad=True)
-        self._bias = torch.zeros(n_outputs, requires_grad=True)
-        self._optimizers = [
-            torch.optim.SparseAdam([self._weights]),
-            torch.optim.Adam([self._bias]),
-        ]
-
-    def logits(self, some: NDArray[np.int64]) -> torch.Tensor:
+        """float32 [n, n_outputs], of some rows."""
         import torch
 
         part = self._rows[some]
+        if self._mean is not None:
+            logits: torch.Tensor = part @ self._weights + self._bias
+            return logits
         summed = torch.nn.functional.embedding_bag(
             torch.from_numpy(part.indices.astype(np.int64)),
             self._weights,
@@ -163,22 +145,13 @@ class _SparseLayer:
         )
         return summed + self._bias
 
-    def rate(self, value: float) -> None:
-        for optimizer in self._optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = value
-
-    def step(self, loss: torch.Tensor) -> None:
-        for optimizer in self._optimizers:
-            optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        for optimizer in self._optimizers:
-            optimizer.step()
-
-    def found(self) -> tuple[Any, NDArray[np.float32], Any, Any]:
+    def heads(self, form: Form, nodes: NDArray[np.int32]) -> Heads:
+        """What was learnt."""
         from scipy.sparse import csr_matrix
 
-        return csr_matrix(self._weights.detach().numpy()), self._bias.detach().numpy(), None, None
+        weights, bias = self._weights.detach().numpy(), self._bias.detach().numpy()
+        found = csr_matrix(weights) if self._mean is None else weights
+        return Heads(form, found, bias, nodes, 1.0, self._mean, self._scale)
 
 
 def fit_hinge(
@@ -204,18 +177,28 @@ def fit_hinge(
     progress
         Called with the problems that are solved and all.
     """
-    problems = _leaf_problems(nodes) if form == "leaf" else _family_problems(nodes, taxonomy)
+    from scipy.sparse import hstack
+
+    if form == "leaf":
+        problems: list[Problem] = [(int(node), None, nodes == node) for node in np.unique(nodes)]
+    else:
+        problems = _family_problems(nodes, taxonomy)
     # LIBLINEAR computes in double precision; one copy serves all problems.
     data = rows.astype(np.float64)
-    solved = []
-    for done, found in enumerate(_solutions(data, problems, cost, seed), start=1):
-        solved.append(found)
+    columns, biases = [], []
+    for done, (column, bias) in enumerate(_solutions(data, problems, cost, seed), start=1):
+        columns.append(column)
+        biases.append(bias)
         if progress is not None:
             progress(done, len(problems))
-    return _assembled(form, [node for node, _, _ in problems], solved, rows.shape[1])
+    weights = hstack(columns, "csr", dtype=np.float32)
+    told_apart = np.array([node for node, _, _ in problems], dtype=np.int32)
+    return Heads(form, weights, np.array(biases, dtype=np.float32), told_apart, MARGIN)
 
 
-def _solutions(data: csr_matrix, problems: list[Problem], cost: float, seed: int) -> Iterator[Any]:
+def _solutions(
+    data: csr_matrix, problems: list[Problem], cost: float, seed: int
+) -> Iterator[tuple[csc_matrix, float]]:
     """The solution of each problem, in order; many of them on all cores.
 
     LIBLINEAR draws from one generator for a whole process, so that threads would make the result
@@ -228,10 +211,6 @@ def _solutions(data: csr_matrix, problems: list[Problem], cost: float, seed: int
 
     pool = Parallel(n_jobs=-1, return_as="generator")
     yield from pool(delayed(_solve)(data, among, right, cost, seed) for _, among, right in problems)
-
-
-def _leaf_problems(nodes: NDArray[np.int32]) -> list[Problem]:
-    return [(int(node), None, nodes == node) for node in np.unique(nodes)]
 
 
 def _family_problems(nodes: NDArray[np.int32], taxonomy: Taxonomy) -> list[Problem]:
@@ -256,33 +235,17 @@ def _solve(
     positive: NDArray[np.bool_],
     cost: float,
     seed: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float32], float]:
-    """Which weights are not small, what they are, and the bias."""
+) -> tuple[csc_matrix, float]:
+    """The weights that are not small, as a column, and the bias."""
+    from scipy.sparse import csc_matrix
     from sklearn.svm import LinearSVC
 
+    width = data.shape[1]
     if positive.all():
-        return np.empty(0, np.int64), np.empty(0, np.float32), 0.0
-    if not data.shape[1]:  # no word is known: only how many they are
-        return np.empty(0, np.int64), np.empty(0, np.float32), float(2 * positive.mean() - 1)
+        return csc_matrix((width, 1), dtype=np.float32), 0.0
+    if not width:  # no word is known: only how many they are
+        return csc_matrix((width, 1), dtype=np.float32), float(2 * positive.mean() - 1)
     rows = data if among is None else data[among]
     model = LinearSVC(C=cost, random_state=seed).fit(rows, positive)
-    weights = model.coef_[0]
-    kept = np.flatnonzero(np.abs(weights) > SMALL)
-    return kept, weights[kept].astype(np.float32), float(model.intercept_[0])
-
-
-def _assembled(form: Form, nodes: list[int], solved: list[Any], width: int) -> Heads:
-    from scipy.sparse import csc_matrix
-
-    starts = np.cumsum([0, *(len(kept) for kept, _, _ in solved)])
-    weights = csc_matrix(
-        (
-            np.concatenate([values for _, values, _ in solved]),
-            np.concatenate([kept for kept, _, _ in solved]),
-            starts,
-        ),
-        shape=(width, len(nodes)),
-        dtype=np.float32,
-    )
-    bias = np.array([intercept for _, _, intercept in solved], dtype=np.float32)
-    return Heads(form, weights.tocsr(), bias, np.array(nodes, dtype=np.int32), MARGIN)
+    weights = np.where(np.abs(model.coef_) > SMALL, model.coef_, 0).astype(np.float32)
+    return csc_matrix(weights.T), float(model.intercept_[0])

@@ -57,16 +57,8 @@ class LoopSettings:
 class Tick:
     """Progress of a run, after a step.
 
-    Parameters
-    ----------
-    loss
-        Mean of the last ten steps, since tasks take turns.
-    validation
-        The last validation loss; None before the first.
-    evaluated
-        Whether an evaluation was due after this step.
-    seconds_left
-        By the speed so far.
+    `loss` is the mean of the last ten steps, since tasks take turns; `validation` the last
+    validation loss, if there was one; `evaluated` says whether an evaluation was due.
     """
 
     step: int
@@ -81,18 +73,8 @@ class Tick:
 class History:
     """Losses of a run.
 
-    Parameters
-    ----------
-    losses
-        Of each step, in order.
-    validation
-        Step and loss of each evaluation.
-    best_step
-        The step after which the weights were kept; 0 before the first evaluation.
-    stopped_early
-        Whether the patience ran out.
-    seconds
-        Time spent, over all attempts.
+    `losses` has one for each step, `validation` step and loss of each evaluation. The weights of
+    `best_step` were kept; it is 0 before the first evaluation. `seconds` are those of all attempts.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -155,10 +137,7 @@ class Loop(ABC):
     ) -> History:
         """Train; the weights are the best in the end, or the last without validation.
 
-        Parameters
-        ----------
-        resume
-            Go on from the last checkpoint, if there is one.
+        With `resume` it goes on from the last checkpoint, if there is one.
 
         Raises
         ------

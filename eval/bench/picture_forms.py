@@ -89,9 +89,7 @@ def done(part: Part, tree: Any, recipe: Recipe, work: Path) -> list[dict[str, An
     print(part.name, *table, sep="\n", flush=True)
     frozen = time.perf_counter() - started
     folder = work / part.name
-    tunable = TrainableVision(
-        name, layers=stage.layers, side=stage.side, look=stage.look, augment=stage.augment
-    )
+    tunable = TrainableVision(name, stage)
     heads = fine_tune(
         tunable,
         part.fitted.items,

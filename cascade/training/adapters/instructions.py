@@ -25,6 +25,7 @@ from cascade.retrieval.retriever import Retriever
 from cascade.scoring.item_prompts import make_question, prompt_text
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import PATH_SEPARATOR, readable_name
+from cascade.training.labelled import path_choices
 
 Task = Literal["child", "path", "type"]
 """What is learnt of a plain taxonomy: choose a child at each level, write the whole path, say what
@@ -83,10 +84,7 @@ def choose_child(
 ) -> Instruction:
     """Which of the candidates, children of a parent (-1 above the top), an item belongs to.
 
-    Parameters
-    ----------
-    item, type_
-        The item and its kind, on one line each.
+    Item and type are one line each.
     """
     question = make_question(template, taxonomy, item, type_, parent, candidates)
     place = np.flatnonzero(candidates == right)
@@ -111,17 +109,8 @@ def choose_facets(
 ) -> Instruction:
     """Which facet categories an item's text tells about, perhaps none.
 
-    Parameters
-    ----------
-    base
-        Name of the base term.
-    names, right
-        Facet categories to choose from, in the order in which they are shown, and the right ones.
-
-    Raises
-    ------
-    UsageError
-        A right one is not among the names.
+    `base` is the name of the base term; `names` are the categories to choose from, in the order in
+    which they are shown, and `right` the right ones, or else a UsageError.
     """
     prompt = template.render({"item": item, "base": base, "candidates": list(names)})
     return Instruction(prompt, template.answer(list_answer(names, right)))
@@ -143,13 +132,7 @@ def choose_descriptors(
 
 
 def list_answer(names: Sequence[str], right: Sequence[str]) -> str:
-    """The right names as a JSON list, in the order in which they are shown; `[]` for none.
-
-    Raises
-    ------
-    UsageError
-        A right one is not among the names.
-    """
+    """The right names as a JSON list, in the order in which they are shown; `[]` for none."""
     if unknown := [name for name in right if name not in names]:
         raise UsageError(f"the right answer {unknown[0]!r} is not among the {len(names)} choices")
     return json.dumps([name for name in names if name in right], ensure_ascii=False)
@@ -241,16 +224,13 @@ class Writer:
     pictures: bool = False
 
     @property
-    def needs_candidates(self) -> bool:
-        """Whether a prompt shows the candidates."""
-        child = self.templates.get("child")
-        return child is not None and "candidates" in child.head.variables
-
-    @property
     def needs_types(self) -> bool:
-        """Whether the kinds of items must be known."""
+        """Whether the types of items must be known."""
+        return "type" in self.templates or self._child_shows("type")
+
+    def _child_shows(self, variable: str) -> bool:
         child = self.templates.get("child")
-        return "type" in self.templates or (child is not None and "type" in child.head.variables)
+        return child is not None and variable in child.head.variables
 
     def write(
         self,
@@ -288,53 +268,28 @@ class Writer:
         types: Sequence[str] | None,
         seed: int,
     ) -> list[Instruction]:
-        shown = [prompt_text(item, self.max_chars) for item in items]
-        kinds = shown if types is None else types
-        made: list[Instruction] = []
+        texts = [prompt_text(item, self.max_chars) for item in items]
+        kinds = texts if types is None else types
+        made: list[tuple[int, Instruction]] = []
         if template := self.templates.get("child"):
-            rows, right = self._choices(nodes)
+            rows, right = path_choices(self.taxonomy, nodes)
             drawn = self._drawn(items, rows, right, seed)
-            made += [
-                self._seen(
-                    items[row],
-                    choose_child(
-                        template,
-                        self.taxonomy,
-                        shown[row],
-                        kinds[row],
-                        int(self.taxonomy.parent[answer]),
-                        candidates,
-                        answer,
-                    ),
+            for row, answer, some in zip(rows.tolist(), right.tolist(), drawn, strict=True):
+                parent = int(self.taxonomy.parent[answer])
+                one = choose_child(
+                    template, self.taxonomy, texts[row], kinds[row], parent, some, answer
                 )
-                for row, answer, candidates in zip(
-                    rows.tolist(), right.tolist(), drawn, strict=True
-                )
-            ]
+                made.append((row, one))
         for row, node in enumerate(nodes.tolist()):
             if template := self.templates.get("path"):
-                written = write_path(template, self.taxonomy, shown[row], node)
-                made.append(self._seen(items[row], written))
+                made.append((row, write_path(template, self.taxonomy, texts[row], node)))
             if template := self.templates.get("type"):
-                made.append(self._seen(items[row], say_type(template, shown[row], kinds[row])))
-        return made
-
-    def _seen(self, item: Item, instruction: Instruction) -> Instruction:
-        """The instruction with the picture of its item, where the model sees."""
-        if not self.pictures or item.image is None:
-            return instruction
-        return replace(instruction, prompt=replace(instruction.prompt, image=item.image))
-
-    def _choices(self, nodes: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Row and right child of every level at which there is a choice."""
-        pairs = [
-            (row, step)
-            for row, node in enumerate(nodes.tolist())
-            for step in self.taxonomy.path_nodes(node).tolist()
-            if len(self.taxonomy.children(int(self.taxonomy.parent[step]))) > 1
+                made.append((row, say_type(template, texts[row], kinds[row])))
+        if not self.pictures:
+            return [one for _, one in made]
+        return [
+            replace(one, prompt=replace(one.prompt, image=items[row].image)) for row, one in made
         ]
-        both = np.array(pairs, dtype=np.int32).reshape(-1, 2)
-        return both[:, 0], both[:, 1]
 
     def _drawn(
         self,
@@ -343,7 +298,7 @@ class Writer:
         right: NDArray[np.int32],
         seed: int,
     ) -> list[NDArray[np.int32]]:
-        if not self.needs_candidates:
+        if not self._child_shows("candidates"):
             return [answer[None] for answer in right]  # no prompt shows the others
         if self.candidates is None:
             raise UsageError("the prompt of the task child shows candidates; say who draws them")

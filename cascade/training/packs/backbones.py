@@ -22,7 +22,7 @@ from cascade.models.sentence_encoder import load_sentence_transformer
 from cascade.models.vision import load_vision
 from cascade.models.weights import find_weights
 from cascade.training.adapters.lora import LoraRecipe, attach_lora, load_adapter
-from cascade.training.packs.recipe import AugmentRecipe
+from cascade.training.packs.recipe import AugmentRecipe, PictureStage, TunedStage
 
 if TYPE_CHECKING:
     import torch
@@ -39,24 +39,16 @@ class TrainableEncoder:
 
     Its own dropout stays off: drawing the masks takes long on CPUs, and vectors that
     heads see have theirs.
-
-    Parameters
-    ----------
-    name
-        Weights: built-in name, folder or hub.
-    columns, max_chars
-        What is read of an item; see `features.dense.SentenceFeatures`.
     """
 
     def __init__(
-        self, name: str, columns: Sequence[str], max_chars: int, *, allow_download: bool = False
+        self, model: str, columns: Sequence[str], stage: TunedStage, *, allow_download: bool = False
     ) -> None:
-        self._model = load_sentence_transformer(
-            find_weights(name, allow_download=allow_download)
-        ).eval()
+        weights = find_weights(model, allow_download=allow_download)
+        self._model = load_sentence_transformer(weights).eval()
         self._model.tokenizer.split_special_tokens = True
         with_plain_attention(getattr(self._model[0], "auto_model", None))
-        self._columns, self._max_chars = tuple(columns), max_chars
+        self._columns, self._max_chars = tuple(columns), stage.max_chars
         self._pad = self._model.tokenizer.pad_token_id or 0
 
     @property
@@ -95,42 +87,32 @@ class TrainableLlama:
     """A LLaMA whose upper layers are trained through LoRA (Hu et al. 2021).
 
     What the layers below make of an item never changes, so it is computed once and kept in
-    half precision: an epoch costs what the upper layers cost.
+    half precision: an epoch costs what the upper layers cost. LoRA has no dropout, whose masks
+    take long to draw on CPUs.
 
     Parameters
     ----------
-    name
-        Weights: built-in name, folder or hub.
-    columns, max_chars
-        What is read of an item; see `features.hidden.HiddenStates`.
-    layers
-        Upper layers that are adapted; None for all.
-    rank, alpha
-        Of LoRA; without dropout, whose masks take long to draw on CPUs.
     adapter
         Folder of an adapter of the same shape that goes on learning, in place of a new one.
     """
 
     def __init__(
         self,
-        name: str,
+        model: str,
         columns: Sequence[str],
-        max_chars: int,
+        stage: TunedStage,
         *,
-        layers: int | None = None,
-        rank: int = 8,
-        alpha: int = 16,
         adapter: Path | None = None,
         allow_download: bool = False,
     ) -> None:
-        weights = find_weights(name, allow_download=allow_download)
-        model, tokenizer = load_llm(weights, "auto", "float32")
-        total = len(model.model.layers)
-        kept = 0 if layers is None else max(0, total - layers)
-        self._states = HiddenStates(model, tokenizer, columns, max_chars)
-        recipe = LoraRecipe(rank=rank, alpha=alpha, dropout=0.0, layers=layers)
-        self._model = attach_lora(model, recipe)
-        with_plain_attention(model)
+        weights = find_weights(model, allow_download=allow_download)
+        llama, tokenizer = load_llm(weights, "auto", "float32")
+        total = len(llama.model.layers)
+        kept = 0 if stage.layers is None else max(0, total - stage.layers)
+        self._states = HiddenStates(llama, tokenizer, columns, stage.max_chars)
+        recipe = LoraRecipe(rank=stage.rank, alpha=stage.alpha, dropout=0.0, layers=stage.layers)
+        self._model = attach_lora(llama, recipe)
+        with_plain_attention(llama)
         if adapter is not None:
             load_adapter(self._model, adapter)
         whole: Any = self._model.get_base_model()
@@ -217,12 +199,7 @@ def short_columns(
     Columns of long values without spaces, as addresses are, say little to a language model for
     their many tokens, and are left to others.
 
-    Parameters
-    ----------
-    chars
-        Average characters that an item may have.
-    most
-        Characters of a column that are read.
+    An average item may have `chars` characters, of which `most` are read of a column.
     """
     if not columns:
         return []
@@ -247,39 +224,17 @@ class TrainableVision:
     """A vision model of which the last blocks, or all, are trained.
 
     Statistics of batch norms stay as they were: the batches are small.
-
-    Parameters
-    ----------
-    name
-        Weights: built-in name, folder or hub.
-    layers
-        Last blocks that are trained, with what stands behind them; None for all of the model.
-    side
-        Pixels of the square that is seen; the model's own if None.
-    look
-        Pixels of the square that is seen in use; an eighth more if None.
-    augment
-        How pictures are changed.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        layers: int | None = None,
-        side: int | None = None,
-        look: int | None = None,
-        augment: AugmentRecipe | None = None,
-        allow_download: bool = False,
-    ) -> None:
+    def __init__(self, model: str, stage: PictureStage, *, allow_download: bool = False) -> None:
         import torch
 
-        self._model = load_vision(find_weights(name, allow_download=allow_download))
-        self._side = side or self._model.preparation.side
-        self._look = look or 32 * round(self._side * 9 / 8 / 32)
-        self._augment = augment or AugmentRecipe()
+        self._model = load_vision(find_weights(model, allow_download=allow_download))
+        self._side = stage.side or self._model.preparation.side
+        self._look = stage.look or 32 * round(self._side * 9 / 8 / 32)
+        self._augment = stage.augment
         module = self._model.module.to(memory_format=torch.channels_last)
-        for parameter in _below(self._model.blocks, module, layers):
+        for parameter in _below(self._model.blocks, module, stage.layers):
             parameter.requires_grad_(False)
 
     @property

@@ -148,17 +148,8 @@ class FineTunedPart(Part):
         stage, allow = self._stage, self.context.allow_download
         if self.name == "sentence":
             name = self._model if before is None else str(before)
-            return TrainableEncoder(name, columns, stage.max_chars, allow_download=allow)
-        return TrainableLlama(
-            self._model,
-            columns,
-            stage.max_chars,
-            layers=stage.layers,
-            rank=stage.rank,
-            alpha=stage.alpha,
-            adapter=before,
-            allow_download=allow,
-        )
+            return TrainableEncoder(name, columns, stage, allow_download=allow)
+        return TrainableLlama(self._model, columns, stage, adapter=before, allow_download=allow)
 
     def _backbone(self, place: Path, model: str) -> dict[str, Any]:
         """The backbone in a cascade.yaml, where `model` is what was trained."""
@@ -182,15 +173,9 @@ class FineTunedPicturePart(FineTunedPart):
         return ()
 
     def _trainable(self, columns: Sequence[str], before: Path | None) -> TrainableBackbone:
-        stage = self._pictures
-        return TrainableVision(
-            self._model if before is None else str(before),
-            layers=stage.layers,
-            side=stage.side,
-            look=stage.look,
-            augment=stage.augment,
-            allow_download=self.context.allow_download,
-        )
+        name = self._model if before is None else str(before)
+        allow = self.context.allow_download
+        return TrainableVision(name, self._pictures, allow_download=allow)
 
     def _backbone(self, place: Path, model: str) -> dict[str, Any]:
         return {"kind": "picture", "model": model}

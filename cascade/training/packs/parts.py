@@ -22,16 +22,19 @@ from cascade.features.make import DEFAULT_VISION, make_backbone
 from cascade.io.files import write_text
 from cascade.items import Item
 from cascade.scoring.ttc_forms import Form
-from cascade.scoring.ttc_heads import HeadsFile
+from cascade.scoring.ttc_heads import Heads, HeadsFile
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled, Progress
-from cascade.training.linear_heads import HeadsRecipe, fit_heads, fit_hinge
+from cascade.training.linear_heads import fit_heads, fit_hinge
 from cascade.training.packs.backbones import short_columns
 from cascade.training.packs.recipe import BothStage, LexicalStage, PictureStage, TunedStage
 
 COLUMNS = "columns.json"  # the columns that a backbone reads, beside its heads
 MODELS = {"sentence": "minilm", "llama": "smollm2-135m", "picture": DEFAULT_VISION}
 ENCODED = 512  # items that are encoded between two signs of progress
+
+Features = tuple[Any, NDArray[np.int32]]
+"""Features [n, width] and the nodes of the rows that have them."""
 
 
 @dataclass(frozen=True)
@@ -118,100 +121,28 @@ class Part(ABC):
         """How what lies in `folder` is used."""
 
 
-class LexicalPart(Part):
-    """Words and characters, with heads by the squared hinge loss."""
+class HeadsPart(Part):
+    """Heads of several forms over features that are not trained."""
 
-    name = "lexical"
-
-    def __init__(self, stage: LexicalStage, context: FitContext) -> None:
-        super().__init__(context)
-        self._stage = stage
-
-    def fit(self, rows: Labelled, folder: Path) -> None:
-        """Fit features and heads."""
-        context, stage = self.context, self._stage
-        path = folder / "features" / "lexical.safetensors"
-        if not path.is_file():
-            context.progress("counting words", 0, 1)
-            LexicalFeatures.fit(rows.items, context.columns, stage.features).save(path)
-        features = None
-        for form in self._forms(rows):
-            target = folder / "heads" / f"{form}.safetensors"
-            if target.is_file():
-                continue
-            if features is None:
-                features = LexicalFeatures.load(path).rows(rows.items)
-            heads = fit_hinge(
-                features,
-                rows.nodes,
-                context.taxonomy,
-                form,
-                cost=stage.cost,
-                seed=context.seed,
-                progress=context.reporting(f"lexical heads, {form}"),
-            )
-            HeadsFile(heads, context.taxonomy.fingerprint).save(target)
-
-    def config(self, folder: Path) -> PartConfig:
-        """The features, and one scorer for each form."""
-        # Those that are there: one may stand in for another, see `_forms`.
-        files = {form: f"heads/{form}.safetensors" for form in ("leaf", "conditional")}
-        heads = {
-            form: {"file": file, "backbone": "lexical"}
-            for form, file in files.items()
-            if (folder / file).is_file()
-        }
-        names = [f"ttc.{form}" for form in heads]
-        return PartConfig(
-            backbones={"lexical": {"kind": "lexical", "file": "features/lexical.safetensors"}},
-            heads=heads,
-            scorers=names,
-            fast=list(names),
-        )
-
-    def _forms(self, rows: Labelled) -> list[Form]:
-        """The forms to fit: without `leaf` where that would take forever."""
-        many = len(np.unique(rows.nodes)) > self._stage.most_problems
-        kept: list[Form] = [f for f in self._stage.forms if not (f == "leaf" and many)]
-        return kept or ["conditional"]
-
-
-class FrozenPart(Part):
-    """Heads over the features of a model that is not trained."""
-
-    def __init__(self, forms: Sequence[Form], heads: HeadsRecipe, context: FitContext) -> None:
-        super().__init__(context)
-        self._forms, self._heads = forms, heads
+    forms: Sequence[Form]
 
     def fit(self, rows: Labelled, folder: Path) -> None:
         """Fit the heads of each form."""
-        context = self.context
-        self._settle(rows, folder)
-        made: tuple[NDArray[np.float32], NDArray[np.int32]] | None = None
-        for form in self._forms:
+        made: Features | None = None
+        for form in self._forms(rows):
             target = folder / self._file(form)
             if target.is_file():
                 continue
             if made is None:
                 made = self._features(rows, folder)
-            heads = fit_heads(
-                *made,
-                context.taxonomy,
-                self._heads.model_copy(update={"form": form}),
-                seed=context.seed,
-                progress=context.reporting(f"heads of {self.name}, {form}"),
-            )
-            HeadsFile(heads, context.taxonomy.fingerprint).save(target)
+            heads = self._heads(made, form)
+            HeadsFile(heads, self.context.taxonomy.fingerprint).save(target)
 
     def config(self, folder: Path) -> PartConfig:
         """The features, and one scorer for each form."""
-        several = len(self._forms) > 1
         heads = {
-            f"{self.name}-{form}" if several else self.name: {
-                "file": self._file(form),
-                "backbone": self.name,
-            }
-            for form in self._forms
+            self._head(form): {"file": self._file(form), "backbone": self.name}
+            for form in self.forms
         }
         return PartConfig(
             backbones=self._backbones(folder),
@@ -219,21 +150,89 @@ class FrozenPart(Part):
             scorers=[f"ttc.{name}" for name in heads],
         )
 
+    def _forms(self, rows: Labelled) -> Sequence[Form]:
+        """The forms to fit."""
+        return self.forms
+
     def _file(self, form: Form) -> str:
         return f"{self.name}/{form}.safetensors"
 
-    def _settle(self, rows: Labelled, folder: Path) -> None:
-        """Choose what depends on the rows, unless `folder` has it."""
+    def _head(self, form: Form) -> str:
+        """What heads are called in a cascade.yaml."""
+        return f"{self.name}-{form}" if len(self.forms) > 1 else self.name
 
     @abstractmethod
-    def _features(
-        self, rows: Labelled, folder: Path
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    def _features(self, rows: Labelled, folder: Path) -> Features:
         """What the heads are fitted to: features and nodes."""
+
+    @abstractmethod
+    def _heads(self, made: Features, form: Form) -> Heads:
+        """The heads of a form."""
 
     @abstractmethod
     def _backbones(self, folder: Path) -> dict[str, dict[str, Any]]:
         """The features in a cascade.yaml."""
+
+
+class LexicalPart(HeadsPart):
+    """Words and characters, with heads by the squared hinge loss."""
+
+    name = "lexical"
+    forms = ("leaf", "conditional")
+    _path = "features/lexical.safetensors"
+
+    def __init__(self, stage: LexicalStage, context: FitContext) -> None:
+        super().__init__(context)
+        self._stage = stage
+
+    def config(self, folder: Path) -> PartConfig:
+        """The features, and one scorer for each form that was fitted."""
+        found = super().config(folder)
+        found.heads = {n: h for n, h in found.heads.items() if (folder / h["file"]).is_file()}
+        found.scorers = [f"ttc.{name}" for name in found.heads]
+        found.fast = list(found.scorers)
+        return found
+
+    def _forms(self, rows: Labelled) -> Sequence[Form]:
+        """Without `leaf` where that would take forever."""
+        many = len(np.unique(rows.nodes)) > self._stage.most_problems
+        return [f for f in self._stage.forms if not (f == "leaf" and many)] or ["conditional"]
+
+    def _file(self, form: Form) -> str:
+        return f"heads/{form}.safetensors"
+
+    def _head(self, form: Form) -> str:
+        return form
+
+    def _features(self, rows: Labelled, folder: Path) -> Features:
+        path, columns = folder / self._path, self.context.columns
+        if not path.is_file():
+            self.context.progress("counting words", 0, 1)
+            LexicalFeatures.fit(rows.items, columns, self._stage.features).save(path)
+        return LexicalFeatures.load(path).rows(rows.items), rows.nodes
+
+    def _heads(self, made: Features, form: Form) -> Heads:
+        progress = self.context.reporting(f"lexical heads, {form}")
+        cost, seed = self._stage.cost, self.context.seed
+        return fit_hinge(
+            *made, self.context.taxonomy, form, cost=cost, seed=seed, progress=progress
+        )
+
+    def _backbones(self, folder: Path) -> dict[str, dict[str, Any]]:
+        return {"lexical": {"kind": "lexical", "file": self._path}}
+
+
+class FrozenPart(HeadsPart):
+    """Heads over the features of neural models as they are."""
+
+    def __init__(self, stage: PictureStage | BothStage, context: FitContext) -> None:
+        super().__init__(context)
+        self.forms, self._recipe = stage.forms, stage.heads
+
+    def _heads(self, made: Features, form: Form) -> Heads:
+        recipe, context = self._recipe.model_copy(update={"form": form}), self.context
+        progress = context.reporting(f"heads of {self.name}, {form}")
+        return fit_heads(*made, context.taxonomy, recipe, seed=context.seed, progress=progress)
 
     def _backbone(self, config: dict[str, Any]) -> Backbone:
         return make_backbone(
@@ -248,12 +247,10 @@ class FrozenPicturePart(FrozenPart):
     needs_picture = True
 
     def __init__(self, stage: PictureStage, context: FitContext) -> None:
-        super().__init__(stage.forms, stage.heads, context)
+        super().__init__(stage, context)
         self._model = stage.model or DEFAULT_VISION
 
-    def _features(
-        self, rows: Labelled, folder: Path
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    def _features(self, rows: Labelled, folder: Path) -> Features:
         backbone = self._backbone(self._backbones(folder)["picture"])
         progress = self.context.reporting("looking at pictures")
         return encode(backbone, rows.items, progress), rows.nodes
@@ -272,7 +269,7 @@ class TextAndPicturePart(FrozenPart):
     name = "both"
 
     def __init__(self, stage: BothStage, context: FitContext) -> None:
-        super().__init__(stage.forms, stage.heads, context)
+        super().__init__(stage, context)
         self._stage = stage
 
     def refit(self, rows: Labelled, new: NDArray[np.bool_], before: Path, folder: Path) -> None:
@@ -280,12 +277,8 @@ class TextAndPicturePart(FrozenPart):
         keep_columns(before / self.name, folder / self.name)
         self.fit(rows, folder)
 
-    def _settle(self, rows: Labelled, folder: Path) -> None:
+    def _features(self, rows: Labelled, folder: Path) -> Features:
         settled_columns(self._stage, rows, self.context.columns, folder / self.name)
-
-    def _features(
-        self, rows: Labelled, folder: Path
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         configs = self._backbones(folder)
         text, picture = (self._backbone(configs[name]) for name in configs["both"]["of"])
         progress = self.context.reporting("reading texts, looking at pictures")

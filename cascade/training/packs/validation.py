@@ -20,7 +20,7 @@ from cascade.scoring.calibration import BetaCalibration, RiskTable
 from cascade.scoring.fusion import fit_fusion_weights
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
-from cascade.training.labelled import Labelled
+from cascade.training.labelled import Labelled, path_choices
 
 ASKED = 256  # items that scorers are asked about together
 FEW = 50  # questions of a level; with fewer it has the weights of all levels
@@ -77,14 +77,9 @@ def gather_evidence(
     logprobs: dict[str, list[NDArray[np.float64]]] = {name: [] for name in scorers}
     for start in range(0, len(items), ASKED):
         batch = Batch(items[start : start + ASKED])
-        steps = [
-            (row, int(taxonomy.parent[step]), int(step))
-            for row, node in enumerate(nodes[start : start + ASKED].tolist())
-            for step in taxonomy.path_nodes(node)
-            if len(taxonomy.children(int(taxonomy.parent[step]))) > 1
-        ]
-        if steps:
-            rows, parents, right = np.array(steps, dtype=np.int32).T
+        rows, right = path_choices(taxonomy, nodes[start : start + ASKED])
+        if len(rows):
+            parents = taxonomy.parent[right]
             choices = AllChildren(taxonomy).narrow(batch, rows, parents, len(taxonomy))
             for name, scorer in scorers.items():
                 logprobs[name].append(scorer.score(batch, choices))

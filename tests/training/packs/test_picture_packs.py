@@ -17,7 +17,7 @@ from cascade.models.weights import find_weights
 from cascade.pipeline.runs.labels import taxonomy_of_labels
 from cascade.training.packs.backbones import TrainableVision, augmented
 from cascade.training.packs.fit import Fit
-from cascade.training.packs.recipe import AugmentRecipe, Recipe
+from cascade.training.packs.recipe import AugmentRecipe, PictureStage, Recipe
 
 LABELS = {
     "Fruit > Apple": (200, 30, 30),
@@ -246,8 +246,8 @@ def test_fine_tuning_makes_a_model_that_tells_colours_apart(shop, vision, tmp_pa
 def test_a_run_of_tuning_sees_the_same_pictures_again(vision, shop):
     import torch
 
-    tunable = TrainableVision(vision)
-    shots = [tunable.tokens(Item({}, image=shop / f"Fruit/Apple/{at}.png")) for at in (0, 4)]
+    tunable = TrainableVision(vision, PictureStage())
+    shots = [tunable.inputs(Item({}, image=shop / f"Fruit/Apple/{at}.png")) for at in (0, 4)]
     found = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)

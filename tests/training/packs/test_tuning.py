@@ -5,6 +5,7 @@ from cascade.items import Item
 from cascade.taxonomy import Taxonomy
 from cascade.training.packs.backbones import TrainableEncoder, TrainableLlama, short_columns
 from cascade.training.packs.fine_tuning import TuningRecipe, fine_tune
+from cascade.training.packs.recipe import TunedStage
 
 TREE = Taxonomy.from_paths(["Home > Garden", "Home > Kitchen", "Clothing > Hats"])
 ROWS = [
@@ -17,14 +18,15 @@ ROWS = [
 ] * 4
 ITEMS = [Item({"name": name}) for name, _ in ROWS]
 NODES = np.array([TREE.find(label) for _, label in ROWS], dtype=np.int32)
+STAGE = TunedStage(layers=2, max_chars=100)
 RECIPE = TuningRecipe(epochs=1, least_steps=12, batch_size=8, checkpoint_every=5)
 
 
 @pytest.fixture(params=["sentence", "llama"])
 def backbone(request):
     if request.param == "sentence":
-        return lambda: TrainableEncoder("minilm", ["name"], 100)
-    return lambda: TrainableLlama("smollm2-135m", ["name"], 100, layers=2)
+        return lambda: TrainableEncoder("minilm", ["name"], STAGE)
+    return lambda: TrainableLlama("smollm2-135m", ["name"], STAGE)
 
 
 def loaded(kind, folder):
@@ -96,8 +98,8 @@ def test_short_columns_are_read_beside_the_first():
 def test_a_tuned_backbone_goes_on_from_where_it_was(kind, tmp_path):
     def backbone(before=None):
         if kind == "sentence":
-            return TrainableEncoder(str(before or "minilm"), ["name"], 100)
-        return TrainableLlama("smollm2-135m", ["name"], 100, layers=2, adapter=before)
+            return TrainableEncoder(str(before or "minilm"), ["name"], STAGE)
+        return TrainableLlama("smollm2-135m", ["name"], STAGE, adapter=before)
 
     quick = RECIPE.model_copy(update={"learning_rate": 3e-3 if kind == "llama" else 1e-4})
     first = fine_tune(backbone(), ITEMS, NODES, TREE, quick, tmp_path / "first")
