@@ -12,7 +12,7 @@ in the order in which the tool applies them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -390,21 +390,7 @@ def _unspecific(code: ParsedCode, facet: str = "") -> Message:
     return Message("BR10", "LOW", text, facet)
 
 
-BaseRule = Callable[[ParsedCode], Iterator[Message]]
-FacetRule = Callable[[ParsedCode, RawFacet], Iterator[Message]]
-
-BASE_RULES: Sequence[BaseRule] = (br08, br10_bare, br17, br20, br21, br23_and_24)
-FACET_RULES: Sequence[FacetRule] = (
-    br30,
-    br31,
-    br19,
-    br16,
-    br10,
-    br11,
-    br12,
-    br03_and_04,
-    br28,
-    br13,
-)
-END_RULES: Sequence[BaseRule] = (br01, br05_to_07, br27)
-STRICT_RULES: Sequence[BaseRule] = (br14, br15, br25)
+BASE_RULES = (br08, br10_bare, br17, br20, br21, br23_and_24)
+FACET_RULES = (br30, br31, br19, br16, br10, br11, br12, br03_and_04, br28, br13)
+END_RULES = (br01, br05_to_07, br27)
+STRICT_RULES = (br14, br15, br25)

@@ -46,9 +46,9 @@ from cascade.pipeline.facets.evidence import EvidenceFinder
 from cascade.pipeline.facets.features import FacetFeatureExtractor
 from cascade.pipeline.facets.ranking import (
     BaseTermRanker,
-    CrossEncoderReranker,
-    LLMReranker,
     Reranker,
+    cross_encoder_reranker,
+    llm_reranker,
 )
 from cascade.pipeline.facets.walk import make_checker
 from cascade.retrieval.encoder import Encoder
@@ -161,14 +161,14 @@ class Study:
             return None
         from cascade.scoring.cross_encoder import CrossEncoder
 
-        return CrossEncoderReranker(CrossEncoder.load(self.arguments.reranker))
+        return cross_encoder_reranker(CrossEncoder.load(self.arguments.reranker))
 
     def llm(self) -> Reranker:
         """The language model."""
         from cascade.generation.engines.transformers_engine import TransformersEngine
 
         self.engine = TransformersEngine.load("smollm2-135m")
-        return LLMReranker(self.engine, PromptTemplate.load("food-term"))
+        return llm_reranker(self.engine, PromptTemplate.load("food-term"))
 
     # -- base terms ---------------------------------------------------------------------------
 
@@ -244,7 +244,7 @@ class Study:
         said_, true = (sum(len(code.facets) for code in own) for own in (codes, normal))
         passed = [worst(self.checker.check(str(code))) in (None, "LOW") for code in codes]
         same = [a == b for a, b in zip(codes, normal, strict=True)]
-        table = {
+        table: dict[str, Any] = {
             "rows": len(foods),
             "rows with facets": len(faceted),
             "base term": np.mean([a.base == b.base for a, b in zip(codes, normal, strict=True)]),

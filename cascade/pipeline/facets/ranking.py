@@ -6,9 +6,9 @@ the first candidates anew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,71 +27,49 @@ from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.taxonomy.names import readable_name
 
 
-class Reranker(Protocol):
+class Reranker(NamedTuple):
     """Judges candidates of items by their names.
 
-    Attributes
+    Parameters
     ----------
     name
         Of its scores in a trace.
+    logprobs
+        From items, the names of as many candidates for each, and the facet category of each (empty
+        where candidates are base terms), the log-probabilities float64 [n_items, n_candidates].
     """
 
     name: str
-
-    def logprobs(
-        self,
-        items: Sequence[Item],
-        candidates: Sequence[Sequence[str]],
-        categories: Sequence[str] = (),
-    ) -> NDArray[np.float64]:
-        """Log-probability of each candidate, as many for each item.
-
-        Parameters
-        ----------
-        categories
-            Name of the facet category for each item; empty where candidates are base terms.
-
-        Returns
-        -------
-        float64 [n_items, n_candidates]
-        """
-        ...
+    logprobs: Callable[
+        [Sequence[Item], Sequence[Sequence[str]], Sequence[str]], NDArray[np.float64]
+    ]
 
 
-class CrossEncoderReranker:
+def cross_encoder_reranker(
+    model: CrossEncoder, *, temperature: float = 1.0, max_chars: int = 1000
+) -> Reranker:
     """By a cross-encoder's relevance of each name, divided by a temperature."""
 
-    name = "rerank"
-
-    def __init__(
-        self, model: CrossEncoder, *, temperature: float = 1.0, max_chars: int = 1000
-    ) -> None:
-        self._model = model
-        self._temperature = temperature
-        self._max_chars = max_chars
-
     def logprobs(
-        self,
-        items: Sequence[Item],
-        candidates: Sequence[Sequence[str]],
-        categories: Sequence[str] = (),
+        items: Sequence[Item], candidates: Sequence[Sequence[str]], categories: Sequence[str]
     ) -> NDArray[np.float64]:
-        """See `Reranker.logprobs`."""
         pairs = [
             (
-                self._model.tokens(item.text[: self._max_chars]),
-                self._model.tokens(f"{category}: {name}" if category else name),
+                model.tokens(item.text[:max_chars]),
+                model.tokens(f"{category}: {name}" if category else name),
             )
-            for item, names, category in zip(
-                items, candidates, categories or [""] * len(items), strict=True
-            )
+            for item, names, category in zip(items, candidates, categories, strict=True)
             for name in names
         ]
-        relevance = self._model.logits(pairs)[:, 0].reshape(len(items), -1) / self._temperature
+        relevance = model.logits(pairs)[:, 0].reshape(len(items), -1) / temperature
         return _log_softmax(relevance.astype(np.float64))
 
+    return Reranker("rerank", logprobs)
 
-class LLMReranker:
+
+def llm_reranker(
+    engine: Engine, template: PromptTemplate, *, prior: bool = True, max_chars: int = 200
+) -> Reranker:
     """By how likely a language model is to write each name.
 
     Parameters
@@ -102,42 +80,28 @@ class LLMReranker:
         Whether the log-probability without an item is subtracted; see `LLMScorer`.
     """
 
-    name = "llm"
-
-    def __init__(
-        self, engine: Engine, template: PromptTemplate, *, prior: bool = True, max_chars: int = 200
-    ) -> None:
-        self._engine = engine
-        self._template = template
-        self._prior = prior
-        self._max_chars = max_chars
-
-    def logprobs(
-        self,
-        items: Sequence[Item],
-        candidates: Sequence[Sequence[str]],
-        categories: Sequence[str] = (),
-    ) -> NDArray[np.float64]:
-        """See `Reranker.logprobs`."""
-        topics = categories or [""] * len(items)
-        scores = self._scores(
-            [one_line_text(item, self._max_chars) for item in items], candidates, topics
-        )
-        if self._prior:
-            scores = scores - self._scores(["N/A"] * len(items), candidates, topics)
-        return _log_softmax(scores)
-
-    def _scores(
-        self, texts: Sequence[str], candidates: Sequence[Sequence[str]], topics: Sequence[str]
+    def scores(
+        texts: Sequence[str], candidates: Sequence[Sequence[str]], categories: Sequence[str]
     ) -> NDArray[np.float64]:
         questions = []
-        for text, own, topic in zip(texts, candidates, topics, strict=True):
+        for text, own, category in zip(texts, candidates, categories, strict=True):
             names = [readable_name(name) for name in own]
-            prompt = self._template.render(
-                {"item": text, "candidates": names, "about": topic or "food"}
+            prompt = template.render(
+                {"item": text, "candidates": names, "about": category or "food"}
             )
-            questions.append(Question(prompt, tuple(map(self._template.answer, names))))
-        return np.stack(self._engine.score(questions, "local"))
+            questions.append(Question(prompt, tuple(map(template.answer, names))))
+        return np.stack(engine.score(questions, "local"))
+
+    def logprobs(
+        items: Sequence[Item], candidates: Sequence[Sequence[str]], categories: Sequence[str]
+    ) -> NDArray[np.float64]:
+        texts = [one_line_text(item, max_chars) for item in items]
+        found = scores(texts, candidates, categories)
+        if prior:
+            found = found - scores(["N/A"] * len(items), candidates, categories)
+        return _log_softmax(found)
+
+    return Reranker("llm", logprobs)
 
 
 @dataclass(frozen=True)
@@ -249,7 +213,8 @@ class BaseTermRanker:
         head = min(self._config.candidates, ranked.nodes.shape[1])
         before = ranked.nodes[rows, :head]
         names = [[self._taxonomy.names[node] for node in nodes] for nodes in before.tolist()]
-        judged = self._reranker.logprobs([batch.items[row] for row in rows.tolist()], names)
+        items = [batch.items[row] for row in rows.tolist()]
+        judged = self._reranker.logprobs(items, names, [""] * len(items))
         known = ranked.logprobs[rows, :head]
         together = known + self._config.weight * judged
         # Together they are as likely as before.

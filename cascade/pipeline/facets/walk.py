@@ -29,12 +29,12 @@ from cascade.pipeline.facets.evidence import EvidenceFinder
 from cascade.pipeline.facets.features import FacetFeatureExtractor, FacetFeatures
 from cascade.pipeline.facets.ranking import (
     BaseTermRanker,
-    CrossEncoderReranker,
     DescriptorRanker,
-    LLMReranker,
     RankedBaseTerms,
     RankedDescriptors,
     Reranker,
+    cross_encoder_reranker,
+    llm_reranker,
 )
 from cascade.predictions import Alternative, Candidate, FacetChoice, Level, Prediction
 from cascade.retrieval.word_overlap import words_of
@@ -332,7 +332,7 @@ def make_checker(taxonomy: FacetedTaxonomy, processes: str | None = None) -> Che
 def _reranker(method: str, prompt: str, components: Components) -> Reranker | None:
     if method == "rerank":
         config = components.config.rerank
-        return CrossEncoderReranker(
+        return cross_encoder_reranker(
             components.cross_encoder(config),
             temperature=config.temperature,
             max_chars=config.max_chars,
@@ -340,7 +340,7 @@ def _reranker(method: str, prompt: str, components: Components) -> Reranker | No
     if method == "llm":
         llm = components.config.llm
         template = PromptTemplate.load(prompt)
-        return LLMReranker(components.engine, template, prior=llm.prior, max_chars=llm.max_chars)
+        return llm_reranker(components.engine, template, prior=llm.prior, max_chars=llm.max_chars)
     return None
 
 
