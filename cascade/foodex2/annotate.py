@@ -1,14 +1,15 @@
-"""Files with a column of codes: the same rows with a check, a meaning or a new code beside each."""
+"""Annotates codes, one by one or in files: with a check, their meaning, or a new code."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 from cascade.errors import InputError
 from cascade.foodex2.catalogue import Catalogue, decode
-from cascade.foodex2.releases import Migration
+from cascade.foodex2.releases import Migrated, Migration
 from cascade.foodex2.rules import Checker, Message, Mode, worst
 from cascade.io import open_output, open_table, require_columns
 
@@ -16,14 +17,25 @@ CHUNK = 1024  # rows
 
 
 class Annotation(NamedTuple):
-    """What a row is counted as, and the texts to write beside it."""
+    """A check, the meaning, or the new code of a code.
+
+    Parameters
+    ----------
+    outcome
+        What the code is counted as.
+    texts
+        Written beside a row, in the order of the columns.
+    record
+        The same as JSON values.
+    """
 
     outcome: str
     texts: Sequence[str | None]
+    record: dict[str, Any]
 
 
 class Annotator(NamedTuple):
-    """Something to write beside each code of a file.
+    """A kind of annotation.
 
     Parameters
     ----------
@@ -31,12 +43,15 @@ class Annotator(NamedTuple):
         Names of the columns that are added.
     outcomes
         What rows are counted as, in the order of a summary.
+    failures
+        Those of the outcomes for which a command fails.
     annotate
         From a code, or the problem of a row that cannot be read.
     """
 
     columns: Sequence[str]
     outcomes: Sequence[str]
+    failures: Sequence[str]
     annotate: Callable[[str, str | None], Annotation]
 
 
@@ -48,10 +63,11 @@ def check_annotator(checker: Checker, mode: Mode) -> Annotator:
         severity = worst(messages) or ""
         rules = " ".join(message.rule for message in messages if message.rule)
         texts = "; ".join(message.text for message in messages)
-        return Annotation(severity or "clean", (severity, rules, texts))
+        record = {"code": code, "messages": [asdict(message) for message in messages]}
+        return Annotation(severity or "clean", (severity, rules, texts), record)
 
     columns = ("foodex2_severity", "foodex2_rules", "foodex2_messages")
-    return Annotator(columns, ("clean", "LOW", "HIGH", "ERROR"), annotate)
+    return Annotator(columns, ("clean", "LOW", "HIGH", "ERROR"), ("HIGH", "ERROR"), annotate)
 
 
 def decode_annotator(catalogue: Catalogue) -> Annotator:
@@ -63,25 +79,25 @@ def decode_annotator(catalogue: Catalogue) -> Annotator:
                 raise InputError(problem)
             found = decode(code, catalogue)
         except InputError as error:
-            return Annotation("error", (None, "", "", "", str(error)))
-        facets = "; ".join(found.explicit), "; ".join(found.implied)
-        return Annotation("explained", (found.code, found.base, *facets, ""))
+            message = str(error)
+            return Annotation("error", (None, "", "", "", message), {"message": message})
+        texts = found.code, found.base, "; ".join(found.explicit), "; ".join(found.implied), ""
+        return Annotation("explained", texts, asdict(found))
 
-    columns = ("code", "base", "explicit", "implied", "message")
-    return Annotator([f"foodex2_{name}" for name in columns], ("explained", "error"), annotate)
+    columns = [f"foodex2_{name}" for name in ("code", "base", "explicit", "implied", "message")]
+    return Annotator(columns, ("explained", "error"), ("error",), annotate)
 
 
 def migration_annotator(migration: Migration) -> Annotator:
     """The code in another release, whether a part of it needs review, and what changed."""
 
     def annotate(code: str, problem: str | None) -> Annotation:
-        if problem:
-            return Annotation("error", (None, "error", problem))
-        found = migration.migrate(code)
-        return Annotation(found.outcome, (found.code, found.outcome, "; ".join(found.notes)))
+        found = Migrated(None, "error", [problem]) if problem else migration.migrate(code)
+        texts = found.code, found.outcome, "; ".join(found.notes)
+        return Annotation(found.outcome, texts, {"was": code, **asdict(found)})
 
     columns = ("foodex2_code", "foodex2_outcome", "foodex2_notes")
-    return Annotator(columns, ("same", "changed", "review", "error"), annotate)
+    return Annotator(columns, ("same", "changed", "review", "error"), ("error",), annotate)
 
 
 def annotate_file(

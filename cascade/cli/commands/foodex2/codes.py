@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn
 
 import typer
 
@@ -23,7 +24,6 @@ from cascade.cli.console import err, interruptible, out
 
 if TYPE_CHECKING:
     from cascade.foodex2.annotate import Annotator
-    from cascade.foodex2.catalogue import Decoded
 
 CHECK = """
 [bold]Examples[/]
@@ -72,27 +72,17 @@ def check(
 ) -> None:
     """Check codes by EFSA's business rules; status 1 if one has a HIGH or ERROR message."""
     from cascade.foodex2.annotate import check_annotator
-    from cascade.foodex2.rules import worst
 
-    _refuse_mixture(codes, column, output)
+    def lines(found: dict[str, Any]) -> Iterator[str]:
+        yield f"{found['code']}: {'' if found['messages'] else 'clean'}"
+        for message in found["messages"]:
+            label = f"{message['rule']} {message['severity']}".strip()
+            yield f"  {label}: {message['text']}"
+
+    file = _File(column, output, overwrite, encoding, sheet)
+    file.refuse_mixture(codes)
     checker, _ = load_checker(taxonomy, processes)
-    if column is not None:
-        annotator = check_annotator(checker, mode)
-        counts = _annotate_file(codes[0], annotator, column, output, overwrite, encoding, sheet)
-        raise typer.Exit(1 if counts["HIGH"] or counts["ERROR"] else 0)
-    bad = False
-    found = []
-    for code in codes:
-        messages = checker.check(code, mode)
-        bad |= worst(messages) in ("HIGH", "ERROR")
-        found.append({"code": code, "messages": [asdict(message) for message in messages]})
-        if not as_json:
-            show(f"{code}: {'clean' if not messages else ''}")
-            for message in messages:
-                show(f"  {f'{message.rule} {message.severity}'.strip()}: {message.text}")
-    if as_json:
-        out.print_json(json.dumps(found))
-    raise typer.Exit(1 if bad else 0)
+    _annotate(codes, check_annotator(checker, mode), file, lines, as_json=as_json, failure=1)
 
 
 def decode(
@@ -110,36 +100,21 @@ def decode(
     Facets are sorted, and those that the base term implies left out. Status 3 if a code cannot be
     read.
     """
-    from cascade.errors import InputError
     from cascade.foodex2.annotate import decode_annotator
-    from cascade.foodex2.catalogue import decode
 
-    _refuse_mixture(codes, column, output)
-    catalogue = load_catalogue(taxonomy)
-    if column is not None:
-        annotator = decode_annotator(catalogue)
-        counts = _annotate_file(codes[0], annotator, column, output, overwrite, encoding, sheet)
-        raise typer.Exit(3 if counts["error"] else 0)
-    found: list[Decoded | str] = []
-    for code in codes:
-        try:
-            found.append(decode(code, catalogue))
-        except InputError as error:
-            found.append(str(error))
-    wrong = any(isinstance(own, str) for own in found)
-    if as_json:
-        plain = [{"message": own} if isinstance(own, str) else asdict(own) for own in found]
-        out.print_json(json.dumps(plain))
-        raise typer.Exit(3 if wrong else 0)
-    for own in found:
-        if isinstance(own, str):
-            show(own)
-            continue
-        out.print(f"[bold]{own.code}[/]  {own.base}", highlight=False)
-        for kind, facets in (("explicit", own.explicit), ("implied", own.implied)):
-            for facet in facets:
-                show(f"  {kind:<8}  {facet}")
-    raise typer.Exit(3 if wrong else 0)
+    def lines(found: dict[str, Any]) -> Iterator[str]:
+        if "message" in found:
+            yield found["message"]
+            return
+        yield f"{found['code']}  {found['base']}"
+        for kind in ("explicit", "implied"):
+            for facet in found[kind]:
+                yield f"  {kind:<8}  {facet}"
+
+    file = _File(column, output, overwrite, encoding, sheet)
+    file.refuse_mixture(codes)
+    annotator = decode_annotator(load_catalogue(taxonomy))
+    _annotate(codes, annotator, file, lines, as_json=as_json, failure=3)
 
 
 def migrate(
@@ -169,64 +144,77 @@ def migrate(
     from cascade.foodex2.annotate import migration_annotator
     from cascade.foodex2.releases import Migration
 
-    _refuse_mixture(codes, column, output)
-    migration = Migration(
-        load_catalogue(taxonomy), load_catalogue(old) if old is not None else None
-    )
-    if column is not None:
-        annotator = migration_annotator(migration)
-        counts = _annotate_file(codes[0], annotator, column, output, overwrite, encoding, sheet)
-        raise typer.Exit(3 if counts["error"] else 0)
-    found = [migration.migrate(code) for code in codes]
-    if as_json:
-        pairs = zip(codes, found, strict=True)
-        out.print_json(json.dumps([{"was": code, **asdict(own)} for code, own in pairs]))
-    else:
-        for code, own in zip(codes, found, strict=True):
-            show(f"{code} -> {own.code or 'nothing'}  ({own.outcome})")
-            for note in own.notes:
-                show(f"  {note}")
-    raise typer.Exit(3 if any(own.outcome == "error" for own in found) else 0)
+    def lines(found: dict[str, Any]) -> Iterator[str]:
+        yield f"{found['was']} -> {found['code'] or 'nothing'}  ({found['outcome']})"
+        for note in found["notes"]:
+            yield f"  {note}"
+
+    file = _File(column, output, overwrite, encoding, sheet)
+    file.refuse_mixture(codes)
+    migration = Migration(load_catalogue(taxonomy), load_catalogue(old) if old else None)
+    _annotate(codes, migration_annotator(migration), file, lines, as_json=as_json, failure=3)
 
 
-def _refuse_mixture(codes: list[str], column: str | None, output: str | None) -> None:
-    """Refuse arguments that are neither codes nor one file with a column.
+class _File(NamedTuple):
+    """Options for a file of codes."""
 
-    Raises
-    ------
-    UsageError
-        With what to change.
-    """
-    from cascade.errors import UsageError
+    column: str | None
+    output: str | None
+    overwrite: bool
+    encoding: str | None
+    sheet: str | None
 
-    if column is not None and len(codes) != 1:
-        raise UsageError("--text names a column of one file; give that file alone")
-    if column is None and output is not None:
-        raise UsageError("--out is for a file of codes; name their column with --text")
-    if column is None and len(codes) == 1 and is_file(codes[0]):
-        raise UsageError(f"{codes[0]} is a file; name the column of its codes with --text")
+    def refuse_mixture(self, codes: list[str]) -> None:
+        """Refuse arguments that are neither codes nor one file with a column.
+
+        Raises
+        ------
+        UsageError
+            With what to change.
+        """
+        from cascade.errors import UsageError
+
+        if self.column is not None and len(codes) != 1:
+            raise UsageError("--text names a column of one file; give that file alone")
+        if self.column is None and self.output is not None:
+            raise UsageError("--out is for a file of codes; name their column with --text")
+        if self.column is None and len(codes) == 1 and is_file(codes[0]):
+            raise UsageError(f"{codes[0]} is a file; name the column of its codes with --text")
 
 
-def _annotate_file(
-    file: str,
+def _annotate(
+    codes: list[str],
     annotator: Annotator,
-    column: str,
-    output: str | None,
-    overwrite: bool,
-    encoding: str | None,
-    sheet: str | None,
-) -> dict[str, int]:
+    file: _File,
+    lines: Callable[[dict[str, Any]], Iterator[str]],
+    *,
+    as_json: bool,
+    failure: int,
+) -> NoReturn:
+    """Write a file with annotated codes, or show the annotation of each code; then exit."""
     from cascade.foodex2.annotate import annotate_file
 
-    with interruptible("begin anew with [bold]--overwrite[/]"):
-        counts = annotate_file(
-            file,
-            annotator,
-            column,
-            output or "-",
-            overwrite=overwrite,
-            encoding=encoding,
-            sheet=sheet,
-        )
-    err.print(", ".join(f"{count:,} {name}" for name, count in counts.items()), highlight=False)
-    return counts
+    counts: Mapping[str, int]
+    if file.column is not None:
+        with interruptible("begin anew with [bold]--overwrite[/]"):
+            counts = annotate_file(
+                codes[0],
+                annotator,
+                file.column,
+                file.output or "-",
+                overwrite=file.overwrite,
+                encoding=file.encoding,
+                sheet=file.sheet,
+            )
+        summary = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+        err.print(summary, highlight=False)
+    else:
+        found = [annotator.annotate(code, None) for code in codes]
+        counts = Counter(annotation.outcome for annotation in found)
+        if as_json:
+            out.print_json(json.dumps([annotation.record for annotation in found]))
+        else:
+            for annotation in found:
+                for line in lines(annotation.record):
+                    show(line)
+    raise typer.Exit(failure if any(counts[outcome] for outcome in annotator.failures) else 0)
