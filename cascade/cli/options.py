@@ -160,7 +160,7 @@ def named_columns(**columns: list[str] | str | None) -> dict[str, Any]:
 
 
 def place_pictures(config: CascadeConfig, root: str | None, urls: bool) -> None:
-    """Set in a config where pictures lie, and whether they may be fetched."""
+    """Set in a config where pictures are, and whether they may be downloaded."""
     if root is not None:
         if not Path(root).is_dir():
             from cascade.errors import UsageError

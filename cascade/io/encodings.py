@@ -122,12 +122,12 @@ def lines_of(text: TextIOWrapper, limit: int, name: str) -> Iterator[str]:
 
 
 def replace_surrogates(text: str) -> str:
-    """The text with U+FFFD in place of what is no character (lone surrogates)."""
+    """The text with U+FFFD in place of lone surrogates, which are no characters."""
     return SURROGATE.sub("\ufffd", text)
 
 
 def escape_surrogates(text: str) -> str:
-    r"""The text with `\xff` or `\ud800` spelled out in place of what is no character."""
+    r"""The text with `\xff` or `\ud800` in place of lone surrogates, which are no characters."""
     return SURROGATE.sub(_escaped, text)
 
 

@@ -119,7 +119,7 @@ def bytes_of_data_uri(uri: str) -> bytes:
     head, comma, body = uri.partition(",")
     if not comma or not head.lower().endswith(";base64"):
         raise InputError(
-            f"the picture {uri!r:.60} is no data URI of base64; expected data:image/png;base64,..."
+            f"the picture {uri!r:.60} is not base64; expected data:image/png;base64,..."
         )
     if len(body) > MAX_BYTES * 4 // 3:
         raise InputError(
@@ -129,7 +129,7 @@ def bytes_of_data_uri(uri: str) -> bytes:
     try:
         found = base64.b64decode("".join(body.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InputError(f"the picture {uri!r:.60} is no base64: {error}") from None
+        raise InputError(f"the picture {uri!r:.60} is not base64: {error}") from None
     if not found:
         raise InputError(f"the picture {uri!r:.60} is empty")
     return found
@@ -146,7 +146,7 @@ def picture_path(folder: Path, name: str) -> Path:
     Raises
     ------
     InputError
-        It lies outside of that folder, also by a link.
+        It is outside of that folder, also by a link.
     """
     path = folder / name
     try:
@@ -177,7 +177,7 @@ def open_picture(source: Path | bytes | str | Image) -> Image:
     Raises
     ------
     InputError
-        There is no such file, or it is no picture within the bounds of this module.
+        There is no such file, or it is not a picture within the bounds of this module.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -206,7 +206,7 @@ def open_picture(source: Path | bytes | str | Image) -> Image:
     except Exception as error:  # a decoder may raise anything at a damaged file
         problem = str(error) or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
-            problem = "it is no picture of a known kind"
+            problem = "it is not a picture of a known kind"
         raise InputError(
             f"{what} cannot be read: {problem:.200}; expected {', '.join(FORMATS)}"
         ) from error

@@ -60,7 +60,7 @@ def _check_place(out: Path, source: str | Path | None) -> None:
     if not out.parent.is_dir():
         raise OutputError(f"the folder {out.parent} does not exist; make it: mkdir -p {out.parent}")
     if out.exists() and not out.is_file():
-        raise OutputError(f"{out} is no regular file; name one, or use - for standard output")
+        raise OutputError(f"{out} is not a regular file; name one, or use - for standard output")
     given = Path(source) if source is not None and str(source) != "-" else None
     if given is not None and out.exists() and given.exists() and out.samefile(given):
         raise OutputError(f"{out} is itself read by this command; name another --out")
@@ -69,7 +69,7 @@ def _check_place(out: Path, source: str | Path | None) -> None:
 
 
 def state_of(out: Path, found: Journal, *, resume: bool, overwrite: bool) -> State:
-    """What is to be done for an output, given the journal that lies beside it."""
+    """What is to be done for an output, given the journal beside it."""
     if overwrite:
         return "fresh"
     if not resume:
@@ -107,6 +107,6 @@ def on_disk(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(
-            f"{out} cannot be written: {error.strerror or error}; mend that (free space, "
+            f"{out} cannot be written: {error.strerror or error}; solve that (free space, "
             "permissions) and go on with --resume"
         ) from error

@@ -186,7 +186,7 @@ class Journal:
             path.unlink()
 
     def path(self, index: int, suffix: str) -> Path:
-        """Where a part lies."""
+        """The file of a part."""
         return self.folder / f"part-{index:06d}{suffix}"
 
     def extend(self, index: int, chunk: Chunk, suffix: str, data: bytes) -> None:

@@ -105,7 +105,7 @@ def encoding_of(head: bytes, name: str, asked: str | None = None) -> Encoding:
     UsageError
         There is no encoding of the name asked for.
     InputError
-        The bytes are no text; names the first that shows it.
+        The bytes are not text; names the first that shows it.
     """
     marked = marked_encoding(head)
     chosen = _known(asked) if asked else (marked or "utf-8")

@@ -1,4 +1,4 @@
-"""A folder of pictures as a table: a row for each, with the folders that it lies in."""
+"""A folder of pictures as a table: a row for each, with the folders that it is in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_folder(path: Path) -> Table:
     """The pictures in and below a folder, in the order of their paths.
 
     Column `image` has the path from the folder on, `folder` the folders between as `A > B`, which
-    is the label where pictures are sorted into folders. Hidden files are passed over.
+    is the label where pictures are sorted into folders. Hidden files are skipped.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def read_folder(path: Path) -> Table:
         inside = f", for example {path / files[0]}" if files else ""
         raise InputError(f"{path} is a folder without pictures; give a file{inside}")
     if others:
-        log.warning("%s: %s files are no pictures and are passed over", path, f"{others:,}")
+        log.warning("%s: %s files are not pictures and are skipped", path, f"{others:,}")
     columns = (IMAGE, FOLDER)
     return Table(str(path), "csv", columns, _rows(found), lambda: None, base=path, pictures=IMAGE)
 
@@ -42,7 +42,7 @@ def read_folder(path: Path) -> Table:
 def files_of(source: str) -> list[str]:
     """The tables in a folder that has no pictures, by name; anything else is given back as it is.
 
-    Hidden files, and those that begin with `_`, are passed over.
+    Hidden files, and those that begin with `_`, are skipped.
     """
     path = Path(source)
     if not source or not path.is_dir():

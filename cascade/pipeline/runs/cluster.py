@@ -76,9 +76,9 @@ def import_ray() -> Any:
 
 @contextmanager
 def connected(wanted: Cluster) -> Iterator[Shares]:
-    """A connection to a cluster, which is let go of at the end; one started here is stopped.
+    """A connection to a cluster, closed at the end; a cluster started here is stopped.
 
-    Where this process is connected already, that connection is used, and kept.
+    If this process is connected already, that connection is used, and kept.
 
     Raises
     ------
@@ -99,14 +99,14 @@ def connected(wanted: Cluster) -> Iterator[Shares]:
         return
     folder = None
     if wanted.address is None:
-        # Ray's sockets lie in it, whose paths must be short.
+        # Ray puts sockets in it, whose paths must be short.
         short = "/tmp" if Path("/tmp").is_dir() else None
         folder = tempfile.mkdtemp(prefix="cascade-", dir=short)
     try:
         with _silence():
             _start(ray, wanted.address, folder)
-        # Ray tells on standard output, which may be ours, that a worker died. There is no other way
-        # to keep it from that; its debugger takes the same.
+        # Ray prints on standard output, which may be ours, that a worker died. Nothing else
+        # prevents that; its debugger uses the same.
         ray._private.worker._worker_logs_enabled = False
         yield _shares(ray, wanted)
     finally:
@@ -173,7 +173,7 @@ def _shares(ray: Any, wanted: Cluster) -> Shares:
 def divide(nodes: Sequence[Mapping[str, float]], wanted: Cluster) -> tuple[int, int, float]:
     """How many workers there are, and the CPUs and GPUs of each.
 
-    Each gets as many CPUs as all can have; a worker lies on one machine.
+    Each gets as many CPUs as all can have; a worker is on one machine.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def divide(nodes: Sequence[Mapping[str, float]], wanted: Cluster) -> tuple[int, 
         raise UsageError(f"--gpus-per-worker {gpus}: expected a whole number, or less than 1")
 
     def room(cpus: int) -> int:
-        """Workers with so many CPUs that find a place."""
+        """How many workers with so many CPUs there is room for."""
         places = 0
         for node in nodes:
             fit = int(node.get("CPU", 0) // cpus)
@@ -205,8 +205,8 @@ def divide(nodes: Sequence[Mapping[str, float]], wanted: Cluster) -> tuple[int, 
     if workers > most:
         asked = f"{workers} workers" + (f" of {gpus:g} GPUs" if gpus else "")
         raise UsageError(
-            f"{asked} find no place: the cluster has {all_cpus} CPUs and {all_gpus} GPUs, enough "
-            f"for {most}; give fewer --workers" + (", or less --gpus-per-worker" if gpus else "")
+            f"there is no room for {asked}: the cluster has {all_cpus} CPUs and {all_gpus} GPUs, "
+            f"enough for {most}; give fewer --workers" + (", or less --gpus-per-worker" if gpus else "")
         )
     widest = int(max(node.get("CPU", 0) for node in nodes))
     return workers, max(c for c in range(1, widest + 1) if room(c) >= workers), gpus

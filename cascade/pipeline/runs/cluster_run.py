@@ -93,7 +93,7 @@ def classify_files(
         def finish(at: int) -> None:
             total.add(asdict(outputs[at].finish()))
 
-        output_of(0)  # what is wrong with the only output is told before models are loaded
+        output_of(0)  # an output that cannot be written fails before models are loaded
         unread: CascadeError | None = None
         with connected(cluster) as shares, _settings(any(file.ordered for file in files)):
             rows = stack.enter_context(closing(_answered(files, taxonomy, config, form, shares)))
@@ -136,7 +136,7 @@ def _answered(
         num_cpus=0,
         resources={shares.here: 0.001},
     )
-    # Without a limit, rows that kill whoever reads them would be tried for ever.
+    # Without a limit, rows that kill their worker would be tried for ever.
     kinds = inspect.signature(chunks.map_batches).parameters.values()
     known = any(p.kind is p.VAR_KEYWORD or p.name == "max_task_retries" for p in kinds)
     answers = chunks.map_batches(
@@ -280,7 +280,7 @@ class _FileOutput:
             self._read = index
             if index in self._file.done and self._output.has(index, rows):
                 self._total.add(self._output.summary(index))
-                self._told(rows)
+                self._report(rows)
             else:
                 self._waiting[index] = rows
         self._next = next(self._chunks, None)
@@ -291,10 +291,10 @@ class _FileOutput:
             rows = self._waiting.pop(index)
             self._output.write(index, rows, answers, counts)
             self._total.add(counts)
-            self._told(rows)
+            self._report(rows)
         self._written = time.monotonic()
 
-    def _told(self, rows: Sequence[Row]) -> None:
+    def _report(self, rows: Sequence[Row]) -> None:
         if self._progress is not None:
             self._progress(rows)
 

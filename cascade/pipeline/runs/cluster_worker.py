@@ -81,7 +81,7 @@ def read_chunks(
                     labels = reader.labels(table, rows)
                     yield _packed(at, index, digest(rows), items, labels)
         except CascadeError as error:
-            yield _table(file=at, chunk=-1, error=_told(error))
+            yield _table(file=at, chunk=-1, error=_error_text(error))
             return
 
 
@@ -138,7 +138,7 @@ class Worker:
                 classifier, items, labels, self._form, nested=file.nested
             )
         except CascadeError as error:
-            return _table(**known, error=_told(error))
+            return _table(**known, error=_error_text(error))
         return _table(**known, rows=json.dumps([answers, asdict(counts)]))
 
     def _loaded(self) -> Classifier:
@@ -172,9 +172,9 @@ def run_fingerprint(taxonomy: Taxonomy, config: CascadeConfig) -> dict[str, Any]
     return same
 
 
-def error_of(told: str) -> CascadeError:
-    """The error that a worker or the reader told of, as it was raised there."""
-    name, message, status = json.loads(told)
+def error_of(text: str) -> CascadeError:
+    """The error that a worker or the reader sent as text."""
+    name, message, status = json.loads(text)
     kind = getattr(errors, name, CascadeError)
     error: CascadeError = kind.__new__(kind)
     error.args = (message,)
@@ -182,7 +182,7 @@ def error_of(told: str) -> CascadeError:
     return error
 
 
-def _told(error: CascadeError) -> str:
+def _error_text(error: CascadeError) -> str:
     return json.dumps([type(error).__name__, str(error), error.exit_status])
 
 
@@ -215,17 +215,17 @@ def _unpacked(chunk: Mapping[str, Any]) -> tuple[list[Item | Prediction], list[s
     pictures: list[bytes] = chunk["pictures"]
     items: list[Item | Prediction] = []
     labels: list[str] = []
-    for label, id_, said, *more in json.loads(chunk["rows"]):
+    for label, id_, fields, *more in json.loads(chunk["rows"]):
         labels.append(label)
         if not more:
-            items.append(Prediction.failed(said, id_))
+            items.append(Prediction.failed(fields, id_))
             continue
         [image] = more
         if isinstance(image, int):
             image = pictures[image]
         elif isinstance(image, list):
             image = Path(image[0])
-        items.append(Item(said, id_, image))
+        items.append(Item(fields, id_, image))
     return items, labels
 
 

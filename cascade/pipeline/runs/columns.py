@@ -85,8 +85,8 @@ def guessed_columns(
 ) -> Columns:
     """The columns with what is read, where nothing is named: pictures of a folder, or texts.
 
-    What a pack remembers is no more than a wish: a file without any of its text columns is read by
-    its pictures, one without its pictures by its text.
+    The columns that a pack remembers need not all be there: a file without any of its text columns
+    is read by its pictures, one without its pictures by its text.
 
     Parameters
     ----------

@@ -236,7 +236,7 @@ def test_a_place_that_cannot_be_written_is_told_before_any_work(source, tmp_path
     with pytest.raises(OutputError, match="is itself read by this command"):
         check_output(tmp_path / "link.csv", source, overwrite=True)
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(OutputError, match="no regular file"):
+    with pytest.raises(OutputError, match="not a regular file"):
         check_output(tmp_path / "pipe.csv", overwrite=True)
     with pytest.raises(UsageError, match="choose one"):
         check_output(tmp_path / "out.csv", resume=True, overwrite=True)

@@ -38,7 +38,7 @@ def test_other_files_are_passed_over_and_counted(photos, caplog):
     (photos / ".DS_Store").write_text("hello")
     with open_table(photos) as table:
         assert len(list(table)) == 4
-    assert "1 files are no pictures" in caplog.text
+    assert "1 files are not pictures" in caplog.text
 
 
 def test_a_folder_without_pictures_is_refused_with_a_file_to_give(tmp_path):

@@ -10,7 +10,7 @@ from cascade.errors import EngineError, MissingExtraError, UsageError, WeightsEr
 from cascade.items import Item
 from cascade.pipeline.runs.cluster import Cluster, connected, divide
 from cascade.pipeline.runs.cluster_run import threads_of
-from cascade.pipeline.runs.cluster_worker import _packed, _told, _unpacked, error_of
+from cascade.pipeline.runs.cluster_worker import _error_text, _packed, _unpacked, error_of
 from cascade.pipeline.runs.columns import RowReader
 from cascade.predictions import Prediction
 
@@ -51,7 +51,7 @@ def test_workers_have_the_threads_that_a_local_run_would_be_given(given, threads
 @pytest.mark.parametrize(
     ("nodes", "wanted", "said"),
     [
-        ([node(2)], Cluster(workers=3), "3 workers find no place: the cluster has 2 CPUs"),
+        ([node(2)], Cluster(workers=3), "no room for 3 workers: the cluster has 2 CPUs"),
         ([node(8, gpus=2)], Cluster(workers=3), "2 GPUs, enough for 2"),
         ([node(8)], Cluster(gpus=1), "0 GPUs, enough for 0"),
         ([node(8, gpus=2)], Cluster(gpus=1.5), "a whole number"),
@@ -79,7 +79,7 @@ def test_items_arrive_as_they_were_sent():
 
 @pytest.mark.parametrize("error", [WeightsError("no weights"), EngineError("failed", retry=True)])
 def test_errors_arrive_with_their_kind_message_and_exit_status(error):
-    found = error_of(_told(error))
+    found = error_of(_error_text(error))
     assert (type(found), str(found), found.exit_status) == (
         type(error),
         str(error),
