@@ -43,7 +43,7 @@ def test_an_empty_cell_has_no_picture(empty, tmp_path):
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ("data:image/png,abc", "no data URI of base64"),
+        ("data:image/png,abc", "is not base64; expected"),
         ("data:image/png;base64,a", "is not base64"),
         ("data:image/png;base64,", "is empty"),
         (12, "the picture is 12; expected a path"),

@@ -206,7 +206,8 @@ def divide(nodes: Sequence[Mapping[str, float]], wanted: Cluster) -> tuple[int, 
         asked = f"{workers} workers" + (f" of {gpus:g} GPUs" if gpus else "")
         raise UsageError(
             f"there is no room for {asked}: the cluster has {all_cpus} CPUs and {all_gpus} GPUs, "
-            f"enough for {most}; give fewer --workers" + (", or less --gpus-per-worker" if gpus else "")
+            f"enough for {most}; give fewer --workers"
+            + (", or less --gpus-per-worker" if gpus else "")
         )
     widest = int(max(node.get("CPU", 0) for node in nodes))
     return workers, max(c for c in range(1, widest + 1) if room(c) >= workers), gpus
