@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 from cascade.io.files import cache_folder
-from cascade.models.weights import BUILT_IN, package_folder
+from cascade.models.weights import BUILT_IN, find_weights, package_folder
 
 # Models of tests are tiny: more threads would only wait for one another, most of all beside other
 # work. Set before torch is imported.
@@ -70,6 +70,15 @@ def smollm():
     from cascade.generation.engines.transformers_engine import TransformersEngine
 
     return TransformersEngine.load("smollm2-135m", device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="session")
+def smollm_of_transformers():
+    """The same, run by transformers."""
+    from cascade.generation.engines.transformers_engine import TransformersEngine
+    from cascade.models.language_models import load_llm
+
+    return TransformersEngine(*load_llm(find_weights("smollm2-135m"), "cpu", "float32"))
 
 
 @pytest.fixture

@@ -69,15 +69,14 @@ class GrammarConstraint:
 
     Parameters
     ----------
-    model, tokenizer
-        As loaded by transformers; the tokenizer's vocabulary is read once, here.
+    tokenizer
+        Of transformers; its vocabulary is read once, here.
     """
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
-        import outlines
-        from outlines.backends.llguidance import LLGuidanceBackend
+    def __init__(self, tokenizer: Any) -> None:
+        import llguidance.hf
 
-        self._backend = LLGuidanceBackend(outlines.from_transformers(model, tokenizer))
+        self._tokenizer = llguidance.hf.from_tokenizer(tokenizer)
 
     def logits_processor(self, grammars: Sequence[str]) -> Any:
         """An outlines logits processor that holds row i of a batch to `grammars[i]`.
@@ -87,13 +86,14 @@ class GrammarConstraint:
         EngineError
             A grammar that llguidance refuses.
         """
+        import llguidance
         import llguidance.torch
         import numpy as np
         import torch
         from llguidance import LLMatcher
         from outlines.backends.llguidance import LLGuidanceLogitsProcessor
 
-        specs = [self._backend.llg.grammar_from("lark", grammar) for grammar in grammars]
+        specs = [llguidance.grammar_from("lark", grammar) for grammar in grammars]
 
         class RowwiseProcessor(LLGuidanceLogitsProcessor):  # type: ignore[misc]
             """Outlines gives all rows one grammar and compiles its masking, which takes a
@@ -120,5 +120,4 @@ class GrammarConstraint:
                     torch.from_numpy(forbidden).to(logits.device), float("-inf")
                 )
 
-        backend = self._backend
-        return RowwiseProcessor(specs[0], backend.llg_tokenizer, backend.tensor_library_name)
+        return RowwiseProcessor(specs[0], self._tokenizer, "torch")

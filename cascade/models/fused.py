@@ -24,7 +24,7 @@ def fuse(model: Any) -> None:
     """
     import torch
 
-    if model.device.type != "cpu" or model.dtype is not torch.bfloat16 or not _has_onednn():
+    if model.device.type != "cpu" or model.dtype is not torch.bfloat16 or not has_fused_product():
         return
     for module in model.modules():
         kind = type(module).__name__
@@ -39,7 +39,7 @@ GATED = ("LlamaMLP", "MistralMLP", "Qwen2MLP", "Qwen3MLP", "SmolLM3MLP")
 
 
 @cache
-def _has_onednn() -> bool:
+def has_fused_product() -> bool:
     """Whether this build of torch multiplies bfloat16 with a gate inside."""
     import torch
 
@@ -63,19 +63,28 @@ def _is_gated(module: Any) -> bool:
     )
 
 
-def _norm(self: Any, hidden_states: torch.Tensor) -> torch.Tensor:
+def root_mean_square_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
     """x / rms(x) * weight, the mean in float32."""
     import torch
 
-    length = torch.linalg.vector_norm(hidden_states, dim=-1, keepdim=True, dtype=torch.float32)
-    scale = torch.rsqrt(length.square_() / hidden_states.shape[-1] + self.variance_epsilon)
-    return (hidden_states * scale).to(hidden_states.dtype).mul_(self.weight)
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+    scale = torch.rsqrt(length.square_() / x.shape[-1] + epsilon)
+    return (x * scale).to(x.dtype).mul_(weight)
 
 
-def _gated(self: Any, x: torch.Tensor) -> torch.Tensor:
-    """down(silu(gate(x)) * up(x)) with the activation and the product inside the multiplication."""
+def gated_product(x: torch.Tensor, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """silu(gate(x)) * up(x), the activation and the product inside the multiplications."""
     import torch
 
     linear = torch.ops.mkldnn._linear_pointwise
-    gate = linear(x, self.gate_proj.weight, None, "swish", [], "")
-    return self.down_proj(linear.binary(x, gate, self.up_proj.weight, None, "mul"))  # type: ignore[no-any-return]
+    gated = linear(x, gate, None, "swish", [], "")
+    return linear.binary(x, gated, up, None, "mul")  # type: ignore[no-any-return]
+
+
+def _norm(self: Any, hidden_states: torch.Tensor) -> torch.Tensor:
+    return root_mean_square_norm(hidden_states, self.weight, self.variance_epsilon)
+
+
+def _gated(self: Any, x: torch.Tensor) -> torch.Tensor:
+    inner = gated_product(x, self.gate_proj.weight, self.up_proj.weight)
+    return self.down_proj(inner)  # type: ignore[no-any-return]

@@ -69,12 +69,33 @@ def load_llm(
     return model.eval(), tokenizer
 
 
+def load_for_inference(
+    weights: Weights, device: str, precision: Precision, *, adapter: str | Path | None = None
+) -> tuple[Any, Any]:
+    """As `load_llm`, but on a CPU a plain LLaMA is a `models.llama.Llama`, and layers are fused."""
+    from cascade.models.fused import fuse
+    from cascade.models.llama import Llama
+
+    if adapter is None and best_device(device) == "cpu":
+        folder = safetensors_folder(weights)
+        model = Llama.open(folder, precision_dtype(precision, "cpu"))
+        if model is not None:
+            return model, load_tokenizer(folder)
+    loaded, tokenizer = load_llm(weights, device, precision, adapter=adapter)
+    fuse(loaded)
+    return loaded, tokenizer
+
+
 def load_tokenizer(folder: Path) -> Any:
     """The tokenizer in a folder of weights."""
-    from transformers import AutoTokenizer
+    import transformers
 
+    # Named in the folder, it need not be looked for, which imports models.
+    named = json_of(folder / "tokenizer_config.json").get("tokenizer_class")
+    plain = named in ("TokenizersBackend", "PreTrainedTokenizerFast")
+    kind = transformers.PreTrainedTokenizerFast if plain else transformers.AutoTokenizer
     with quiet_libraries():
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return kind.from_pretrained(folder, local_files_only=True)
 
 
 def plain_text_tokenizer(tokenizer: Any) -> Any:
@@ -93,10 +114,16 @@ def plain_text_tokenizer(tokenizer: Any) -> Any:
 
 def is_vision_language(folder: Path) -> bool:
     """Whether the weights in a folder are of a vision-language model whose pictures are read."""
-    from transformers import AutoConfig
+    return json_of(folder / "config.json").get("model_type") in VISION_LANGUAGE
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    return config.model_type in VISION_LANGUAGE
+
+def json_of(file: Path) -> dict[str, Any]:
+    """What a JSON file says; nothing where there is none that can be read."""
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def picture_bank(model: Any) -> PictureBank | None:

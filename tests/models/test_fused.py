@@ -5,9 +5,11 @@ import torch
 from tiny_llm import tiny_model
 
 from cascade.models import fused
+from cascade.models.language_models import load_llm
+from cascade.models.weights import find_weights
 
 needs_onednn = pytest.mark.skipif(
-    not fused._has_onednn(), reason="torch multiplies no bfloat16 with a gate inside here"
+    not fused.has_fused_product(), reason="torch multiplies no bfloat16 with a gate inside here"
 )
 
 
@@ -50,8 +52,10 @@ def test_the_built_in_model_is_fused_and_no_less_exact():
     from cascade.generation.engine import Prompt, Question
     from cascade.generation.engines.transformers_engine import TransformersEngine
 
-    quick = TransformersEngine.load(device="cpu", precision="bfloat16")
-    layer = quick.model.model.layers[0]
+    model, tokenizer = load_llm(find_weights("smollm2-135m"), "cpu", "bfloat16")
+    fused.fuse(model)
+    quick = TransformersEngine(model, tokenizer)
+    layer = model.model.layers[0]
     assert "forward" in vars(layer.mlp)
     assert "forward" in vars(layer.input_layernorm)
     exact = TransformersEngine.load(device="cpu", precision="float32")

@@ -21,8 +21,7 @@ from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.tree_scoring.prefix_cache import PrefixCache, Row
 from cascade.generation.tree_scoring.scorer import Asked, Session, TreeScorer
 from cascade.generation.tree_scoring.trie import Trie
-from cascade.models.fused import fuse
-from cascade.models.language_models import load_llm, picture_bank
+from cascade.models.language_models import load_for_inference, picture_bank
 from cascade.models.runtime import Precision
 from cascade.models.weights import find_weights
 
@@ -83,8 +82,7 @@ class TransformersEngine:
             The weights or the adapter are not found, or are not what they should be.
         """
         weights = find_weights(name, allow_download=allow_download)
-        model, tokenizer = load_llm(weights, device, precision, adapter=adapter)
-        fuse(model)
+        model, tokenizer = load_for_inference(weights, device, precision, adapter=adapter)
         return cls(model, tokenizer, name=name, batch_tokens=batch_tokens)
 
     def score(
@@ -196,7 +194,7 @@ class TransformersEngine:
 
     @cached_property
     def _constraint(self) -> GrammarConstraint:
-        return GrammarConstraint(self.model, self.tokenizer)
+        return GrammarConstraint(self.tokenizer)
 
     def _by_prefix(
         self, prompts: Sequence[Prompt], max_tokens: int

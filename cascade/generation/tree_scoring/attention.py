@@ -71,13 +71,18 @@ _active: ContextVar[Attended | None] = ContextVar("active", default=None)
 
 
 def install(model: Any) -> None:
-    """Replace the attention of a model of transformers by the one of this module.
+    """Replace the attention of a model, of `models.llama` or transformers, by that of this module.
 
     Raises
     ------
     WeightsError
         The model does with attention or logits what this module does not.
     """
+    from cascade.models.llama import Llama
+
+    if isinstance(model, Llama):
+        model.attention = _attention
+        return
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 

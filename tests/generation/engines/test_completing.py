@@ -53,10 +53,10 @@ def test_nothing_completes_nothing():
 
 
 @pytest.mark.weights
-def test_the_built_in_model_completes_as_on_its_own(smollm):
+def test_the_built_in_model_completes_as_on_its_own(smollm, smollm_of_transformers):
     prompts = [
         Prompt(shared=SHARED, start=f"Product: {text}\nType:", end="\n")
         for text in ("straw panama hat", "Levi's 501 jeans, dark blue")
     ]
-    expected = [slow_greedy(smollm, prompt, 6) for prompt in prompts]
+    expected = [slow_greedy(smollm_of_transformers, prompt, 6) for prompt in prompts]
     assert smollm.complete(prompts, 6) == expected

@@ -113,7 +113,7 @@ def test_an_option_that_vllm_does_not_know_is_named():
 
 
 @pytest.fixture(scope="module")
-def adapter(smollm, tmp_path_factory):
+def adapter(smollm_of_transformers, tmp_path_factory):
     """A LoRA adapter that changes what the model says."""
     import copy
 
@@ -121,7 +121,7 @@ def adapter(smollm, tmp_path_factory):
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(0)
-    model = get_peft_model(copy.deepcopy(smollm.model), LoraConfig(**ADAPTER))
+    model = get_peft_model(copy.deepcopy(smollm_of_transformers.model), LoraConfig(**ADAPTER))
     for name, weight in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=0.02)

@@ -295,13 +295,13 @@ def test_a_chat_form_that_drops_a_role_is_refused():
 
 
 @pytest.mark.weights
-def test_the_built_in_model_scores_as_by_the_slow_definition(smollm):
+def test_the_built_in_model_scores_as_by_the_slow_definition(smollm, smollm_of_transformers):
     questions = [
         Question(plain("straw hat"), NAMES[:3]),
         Question(chat("straw hat"), NAMES[:4]),
         Question(chat("shoe polish, black"), NAMES[:3]),
     ]
     for question, found in zip(questions, smollm.score(questions), strict=True):
-        np.testing.assert_allclose(found, slow_global(smollm, question), atol=1e-3)
+        np.testing.assert_allclose(found, slow_global(smollm_of_transformers, question), atol=1e-3)
     local = smollm.score(questions[:1], "local")[0]
-    np.testing.assert_allclose(local, slow_local(smollm, questions[0]), atol=1e-3)
+    np.testing.assert_allclose(local, slow_local(smollm_of_transformers, questions[0]), atol=1e-3)

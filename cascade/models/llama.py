@@ -1,0 +1,183 @@
+"""LLaMA (Touvron et al., arXiv 2302.13971) in plain torch, for inference on a CPU.
+
+The same operations as in transformers, in the same order, so that the answers are the same; but
+transformers' own takes longer to import than to score a file of a few rows. Models of another form,
+such as those with scaled rotary embeddings, run in transformers.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import nn
+
+from cascade.models.fused import gated_product, has_fused_product, root_mean_square_norm
+
+PLAIN = {
+    "model_type": "llama",
+    "hidden_act": "silu",
+    "attention_bias": False,
+    "mlp_bias": False,
+    "quantization_config": None,
+    "rope_scaling": None,
+}
+"""Settings of a config, and the value each must have, where it is there."""
+
+
+class Llama:
+    """A causal language model, with what engines use of one of transformers.
+
+    Parameters
+    ----------
+    weights
+        By their names in the files of transformers, all of one number type.
+    config
+        What `config.json` says.
+    rope_base
+        Of the rotary embeddings.
+
+    Attributes
+    ----------
+    attention
+        Called as transformers calls one; see `generation.tree_scoring.attention`.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(
+        self, weights: dict[str, torch.Tensor], config: dict[str, Any], rope_base: float
+    ) -> None:
+        self.config = SimpleNamespace(**config)
+        self.attention: Any = None
+        self._weights = weights
+        embedding = weights["model.embed_tokens.weight"]
+        self.dtype = embedding.dtype
+        tied = config.get("tie_word_embeddings") or "lm_head.weight" not in weights
+        vocabulary, hidden = embedding.shape
+        self._head = nn.Linear(hidden, vocabulary, bias=False, device="meta")
+        head = embedding if tied else weights["lm_head.weight"]
+        self._head.weight = nn.Parameter(head, requires_grad=False)
+        heads = int(config["num_attention_heads"])
+        self._head_size = int(config.get("head_dim") or config["hidden_size"] // heads)
+        self._layers = [
+            SimpleNamespace(layer_idx=number) for number in range(config["num_hidden_layers"])
+        ]
+        self._fused = self.dtype is torch.bfloat16 and has_fused_product()
+        half = torch.arange(0, self._head_size, 2, dtype=torch.float) / self._head_size
+        self._frequencies = 1.0 / (rope_base**half)
+
+    @classmethod
+    def open(cls, folder: Path, dtype: torch.dtype) -> Llama | None:
+        """The model in a folder of transformers; None where it is of another form."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            config = json.loads((folder / "config.json").read_text("utf-8"))
+            if any(config.get(name, value) != value for name, value in PLAIN.items()):
+                return None
+            if "model_type" not in config or (rope_base := _rope_base(config)) is None:
+                return None
+            stored = load_file(folder / "model.safetensors")
+            model = cls(
+                {name: value.to(dtype) for name, value in stored.items()}, config, rope_base
+            )
+            return model if set(stored) - {"lm_head.weight"} == model._expected() else None
+        except (OSError, ValueError, LookupError, TypeError, SafetensorError):
+            return None  # transformers may know the form, or says what is wrong
+
+    def _expected(self) -> set[str]:
+        """Names of the weights, without the output head."""
+        parts = ["input_layernorm", "post_attention_layernorm"]
+        parts += [f"self_attn.{name}_proj" for name in "qkvo"]
+        parts += [f"mlp.{name}_proj" for name in ("gate", "up", "down")]
+        names = {f"model.layers.{n}.{p}.weight" for n in range(len(self._layers)) for p in parts}
+        return names | {"model.embed_tokens.weight", "model.norm.weight"}
+
+    @property
+    def base_model(self) -> Llama:
+        """The model without its output head: what is called for hidden states."""
+        return self
+
+    def get_input_embeddings(self) -> torch.Tensor:
+        """The embeddings [vocabulary, hidden] of tokens."""
+        return self._weights["model.embed_tokens.weight"]
+
+    def get_output_embeddings(self) -> nn.Linear:
+        """The output head: hidden states to logits."""
+        return self._head
+
+    def __call__(
+        self, input_ids: torch.Tensor, position_ids: torch.Tensor, **_: Any
+    ) -> SimpleNamespace:
+        """Hidden states of tokens.
+
+        Parameters
+        ----------
+        input_ids, position_ids
+            int64 [1, n_tokens]
+
+        Returns
+        -------
+        `last_hidden_state` [1, n_tokens, hidden]
+        """
+        angles = position_ids[..., None].float() * self._frequencies
+        angles = torch.cat([angles, angles], dim=-1)[:, None]
+        rotation = angles.cos().to(self.dtype), angles.sin().to(self.dtype)
+        x = self._weights["model.embed_tokens.weight"][input_ids]
+        for number, layer in enumerate(self._layers):
+            name = f"model.layers.{number}"
+            x = x + self._attended(layer, self._norm(x, f"{name}.input_layernorm"), name, rotation)
+            x = x + self._feed_forward(self._norm(x, f"{name}.post_attention_layernorm"), name)
+        return SimpleNamespace(last_hidden_state=self._norm(x, "model.norm"))
+
+    def _attended(
+        self, layer: Any, x: torch.Tensor, name: str, rotation: tuple[torch.Tensor, torch.Tensor]
+    ) -> torch.Tensor:
+        cos, sin = rotation
+        q, k, v = (
+            self._linear(x, f"{name}.self_attn.{part}_proj")
+            .unflatten(-1, (-1, self._head_size))
+            .transpose(1, 2)
+            for part in "qkv"
+        )
+        q, k = (part * cos + _rotated(part) * sin for part in (q, k))
+        attended, _ = self.attention(layer, q, k, v, None, scaling=self._head_size**-0.5)
+        return self._linear(attended.flatten(2), f"{name}.self_attn.o_proj")
+
+    def _feed_forward(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        gate, up = (self._weights[f"{name}.mlp.{part}_proj.weight"] for part in ("gate", "up"))
+        if self._fused:
+            inner = gated_product(x, gate, up)
+        else:
+            linear = nn.functional.linear
+            inner = nn.functional.silu(linear(x, gate)) * linear(x, up)
+        return self._linear(inner, f"{name}.mlp.down_proj")
+
+    def _linear(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        return nn.functional.linear(x, self._weights[f"{name}.weight"])
+
+    def _norm(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        weight, epsilon = self._weights[f"{name}.weight"], self.config.rms_norm_eps
+        if self._fused:
+            return root_mean_square_norm(x, weight, epsilon)
+        exact = x.float()
+        scaled = exact * torch.rsqrt(exact.pow(2).mean(-1, keepdim=True) + epsilon)
+        return weight * scaled.to(x.dtype)
+
+
+def _rotated(x: torch.Tensor) -> torch.Tensor:
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([-second, first], dim=-1)
+
+
+def _rope_base(config: dict[str, Any]) -> float | None:
+    """The base of plain rotary embeddings; None of scaled ones."""
+    told = config.get("rope_parameters") or {}
+    if told.get("rope_type", "default") != "default" or told.get("partial_rotary_factor", 1) != 1:
+        return None
+    return float(told.get("rope_theta") or config.get("rope_theta") or 10_000.0)
