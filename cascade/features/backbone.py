@@ -1,20 +1,22 @@
-"""What heads and neighbours stand on: anything that turns items into rows of numbers."""
+"""The interface of features, several of them side by side, and features by their config."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.config import BackboneConfig
+from cascade.errors import ConfigError
 from cascade.items import Batch, Item
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Rows = "NDArray[np.float32] | csr_matrix"
-"""float32 [n_items, width], dense or in compressed sparse rows."""
+DEFAULT_VISION = "efficientnet-lite0"  # where a backbone of pictures names no model
 
 
 class Backbone(Protocol):
@@ -84,3 +86,40 @@ class JoinedFeatures:
         if self.reads_pictures and not part.reads_pictures and isinstance(found, np.ndarray):
             found = found * np.array([[bool(item.text)] for item in items], dtype=np.float32)
         return found
+
+
+def make_backbone(config: BackboneConfig, *, allow_download: bool = False) -> Backbone:
+    """The features that a config describes, of one kind.
+
+    Raises
+    ------
+    ConfigError
+        A file that they need is not named.
+    WeightsError
+        Weights that they need are not found.
+    """
+    if config.kind == "lexical":
+        from cascade.features.lexical import LexicalFeatures
+
+        if config.file is None:
+            raise ConfigError("a backbone of kind lexical needs its file")
+        return LexicalFeatures.load(Path(config.file))
+    if config.kind == "picture":
+        from cascade.features.pictures import PictureFeatures
+
+        return PictureFeatures.load(config.model or DEFAULT_VISION, allow_download=allow_download)
+    if config.kind == "sentence":
+        from cascade.features.text_embeddings import SentenceFeatures
+        from cascade.retrieval.encoder import Encoder
+
+        encoder = Encoder.load(config.model or "minilm", allow_download=allow_download)
+        return SentenceFeatures(encoder, config.columns, config.max_chars)
+    from cascade.features.text_embeddings import HiddenStates
+
+    return HiddenStates.load(
+        config.model or "smollm2-135m",
+        config.columns,
+        config.max_chars,
+        adapter=config.adapter,
+        allow_download=allow_download,
+    )

@@ -19,8 +19,8 @@ from cascade.models.vision import VisionModel
 
 log = logging.getLogger(__name__)
 
-UNUSED = 60 * 24 * 3600  # seconds after which a cache is removed
-MOST = 200_000  # vectors of a model; beyond that the oldest go
+MAX_AGE = 60 * 24 * 3600  # seconds after which a cache that is not used is removed
+MAX_VECTORS = 200_000  # vectors of a model, at most; then the oldest go
 
 
 class PictureVectorCache:
@@ -42,7 +42,7 @@ class PictureVectorCache:
         self._database: sqlite3.Connection | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _forget_old(path)
+            _remove_unused(path)
             database = sqlite3.connect(path, timeout=10, check_same_thread=False)
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=OFF")
@@ -92,17 +92,17 @@ class PictureVectorCache:
                 self._database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", pairs)
                 self._database.execute(
                     "DELETE FROM vectors WHERE rowid <= (SELECT max(rowid) FROM vectors) - ?",
-                    (MOST,),
+                    (MAX_VECTORS,),
                 )
         except sqlite3.Error as error:
             log.warning("features are not kept: %s", error)
             self._database = None
 
 
-def _forget_old(path: Path) -> None:
+def _remove_unused(path: Path) -> None:
     """Remove the caches beside `path` that were not used for long, as those of old packs."""
     for other in path.parent.glob("*.sqlite"):
-        if other != path and time.time() - other.stat().st_mtime > UNUSED:
+        if other != path and time.time() - other.stat().st_mtime > MAX_AGE:
             for part in path.parent.glob(f"{other.name}*"):
                 part.unlink(missing_ok=True)
     if path.exists():

@@ -23,7 +23,7 @@ from cascade.models.weights import find_weights
 
 BLOCK = 8  # pictures in one forward pass: what they become stays in a core's cache
 GPU_BLOCK = 32
-AHEAD = 512  # decoded pictures that are held at the most
+MAX_DECODED = 512  # decoded pictures that are held, at most
 
 
 class PictureFeatures:
@@ -97,7 +97,7 @@ class PictureFeatures:
             blocks = [decoding[at : at + size] for at in range(0, len(decoding), size)]
             # Each core of a CPU takes blocks of its own: no core waits for the others, which a
             # forward pass with several threads does at every layer.
-            run = _lookers().map if self._device == "cpu" and len(blocks) > 1 else map
+            run = _model_threads().map if self._device == "cpu" and len(blocks) > 1 else map
             for _ in run(lambda block: self._add(out, items, block, problems), blocks):
                 pass
         finally:
@@ -152,7 +152,7 @@ class Decoder:
         key = picture_key(picture)
         with self._lock:
             if key not in self._begun:
-                if len(self._begun) >= AHEAD:  # somebody has begun more than was asked for
+                if len(self._begun) >= MAX_DECODED:  # somebody has begun more than was asked for
                     self._begun.pop(next(iter(self._begun)))
                 self._begun[key] = picture, decoding_pool().submit(self._decode, picture)
             return self._begun[key][1]
@@ -174,14 +174,14 @@ def decoding_pool() -> ThreadPoolExecutor:
 
 
 @cache
-def _lookers() -> ThreadPoolExecutor:
+def _model_threads() -> ThreadPoolExecutor:
     """Threads for models on a CPU, as many as torch has, each of which computes alone."""
     import torch
 
     n = torch.get_num_threads()
-    pool = ThreadPoolExecutor(n, "looking", initializer=torch.set_num_threads, initargs=(1,))
-    meeting = threading.Barrier(n)
-    list(pool.map(lambda _: meeting.wait(), range(n)))  # until all of them have begun
+    pool = ThreadPoolExecutor(n, "vision", initializer=torch.set_num_threads, initargs=(1,))
+    started = threading.Barrier(n)
+    list(pool.map(lambda _: started.wait(), range(n)))  # until all of them have begun
     torch.set_num_threads(n)  # for threads that others will begin
     return pool
 

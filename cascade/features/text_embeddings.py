@@ -1,4 +1,4 @@
-"""Dense features: what a sentence encoder or a language model makes of an item's text."""
+"""Vectors of texts: of a sentence encoder, or hidden states of a language model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cascade.errors import InputError
 from cascade.items import Item
 from cascade.models.language_models import load_llm, picture_bank
+from cascade.models.runtime import padded_batches
 from cascade.models.weights import find_weights
 
 if TYPE_CHECKING:
@@ -139,35 +140,27 @@ class HiddenStates:
                     problems[row] = str(error)
                 tokens.append(self.tokens(replace(item, image=None)))
         out = np.empty((len(items), self.width), dtype=np.float32)
-        order = sorted(range(len(tokens)), key=lambda at: len(tokens[at]))
-        start = 0
+        lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
         with torch.inference_mode():
-            while start < len(order):
-                end = start + 1
-                while end < len(order) and (end + 1 - start) * len(tokens[order[end]]) <= (
-                    BATCH_TOKENS
-                ):
-                    end += 1
-                some = order[start:end]
-                vectors = self.vectors(self.model.model, [tokens[at] for at in some])
-                out[some] = vectors.float().cpu().numpy()
-                start = end
+            for batch in padded_batches(lengths, BATCH_TOKENS):
+                vectors = self.vectors(self.model.model, [tokens[at] for at in batch.tolist()])
+                out[batch] = vectors.float().cpu().numpy()
         return out
 
     def tokens(self, item: Item) -> list[int]:
-        """What is read of an item: its picture if the model sees, its text, and the cue.
+        """Token ids of an item: of its picture if the model reads them, its text, and the cue.
 
         Raises
         ------
         InputError
             The picture cannot be read.
         """
-        seen: tuple[int, ...] = ()
+        picture: tuple[int, ...] = ()
         if self._bank is not None and item.image is not None:
-            (seen,) = self._bank.tokens([item.image])
+            (picture,) = self._bank.tokens([item.image])
         text = joined_fields(item, self._columns, self._max_chars)
         encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
-        return [*seen, *encoded["input_ids"], *self._cue]
+        return [*picture, *encoded["input_ids"], *self._cue]
 
     @staticmethod
     def vectors(body: Any, tokens: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -177,12 +170,12 @@ class HiddenStates:
         device = next(body.parameters()).device
         longest = max(map(len, tokens))
         ids = torch.zeros(len(tokens), longest, dtype=torch.long)
-        seen = torch.zeros(len(tokens), longest, dtype=torch.long)
+        mask = torch.zeros(len(tokens), longest, dtype=torch.long)
         for at, own in enumerate(tokens):
             ids[at, : len(own)] = torch.tensor(own)
-            seen[at, : len(own)] = 1
+            mask[at, : len(own)] = 1
         # Padding stands behind, where a causal model cannot see it.
-        states = body(input_ids=ids.to(device), attention_mask=seen.to(device), use_cache=False)
+        states = body(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
         last = torch.tensor([len(own) - 1 for own in tokens], device=device)
         ends = states.last_hidden_state[torch.arange(len(tokens), device=device), last].float()
         return torch.nn.functional.normalize(ends, dim=1)

@@ -105,3 +105,18 @@ def divided(
     n_parts = -(-after[-1] // most)
     part = (after - 1) * n_parts // after[-1]
     return np.split(order, np.flatnonzero(np.diff(part)) + 1)
+
+
+def padded_batches(lengths: NDArray[np.int64], most_tokens: int) -> Iterator[NDArray[np.int64]]:
+    """Places of texts of like length, in batches that have `most_tokens` or less when padded.
+
+    A longer text is a batch of its own.
+    """
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    for end, place in enumerate(order.tolist()):  # the last of a batch is its longest
+        if end > start and (end + 1 - start) * lengths[place] > most_tokens:
+            yield order[start:end]
+            start = end
+    if len(order):
+        yield order[start:]

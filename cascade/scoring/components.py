@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cascade.config import CascadeConfig, NLIConfig, RerankConfig
 from cascade.errors import ConfigError, did_you_mean
-from cascade.features.make import make_backbone
+from cascade.features.backbone import make_backbone
 from cascade.features.pictures import PictureFeatures
 from cascade.items import Item
 from cascade.retrieval.encoder import Encoder

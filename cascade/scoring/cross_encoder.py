@@ -1,13 +1,13 @@
-"""A model that reads two texts together: what it says of many pairs, in batches of like length.
+"""A cross-encoder: a sequence classifier that reads two texts together, for many pairs.
 
-Cross-encoders and models of natural language inference are both sequence classifiers, so one
-reader serves both. (The `CrossEncoder` of sentence-transformers computes the same; it reads
-`[SEP]` in a text as a token, bounds pairs and not tokens, and cuts both texts.)
+Rerankers and models of natural language inference are both of this kind. (The `CrossEncoder` of
+sentence-transformers computes the same, but it takes `[SEP]` in a text for a control token, bounds
+the pairs of a batch and not its tokens, and cuts both texts.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,11 @@ from cascade.errors import EngineError
 from cascade.items import as_text
 from cascade.models.classifiers import load_sequence_classifier
 from cascade.models.language_models import plain_text_tokenizer
-from cascade.models.runtime import Precision
+from cascade.models.runtime import Precision, padded_batches
 from cascade.models.weights import find_weights
 
 Tokens = NDArray[np.int32]
-"""Token ids of one text, without what stands around it in a pair."""
+"""Token ids of one text, without control tokens."""
 
 
 class CrossEncoder:
@@ -50,11 +50,11 @@ class CrossEncoder:
         self._model = model
         self._batch_tokens = batch_tokens
         self._tokenizer = plain_text_tokenizer(tokenizer)
-        self._frame = _Frame(self._tokenizer)
+        self._template = _PairTemplate(self._tokenizer)
         self._pad = tokenizer.pad_token_id or 0  # hidden by the mask
         self._typed = "token_type_ids" in tokenizer.model_input_names
-        limit = min(_positions(model), tokenizer.model_max_length, batch_tokens)
-        self._room = limit - self._frame.size
+        limit = min(_max_positions(model), tokenizer.model_max_length, batch_tokens)
+        self._max_tokens = limit - self._template.size
 
     @classmethod
     def load(
@@ -80,13 +80,13 @@ class CrossEncoder:
     def tokens(self, text: str) -> Tokens:
         """The token ids of a text, as many as can be read."""
         encoded = self._tokenizer.encode(as_text(text), add_special_tokens=False)
-        return np.array(encoded.ids[: self._room], dtype=np.int32)
+        return np.array(encoded.ids[: self._max_tokens], dtype=np.int32)
 
     def logits(self, pairs: Sequence[tuple[Tokens, Tokens]]) -> NDArray[np.float32]:
-        """What the model says of each pair.
+        """The model's outputs for each pair.
 
-        Where a pair is too long the end of its first text is left out; a second text that fills
-        more than half of the room is cut there.
+        Where a pair is too long the end of its first text is left out, and of a second text what
+        is beyond half of the model's length.
 
         Returns
         -------
@@ -101,11 +101,11 @@ class CrossEncoder:
 
         out = np.empty((len(pairs), len(self.labels)), dtype=np.float32)
         lengths = np.array([len(first) + len(second) for first, second in pairs], dtype=np.int64)
-        lengths = np.minimum(lengths, self._room) + self._frame.size
+        lengths = np.minimum(lengths, self._max_tokens) + self._template.size
         try:
             with torch.inference_mode():
-                for rows in _alike(lengths, self._batch_tokens):
-                    out[rows] = self._forward([pairs[row] for row in rows])
+                for rows in padded_batches(lengths, self._batch_tokens):
+                    out[rows] = self._forward([pairs[row] for row in rows.tolist()])
         except RuntimeError as error:
             problem = str(error).strip().splitlines()[0]
             raise EngineError(
@@ -120,11 +120,11 @@ class CrossEncoder:
     def _forward(self, pairs: list[tuple[Tokens, Tokens]]) -> NDArray[np.float32]:
         import torch
 
-        framed = [self._framed(first, second) for first, second in pairs]
-        width = max(len(ids) for ids, _ in framed)
+        encoded = [self._encode_pair(first, second) for first, second in pairs]
+        width = max(len(ids) for ids, _ in encoded)
         ids = np.full((len(pairs), width), self._pad, dtype=np.int64)
         types, mask = np.zeros_like(ids), np.zeros_like(ids)
-        for row, (own, own_types) in enumerate(framed):
+        for row, (own, own_types) in enumerate(encoded):
             ids[row, : len(own)] = own
             types[row, : len(own)] = own_types
             mask[row, : len(own)] = 1
@@ -132,18 +132,18 @@ class CrossEncoder:
         if self._typed:
             inputs["token_type_ids"] = types
         device = self._model.device
-        said = self._model(**{k: torch.from_numpy(v).to(device) for k, v in inputs.items()})
-        logits: NDArray[np.float32] = said.logits.float().cpu().numpy()
+        out = self._model(**{k: torch.from_numpy(v).to(device) for k, v in inputs.items()})
+        logits: NDArray[np.float32] = out.logits.float().cpu().numpy()
         return logits
 
-    def _framed(self, first: Tokens, second: Tokens) -> tuple[Tokens, Tokens]:
+    def _encode_pair(self, first: Tokens, second: Tokens) -> tuple[Tokens, Tokens]:
         """A pair as the model reads it, and the type of each of its tokens."""
-        second = second[: max(self._room // 2, self._room - len(first))]
-        return self._frame.around(first[: self._room - len(second)], second)
+        second = second[: max(self._max_tokens // 2, self._max_tokens - len(first))]
+        return self._template.around(first[: self._max_tokens - len(second)], second)
 
 
-class _Frame:
-    """The control tokens around two texts, as the model's tokenizer sets them."""
+class _PairTemplate:
+    """The control tokens around two texts, as the tokenizer of the model sets them."""
 
     def __init__(self, tokenizer: Any) -> None:
         pair = tokenizer.encode("a", "a")
@@ -164,7 +164,7 @@ class _Frame:
         return ids, np.concatenate(types)
 
 
-def _positions(model: Any) -> int:
+def _max_positions(model: Any) -> int:
     """Tokens that the model has positions for."""
     positions: int = getattr(model.config, "max_position_embeddings", 1 << 30)
     for name, module in model.named_modules():
@@ -172,15 +172,3 @@ def _positions(model: Any) -> int:
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None):
             positions -= module.padding_idx + 1
     return positions
-
-
-def _alike(lengths: NDArray[np.int64], batch_tokens: int) -> Iterator[list[int]]:
-    """Rows of like length, in batches whose padded size stays in bounds."""
-    batch: list[int] = []
-    for row in np.argsort(lengths, kind="stable").tolist():  # the newest is the widest
-        if batch and (len(batch) + 1) * lengths[row] > batch_tokens:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch

@@ -30,7 +30,7 @@ class Heads:
     Parameters
     ----------
     form
-        How logits become probabilities; see `scoring.forms`.
+        How logits become probabilities; see `scoring.ttc_forms`.
     weights
         float32 [width, n_outputs], dense or in compressed sparse rows.
     bias

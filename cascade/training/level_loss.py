@@ -24,7 +24,7 @@ Rows = "NDArray[np.float32] | csr_matrix"
 
 
 class TorchForms:
-    """`scoring.forms` in torch, for one taxonomy and the nodes that have outputs.
+    """`scoring.ttc_forms` in torch, for one taxonomy and the nodes that have outputs.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ MARGIN = 0.15  # temperature of margins before one is fitted
 class HeadsRecipe(Section):
     """How heads are learnt from features."""
 
-    form: Form = Field("conditional", description="How levels are tied; see scoring.forms.")
+    form: Form = Field("conditional", description="How levels are tied; see scoring.ttc_forms.")
     importance: list[float] = Field(
         default_factory=lambda: [1.0],
         description="Weight of each level's loss from the top; the last holds for all below.",

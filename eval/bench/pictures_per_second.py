@@ -114,12 +114,12 @@ def bare(clf: Any, squares: list[Any]) -> float:
 
 def spread(clf: Any, squares: list[Any]) -> float:
     """Seconds of the model alone as the pipeline runs it: small blocks, one for each core."""
-    from cascade.features.pictures import BLOCK, _lookers
+    from cascade.features.pictures import BLOCK, _model_threads
 
     found = features(clf)
     blocks = [squares[at : at + BLOCK] for at in range(0, len(squares), BLOCK)]
     started = time.perf_counter()
-    list(_lookers().map(found.vectors, blocks))
+    list(_model_threads().map(found.vectors, blocks))
     return time.perf_counter() - started
 
 

@@ -64,7 +64,7 @@ def test_a_picture_that_was_fetched_ahead_is_decoded_once(model, files, monkeypa
 
 
 def test_no_more_than_some_pictures_are_held(model, files, monkeypatch):
-    monkeypatch.setattr(pictures, "AHEAD", 2)
+    monkeypatch.setattr(pictures, "MAX_DECODED", 2)
     features = PictureFeatures(model)
     features.prefetch(items(files, *(f"{n}.png" for n in range(5))))
     assert len(features._decoder._begun) == 2
@@ -86,7 +86,7 @@ def test_vectors_are_kept_until_the_file_changes(model, files, tmp_path, monkeyp
 def test_the_oldest_vectors_go_first(tmp_path, monkeypatch):
     from cascade.features import picture_cache
 
-    monkeypatch.setattr(picture_cache, "MOST", 3)
+    monkeypatch.setattr(picture_cache, "MAX_VECTORS", 3)
     store = PictureVectorCache(tmp_path / "vectors.sqlite", 2)
     for value in range(6):
         store.put([bytes([value])], np.full((1, 2), value, dtype=np.float32))

@@ -61,9 +61,9 @@ def test_a_long_first_text_is_cut_at_its_end(pair_model, direct, kind, words):
 def test_a_long_second_text_leaves_half_of_the_room(pair_model, monkeypatch):
     model = pair_model("nli", batch_tokens=256)
     sizes = []
-    around = model._frame.around
+    around = model._template.around
     monkeypatch.setattr(
-        model._frame,
+        model._template,
         "around",
         lambda first, second: sizes.append((len(first), len(second))) or around(first, second),
     )
@@ -189,4 +189,4 @@ def test_positions_that_begin_behind_the_padding_are_not_overrun(small, tmp_path
     tokenizer.save_pretrained(tmp_path)
     model = CrossEncoder.load(str(tmp_path), device="cpu")
     assert logits_of(model, [("straw hat " * 50, "Hats")]).shape == (1, 2)
-    assert model._room == 34 - 2 - 3
+    assert model._max_tokens == 34 - 2 - 3

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import BackboneConfig
-from cascade.features.make import make_backbone
+from cascade.features.backbone import make_backbone
 from cascade.scoring.methods.neighbours import Examples, unit
 from cascade.scoring.ttc_heads import Heads, HeadsFile
 from cascade.training.labelled import Labelled

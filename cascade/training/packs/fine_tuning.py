@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class TuningRecipe(Section):
     """How a backbone and its heads are trained."""
 
-    form: Form = Field("leaf", description="How levels are tied; see scoring.forms.")
+    form: Form = Field("leaf", description="How levels are tied; see scoring.ttc_forms.")
     importance: list[float] = Field(
         default_factory=lambda: [0.5, 0.5, 1.0],
         description="Weight of each level's loss from the top; the last holds for all below.",

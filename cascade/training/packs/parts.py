@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import BackboneConfig
-from cascade.features.backbone import Backbone, JoinedFeatures
+from cascade.features.backbone import DEFAULT_VISION, Backbone, JoinedFeatures, make_backbone
 from cascade.features.lexical import LexicalFeatures
-from cascade.features.make import DEFAULT_VISION, make_backbone
 from cascade.io.files import write_text
 from cascade.items import Item
 from cascade.scoring.ttc_forms import Form

@@ -90,7 +90,7 @@ class PictureStage(TunedStage):
     forms: list[Form] = Field(
         default_factory=lambda: list[Form](("leaf",)),
         min_length=1,
-        description="Of a frozen model the forms of the heads; see scoring.forms.",
+        description="Of a frozen model the forms of the heads; see scoring.ttc_forms.",
     )
     heads: HeadsRecipe = Field(
         default_factory=HeadsRecipe, description="How heads of a frozen model are learnt."
