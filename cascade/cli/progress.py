@@ -67,13 +67,13 @@ class PlainWork:
     ) -> None:
         self._console = console
         self._clock = clock
-        self._begin(what, 0)
-        self._due = self._since + FIRST
+        self._due = 0.0
+        self._begin(what, 0, FIRST)
 
     def show(self, what: str, done: int = 0, of: int | None = None, amount: str = "") -> None:
         """Print a line if one is due."""
         if what != self._what:
-            self._begin(what, done)
+            self._begin(what, done, FIRST)
         now = self._clock()
         if now < self._due or done <= self._done or done == of:
             return
@@ -82,11 +82,11 @@ class PlainWork:
             left = (of - done) * (now - self._since) / (done - self._done)
             line += f", {_duration(left)} left"
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
-        self._begin(what, done)
-        self._due = now + NEXT
+        self._begin(what, done, NEXT)
 
-    def _begin(self, what: str, done: int) -> None:
+    def _begin(self, what: str, done: int, wait: float) -> None:
         self._what, self._done, self._since = what, done, self._clock()
+        self._due = max(self._due, self._since + wait)
 
 
 def _duration(seconds: float) -> str:

@@ -46,6 +46,10 @@ def test_other_work_begins_anew_and_finished_work_says_nothing():
     assert printed((30, "indexing", 75_000)) == []
 
 
+def test_short_work_after_long_work_says_nothing():
+    assert printed((0, "loading", 0), (30, "classifying", 10), (31, "classifying", 20)) == []
+
+
 def test_without_a_known_end_the_amount_stands_alone():
     steps = [(0, "reading", 0), (5, "reading", 400)]
     assert printed(*steps, of=None, amount="") == ["reading 400"]
