@@ -14,13 +14,13 @@ class _StageConfig(Section):
 
     candidates: int = Field(10, ge=1, description="Terms that are considered.")
     temperature: float = Field(
-        0.06, ge=0.001, le=10, description="Likenesses are divided by this before the softmax."
+        0.06, ge=0.001, le=10, description="Scores are divided by this before the softmax."
     )
     sure: float = Field(
         0.9,
         ge=0,
         le=1,
-        description="rerank and llm are asked where the likeliest term is less likely than this.",
+        description="rerank and llm judge where the likeliest term is less likely than this.",
     )
     weight: float = Field(
         1.0,
@@ -33,16 +33,16 @@ class BaseTermConfig(_StageConfig):
     """How base terms are found: a weighted sum of what a description shares with a term."""
 
     method: Literal["retrieve", "rerank", "llm"] = Field(
-        "retrieve", description="Likeness alone, or a cross-encoder or language model beside it."
+        "retrieve", description="Similarity alone, or a cross-encoder or language model beside it."
     )
     weight: float = Field(
         0.2,
         ge=0,
         description="Weight of the log-probabilities of rerank or llm beside the retriever's.",
     )
-    whole: float = Field(1.0, ge=0, description="Weight of the likeness of the whole text.")
-    first: float = Field(0.0, ge=0, description="Weight of the likeness of its first piece.")
-    piece: float = Field(0.25, ge=0, description="Weight of the likeness of its best piece.")
+    whole: float = Field(1.0, ge=0, description="Weight of the similarity of the whole text.")
+    first: float = Field(0.0, ge=0, description="Weight of the similarity of its first phrase.")
+    piece: float = Field(0.25, ge=0, description="Weight of the similarity of its best phrase.")
     words: float = Field(0.3, ge=0, description="Weight of the share of the term's words in it.")
     unsaid: float = Field(
         0.2,
@@ -76,7 +76,7 @@ class CategoryConfig(Section):
 
     method: Literal["pairs", "classifier", "llm"] = Field(
         "pairs",
-        description="A small network over what pieces of the text and descriptors have in common, "
+        description="A small network over what the text and descriptors have in common, "
         "a classifier of the text (after `cascade foodex2 fit`), or a language model's list.",
     )
     network: Annotated[str | None, LOCAL_FILE] = Field(
@@ -98,7 +98,7 @@ class DescriptorConfig(_StageConfig):
     """How descriptors are found in a facet category."""
 
     method: Literal["retrieve", "rerank", "llm"] = Field(
-        "retrieve", description="Likeness alone, or a cross-encoder or language model beside it."
+        "retrieve", description="Similarity alone, or a cross-encoder or language model beside it."
     )
     most: int = Field(3, ge=1, description="Descriptors of a category that may have several.")
     prompt: str = Field("food-descriptor", description="Prompt of llm: a shipped name, or a file.")

@@ -116,15 +116,18 @@ SAID = (
 WORDS = [*SAID.split(), "of", "grains", "held", "back", "plant"]
 
 
-@given(words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=8), threshold=st.floats(0, 1))
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+@pytest.fixture
+def by_threshold(made):
+    return {threshold: made(categories={"threshold": threshold}) for threshold in (0, 0.2, 0.6)}
+
+
+@given(
+    words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=8),
+    threshold=st.sampled_from([0, 0.2, 0.6]),
 )
-def test_every_code_is_clean_by_the_strict_rules(made, checker, words, threshold):
-    classifier = made(categories={"threshold": threshold})
-    prediction = classifier.classify(" ".join(words))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_code_is_clean_by_the_strict_rules(by_threshold, checker, words, threshold):
+    prediction = by_threshold[threshold].classify(" ".join(words))
     if prediction.status == "error":
         assert not " ".join(words).strip()
         return
