@@ -222,10 +222,6 @@ def _parents_on_path(
     """
     parents = np.full((n_levels, len(answers)), -2, np.int32)
     parents[:1] = -1
-    node, level = answers, taxonomy.level[answers]
-    for depth in range(int(level.max(initial=0)), 0, -1):
-        reached = level >= depth
-        if depth < n_levels:
-            parents[depth, reached] = node[reached]
-        node = np.where(reached, taxonomy.parent[node], node)
+    paths = taxonomy.paths_of(answers)[: max(n_levels - 1, 0)]
+    parents[1 : 1 + len(paths)] = np.where(paths < 0, -2, paths)
     return parents

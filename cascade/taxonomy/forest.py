@@ -54,6 +54,16 @@ class Forest:
         """int32 [level of i], the nodes from the top down to i itself."""
         return np.array(self._path_to(i), dtype=np.int32)
 
+    def paths_of(self, nodes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """int32 [depth, n], the nodes on the path to each of n nodes, by level; -1 below it."""
+        node, level = nodes, self.level[nodes]
+        paths = np.full((self.depth, len(nodes)), -1, dtype=np.int32)
+        for depth in range(int(level.max(initial=0)), 0, -1):
+            reached = level >= depth
+            paths[depth - 1, reached] = node[reached]
+            node = np.where(reached, self.parent[node], node)
+        return paths
+
     def ancestors(self, i: int) -> NDArray[np.int32]:
         """int32 [level of i - 1], the nodes above i, top first."""
         return self.path_nodes(i)[:-1]
@@ -64,12 +74,6 @@ class Forest:
         while i >= 0 and not i <= j < self.end[i]:
             i = int(self.parent[i])
         return i
-
-    def distance(self, i: int, j: int) -> int:
-        """Edges from i to j over their lowest common ancestor, or over a root above the top."""
-        common = self.lowest_common_ancestor(i, j)
-        shared = int(self.level[common]) if common >= 0 else 0
-        return int(self.level[i]) + int(self.level[j]) - 2 * shared
 
     def subtree(self, i: int) -> range:
         """Indices of i and all its descendants."""

@@ -121,13 +121,10 @@ def test_children_of_many_nodes_are_those_of_each(shop):
     assert shop.children_of(nodes[:0])[1].tolist() == []
 
 
-def test_common_ancestors_and_distances_go_through_a_root_above_the_top(shop):
+def test_nodes_of_different_trees_have_no_common_ancestor(shop):
     straw, shoes, tools = map(shop.index, ("straw", "shoes", "tools"))
     assert shop.lowest_common_ancestor(straw, shoes) == shop.index("clothes")
     assert shop.lowest_common_ancestor(straw, tools) == -1
-    assert shop.distance(straw, shoes) == 3
-    assert shop.distance(straw, tools) == 5
-    assert shop.distance(straw, straw) == 0
 
 
 def test_a_level_that_does_not_exist_is_refused(shop):
@@ -211,6 +208,8 @@ def test_children_and_ancestors_agree_with_parents(tax):
         assert tax.path_nodes(i).tolist() == way_up(tax, i)[::-1]
         assert tax.ancestors(i).tolist() == way_up(tax, i)[:0:-1]
         assert tax.level[i] == len(way_up(tax, i))
+        assert tax.paths_of(np.array([i]))[: tax.level[i], 0].tolist() == way_up(tax, i)[::-1]
+        assert (tax.paths_of(np.array([i]))[tax.level[i] :] == -1).all()
         assert tax.path(i) == " > ".join(tax.names[j] for j in tax.path_nodes(i))
     assert tax.depth == max(tax.level)
 
@@ -222,7 +221,6 @@ def test_the_lowest_common_ancestor_is_the_first_shared_node_on_the_ways_up(tax,
     ways = way_up(tax, i), way_up(tax, j)
     shared = [k for k in ways[0] if k in ways[1]]
     assert tax.lowest_common_ancestor(i, j) == (shared[0] if shared else -1)
-    assert tax.distance(i, j) == len(set(ways[0]) ^ set(ways[1]))
 
 
 @quick

@@ -244,12 +244,8 @@ class GroupedRows:
 
 def paths(taxonomy: Taxonomy) -> Nodes:
     """int32 [n_nodes + 1, depth], the path to each node, -1 below it; the last row is all -1."""
-    table = np.full((len(taxonomy) + 1, taxonomy.depth), -1, dtype=np.int32)
-    for level in range(1, taxonomy.depth + 1):
-        nodes = taxonomy.level_nodes(level)
-        table[nodes] = table[taxonomy.parent[nodes]]
-        table[nodes, level - 1] = nodes
-    return table
+    nodes = np.arange(len(taxonomy), dtype=np.int32)
+    return np.vstack([taxonomy.paths_of(nodes).T, np.full((1, taxonomy.depth), -1, np.int32)])
 
 
 def heights(taxonomy: Taxonomy) -> Floats:
