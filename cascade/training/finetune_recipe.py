@@ -1,4 +1,4 @@
-"""What recipes of `cascade finetune` share, and where recipes are looked for."""
+"""What recipes of `cascade finetune` share, and where recipe files are found."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DataRecipe(Section):
         20, ge=1, description="Rows of each label, drawn by the seed; null for all."
     )
     max_chars: int = Field(200, ge=16, description="Characters of each column that are read.")
-    encoding: str | None = Field(None, description="Of a text file, where it is not told apart.")
+    encoding: str | None = Field(None, description="Of a text file; guessed if null.")
     sheet: str | None = Field(None, description="Sheet of a workbook; null for the first.")
 
 
@@ -45,7 +45,7 @@ class PictureDataRecipe(DataRecipe):
 
 
 class ValidationRecipe(Section):
-    """The rows that the loss is looked at on, and that decide when to stop."""
+    """The rows that the loss is measured on, and that decide when to stop."""
 
     file: str | None = Field(None, description="Labelled rows; null: a share of the others.")
     share: float = Field(

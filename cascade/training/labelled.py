@@ -53,9 +53,9 @@ class Labelled:
         int32 [n_items], what each is labelled with.
     skipped
         Rows that were left out, by reason, each with how many and the line of the first.
-    looks
-        Of each item's picture what copies of it share, see `io.pictures.look`; empty where there
-        is none, or for all where pictures were not read.
+    picture_keys
+        What copies of an item's picture share, see `io.pictures.look`; empty where it has none, or
+        for all where pictures were not read.
     unread
         How many pictures cannot be used, and why not the first.
     """
@@ -63,7 +63,7 @@ class Labelled:
     items: Sequence[Item]
     nodes: NDArray[np.int32]
     skipped: dict[str, tuple[int, int]]
-    looks: Sequence[str] = ()
+    picture_keys: Sequence[str] = ()
     unread: tuple[int, str] = (0, "")
 
     def __len__(self) -> int:
@@ -73,8 +73,8 @@ class Labelled:
         """The rows where `wanted` [n_items] is true."""
         kept = np.flatnonzero(wanted)
         items = [self.items[row] for row in kept.tolist()]
-        looks = [self.looks[row] for row in kept.tolist()] if self.looks else ()
-        return dataclasses.replace(self, items=items, nodes=self.nodes[kept], looks=looks)
+        keys = [self.picture_keys[row] for row in kept.tolist()] if self.picture_keys else ()
+        return dataclasses.replace(self, items=items, nodes=self.nodes[kept], picture_keys=keys)
 
     @property
     def has_picture(self) -> NDArray[np.bool_]:
@@ -87,15 +87,15 @@ class Labelled:
 
     @property
     def comparable_texts(self) -> list[str]:
-        """What near duplicates are looked for in: the text, or a hash of the picture without one.
+        """What near duplicates are found by: the text, or without one a hash of the picture.
 
         Pictures that are no copies of each other have nothing in common here.
         """
-        if not self.looks:
+        if not self.picture_keys:
             return [item.text for item in self.items]
         return [
-            item.text or hashlib.sha256(seen.encode()).hexdigest()
-            for item, seen in zip(self.items, self.looks, strict=True)
+            item.text or hashlib.sha256(key.encode()).hexdigest()
+            for item, key in zip(self.items, self.picture_keys, strict=True)
         ]
 
     def ends(self, taxonomy: Taxonomy) -> list[int]:
@@ -123,9 +123,7 @@ class Labelled:
                 f"{single:,} of {len(labelled):,} labels have one row only, of which nothing can "
                 f"be held out (first: {first!r})"
             )
-        seen = np.zeros(len(taxonomy), dtype=bool)
-        seen[labelled] = True
-        if missing := int((~seen[taxonomy.leaves]).sum()):
+        if missing := int((~np.isin(taxonomy.leaves, labelled)).sum()):
             found.append(
                 f"{missing:,} of {len(taxonomy.leaves):,} leaves of the taxonomy have no row; what "
                 "was fitted will never answer them"
@@ -213,7 +211,7 @@ def readable(rows: Labelled, progress: Progress = lambda *_: None) -> Labelled:
     InputError
         No picture is left.
     """
-    items, kept, looks = [], [], []
+    items, kept, keys = [], [], []
     bad, first = rows.unread
     for start in range(0, len(rows), CHUNK):
         some = rows.items[start : start + CHUNK]
@@ -224,20 +222,20 @@ def readable(rows: Labelled, progress: Progress = lambda *_: None) -> Labelled:
             for each in tried:
                 each.cancel()
             raise
-        for at, (item, seen, problem) in enumerate(results, start=start):
+        for at, (item, key, problem) in enumerate(results, start=start):
             if problem:
                 bad, first = bad + 1, first or problem
             if not problem or item.text:
                 items.append(item)
                 kept.append(at)
-                looks.append(seen)
+                keys.append(key)
         progress("checking pictures", start + len(some), len(rows))
-    if len(rows) and not any(looks):
+    if len(rows) and not any(keys):
         raise InputError(
             f"no picture can be read (the first: {first or 'there is none'}); name another column "
             "with --image, or the folder that they lie in with --image-root"
         )
-    return Labelled(items, rows.nodes[kept], rows.skipped, looks, (bad, first))
+    return Labelled(items, rows.nodes[kept], rows.skipped, keys, (bad, first))
 
 
 def _seen(item: Item) -> tuple[Item, str, str]:

@@ -153,10 +153,10 @@ def level_loss(
         weight = importance[min(level, len(importance) - 1)]
         reached = targets[:, level] >= 0
         if weight and bool(reached.any()):
-            said = found[reached]
-            loss = torch.nn.functional.nll_loss(said, targets[reached, level])
+            reaching = found[reached]
+            loss = torch.nn.functional.nll_loss(reaching, targets[reached, level])
             if smoothing:
-                even = -said.clamp(min=-30).mean()  # finite, whatever is impossible
+                even = -reaching.clamp(min=-30).mean()  # finite, whatever is impossible
                 loss = (1 - smoothing) * loss + smoothing * even
             total = total + weight * loss
     return total

@@ -192,8 +192,8 @@ def fit_hinge(
         if progress is not None:
             progress(done, len(problems))
     weights = hstack(columns, "csr", dtype=np.float32)
-    told_apart = np.array([node for node, _, _ in problems], dtype=np.int32)
-    return Heads(form, weights, np.array(biases, dtype=np.float32), told_apart, MARGIN)
+    solved = np.array([node for node, _, _ in problems], dtype=np.int32)
+    return Heads(form, weights, np.array(biases, dtype=np.float32), solved, MARGIN)
 
 
 def _solutions(
@@ -202,7 +202,7 @@ def _solutions(
     """The solution of each problem, in order; many of them on all cores.
 
     LIBLINEAR draws from one generator for a whole process, so that threads would make the result
-    depend on who comes first; processes do not.
+    depend on which comes first; processes do not.
     """
     if data.shape[0] * len(problems) < FEW:
         yield from (_solve(data, among, right, cost, seed) for _, among, right in problems)

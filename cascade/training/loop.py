@@ -30,7 +30,7 @@ STATE = ("step", "exp_avg", "exp_avg_sq")  # what AdamW remembers of a weight
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How many steps a run has, at what rates, and how often it stops to look.
+    """How many steps a run has, at what rates, and how often it is evaluated.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class History:
 
 
 class Loop(ABC):
-    """A run of training; what is learnt is said by the methods of a subclass.
+    """A run of training; a subclass has the losses.
 
     Parameters
     ----------

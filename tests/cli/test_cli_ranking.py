@@ -65,7 +65,7 @@ SET = [
         "training.batch_size=8",
         "training.least_steps=1",
         "training.learning_rate=0.0005",
-        "training.checkpoint_every=5",
+        "training.checkpoint_every=1000",
         "model.candidates=6",
     )
 ]
@@ -108,7 +108,6 @@ def test_a_reranker_learns_which_words_belong_together_and_classifies(rows, casc
     done = cascade(
         *("finetune", "reranker", "-o", "out", *SET, "--set", "training.least_steps=240"),
         *("--set", "training.batch_size=16", "--set", "training.learning_rate=0.0002"),
-        *("--set", "training.checkpoint_every=1000"),
     )
     assert done.status == 0, done.err
     found = metrics(rows, "out")
@@ -130,26 +129,27 @@ def test_a_reranker_learns_which_words_belong_together_and_classifies(rows, casc
 
 
 def test_a_killed_run_goes_on_and_ends_in_the_same_weights(rows, cascade, monkeypatch):
+    options = (*SET, "--set", "training.checkpoint_every=5")
     assert cascade("finetune", "retriever", "-o", "whole", *SET).status == 0
 
-    def killed(*args, ticked, **options):
+    def killed(*args, ticked, **others):
         def tick(step, steps, loss):
             ticked(step, steps, loss)
             if step == 8:
                 raise KeyboardInterrupt
 
-        return train_retriever(*args, ticked=tick, **options)
+        return train_retriever(*args, ticked=tick, **others)
 
     with monkeypatch.context() as patch:
         patch.setattr(experiment, "train_retriever", killed)
-        assert cascade("finetune", "retriever", "-o", "out", *SET).status == 130
+        assert cascade("finetune", "retriever", "-o", "out", *options).status == 130
     assert (rows / "out" / "checkpoints" / "steps").is_dir()
-    done = cascade("finetune", "retriever", "-o", "out", *SET)
+    done = cascade("finetune", "retriever", "-o", "out", *options)
     assert done.status != 0
     assert "--resume" in done.err
-    done = cascade("finetune", "retriever", "-o", "out", *SET, "--resume", "--set", "seed=1")
-    assert "other rows or settings" in done.err
-    done = cascade("finetune", "retriever", "-o", "out", *SET, "--resume")
+    done = cascade("finetune", "retriever", "-o", "out", *options, "--resume", "--set", "seed=1")
+    assert "other data or another recipe" in done.err
+    done = cascade("finetune", "retriever", "-o", "out", *options, "--resume")
     assert done.status == 0, done.err
     found, whole = metrics(rows, "out"), metrics(rows, "whole")
     assert found["loss_by_step"] == pytest.approx(whole["loss_by_step"], abs=1e-4)

@@ -301,7 +301,9 @@ class Writer:
         if not self._child_shows("candidates"):
             return [answer[None] for answer in right]  # no prompt shows the others
         if self.candidates is None:
-            raise UsageError("the prompt of the task child shows candidates; say who draws them")
+            raise UsageError(
+                "the prompt of the task child shows candidates; give a Writer that draws them"
+            )
         return self._drawer.draw(Batch(items), rows, right, seed)
 
     @cached_property

@@ -74,7 +74,7 @@ def attach_lora(model: Any, recipe: LoraRecipe, *, seed: int = 0) -> PeftModel:
 
 
 def _targets(model: Any, recipe: LoraRecipe) -> str | list[str]:
-    """What peft is told to adapt, all of it there."""
+    """The modules to adapt, in peft's words; all of them exist."""
     import torch
 
     wanted = recipe.targets
@@ -108,7 +108,7 @@ def save_adapter(model: PeftModel, folder: Path, base: str) -> None:
         config.base_model_name_or_path = base
         if isinstance(config.target_modules, set):  # whose order differs from run to run
             config.target_modules = sorted(config.target_modules)
-    # Named and fixed: peft looks on the hub for a model whose embeddings it is not told about.
+    # Named and fixed: peft looks on the hub for a model where this is left open.
     model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's has blanks to fill in
     (folder / "adapter_model.safetensors").chmod(0o644)
@@ -125,7 +125,7 @@ def load_adapter(model: PeftModel, folder: Path) -> None:
     from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 
-    said: Any = set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
-    missing = [name for name in said.missing_keys if "lora_" in name]
-    if missing or said.unexpected_keys:
+    loaded: Any = set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
+    missing = [name for name in loaded.missing_keys if "lora_" in name]
+    if missing or loaded.unexpected_keys:
         raise ConfigError(f"{folder}: an adapter of another shape; fit again")

@@ -21,7 +21,7 @@ class ModelRecipe(Section):
 
 
 class PromptsRecipe(Section):
-    """In which words each task is asked; those that will be used."""
+    """The prompt of each task, as it will be used."""
 
     child: str = Field("file-under", description="Choose a child: a shipped prompt, or a file.")
     path: str = Field("write-path", description="Write the path.")
@@ -58,10 +58,12 @@ class LoopRecipe(Section):
     )
     accumulate: int = Field(1, ge=1, description="Forward passes of one step.")
     evaluate_every: int = Field(
-        50, ge=1, description="Steps between two looks at the validation loss; also after the last."
+        50, ge=1, description="Steps between two evaluations; there is also one after the last."
     )
     patience: int = Field(
-        3, ge=1, description="Looks without a lower validation loss after which training ends."
+        3,
+        ge=1,
+        description="Evaluations without a lower validation loss after which training ends.",
     )
     checkpoint_every: int = Field(50, ge=1, description="Steps between two checkpoints.")
     precision: Precision = Field(

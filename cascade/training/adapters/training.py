@@ -144,7 +144,7 @@ def batches_of(
     Parameters
     ----------
     rng
-        Draws who meets whom, and in which order; without it all are sorted by length.
+        Draws the batches and their order; without it all are sorted by length.
     """
     n = len(examples)
     order = list(range(n)) if rng is None else rng.permutation(n).tolist()

@@ -168,7 +168,7 @@ class Assembly:
         self.progress("measuring the pack", 0, 1)
         classifier = Classifier(self.taxonomy, self._config(settings))
         trial = Trial.run(classifier, self.held, self.taxonomy)
-        # Features of pictures are kept by now, so that the time would tell nothing.
+        # Features of pictures are kept by now, so that the time would mean nothing.
         reads_pictures = any(scorer.reads_pictures for scorer in self._scorers.values())
         return replace(trial, seconds=None) if reads_pictures else trial
 

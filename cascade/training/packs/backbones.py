@@ -1,4 +1,4 @@
-"""The backbones that can be fine-tuned: a sentence encoder, a LLaMA through LoRA, a vision model."""
+"""Backbones that can be fine-tuned: a sentence encoder, a LLaMA through LoRA, a vision model."""
 
 from __future__ import annotations
 

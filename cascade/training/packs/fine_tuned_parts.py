@@ -1,4 +1,4 @@
-"""The parts of a pack that are fine-tuned: a backbone with its heads, and its labelled neighbours."""
+"""Parts of a pack that are fine-tuned: a backbone with its heads, and labelled neighbours."""
 
 from __future__ import annotations
 

@@ -317,57 +317,51 @@ class Fit:
 
     def _readme(self, report: Mapping[str, Any]) -> str:
         """What the pack was fitted on, how it measured, and how it is used; Markdown."""
-        rows = report["rows"]
-        held = (
-            "a validation file" if rows["validation_file"] else "held out, near duplicates together"
-        )
-        figures = {**report["scorers"], "this pack": report["pack"]}
+        rows, name = report["rows"], self.folder.name
+        held = "held out, near duplicates together"
+        if rows["validation_file"]:
+            held = "a validation file"
+        read = ", ".join([*self.columns.text, *filter(None, [self.columns.image])])
         columns = list(report["pack"])
-        read = [*self.columns.text, *filter(None, [self.columns.image])]
-        name = self.folder.name
-        lines = [
+        figures = {**report["scorers"], "this pack": report["pack"]}
+        blocks = [
             f"# {name}",
-            "",
             f"A pack of cascade {__version__}, fitted in {report['seconds']:,} s on "
-            f"{rows['fitted']:,} rows of {rows['labels']:,} labels from `{Path(self.source.file).name}` "
-            f"(SHA-256 {self.source.sha256[:16]}...), columns "
-            f"{', '.join(read)}, seed {self.seed}.",
-            "",
-            "```sh",
-            f"cascade classify items.csv -c {name} -o out.csv",
-            *([self.command] if self.command else []),
-            "```",
-            "",
-            f"Measured on {rows['held_out']:,} rows ({held}) on which weights and routing were chosen, "
-            "so that figures are a little flattering; parts of the pack had not seen them:",
-            "",
-            f"| | {' | '.join(columns)} |",
-            f"| --- |{' --- |' * len(columns)}",
+            f"{rows['fitted']:,} rows of {rows['labels']:,} labels from "
+            f"`{Path(self.source.file).name}` (SHA-256 {self.source.sha256[:16]}...), columns "
+            f"{read}, seed {self.seed}.",
+            "\n".join(
+                [
+                    "```sh",
+                    f"cascade classify items.csv -c {name} -o out.csv",
+                    *filter(None, [self.command]),
+                    "```",
+                ]
+            ),
+            f"Measured on {rows['held_out']:,} rows ({held}) on which weights and routing were "
+            "chosen, so that figures are a little flattering; parts of the pack had not seen them:",
+            _table(
+                ["", *columns], [[n, *(f.get(c, "") for c in columns)] for n, f in figures.items()]
+            ),
         ]
-        for label, found in figures.items():
-            lines.append(f"| {label} | {' | '.join(str(found.get(c, '')) for c in columns)} |")
-        if report["curve"]:
-            lines += ["", "Routing: what the fast path answers alone at a threshold.", ""]
-            lines += ["| threshold | fast | exact | rows/s |", "| --- | --- | --- | --- |"]
-            step = max(1, len(report["curve"]) // 12)
-            for point in report["curve"][::step]:
-                lines.append(
-                    f"| {point['threshold']} | {point['fast']} | {point['exact']} | "
-                    f"{point['rows_per_second']} |"
-                )
-        if report["risk"]:
-            lines += ["", "What `--max-risk` accepts; the rest is marked `review`.", ""]
-            lines += ["| max risk | from confidence | share accepted |", "| --- | --- | --- |"]
-            lines += [
-                f"| {r['max_risk']} | {r['from']} | {r['accepted']} |" for r in report["risk"]
+        if curve := report["curve"]:
+            points = [list(point.values()) for point in curve[:: max(1, len(curve) // 12)]]
+            blocks += [
+                "Routing: what the fast path answers alone at a threshold.",
+                _table(["threshold", "fast", "exact", "rows/s"], points),
             ]
-        lines += [
-            "",
-            "Recipe:",
-            "",
-            "```json",
-            json.dumps(self.identity["recipe"], indent=1),
-            "```",
-            "",
-        ]
-        return "\n".join(lines)
+        if report["risk"]:
+            blocks += [
+                "What `--max-risk` accepts; the rest is marked `review`.",
+                _table(
+                    ["max risk", "from confidence", "share accepted"],
+                    [list(row.values()) for row in report["risk"]],
+                ),
+            ]
+        recipe = json.dumps(self.identity["recipe"], indent=1)
+        return "\n\n".join([*blocks, "Recipe:", f"```json\n{recipe}\n```"]) + "\n"
+
+
+def _table(header: list[str], rows: list[list[Any]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -21,7 +21,9 @@ LexicalForm = Literal["leaf", "conditional"]
 class LexicalStage(Section):
     """Words and characters, with linear heads."""
 
-    features: LexicalRecipe = Field(default_factory=LexicalRecipe, description="What is looked at.")
+    features: LexicalRecipe = Field(
+        default_factory=LexicalRecipe, description="Words and characters that are counted."
+    )
     forms: list[LexicalForm] = Field(
         default=["leaf", "conditional"],
         min_length=1,

@@ -1,4 +1,4 @@
-"""What held-out rows tell about fitted parts: fusion weights, the fast path, and calibration."""
+"""What is fitted on held-out rows: fusion weights, the threshold of the fast path, calibration."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def train_reranker(
 
 
 def _arguments(recipe: RankerLoopRecipe, work: Path, per_epoch: int, seed: int) -> dict[str, Any]:
-    """What both trainers are told."""
+    """The arguments of both trainers."""
     import torch
 
     from cascade.models.runtime import best_device, precision_dtype
