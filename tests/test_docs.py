@@ -50,6 +50,26 @@ def test_links_between_pages_lead_somewhere(page):
     assert [place for place in places if not place.exists() and place not in GENERATED] == []
 
 
+@pytest.mark.parametrize("page", [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"], ids=name)
+def test_paths_and_modules_that_a_page_names_are_there(page):
+    named = re.findall(
+        r"`((?:cascade|tests|docs|eval|finetune)/[\w/.-]*)`", page.read_text("utf-8")
+    )
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    rooms = "|".join(path.stem for path in (ROOT / "cascade").iterdir() if path.is_dir())
+    dotted = re.findall(rf"`((?:{rooms})(?:\.\w+)+)`", page.read_text("utf-8"))
+    for path in (ROOT / "cascade" / place.replace(".", "/") for place in dotted):
+        places = (path, path.with_suffix(".py"), path.parent.with_suffix(".py"), path.parent)
+        assert any(place.exists() for place in places), path
+
+
+def test_every_test_that_is_called_slow_is_there():
+    lines = (ROOT / "tests" / "slow.txt").read_text("utf-8").splitlines()
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    known = set(re.findall(r"def (test_\w+)", sources))
+    assert {line for line in lines if not line.startswith("#")} - known == set()
+
+
 def test_a_console_block_is_divided_into_commands_and_what_they_show():
     assert steps("$ a \\\n    b\nx\n...\n$ c\n") == [("a b", ["x", "..."]), ("c", [])]
 
