@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import email.utils
-import http.client
 import json
 import logging
 import os
 import random
+import ssl
 import threading
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+
+import httpx
 
 from cascade.config import ServerConfig
 from cascade.errors import ConfigError, EngineError
@@ -28,12 +28,10 @@ AGAIN = (408, 409, 425, 429)  # and all of 5xx but 501
 
 logger = logging.getLogger(__name__)
 
-_BROKEN = (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError)
-
 
 @dataclass
 class _Again(Exception):
-    """A request that failed in a way that may pass."""
+    """A request that failed in a way that may pass, and how long the server wants to rest."""
 
     problem: str
     wait: float | None = None
@@ -57,8 +55,12 @@ class Client:
         self._config = config
         self.url = _checked(config.url)
         self.root = self.url.removesuffix("/v1")
-        self._headers = {"Content-Type": "application/json", **_key(config.api_key_env)}
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        self._http = httpx.Client(
+            headers={"Content-Type": "application/json", **_key(config.api_key_env)},
+            timeout=config.timeout,
+            limits=httpx.Limits(max_connections=None),
+            verify=ssl.create_default_context(),  # of this machine, as other programs use them
+        )
         self._lock = threading.Lock()
         self._requests = 0
         self._tokens = 0
@@ -97,49 +99,44 @@ class Client:
         counted: bool = True,
     ) -> dict[str, Any]:
         body = None if payload is None else json.dumps(payload).encode()
-        for tried in range(self._config.retries + 1):
-            if counted:
-                self._spend_request()
+        for tried in range(1, self._config.retries + 2):
             try:
-                answer = self._once(url, body)
+                return self._once(url, body, counted)
             except _Again as failure:
-                last = failure.problem
-                wait = failure.wait
-                if wait is None:
-                    wait = min(FIRST_WAIT * 2**tried, LONGEST_WAIT) * random.uniform(0.5, 1)
-                if tried == self._config.retries or wait > LONGEST_WAIT:
-                    break
-                logger.info("%s: %s; again in %.1f s", url, failure.problem, wait)
-                if given_up.wait(wait):
-                    break
-                continue
-            if counted:
-                self._count_tokens(answer)
-            return answer
-        raise EngineError(f"{url}: {last}, after {tried + 1} tries", retry=True)
+                problem, wait = failure.problem, failure.wait
+            if wait is None:
+                wait = min(FIRST_WAIT * 2 ** (tried - 1), LONGEST_WAIT) * random.uniform(0.5, 1)
+            if tried > self._config.retries or wait > LONGEST_WAIT:
+                break
+            logger.info("%s: %s; again in %.1f s", url, problem, wait)
+            if given_up.wait(wait):
+                break
+        raise EngineError(f"{url}: {problem}, after {tried} tries", retry=True)
 
-    def _once(self, url: str, body: bytes | None) -> dict[str, Any]:
-        request = urllib.request.Request(url, body, self._headers)
+    def _once(self, url: str, body: bytes | None, counted: bool) -> dict[str, Any]:
+        if counted:
+            self._spend_request()
         until = time.monotonic() + self._config.timeout
         try:
-            with self._opener.open(request, timeout=self._config.timeout) as response:
-                text = _read(response, until)
-        except urllib.error.HTTPError as error:
-            said = " ".join(error.read(10_000).decode("utf-8", "replace").split())
-            if error.code in AGAIN or (error.code >= 500 and error.code != 501):
-                wait = _seconds(error.headers.get("Retry-After"))
-                raise _Again(f"status {error.code} ({said:.200})", wait) from None
-            raise EngineError(f"{url}: {self._refusal(error.code)}: {said:.300}") from None
-        except _BROKEN as error:
-            reason = getattr(error, "reason", error)
-            raise _Again(f"no answer ({str(reason) or repr(reason)})") from None
+            with self._http.stream("GET" if body is None else "POST", url, content=body) as answer:
+                status, headers, text = answer.status_code, answer.headers, _read(answer, until)
+        except httpx.RequestError as error:
+            raise _Again(f"no answer ({str(error) or repr(error)})") from None
+        if status >= 300:
+            told = " ".join(text[:10_000].decode("utf-8", "replace").split())
+            if status in AGAIN or (status >= 500 and status != 501):
+                wait = _seconds(headers.get("Retry-After"))
+                raise _Again(f"status {status} ({told:.200})", wait)
+            raise EngineError(f"{url}: {self._refusal(status)}: {told:.300}")
         try:
-            answer = json.loads(text)
+            found = json.loads(text)
         except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
+            found = None
+        if not isinstance(found, dict):
             raise _Again(f"the answer is no JSON object: {text[:80]!r}")
-        return answer
+        if counted:
+            self._count_tokens(found)
+        return found
 
     def _refusal(self, status: int) -> str:
         if status in (401, 403):
@@ -174,11 +171,6 @@ class Client:
             self._tokens += int(used)
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        """None: a redirect is an error."""
-
-
 def _checked(url: str | None) -> str:
     if not url:
         raise ConfigError(
@@ -207,14 +199,14 @@ def _key(variable: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def _read(response: Any, until: float) -> bytes:
+def _read(answer: httpx.Response, until: float) -> bytes:
     """The body, if it is there in time and of a size that can be held."""
     parts, size = [], 0
-    while part := response.read1(2**16):
+    for part in answer.iter_bytes():
         parts.append(part)
         size += len(part)
         if time.monotonic() > until:
-            raise TimeoutError("the answer took too long")
+            raise httpx.ReadTimeout("the answer took too long")
         if size > MOST_BYTES:
             raise EngineError(f"the answer has more than {MOST_BYTES >> 20} MiB")
     return b"".join(parts)
