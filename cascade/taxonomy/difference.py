@@ -46,7 +46,7 @@ class Change:
 
 
 def differences(old: Taxonomy, new: Taxonomy) -> Iterator[Change]:
-    """The nodes that are added, removed, renamed or moved, told apart by their codes.
+    """The nodes that are added, removed, renamed or moved; a node is known by its code.
 
     A node that is gone has as replacement one of the same path in the newer taxonomy, or else the
     one node of the same name.

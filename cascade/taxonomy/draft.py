@@ -111,7 +111,7 @@ class Draft:
             self.translations[row] = names
 
     def code_by_path(self) -> None:
-        """Give each node without a code its path, `A > B > C`; parents stand before children."""
+        """Give each node without a code its path, `A > B > C`; parents come before children."""
         paths: list[str] = []
         for row, (name, above) in enumerate(zip(self.names, self.parent, strict=True)):
             paths.append(paths[above] + PATH_SEPARATOR + name if above >= 0 else name)
@@ -240,7 +240,7 @@ class PathTree:
         else:
             found = f"path {path!r} has code {code!r} here but {draft.codes[row]!r} {before}"
         return TaxonomyError(
-            f"{found}; each node stands once (are these labelled rows, not a taxonomy?)",
+            f"{found}; each node is listed once (are these labelled rows, not a taxonomy?)",
             file=draft.file,
             line=line or None,
         )

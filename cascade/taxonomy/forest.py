@@ -88,7 +88,7 @@ class Forest:
     def children_of(
         self, parents: NDArray[np.int32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Children of many nodes at once; -1 stands above the top.
+        """Children of many nodes at once; those of -1 are the top nodes.
 
         Returns
         -------
@@ -105,7 +105,7 @@ class Forest:
         return offsets, self._children[places]
 
     def n_children(self, nodes: NDArray[np.int32]) -> NDArray[np.int32]:
-        """How many children each of the nodes has; as `children`, -1 stands above the top."""
+        """How many children each of the nodes has; of -1: how many top nodes there are."""
         return self._offsets[nodes + 2] - self._offsets[nodes + 1]
 
     def is_leaf(self, i: int) -> bool:
@@ -255,7 +255,7 @@ def _levels(draft: Draft, parent: NDArray[np.int32]) -> NDArray[np.int32]:
     if (deepest := int(level.max())) > DEEPEST:
         row = int(level.argmax())
         raise draft.error(
-            f"node {draft.codes[row]!r} lies {deepest:,} levels deep; at most {DEEPEST:,} are "
+            f"node {draft.codes[row]!r} is {deepest:,} levels deep; at most {DEEPEST:,} are "
             "possible, so the parents are probably wrong",
             row,
         )

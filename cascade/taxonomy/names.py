@@ -35,7 +35,7 @@ def clean_text(text: str) -> str:
 
 
 def split_path(path: str) -> list[str]:
-    """Names of `A > B > C`; only where no `>` stands between blanks do bare ones count."""
+    """Names of `A > B > C`; a `>` without blanks counts only where none has them."""
     return (_SPACED_ARROW if _SPACED_ARROW.search(path) else _ARROW).split(path)
 
 

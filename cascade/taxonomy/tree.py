@@ -122,7 +122,7 @@ class Taxonomy(Forest):
     def load(
         cls, path: str | Path, *, format: str | None = None, encoding: str | None = None
     ) -> Taxonomy:
-        """Read a file; its format is told by its content, never by its name.
+        """Read a file; its content, not its name, decides the format.
 
         Parameters
         ----------

@@ -85,7 +85,7 @@ def test_a_translation_needs_a_language_tag():
 
 def test_more_levels_than_fit_are_refused():
     rows = [(str(i), "n", str(i - 1) if i else None) for i in range(40_000)]
-    with pytest.raises(TaxonomyError, match="lies 40,000 levels deep"):
+    with pytest.raises(TaxonomyError, match="is 40,000 levels deep"):
         Taxonomy.from_records(rows)
 
 

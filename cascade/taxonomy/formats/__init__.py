@@ -1,8 +1,8 @@
 """The file formats that a taxonomy is read from.
 
 To add one, write a module with `matches(file)` and `read(file)`, as `Format` describes them, and
-name it in `FORMATS`. What a tree is, checks and search do not belong here: a format only says
-which nodes are in a file.
+add a line for it to `FORMATS`. A format only reads nodes from a file: checks of the tree and search
+belong in `cascade.taxonomy`, and files of items in `cascade.io`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FORMATS = {
 }
 """The module and a description of each format, in the order in which they are tried.
 
-A module is imported when its turn comes.
+A module is imported when it is tried, not before.
 """
 
 
@@ -51,7 +51,7 @@ class Format(Protocol):
         """Whether the content is of this format."""
 
     def read(self, file: TaxonomyFile) -> Draft | Taxonomy:
-        """The nodes in file order; or a whole taxonomy, where nodes do not say it all.
+        """The nodes in file order; or a whole taxonomy, where it has more than nodes.
 
         Raises
         ------
@@ -68,9 +68,9 @@ def read(
     Parameters
     ----------
     format
-        A key of `FORMATS`; None tells it by the content.
+        A key of `FORMATS`; by default the content decides.
     encoding
-        Of text; None tells UTF-8, UTF-16 (with a byte order mark) and Windows-1252 apart.
+        Of text; by default a guess, see `TaxonomyFile.text`.
 
     Raises
     ------
@@ -95,28 +95,28 @@ def detect(file: TaxonomyFile) -> str:
     Raises
     ------
     TaxonomyError
-        It is of none; the message says what was found and what is understood.
+        It is of none; the message names what was found and the known formats.
     """
     for name in FORMATS:
         if _module(name).matches(file):
             return name
     known = "; ".join(description for _, description in FORMATS.values())
-    raise file.error(f"{_seen(file)}. Understood are: {known}")
+    raise file.error(f"{_unknown(file)}. Known formats: {known}")
 
 
 def _module(name: str) -> Format:
     return cast(Format, import_module(FORMATS[name][0]))
 
 
-def _seen(file: TaxonomyFile) -> str:
+def _unknown(file: TaxonomyFile) -> str:
     """What an unknown file looks like."""
     from cascade.taxonomy.formats.table import TaxonomyTable
 
     if file.is_xml:
-        return f"XML, but neither SKOS nor GS1 GPC; its first element is <{file.root}>"
+        return f"XML of no known form; its first element is <{file.root}>"
     table = TaxonomyTable.sniff(file)
     if table and len(table.header) > 1:
         columns = ", ".join(map(repr, table.header))
-        return f"a table that is no taxonomy as far as its columns tell; found columns: {columns}"
+        return f"a table whose columns are not those of a taxonomy; found columns: {columns}"
     line, text = file.head[0]
     return f"no known form of a taxonomy; line {line} is {text[:80]!r}"

@@ -1,4 +1,4 @@
-"""CSV, TSV and semicolons: three forms of table, told apart by their columns.
+"""CSV, TSV and semicolons: three forms of table, recognized by their columns.
 
 - Columns code, name and parent, the rows in any order. Without a code column the names are the
   codes, and parents are given by name.
@@ -31,7 +31,7 @@ from cascade.taxonomy.names import clean, join_synonyms, split_path, split_synon
 if TYPE_CHECKING:
     from cascade.taxonomy.tree import Taxonomy
 
-_SAMPLE = 500  # rows that are looked at to tell the form
+_SAMPLE = 500  # rows that decide the form
 _LONGEST = 120
 _NUMBERED = re.compile(
     r"(?:.*_)?(?:levels?|lvl|l|cat|category|tier|depth|ebene|niveau|nivel|livello|hierarchy)"
@@ -72,7 +72,7 @@ def read(file: TaxonomyFile) -> Draft:
         return reader(table)
     found = ", ".join(map(repr, table.header)) if table else repr(file.head[0][1][:80])
     raise file.error(
-        f"a table that is no taxonomy as far as its columns tell; found columns: {found}; expected "
+        f"a table whose columns are not those of a taxonomy; found columns: {found}; expected "
         "code,name,parent (an empty parent at the top), or one column with paths 'A > B > C', or "
         "one column for each level (level1,level2,...)",
         table.line if table else None,
@@ -122,7 +122,7 @@ def _reader(table: TaxonomyTable) -> Callable[[TaxonomyTable], Draft] | None:
         for _, cells in islice(table.rows(short=True), _SAMPLE):
             sample.append(cells)
     except TaxonomyError:
-        pass  # reading the row again says what is wrong with it
+        pass  # reading the row again raises the error
     paths = _path_column(table, sample)
     if paths is not None:
         return partial(_read_paths, paths=paths, separator=_separator(r[paths] for r in sample))
@@ -187,7 +187,7 @@ def _read_levels(table: TaxonomyTable, levels: Sequence[int]) -> Draft:
 def _describe(
     draft: Draft, row: int, table: TaxonomyTable, cells: Sequence[str], names: set[int]
 ) -> None:
-    """Keep what a row says of its node beside code and name; `names` are columns of names."""
+    """Add the description, synonyms and translations of a row; `names` are columns of names."""
     described, called = table.columns.get("description"), table.columns.get("synonyms")
     draft.describe(
         row,
@@ -213,7 +213,7 @@ def _separator(paths: Iterable[str]) -> str:
     """`>` or `/`, whichever the paths are made with; `/` also belongs to names such as `TV/Audio`.
 
     It counts as a separator only where no path has a `>`, at least half of them have a `/`, and
-    most of those share what stands before the first `/` with another.
+    most of those share the part before the first `/` with another.
     """
     paths = [path.strip() for path in paths]
     cut = [path.strip("/") for path in paths if "/" in path]
@@ -243,8 +243,8 @@ def _level_columns(table: TaxonomyTable, sample: Sequence[Sequence[str]]) -> lis
 def _is_hierarchical(table: TaxonomyTable, sample: Sequence[Sequence[str]]) -> bool:
     """Whether the content alone shows a hierarchy, whatever the headings.
 
-    The first column has each value about twice or more, the second tells more apart, no row
-    repeats, blank cells stand at the end only, and cells are short and no numbers.
+    The first column has each value about twice or more, the second has more different ones, no row
+    repeats, blank cells are at the end only, and cells are short and not numbers.
     """
     known = frozenset().union(*(words for what, words in COLUMNS.items() if what != "category"))
     width = len(table.header)

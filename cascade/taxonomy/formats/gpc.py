@@ -23,8 +23,8 @@ def read(file: TaxonomyFile) -> Draft:
     Raises
     ------
     TaxonomyError
-        The XML is broken or declares entities, an element lacks its code or text, or stands where
-        it cannot.
+        The XML is broken or declares entities, an element lacks its code or text, or is in one
+        of a lower rank.
     """
     draft = Draft(file=file.path, distinct_siblings=True)
     above: list[tuple[int, int]] = [(-1, -1)]  # rank and row of the elements that are open

@@ -119,7 +119,7 @@ def parse_yaml(text: str, file: Path) -> Value:
                 if event.anchor is None or event.anchor not in texts:
                     raise TaxonomyError(
                         f"alias *{event.anchor} repeats a part of the tree; write it out, since "
-                        "each node of a taxonomy stands once",
+                        "each node of a taxonomy is written once",
                         file=file,
                         line=line,
                     )

@@ -112,7 +112,7 @@ class _Reader:
             self._children(root, -1, listed=False)
 
     def _children(self, value: Value, parent: int, *, listed: bool) -> None:
-        """Nodes of a value; `listed` tells that mappings in it are nodes, never plain nesting."""
+        """Nodes of a value; where `listed`, mappings in it are nodes, never plain nesting."""
         if isinstance(value, Leaf):
             if value.text:
                 self.draft.add(value.text, "", parent, value.line)

@@ -39,7 +39,7 @@ def matches(file: TaxonomyFile) -> bool:
 
 
 def read(file: TaxonomyFile) -> Draft:
-    """Concepts in the order in which rdflib met them, those of one parent together.
+    """Concepts in the order in which rdflib gives them, those of one parent together.
 
     Raises
     ------
@@ -99,7 +99,7 @@ class _SkosDraft(Draft):
 
 
 class _Reader:
-    """Reads what SKOS says about each concept of a graph."""
+    """Reads the concepts of a graph."""
 
     def __init__(self, file: TaxonomyFile, graph: Graph, concepts: list[Any]) -> None:
         from rdflib.namespace import SKOS
@@ -199,7 +199,7 @@ class _Reader:
         return ""
 
     def _line(self, concept: Any) -> int | None:
-        """Where the concept is first mentioned, as far as the text tells."""
+        """Where the concept is first mentioned, as far as the text shows."""
         uri = str(concept)
         last = re.split(r"[/#]", uri.rstrip("/#"))[-1]
         return self._file.line_of(f"<{uri}>", f'"{uri}"', f":{last} ", f":{last}\n", f"#{last}")

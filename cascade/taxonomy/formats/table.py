@@ -113,7 +113,7 @@ class TaxonomyTable:
 
     @cached_property
     def has_descriptions(self) -> bool:
-        """Whether rows may say more of their nodes than code and name."""
+        """Whether there are columns of descriptions, synonyms or translations."""
         found = "description" in self.columns or "synonyms" in self.columns
         return found or bool(self.translations)
 
