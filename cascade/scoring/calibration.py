@@ -102,13 +102,13 @@ class RiskTable:
             return 0.0
         if max_risk <= 0:
             return math.inf
+        n, wrong = np.array(self.accepted), np.array(self.wrong)
         enough = math.log(DELTA) / math.log1p(-max_risk)  # rows that pass without an error
-        least = math.inf
-        for threshold, n, errors in zip(self.threshold, self.accepted, self.wrong, strict=True):
-            if n < enough:
-                continue
-            bound = 1.0 if errors == n else float(beta.ppf(1 - DELTA, errors + 1, n - errors))
-            if bound > max_risk:
-                return least
-            least = threshold
-        return 0.0 if math.isfinite(least) else least  # even all of them together are right enough
+        first = int(np.searchsorted(n, enough))
+        n, wrong = n[first:], wrong[first:]
+        right = n - wrong
+        bound = np.where(right == 0, 1.0, beta.ppf(1 - DELTA, wrong + 1, np.maximum(right, 1)))
+        failed = np.flatnonzero(bound > max_risk)
+        if len(failed):
+            return self.threshold[first + failed[0] - 1] if failed[0] > 0 else math.inf
+        return 0.0 if len(n) else math.inf  # all of them together are right enough

@@ -1,4 +1,21 @@
-"""Linear heads of TTC: features of items to logits of nodes, and the file of the heads."""
+"""Linear heads of TTC: features to logits of nodes, and logits to probabilities down the levels.
+
+TTC, the taxonomy-based transitional classifier (arXiv 2501.06827), has for each level l a linear
+head `z[l]` and hands the probabilities of one level on to the next as a mask:
+`m[l+1] = p[l] M[l, l+1]`, M being the 0/1 matrix of which node is the parent of which, so that
+`m` of a node is the probability of its parent. Heads have one of five forms:
+
+==============  ==================================================================================
+`flat`          `softmax(z)` at each level; levels know nothing of each other
+`published`     `softmax(z * m)`, as the paper has it: a node under an impossible parent has logit
+                0, which may still beat possible nodes of negative logits
+`additive`      `softmax(z + log m)`: a node under an impossible parent is impossible
+`conditional`   a softmax among each parent's children, times the parent's probability
+`leaf`          one softmax over the nodes that items are labelled with, summed up the tree
+==============  ==================================================================================
+
+`training.level_loss` has the same in torch, to be learnt through.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +24,25 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import ConfigError
 from cascade.io.files import read_tensors, write_tensors
-from cascade.scoring.ttc_forms import Form
+from cascade.retrieval.array_ops import run_starts
+from cascade.retrieval.subtrees import Subtrees
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-FEW = 1024  # items whose product with the weights is over before threads would help
+Form = Literal["flat", "published", "additive", "conditional", "leaf"]
+Floats = NDArray[np.float32]
+
+FLOOR = np.float32(-60.0)  # log-probabilities below this are taken for this
+SINGLE_THREADED = 1024  # items whose product with the weights is over before threads would help
 
 
 @dataclass(frozen=True)
@@ -30,7 +52,7 @@ class Heads:
     Parameters
     ----------
     form
-        How logits become probabilities; see `scoring.ttc_forms`.
+        How logits become probabilities; see the module.
     weights
         float32 [width, n_outputs], dense or in compressed sparse rows.
     bias
@@ -44,14 +66,14 @@ class Heads:
     """
 
     form: Form
-    weights: NDArray[np.float32] | csr_matrix
-    bias: NDArray[np.float32]
+    weights: Floats | csr_matrix
+    bias: Floats
     nodes: NDArray[np.int32]
     temperature: float = 1.0
-    mean: NDArray[np.float32] | None = None
-    scale: NDArray[np.float32] | None = None
+    mean: Floats | None = None
+    scale: Floats | None = None
 
-    def logits(self, rows: NDArray[np.float32] | csr_matrix) -> NDArray[np.float32]:
+    def logits(self, rows: Floats | csr_matrix) -> Floats:
         """Logits of items.
 
         Parameters
@@ -65,70 +87,45 @@ class Heads:
         """
         if self.mean is not None and self.scale is not None:
             rows = (rows - self.mean) * self.scale
-        few = isinstance(rows, np.ndarray) and len(rows) <= FEW
+        few = isinstance(rows, np.ndarray) and len(rows) <= SINGLE_THREADED
         # The threads of BLAS go on waiting for work, at the cost of the model that comes next.
-        with _pools().limit(limits=1, user_api="blas") if few else nullcontext():
+        with _thread_pools().limit(limits=1, user_api="blas") if few else nullcontext():
             product: Any = rows @ self.weights
         dense = product.toarray() if hasattr(product, "toarray") else product
         return np.ascontiguousarray(
             ((dense + self.bias) / np.float32(self.temperature)).T, dtype=np.float32
         )
 
-
-@cache
-def _pools() -> Any:
-    """The pools of threads of this process; looked up once, because that takes a while."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-@dataclass(frozen=True)
-class HeadsFile:
-    """Heads as they are kept: one safetensors file with the arrays and, as JSON, what they mean.
-
-    Parameters
-    ----------
-    heads
-        What is kept.
-    taxonomy
-        Fingerprint of the taxonomy whose nodes are meant.
-    """
-
-    heads: Heads
-    taxonomy: str
-
-    def save(self, path: Path) -> None:
-        """Write to `path`, whole or not at all."""
+    def save(self, path: Path, taxonomy: Taxonomy) -> None:
+        """Write to a safetensors file, whole or not at all."""
         import scipy.sparse
 
-        heads = self.heads
-        arrays: dict[str, NDArray[Any]] = {"bias": heads.bias, "nodes": heads.nodes}
-        if scipy.sparse.issparse(heads.weights):
-            sparse: Any = heads.weights
+        arrays: dict[str, NDArray[Any]] = {"bias": self.bias, "nodes": self.nodes}
+        if scipy.sparse.issparse(self.weights):
+            sparse: Any = self.weights
             arrays["weights.data"] = sparse.data.astype(np.float16)
             arrays["weights.indices"] = sparse.indices.astype(np.int32)
             arrays["weights.indptr"] = sparse.indptr.astype(np.int64)
         else:
-            arrays["weights"] = np.asarray(heads.weights, dtype=np.float32)
+            arrays["weights"] = np.asarray(self.weights, dtype=np.float32)
         for name in ("mean", "scale"):
-            if (value := getattr(heads, name)) is not None:
+            if (value := getattr(self, name)) is not None:
                 arrays[name] = value
         about = {
-            "form": heads.form,
-            "temperature": heads.temperature,
-            "taxonomy": self.taxonomy,
+            "form": self.form,
+            "temperature": self.temperature,
+            "taxonomy": taxonomy.fingerprint,
         }
         write_tensors(path, about, arrays)
 
     @classmethod
-    def load(cls, path: Path, taxonomy: Taxonomy) -> HeadsFile:
+    def load(cls, path: Path, taxonomy: Taxonomy) -> Heads:
         """The heads in a file, for a taxonomy.
 
         Raises
         ------
         ConfigError
-            The file cannot be read, is none of heads, or is of another taxonomy.
+            The file cannot be read, holds no heads, or those of another taxonomy.
         """
         about, arrays = read_tensors(path)
         if about["taxonomy"] != taxonomy.fingerprint:
@@ -137,10 +134,9 @@ class HeadsFile:
                 "use the one that lies in the pack, or fit again"
             )
         try:
-            heads = _heads(about, arrays, len(taxonomy))
+            return _heads(about, arrays, len(taxonomy))
         except (KeyError, ValueError, IndexError) as error:
             raise ConfigError(f"{path}: heads that do not fit together ({error})") from None
-        return cls(heads, about["taxonomy"])
 
 
 def _heads(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], n_nodes: int) -> Heads:
@@ -178,3 +174,82 @@ def _heads(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], n_nodes
         arrays.get("mean"),
         arrays.get("scale"),
     )
+
+
+@cache
+def _thread_pools() -> Any:
+    """The thread pools of this process; looked up once, because that takes a while."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+class HierarchicalSoftmax:
+    """Turns logits of nodes into log-probabilities, for one taxonomy.
+
+    Parameters
+    ----------
+    form
+        See the module.
+    """
+
+    def __init__(self, taxonomy: Taxonomy, form: Form) -> None:
+        self.form = form
+        self._taxonomy = taxonomy
+        self._subtrees = Subtrees(taxonomy)
+        self._levels = [taxonomy.level_nodes(level + 1) for level in range(taxonomy.depth)]
+
+    def log_probs(self, logits: Floats, nodes: NDArray[np.int32]) -> Floats:
+        """Log-probability of every node.
+
+        Parameters
+        ----------
+        logits
+            float32 [n_outputs, n_items].
+        nodes
+            int32 [n_outputs], the node of each output, each once; others are impossible.
+
+        Returns
+        -------
+        float32 [n_nodes, n_items], at least `FLOOR`
+        """
+        all_logits = np.full((len(self._taxonomy), logits.shape[1]), -np.inf, dtype=np.float32)
+        all_logits[nodes] = logits
+        if self.form == "leaf":
+            p = np.exp(_log_softmax(all_logits))
+            with np.errstate(divide="ignore"):
+                return np.maximum(np.log(self._subtrees.sum(p)), FLOOR)
+        out = np.empty_like(all_logits)
+        for level, members in enumerate(self._levels):
+            z = all_logits[members]
+            above = None if level == 0 else out[self._taxonomy.parent[members]]
+            out[members] = np.maximum(self._level(z, above, members), FLOOR)
+        return out
+
+    def _level(self, z: Floats, above: Floats | None, members: NDArray[np.int32]) -> Floats:
+        """Log-probabilities of the nodes of a level, given those of their parents."""
+        if above is None or self.form == "flat":
+            return _log_softmax(z)
+        if self.form == "published":
+            return _log_softmax(np.where(np.isneginf(z), z, z * np.exp(above)))
+        if self.form == "additive":
+            return _log_softmax(z + above)
+        return above + _sibling_log_softmax(z, self._taxonomy.parent[members])
+
+
+def _log_softmax(z: Floats) -> Floats:
+    """Over the first axis; where all are impossible, all stay so."""
+    top = z.max(axis=0, keepdims=True)
+    shifted = z - np.where(np.isneginf(top), np.float32(0), top)
+    total = np.exp(shifted).sum(axis=0, keepdims=True)
+    return np.asarray(shifted - np.log(np.maximum(total, np.finfo(np.float32).tiny)))
+
+
+def _sibling_log_softmax(z: Floats, parents: NDArray[np.int32]) -> Floats:
+    """Among siblings, which stand together; siblings without logits are equally likely."""
+    starts = run_starts(parents)
+    family = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(parents))))
+    top = np.maximum.reduceat(z, starts, axis=0)[family]
+    shifted = np.where(np.isneginf(top), np.float32(0), z - np.where(np.isneginf(top), 0, top))
+    total = np.add.reduceat(np.exp(shifted), starts, axis=0)[family]
+    return np.asarray(shifted - np.log(total), dtype=np.float32)

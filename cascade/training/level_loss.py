@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.scoring.ttc_forms import Form
+from cascade.scoring.ttc_heads import Form
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Rows = "NDArray[np.float32] | csr_matrix"
 
 
 class TorchForms:
-    """`scoring.ttc_forms` in torch, for one taxonomy and the nodes that have outputs.
+    """`scoring.ttc_heads` in torch, for one taxonomy and the nodes that have outputs.
 
     Parameters
     ----------

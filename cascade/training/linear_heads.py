@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cascade.config import Section
-from cascade.scoring.ttc_forms import Form
-from cascade.scoring.ttc_heads import Heads
+from cascade.scoring.ttc_heads import Form, Heads
 from cascade.taxonomy import Taxonomy
 from cascade.training.level_loss import TorchForms, level_loss, outputs
 
@@ -39,7 +38,7 @@ MARGIN = 0.15  # temperature of margins before one is fitted
 class HeadsRecipe(Section):
     """How heads are learnt from features."""
 
-    form: Form = Field("conditional", description="How levels are tied; see scoring.ttc_forms.")
+    form: Form = Field("conditional", description="How levels are tied; see scoring.ttc_heads.")
     importance: list[float] = Field(
         default_factory=lambda: [1.0],
         description="Weight of each level's loss from the top; the last holds for all below.",

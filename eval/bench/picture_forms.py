@@ -30,7 +30,7 @@ from cascade.config import Columns
 from cascade.features.pictures import PictureFeatures
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.labels import taxonomy_of_labels
-from cascade.scoring.ttc_forms import Form, FormReader
+from cascade.scoring.ttc_heads import Form, HierarchicalSoftmax
 from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.linear_heads import HeadsRecipe, fit_heads
 from cascade.training.packs.backbones import TrainableVision
@@ -67,7 +67,7 @@ def forms(backbone: Any, part: Part, tree: Any, how: dict[str, Any]) -> list[dic
     table = []
     for form in get_args(Form):
         heads = fit_heads(fit_on, part.fitted.nodes, tree, HeadsRecipe(form=form, **how))
-        read = FormReader(tree, form).read(heads.logits(ask), heads.nodes)
+        read = HierarchicalSoftmax(tree, form).log_probs(heads.logits(ask), heads.nodes)
         table.append({"form": form, **measured(read, tree, part.asked)})
     return table
 
@@ -100,7 +100,9 @@ def done(part: Part, tree: Any, recipe: Recipe, work: Path) -> list[dict[str, An
         progress=lambda at, of: print(part.name, at, of, flush=True) if at % 50 == 0 else None,
     )
     tuned = PictureFeatures.load(str(folder / "model"), keep=False)
-    read = FormReader(tree, heads.form).read(heads.logits(features(tuned, part.asked)), heads.nodes)
+    read = HierarchicalSoftmax(tree, heads.form).log_probs(
+        heads.logits(features(tuned, part.asked)), heads.nodes
+    )
     own = {"model": "tuned", "form": f"{heads.form}, its own", **measured(read, tree, part.asked)}
     took = time.perf_counter() - started - frozen
     others = [{"model": "tuned", **row} for row in forms(tuned, part, tree, how)]

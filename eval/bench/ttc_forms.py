@@ -26,7 +26,7 @@ from cascade.features.text_embeddings import HiddenStates, SentenceFeatures
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.load import load_taxonomy
 from cascade.retrieval.encoder import Encoder
-from cascade.scoring.ttc_forms import Form, FormReader
+from cascade.scoring.ttc_heads import Form, HierarchicalSoftmax
 from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.linear_heads import HeadsRecipe, fit_heads
 from cascade.training.packs.backbones import short_columns
@@ -99,7 +99,7 @@ def main() -> None:
             started = time.perf_counter()
             heads = fit_heads(fit_on, train.nodes, tree, HeadsRecipe(form=form, **how))
             took = time.perf_counter() - started
-            read = FormReader(tree, form).read(heads.logits(ask), heads.nodes)
+            read = HierarchicalSoftmax(tree, form).log_probs(heads.logits(ask), heads.nodes)
             row = {"backbone": name, "form": form, **measured(read, tree, test)}
             table.append({**row, "fit_seconds": round(took, 1)})
             print(table[-1], flush=True)

@@ -16,7 +16,7 @@ from cascade.items import Batch
 from cascade.retrieval.faiss_index import faiss_library
 from cascade.retrieval.subtrees import DenseNodeProbabilities, Subtrees
 from cascade.scoring.scorer import NodeProbabilityScorer
-from cascade.scoring.ttc_forms import FLOOR
+from cascade.scoring.ttc_heads import FLOOR
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -126,8 +126,8 @@ class NeighboursScorer(NodeProbabilityScorer):
         item = np.broadcast_to(np.arange(len(batch))[:, None], nearest.shape)
         np.add.at(shares, (self._nodes[nearest], item), votes)
         with np.errstate(divide="ignore"):
-            mass = np.maximum(np.log(self._subtrees.sum(shares)), FLOOR)
-        return DenseNodeProbabilities(self._taxonomy, mass)
+            log_probs = np.maximum(np.log(self._subtrees.sum(shares)), FLOOR)
+        return DenseNodeProbabilities(self._taxonomy, log_probs)
 
 
 def unit(vectors: Any) -> NDArray[np.float32]:

@@ -10,8 +10,7 @@ from cascade.features.backbone import Backbone, batch_rows
 from cascade.items import Batch
 from cascade.retrieval.subtrees import DenseNodeProbabilities
 from cascade.scoring.scorer import NodeProbabilityScorer, Scorer
-from cascade.scoring.ttc_forms import FormReader
-from cascade.scoring.ttc_heads import Heads, HeadsFile
+from cascade.scoring.ttc_heads import Heads, HierarchicalSoftmax
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -38,12 +37,12 @@ class TTCScorer(NodeProbabilityScorer):
         self.reads_text, self.reads_pictures = backbone.reads_text, backbone.reads_pictures
         self._backbone = backbone
         self._heads = heads
-        self._reader = FormReader(taxonomy, heads.form)
+        self._softmax = HierarchicalSoftmax(taxonomy, heads.form)
 
     def _probabilities(self, batch: Batch) -> DenseNodeProbabilities:
         rows = batch_rows(self._backbone, batch)
-        mass = self._reader.read(self._heads.logits(rows), self._heads.nodes)
-        return DenseNodeProbabilities(self._taxonomy, mass)
+        log_probs = self._softmax.log_probs(self._heads.logits(rows), self._heads.nodes)
+        return DenseNodeProbabilities(self._taxonomy, log_probs)
 
 
 def make(components: Components) -> Scorer:
@@ -58,6 +57,6 @@ def make(components: Components) -> Scorer:
 def make_single(components: Components, name: str) -> TTCScorer:
     """The scorer of the heads that a name such as `ttc.lexical` means."""
     config = components.config.heads[name.removeprefix(PREFIX)]
-    heads = HeadsFile.load(Path(config.file), components.taxonomy).heads
+    heads = Heads.load(Path(config.file), components.taxonomy)
     backbone = components.backbone(config.backbone)
     return TTCScorer(name, components.taxonomy, backbone, heads)

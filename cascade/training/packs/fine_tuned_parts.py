@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cascade.config import BackboneConfig
 from cascade.features.backbone import make_backbone
 from cascade.scoring.methods.neighbours import Examples, unit
-from cascade.scoring.ttc_heads import Heads, HeadsFile
+from cascade.scoring.ttc_heads import Heads
 from cascade.training.labelled import Labelled
 from cascade.training.packs.backbones import TrainableEncoder, TrainableLlama, TrainableVision
 from cascade.training.packs.fine_tuning import TrainableBackbone, TuningRecipe, fine_tune
@@ -125,7 +125,7 @@ class FineTunedPart(Part):
                 "head_learning_rate": tuning.head_learning_rate / 2,
             }
         )
-        heads = HeadsFile.load(source / HEADS, self.context.taxonomy).heads
+        heads = Heads.load(source / HEADS, self.context.taxonomy)
         what = f"training the {self.name} model on"
         self._train(rows.part(chosen), place, slower, what, before=source / MODEL, start=heads)
 

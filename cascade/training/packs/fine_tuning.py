@@ -19,8 +19,7 @@ from pydantic import Field
 from cascade.config import Section
 from cascade.items import Item
 from cascade.models.runtime import autocast
-from cascade.scoring.ttc_forms import Form
-from cascade.scoring.ttc_heads import Heads, HeadsFile
+from cascade.scoring.ttc_heads import Form, Heads
 from cascade.taxonomy import Taxonomy
 from cascade.training.level_loss import TorchForms, level_loss, outputs
 from cascade.training.loop import CHECKPOINT, Loop, LoopSettings
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 class TuningRecipe(Section):
     """How a backbone and its heads are trained."""
 
-    form: Form = Field("leaf", description="How levels are tied; see scoring.ttc_forms.")
+    form: Form = Field("leaf", description="How levels are tied; see scoring.ttc_heads.")
     importance: list[float] = Field(
         default_factory=lambda: [0.5, 0.5, 1.0],
         description="Weight of each level's loss from the top; the last holds for all below.",
@@ -101,13 +100,13 @@ def fine_tune(
     """
     done = folder / "heads.safetensors"
     if done.is_file():
-        return HeadsFile.load(done, taxonomy).heads
+        return Heads.load(done, taxonomy)
     loop = _BackboneLoop(backbone, items, nodes, taxonomy, recipe, folder, start, seed)
     loop.run(resume=True, progress=progress and (lambda tick: progress(tick.step, tick.steps)))
     heads = loop.heads()
     backbone.save(folder / "model")
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    HeadsFile(heads, taxonomy.fingerprint).save(done)
+    heads.save(done, taxonomy)
     return heads
 
 

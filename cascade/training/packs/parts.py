@@ -20,8 +20,7 @@ from cascade.features.backbone import DEFAULT_VISION, Backbone, JoinedFeatures, 
 from cascade.features.lexical import LexicalFeatures
 from cascade.io.files import write_text
 from cascade.items import Item
-from cascade.scoring.ttc_forms import Form
-from cascade.scoring.ttc_heads import Heads, HeadsFile
+from cascade.scoring.ttc_heads import Form, Heads
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled, Progress
 from cascade.training.linear_heads import fit_heads, fit_hinge
@@ -135,7 +134,7 @@ class HeadsPart(Part):
             if made is None:
                 made = self._features(rows, folder)
             heads = self._heads(made, form)
-            HeadsFile(heads, self.context.taxonomy.fingerprint).save(target)
+            heads.save(target, self.context.taxonomy)
 
     def config(self, folder: Path) -> PartConfig:
         """The features, and one scorer for each form."""

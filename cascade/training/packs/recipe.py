@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 from cascade.config import Section, describe_problems
 from cascade.errors import ConfigError
 from cascade.features.lexical import LexicalRecipe
-from cascade.scoring.ttc_forms import Form
+from cascade.scoring.ttc_heads import Form
 from cascade.training.finetune_recipe import read_recipe
 from cascade.training.linear_heads import HeadsRecipe
 from cascade.training.packs.fine_tuning import TuningRecipe
@@ -92,7 +92,7 @@ class PictureStage(TunedStage):
     forms: list[Form] = Field(
         default_factory=lambda: list[Form](("leaf",)),
         min_length=1,
-        description="Of a frozen model the forms of the heads; see scoring.ttc_forms.",
+        description="Of a frozen model the forms of the heads; see scoring.ttc_heads.",
     )
     heads: HeadsRecipe = Field(
         default_factory=HeadsRecipe, description="How heads of a frozen model are learnt."

@@ -71,7 +71,7 @@ def test_a_tuning_that_was_killed_goes_on_and_ends_in_the_same_heads(backbone, t
 
 @pytest.mark.weights
 def test_what_was_trained_is_what_is_loaded(backbone, tmp_path):
-    from cascade.scoring.ttc_forms import FormReader
+    from cascade.scoring.ttc_heads import HierarchicalSoftmax
 
     trained = backbone()
     recipe = RECIPE.model_copy(update={"least_steps": 40, "learning_rate": 5e-4})
@@ -79,7 +79,7 @@ def test_what_was_trained_is_what_is_loaded(backbone, tmp_path):
     folder = str(tmp_path / "model")
     rows = loaded("sentence" if isinstance(trained, TrainableEncoder) else "llama", folder)
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-2)
-    read = FormReader(TREE, heads.form).read(heads.logits(rows), heads.nodes)
+    read = HierarchicalSoftmax(TREE, heads.form).log_probs(heads.logits(rows), heads.nodes)
     assert (TREE.leaves[read[TREE.leaves].argmax(axis=0)] == NODES).mean() > 0.9
 
 
