@@ -155,54 +155,24 @@ def markdown(command: str, result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def drawing(rows: list[dict[str, Any]]) -> str:
-    """The times over the number of nodes as SVG, both axes logarithmic."""
-    left, top, width, height = 60, 20, 420, 260
-    shown = [
-        own[f"{name}_ms"] for row in rows for own in (row["auto"], row["hnsw"]) for name in LINES
-    ]
-    x_low, x_high = np.log10(rows[0]["nodes"]), np.log10(rows[-1]["nodes"])
-    y_low, y_high = np.floor(np.log10(min(shown))), np.ceil(np.log10(max(shown)))
+def draw(rows: list[dict[str, Any]], file: Path) -> None:
+    """Draw the times over the number of nodes, both axes logarithmic."""
+    import matplotlib
+    from matplotlib.figure import Figure
 
-    def x(nodes: float) -> float:
-        return round(float(left + width * (np.log10(nodes) - x_low) / (x_high - x_low)), 1)
-
-    def y(value: float) -> float:
-        return round(float(top + height * (y_high - np.log10(value)) / (y_high - y_low)), 1)
-
-    parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 330" font-family="sans-serif" '
-        'font-size="12">',
-        '<rect width="640" height="330" fill="white"/>',
-    ]
-    for power in range(int(y_low), int(y_high) + 1):
-        at = y(10.0**power)
-        parts.append(f'<path d="M{left} {at}H{left + width}" stroke="#ddd"/>')
-        parts.append(
-            f'<text x="{left - 6}" y="{at + 4}" text-anchor="end">{10.0**power:g} ms</text>'
-        )
-    for row in rows:
-        parts.append(
-            f'<text x="{x(row["nodes"])}" y="{top + height + 18}" text-anchor="middle">'
-            f"{row['nodes']:,}</text>"
-        )
-    parts.append(
-        f'<text x="{left + width / 2}" y="{top + height + 38}" text-anchor="middle">nodes; '
-        "time for an item</text>"
-    )
-    legend = top + 10
-    for kind, dash in (("hnsw", ""), ("auto", ' stroke-dasharray="5 4"')):
+    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "growth"})
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.add_subplot()
+    nodes = [row["nodes"] for row in rows]
+    for kind, style in (("hnsw", "-"), ("auto", "--")):
         for name, colour in LINES.items():
-            points = " ".join(f"{x(r['nodes'])},{y(r[kind][f'{name}_ms'])}" for r in rows)
-            line = f'fill="none" stroke="{colour}" stroke-width="2"{dash}'
-            side = left + width + 14
-            parts += [
-                f'<polyline points="{points}" {line}/>',
-                f'<path d="M{side} {legend}h24" {line}/>',
-                f'<text x="{side + 30}" y="{legend + 4}">{kind}: {name}</text>',
-            ]
-            legend += 20
-    return "\n".join([*parts, "</svg>"]) + "\n"
+            times = [row[kind][f"{name}_ms"] for row in rows]
+            axes.loglog(nodes, times, style, color=colour, label=f"{kind}: {name}")
+    axes.set(xlabel="nodes", ylabel="time for an item (ms)")
+    axes.grid(axis="y", color="#dddddd")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right upper", frameon=False)
+    figure.savefig(file, metadata={"Date": None})
 
 
 def main() -> None:
@@ -220,7 +190,7 @@ def main() -> None:
         command = shlex.join(["python", *sys.argv])
         args.out.write_text(json.dumps({"command": command, **result}, indent=1) + "\n", "utf-8")
         args.out.with_suffix(".md").write_text(markdown(command, result), "utf-8")
-        args.out.with_suffix(".svg").write_text(drawing(result["rows"]), "utf-8")
+        draw(result["rows"], args.out.with_suffix(".svg"))
 
 
 if __name__ == "__main__":
