@@ -169,8 +169,7 @@ def analyse_errors(
         Pairs to keep at the most, and examples of each.
     """
     taxonomy = answers.taxonomy
-    sure = answers.confidence
-    pairs = _Pairs.of(answers)
+    pairs, n_pairs = _worst_pairs(answers, confusions, examples)
     return ErrorAnalysis(
         taxonomy,
         classes_of(answers),
@@ -183,11 +182,9 @@ def analyse_errors(
                 _parting(taxonomy, gold, predicted),
                 tuple(map(example_of, rows.tolist())),
             )
-            for gold, predicted, n_rows, rows in pairs.worst(
-                confusions, examples, np.zeros(len(answers)) if sure is None else sure
-            )
+            for gold, predicted, n_rows, rows in pairs
         ),
-        len(pairs.counts),
+        n_pairs,
     )
 
 
@@ -229,53 +226,34 @@ def outcomes_of(answers: GoldAndPredicted) -> Outcomes:
     )
 
 
-@dataclass(frozen=True)
-class _Pairs:
-    """Wrong rows by pair of gold and predicted node.
+def _worst_pairs(
+    answers: GoldAndPredicted, most: int, examples: int
+) -> tuple[list[tuple[int, int, int, Ints]], int]:
+    """The most frequent pairs of confused nodes, and how many pairs there are in all.
 
-    Parameters
-    ----------
-    rows
-        int64 [n_wrong], places of the rows that have a prediction and a wrong one.
-    pair
-        int64 [n_wrong], the pair of each.
-    keys, counts
-        int64 [n_pairs], `gold * n_nodes + predicted`, and how many rows.
+    Each has its gold and predicted node, its number of rows, and the places of its surest rows.
     """
-
-    rows: Ints
-    pair: Ints
-    keys: Ints
-    counts: Ints
-    n_nodes: int
-
-    @classmethod
-    def of(cls, answers: GoldAndPredicted) -> _Pairs:
-        gold, predicted = answers.gold_node.astype(np.int64), answers.predicted_node
-        n_nodes = len(answers.taxonomy)
-        rows = np.flatnonzero((predicted >= 0) & (predicted != gold))
-        keys, pair, counts = np.unique(
-            gold[rows] * n_nodes + predicted[rows], return_inverse=True, return_counts=True
+    n_nodes = len(answers.taxonomy)
+    wrong = np.flatnonzero(answers.answered & ~answers.exact)
+    gold, predicted = answers.gold_node[wrong].astype(np.int64), answers.predicted_node[wrong]
+    keys, pair, counts = np.unique(
+        gold * n_nodes + predicted, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(-counts, kind="stable")[:most]
+    rank = np.full(len(keys), len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    shown = np.flatnonzero(rank[pair] < len(order))
+    rows, ranks = wrong[shown], rank[pair[shown]]
+    sure = np.zeros(len(rows)) if answers.confidence is None else answers.confidence[rows]
+    surest = np.lexsort((-sure, ranks))
+    ends = np.cumsum(counts[order])
+    pairs = [
+        (*divmod(key, n_nodes), n_rows, rows[surest[end - n_rows : end][:examples]])
+        for key, n_rows, end in zip(
+            keys[order].tolist(), counts[order].tolist(), ends.tolist(), strict=True
         )
-        return cls(rows, pair, keys, counts, n_nodes)
-
-    def worst(
-        self, most: int, examples: int, confidence: Floats
-    ) -> list[tuple[int, int, int, Ints]]:
-        """Gold, predicted, number of rows and places of examples of the most frequent pairs."""
-        order = np.argsort(-self.counts, kind="stable")[:most]
-        rank = np.full(len(self.keys), len(order), dtype=np.int64)
-        rank[order] = np.arange(len(order))
-        shown = np.flatnonzero(rank[self.pair] < len(order))
-        rows, ranks = self.rows[shown], rank[self.pair[shown]]
-        surest = np.lexsort((-confidence[rows], ranks))
-        ends = np.cumsum(self.counts[order])
-        return [
-            (*divmod(key, self.n_nodes), count, rows[surest[end - count : end][:examples]])
-            for key, count, end in zip(
-                self.keys[order].tolist(), self.counts[order].tolist(), ends.tolist(), strict=True
-            )
-        ]
+    ]
+    return pairs, len(keys)
 
 
 def _parting(taxonomy: Taxonomy, i: int, j: int) -> int:

@@ -20,6 +20,7 @@ from cascade.taxonomy.facets import FacetedTaxonomy
 USUAL = ("cascade_code", "predicted", "prediction", "predicted_label", "code", "path")
 USUAL_CONFIDENCE = ("cascade_confidence", "confidence", "probability")
 RANKING = "cascade_ranking"
+SHOWN = 3  # ids that a message names
 
 Values = Callable[[str], str]
 
@@ -42,14 +43,12 @@ class PredictionColumns:
 
 @dataclass(frozen=True, slots=True)
 class ExternalPrediction:
-    """One answer of a predictions file.
+    """One row of a predictions file.
 
     Parameters
     ----------
     nodes
         A node for each predicted column, -1 where it has none that is known.
-    confidence
-        Probability, None where none is given.
     ranking
         JSON list of codes, best first; empty where none is given.
     code
@@ -66,15 +65,14 @@ class ExternalPrediction:
 
     @property
     def node(self) -> int:
-        """The deepest node that is given, -1 if none."""
+        """The deepest node that is predicted, -1 if none."""
         return next((node for node in reversed(self.nodes) if node >= 0), -1)
 
     def columns(self, taxonomy: Taxonomy) -> dict[str, Any]:
-        """The answer by column, as `cascade classify` writes it."""
+        """The prediction by column, as `cascade classify` writes it."""
         node = self.node
-        codes = [taxonomy.codes[n] if n >= 0 else None for n in self.nodes]
         known = node >= 0
-        return {
+        columns = {
             "cascade_code": (self.code or taxonomy.codes[node]) if known else None,
             "cascade_path": taxonomy.path(node) if known else None,
             "cascade_confidence": self.confidence if known else None,
@@ -82,10 +80,11 @@ class ExternalPrediction:
             "cascade_status": self.status,
             "cascade_message": self.message,
             RANKING: self.ranking or None,
-            **(
-                {level_column(n): code for n, code in enumerate(codes, 1)} if len(codes) > 1 else {}
-            ),
         }
+        if len(self.nodes) > 1:
+            for level, each in enumerate(self.nodes, 1):
+                columns[level_column(level)] = taxonomy.codes[each] if each >= 0 else None
+        return columns
 
 
 def level_column(level: int) -> str:
@@ -94,14 +93,7 @@ def level_column(level: int) -> str:
 
 
 class ExternalPredictionReader:
-    """Reads the answers of a predictions file, and counts those that are not in the taxonomy.
-
-    Attributes
-    ----------
-    answered, unknown
-        Rows with an answer, and values that are no node of the taxonomy.
-    first_unknown
-        Where the first of these is and what it says; empty if there is none.
+    """Reads the rows of a predictions file, and counts values that are not in the taxonomy.
 
     Raises
     ------
@@ -127,18 +119,14 @@ class ExternalPredictionReader:
         self._columns = frozenset(table.columns)
 
     @property
-    def levels(self) -> int:
-        """Columns that are predicted for a level each; 0 where there is one for all."""
-        return len(self._codes) if len(self._codes) > 1 else 0
-
-    @property
     def columns(self) -> dict[str, type]:
-        """Columns of the answers with their types."""
-        more = [level_column(level) for level in range(1, self.levels + 1)]
+        """Columns of `ExternalPrediction.columns` with their types."""
+        levels = len(self._codes) if len(self._codes) > 1 else 0
+        more = [level_column(level) for level in range(1, levels + 1)]
         return {**ANSWER_COLUMNS, RANKING: str, **dict.fromkeys(more, str)}
 
     def read(self, row: Row) -> ExternalPrediction:
-        """The answer in one row.
+        """The prediction in one row.
 
         Raises
         ------
@@ -228,25 +216,20 @@ def _guess(table: Table, nested: bool) -> tuple[str, ...]:
     )
 
 
-SHOWN = 3  # ids that a message names
-
-
 @dataclass
 class ExternalPredictions:
-    """The answer of a predictions file for each labelled row; make one with `match`.
+    """The prediction of a file for each labelled row; make one with `match`.
 
     Parameters
     ----------
     name, sha256
         The predictions file.
     columns
-        Columns of the answers with their types.
+        Columns of the predictions with their types.
     id
         Column that rows are matched by, None if by their order.
-    missing
-        Labelled rows without an answer; they count as wrong.
-    unused
-        Predictions whose id is that of no labelled row.
+    missing, unused
+        Labelled rows without a prediction, which count as wrong; predictions without a row.
     unknown, first_unknown
         Predictions that are no node of the taxonomy, and the first of them.
     """
@@ -291,25 +274,24 @@ class ExternalPredictions:
         Raises
         ------
         InputError
-            A column is missing, rows cannot be matched, or no prediction is in the taxonomy; the
-            message says how many, which first, and what to do.
+            A column is missing, rows cannot be matched, or no prediction is in the taxonomy.
         """
         with predictions.open() as table:
             reader = ExternalPredictionReader(table, taxonomy, wanted)
-            given = cls(predictions.file, predictions.sha256, reader.columns, id)
+            found = cls(predictions.file, predictions.sha256, reader.columns, id)
             if id is None:
-                given._by_order(reader, source)
+                found._by_order(reader, source)
             else:
-                given._by_id(reader, source, id, allow_missing)
-        if reader.unknown and not any(answer.node >= 0 for answer in given._by_key.values()):
+                found._by_id(reader, source, id, allow_missing)
+        if reader.unknown and not any(answer.node >= 0 for answer in found._by_key.values()):
             raise InputError(
                 f"none of its {reader.answered:,} predictions is a node of taxonomy "
                 f"{taxonomy.name!r} (first: {reader.first_unknown}); name the columns of codes or "
                 "paths with --predicted, or the taxonomy that they are from with -t",
                 file=predictions.file,
             )
-        given.unknown, given.first_unknown = reader.unknown, reader.first_unknown
-        return given
+        found.unknown, found.first_unknown = reader.unknown, reader.first_unknown
+        return found
 
     def _by_id(
         self, reader: ExternalPredictionReader, source: TableFile, id: str, allow_missing: bool

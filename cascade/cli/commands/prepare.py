@@ -76,7 +76,7 @@ def prepare(
 
     source = source_of(file, limit, encoding, sheet)
     shares = Shares(validation, test)
-    plan = PreparationOptions(source, label, tuple(text or ()), depth, split, shares, seed)
+    chosen = PreparationOptions(source, label, tuple(text or ()), depth, split, shares, seed)
     folder = PreparationFolder(output)
     folder.check(filter(None, (file, taxonomy)), overwrite=overwrite)
     tree = None if taxonomy is None else load_taxonomy(taxonomy)
@@ -85,7 +85,7 @@ def prepare(
         def told(what: str, of: int | None) -> Callable[[Row], None]:
             return lambda row: bar.show(what, row.number, of, f"{row.number:,} rows")
 
-        found = prepared(plan, tree, progress=told("reading", limit))
+        found = prepared(chosen, tree, progress=told("reading", limit))
         report = folder.write(found, progress=told("writing", len(found.rows)))
     if as_json:
         out.print_json(json.dumps(report))

@@ -65,22 +65,18 @@ class GoldAndPredicted:
         reviewed: ArrayLike | None = None,
         facets: ArrayLike | None = None,
     ) -> GoldAndPredicted:
-        """Arrays from node indices.
+        """Arrays from node indices; -1 and nan where something is missing.
 
         Parameters
         ----------
-        predicted
-            int [n_rows], indices of nodes, -1 where there is no prediction.
-        gold
+        predicted, gold
             int [n_rows], indices of nodes.
         confidence
-            float [n_rows], probability that the item lies at or below the predicted node; nan
-            where there is none.
+            float [n_rows], probability that the item lies at or below the predicted node.
         also
             For each row its other right answers.
         levels
-            int [n_rows, depth], the nodes that were predicted for each level on its own, -1 for
-            none.
+            int [n_rows, depth], the nodes that were predicted for each level on its own.
         reviewed
             bool [n_rows], whether the answer is left for somebody to review.
         facets
@@ -94,25 +90,31 @@ class GoldAndPredicted:
         """
         found = _indices("predicted", predicted, -1, len(taxonomy))
         known = _indices("gold", gold, 0, len(taxonomy))
-        _check_length("predicted nodes", len(found), len(known))
-        sure = accepted = consistent = left = None
+        rows = len(known)
+        _check_length("predicted nodes", found, rows)
+        sure = accepted = consistent = left = counts = None
         if confidence is not None:
-            sure = _probabilities(confidence)
-            _check_length("confidences", len(sure), len(known))
+            sure = np.asarray(confidence, dtype=np.float64)
+            _check_length("confidences", sure, rows)
+            if wrong := np.flatnonzero((sure < 0) | (sure > 1)).tolist():
+                raise UsageError(
+                    f"confidence: found {sure[wrong[0]]:g} in row {wrong[0]}; expected "
+                    "probabilities from 0 to 1, nan where there is none"
+                )
         if also is not None:
-            _check_length("lists of other right answers", len(also), len(known))
+            _check_length("lists of other right answers", also, rows)
             pairs = zip(found.tolist(), also, strict=True)
             accepted = (found >= 0) & np.array([node in others for node, others in pairs])
         if levels is not None:
             by_level = _indices("levels", levels, -1, len(taxonomy), ndim=2)
-            _check_length("rows of levels", len(by_level), len(known))
+            _check_length("rows of levels", by_level, rows)
             consistent = _consistent(taxonomy, by_level)
         if reviewed is not None:
             left = np.asarray(reviewed, dtype=np.bool_)
-            _check_length("marks of review", len(left), len(known))
-        counts = None if facets is None else np.asarray(facets, dtype=np.int64).reshape(-1, 3)
-        if counts is not None:
-            _check_length("counts of facets", len(counts), len(known))
+            _check_length("marks of review", left, rows)
+        if facets is not None:
+            counts = np.asarray(facets, dtype=np.int64).reshape(-1, 3)
+            _check_length("counts of facets", counts, rows)
         return cls(taxonomy, found, known, sure, accepted, consistent, left, counts)
 
     def __len__(self) -> int:
@@ -259,12 +261,11 @@ def heights(taxonomy: Taxonomy) -> Floats:
 
 def _indices(what: str, values: ArrayLike, least: int, n_nodes: int, ndim: int = 1) -> Nodes:
     array = np.asarray(values)
-    if array.ndim != ndim or not array.size:
-        shape = "no rows" if not array.size else f"an array of shape {array.shape}"
-        one = "one index of a node" if ndim == 1 else "a list of indices of nodes, one for a level,"
-        raise UsageError(f"{what}: found {shape}; expected {one} for each row")
-    if not np.issubdtype(array.dtype, np.integer):
-        raise UsageError(f"{what}: found values of type {array.dtype}; expected indices of nodes")
+    if array.ndim != ndim or not array.size or not np.issubdtype(array.dtype, np.integer):
+        raise UsageError(
+            f"{what}: found {array.dtype} of shape {array.shape}; expected indices of nodes, "
+            f"int {['[n_rows]', '[n_rows, depth]'][ndim - 1]}, of at least one row"
+        )
     wrong = np.argwhere((array < least) | (array >= n_nodes))
     if wrong.size:
         hint = "; drop rows whose label is not in the taxonomy" if least == 0 else ""
@@ -275,27 +276,9 @@ def _indices(what: str, values: ArrayLike, least: int, n_nodes: int, ndim: int =
     return array.astype(np.int32)
 
 
-def _probabilities(values: ArrayLike) -> Floats:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1:
-        raise UsageError(
-            f"confidence: found an array of shape {array.shape}; expected one number for each row"
-        )
-    wrong = np.flatnonzero((array < 0) | (array > 1))
-    if wrong.size:
-        raise UsageError(
-            f"confidence: found {array[wrong[0]]:g} in row {wrong[0]}; expected probabilities "
-            "from 0 to 1, nan where there is none"
-        )
-    return array
-
-
-def _check_length(what: str, found: int, rows: int) -> None:
-    if found != rows:
-        raise UsageError(
-            f"{found:,} {what} for {rows:,} gold nodes; give one for each row, and mark what is "
-            "missing (-1 for nodes, nan for confidences)"
-        )
+def _check_length(what: str, values: Sequence[Any] | NDArray[Any], rows: int) -> None:
+    if len(values) != rows:
+        raise UsageError(f"{len(values):,} {what} for {rows:,} gold nodes; give one for each row")
 
 
 def _consistent(taxonomy: Taxonomy, levels: Nodes) -> Flags:

@@ -98,7 +98,7 @@ def normalised(texts: Iterable[str]) -> str:
     return "\n".join(filter(None, folded))
 
 
-def scan(
+def scan_rows(
     table: Table,
     text: Sequence[str],
     label: str,

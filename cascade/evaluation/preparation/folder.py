@@ -32,21 +32,9 @@ class PreparationFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-
-    @property
-    def dropped(self) -> Path:
-        """Every row that is in no part: its columns, its line, and the reason."""
-        return self.path / "dropped.csv"
-
-    @property
-    def taxonomy(self) -> Path:
-        """What the labels are nodes of, cut where they are."""
-        return self.path / "taxonomy.csv"
-
-    @property
-    def report(self) -> Path:
-        """All counts; see `Preparation.report`."""
-        return self.path / "preparation.json"
+        self.dropped = self.path / "dropped.csv"  # rows in no part, each with its reason
+        self.taxonomy = self.path / "taxonomy.csv"  # cut where the labels are
+        self.report = self.path / "preparation.json"  # see `Preparation.report`
 
     def check(self, read: Iterable[str | Path], *, overwrite: bool) -> None:
         """Check, without changing anything, that a preparation can be put here.
@@ -126,7 +114,7 @@ def _copy(prepared: Preparation, folder: PreparationFolder, progress: Progress |
     """Write the rows of the parts, and the dropped ones."""
     done = 0
     with ExitStack() as open_files:
-        table = open_files.enter_context(prepared.plan.source.open())
+        table = open_files.enter_context(prepared.options.source.open())
         extra = {LINE: int, REASON: str, MESSAGE: str}
         dropped = open_files.enter_context(TableWriter(folder.dropped, table, extra))
         parts = {
@@ -136,7 +124,7 @@ def _copy(prepared: Preparation, folder: PreparationFolder, progress: Progress |
             for name in prepared.parts
         }
         for rows in table.chunks(CHUNK):
-            places = prepared.place[done : done + len(rows)].tolist()
+            places = prepared.part[done : done + len(rows)].tolist()
             if len(places) < len(rows):
                 raise _changed(table)
             for part, file in parts.items():
@@ -148,7 +136,7 @@ def _copy(prepared: Preparation, folder: PreparationFolder, progress: Progress |
             done += len(rows)
             if progress is not None:
                 progress(rows[-1])
-        if done < len(prepared.place):
+        if done < len(prepared.part):
             raise _changed(table)
         for file in (dropped, *parts.values()):
             file.finish()
@@ -159,8 +147,8 @@ def _changed(table: Table) -> InputError:
 
 
 def _cut(prepared: Preparation, table: Table, rows: Sequence[Row]) -> list[Row]:
-    """The rows with labels cut to the depth of the plan."""
-    label, instead = prepared.plan.label, prepared.labels.instead
+    """The rows with labels cut to the depth that was asked for."""
+    label, instead = prepared.options.label, prepared.labels.instead
     if not instead:
         return list(rows)
     found = [instead.get(table.text(row, label).strip()) for row in rows]

@@ -1,4 +1,7 @@
-"""What is to be prepared of labelled rows, and what was decided about each of them."""
+"""Labelled rows prepared to learn from and to measure on: labels cut, rows cleaned and split.
+
+The file is read twice: here to decide about every row, then to copy each to where it goes.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import InputError, UsageError
+from cascade.errors import InputError, UsageError, did_you_mean
 from cascade.evaluation.preparation.cleaning import (
     CONFLICTING,
     DUPLICATE,
@@ -24,14 +27,13 @@ from cascade.evaluation.preparation.cleaning import (
     ScannedRows,
     TruncatedLabels,
     clean_rows,
-    scan,
+    scan_rows,
     truncate_labels,
 )
 from cascade.evaluation.preparation.splits import (
     PARTS,
     SPLITS,
     Shares,
-    check_split,
     draw,
     out_of_sample,
     stratified,
@@ -74,7 +76,9 @@ class PreparationOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_split(self.split)
+        if self.split not in SPLITS:
+            hint = did_you_mean(self.split, list(SPLITS))
+            raise UsageError(f"no split {self.split!r}{hint}; there are: {', '.join(SPLITS)}")
         if self.label in self.text:
             raise UsageError(
                 f"column {self.label!r} is named as text and as label; the text must not hold "
@@ -85,7 +89,7 @@ class PreparationOptions:
 def source_of(
     file: str, limit: int | None = None, encoding: str | None = None, sheet: str | None = None
 ) -> TableFile:
-    """The file of a plan.
+    """The labelled rows of a file.
 
     Raises
     ------
@@ -108,25 +112,25 @@ class Preparation:
 
     Parameters
     ----------
-    plan
+    options
         With its text columns settled.
     made_of_labels
         Whether the taxonomy was made of the labels, since none was given.
-    whole
+    nodes_before
         Nodes of the taxonomy before it was cut.
     labels
         The different labels as nodes of the cut taxonomy.
-    place
+    part
         int8 [n_rows], index in `PARTS` of the part that a row goes to, -1 for a dropped row.
     """
 
-    plan: PreparationOptions
+    options: PreparationOptions
     made_of_labels: bool
-    whole: int
+    nodes_before: int
     rows: ScannedRows
     labels: TruncatedLabels
     cleaned: CleanedRows
-    place: NDArray[np.int8]
+    part: NDArray[np.int8]
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -136,7 +140,7 @@ class Preparation:
     @cached_property
     def parts(self) -> tuple[str, ...]:
         """The parts that have a share."""
-        weights = self.plan.shares.weights
+        weights = self.options.shares.weights
         return tuple(name for name, weight in zip(PARTS, weights, strict=True) if weight)
 
     def why(self, row: int, problem: str | None) -> tuple[str, str]:
@@ -162,37 +166,37 @@ class Preparation:
         return word, REASONS[word]
 
     def report(self) -> dict[str, Any]:
-        """All counts as plain values; the same for the same file and plan, however it was run."""
-        plan, tree = self.plan, self.taxonomy
+        """All counts as plain values, the same for the same file and options."""
+        options, tree = self.options, self.taxonomy
         kept = self.cleaned.kept
         level = tree.level[self.cleaned.node[kept]]
         return {
             "version": __version__,
             "input": {
-                "file": Path(plan.source.file).name,
-                "sha256": plan.source.sha256,
-                "limit": plan.source.limit,
+                "file": Path(options.source.file).name,
+                "sha256": options.source.sha256,
+                "limit": options.source.limit,
                 "rows": len(self.rows),
             },
-            "columns": {"text": list(plan.text), "label": plan.label},
+            "columns": {"text": list(options.text), "label": options.label},
             "taxonomy": {
                 "name": tree.name,
                 "sha256": tree.fingerprint,
                 "made_of_labels": self.made_of_labels,
-                "depth": plan.depth,
+                "depth": options.depth,
                 "levels": tree.depth,
                 "nodes": len(tree),
-                "nodes_before": self.whole,
+                "nodes_before": self.nodes_before,
             },
             "kept": len(kept),
             "labels_cut": self._labels_cut(),
-            "labels_above_depth": int((level < plan.depth).sum()) if plan.depth else 0,
+            "labels_above_depth": int((level < options.depth).sum()) if options.depth else 0,
             "dropped": self._dropped(),
             "split": {
-                "how": plan.split,
-                "rule": SPLITS[plan.split],
-                "seed": plan.seed,
-                "shares": dict(zip(PARTS, map(float, plan.shares.exact), strict=True)),
+                "how": options.split,
+                "rule": SPLITS[options.split],
+                "seed": options.seed,
+                "shares": dict(zip(PARTS, map(float, options.shares.exact), strict=True)),
             },
             "classes": len(np.unique(self.cleaned.node[kept])),
             "parts": self._parts(),
@@ -218,7 +222,7 @@ class Preparation:
         kept = self.cleaned.kept
         nodes, cls = np.unique(self.cleaned.node[kept], return_inverse=True)
         counts = np.zeros((len(nodes), len(PARTS)), dtype=np.int64)
-        np.add.at(counts, (cls, self.place[kept]), 1)
+        np.add.at(counts, (cls, self.part[kept]), 1)
         alone = (counts > 0).sum(axis=1) == 1
         found: dict[str, Any] = {}
         for name in self.parts:
@@ -238,7 +242,10 @@ Progress = Callable[[Row], None]
 
 
 def prepare(
-    plan: PreparationOptions, taxonomy: Taxonomy | None = None, *, progress: Progress | None = None
+    options: PreparationOptions,
+    taxonomy: Taxonomy | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> Preparation:
     """Decide about every row of a file; nothing is written.
 
@@ -253,63 +260,65 @@ def prepare(
         The file cannot be read, a column is not there, no row is left, or none for a part that
         has a share.
     """
-    plan = _settled(plan)
-    with plan.source.open() as table:
-        rows = scan(table, plan.text, plan.label, plan.seed, progress)
+    options = _settled(options)
+    with options.source.open() as table:
+        rows = scan_rows(table, options.text, options.label, options.seed, progress)
     if not len(rows):
-        raise InputError("there are no rows to prepare", file=plan.source.file)
+        raise InputError("there are no rows to prepare", file=options.source.file)
     if not rows.labels:
-        raise _nothing_left(plan, rows, rows.fault)
-    tree = taxonomy or taxonomy_of_paths(rows.labels, Path(plan.source.file).stem)
-    labels = truncate_labels(rows.labels, tree, plan.depth)
+        raise _nothing_left(options, rows, rows.fault)
+    tree = taxonomy or taxonomy_of_paths(rows.labels, Path(options.source.file).stem)
+    labels = truncate_labels(rows.labels, tree, options.depth)
     if (labels.node < 0).all():
-        raise _nothing_known(plan, rows, tree)
+        raise _nothing_known(options, rows, tree)
     cleaned = clean_rows(rows, labels.node)
     if not len(cleaned.kept):
-        raise _nothing_left(plan, rows, cleaned.reason)
-    place = np.full(len(rows), -1, dtype=np.int8)
-    place[cleaned.kept] = _divide(plan, rows, cleaned, labels.taxonomy)
-    prepared = Preparation(plan, taxonomy is None, len(tree), rows, labels, cleaned, place)
+        raise _nothing_left(options, rows, cleaned.reason)
+    part = np.full(len(rows), -1, dtype=np.int8)
+    part[cleaned.kept] = _divide(options, rows, cleaned, labels.taxonomy)
+    prepared = Preparation(options, taxonomy is None, len(tree), rows, labels, cleaned, part)
     for name in prepared.parts:
-        if not (place == PARTS.index(name)).any():
+        if not (part == PARTS.index(name)).any():
             raise _empty_part(prepared, name)
     return prepared
 
 
-def _settled(plan: PreparationOptions) -> PreparationOptions:
-    """The plan with its columns there; the label is never guessed to be text."""
-    with plan.source.open() as table:
-        require_columns(table, [plan.label])
-        text = plan.text or [c for c in guess_text_columns(table) if c != plan.label]
+def _settled(options: PreparationOptions) -> PreparationOptions:
+    """The options with its columns there; the label is never guessed to be text."""
+    with options.source.open() as table:
+        require_columns(table, [options.label])
+        text = options.text or [c for c in guess_text_columns(table) if c != options.label]
         if not text:
             raise InputError(
-                f"has no column beside the label {plan.label!r}; name the text with --text",
+                f"has no column beside the label {options.label!r}; name the text with --text",
                 file=table.name,
             )
         require_columns(table, text)
-    return replace(plan, text=tuple(text))
+    return replace(options, text=tuple(text))
 
 
 def _divide(
-    plan: PreparationOptions, rows: ScannedRows, cleaned: CleanedRows, taxonomy: Taxonomy
+    options: PreparationOptions, rows: ScannedRows, cleaned: CleanedRows, taxonomy: Taxonomy
 ) -> NDArray[np.int8]:
     """int8 [n_kept], the part of each row that is kept."""
     nodes, classes = np.unique(cleaned.node[cleaned.kept], return_inverse=True)
     classes = classes.astype(np.int64)
-    if plan.split == "stratified":
-        return stratified(classes, rows.key[cleaned.kept], plan.shares)
-    drawn = [draw(taxonomy.codes[node], plan.seed) for node in nodes.tolist()]
-    return out_of_sample(classes, np.array(drawn, dtype=np.uint64), plan.shares)
+    if options.split == "stratified":
+        return stratified(classes, rows.key[cleaned.kept], options.shares)
+    drawn = [draw(taxonomy.codes[node], options.seed) for node in nodes.tolist()]
+    return out_of_sample(classes, np.array(drawn, dtype=np.uint64), options.shares)
 
 
-def _nothing_known(plan: PreparationOptions, rows: ScannedRows, taxonomy: Taxonomy) -> InputError:
+def _nothing_known(
+    options: PreparationOptions, rows: ScannedRows, taxonomy: Taxonomy
+) -> InputError:
     labelled = np.flatnonzero(rows.fault == KEPT)
     first = f"line {rows.line[labelled[0]]}, {rows.labels[0][:80]!r}"
-    return unknown_labels_error(plan.source, plan.label, taxonomy, len(labelled), first)
+    return unknown_labels_error(options.source, options.label, taxonomy, len(labelled), first)
 
 
 def _nothing_left(
-    plan: PreparationOptions, rows: ScannedRows, reason: NDArray[np.int8]
+    options: PreparationOptions, rows: ScannedRows, reason: NDArray[np.int8]
 ) -> InputError:
     counts = [
         f"{n:,} {word} ({meaning})"
@@ -319,21 +328,21 @@ def _nothing_left(
     return InputError(
         f"no row is left of {len(rows):,}: {', '.join(counts)}; look at these rows, and name other "
         "columns with --text and --label if they are the wrong ones",
-        file=plan.source.file,
+        file=options.source.file,
     )
 
 
 def _empty_part(prepared: Preparation, name: str) -> InputError:
-    plan, kept = prepared.plan, prepared.cleaned.kept
+    options, kept = prepared.options, prepared.cleaned.kept
     sizes = np.unique(prepared.cleaned.node[kept], return_counts=True)[1]
-    share = getattr(plan.shares, name)
+    share = getattr(options.shares, name)
     found = f"{len(kept):,} rows of {len(sizes):,} classes"
-    if plan.split == "stratified":
+    if options.split == "stratified":
         reason = "each class has one row in train before it has one elsewhere"
     else:
         reason = f"the smallest class has {sizes.min():,}, and classes are held out whole"
     return InputError(
         f"no row is left for {name}: {found} at a share of {share:g}, and {reason}; give more "
         f"rows, or a larger --{name}, or leave the part out with --{name} 0",
-        file=plan.source.file,
+        file=options.source.file,
     )

@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import UsageError, did_you_mean
+from cascade.errors import UsageError
 
 Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
@@ -73,27 +73,11 @@ class Shares:
         return int(train * of), int(validation * of), int(test * of)
 
 
-def check_split(how: str) -> str:
-    """The name of a way to divide.
-
-    Raises
-    ------
-    UsageError
-        There is none of this name.
-    """
-    if how not in SPLITS:
-        names = list(SPLITS)
-        raise UsageError(
-            f"no split {how!r}{did_you_mean(how, names)}; there are: {', '.join(names)}"
-        )
-    return how
-
-
 def draw(text: str, seed: int) -> int:
     """A number from 0 to 2^64 - 1, the same for the same text and seed and else as if random.
 
-    Two of ten million different texts get the same with a chance of 3 in a million (birthday
-    bound, n^2 / 2^65), which is few enough to tell texts apart by it.
+    Two of ten million texts get the same with a chance of 3 in a million (birthday bound,
+    n^2 / 2^65), so texts are told apart by it.
     """
     digest = hashlib.blake2b(
         text.encode("utf-8", "surrogatepass"), digest_size=8, key=str(seed).encode()

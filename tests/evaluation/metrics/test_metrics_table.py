@@ -221,7 +221,7 @@ def test_every_metric_is_described(shop):
 @pytest.mark.parametrize(
     ("predicted", "gold", "message"),
     [
-        ([], [], "no rows"),
+        ([], [], "at least one row"),
         ([[0]], [0], r"shape \(1, 1\)"),
         ([0, 1], [0], "2 predicted nodes for 1 gold"),
         ([0], [-1], "gold: found -1 in row 0.*drop rows"),
@@ -238,8 +238,7 @@ def test_unusable_arrays_are_told_with_what_was_expected(shop, predicted, gold, 
     ("more", "message"),
     [
         ({"confidence": [1.5, 0.5]}, "found 1.5 in row 0; expected probabilities"),
-        ({"confidence": [[0.5], [0.5]]}, r"shape \(2, 1\)"),
-        ({"levels": [0, 1]}, r"shape \(2,\); expected a list"),
+        ({"levels": [0, 1]}, r"shape \(2,\); expected indices of nodes, int \[n_rows, depth\]"),
         ({"levels": [[0, 1], [0, 6]]}, "found 6 in row 1; expected indices from -1 to 5"),
     ],
 )

@@ -12,7 +12,7 @@ from cascade.evaluation.preparation.cleaning import (
     ScannedRows,
     clean_rows,
     normalised,
-    scan,
+    scan_rows,
     truncate_labels,
 )
 from cascade.io import open_table
@@ -40,7 +40,7 @@ def cleaned(tmp_path):
         file = tmp_path / "rows.csv"
         file.write_text("name,note,label\n" + text, "utf-8")
         with open_table(file) as table:
-            rows = scan(table, columns, "label", seed=0)
+            rows = scan_rows(table, columns, "label", seed=0)
         found = clean_rows(rows, truncate_labels(rows.labels, SHOP, depth).node)
         words = [None if r == KEPT else tuple(REASONS)[r] for r in found.reason]
         return words, rows, found

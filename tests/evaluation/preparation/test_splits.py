@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascade.errors import UsageError
+from cascade.evaluation.preparation.prepare import PreparationOptions
 from cascade.evaluation.preparation.splits import (
     PARTS,
     SPLITS,
@@ -17,11 +18,11 @@ from cascade.evaluation.preparation.splits import (
     TRAIN,
     VALIDATION,
     Shares,
-    check_split,
     draw,
     out_of_sample,
     stratified,
 )
+from cascade.io.tables.opening import TableFile
 
 tenths = st.integers(0, 9)
 shares = (
@@ -144,7 +145,7 @@ def test_shares_that_do_not_add_up_are_refused(validation, test, words):
 
 def test_an_unknown_split_names_the_likely_one():
     with pytest.raises(UsageError, match="did you mean 'stratified'"):
-        check_split("stratifed")
+        PreparationOptions(TableFile("rows.csv"), "label", split="stratifed")
 
 
 def test_parts_are_named_in_the_order_of_their_indices():
