@@ -389,25 +389,25 @@ def _rekeyed(values: Mapping[int, _T], index: NDArray[np.int32]) -> dict[int, _T
 
 def _html(taxonomy: Taxonomy) -> str:
     """Heading, counts, and a list of the top nodes that opens to their children."""
-    shown = [f"<li>{_opening(taxonomy, i)}</li>" for i in taxonomy.children(-1)[:_SHOWN].tolist()]
-    if (more := len(taxonomy.children(-1)) - _SHOWN) > 0:
-        shown.append(f"<li>and {more:,} more</li>")
+
+    def shown(parent: int, show: Callable[[int], str]) -> list[str]:
+        children = taxonomy.children(parent).tolist()
+        more = [f"and {len(children) - _SHOWN:,} more"] if len(children) > _SHOWN else []
+        return [*map(show, children[:_SHOWN]), *more]
+
+    def name(i: int) -> str:
+        return escape(taxonomy.names[i])
+
+    def opening(i: int) -> str:
+        label = f"{name(i)} <code>{escape(taxonomy.codes[i])}</code>"
+        if taxonomy.is_leaf(i):
+            return label
+        label = f"{label}, {len(taxonomy.subtree(i)) - 1:,} below"
+        return f"<details><summary>{label}</summary>{'; '.join(shown(i, name))}</details>"
+
     counts = " / ".join(f"{len(taxonomy.level_nodes(k + 1)):,}" for k in range(taxonomy.depth)[:20])
+    rows = "".join(f"<li>{row}</li>" for row in shown(-1, opening))
     return (
         f"<div><b>{escape(taxonomy.title or 'Taxonomy')}</b>: {len(taxonomy):,} nodes, "
-        f"{len(taxonomy.leaves):,} leaves, {taxonomy.depth} levels ({counts})"
-        f"<ul>{''.join(shown)}</ul></div>"
-    )
-
-
-def _opening(taxonomy: Taxonomy, i: int) -> str:
-    label = f"{escape(taxonomy.names[i])} <code>{escape(taxonomy.codes[i])}</code>"
-    children = taxonomy.children(i).tolist()
-    if not children:
-        return label
-    names = [escape(taxonomy.names[child]) for child in children[:_SHOWN]]
-    more = [f"and {len(children) - _SHOWN:,} more"] if len(children) > _SHOWN else []
-    return (
-        f"<details><summary>{label}, {len(taxonomy.subtree(i)) - 1:,} below</summary>"
-        f"{'; '.join(names + more)}</details>"
+        f"{len(taxonomy.leaves):,} leaves, {taxonomy.depth} levels ({counts})<ul>{rows}</ul></div>"
     )
