@@ -26,7 +26,7 @@ from cascade.taxonomy.facets import Facet
 from cascade.taxonomy.formats.file import TaxonomyFile
 
 FOLDER_VARIABLE = "CASCADE_FOODEX2"
-CATALOGUE, PROCESSES = "MTX.ecf", "BR_Data.csv"
+CATALOGUE = "MTX.ecf"
 WORKBOOK = "xl/workbook.xml"
 CACHE_VERSION = 1
 
@@ -63,14 +63,6 @@ def find_catalogue(name: str | None) -> Path:
         f"there is no {file}; name EFSA's catalogue with -t, or set {FOLDER_VARIABLE} to its "
         "folder. EFSA publishes it with its catalogue browser, as MTX.ecf and BR_Data.csv"
     )
-
-
-def find_processes(name: str | None, catalogue: Path) -> Path | None:
-    """The table of processes of a name; without one BR_Data.csv beside the catalogue, or None."""
-    if name is not None:
-        return Path(name)
-    beside = catalogue.parent / PROCESSES
-    return beside if beside.is_file() else None
 
 
 def is_catalogue(path: str | Path) -> bool:

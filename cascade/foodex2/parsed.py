@@ -12,6 +12,7 @@ from typing import NamedTuple
 from cascade.errors import InputError, UsageError
 from cascade.foodex2.catalogue import Catalogue, Term
 
+PROCESSES = "BR_Data.csv"
 COLUMNS = ("ROOT_GROUP_CODE", "FORBIDDEN_PROCS", "ORDINAL_CODE")
 
 
@@ -23,9 +24,31 @@ class ForbiddenProcesses:
     ----------
     groups
         For the code of each group, the ordinal code of each process, such as `1` or `2.1`.
+    file
+        Path that it was read from.
     """
 
     groups: Mapping[str, Mapping[str, str]]
+    file: str = ""
+
+    @classmethod
+    def load(cls, name: str | None, catalogue: Catalogue) -> ForbiddenProcesses:
+        """The table of a name; without one `BR_Data.csv` beside the catalogue.
+
+        Raises
+        ------
+        UsageError
+            There is no name and no such file.
+        InputError
+            See `read`.
+        """
+        path = Path(catalogue.file).parent / PROCESSES if name is None else Path(name)
+        if name is None and not path.is_file():
+            raise UsageError(
+                f"EFSA's table of processes is needed for BR16, BR19 and BR27; put {PROCESSES} "
+                "beside the catalogue, or name it with --processes"
+            )
+        return cls.read(path)
 
     @classmethod
     def read(cls, path: str | Path) -> ForbiddenProcesses:
@@ -51,7 +74,7 @@ class ForbiddenProcesses:
                         groups.setdefault(group, {}).setdefault(process, ordinal)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise InputError(f"cannot be read: {error}", file=path) from None
-        return cls(groups)
+        return cls(groups, str(path))
 
 
 class RawFacet(NamedTuple):

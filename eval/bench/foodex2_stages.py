@@ -27,7 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from foodex2_tables import SHOWN, markdown
@@ -289,14 +289,15 @@ class Study:
                 },
             ),
         ):
-            self.category_table(of, features, rows, "none" if "implied" in of else "given")
+            self.category_table(of, features, rows, told="implied" not in of)
 
     def category_table(
         self,
         of: str,
         features: FacetFeatureExtractor,
         rows: dict[str, list[Description]],
-        bases: Literal["given", "none"],
+        *,
+        told: bool,
     ) -> None:
         """The three ways to find categories."""
         table = self.results.setdefault("facet categories", {}).setdefault(
@@ -317,7 +318,10 @@ class Study:
         )
         likely = classifier.of([Item({"text": r.text}) for r in rows["test"]])
         self.note(table, "classifier", likely, classifier.thresholds, truth["test"])
-        made = {s: features_and_labels(features, own, bases)[0] for s, own in rows.items()}
+        made = {
+            s: features_and_labels(features, own, [r.code.base if told else "" for r in own])[0]
+            for s, own in rows.items()
+        }
         pairs = fit_network(
             made["train"], truth["train"], made["validation"], truth["validation"], codes
         )

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from cascade.errors import UsageError
 from cascade.foodex2.code import FoodCode
-from cascade.foodex2.format import PROCESSES, find_processes
-from cascade.foodex2.parsed import ForbiddenProcesses
+from cascade.foodex2.parsed import PROCESSES, ForbiddenProcesses
 from cascade.foodex2.rules import Checker
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.generation.prompts import PromptTemplate
@@ -319,14 +318,16 @@ def make_checker(taxonomy: FacetedTaxonomy, processes: str | None = None) -> Che
     if not isinstance(taxonomy, FoodEx2Taxonomy):
         return None
     catalogue = taxonomy.catalogue
-    table = find_processes(processes, Path(catalogue.file))
-    if table is None:
+    try:
+        table = ForbiddenProcesses.load(processes, catalogue)
+    except UsageError:
         logger.warning(
-            "%s does not lie beside %s, so the rules BR16, BR19 and BR27 are not applied",
+            "%s is not beside %s, so the rules BR16, BR19 and BR27 are not applied",
             PROCESSES,
             catalogue.file,
         )
-    return Checker(catalogue, ForbiddenProcesses.read(table) if table else ForbiddenProcesses({}))
+        table = ForbiddenProcesses({})
+    return Checker(catalogue, table)
 
 
 def _reranker(method: str, prompt: str, components: Components) -> Reranker | None:

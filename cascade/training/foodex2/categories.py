@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,15 +40,15 @@ COST = 20.0  # of liblinear, inverse of the regularisation
 def features_and_labels(
     extractor: FacetFeatureExtractor,
     descriptions: Sequence[Description],
-    bases: Literal["given", "none"] | BaseTermRanker = "given",
+    bases: Sequence[str] | BaseTermRanker,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Features of each category, and whether the code has a facet of it beyond its base term.
 
     Parameters
     ----------
     bases
-        Base terms are those of the codes, or unknown, or found by a ranker, wrongly at times, as in
-        use.
+        Code of the base term of each description, empty where it is unknown; or what finds them,
+        wrongly at times, as in use.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def features_and_labels(
             nodes = bases.rank(batch, 1).nodes[:, 0].tolist()
             own = [extractor.taxonomy.codes[node] for node in nodes]
         else:
-            own = [row.code.base if bases == "given" else "" for row in rows]
+            own = list(bases[start : start + BATCH])
         parts.append(extractor.extract(batch, own).values)
         codes += [
             row.code.normalised(extractor.taxonomy.implied(base) if base else ())

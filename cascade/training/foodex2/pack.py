@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from cascade.config import BaseTermConfig
 from cascade.errors import OutputError
-from cascade.foodex2.catalogue import Catalogue
-from cascade.foodex2.format import CATALOGUE, PROCESSES
+from cascade.foodex2.format import CATALOGUE
+from cascade.foodex2.parsed import PROCESSES
 from cascade.foodex2.rules import Checker
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.io.files import write_json, write_text
@@ -72,7 +72,6 @@ class _Split(NamedTuple):
 
 def fit_pack(
     checker: Checker,
-    processes: Path,
     folder: Path,
     *,
     encoder: str = "minilm",
@@ -90,8 +89,6 @@ def fit_pack(
 
     Parameters
     ----------
-    processes
-        EFSA's table of processes, which is copied.
     encoder
         Built-in name, or a folder that is copied into the pack.
     rows
@@ -144,7 +141,7 @@ def fit_pack(
         "pairs": category_figures(network.of(test.features) >= network.thresholds, test.labels),
         "classifier": category_figures(likely >= classifier.thresholds, test.labels),
     }
-    _copy(checker.catalogue, processes, encoder, partial)
+    _copy(checker, encoder, partial)
     seconds = round(time.perf_counter() - started)
     write_json(partial / "metrics.json", {"figures": figures, "seconds": seconds})
     about = (
@@ -213,10 +210,10 @@ def _compose(
     return _Split(texts, np.concatenate(features), np.concatenate(labels))
 
 
-def _copy(catalogue: Catalogue, processes: Path, encoder: str, folder: Path) -> None:
+def _copy(checker: Checker, encoder: str, folder: Path) -> None:
     """Write the config, and copies of the files that it names."""
-    shutil.copyfile(catalogue.file, folder / CATALOGUE)
-    shutil.copyfile(processes, folder / PROCESSES)
+    shutil.copyfile(checker.catalogue.file, folder / CATALOGUE)
+    shutil.copyfile(checker.processes.file, folder / PROCESSES)
     config: dict[str, Any] = {
         "taxonomy": CATALOGUE,
         "facets": {"categories": {"network": NETWORK, "classifier": CLASSIFIER_FILE}},

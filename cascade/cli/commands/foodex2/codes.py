@@ -81,8 +81,8 @@ def check(
 
     file = _File(column, output, overwrite, encoding, sheet)
     file.refuse_mixture(codes)
-    checker, _ = load_checker(taxonomy, processes)
-    _annotate(codes, check_annotator(checker, mode), file, lines, as_json=as_json, failure=1)
+    annotator = check_annotator(load_checker(taxonomy, processes), mode)
+    _annotate(codes, annotator, file, lines, as_json=as_json, failure=1)
 
 
 def decode(

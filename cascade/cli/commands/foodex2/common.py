@@ -60,24 +60,10 @@ def load_catalogue(name: str | None) -> Catalogue:
     )
 
 
-def load_checker(taxonomy: str | None, processes: str | None) -> tuple[Checker, Path]:
-    """The checker of codes, and the file of its table of processes.
-
-    Raises
-    ------
-    UsageError
-        The catalogue or the table of processes is not found.
-    """
-    from cascade.errors import UsageError
-    from cascade.foodex2.format import PROCESSES, find_processes
+def load_checker(taxonomy: str | None, processes: str | None) -> Checker:
+    """The checker of codes by a catalogue and a table of processes, each of a name or default."""
     from cascade.foodex2.parsed import ForbiddenProcesses
     from cascade.foodex2.rules import Checker
 
     catalogue = load_catalogue(taxonomy)
-    table = find_processes(processes, Path(catalogue.file))
-    if table is None:
-        raise UsageError(
-            f"EFSA's table of processes is needed for BR16, BR19 and BR27; put {PROCESSES} beside "
-            "the catalogue, or name it with --processes"
-        )
-    return Checker(catalogue, ForbiddenProcesses.read(table)), table
+    return Checker(catalogue, ForbiddenProcesses.load(processes, catalogue))

@@ -47,7 +47,7 @@ def rows(
 
     if folder.exists() and not overwrite:
         raise OutputError(f"{folder} exists; write into it with --overwrite, or name another")
-    checker, _ = load_checker(taxonomy, processes)
+    checker = load_checker(taxonomy, processes)
     tree = FoodEx2Taxonomy.from_catalogue(checker.catalogue)
     allowed = [code for code in tree.codes if not checker.refusal(code)]
     counts = write_rows(checker.catalogue, allowed, folder, seed)
@@ -78,11 +78,10 @@ def fit(
     from cascade.cli.progress import working
     from cascade.training.foodex2.pack import fit_pack
 
-    checker, table = load_checker(taxonomy, processes)
+    checker = load_checker(taxonomy, processes)
     with working("fitting") as bar:
         figures = fit_pack(
             checker,
-            table,
             folder,
             encoder=encoder,
             rows=size,
