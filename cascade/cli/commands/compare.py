@@ -41,7 +41,7 @@ def compare(
     as_json: options.JsonOption = False,
 ) -> None:
     """Compare runs on the same rows: figures, paired differences, and where they differ."""
-    from cascade.cli import figures
+    from cascade.cli import metrics_tables
     from cascade.cli.progress import working
     from cascade.evaluation.comparison import Run
     from cascade.evaluation.comparison import compare as compared
@@ -57,5 +57,5 @@ def compare(
     if as_json:
         out.print_json(json.dumps(folder.read()))
         return
-    figures.show_comparison(found)
+    metrics_tables.show_comparison(found)
     err.print(f"report  {folder.report}", highlight=False, markup=False)

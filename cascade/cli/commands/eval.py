@@ -102,7 +102,7 @@ def evaluate(
     as_json: options.JsonOption = False,
 ) -> None:
     """Measure a method, or the predictions in a file, on labelled rows; write a report."""
-    from cascade.cli import figures
+    from cascade.cli import metrics_tables
     from cascade.cli.progress import load_classifier, working
     from cascade.errors import UsageError
     from cascade.evaluation.evaluate import RunOptions, evaluate
@@ -149,14 +149,14 @@ def evaluate(
                 "measuring" if done == of else "classifying", done, of, f"{done:,} rows"
             ),
         )
-    figures.show(metrics, folder, as_json=as_json)
+    metrics_tables.show_run(metrics, folder, as_json=as_json)
     if metrics.rows["status"].get("error"):
         raise typer.Exit(3)
 
 
 def _run_suite(suite: Path, output: str | None, run: RunOptions, *, as_json: bool) -> None:
     """Run every row of a suite, and print and write the leaderboard."""
-    from cascade.cli import figures
+    from cascade.cli import metrics_tables
     from cascade.cli.progress import working
     from cascade.evaluation.leaderboard import leaderboard, write
     from cascade.evaluation.suite import Suite
@@ -174,7 +174,7 @@ def _run_suite(suite: Path, output: str | None, run: RunOptions, *, as_json: boo
         bar.show("comparing")
         board = leaderboard(loaded, outcomes, resamples=run.resamples, seed=run.seed)
         page = write(board, folder, run.command)
-    figures.show_leaderboard(board, page, as_json=as_json)
+    metrics_tables.show_leaderboard(board, page, as_json=as_json)
     if any(o.failed for o in outcomes) or all(o.skipped for o in outcomes):
         raise typer.Exit(3)
 

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from cascade.evaluation.metrics.calibration import Bin
 from cascade.evaluation.metrics.risk_coverage import RiskCoverage
-from cascade.evaluation.report.number_format import count, figure
+from cascade.evaluation.report.number_format import count, metric
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,9 +87,9 @@ def reliability_diagram(bins: Sequence[Bin], intervals: Sequence[tuple[float, fl
         rows.set(xlabel="confidence", ylabel="rows")
         chart.align_ylabels()
         tips = [
-            f"confidence {figure(each.low)} to {figure(each.high)}, "
-            f"mean {figure(each.confidence)}\n"
-            f"right: {figure(each.right)} ({figure(low)}–{figure(high)})\n"
+            f"confidence {metric(each.low)} to {metric(each.high)}, "
+            f"mean {metric(each.confidence)}\n"
+            f"right: {metric(each.right)} ({metric(low)}–{metric(high)})\n"
             f"{count(each.rows)} rows"
             for each, (low, high) in zip(bins, intervals, strict=True)
         ]
@@ -108,8 +108,8 @@ def risk_coverage_curve(points: Sequence[RiskCoverage]) -> Markup:
         axes.xaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_major_formatter("{x:g}")
         tips = [
-            f"coverage {figure(point.coverage)}\nrisk {figure(point.risk)}\n"
-            f"confidence from {figure(point.threshold)}"
+            f"coverage {metric(point.coverage)}\nrisk {metric(point.risk)}\n"
+            f"confidence from {metric(point.threshold)}"
             for point in points
         ]
         middles = [(a + b) / 2 for a, b in pairwise(coverage)]

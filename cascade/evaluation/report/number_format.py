@@ -11,7 +11,7 @@ MINUS = "−"
 TITLE_CHARS = 2_000
 
 
-def figure(value: float | None) -> str:
+def metric(value: float | None) -> str:
     """A metric: three decimals."""
     return _signed(value, ",.3f")
 
@@ -31,9 +31,9 @@ def percent(value: float | None) -> str:
     return _signed(value, ".1%")
 
 
-def chance(value: float | None) -> str:
+def p_value(value: float | None) -> str:
     """A p-value: three decimals, and no more than can be told."""
-    return "< 0.001" if value is not None and value < 0.001 else figure(value)
+    return "< 0.001" if value is not None and value < 0.001 else metric(value)
 
 
 def duration(seconds: float) -> str:
@@ -51,7 +51,7 @@ def shorten(text: str, most: int = 140) -> str:
     return line if len(line) <= most else line[:most].rstrip() + " …"
 
 
-def whole(text: str) -> str:
+def tooltip(text: str) -> str:
     """A text for a tooltip; one that is very long is cut there too."""
     return text if len(text) <= TITLE_CHARS else text[:TITLE_CHARS] + " …"
 
@@ -80,14 +80,14 @@ def _signed(value: float | None, form: str) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
-        figure,
+        metric,
         difference,
         count,
         percent,
-        chance,
+        p_value,
         duration,
         shorten,
-        whole,
+        tooltip,
         upper_end,
         along,
     )

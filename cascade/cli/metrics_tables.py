@@ -1,4 +1,4 @@
-"""The figures of a measured run on a terminal."""
+"""Tables of metrics on a terminal: of a run, a comparison, a leaderboard."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WIDE = 160  # columns where there is no screen
 LEVEL = ("accuracy", "f1_weighted", "f1_macro")
 
 
-def show(measures: RunMetrics, folder: RunFolder, *, as_json: bool) -> None:
+def show_run(measures: RunMetrics, folder: RunFolder, *, as_json: bool) -> None:
     """Print the headline figures and where the rest is; with JSON all of `metrics.json`."""
     if as_json:
         out.print_json(folder.metrics.read_text("utf-8"))
