@@ -35,7 +35,7 @@ STEPS = ("ByteLevel", "Split", "Digits")  # of pre-tokenizers, that look no furt
 
 
 @dataclass(frozen=True)
-class Sequences:
+class TokenSequences:
     """Token sequences, one after another.
 
     Parameters
@@ -50,8 +50,8 @@ class Sequences:
     lengths: NDArray[np.int64]
 
     @classmethod
-    def of(cls, sequences: Sequence[Sequence[int]]) -> Sequences:
-        """Sequences that are lists or tuples."""
+    def of(cls, sequences: Sequence[Sequence[int]]) -> TokenSequences:
+        """TokenSequences that are lists or tuples."""
         lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
         n_tokens = int(lengths.sum())
         return cls(np.fromiter(chain.from_iterable(sequences), np.int64, n_tokens), lengths)
@@ -64,18 +64,18 @@ class Sequences:
         """int64 [n_sequences], where each begins."""
         return np.cumsum(self.lengths) - self.lengths
 
-    def take(self, which: NDArray[np.int64]) -> Sequences:
+    def take(self, which: NDArray[np.int64]) -> TokenSequences:
         """Some of them, in that order; one may come more than once."""
         lengths = self.lengths[which]
         ends = np.cumsum(lengths)
         shift = np.repeat(self.starts[which] - (ends - lengths), lengths)
-        return Sequences(self.tokens[shift + np.arange(len(shift))], lengths)
+        return TokenSequences(self.tokens[shift + np.arange(len(shift))], lengths)
 
-    def joined(self, counts: NDArray[np.int64]) -> Sequences:
+    def joined(self, counts: NDArray[np.int64]) -> TokenSequences:
         """As many of them as `counts` [n] says, at least one, made into each of n sequences."""
         first = np.cumsum(counts) - counts
         lengths = np.add.reduceat(self.lengths, first) if len(counts) else counts
-        return Sequences(self.tokens, lengths)
+        return TokenSequences(self.tokens, lengths)
 
 
 class PromptEncoder:
@@ -150,7 +150,7 @@ class PromptEncoder:
             raise EngineError("the model has no end-of-turn token; give the prompt an `end` text")
         return [*self.text(answer), self._tokenizer.eos_token_id]
 
-    def answers(self, answers: Sequence[str], end: str | None) -> Sequences:
+    def answers(self, answers: Sequence[str], end: str | None) -> TokenSequences:
         """Token ids of answers with their end.
 
         Raises
@@ -159,7 +159,7 @@ class PromptEncoder:
             As `answer`.
         """
         if len(answers) < TOGETHER:
-            return Sequences.of([self.answer(answer, end) for answer in answers])
+            return TokenSequences.of([self.answer(answer, end) for answer in answers])
         return self._wordwise.encode(answers, self.answer("", end))
 
     def _encode_text(self, text: str) -> tuple[int, ...]:
@@ -201,7 +201,7 @@ class WordwiseEncoder:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
 
-    def encode(self, texts: Sequence[str], tail: Sequence[int]) -> Sequences:
+    def encode(self, texts: Sequence[str], tail: Sequence[int]) -> TokenSequences:
         """Token ids of each text, followed by those of `tail`."""
         words = " ".join(texts).split(" ")
         counts = 1 + np.array([text.count(" ") for text in texts], dtype=np.int64)
@@ -211,14 +211,14 @@ class WordwiseEncoder:
         # An empty word that comes first is a text's own blank; another one is two blanks in a row.
         doubled = words.count("") > firsts.count("")
         if doubled or any(w.split() != [w] for w in after if w) or not self._words_stand_alone:
-            return Sequences.of([[*ids, *tail] for ids in self._encode(texts)])
+            return TokenSequences.of([[*ids, *tail] for ids in self._encode(texts)])
         pieces = {word: i for i, word in enumerate(after)}
         initial = {word: len(after) + i for i, word in enumerate(set(firsts))}
         which = np.fromiter(map(pieces.__getitem__, words), np.int64, len(words))
         which[ends - counts] = [initial[word] for word in firsts]
         which = np.insert(which, ends, len(pieces) + len(initial))
         spelled = self._encode([*(f" {word}" for word in pieces), *initial])
-        return Sequences.of([*spelled, tail]).take(which).joined(counts + 1)
+        return TokenSequences.of([*spelled, tail]).take(which).joined(counts + 1)
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         if self._backend is None:

@@ -95,7 +95,6 @@ def measure(n: int, repeats: int, reading: str) -> dict[str, Any]:
     import torch
 
     import cascade
-    from cascade.generation.tree_scoring.scorer import _reads
     from cascade.items import Batch, Item
     from cascade.models.language_models import load_llm
     from cascade.models.weights import find_weights
@@ -123,7 +122,7 @@ def measure(n: int, repeats: int, reading: str) -> dict[str, Any]:
     encoder = engine._encoder
     singly = [
         len(encoder.prompt(question.prompt)[1])
-        + len(_reads(engine._trie(question.answers, question.prompt.end), reading).nodes)
+        + len(engine._trie(question.answers, question.prompt.end).plan(reading).nodes)
         for question in watched.asked
     ]
     run, size = bare(plain, watched.rows)

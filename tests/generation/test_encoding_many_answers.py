@@ -6,7 +6,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 from transformers import PreTrainedTokenizerFast
 
 import cascade
-from cascade.generation.prompt_encoding import Sequences, WordwiseEncoder
+from cascade.generation.prompt_encoding import TokenSequences, WordwiseEncoder
 
 LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
@@ -52,7 +52,7 @@ def one_by_one(tokenizer, texts, tail):
 
 
 def same(encoder, texts, tail):
-    expected = Sequences.of(one_by_one(encoder._tokenizer, texts, tail))
+    expected = TokenSequences.of(one_by_one(encoder._tokenizer, texts, tail))
     got = encoder.encode(texts, tail)
     return (
         got.tokens.tolist() == expected.tokens.tolist()

@@ -18,7 +18,13 @@ from cascade.config import LLMConfig
 from cascade.errors import ConfigError, EngineError
 from cascade.generation.engine import Engine, Question, Reading
 from cascade.generation.engines.http_client import Client
-from cascade.generation.engines.token_engine import Choice, Step, TokenEngine, Writing, Written
+from cascade.generation.engines.token_engine import (
+    ChoiceConstraint,
+    Generated,
+    GenerationRequest,
+    NextTokenQuery,
+    TokenEngine,
+)
 from cascade.generation.grammar import gbnf_choice, gbnf_list
 from cascade.models.gguf import safetensors_folder
 from cascade.models.language_models import load_tokenizer
@@ -98,9 +104,14 @@ class _Server(TokenEngine):
         ConfigError
             It has another one.
         """
-        asked = {"model": self.name, "prompt": PROBE, "content": PROBE, "add_special_tokens": False}
+        requests = {
+            "model": self.name,
+            "prompt": PROBE,
+            "content": PROBE,
+            "add_special_tokens": False,
+        }
         try:
-            found = self._client.post(f"{self._client.root}/tokenize", asked).get("tokens")
+            found = self._client.post(f"{self._client.root}/tokenize", requests).get("tokens")
         except EngineError as error:
             logger.warning(
                 "whether the server's tokenizer is that of %s is not known: %s", weights, error
@@ -118,15 +129,15 @@ class _Server(TokenEngine):
 class VLLMServer(_Server):
     """A vLLM server: scores and generates as the engine vllm does."""
 
-    def _read(self, steps: Sequence[Step]) -> list[NDArray[np.float64]]:
-        groups = list(_groups(steps, self.widest))
+    def _next_token_logprobs(self, queries: Sequence[NextTokenQuery]) -> list[NDArray[np.float64]]:
+        groups = list(_groups(queries, self.widest))
         payloads = [
             {
                 "model": self.name,
-                "prompt": [list(step.prompt) for step in group],
+                "prompt": [list(query.prompt) for query in group],
                 "max_tokens": 1,
                 "logprobs": 1,
-                "logprob_token_ids": sorted({t for step in group for t in step.tokens}),
+                "logprob_token_ids": sorted({t for query in group for t in query.tokens}),
                 "return_tokens_as_token_ids": True,
                 **_GREEDY,
             }
@@ -134,22 +145,22 @@ class VLLMServer(_Server):
         ]
         answers = self._client.post_all(f"{self._client.url}/completions", payloads)
         return [
-            _wanted(step, choice)
+            _wanted(query, choice)
             for group, answer in zip(groups, answers, strict=True)
-            for step, choice in zip(group, _choices(answer, len(group)), strict=True)
+            for query, choice in zip(group, _choices(answer, len(group)), strict=True)
         ]
 
-    def _write(self, asked: Sequence[Writing]) -> list[Written]:
+    def _generate(self, requests: Sequence[GenerationRequest]) -> list[Generated]:
         groups = [
             own[start : start + TOGETHER]
-            for _, same in groupby(asked, lambda w: (w.max_tokens, w.stop, w.allowed))
+            for _, same in groupby(requests, lambda w: (w.max_tokens, w.stop, w.allowed))
             for own in [list(same)]
             for start in range(0, len(own), TOGETHER)
         ]
         payloads = [
             {
                 "model": self.name,
-                "prompt": [list(writing.prompt) for writing in group],
+                "prompt": [list(request.prompt) for request in group],
                 "max_tokens": group[0].max_tokens,
                 "stop": [group[0].stop] if group[0].stop else [],
                 "stop_token_ids": [self.tokenizer.eos_token_id],
@@ -160,7 +171,7 @@ class VLLMServer(_Server):
         ]
         answers = self._client.post_all(f"{self._client.url}/completions", payloads)
         return [
-            _written(choice)
+            _generated_of(choice)
             for group, answer in zip(groups, answers, strict=True)
             for choice in _choices(answer, len(group))
         ]
@@ -192,68 +203,68 @@ class LlamaCppServer(_Server):
             raise ConfigError("a llama.cpp server has no global reading; set llm.reading to local")
         return super().score(questions, reading)
 
-    def _read(self, steps: Sequence[Step]) -> list[NDArray[np.float64]]:
+    def _next_token_logprobs(self, queries: Sequence[NextTokenQuery]) -> list[NDArray[np.float64]]:
         payloads = [
             {
-                "prompt": list(step.prompt),
+                "prompt": list(query.prompt),
                 "n_predict": 1,
-                "n_probs": len(step.tokens),
+                "n_probs": len(query.tokens),
                 "post_sampling_probs": True,
                 "samplers": ["temperature"],
                 "temperature": 1,
-                "logit_bias": [[token, 100.0] for token in step.tokens],
+                "logit_bias": [[token, 100.0] for token in query.tokens],
                 "cache_prompt": True,
             }
-            for step in steps
+            for query in queries
         ]
         answers = self._client.post_all(f"{self._client.root}/completion", payloads)
-        return [_shares(step, answer) for step, answer in zip(steps, answers, strict=True)]
+        return [_shares(query, answer) for query, answer in zip(queries, answers, strict=True)]
 
-    def _write(self, asked: Sequence[Writing]) -> list[Written]:
+    def _generate(self, requests: Sequence[GenerationRequest]) -> list[Generated]:
         payloads = [
             {
-                "prompt": list(writing.prompt),
-                "n_predict": writing.max_tokens,
-                "stop": [writing.stop] if writing.stop else [],
+                "prompt": list(request.prompt),
+                "n_predict": request.max_tokens,
+                "stop": [request.stop] if request.stop else [],
                 "samplers": ["top_k"],
                 "top_k": 1,
                 "temperature": 0,
                 "cache_prompt": True,
-                **({"grammar": _gbnf(writing)} if writing.allowed else {}),
+                **({"grammar": _gbnf(request)} if request.allowed else {}),
             }
-            for writing in asked
+            for request in requests
         ]
         answers = self._client.post_all(f"{self._client.root}/completion", payloads)
-        return [Written(_text(answer.get("content")), None) for answer in answers]
+        return [Generated(_text(answer.get("content")), None) for answer in answers]
 
 
-def _groups(steps: Sequence[Step], widest: int) -> Iterator[list[Step]]:
+def _groups(queries: Sequence[NextTokenQuery], widest: int) -> Iterator[list[NextTokenQuery]]:
     """Consecutive steps that one request can ask for, since it names its tokens once."""
-    group: list[Step] = []
+    group: list[NextTokenQuery] = []
     tokens: set[int] = set()
-    for step in steps:
-        if group and (len(group) == TOGETHER or len(tokens | set(step.tokens)) > widest):
+    for query in queries:
+        if group and (len(group) == TOGETHER or len(tokens | set(query.tokens)) > widest):
             yield group
             group, tokens = [], set()
-        group.append(step)
-        tokens |= set(step.tokens)
+        group.append(query)
+        tokens |= set(query.tokens)
     if group:
         yield group
 
 
-def _structured(writing: Writing) -> dict[str, Any]:
+def _structured(request: GenerationRequest) -> dict[str, Any]:
     """The constraint in vLLM's words."""
-    allowed = writing.allowed
-    if isinstance(allowed, Choice):
+    allowed = request.allowed
+    if isinstance(allowed, ChoiceConstraint):
         end = allowed.end or ""
         return {"structured_outputs": {"choice": [f"{answer}{end}" for answer in allowed.answers]}}
-    return {"structured_outputs": {"grammar": _gbnf(writing)}}
+    return {"structured_outputs": {"grammar": _gbnf(request)}}
 
 
-def _gbnf(writing: Writing) -> str:
-    allowed = writing.allowed
+def _gbnf(request: GenerationRequest) -> str:
+    allowed = request.allowed
     assert allowed is not None
-    if isinstance(allowed, Choice):
+    if isinstance(allowed, ChoiceConstraint):
         return gbnf_choice(allowed.answers, allowed.end)
     return gbnf_list(allowed.names, allowed.lead, allowed.end)
 
@@ -271,10 +282,10 @@ def _choices(answer: dict[str, Any], n: int) -> list[dict[str, Any]]:
     raise EngineError(f"the server's answer has not one choice for each of {n} prompts")
 
 
-def _written(choice: dict[str, Any]) -> Written:
+def _generated_of(choice: dict[str, Any]) -> Generated:
     logprobs = (choice.get("logprobs") or {}).get("token_logprobs")
     total = sum(logprobs) if logprobs else None
-    return Written(_text(choice.get("text")), total)
+    return Generated(_text(choice.get("text")), total)
 
 
 def _text(found: Any) -> str:
@@ -283,10 +294,10 @@ def _text(found: Any) -> str:
     return found
 
 
-def _wanted(step: Step, choice: dict[str, Any]) -> NDArray[np.float64]:
+def _wanted(query: NextTokenQuery, choice: dict[str, Any]) -> NDArray[np.float64]:
     try:
         first = choice["logprobs"]["top_logprobs"][0]
-        return np.array([first[f"token_id:{token}"] for token in step.tokens], dtype=np.float64)
+        return np.array([first[f"token_id:{token}"] for token in query.tokens], dtype=np.float64)
     except (KeyError, TypeError, IndexError, ValueError):
         raise EngineError(
             "the server gave no log-probabilities of the tokens asked for; this needs a vLLM that "
@@ -294,12 +305,12 @@ def _wanted(step: Step, choice: dict[str, Any]) -> NDArray[np.float64]:
         ) from None
 
 
-def _shares(step: Step, answer: dict[str, Any]) -> NDArray[np.float64]:
+def _shares(query: NextTokenQuery, answer: dict[str, Any]) -> NDArray[np.float64]:
     try:
         found = {
             one["id"]: one["prob"] for one in answer["completion_probabilities"][0]["top_probs"]
         }
-        shares = np.array([found.get(token, 0.0) for token in step.tokens], dtype=np.float64)
+        shares = np.array([found.get(token, 0.0) for token in query.tokens], dtype=np.float64)
     except (KeyError, TypeError, IndexError, ValueError):
         shares = np.zeros(1)
     if not np.isclose(shares.sum(), 1, atol=1e-3):

@@ -1,7 +1,10 @@
 """What engines have in common that are given token ids and give back tokens and probabilities.
 
-An engine of this kind has two private verbs: `_read`, how likely some next tokens are, and
-`_write`, what the model writes, perhaps held to a grammar.
+An engine of this kind has two private verbs: `_next_token_logprobs`, how likely some next tokens
+are, and `_generate`, what the model writes, perhaps held to a grammar. Without a tree attention mask
+a trie of answers is read by asking, at its branchings, how likely each token is that goes on from
+there. All of these prompts begin alike, so that with a prefix cache each costs little more than its
+last tokens.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from cascade.generation.tree_scoring.trie import Trie
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChoiceConstraint:
     """One of the answers, then the end."""
 
     answers: tuple[str, ...]
@@ -30,7 +33,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Listing:
+class ListConstraint:
     """The lead, a JSON list of some of the names in their order, then the end."""
 
     names: tuple[str, ...]
@@ -39,7 +42,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Writing:
+class GenerationRequest:
     """What is to be written greedily.
 
     Parameters
@@ -57,11 +60,11 @@ class Writing:
     prompt: tuple[int, ...]
     max_tokens: int
     stop: str | None = None
-    allowed: Choice | Listing | None = None
+    allowed: ChoiceConstraint | ListConstraint | None = None
 
 
 @dataclass(frozen=True)
-class Written:
+class Generated:
     """What was written, and its log-probability among what was allowed, where that is told."""
 
     text: str
@@ -90,11 +93,11 @@ class TokenEngine(ABC):
         self._widest = widest
 
     @abstractmethod
-    def _read(self, steps: Sequence[Step]) -> list[NDArray[np.float64]]:
-        """Log-probability of each token of each step, among all tokens of the vocabulary."""
+    def _next_token_logprobs(self, queries: Sequence[NextTokenQuery]) -> list[NDArray[np.float64]]:
+        """Log-probability of each token of each query, among all tokens of the vocabulary."""
 
     @abstractmethod
-    def _write(self, asked: Sequence[Writing]) -> list[Written]:
+    def _generate(self, requests: Sequence[GenerationRequest]) -> list[Generated]:
         """What the model writes after each prompt; prompts come in the order of their tokens."""
 
     def score(
@@ -105,13 +108,15 @@ class TokenEngine(ABC):
     ) -> list[NDArray[np.float64]]:
         """Log-probability of each allowed answer; see `Engine.score`."""
         refuse_pictures([question.prompt for question in questions])
-        walk = TrieWalk(self._encoder, questions, reading, self._widest)
-        return walk.scores(self._read(walk.steps) if walk.steps else [])
+        asked = TrieQueries(self._encoder, questions, reading, self._widest)
+        return asked.scores(self._next_token_logprobs(asked.queries) if asked.queries else [])
 
     def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
         """What the model writes after each prompt; see `Engine.complete`."""
-        asked = [Writing(self._tokens(prompt), max_tokens, prompt.end) for prompt in prompts]
-        texts = [written.text for written in self._ordered(asked)]
+        requests = [
+            GenerationRequest(self._tokens(prompt), max_tokens, prompt.end) for prompt in prompts
+        ]
+        texts = [generated.text for generated in self._ordered(requests)]
         return [
             text.split(prompt.end)[0] if prompt.end else text
             for text, prompt in zip(texts, prompts, strict=True)
@@ -129,11 +134,11 @@ class TokenEngine(ABC):
         for i, logprobs in zip(unspellable, scored, strict=True):
             results[i] = int(logprobs.argmax()), float(logprobs.max())
         spellable = sorted(set(range(len(questions))) - set(unspellable))
-        asked = [self._choosing(questions[i]) for i in spellable]
+        requests = [self._choosing(questions[i]) for i in spellable]
         untold: list[int] = []
-        for i, written in zip(spellable, self._ordered(asked), strict=True):
-            results[i] = chosen_answer(questions[i], written.text), written.logprob or 0.0
-            untold += [i] if written.logprob is None else []
+        for i, generated in zip(spellable, self._ordered(requests), strict=True):
+            results[i] = chosen_answer(questions[i], generated.text), generated.logprob or 0.0
+            untold += [i] if generated.logprob is None else []
         scored = self.score([questions[i] for i in untold], "local")
         for i, logprobs in zip(untold, scored, strict=True):
             results[i] = results[i][0], float(logprobs[results[i][0]])
@@ -144,22 +149,22 @@ class TokenEngine(ABC):
     ) -> list[list[int]]:
         """Greedy decoding of a list of names; see `Engine.choose_several`."""
         longest = len((json.dumps(list(names), ensure_ascii=False) + lead).encode()) + 8
-        asked = [
-            Writing(
+        requests = [
+            GenerationRequest(
                 self._tokens(prompt),
                 longest + len((prompt.end or "").encode()),
-                allowed=Listing(tuple(names), lead, prompt.end),
+                allowed=ListConstraint(tuple(names), lead, prompt.end),
             )
             for prompt in prompts
         ]
-        return [chosen_names(names, written.text) for written in self._ordered(asked)]
+        return [chosen_names(names, generated.text) for generated in self._ordered(requests)]
 
-    def _choosing(self, question: Question) -> Writing:
+    def _choosing(self, question: Question) -> GenerationRequest:
         end = question.prompt.end
         # Constrained decoding may spell a name byte by byte, and writes its end of turn.
         longest = max(len((answer + (end or "")).encode()) for answer in question.answers) + 1
-        return Writing(
-            self._tokens(question.prompt), longest, allowed=Choice(question.answers, end)
+        return GenerationRequest(
+            self._tokens(question.prompt), longest, allowed=ChoiceConstraint(question.answers, end)
         )
 
     def _tokens(self, prompt: Prompt) -> tuple[int, ...]:
@@ -167,11 +172,11 @@ class TokenEngine(ABC):
         shared, rest = self._encoder.prompt(prompt)
         return (*shared, *rest)
 
-    def _ordered(self, asked: Sequence[Writing]) -> list[Written]:
+    def _ordered(self, requests: Sequence[GenerationRequest]) -> list[Generated]:
         """What is written, asked for in such an order that equal beginnings come together."""
-        order = sorted(range(len(asked)), key=lambda at: asked[at].prompt)
-        written = self._write([asked[at] for at in order]) if asked else []
-        return [written[at] for at in np.argsort(order).tolist()]
+        order = sorted(range(len(requests)), key=lambda at: requests[at].prompt)
+        generated = self._generate([requests[at] for at in order]) if requests else []
+        return [generated[at] for at in np.argsort(order).tolist()]
 
 
 def refuse_pictures(prompts: Sequence[Prompt]) -> None:
@@ -194,9 +199,9 @@ def chosen_answer(question: Question, text: str) -> int:
     EngineError
         It is none of those that are allowed.
     """
-    for written in (text, text.removesuffix(question.prompt.end or "")):
-        if written in question.answers:
-            return question.answers.index(written)
+    for generated in (text, text.removesuffix(question.prompt.end or "")):
+        if generated in question.answers:
+            return question.answers.index(generated)
     raise EngineError(f"the model answered {text!r:.100}, which is none of the allowed answers")
 
 
@@ -215,8 +220,8 @@ def chosen_names(names: Sequence[str], text: str) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Step:
-    """Where one next token is asked for.
+class NextTokenQuery:
+    """A prompt after which one next token is asked for.
 
     Parameters
     ----------
@@ -236,17 +241,17 @@ class Step:
     tokens: list[int]
 
 
-class TrieWalk:
+class TrieQueries:
     """All next tokens that must be known to score the answers to some questions.
 
     Parameters
     ----------
     widest
-        Most tokens of a step; a branching of more becomes several steps.
+        Most tokens of a query; a branching of more becomes several queries.
 
     Attributes
     ----------
-    steps
+    queries
         In the order of their token ids, so that equal beginnings come together.
     """
 
@@ -255,14 +260,14 @@ class TrieWalk:
     ) -> None:
         self._reading = reading
         self._tries: list[Trie] = []
-        steps: list[Step] = []
+        queries: list[NextTokenQuery] = []
         for index, question in enumerate(questions):
             shared, rest = encoder.prompt(question.prompt)
             end = question.prompt.end
             trie = Trie.build(encoder.answers(question.answers, end))
             self._tries.append(trie)
-            steps += _steps(index, (*shared, *rest), trie, reading, widest)
-        self.steps = sorted(steps, key=lambda step: step.prompt)
+            queries += _queries(index, (*shared, *rest), trie, reading, widest)
+        self.queries = sorted(queries, key=lambda query: query.prompt)
 
     def scores(self, logprobs: Iterable[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
         """Log-probability of each answer to each question; see `Engine.score`.
@@ -270,7 +275,7 @@ class TrieWalk:
         Parameters
         ----------
         logprobs
-            For each step the log-probability of each of its tokens.
+            For each query the log-probability of each of its tokens.
 
         Raises
         ------
@@ -278,18 +283,18 @@ class TrieWalk:
             A log-probability is none.
         """
         edges = [np.zeros(len(trie)) for trie in self._tries]
-        for step, own in zip(self.steps, logprobs, strict=True):
+        for query, own in zip(self.queries, logprobs, strict=True):
             if not np.all(own <= 1e-3):  # NaN too
                 raise EngineError(f"the model gave {own.max()} as a log-probability")
-            edges[step.question][step.edges] = own
+            edges[query.question][query.edges] = own
         if self._reading == "local":
             edges = [_renormalised(t, e) for t, e in zip(self._tries, edges, strict=True)]
         return [trie.totals(own) for trie, own in zip(self._tries, edges, strict=True)]
 
 
-def _steps(
+def _queries(
     index: int, prompt: tuple[int, ...], trie: Trie, reading: Reading, widest: int
-) -> Iterable[Step]:
+) -> Iterable[NextTokenQuery]:
     order = np.argsort(trie.parent[1:], kind="stable") + 1
     children = np.split(order, np.cumsum(trie.n_children)[:-1])
     reached: list[tuple[int, ...]] = [prompt]
@@ -299,7 +304,7 @@ def _steps(
         if len(own) >= (2 if reading == "local" else 1):
             for start in range(0, len(own), widest):
                 part = own[start : start + widest]
-                yield Step(index, reached[node], part, trie.token[part].tolist())
+                yield NextTokenQuery(index, reached[node], part, trie.token[part].tolist())
 
 
 def _renormalised(trie: Trie, edges: NDArray[np.float64]) -> NDArray[np.float64]:

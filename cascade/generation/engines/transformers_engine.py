@@ -19,7 +19,7 @@ from cascade.generation.engine import Prompt, Question, Reading
 from cascade.generation.grammar import GrammarConstraint, choice_grammar, list_grammar
 from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.tree_scoring.prefix_cache import PrefixCache, Row
-from cascade.generation.tree_scoring.scorer import Asked, Session, TreeScorer
+from cascade.generation.tree_scoring.scorer import Session, TokenizedQuestion, TreeScorer
 from cascade.generation.tree_scoring.trie import Trie
 from cascade.models.language_models import load_for_inference, picture_bank
 from cascade.models.runtime import Precision
@@ -99,13 +99,15 @@ class TransformersEngine:
         elif session is not None and session is not self._session:
             self._trim()
             self._session, self._kept = session, {}
-        asked = [self._asked(question) for question in questions]
+        asked = [self._tokenized(question) for question in questions]
         with torch.inference_mode():
             return self._trees.score(asked, reading, None if session is None else self._kept)
 
-    def _asked(self, question: Question) -> Asked:
+    def _tokenized(self, question: Question) -> TokenizedQuestion:
         prefix, prompt = self._encoder.prompt(question.prompt)
-        return Asked(prefix, tuple(prompt), self._trie(question.answers, question.prompt.end))
+        return TokenizedQuestion(
+            prefix, tuple(prompt), self._trie(question.answers, question.prompt.end)
+        )
 
     def _build_trie(self, answers: tuple[str, ...], end: str | None) -> Trie:
         return Trie.build(self._encoder.answers(answers, end))

@@ -23,12 +23,12 @@ from cascade.errors import (
     install_command,
 )
 from cascade.generation.engines.token_engine import (
-    Choice,
-    Listing,
-    Step,
+    ChoiceConstraint,
+    Generated,
+    GenerationRequest,
+    ListConstraint,
+    NextTokenQuery,
     TokenEngine,
-    Writing,
-    Written,
 )
 from cascade.generation.grammar import choice_grammar, list_grammar
 from cascade.models.gguf import safetensors_folder
@@ -142,35 +142,37 @@ class VLLMEngine(TokenEngine):
         """Give the model's memory back."""
         self._llm.llm_engine.engine_core.shutdown()
 
-    def _read(self, steps: Sequence[Step]) -> list[NDArray[np.float64]]:
+    def _next_token_logprobs(self, queries: Sequence[NextTokenQuery]) -> list[NDArray[np.float64]]:
         from vllm import SamplingParams
 
         params = [
             SamplingParams(
-                temperature=0, max_tokens=1, logprob_token_ids=step.tokens, detokenize=False
+                temperature=0, max_tokens=1, logprob_token_ids=query.tokens, detokenize=False
             )
-            for step in steps
+            for query in queries
         ]
-        outputs = self._run([step.prompt for step in steps], params)
-        return [_wanted(step, output.logprobs) for step, output in zip(steps, outputs, strict=True)]
+        outputs = self._run([query.prompt for query in queries], params)
+        return [
+            _wanted(query, output.logprobs) for query, output in zip(queries, outputs, strict=True)
+        ]
 
-    def _write(self, asked: Sequence[Writing]) -> list[Written]:
+    def _generate(self, requests: Sequence[GenerationRequest]) -> list[Generated]:
         from vllm import SamplingParams
 
         params = [
             SamplingParams(
                 temperature=0,
-                max_tokens=writing.max_tokens,
-                stop=writing.stop,
+                max_tokens=request.max_tokens,
+                stop=request.stop,
                 stop_token_ids=[self.tokenizer.eos_token_id],
                 # Read after the grammar has been applied, and before all else.
-                logprobs=0 if writing.allowed else None,
-                structured_outputs=_structured(writing.allowed),
+                logprobs=0 if request.allowed else None,
+                structured_outputs=_structured(request.allowed),
             )
-            for writing in asked
+            for request in requests
         ]
-        outputs = self._run([writing.prompt for writing in asked], params)
-        return [Written(output.text, output.cumulative_logprob) for output in outputs]
+        outputs = self._run([request.prompt for request in requests], params)
+        return [Generated(output.text, output.cumulative_logprob) for output in outputs]
 
     def _run(self, prompts: Sequence[Sequence[int]], params: Sequence[Any]) -> list[Any]:
         """vLLM's first output for each prompt."""
@@ -211,23 +213,23 @@ def _room(rank: int) -> int:
     return room
 
 
-def _structured(allowed: Choice | Listing | None) -> Any:
+def _structured(allowed: ChoiceConstraint | ListConstraint | None) -> Any:
     from vllm.sampling_params import StructuredOutputsParams
 
     if allowed is None:
         return None
     grammar = (
         choice_grammar(allowed.answers, allowed.end)
-        if isinstance(allowed, Choice)
+        if isinstance(allowed, ChoiceConstraint)
         else list_grammar(allowed.names, allowed.lead, allowed.end)
     )
     return StructuredOutputsParams(grammar=grammar)
 
 
-def _wanted(step: Step, logprobs: Any) -> NDArray[np.float64]:
+def _wanted(query: NextTokenQuery, logprobs: Any) -> NDArray[np.float64]:
     try:
         (first,) = logprobs
-        return np.array([first[token].logprob for token in step.tokens])
+        return np.array([first[token].logprob for token in query.tokens])
     except (KeyError, TypeError, ValueError):
         raise EngineError(
             "vLLM gave no log-probabilities of the tokens asked for; this needs a version that "

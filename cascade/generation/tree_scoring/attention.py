@@ -1,4 +1,4 @@
-"""Attention of packed sequences over a prefix that all share, what each has kept, and its own.
+"""Attention of packed sequences over a prefix that all share, their cached tokens, and their own.
 
 A batch that begins with the same instructions would hold, and read for every token, one copy
 of their keys and values for each row. Here all queries meet the one copy together, and its part
@@ -31,31 +31,32 @@ class Tier:
 
     Parameters
     ----------
-    sees
-        bool [n, width, past + width], which of its row's tokens each token sees; at least one.
+    attention_mask
+        bool [n, width, past + width], which of its row's tokens each token attends to; at least
+        one.
     past
         What each row had before [groups, n, past, d] in each layer; None if nothing.
     """
 
-    sees: torch.Tensor
+    attention_mask: torch.Tensor
     past: Layers | None
-    _hidden: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
+    _masked: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
 
-    def hidden(self, heads: int) -> torch.Tensor:
-        """bool [1, n, heads x width, past + width], what the heads of a group do not see."""
-        if heads not in self._hidden:  # the same for all layers
-            self._hidden[heads] = ~self.sees.repeat(1, heads, 1)[None]
-        return self._hidden[heads]
+    def masked(self, heads: int) -> torch.Tensor:
+        """bool [1, n, heads x width, past + width], what the heads of a group do not attend to."""
+        if heads not in self._masked:  # the same for all layers
+            self._masked[heads] = ~self.attention_mask.repeat(1, heads, 1)[None]
+        return self._masked[heads]
 
 
 @dataclass
-class Attended:
-    """What the tokens of one forward pass see.
+class AttentionContext:
+    """What the tokens of one forward pass attend to.
 
     Parameters
     ----------
     shared
-        Keys and values of the prefix [groups, tokens, d], which all tokens see; None without one.
+        Keys and values of the prefix [groups, tokens, d], which all tokens attend to; or None.
     tiers
         All rows, in the order of their tokens.
     new
@@ -67,10 +68,10 @@ class Attended:
     new: Layers = field(default_factory=list)
 
 
-_active: ContextVar[Attended | None] = ContextVar("active", default=None)
+_active: ContextVar[AttentionContext | None] = ContextVar("active", default=None)
 
 
-def install(model: Any) -> None:
+def install_attention(model: Any) -> None:
     """Replace the attention of a model, of `models.llama` or transformers, by that of this module.
 
     Raises
@@ -110,9 +111,9 @@ def _unlike(config: Any) -> str | None:
 
 
 @contextmanager
-def attending(attended: Attended) -> Iterator[None]:
-    """Inside, forward passes of one batch of packed tokens [1, n_tokens] see this."""
-    token = _active.set(attended)
+def attention_context(context: AttentionContext) -> Iterator[None]:
+    """Inside, forward passes of one batch of packed tokens [1, n_tokens] attend to this."""
+    token = _active.set(context)
     try:
         yield
     finally:
@@ -128,7 +129,7 @@ def _attention(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention as transformers calls it; outside of `attending`, that of torch.
+    """Attention as transformers calls it; outside of `attention_context`, that of torch.
 
     Parameters
     ----------
@@ -167,7 +168,7 @@ def _attention(
     query = query * scale
     outputs, end = [], 0
     for tier in active.tiers:
-        n, width = tier.sees.shape[:2]
+        n, width = tier.attention_mask.shape[:2]
         start, end = end, end + n * width
         rows = _rows(query[:, start:end], n, groups)
         own_key, own_value = (x[:, start:end].view(groups, n, width, d) for x in (key, value))
@@ -177,7 +178,7 @@ def _attention(
         own = own_key.shape[2]
         logits = query.new_empty((*rows.shape[:3], own + (ahead is not None)), dtype=torch.float32)
         logits[..., :own] = rows @ own_key.transpose(2, 3)
-        logits[..., :own].masked_fill_(tier.hidden(heads // groups), float("-inf"))
+        logits[..., :own].masked_fill_(tier.masked(heads // groups), float("-inf"))
         if total is not None:
             # The prefix is one more key, whose logit is the logarithm of its part of the sum.
             logits[..., own:] = _rows(total[:, start:end, None], n, groups)

@@ -18,15 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import EngineError
-from cascade.generation.tree_scoring.attention import Attended, Layers, Tier, attending, install
+from cascade.generation.tree_scoring.attention import (
+    AttentionContext,
+    Layers,
+    Tier,
+    attention_context,
+    install_attention,
+)
 
 if TYPE_CHECKING:
     import torch
 
-HELD = 8  # prefixes kept at a time; a prompt file has one
-WASTE = 1.06  # padded tokens for each real one, at the most, where rows are padded together
-WASTE_ON_GPU = 1.5  # where many small steps cost more than padding
-KEPT_BYTES = 1 << 30  # of keys and values of prompts' own tokens
+MAX_PREFIXES = 8  # at a time; a prompt file has one
+MAX_PADDING = 1.06  # padded tokens for each real one, at the most, where rows are padded together
+MAX_PADDING_ON_GPU = 1.5  # where many small steps cost more than padding
+MAX_CACHE_BYTES = 1 << 30  # of keys and values of prompts' own tokens
 
 
 @dataclass(frozen=True)
@@ -37,18 +43,18 @@ class Row:
     ----------
     tokens, positions
         int64 [n_new]; positions count from the end of the shared prefix.
-    sees
-        bool [n_new, n_past + n_new], which of the row's own tokens each new token sees; all see
-        all of the prefix.
+    attention_mask
+        bool [n_new, n_past + n_new], which of the row's own tokens each new token attends to;
+        all attend to all of the prefix.
     """
 
     tokens: NDArray[np.int64]
     positions: NDArray[np.int64]
-    sees: NDArray[np.bool_]
+    attention_mask: NDArray[np.bool_]
 
     @classmethod
     def plain(cls, tokens: Sequence[int]) -> Row:
-        """A sequence of its own, where each token sees those before it."""
+        """A sequence of its own, with a causal mask."""
         n = len(tokens)
         return cls(np.asarray(tokens, dtype=np.int64), np.arange(n), np.tri(n, dtype=np.bool_))
 
@@ -86,10 +92,10 @@ class PrefixCache:
     """
 
     def __init__(self, model: Any) -> None:
-        install(model)
+        install_attention(model)
         self._model = model
         self._window = getattr(model.config, "sliding_window", None) or math.inf
-        self._held: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
+        self._prefixes: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
 
     def forward(
         self, prefix: tuple[int, ...], rows: Sequence[Row], past: Layers | None = None
@@ -99,8 +105,7 @@ class PrefixCache:
         Parameters
         ----------
         past
-            Keys and values [groups, n, past, d] of what rows had before, filled up at the end;
-            rows see of it what their masks say.
+            Keys and values [groups, n, past, d] of what rows had before, filled up at the end.
 
         Raises
         ------
@@ -123,18 +128,20 @@ class PrefixCache:
         device = self._model.device
         ids, positions, tiers, starts = [], [], [], []
         n_tokens = 0
-        for first, end in _tiers(rows, WASTE if device.type == "cpu" else WASTE_ON_GPU):
+        for first, end in _tiers(rows, MAX_PADDING if device.type == "cpu" else MAX_PADDING_ON_GPU):
             tier = _padded(rows[first:end])
             n, width = tier.tokens.shape
-            held = tier.sees.shape[2] - width
+            held = tier.attention_mask.shape[2] - width
             ids.append(tier.tokens.ravel())
             positions.append(tier.positions.ravel())
             starts.append(n_tokens + width * np.arange(n))
             n_tokens += n * width
             own = past and [(k[:, first:end, :held], v[:, first:end, :held]) for k, v in past]
-            tiers.append(Tier(torch.from_numpy(tier.sees).to(device), own if held else None))
-        attended = Attended(shared, tiers)
-        with attending(attended):
+            tiers.append(
+                Tier(torch.from_numpy(tier.attention_mask).to(device), own if held else None)
+            )
+        context = AttentionContext(shared, tiers)
+        with attention_context(context):
             output = self._model.base_model(
                 input_ids=torch.from_numpy(np.concatenate(ids)).to(device)[None],
                 position_ids=torch.from_numpy(np.concatenate(positions) + offset).to(device)[None],
@@ -142,16 +149,18 @@ class PrefixCache:
                 attention_mask=torch.ones((1, 1, 1, 1), dtype=torch.bool, device=device),
                 use_cache=False,
             )
-        return Pass(output.last_hidden_state[0], attended.new, np.concatenate(starts))
+        return Pass(output.last_hidden_state[0], context.new, np.concatenate(starts))
 
     def _shared(self, prefix: tuple[int, ...]) -> Layers:
-        if prefix not in self._held:
+        if prefix not in self._prefixes:
             layers = self._forward(None, 0, [Row.plain(prefix)], None).layers
-            self._held[prefix] = [(key.contiguous(), value.contiguous()) for key, value in layers]
-            if len(self._held) > HELD:
-                self._held.popitem(last=False)
-        self._held.move_to_end(prefix)
-        return self._held[prefix]
+            self._prefixes[prefix] = [
+                (key.contiguous(), value.contiguous()) for key, value in layers
+            ]
+            if len(self._prefixes) > MAX_PREFIXES:
+                self._prefixes.popitem(last=False)
+        self._prefixes.move_to_end(prefix)
+        return self._prefixes[prefix]
 
 
 def _tiers(rows: Sequence[Row], waste: float) -> Iterator[tuple[int, int]]:
@@ -168,26 +177,26 @@ def _tiers(rows: Sequence[Row], waste: float) -> Iterator[tuple[int, int]]:
 
 
 def _padded(rows: Sequence[Row]) -> Row:
-    """Rows as one [n, width], of which padding sees something, because it must."""
+    """Rows as one [n, width]; padding attends to one token, because it must to some."""
     width = max(map(len, rows))
-    before = [row.sees.shape[1] - len(row) for row in rows]
+    before = [row.attention_mask.shape[1] - len(row) for row in rows]
     held = max(before)
     tokens = np.zeros((len(rows), width), dtype=np.int64)
     positions = np.zeros_like(tokens)
-    sees = np.zeros((len(rows), width, held + width), dtype=np.bool_)
+    attention_mask = np.zeros((len(rows), width, held + width), dtype=np.bool_)
     for i, (row, past) in enumerate(zip(rows, before, strict=True)):
         n = len(row)
         tokens[i, :n] = row.tokens
         positions[i, :n] = row.positions
-        sees[i, :n, :past] = row.sees[:, :past]
-        sees[i, :n, held : held + n] = row.sees[:, past:]
-        sees[i, n:, held] = True
-    return Row(tokens, positions, sees)
+        attention_mask[i, :n, :past] = row.attention_mask[:, :past]
+        attention_mask[i, :n, held : held + n] = row.attention_mask[:, past:]
+        attention_mask[i, n:, held] = True
+    return Row(tokens, positions, attention_mask)
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What is kept of a prompt's own tokens.
+class CachedPrompt:
+    """Where a prompt's own tokens are in a `PromptCache`.
 
     Parameters
     ----------
@@ -202,7 +211,7 @@ class Kept:
 
 
 @dataclass
-class KeptPrompts:
+class PromptCache:
     """Keys and values of prompts' own tokens after one shared prefix, and their last states.
 
     Attributes
@@ -214,11 +223,11 @@ class KeptPrompts:
     states: torch.Tensor | None = None
     _bank: Layers = field(default_factory=list)
     _used: int = 0
-    _known: dict[tuple[int, ...], Kept] = field(default_factory=dict)
+    _known: dict[tuple[int, ...], CachedPrompt] = field(default_factory=dict)
     _sorted: list[tuple[int, ...]] = field(default_factory=list)
 
-    def knows(self, prompt: tuple[int, ...]) -> bool:
-        """Whether all of a prompt is kept."""
+    def contains(self, prompt: tuple[int, ...]) -> bool:
+        """Whether all of a prompt is cached."""
         return prompt in self._known
 
     def find(self, prompt: tuple[int, ...]) -> tuple[NDArray[np.int64], int | None]:
@@ -231,11 +240,14 @@ class KeptPrompts:
             return kept.places, kept.state
         at = bisect_left(self._sorted, prompt)
         best = max(
-            ((_alike(prompt, near), near) for near in self._sorted[max(at - 1, 0) : at + 1]),
+            (
+                (_common_length(prompt, near), near)
+                for near in self._sorted[max(at - 1, 0) : at + 1]
+            ),
             default=(0, ()),
         )
-        alike = min(best[0], len(prompt) - 1)
-        places = self._known[best[1]].places[:alike] if alike else np.empty(0, dtype=np.int64)
+        common = min(best[0], len(prompt) - 1)
+        places = self._known[best[1]].places[:common] if common else np.empty(0, dtype=np.int64)
         return places, None
 
     def add(
@@ -245,7 +257,7 @@ class KeptPrompts:
         places: Sequence[NDArray[np.int64]],
         run: Pass,
     ) -> None:
-        """Keep prompts that were computed, unless there is no room for them.
+        """Add prompts that were computed, unless there is no room for them.
 
         Parameters
         ----------
@@ -261,7 +273,7 @@ class KeptPrompts:
         wanted = np.concatenate(places)
         key = run.layers[0][0]
         size = 2 * len(run.layers) * key.shape[0] * key.shape[2] * key.element_size()
-        if (self._used + len(wanted)) * size > KEPT_BYTES:
+        if (self._used + len(wanted)) * size > MAX_CACHE_BYTES:
             return
         picked = torch.from_numpy(wanted).to(key.device)
         parts = [(k[:, picked], v[:, picked]) for k, v in run.layers]
@@ -280,7 +292,7 @@ class KeptPrompts:
         for i, (prompt, had, own) in enumerate(zip(prompts, before, places, strict=True)):
             mine = np.arange(at, at + len(own))
             at += len(own)
-            self._known[prompt] = Kept(np.concatenate([had, mine]), first_state + i)
+            self._known[prompt] = CachedPrompt(np.concatenate([had, mine]), first_state + i)
             self._sorted.insert(bisect_left(self._sorted, prompt), prompt)
         self._used = at
 
@@ -298,8 +310,8 @@ class KeptPrompts:
         return [(k[:, at], v[:, at]) for k, v in self._bank]
 
 
-def _alike(a: tuple[int, ...], b: tuple[int, ...]) -> int:
-    """How many tokens two sequences begin with alike."""
+def _common_length(a: tuple[int, ...], b: tuple[int, ...]) -> int:
+    """How many tokens two sequences have in common at their beginnings."""
     n = 0
     for x, y in zip(a, b, strict=False):
         if x != y:

@@ -1,6 +1,6 @@
 """Scoring: each prompt with the tries of all its questions as one row of one forward pass.
 
-Rows are made of what is new: prompt tokens beyond the shared prefix and beyond what is kept of
+Rows are made of what is new: prompt tokens beyond the shared prefix and beyond what is cached of
 earlier questions, then the trie nodes that a reading needs, under a tree attention mask.
 """
 
@@ -16,27 +16,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.generation.engine import Reading
-from cascade.generation.tree_scoring.prefix_cache import KeptPrompts, Pass, PrefixCache, Row
-from cascade.generation.tree_scoring.trie import Reads, Trie
+from cascade.generation.tree_scoring.prefix_cache import Pass, PrefixCache, PromptCache, Row
+from cascade.generation.tree_scoring.trie import ScoringPlan, Trie
 
 if TYPE_CHECKING:
     import torch
 
 PAIRS = 16_384  # states and tokens that are multiplied at a time
-ROWS = 256  # states that meet the whole vocabulary at a time
-COLUMNS = 512  # tokens of the vocabulary that meet ROWS_OF_PARTS states at a time
+STATES = 256  # states that meet the whole vocabulary at a time
+COLUMNS = 512  # tokens of the vocabulary that meet STATES_OF_PARTS states at a time
 COLUMNS_ON_GPU = 8192
-ROWS_OF_PARTS = 4096
-NODES = 256  # of the tries after one prompt that share a row
-SEEN = 1 << 21  # pairs of tokens in the attention masks of one forward pass
+STATES_OF_PARTS = 4096
+MAX_TREE_NODES = 256  # of the tries after one prompt that share a row
+MAX_MASK_SIZE = 1 << 21  # pairs of tokens in the attention masks of one forward pass
 
 Prefix = tuple[int, ...]
-Session = dict[Prefix, KeptPrompts]
-"""What is kept from one call to the next, by shared prefix."""
+Session = dict[Prefix, PromptCache]
+"""The cache from one call to the next, by shared prefix."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class TokenizedQuestion:
     """A question in tokens: what its prompt shares with others, the rest, and its answers."""
 
     prefix: Prefix
@@ -45,46 +45,46 @@ class Asked:
 
 
 @dataclass
-class _Sequence:
-    """A prompt with the questions that are asked after it.
+class _PromptRow:
+    """A prompt with the questions after it: one row of a forward pass.
 
     Parameters
     ----------
-    questions, reads
-        Their places in the call, and what is read of each one's trie, or of a part of it.
+    indices, plans
+        Which questions of the call, and the plan of the trie of each, or of a part of it.
     known
-        Places of what is kept of the prompt.
+        Slots of the prompt's cached tokens.
     state
-        Place of its last token's kept state; None where it must be computed.
+        Slot of its last token's cached state; None where it must be computed.
     """
 
     prompt: tuple[int, ...]
-    questions: list[int]
-    reads: list[Reads]
+    indices: list[int]
+    plans: list[ScoringPlan]
     known: NDArray[np.int64]
     state: int | None
 
     def __post_init__(self) -> None:
         self.rest = len(self.prompt) - len(self.known)
-        self.width = self.rest + sum(len(reads.nodes) for reads in self.reads)
+        self.width = self.rest + sum(len(plan.nodes) for plan in self.plans)
 
     def row(self) -> Row:
         """The new tokens: the rest of the prompt, then the nodes of each trie."""
         n, known, rest = len(self.prompt), len(self.known), self.rest
-        sees = np.zeros((self.width, known + self.width), dtype=np.bool_)
-        sees[:rest, :n] = np.tri(rest, n, known, dtype=np.bool_)
-        sees[rest:, :n] = True
+        mask = np.zeros((self.width, known + self.width), dtype=np.bool_)
+        mask[:rest, :n] = np.tri(rest, n, known, dtype=np.bool_)
+        mask[rest:, :n] = True
         at = rest
-        for reads in self.reads:
-            end = at + len(reads.nodes)
-            sees[at:end, known + at : known + end] = reads.sees
+        for plan in self.plans:
+            end = at + len(plan.nodes)
+            mask[at:end, known + at : known + end] = plan.attention_mask
             at = end
         tokens = [np.array(self.prompt[known:], dtype=np.int64)]
         positions = [np.arange(known, n)]
         return Row(
-            np.concatenate(tokens + [reads.token for reads in self.reads]),
-            np.concatenate(positions + [n - 1 + reads.depth for reads in self.reads]),
-            sees,
+            np.concatenate(tokens + [plan.token for plan in self.plans]),
+            np.concatenate(positions + [n - 1 + plan.depth for plan in self.plans]),
+            mask,
         )
 
 
@@ -131,52 +131,56 @@ class TreeScorer:
         self._batch_tokens = batch_tokens
 
     def score(
-        self, asked: Sequence[Asked], reading: Reading, session: Session | None
+        self, questions: Sequence[TokenizedQuestion], reading: Reading, session: Session | None
     ) -> list[NDArray[np.float64]]:
         """float64 [n_answers] of each question; see `Engine.score`.
 
         Parameters
         ----------
         session
-            What is kept of earlier calls, and grows; None keeps nothing.
+            The cache of earlier calls, which grows; None caches nothing.
         """
-        found = [np.zeros(len(question.trie)) for question in asked]
+        found = [np.zeros(len(question.trie)) for question in questions]
         by_prefix: dict[Prefix, dict[tuple[int, ...], list[int]]] = defaultdict(dict)
-        for index, question in enumerate(asked):
+        for index, question in enumerate(questions):
             by_prefix[question.prefix].setdefault(question.prompt, []).append(index)
         for prefix, prompts in by_prefix.items():
-            kept = None if session is None else session.setdefault(prefix, KeptPrompts())
+            cache = None if session is None else session.setdefault(prefix, PromptCache())
             sequences = []
-            for prompt, questions in prompts.items():
+            for prompt, indices in prompts.items():
                 parts = [
                     (index, part)
-                    for index in questions
-                    for part in _reads(asked[index].trie, reading).divided(NODES)
+                    for index in indices
+                    for part in questions[index].trie.plan(reading).split(MAX_TREE_NODES)
                 ]
-                known, state = (np.empty(0, np.int64), None) if kept is None else kept.find(prompt)
+                known, state = (
+                    (np.empty(0, np.int64), None) if cache is None else cache.find(prompt)
+                )
                 for start, end in _together([part for _, part in parts]):
                     which = [index for index, _ in parts[start:end]]
-                    reads = [part for _, part in parts[start:end]]
-                    sequences.append(_Sequence(prompt, which, reads, known, state))
+                    plans = [part for _, part in parts[start:end]]
+                    sequences.append(_PromptRow(prompt, which, plans, known, state))
             for batch in self._batches(sequences):
-                edges = self._edges(prefix, batch, kept)
+                edges = self._edges(prefix, batch, cache)
                 logprob = self._local(edges) if reading == "local" else self._global(edges)
                 at = 0
                 for row in batch:
-                    for index, own in zip(row.questions, row.reads, strict=True):
+                    for index, own in zip(row.indices, row.plans, strict=True):
                         end = at + len(own.edges)
                         found[index][own.edges] = logprob[at:end]
                         at = end
-        return [question.trie.totals(edges) for question, edges in zip(asked, found, strict=True)]
+        return [
+            question.trie.totals(edges) for question, edges in zip(questions, found, strict=True)
+        ]
 
-    def _batches(self, sequences: list[_Sequence]) -> Iterator[list[_Sequence]]:
+    def _batches(self, sequences: list[_PromptRow]) -> Iterator[list[_PromptRow]]:
         """Rows alike in length, whose tokens and masks stay in bounds."""
-        batch: list[_Sequence] = []
+        batch: list[_PromptRow] = []
         tokens = longest = 0
         for row in sorted(sequences, key=lambda row: (row.width, len(row.known))):
             seen = max(longest, len(row.known)) + row.width
             many = (len(batch) + 1) * row.width * seen
-            if batch and (tokens + row.width > self._batch_tokens or many > SEEN):
+            if batch and (tokens + row.width > self._batch_tokens or many > MAX_MASK_SIZE):
                 yield batch
                 batch, tokens, longest = [], 0, 0
             batch.append(row)
@@ -186,7 +190,7 @@ class TreeScorer:
             yield batch
 
     def _edges(
-        self, prefix: Prefix, batch: Sequence[_Sequence], kept: KeptPrompts | None
+        self, prefix: Prefix, batch: Sequence[_PromptRow], cache: PromptCache | None
     ) -> _Edges:
         """One forward pass over the rows, and where the edges of all questions are read."""
         import torch
@@ -195,26 +199,26 @@ class TreeScorer:
         states = []
         starts = [0] * len(batch)
         if new:
-            past = None if kept is None else kept.past([row.known for row in new])
+            past = None if cache is None else cache.past([row.known for row in new])
             run = self._prefixes.forward(prefix, [row.row() for row in new], past)
             states.append(run.states)
             starts[-len(new) :] = run.starts.tolist()  # rows without new tokens come first
-            if kept is not None:
-                _keep(kept, new, run)
-        first = len(states[0]) if states else 0  # kept states come after the new ones
-        if kept is not None and kept.states is not None:
-            states.append(kept.states)
+            if cache is not None:
+                _add_to_cache(cache, new, run)
+        first = len(states[0]) if states else 0  # cached states come after the new ones
+        if cache is not None and cache.states is not None:
+            states.append(cache.states)
         token, start, source = [], [], []
         n_edges = 0
         for row, at in zip(batch, starts, strict=True):
             end = at + row.rest - 1 if row.state is None else first + row.state
             node = at + row.rest - 1  # the place of node i is node + i
-            for reads in row.reads:
-                token.append(reads.edge_token)
-                start.append(n_edges + reads.starts)
-                source.append(np.where(reads.sources == 0, end, node + reads.sources))
-                n_edges += len(reads.edge_token)
-                node += len(reads.nodes)
+            for plan in row.plans:
+                token.append(plan.edge_token)
+                start.append(n_edges + plan.starts)
+                source.append(np.where(plan.sources == 0, end, node + plan.sources))
+                n_edges += len(plan.edge_token)
+                node += len(plan.nodes)
         together = torch.cat(states)
         wanted = torch.from_numpy(np.concatenate(source)).to(together.device)
         return _Edges(np.concatenate(token), np.concatenate(start), together[wanted])
@@ -269,7 +273,7 @@ class TreeScorer:
         biases = [None] if head.bias is None else head.bias.split(columns)
         parts = list(zip(head.weight.split(columns), cycle(biases), strict=False))
         found = [np.empty(0)]
-        for some in states.split(ROWS_OF_PARTS):
+        for some in states.split(STATES_OF_PARTS):
             sums = [
                 torch.nn.functional.linear(some, weight, bias).float().logsumexp(-1)
                 for weight, bias in parts
@@ -283,9 +287,9 @@ class TreeScorer:
 
         head, sizes = self._model.get_output_embeddings(), edges.sizes
         chosen, total = [np.empty(0)], [np.empty(0)]
-        for start in range(0, len(edges.starts), ROWS):
-            logits = head(edges.states[start : start + ROWS]).float()
-            own = sizes[start : start + ROWS]
+        for start in range(0, len(edges.starts), STATES):
+            logits = head(edges.states[start : start + STATES]).float()
+            own = sizes[start : start + STATES]
             first = int(edges.starts[start])
             token = torch.from_numpy(edges.token[first : first + int(own.sum())])
             row = torch.from_numpy(np.repeat(np.arange(len(own)), own))
@@ -294,35 +298,31 @@ class TreeScorer:
         return np.concatenate(chosen), np.concatenate(total)
 
 
-def _reads(trie: Trie, reading: Reading) -> Reads:
-    return trie.branchings if reading == "local" else trie.whole
-
-
-def _together(reads: Sequence[Reads]) -> Iterator[tuple[int, int]]:
+def _together(plans: Sequence[ScoringPlan]) -> Iterator[tuple[int, int]]:
     """Where runs of questions begin and end whose tries go into one row.
 
     A row's attention to itself grows with its square, so many tries are better apart.
     """
     start = nodes = 0
-    for end, own in enumerate(reads):
+    for end, own in enumerate(plans):
         nodes += len(own.nodes)
-        if end > start and nodes > NODES:
+        if end > start and nodes > MAX_TREE_NODES:
             yield start, end
             start, nodes = end, len(own.nodes)
-    yield start, len(reads)
+    yield start, len(plans)
 
 
-def _keep(kept: KeptPrompts, rows: Sequence[_Sequence], run: Pass) -> None:
-    """Keep what was computed of the rows' prompts."""
+def _add_to_cache(cache: PromptCache, rows: Sequence[_PromptRow], run: Pass) -> None:
+    """Add the prompts of the rows to the cache."""
     new = list(
         {
             row.prompt: (row, start)
             for row, start in zip(rows, run.starts.tolist(), strict=True)
-            if row.rest and not kept.knows(row.prompt)
+            if row.rest and not cache.contains(row.prompt)
         }.values()
     )
     if new:
-        kept.add(
+        cache.add(
             [row.prompt for row, _ in new],
             [row.known for row, _ in new],
             [np.arange(start, start + row.rest) for row, start in new],

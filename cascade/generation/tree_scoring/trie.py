@@ -12,12 +12,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.generation.prompt_encoding import Sequences
+from cascade.generation.engine import Reading
+from cascade.generation.prompt_encoding import TokenSequences
 
 
 @dataclass(frozen=True)
-class Reads:
-    """What a reading takes from a trie: the nodes to compute, and the edges read off them.
+class ScoringPlan:
+    """What of a trie is computed and read: nodes for the model to run, and edges to score.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ class Reads:
         token); parents come before their children.
     token, depth
         int64 [n], the token of each of them, and how many tokens it is from the prompt.
-    above
+    parents
         int64 [n], the place in `nodes` of the parent of each; -1 is the prompt.
     edges, edge_token
         int64 [n_edges], trie nodes whose edge is read, and the token on it; edges of one source
@@ -41,25 +42,25 @@ class Reads:
     nodes: NDArray[np.int64]
     token: NDArray[np.int64]
     depth: NDArray[np.int64]
-    above: NDArray[np.int64]
+    parents: NDArray[np.int64]
     edges: NDArray[np.int64]
     edge_token: NDArray[np.int64]
     sources: NDArray[np.int64]
     starts: NDArray[np.int64]
 
     @cached_property
-    def sees(self) -> NDArray[np.bool_]:
-        """bool [n, n], row i may see column j, an ancestor or itself."""
+    def attention_mask(self) -> NDArray[np.bool_]:
+        """bool [n, n], whether node i attends to node j, an ancestor or itself."""
         n = len(self.nodes)
         mask = np.zeros((n, n), dtype=np.bool_)
         above = np.arange(n)
         while (inside := np.flatnonzero(above >= 0)).size:
             mask[inside, above[inside]] = True
-            above = np.where(above >= 0, self.above[above], -1)
+            above = np.where(above >= 0, self.parents[above], -1)
         return mask
 
-    def divided(self, most: int) -> list[Reads]:
-        """The same in parts of at most so many nodes, and those above them, which are repeated."""
+    def split(self, most: int) -> list[ScoringPlan]:
+        """The same in parts of at most `most` nodes, with the ancestors of these."""
         n = len(self.nodes)
         if n <= most:
             return [self]
@@ -72,18 +73,18 @@ class Reads:
             read = own[self.sources - 1]
             read[self.sources == 0] = start == 0
             above = np.flatnonzero(own[:n])
-            while (above := self.above[above][self.above[above] >= 0]).size:
+            while (above := self.parents[above][self.parents[above] >= 0]).size:
                 own[above] = True
             kept = np.flatnonzero(own[:n])
             place = np.full(n + 1, -1)
             place[kept] = np.arange(len(kept))
             edges = np.repeat(read, counts)
             parts.append(
-                Reads(
+                ScoringPlan(
                     self.nodes[kept],
                     self.token[kept],
                     self.depth[kept],
-                    place[self.above[kept]],
+                    place[self.parents[kept]],
                     self.edges[edges],
                     self.edge_token[edges],
                     1 + place[self.sources[read] - 1],
@@ -94,7 +95,7 @@ class Reads:
 
     def _depth_first(self) -> NDArray[np.int64]:
         """int64 [n], places of the nodes so that those of a subtree are neighbours."""
-        above = self.above.tolist()
+        above = self.parents.tolist()
         size = [1] * (len(above) + 1)
         for i in range(len(above) - 1, -1, -1):
             size[above[i]] += size[i]
@@ -132,7 +133,7 @@ class Trie:
     ways: NDArray[np.int64]
 
     @classmethod
-    def build(cls, sequences: Sequences) -> Trie:
+    def build(cls, sequences: TokenSequences) -> Trie:
         """The trie of token sequences, none of which may be a prefix of another.
 
         Equal sequences share a leaf.
@@ -165,34 +166,38 @@ class Trie:
         """int64 [n_nodes], how many edges leave each node."""
         return np.bincount(self.parent[1:], minlength=len(self))
 
-    @cached_property
-    def whole(self) -> Reads:
-        """What the global reading needs: every edge."""
-        return self._reads(1)
+    def plan(self, reading: Reading) -> ScoringPlan:
+        """What must be computed and read to score all answers in a reading.
 
-    @cached_property
-    def branchings(self) -> Reads:
-        """What the local reading needs: edges where the way divides.
-
-        A lone edge has probability one, so only nodes on the way to a branching are computed.
+        The global reading needs every edge. In the local one an edge without siblings has
+        probability one, so that only edges at branchings are read, and only nodes on the way to a
+        branching are computed.
         """
-        return self._reads(2)
+        return self._all_edges if reading == "global" else self._branching_edges
 
-    def _reads(self, fewest: int) -> Reads:
-        """The edges that leave nodes of at least `fewest` children."""
-        n_children = self.n_children
-        read = n_children >= fewest
-        needed = read.copy()
-        ends = np.searchsorted(self.depth, np.arange(int(self.depth[-1]) + 2))
-        for start, end in zip(ends[-2:0:-1], ends[:1:-1], strict=True):
-            needed[self.parent[start:end][needed[start:end]]] = True
-        nodes = np.flatnonzero(needed[1:]) + 1
-        place = np.full(len(self), -1)
+    @cached_property
+    def _all_edges(self) -> ScoringPlan:
+        return self._plan(min_children=1)
+
+    @cached_property
+    def _branching_edges(self) -> ScoringPlan:
+        return self._plan(min_children=2)
+
+    def _plan(self, min_children: int) -> ScoringPlan:
+        """The plan that reads the edges out of nodes with so many children or more."""
+        is_source = self.n_children >= min_children
+        computed = is_source.copy()
+        level_ends = np.searchsorted(self.depth, np.arange(int(self.depth[-1]) + 2))
+        for start, end in zip(level_ends[-2:0:-1], level_ends[:1:-1], strict=True):
+            # A node is computed where one of its children is: from the deepest level upwards.
+            computed[self.parent[start:end][computed[start:end]]] = True
+        nodes = np.flatnonzero(computed[1:]) + 1
+        place = np.full(len(self), -1)  # of each node in the plan; 0 is the end of the prompt
         place[0] = 0
         place[nodes] = 1 + np.arange(len(nodes))
-        edges = np.flatnonzero(read[self.parent[1:]]) + 1
-        sources = np.flatnonzero(read)
-        return Reads(
+        edges = np.flatnonzero(is_source[self.parent[1:]]) + 1
+        sources = np.flatnonzero(is_source)
+        return ScoringPlan(
             nodes,
             self.token[nodes],
             self.depth[nodes],

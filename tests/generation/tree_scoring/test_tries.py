@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_llm import tiny_tokenizer
 
-from cascade.generation.prompt_encoding import PromptEncoder, Sequences
+from cascade.generation.prompt_encoding import PromptEncoder, TokenSequences
 from cascade.generation.tree_scoring.trie import Trie
 
 END = 99
@@ -31,7 +31,7 @@ def way(trie, node):
 
 @given(sequences)
 def test_the_way_to_each_leaf_spells_its_sequence(answers):
-    trie = Trie.build(Sequences.of(answers))
+    trie = Trie.build(TokenSequences.of(answers))
     for leaf, answer in zip(leaves(trie).tolist(), answers, strict=True):
         spelled = [int(trie.token[node]) for node in reversed(way(trie, leaf)[:-1])]
         assert spelled == answer
@@ -41,12 +41,12 @@ def test_the_way_to_each_leaf_spells_its_sequence(answers):
 @given(sequences)
 def test_a_prefix_that_answers_share_is_one_node(answers):
     prefixes = {tuple(a[:n]) for a in answers for n in range(len(a) + 1)}
-    assert len(Trie.build(Sequences.of(answers))) == len(prefixes)
+    assert len(Trie.build(TokenSequences.of(answers))) == len(prefixes)
 
 
 @given(sequences, st.randoms(use_true_random=False))
 def test_totals_are_the_sums_of_the_edges_on_the_way(answers, random):
-    trie = Trie.build(Sequences.of(answers))
+    trie = Trie.build(TokenSequences.of(answers))
     edges = np.array([0.0] + [random.uniform(-9, 0) for _ in range(len(trie) - 1)])
     naive = [sum(edges[node] for node in way(trie, leaf)) for leaf in leaves(trie).tolist()]
     np.testing.assert_allclose(trie.totals(edges), naive)
@@ -54,33 +54,33 @@ def test_totals_are_the_sums_of_the_edges_on_the_way(answers, random):
 
 @given(sequences, st.booleans())
 def test_a_node_attends_to_its_ancestors_and_itself_and_nothing_else(answers, local):
-    trie = Trie.build(Sequences.of(answers))
-    reads = trie.branchings if local else trie.whole
+    trie = Trie.build(TokenSequences.of(answers))
+    reads = trie.plan("local" if local else "global")
     nodes = reads.nodes.tolist()
-    assert reads.sees.tolist() == [[b in way(trie, a) for b in nodes] for a in nodes]
+    assert reads.attention_mask.tolist() == [[b in way(trie, a) for b in nodes] for a in nodes]
 
 
 @given(sequences, st.booleans())
 def test_only_nodes_on_the_way_to_something_that_is_read_are_computed(answers, local):
-    trie = Trie.build(Sequences.of(answers))
+    trie = Trie.build(TokenSequences.of(answers))
     below = {node: set() for node in range(len(trie))}
     for node in range(1, len(trie)):
         below[int(trie.parent[node])].add(int(trie.token[node]))
     read = [n for n in range(len(trie)) if len(below[n]) >= (2 if local else 1)]
     needed = {above for node in read for above in way(trie, node)} - {0}
-    assert (trie.branchings if local else trie.whole).nodes.tolist() == sorted(needed)
+    assert (trie.plan("local" if local else "global")).nodes.tolist() == sorted(needed)
 
 
 @given(sequences, st.booleans(), st.integers(1, 6))
 def test_parts_of_a_trie_read_every_edge_once_and_see_what_the_whole_sees(answers, local, most):
-    trie = Trie.build(Sequences.of(answers))
-    whole = trie.branchings if local else trie.whole
-    parts = whole.divided(most)
+    trie = Trie.build(TokenSequences.of(answers))
+    whole = trie.plan("local" if local else "global")
+    parts = whole.split(most)
     assert {n for part in parts for n in part.nodes.tolist()} == set(whole.nodes.tolist())
     assert sorted(n for part in parts for n in part.edges.tolist()) == whole.edges.tolist()
     for part in parts:
         nodes = part.nodes.tolist()
-        assert part.sees.tolist() == [[b in way(trie, a) for b in nodes] for a in nodes]
+        assert part.attention_mask.tolist() == [[b in way(trie, a) for b in nodes] for a in nodes]
         assert len(nodes) <= most + max(map(len, answers))
         bounds = pairwise([*part.starts.tolist(), len(part.edges)])
         for source, (start, end) in zip(part.sources.tolist(), bounds, strict=True):
@@ -91,13 +91,13 @@ def test_parts_of_a_trie_read_every_edge_once_and_see_what_the_whole_sees(answer
 
 
 def test_a_lone_answer_needs_no_computation_in_the_local_reading():
-    trie = Trie.build(Sequences.of([[4, 5, END]]))
-    assert trie.branchings.nodes.tolist() == []
-    assert trie.whole.nodes.tolist() == [1, 2]
+    trie = Trie.build(TokenSequences.of([[4, 5, END]]))
+    assert trie.plan("local").nodes.tolist() == []
+    assert trie.plan("global").nodes.tolist() == [1, 2]
 
 
 def test_equal_answers_share_a_leaf():
-    trie = Trie.build(Sequences.of([[1, END], [2, END], [1, END]]))
+    trie = Trie.build(TokenSequences.of([[1, END], [2, END], [1, END]]))
     assert leaves(trie)[0] == leaves(trie)[2] != leaves(trie)[1]
 
 
@@ -112,11 +112,11 @@ def test_with_an_end_no_name_is_the_beginning_of_another(found, end):
     for i, a in enumerate(spelled):
         for b in spelled[:i]:
             assert a == b or (a != b[: len(a)] and b != a[: len(b)])
-    trie = Trie.build(Sequences.of(spelled))
+    trie = Trie.build(TokenSequences.of(spelled))
     assert (trie.n_children[leaves(trie)] == 0).all()
 
 
 def test_without_its_end_a_name_that_begins_another_would_end_inside_the_trie():
     encode = PromptEncoder(tiny_tokenizer()).text
-    trie = Trie.build(Sequences.of([encode(" Shoe"), encode(" Shoe care")]))
+    trie = Trie.build(TokenSequences.of([encode(" Shoe"), encode(" Shoe care")]))
     assert trie.n_children[leaves(trie)].tolist() == [1, 0]
