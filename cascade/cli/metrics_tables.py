@@ -45,8 +45,8 @@ def show_run(measures: RunMetrics, folder: RunFolder, *, as_json: bool) -> None:
         out.print_json(folder.metrics.read_text("utf-8"))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("figure", "value", "95% interval"):
-        table.add_column(heading, justify="left" if heading == "figure" else "right")
+    for heading in ("metric", "value", "95% interval"):
+        table.add_column(heading, justify="left" if heading == "metric" else "right")
     for name in HEADLINE:
         if name in measures.figures:
             table.add_row(name, *_cells(measures.figures[name]))
@@ -80,7 +80,7 @@ def show_run(measures: RunMetrics, folder: RunFolder, *, as_json: bool) -> None:
 def show_comparison(found: Comparison) -> None:
     """Print the shared figures of runs, and how each differs from the first."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("figure", no_wrap=True)
+    table.add_column("metric", no_wrap=True)
     for run in found.runs:
         table.add_column(Text(run.name), justify="right", overflow="fold", max_width=20)
     for run in found.runs[1:]:

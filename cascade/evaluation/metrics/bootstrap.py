@@ -1,4 +1,4 @@
-"""How far a figure could have come out otherwise: percentile bootstrap over rows.
+"""95% intervals of metrics and of paired differences: the percentile bootstrap over rows.
 
 Rows are resampled with replacement and every resample is a column of weights, so that all
 resamples of a metric are one matrix product (Efron and Tibshirani 1993, "An Introduction to the
@@ -7,7 +7,7 @@ Bootstrap", chapter 13).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,13 +57,7 @@ def bootstrap(
     UsageError
         `resamples` is less than 1.
     """
-    metrics = MetricsTable(answers)
-    values = metrics(np.ones((len(answers), 1)))
-    samples = [metrics(weights) for weights in weights_of(len(answers), resamples, seed)]
-    return {
-        name: interval(value, np.concatenate([sample[name] for sample in samples]))
-        for name, value in values.items()
-    }
+    return _intervals(MetricsTable(answers), len(answers), resamples, seed)
 
 
 def paired_difference(
@@ -82,12 +76,20 @@ def paired_difference(
             "same; give answers of the same rows in the same order"
         )
     both = MetricsTable(ours), MetricsTable(theirs)
-    once = np.ones((len(ours), 1))
-    values = _differences(*(metrics(once) for metrics in both))
-    samples = [
-        _differences(*(metrics(weights) for metrics in both))
-        for weights in weights_of(len(ours), resamples, seed)
-    ]
+
+    def difference(weights: Floats) -> dict[str, Floats]:
+        ours, theirs = (metrics(weights) for metrics in both)
+        return {name: values - theirs[name] for name, values in ours.items() if name in theirs}
+
+    return _intervals(difference, len(ours), resamples, seed)
+
+
+def _intervals(
+    metrics: Callable[[Floats], dict[str, Floats]], n_rows: int, resamples: int, seed: int
+) -> dict[str, Interval]:
+    """Every metric of rows as they are, with its interval over resampled rows."""
+    values = metrics(np.ones((n_rows, 1)))
+    samples = [metrics(weights) for weights in weights_of(n_rows, resamples, seed)]
     return {
         name: interval(value, np.concatenate([sample[name] for sample in samples]))
         for name, value in values.items()
@@ -119,7 +121,3 @@ def interval(value: Floats, samples: Floats) -> Interval:
     defined = samples[~np.isnan(samples)]
     low, high = np.percentile(defined, PERCENTILES) if defined.size else (np.nan, np.nan)
     return Interval(float(value[0]), float(low), float(high))
-
-
-def _differences(ours: dict[str, Floats], theirs: dict[str, Floats]) -> dict[str, Floats]:
-    return {name: values - theirs[name] for name, values in ours.items() if name in theirs}

@@ -234,7 +234,7 @@ def test_time_is_told_by_what_it_went_into(page):
 def test_what_is_not_there_is_said(report, changes, sentence):
     page = report(**changes)
     assert sentence in page.text
-    assert page.text.count("Figures") == 2
+    assert page.text.count("Metrics") == 2
 
 
 def test_a_run_without_errors_has_no_confusions(shop):
