@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +13,12 @@ from pydantic import Field
 
 from cascade.config import Section
 from cascade.errors import ConfigError
-from cascade.features.ngrams import GramCounts, count_characters, count_words
+from cascade.features.ngrams import NgramCounts, count_characters, count_words
 from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Item
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import coo_matrix, csr_matrix
 
 CHUNK = 4096  # texts that are cut up together
 
@@ -47,7 +47,7 @@ class LexicalRecipe(Section):
 
 @dataclass(frozen=True)
 class Block:
-    """Grams of one kind in one column, each with its weight.
+    """N-grams of one kind in one column, each with its weight.
 
     Parameters
     ----------
@@ -56,11 +56,11 @@ class Block:
     kind
         `words` or `characters`.
     longest
-        Longest run.
+        Longest n-gram.
     weight
         Length of the block's part of a row.
     grams
-        uint32 [n_grams], increasing hashes of those that are kept.
+        uint32 [n_grams], increasing hashes of the n-grams that are kept.
     idf
         float32 [n_grams], `log((1 + n) / (1 + df)) + 1` as in scikit-learn.
     """
@@ -72,32 +72,53 @@ class Block:
     grams: NDArray[np.uint32]
     idf: NDArray[np.float32]
 
-    def counts(self, texts: Sequence[str]) -> GramCounts:
-        """The grams of this block's kind in texts."""
-        return _COUNT[self.kind](texts, self.longest)
+    @classmethod
+    def fit(
+        cls,
+        items: Sequence[Item],
+        column: str,
+        kind: str,
+        longest: int,
+        weight: float,
+        *,
+        min_items: int,
+        max_chars: int,
+    ) -> Block:
+        """The block of the n-grams that are in at least `min_items` items."""
+        grams, df = np.empty(0, np.uint32), np.empty(0, np.int64)
+        for start in range(0, len(items), CHUNK):
+            texts = _texts(items[start : start + CHUNK], column, max_chars)
+            # Each text has each of its n-grams once.
+            new, n = np.unique(_COUNT[kind](texts, longest).gram, return_counts=True)
+            grams, at = np.unique(np.concatenate([grams, new]), return_inverse=True)
+            df = np.bincount(at, np.concatenate([df, n]), minlength=len(grams)).astype(np.int64)
+        kept = df >= min_items
+        idf = np.log((1 + len(items)) / (1 + df[kept])) + 1
+        return cls(column, kind, longest, weight, grams[kept], idf.astype(np.float32))
 
-    def entries(
-        self, texts: Sequence[str]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-        """Row, column and value of what is not zero; values of a row have the length `weight`."""
-        found = self.counts(texts)
+    def rows(self, texts: Sequence[str]) -> coo_matrix:
+        """TF-IDF of texts, float32 [n_texts, n_grams]; rows have the length `weight`, or 0."""
+        from scipy.sparse import coo_matrix
+
+        found = _COUNT[self.kind](texts, self.longest)
         at = np.searchsorted(self.grams, found.gram)
         at[at == len(self.grams)] = 0
         known = self.grams[at] == found.gram if len(self.grams) else np.zeros(len(at), bool)
         row, at = found.row[known], at[known]
         value = (1 + np.log(found.count[known])) * self.idf[at]
         length = np.sqrt(np.bincount(row, value * value, minlength=len(texts)))
-        return row, at, (self.weight * value / length[row]).astype(np.float32)
+        value = (self.weight * value / length[row]).astype(np.float32)
+        return coo_matrix((value, (row, at)), shape=(len(texts), len(self.grams)))
 
 
-_COUNT: dict[str, Callable[[Sequence[str], int], GramCounts]] = {
+_COUNT: dict[str, Callable[[Sequence[str], int], NgramCounts]] = {
     "words": count_words,
     "characters": lambda texts, longest: count_characters(texts, 2, longest),
 }
 
 
 class LexicalFeatures:
-    """TF-IDF with sublinear counts, a block of unit length for each column and kind of gram.
+    """TF-IDF with sublinear counts, a block of unit length for each column and kind of n-gram.
 
     Parameters
     ----------
@@ -113,13 +134,12 @@ class LexicalFeatures:
     def __init__(self, blocks: Sequence[Block], max_chars: int) -> None:
         self.blocks = tuple(blocks)
         self.max_chars = max_chars
-        self._starts = np.cumsum([0, *(len(block.grams) for block in self.blocks)])
 
     @classmethod
     def fit(
         cls, items: Sequence[Item], columns: Sequence[str], recipe: LexicalRecipe
     ) -> LexicalFeatures:
-        """Features of the grams that are in `items`; the first of `columns` is the main one."""
+        """Features of the n-grams that are in `items`; the first of `columns` is the main one."""
         blocks = []
         for at, column in enumerate(columns):
             main = at == 0
@@ -127,15 +147,23 @@ class LexicalFeatures:
             if main and recipe.characters > 1:
                 kinds["characters"] = recipe.characters
             for kind, longest in kinds.items():
-                rare = 1 if main and kind == "words" else recipe.rare
-                weight = recipe.first_weight if main else 1.0
-                blocks.append(_fitted(items, column, kind, longest, weight, rare, recipe.max_chars))
+                blocks.append(
+                    Block.fit(
+                        items,
+                        column,
+                        kind,
+                        longest,
+                        weight=recipe.first_weight if main else 1.0,
+                        min_items=1 if main and kind == "words" else recipe.rare,
+                        max_chars=recipe.max_chars,
+                    )
+                )
         return cls(blocks, recipe.max_chars)
 
     @property
     def width(self) -> int:
         """Numbers in a row, nearly all of them zero."""
-        return int(self._starts[-1])
+        return sum(len(block.grams) for block in self.blocks)
 
     def rows(self, items: Sequence[Item], problems: dict[int, str] | None = None) -> csr_matrix:
         """The features of items.
@@ -144,26 +172,16 @@ class LexicalFeatures:
         -------
         float32 [n_items, width], in compressed sparse rows
         """
-        from scipy.sparse import coo_matrix, csr_matrix, vstack
+        from scipy.sparse import csr_matrix, hstack, vstack
 
-        made = []
+        if not items or not self.blocks:
+            return csr_matrix((len(items), self.width), dtype=np.float32)
+        chunks = []
         for start in range(0, len(items), CHUNK):
             some = items[start : start + CHUNK]
-            parts = [b.entries(_texts(some, b.column, self.max_chars)) for b in self.blocks]
-            rows, columns, values = (
-                [part[at] for part in parts] if parts else [np.empty(0)] for at in range(3)
-            )
-            shifted = [c + start for c, start in zip(columns, self._starts, strict=False)]
-            made.append(
-                coo_matrix(
-                    (np.concatenate(values), (np.concatenate(rows), np.concatenate(shifted))),
-                    shape=(len(some), self.width),
-                    dtype=np.float32,
-                ).tocsr()
-            )
-        if not made:
-            return csr_matrix((0, self.width), dtype=np.float32)
-        return made[0] if len(made) == 1 else vstack(made, format="csr")
+            parts = [b.rows(_texts(some, b.column, self.max_chars)) for b in self.blocks]
+            chunks.append(csr_matrix(hstack(parts, format="csr")))
+        return chunks[0] if len(chunks) == 1 else vstack(chunks, format="csr")
 
     def save(self, path: Path) -> None:
         """Write to `path`, whole or not at all."""
@@ -201,32 +219,3 @@ class LexicalFeatures:
 
 def _texts(items: Sequence[Item], column: str, max_chars: int) -> list[str]:
     return [item.fields.get(column, "")[:max_chars] for item in items]
-
-
-def _fitted(
-    items: Sequence[Item],
-    column: str,
-    kind: str,
-    longest: int,
-    weight: float,
-    rare: int,
-    max_chars: int,
-) -> Block:
-    """A block of the grams that are in at least `rare` items."""
-    grams, df = np.empty(0, np.uint32), np.empty(0, np.int64)
-    for found in _chunks(items, column, kind, longest, max_chars):
-        new, n = np.unique(found, return_counts=True)
-        grams, at = np.unique(np.concatenate([grams, new]), return_inverse=True)
-        df = np.bincount(at, np.concatenate([df, n]), minlength=len(grams)).astype(np.int64)
-    kept = df >= rare
-    idf = np.log((1 + len(items)) / (1 + df[kept])) + 1
-    return Block(column, kind, longest, weight, grams[kept], idf.astype(np.float32))
-
-
-def _chunks(
-    items: Sequence[Item], column: str, kind: str, longest: int, max_chars: int
-) -> Iterator[NDArray[np.uint32]]:
-    """The grams of each text, once for each text that has it, some texts at a time."""
-    for start in range(0, len(items), CHUNK):
-        texts = _texts(items[start : start + CHUNK], column, max_chars)
-        yield _COUNT[kind](texts, longest).gram

@@ -26,7 +26,7 @@ _HALF = np.uint64(32)
 
 
 @dataclass(frozen=True, slots=True)
-class GramCounts:
+class NgramCounts:
     """How often each gram is in each text; entries are sorted by text, then by gram.
 
     Parameters
@@ -44,7 +44,7 @@ class GramCounts:
     count: NDArray[np.int64]
 
 
-def count_words(texts: Sequence[str], longest: int = 2) -> GramCounts:
+def count_words(texts: Sequence[str], longest: int = 2) -> NgramCounts:
     """Runs of 1 to `longest` words, in lower case; a word is a run of letters and digits."""
     with np.errstate(over="ignore"):
         hashed, row = _words(texts)
@@ -58,7 +58,7 @@ def count_words(texts: Sequence[str], longest: int = 2) -> GramCounts:
         return _counted(np.concatenate(found), np.concatenate(rows))
 
 
-def count_characters(texts: Sequence[str], shortest: int = 2, longest: int = 5) -> GramCounts:
+def count_characters(texts: Sequence[str], shortest: int = 2, longest: int = 5) -> NgramCounts:
     """Runs of characters inside words, in lower case, a space standing at either end of a word.
 
     A word here is what stands between white space, as in scikit-learn's `char_wb`.
@@ -122,9 +122,9 @@ def _mixed(hashes: Hashes) -> Hashes:
     return np.asarray((hashes ^ (hashes >> _HALF)) * _BASE)
 
 
-def _counted(hashes: Hashes, rows: Rows) -> GramCounts:
+def _counted(hashes: Hashes, rows: Rows) -> NgramCounts:
     key = np.sort((rows.astype(np.uint64) << _HALF) | (hashes >> _HALF))
     first = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
     count = np.diff(np.append(first, len(key)))
     key = key[first]
-    return GramCounts((key >> _HALF).astype(np.int64), key.astype(np.uint32), count)
+    return NgramCounts((key >> _HALF).astype(np.int64), key.astype(np.uint32), count)

@@ -165,8 +165,6 @@ def _embed(texts: list[str], encoder: Encoder, folder: Path, progress: Progress 
 
     Two processes that build the same index only save the same blocks twice.
     """
-    import faiss
-
     _remove_abandoned(folder)
     report = progress or (lambda done, n: None)
     n = len(texts)
@@ -181,9 +179,7 @@ def _embed(texts: list[str], encoder: Encoder, folder: Path, progress: Progress 
         save = save and _write_block(folder, vectors, block)
         done += block.stop - block.start
         report(done, n)
-    flat = faiss.IndexFlatIP(encoder.width)
-    flat.add(vectors)
-    return flat
+    return faiss_index.build("flat", vectors)
 
 
 def _read_block(folder: Path, vectors: NDArray[np.float32], block: slice) -> bool:

@@ -9,15 +9,13 @@ from cascade.errors import UsageError
 from cascade.features.backbone import Backbone, batch_rows
 from cascade.items import Batch
 from cascade.retrieval.subtrees import DenseNodeProbabilities
+from cascade.scoring.methods import HEADS
 from cascade.scoring.scorer import NodeProbabilityScorer, Scorer
 from cascade.scoring.ttc_heads import Heads, HierarchicalSoftmax
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from cascade.scoring.components import Components
-
-PREFIX = "ttc."
-"""Begins the name of a scorer of some heads of a pack alone, as in `ttc.lexical`."""
 
 
 class TTCScorer(NodeProbabilityScorer):
@@ -48,7 +46,7 @@ class TTCScorer(NodeProbabilityScorer):
 def make(components: Components) -> Scorer:
     """The fast path of a pack, or else all of its heads with even weights."""
     config = components.config
-    weights = config.routing.fast or {f"{PREFIX}{name}": 1.0 for name in config.heads}
+    weights = config.routing.fast or {f"{HEADS}{name}": 1.0 for name in config.heads}
     if not weights:
         raise UsageError("there are no heads; fit a pack with `cascade fit`, and name it with -c")
     return components.fusion(weights)
@@ -56,7 +54,7 @@ def make(components: Components) -> Scorer:
 
 def make_single(components: Components, name: str) -> TTCScorer:
     """The scorer of the heads that a name such as `ttc.lexical` means."""
-    config = components.config.heads[name.removeprefix(PREFIX)]
+    config = components.config.heads[name.removeprefix(HEADS)]
     heads = Heads.load(Path(config.file), components.taxonomy)
     backbone = components.backbone(config.backbone)
     return TTCScorer(name, components.taxonomy, backbone, heads)
