@@ -40,7 +40,6 @@ class Term:
     code: str
     name: str
     note: str = ""
-    short_name: str = ""
     status: str = "APPROVED"
     kind: str = ""
     detail: str = ""
@@ -66,8 +65,6 @@ class Hierarchy:
     ----------
     label
         Name for people.
-    base
-        Whether it orders base terms; otherwise the descriptors of a facet category.
     parent
         Parent of each of its terms, None at the top.
     reportable
@@ -76,7 +73,6 @@ class Hierarchy:
 
     code: str
     label: str
-    base: bool
     parent: Mapping[str, str | None]
     reportable: Mapping[str, bool]
 
@@ -85,7 +81,6 @@ class Hierarchy:
         cls,
         code: str,
         label: str,
-        base: bool,
         places: Mapping[str, tuple[int, str | None, bool]],
         terms: Collection[str],
         file: str,
@@ -116,7 +111,6 @@ class Hierarchy:
         return cls(
             code,
             label,
-            base,
             {term: places[term][1] for term in ordered},
             {term: places[term][2] for term in ordered},
         )

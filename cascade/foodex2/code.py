@@ -89,7 +89,3 @@ class FoodCode:
             What the base term says already: `Term.facets`.
         """
         return FoodCode(self.base, tuple(sorted(set(self.facets) - set(implied))))
-
-    def spelled_out(self, implied: Iterable[Facet]) -> FoodCode:
-        """The code with what its base term implies written out too."""
-        return FoodCode(self.base, tuple(sorted({*self.facets, *implied})))

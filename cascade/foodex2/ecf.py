@@ -66,7 +66,7 @@ def read_ecf(path: str | Path) -> Catalogue:
 def _read(stream: IO[bytes], file: str) -> Catalogue:
     about: dict[str, str] = {}
     version = ""
-    labels: dict[str, tuple[str, bool]] = {}
+    labels: dict[str, str] = {}
     attributes: dict[str, Attribute] = {}
     terms: dict[str, Term] = {}
     places: dict[str, dict[str, tuple[int, str | None, bool]]] = {}
@@ -76,8 +76,7 @@ def _read(stream: IO[bytes], file: str) -> Catalogue:
         elif part.tag == "catalogueVersion":
             version = _text(part, "version")
         elif part.tag == "hierarchyDesc":
-            base = _text(part, "hierarchyApplicability") != "attribute"
-            labels[_text(part, "code")] = _text(part, "label"), base
+            labels[_text(part, "code")] = _text(part, "label")
         elif part.tag == "attributeDesc":
             attributes[_text(part, "code")] = _attribute(part, about.get("code", ""))
         else:
@@ -97,12 +96,12 @@ def _read(stream: IO[bytes], file: str) -> Catalogue:
         raise TaxonomyError(
             "is no catalogue of EFSA: it has no catalogueDesc or no term", file=file
         )
-    labels.setdefault(code, (about.get("label") or "Master hierarchy", True))
+    labels.setdefault(code, about.get("label") or "Master hierarchy")
     if unknown := sorted(places.keys() - labels.keys()):
         raise TaxonomyError(f"puts terms into an unknown hierarchy {unknown[0]!r}", file=file)
     hierarchies = {
-        name: Hierarchy.of(name, *labels[name], places.get(name, {}), terms, file)
-        for name in labels
+        name: Hierarchy.of(name, label, places.get(name, {}), terms, file)
+        for name, label in labels.items()
     }
     default = DEFAULT.search(about.get("scopeNote", ""))
     return Catalogue(
@@ -166,7 +165,6 @@ def _term(element: Element, file: str) -> Term:
         code,
         _text(element, "termDesc/termExtendedName"),
         _text(element, "termDesc/termScopeNote"),
-        _text(element, "termDesc/termShortName"),
         _text(element, "termVersion/status") or "APPROVED",
         " ".join(values.get("termType", ())),
         " ".join(values.get("detailLevel", ())),

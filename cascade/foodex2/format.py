@@ -28,7 +28,7 @@ from cascade.taxonomy.formats.file import TaxonomyFile
 FOLDER_VARIABLE = "CASCADE_FOODEX2"
 CATALOGUE = "MTX.ecf"
 WORKBOOK = "xl/workbook.xml"
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 logger = logging.getLogger(__name__)
 
@@ -138,14 +138,14 @@ def _pack(catalogue: Catalogue) -> dict[str, Any]:
         "about": [catalogue.code, catalogue.version, catalogue.default],
         "terms": [
             [
-                *(t.code, t.name, t.note, t.short_name, t.status, t.kind, t.detail),
+                *(t.code, t.name, t.note, t.status, t.kind, t.detail),
                 *([f"{f.category}{f.descriptor}" for f in own] for own in (t.facets, t.own_facets)),
                 t.attributes,
             ]
             for t in catalogue.terms.values()
         ],
         "hierarchies": [
-            [h.code, h.label, h.base, h.parent, [h.reportable[term] for term in h.parent]]
+            [h.code, h.label, h.parent, [h.reportable[term] for term in h.parent]]
             for h in catalogue.hierarchies.values()
         ],
         "attributes": [
@@ -160,13 +160,13 @@ def _unpack(cached: dict[str, Any], file: str) -> Catalogue:
         return tuple(Facet(text[:3], text[3:]) for text in texts)
 
     terms = {}
-    for code, name, note, short, status, kind, detail, every, own, values in cached["terms"]:
+    for code, name, note, status, kind, detail, every, own, values in cached["terms"]:
         attributes = {attribute: tuple(value) for attribute, value in values.items()}
         both = facets(every), facets(own)
-        terms[code] = Term(code, name, note, short, status, kind, detail, *both, attributes)
+        terms[code] = Term(code, name, note, status, kind, detail, *both, attributes)
     hierarchies = {
-        code: Hierarchy(code, label, base, parent, dict(zip(parent, reportable, strict=True)))
-        for code, label, base, parent, reportable in cached["hierarchies"]
+        code: Hierarchy(code, label, parent, dict(zip(parent, reportable, strict=True)))
+        for code, label, parent, reportable in cached["hierarchies"]
     }
     kinds = {row[0]: Attribute(*row) for row in cached["attributes"]}
     code, version, default = cached["about"]

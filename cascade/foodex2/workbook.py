@@ -76,14 +76,11 @@ def read_workbook(path: str | Path) -> Catalogue:
         terms[term.code], lines[term.code] = term, line
     catalogue = Path(path).name.partition("_")[0].partition(".")[0]
     labels = {row["code"]: row.get("label", "") for _, row in sheets.get(HIERARCHIES, [])}
-    of_descriptors = {attribute.hierarchy for attribute in attributes.values()}
     hierarchies = {}
     for name in (column.removesuffix(PARENT) for column in columns if column.endswith(PARENT)):
-        code, base = catalogue if name == MASTER else name, name not in of_descriptors
+        code = catalogue if name == MASTER else name
         places = {row["termCode"]: place for _, row in rows if (place := _place(row, name))}
-        hierarchies[code] = Hierarchy.of(
-            code, labels.get(name, name), base, places, terms, file, lines
-        )
+        hierarchies[code] = Hierarchy.of(code, labels.get(name, name), places, terms, file, lines)
     return Catalogue(
         catalogue,
         Path(path).stem.partition("_")[2],
@@ -132,7 +129,6 @@ def _term(row: Row, line: int, attributes: Mapping[str, Attribute], file: str) -
         code,
         row["termExtendedName"],
         row.get("termScopeNote", ""),
-        row.get("termShortName", ""),
         "DEPRECATED" if deprecated else "APPROVED",
         row.get("termType", ""),
         row.get("detailLevel", ""),
