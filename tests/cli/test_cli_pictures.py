@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from huge_png import huge_png
 from PIL import Image
 from tiny_vision import save_tiny_vision
 
@@ -62,7 +63,7 @@ def test_a_hostile_folder_is_told_row_by_row_and_all_others_are_answered(shop, c
     (bad / "cut.png").write_bytes(whole[: len(whole) // 2])
     (bad / "empty.png").write_bytes(b"")
     (bad / "wrong.jpg").write_text("this is no picture")
-    Image.new("1", (9000, 7000)).save(bad / "huge.png")
+    (bad / "huge.png").write_bytes(huge_png(9000, 7000))
     Image.new("1", (20_000, 20_000)).save(bad / "bomb.png")
     Image.new("1", (4000, 10)).save(bad / "long.png")
     draw(shop / "beside.png", COLOURS["Dairy"], 1)
@@ -77,7 +78,7 @@ def test_a_hostile_folder_is_told_row_by_row_and_all_others_are_answered(shop, c
         "huge.png": "9,000 x 7,000 pixels",
         "long.png": "no side over 20 times",
         "out.png": "not in the folder",
-        "wrong.jpg": "no picture of a known kind",
+        "wrong.jpg": "not a picture of a known kind",
     }
     done = cascade("classify", "bad", "-c", "p", "-o", "out.csv")
     assert done.status == 3, done.err

@@ -1,9 +1,8 @@
 import os
-import struct
-import zlib
 
 import numpy as np
 import pytest
+from huge_png import huge_png
 from PIL import Image, ImageFile
 
 from cascade.errors import InputError
@@ -114,11 +113,7 @@ def test_a_small_picture_keeps_its_pixels(tmp_path):
 def test_a_picture_that_would_fill_memory_is_refused_before_it_is_decoded(
     tmp_path, monkeypatch, size, problem
 ):
-    Image.new("1", (1, 1)).save(tmp_path / "a.png")
-    png = bytearray((tmp_path / "a.png").read_bytes())
-    png[16:24] = struct.pack(">II", *size)  # what the header says
-    png[29:33] = struct.pack(">I", zlib.crc32(png[12:29]))
-    (tmp_path / "a.png").write_bytes(png)
+    (tmp_path / "a.png").write_bytes(huge_png(*size))
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
     with pytest.raises(InputError, match=problem):
         open_picture(tmp_path / "a.png")
