@@ -42,8 +42,7 @@ from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.categories import LLMClassifier
-from cascade.pipeline.facets.evidence import EvidenceFinder
-from cascade.pipeline.facets.features import FacetFeatureExtractor
+from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatureExtractor
 from cascade.pipeline.facets.ranking import (
     BaseTermRanker,
     Reranker,

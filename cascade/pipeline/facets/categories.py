@@ -22,7 +22,7 @@ from cascade.generation.engine import Engine
 from cascade.generation.prompts import PromptTemplate
 from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Batch, Item
-from cascade.pipeline.facets.features import FEATURES, FacetFeatures
+from cascade.pipeline.facets.evidence import FEATURES, FacetFeatures
 from cascade.retrieval.encoder import Encoder
 from cascade.scoring.item_prompts import one_line_text
 from cascade.taxonomy.facets import FacetedTaxonomy

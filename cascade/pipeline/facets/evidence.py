@@ -1,8 +1,13 @@
-"""How much the phrases of descriptions have in common with base terms and descriptors."""
+"""What descriptions have in common with terms, and features of facet categories made of that.
+
+A description is split into phrases, and each is compared with every term: by cosine similarity, and
+by the words that both have.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +20,7 @@ from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.index import NodeIndex, Progress
 from cascade.retrieval.word_overlap import NEGATIONS, WordIndex, words_of
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.facets import FacetedTaxonomy
+from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
 SEPARATOR = re.compile(
     r"[,;:\n|/()\[\]]+|\s[-\u2013\u2014]\s|"
@@ -24,6 +29,20 @@ SEPARATOR = re.compile(
 )
 MEANINGFUL = re.compile(r"\b(?:without|in|from|for)\b", re.IGNORECASE)  # separators that are kept
 MAX_PHRASES = 12
+
+OVERLAP_WEIGHT = 1.0  # of word overlap beside similarity, in the score of a descriptor
+FEATURES = (  # written into fitted networks: names, order and meaning must stay
+    "likeness of the best descriptor",
+    "its share of words in the text",
+    "its share of words that the base term does not have",
+    "best likeness",
+    "best share of words",
+    "best share of words that the base term does not have",
+    "likeness to the name of the category",
+    "the best descriptor of another category is this much better",
+    "the base term implies one",
+    "there are words that the base term does not have",
+)
 
 
 def phrases(text: str) -> list[str]:
@@ -132,3 +151,140 @@ class EvidenceFinder:
         overlap = self.words.covered(unique)[:, columns]
         starts = np.concatenate([[0], np.cumsum(list(map(len, split)))]).astype(np.int64)
         return Evidence(split, vectors[columns], starts, similarity, overlap)
+
+
+@dataclass(frozen=True)
+class FacetFeatures:
+    """Features of a batch, and the evidence for each descriptor.
+
+    Parameters
+    ----------
+    values
+        float32 [n_items, n_categories, len(FEATURES)]
+    scores
+        By category float32 [n_nodes, n_items], the score of each descriptor; -inf where it may not
+        be answered, such as what the base term implies.
+    exact
+        By category bool [n_nodes, n_items], whether a text has all words of a descriptor, beyond
+        those of its base term.
+    """
+
+    values: NDArray[np.float32]
+    scores: list[NDArray[np.float32]]
+    exact: list[NDArray[np.bool_]]
+
+
+class FacetFeatureExtractor:
+    """Computes features of descriptions, given their base terms.
+
+    Attributes
+    ----------
+    categories
+        Facet categories, in the order of the arrays; `codes` are their codes.
+    """
+
+    def __init__(self, taxonomy: FacetedTaxonomy, finder: EvidenceFinder) -> None:
+        self.taxonomy, self.finder = taxonomy, finder
+        self.codes = list(taxonomy.categories)
+        self.categories = list(taxonomy.categories.values())
+        self._rows = [finder.rows_of(category.tree) for category in self.categories]
+        self._labels = finder.encoder.encode(
+            [f"{own.label.replace('-', ' ')}: {own.note[:200]}" for own in self.categories]
+        )
+        self._excluded: dict[str, list[NDArray[np.int32]]] = {}
+
+    def extract(self, batch: Batch, bases: Sequence[str]) -> FacetFeatures:
+        """Features of descriptions, given the codes of their base terms; `""` is none."""
+        evidence = self.finder.of(batch)
+        remaining = self._remaining_words(evidence, bases)
+        # A phrase that says no more than the base term is evidence of nothing.
+        informative = np.array(
+            [
+                not set(words).isdisjoint(words_of(phrase))
+                for own, words in zip(evidence.phrases, remaining, strict=True)
+                for phrase in own
+            ],
+            dtype=np.float32,
+        )
+        starts = evidence.starts[:-1]
+        similarity = np.maximum.reduceat(evidence.similarity * informative, starts, axis=1)
+        overlap = np.maximum.reduceat(evidence.overlap, starts, axis=1)
+        overlap_beyond = self.finder.words.covered_by(remaining)  # the base term's words
+        labels = self._labels @ evidence.vectors.T * informative
+        labels = np.maximum.reduceat(labels, starts, axis=1)
+        items, width = np.arange(len(batch)), len(self.categories)
+        values = np.zeros((len(batch), width, len(FEATURES)), dtype=np.float32)
+        scores, exact = [], []
+        for c, rows in enumerate(self._rows):
+            similar, words, beyond = similarity[rows], overlap[rows], overlap_beyond[rows]
+            score = similar + OVERLAP_WEIGHT * beyond
+            for item, base in enumerate(bases):
+                excluded = self._excluded_descriptors(base)[c]
+                score[excluded, item] = -np.inf
+                similar[excluded, item] = words[excluded, item] = beyond[excluded, item] = 0
+            best = score.argmax(axis=0)
+            for at, own in enumerate((similar, words, beyond)):
+                values[:, c, at] = own[best, items]
+                values[:, c, 3 + at] = own.max(axis=0)
+            values[:, c, 6] = labels[c]
+            scores.append(score)
+            exact.append(beyond > 0.999)
+        together = values[:, :, 0] + OVERLAP_WEIGHT * values[:, :, 2]
+        for c in range(width):
+            others = np.delete(together, c, axis=1).max(axis=1) if width > 1 else 0
+            values[:, c, 7] = others - together[:, c]
+        for item, base in enumerate(bases):
+            implied = {f.category for f in self.taxonomy.implied(base)} if base else set()
+            values[item, :, 8] = [code in implied for code in self.codes]
+            values[item, :, 9] = bool(remaining[item])
+        return FacetFeatures(values, scores, exact)
+
+    def _remaining_words(self, evidence: Evidence, bases: Sequence[str]) -> list[list[str]]:
+        """The words of descriptions without those of their base terms and of implied facets."""
+        remaining = []
+        for phrases, base in zip(evidence.phrases, bases, strict=True):
+            known: set[str] = set()
+            if base:
+                i = self.taxonomy.index(base)
+                names = [self.taxonomy.names[i], *self.taxonomy.synonyms(i)]
+                for facet in self.taxonomy.implied(base):
+                    names += self._names_of(facet)
+                known = {word for name in names for word in words_of(name)}
+            remaining.append([word for word in words_of(phrases[0]) if word not in known])
+        return remaining
+
+    def _names_of(self, facet: Facet) -> list[str]:
+        category = self.taxonomy.categories.get(facet.category)
+        if category is None or facet.descriptor not in category.tree:
+            return []
+        i = category.tree.index(facet.descriptor)
+        return [category.tree.names[i], *category.tree.synonyms(i)]
+
+    def _excluded_descriptors(self, base: str) -> list[NDArray[np.int32]]:
+        """By category, descriptors that may not be answered beside a base term.
+
+        Those that may not be reported; those that it implies, and those above them, which are less
+        precise; and its relatives: bread is no ingredient of bread.
+        """
+        if base not in self._excluded:
+            excluded, relatives = [], self._relatives(base)
+            for category in self.categories:
+                tree, mask = category.tree, ~category.reportable
+                mask[[tree.index(code) for code in relatives if code in tree]] = True
+                for facet in self.taxonomy.implied(base) if base else ():
+                    if facet.category == category.code and facet.descriptor in tree:
+                        mask[tree.path_nodes(tree.index(facet.descriptor))] = True
+                excluded.append(np.flatnonzero(mask).astype(np.int32))
+            self._excluded[base] = excluded
+        return self._excluded[base]
+
+    def _relatives(self, base: str) -> list[str]:
+        """Codes of a base term, its ancestors, descendants and siblings."""
+        if not base:
+            return []
+        taxonomy = self.taxonomy
+        node = taxonomy.index(base)
+        nodes = {*taxonomy.path_nodes(node).tolist(), *range(node, int(taxonomy.end[node]))}
+        if taxonomy.parent[node] >= 0:
+            nodes.update(taxonomy.children(int(taxonomy.parent[node])).tolist())
+        return [taxonomy.codes[other] for other in nodes]

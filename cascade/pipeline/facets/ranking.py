@@ -17,8 +17,12 @@ from cascade.config import BaseTermConfig, DescriptorConfig
 from cascade.generation.engine import Engine, Question
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
-from cascade.pipeline.facets.evidence import Evidence, EvidenceFinder
-from cascade.pipeline.facets.features import FacetFeatureExtractor, FacetFeatures
+from cascade.pipeline.facets.evidence import (
+    Evidence,
+    EvidenceFinder,
+    FacetFeatureExtractor,
+    FacetFeatures,
+)
 from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.word_overlap import words_of
 from cascade.scoring.cross_encoder import CrossEncoder

@@ -24,8 +24,7 @@ from cascade.pipeline.facets.categories import (
     NetworkClassifier,
     TextClassifier,
 )
-from cascade.pipeline.facets.evidence import EvidenceFinder
-from cascade.pipeline.facets.features import FacetFeatureExtractor, FacetFeatures
+from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatureExtractor, FacetFeatures
 from cascade.pipeline.facets.ranking import (
     BaseTermRanker,
     DescriptorRanker,

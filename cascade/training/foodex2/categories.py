@@ -22,7 +22,7 @@ from cascade.pipeline.facets.categories import (
     TextClassifier,
     text_features,
 )
-from cascade.pipeline.facets.features import FEATURES, FacetFeatureExtractor
+from cascade.pipeline.facets.evidence import FEATURES, FacetFeatureExtractor
 from cascade.pipeline.facets.ranking import BaseTermRanker
 from cascade.retrieval.encoder import Encoder
 from cascade.training.foodex2.synthetic import Description

@@ -22,8 +22,7 @@ from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.io.files import write_json, write_text
 from cascade.items import Item
 from cascade.pipeline.facets.categories import CLASSIFIER_FILE
-from cascade.pipeline.facets.evidence import EvidenceFinder
-from cascade.pipeline.facets.features import FacetFeatureExtractor
+from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatureExtractor
 from cascade.pipeline.facets.ranking import BaseTermRanker
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.pipeline.pack import SEAL, seal

@@ -11,8 +11,7 @@ from cascade.foodex2.code import FoodCode
 from cascade.foodex2.rules import worst
 from cascade.items import Batch, Item
 from cascade.pipeline.classifier import Classifier
-from cascade.pipeline.facets.evidence import EvidenceFinder
-from cascade.pipeline.facets.features import FacetFeatureExtractor
+from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatureExtractor
 from cascade.predictions import trace_as_dicts
 from cascade.retrieval.encoder import Encoder
 from cascade.taxonomy import Taxonomy

@@ -4,7 +4,7 @@ import pytest
 from cascade.errors import ConfigError
 from cascade.items import Item
 from cascade.pipeline.facets.categories import NEVER, NetworkClassifier, TextClassifier
-from cascade.pipeline.facets.features import FEATURES
+from cascade.pipeline.facets.evidence import FEATURES
 from cascade.training.foodex2.categories import best_thresholds, fit_network, fit_text_classifier
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cascade.cli.commands.foodex2 import codes, encode, train
+from cascade.cli.commands.foodex2 import codes, encode
 
 app = typer.Typer(
     help="Describe foods by FoodEx2 codes; check, explain and migrate codes. The catalogue "
@@ -15,6 +15,6 @@ app = typer.Typer(
 app.command("check", epilog=codes.CHECK)(codes.check)
 app.command("decode", epilog=codes.DECODE)(codes.decode)
 app.command("migrate", epilog=codes.MIGRATE)(codes.migrate)
-app.command("encode", epilog=encode.EXAMPLES)(encode.encode)
-app.command("rows", epilog=train.ROWS)(train.rows)
-app.command("fit", epilog=train.FIT)(train.fit)
+app.command("encode", epilog=encode.ENCODE)(encode.encode)
+app.command("rows", epilog=encode.ROWS)(encode.rows)
+app.command("fit", epilog=encode.FIT)(encode.fit)
