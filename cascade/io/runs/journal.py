@@ -96,8 +96,7 @@ class Journal:
         """Read the journal up to the first line that is not whole."""
         self.header: dict[str, Any] | None = None
         self.assembled: str | None = None
-        self.parts: dict[int, Part] = {}
-        self.part_of: dict[int, Part] = {}
+        self.part_of: dict[int, Part] = {}  # by the position of each of its chunks
         self._length = 0
         try:
             data = self._file.read_bytes()
@@ -125,20 +124,28 @@ class Journal:
             self._list(Part(entry["index"], entry["sha256"], chunks))
 
     def _list(self, part: Part) -> None:
-        covered = range(part.index, part.index + len(part.chunks))
-        for earlier in {self.part_of[at].index for at in covered if at in self.part_of}:
-            self.drop(self.parts[earlier])
-        self.parts[part.index] = part
-        self.part_of.update(dict.fromkeys(covered, part))
+        for at in range(part.index, part.index + len(part.chunks)):
+            if at in self.part_of:
+                self.drop(self.part_of[at])
+        self.part_of |= {part.index + at: part for at in range(len(part.chunks))}
 
     def drop(self, part: Part) -> None:
         """Forget a part, so that its chunks are made again."""
-        del self.parts[part.index]
         self.part_of = {at: other for at, other in self.part_of.items() if other is not part}
+
+    @property
+    def parts(self) -> list[Part]:
+        """All parts, in the order of the output."""
+        return [part for at, part in sorted(self.part_of.items()) if at == part.index]
+
+    def chunk(self, index: int) -> Chunk:
+        """The chunk at a position, which a part has."""
+        part = self.part_of[index]
+        return part.chunks[index - part.index]
 
     def chunks(self) -> dict[int, Chunk]:
         """All chunks that were stored, those of the open part too, by their position."""
-        done = {at: part.chunks[at - part.index] for at, part in self.part_of.items()}
+        done = {at: self.chunk(at) for at in self.part_of}
         if self._open is not None:
             done.update(enumerate(self._open.chunks, start=self._open.index))
         return dict(sorted(done.items()))

@@ -221,8 +221,7 @@ class ResumableOutput(Output):
 
     def summary(self, index: int) -> Mapping[str, Any]:
         """What an interrupted run remembered of a chunk that `has` calls finished."""
-        part = self._journal.part_of[index]
-        return part.chunks[index - part.index].summary
+        return self._journal.chunk(index).summary
 
     def has(self, index: int, rows: Sequence[Row]) -> bool:
         """Whether the chunk of these rows is finished, and whole.
@@ -236,7 +235,7 @@ class ResumableOutput(Output):
         part = self._journal.part_of.get(index)
         if part is None:
             return False
-        chunk = part.chunks[index - part.index]
+        chunk = self._journal.chunk(index)
         if chunk.input != self._hash(index, rows):
             raise OutputError(
                 f"the input changed since the run began: rows {chunk.first_row} to "
@@ -306,9 +305,7 @@ class ResumableOutput(Output):
         temporary = journal.folder / ASSEMBLED
         with on_disk(self.path):
             try:
-                paths = (
-                    journal.path(index, self._format.suffix) for index in sorted(journal.parts)
-                )
+                paths = [journal.path(part.index, self._format.suffix) for part in journal.parts]
                 self._format.assemble(paths, temporary)
                 sync_file(temporary)
             except OSError:
