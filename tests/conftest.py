@@ -33,7 +33,8 @@ def pytest_collection_modifyitems(items):
     }
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
-        if getattr(item, "originalname", None) in slow or marks & {"wheel", "ray"}:
+        named = {getattr(item, "originalname", None), f"{item.path.parent.name}/{item.path.name}"}
+        if named & slow or marks & {"wheel", "ray"}:
             item.add_marker("slow")
         for needs, reason in skips.items():
             if needs in marks and reason:
