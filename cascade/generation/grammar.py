@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cascade.errors import EngineError
@@ -64,7 +65,47 @@ def _literal(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-class GrammarConstraint:
+@dataclass(frozen=True)
+class ChoiceConstraint:
+    """One of the answers, then the end."""
+
+    answers: tuple[str, ...]
+    end: str | None
+
+    @property
+    def lark(self) -> str:
+        """As a Lark grammar, for llguidance."""
+        return choice_grammar(self.answers, self.end)
+
+    @property
+    def gbnf(self) -> str:
+        """In GBNF."""
+        return gbnf_choice(self.answers, self.end)
+
+
+@dataclass(frozen=True)
+class ListConstraint:
+    """The lead, a JSON list of some of the names in their order, then the end."""
+
+    names: tuple[str, ...]
+    lead: str
+    end: str | None
+
+    @property
+    def lark(self) -> str:
+        """As a Lark grammar, for llguidance."""
+        return list_grammar(self.names, self.lead, self.end)
+
+    @property
+    def gbnf(self) -> str:
+        """In GBNF."""
+        return gbnf_list(self.names, self.lead, self.end)
+
+
+Constraint = ChoiceConstraint | ListConstraint
+
+
+class GrammarMasks:
     """Holds the rows of a generated batch to grammars, each row to its own.
 
     Parameters

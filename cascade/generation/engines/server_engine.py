@@ -19,13 +19,12 @@ from cascade.errors import ConfigError, EngineError
 from cascade.generation.engine import Engine, Question, Reading
 from cascade.generation.engines.http_client import Client
 from cascade.generation.engines.token_engine import (
-    ChoiceConstraint,
     Generated,
     GenerationRequest,
     NextTokenQuery,
     TokenEngine,
 )
-from cascade.generation.grammar import gbnf_choice, gbnf_list
+from cascade.generation.grammar import ChoiceConstraint, Constraint
 from cascade.models.gguf import safetensors_folder
 from cascade.models.language_models import load_tokenizer
 from cascade.models.weights import find_weights
@@ -153,7 +152,7 @@ class VLLMServer(_Server):
     def _generate(self, requests: Sequence[GenerationRequest]) -> list[Generated]:
         groups = [
             own[start : start + TOGETHER]
-            for _, same in groupby(requests, lambda w: (w.max_tokens, w.stop, w.allowed))
+            for _, same in groupby(requests, lambda w: (w.max_tokens, w.stop, w.constraint))
             for own in [list(same)]
             for start in range(0, len(own), TOGETHER)
         ]
@@ -164,7 +163,11 @@ class VLLMServer(_Server):
                 "max_tokens": group[0].max_tokens,
                 "stop": [group[0].stop] if group[0].stop else [],
                 "stop_token_ids": [self.tokenizer.eos_token_id],
-                **({"logprobs": 0} | _structured(group[0]) if group[0].allowed else {}),
+                **(
+                    {"logprobs": 0} | _structured(group[0].constraint)
+                    if group[0].constraint
+                    else {}
+                ),
                 **_GREEDY,
             }
             for group in groups
@@ -230,7 +233,7 @@ class LlamaCppServer(_Server):
                 "top_k": 1,
                 "temperature": 0,
                 "cache_prompt": True,
-                **({"grammar": _gbnf(request)} if request.allowed else {}),
+                **({"grammar": request.constraint.gbnf} if request.constraint else {}),
             }
             for request in requests
         ]
@@ -239,7 +242,7 @@ class LlamaCppServer(_Server):
 
 
 def _groups(queries: Sequence[NextTokenQuery], widest: int) -> Iterator[list[NextTokenQuery]]:
-    """Consecutive steps that one request can ask for, since it names its tokens once."""
+    """Consecutive queries that one request can ask for, since it names its tokens once."""
     group: list[NextTokenQuery] = []
     tokens: set[int] = set()
     for query in queries:
@@ -252,21 +255,15 @@ def _groups(queries: Sequence[NextTokenQuery], widest: int) -> Iterator[list[Nex
         yield group
 
 
-def _structured(request: GenerationRequest) -> dict[str, Any]:
-    """The constraint in vLLM's words."""
-    allowed = request.allowed
-    if isinstance(allowed, ChoiceConstraint):
-        end = allowed.end or ""
-        return {"structured_outputs": {"choice": [f"{answer}{end}" for answer in allowed.answers]}}
-    return {"structured_outputs": {"grammar": _gbnf(request)}}
-
-
-def _gbnf(request: GenerationRequest) -> str:
-    allowed = request.allowed
-    assert allowed is not None
-    if isinstance(allowed, ChoiceConstraint):
-        return gbnf_choice(allowed.answers, allowed.end)
-    return gbnf_list(allowed.names, allowed.lead, allowed.end)
+def _structured(constraint: Constraint | None) -> dict[str, Any]:
+    """The constraint in vLLM's words, and what is told of constrained tokens."""
+    if constraint is None:
+        return {}
+    if isinstance(constraint, ChoiceConstraint):
+        end = constraint.end or ""
+        choice = [f"{answer}{end}" for answer in constraint.answers]
+        return {"logprobs": 0, "structured_outputs": {"choice": choice}}
+    return {"logprobs": 0, "structured_outputs": {"grammar": constraint.gbnf}}
 
 
 def _choices(answer: dict[str, Any], n: int) -> list[dict[str, Any]]:

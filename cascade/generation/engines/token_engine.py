@@ -1,10 +1,10 @@
 """What engines have in common that are given token ids and give back tokens and probabilities.
 
 An engine of this kind has two private verbs: `_next_token_logprobs`, how likely some next tokens
-are, and `_generate`, what the model writes, perhaps held to a grammar. Without a tree attention mask
-a trie of answers is read by asking, at its branchings, how likely each token is that goes on from
-there. All of these prompts begin alike, so that with a prefix cache each costs little more than its
-last tokens.
+are, and `_generate`, what the model writes, perhaps held to a grammar. Without a tree attention
+mask a trie of answers is read by asking, at its branchings, how likely each token is that goes on
+from there. All of these prompts begin alike, so that with a prefix cache each costs little more
+than its last tokens.
 """
 
 from __future__ import annotations
@@ -13,54 +13,52 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import EngineError
 from cascade.generation.engine import Prompt, Question, Reading
+from cascade.generation.grammar import ChoiceConstraint, Constraint, ListConstraint
 from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.tree_scoring.trie import Trie
 
-
-@dataclass(frozen=True)
-class ChoiceConstraint:
-    """One of the answers, then the end."""
-
-    answers: tuple[str, ...]
-    end: str | None
-
-
-@dataclass(frozen=True)
-class ListConstraint:
-    """The lead, a JSON list of some of the names in their order, then the end."""
-
-    names: tuple[str, ...]
-    lead: str
-    end: str | None
+if TYPE_CHECKING:
+    from cascade.models.vision_language import PictureBank
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """What is to be written greedily.
+    """What is to be generated greedily.
 
     Parameters
     ----------
-    prompt
-        Token ids.
+    shared, own
+        Token ids that prompts of one kind share, and those after them.
     max_tokens
-        Most tokens that are written.
-    stop
-        Text before which writing stops, beside the model's own end of turn.
-    allowed
-        What alone may be written; None is anything.
+        Most tokens that are generated.
+    end
+        Text before which an answer ends, beside the model's own end of turn.
+    constraint
+        What alone may be generated, its end included; None is anything.
     """
 
-    prompt: tuple[int, ...]
+    shared: tuple[int, ...]
+    own: tuple[int, ...]
     max_tokens: int
-    stop: str | None = None
-    allowed: ChoiceConstraint | ListConstraint | None = None
+    end: str | None
+    constraint: Constraint | None = None
+
+    @property
+    def prompt(self) -> tuple[int, ...]:
+        """All token ids of the prompt."""
+        return self.shared + self.own
+
+    @property
+    def stop(self) -> str | None:
+        """Text before which writing stops; a constraint spells its end out."""
+        return None if self.constraint else self.end
 
 
 @dataclass(frozen=True)
@@ -82,23 +80,29 @@ class TokenEngine(ABC):
         The model's, as loaded by transformers.
     widest
         Most tokens whose log-probabilities are given at one place.
+    bank
+        Of a model that reads pictures.
     """
 
-    reads_pictures = False
-
-    def __init__(self, name: str, tokenizer: Any, *, widest: int) -> None:
+    def __init__(
+        self, name: str, tokenizer: Any, *, widest: int = 1, bank: PictureBank | None = None
+    ) -> None:
         self.name = name
         self.tokenizer = tokenizer
-        self._encoder = PromptEncoder(tokenizer)
+        self.reads_pictures = bank is not None
+        self._encoder = PromptEncoder(tokenizer, bank)
         self._widest = widest
 
-    @abstractmethod
     def _next_token_logprobs(self, queries: Sequence[NextTokenQuery]) -> list[NDArray[np.float64]]:
         """Log-probability of each token of each query, among all tokens of the vocabulary."""
+        raise NotImplementedError
 
     @abstractmethod
     def _generate(self, requests: Sequence[GenerationRequest]) -> list[Generated]:
         """What the model writes after each prompt; prompts come in the order of their tokens."""
+
+    def _begin(self) -> None:  # noqa: B027 - most engines have nothing to do
+        """Called before a batch of prompts is encoded."""
 
     def score(
         self,
@@ -113,9 +117,8 @@ class TokenEngine(ABC):
 
     def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
         """What the model writes after each prompt; see `Engine.complete`."""
-        requests = [
-            GenerationRequest(self._tokens(prompt), max_tokens, prompt.end) for prompt in prompts
-        ]
+        self._begin()
+        requests = [self._request(prompt, max_tokens) for prompt in prompts]
         texts = [generated.text for generated in self._ordered(requests)]
         return [
             text.split(prompt.end)[0] if prompt.end else text
@@ -124,6 +127,7 @@ class TokenEngine(ABC):
 
     def generate(self, questions: Sequence[Question]) -> list[tuple[int, float]]:
         """Greedy decoding held to the allowed answers; see `Engine.generate`."""
+        self._begin()
         results: list[tuple[int, float]] = [(0, 0.0)] * len(questions)
         # A grammar would spell such a name with the control token; scoring reads it as text.
         controls = self.tokenizer.all_special_tokens
@@ -134,7 +138,13 @@ class TokenEngine(ABC):
         for i, logprobs in zip(unspellable, scored, strict=True):
             results[i] = int(logprobs.argmax()), float(logprobs.max())
         spellable = sorted(set(range(len(questions))) - set(unspellable))
-        requests = [self._choosing(questions[i]) for i in spellable]
+        requests = []
+        for question in (questions[i] for i in spellable):
+            end = question.prompt.end
+            # Constrained decoding may spell a name byte by byte, and writes its end of turn.
+            longest = max(len((answer + (end or "")).encode()) for answer in question.answers) + 1
+            constraint = ChoiceConstraint(question.answers, end)
+            requests.append(self._request(question.prompt, longest, constraint))
         untold: list[int] = []
         for i, generated in zip(spellable, self._ordered(requests), strict=True):
             results[i] = chosen_answer(questions[i], generated.text), generated.logprob or 0.0
@@ -148,32 +158,31 @@ class TokenEngine(ABC):
         self, prompts: Sequence[Prompt], names: Sequence[str], lead: str = " "
     ) -> list[list[int]]:
         """Greedy decoding of a list of names; see `Engine.choose_several`."""
+        self._begin()
         longest = len((json.dumps(list(names), ensure_ascii=False) + lead).encode()) + 8
         requests = [
-            GenerationRequest(
-                self._tokens(prompt),
+            self._request(
+                prompt,
                 longest + len((prompt.end or "").encode()),
-                allowed=ListConstraint(tuple(names), lead, prompt.end),
+                ListConstraint(tuple(names), lead, prompt.end),
             )
             for prompt in prompts
         ]
         return [chosen_names(names, generated.text) for generated in self._ordered(requests)]
 
-    def _choosing(self, question: Question) -> GenerationRequest:
-        end = question.prompt.end
-        # Constrained decoding may spell a name byte by byte, and writes its end of turn.
-        longest = max(len((answer + (end or "")).encode()) for answer in question.answers) + 1
-        return GenerationRequest(
-            self._tokens(question.prompt), longest, allowed=ChoiceConstraint(question.answers, end)
-        )
-
-    def _tokens(self, prompt: Prompt) -> tuple[int, ...]:
-        refuse_pictures([prompt])
-        shared, rest = self._encoder.prompt(prompt)
-        return (*shared, *rest)
+    def _request(
+        self,
+        prompt: Prompt,
+        max_tokens: int,
+        constraint: Constraint | None = None,
+    ) -> GenerationRequest:
+        if not self.reads_pictures:
+            refuse_pictures([prompt])
+        shared, own = self._encoder.prompt(prompt)
+        return GenerationRequest(shared, tuple(own), max_tokens, prompt.end, constraint)
 
     def _ordered(self, requests: Sequence[GenerationRequest]) -> list[Generated]:
-        """What is written, asked for in such an order that equal beginnings come together."""
+        """What is generated, in such an order that equal beginnings come together."""
         order = sorted(range(len(requests)), key=lambda at: requests[at].prompt)
         generated = self._generate([requests[at] for at in order]) if requests else []
         return [generated[at] for at in np.argsort(order).tolist()]

@@ -5,19 +5,17 @@ Scoring reads all answers to a question off one forward pass; see `tree_scoring`
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import EngineError
-from cascade.generation.engine import Prompt, Question, Reading
-from cascade.generation.grammar import GrammarConstraint, choice_grammar, list_grammar
-from cascade.generation.prompt_encoding import PromptEncoder
+from cascade.generation.engine import Question, Reading
+from cascade.generation.engines.token_engine import Generated, GenerationRequest, TokenEngine
+from cascade.generation.grammar import GrammarMasks
 from cascade.generation.tree_scoring.prefix_cache import PrefixCache, Row
 from cascade.generation.tree_scoring.scorer import Session, TokenizedQuestion, TreeScorer
 from cascade.generation.tree_scoring.trie import Trie
@@ -34,13 +32,15 @@ Constrain = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 """Spelled token ids [n, steps] and logits [n, vocabulary] to logits with forbidden ones at -inf."""
 
 
-class TransformersEngine:
+class TransformersEngine(TokenEngine):
     """Scores and generates with a model in this process.
 
     Parameters
     ----------
-    model, tokenizer
-        As loaded by transformers.
+    model
+        As loaded by transformers, or a `models.llama.Llama`.
+    tokenizer
+        Of transformers.
     name
         For messages and traces.
     batch_tokens
@@ -50,12 +50,9 @@ class TransformersEngine:
     def __init__(
         self, model: Any, tokenizer: Any, *, name: str = "llm", batch_tokens: int = 4096
     ) -> None:
-        self.name = name
-        self.model = model
-        self.tokenizer = tokenizer
         self._bank = picture_bank(model)
-        self.reads_pictures = self._bank is not None
-        self._encoder = PromptEncoder(tokenizer, self._bank)
+        super().__init__(name, tokenizer, bank=self._bank)
+        self.model = model
         self._batch_tokens = batch_tokens
         self._prefixes = PrefixCache(model)
         self._trees = TreeScorer(model, self._prefixes, batch_tokens)
@@ -95,9 +92,9 @@ class TransformersEngine:
         import torch
 
         if session is None and not self._kept:
-            self._trim()
+            self._begin()
         elif session is not None and session is not self._session:
-            self._trim()
+            self._begin()
             self._session, self._kept = session, {}
         asked = [self._tokenized(question) for question in questions]
         with torch.inference_mode():
@@ -112,143 +109,62 @@ class TransformersEngine:
     def _build_trie(self, answers: tuple[str, ...], end: str | None) -> Trie:
         return Trie.build(self._encoder.answers(answers, end))
 
-    def _trim(self) -> None:
+    def _begin(self) -> None:
         """Bound the memory of pictures; what was kept of prompts goes with their tokens."""
         if self._bank is not None and self._bank.trim():
             self._session, self._kept = None, {}
 
-    def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
-        """What the model writes after each prompt; see `Engine.complete`."""
-        self._trim()
-        written: list[str] = [""] * len(prompts)
-        for prefix, rows in self._by_prefix(prompts, max_tokens):
-
-            def finished(tokens: list[int], end: str | None = prompts[rows[0][0]].end) -> bool:
-                if tokens[-1] == self.tokenizer.eos_token_id:
-                    return True
-                return end is not None and end in self.tokenizer.decode(tokens[-4:])
-
-            answers = self._decode(prefix, rows, finished, max_tokens)
-            for (index, _), (tokens, _) in zip(rows, answers, strict=True):
-                text = self.tokenizer.decode(tokens, skip_special_tokens=True)
-                end = prompts[index].end
-                written[index] = text.split(end)[0] if end else text
-        return written
-
-    def generate(self, questions: Sequence[Question]) -> list[tuple[int, float]]:
-        """Greedy decoding held to the allowed answers by outlines; see `Engine.generate`."""
-        self._trim()
-        results: list[tuple[int, float]] = [(0, 0.0)] * len(questions)
-        # A grammar would spell such a name with the control token; scoring reads it as text.
-        controls = self.tokenizer.all_special_tokens
-        unspellable = [
-            i for i, q in enumerate(questions) if any(c in a for a in q.answers for c in controls)
-        ]
-        scored = self.score([questions[i] for i in unspellable], "local")
-        for i, logprobs in zip(unspellable, scored, strict=True):
-            results[i] = int(logprobs.argmax()), float(logprobs.max())
-        # Constrained decoding may spell a name byte by byte.
-        longest = max(
-            (len((a + (q.prompt.end or "")).encode()) for q in questions for a in q.answers),
-            default=0,
-        )
-        spellable = sorted(set(range(len(questions))) - set(unspellable))
-        for prefix, batch in self._by_prefix([questions[i].prompt for i in spellable], longest):
-            rows = [(spellable[index], own) for index, own in batch]
-            asked = [questions[index] for index, _ in rows]
-            grammars = [choice_grammar(q.answers, q.prompt.end) for q in asked]
-
-            def finished(tokens: list[int]) -> bool:
-                return bool(tokens[-1] == self.tokenizer.eos_token_id)
-
-            constrain = self._constraint.logits_processor(grammars)
-            answers = self._decode(prefix, rows, finished, longest + 1, constrain)
-            for (index, _), (tokens, logprob) in zip(rows, answers, strict=True):
-                results[index] = self._read_answer(questions[index], tokens), logprob
-        return results
-
-    def choose_several(
-        self, prompts: Sequence[Prompt], names: Sequence[str], lead: str = " "
-    ) -> list[list[int]]:
-        """Greedy decoding of a list of names; see `Engine.choose_several`."""
-        self._trim()
-        chosen: list[list[int]] = [[] for _ in prompts]
-        longest = len((json.dumps(list(names), ensure_ascii=False) + lead).encode()) + 8
-        for prefix, rows in self._by_prefix(prompts, longest):
-            grammar = list_grammar(names, lead, prompts[rows[0][0]].end)
-
-            def finished(tokens: list[int]) -> bool:
-                return bool(tokens[-1] == self.tokenizer.eos_token_id)
-
-            constrain = self._constraint.logits_processor([grammar] * len(rows))
-            answers = self._decode(prefix, rows, finished, longest, constrain)
-            for (index, _), (tokens, _) in zip(rows, answers, strict=True):
-                text = self.tokenizer.decode(
-                    tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
-                )
-                try:
-                    chosen[index] = [names.index(name) for name in json.loads(text)]
-                except ValueError:
-                    raise EngineError(
-                        f"the model answered {text!r}, which is no list of the names"
-                    ) from None
-        return chosen
-
-    @cached_property
-    def _constraint(self) -> GrammarConstraint:
-        return GrammarConstraint(self.tokenizer)
-
-    def _by_prefix(
-        self, prompts: Sequence[Prompt], max_tokens: int
-    ) -> Iterator[tuple[tuple[int, ...], list[tuple[int, list[int]]]]]:
-        """Shared prefix, and index and own tokens of prompts that are decoded together.
-
-        Prompts of one batch are alike in length and have the same end.
-        """
-        groups: dict[tuple[tuple[int, ...], str | None], list[tuple[int, list[int]]]]
-        groups = defaultdict(list)
-        for index, prompt in enumerate(prompts):
-            prefix, own = self._encoder.prompt(prompt)
-            groups[prefix, prompt.end].append((index, own))
-        for (prefix, _), rows in groups.items():
-            rows.sort(key=lambda row: len(row[1]))
-            batch: list[tuple[int, list[int]]] = []
-            for row in rows:
-                if batch and (len(batch) + 1) * (len(row[1]) + max_tokens) > self._batch_tokens:
-                    yield prefix, batch
-                    batch = []
-                batch.append(row)
-            yield prefix, batch
-
-    def _decode(
-        self,
-        prefix: tuple[int, ...],
-        rows: list[tuple[int, list[int]]],
-        finished: Callable[[list[int]], bool],
-        max_tokens: int,
-        constrain: Constrain | None = None,
-    ) -> list[tuple[list[int], float]]:
+    def _generate(self, requests: Sequence[GenerationRequest]) -> list[Generated]:
         import torch
 
-        with torch.inference_mode():
-            return decode(
-                self.model,
-                self._prefixes,
-                prefix,
-                [own for _, own in rows],
-                finished=finished,
-                max_tokens=max_tokens,
-                constrain=constrain,
-            )
+        found: list[Generated | None] = [None] * len(requests)
+        for batch in self._batches(requests):
+            some = [requests[index] for index in batch]
+            constrain, as_spelled = None, {}
+            if some[0].constraint is not None:
+                grammars = [r.constraint.lark for r in some if r.constraint is not None]
+                as_spelled = {"clean_up_tokenization_spaces": False}
+                constrain = self._grammars.logits_processor(grammars)
+            with torch.inference_mode():
+                answers = decode(
+                    self.model,
+                    self._prefixes,
+                    some[0].shared,
+                    [list(request.own) for request in some],
+                    finished=partial(self._is_finished, some[0].stop),
+                    max_tokens=max(request.max_tokens for request in some),
+                    constrain=constrain,
+                )
+            for index, (tokens, logprob) in zip(batch, answers, strict=True):
+                text = self.tokenizer.decode(tokens, skip_special_tokens=True, **as_spelled)
+                found[index] = Generated(text, logprob)
+        return [generated for generated in found if generated is not None]
 
-    def _read_answer(self, question: Question, tokens: list[int]) -> int:
-        """Index of the answer that the tokens spell."""
-        text = self.tokenizer.decode(
-            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        ).removesuffix(question.prompt.end or "")
-        if text not in question.answers:
-            raise EngineError(f"the model answered {text!r}, which the grammar does not allow")
-        return question.answers.index(text)
+    def _is_finished(self, stop: str | None, tokens: list[int]) -> bool:
+        if tokens[-1] == self.tokenizer.eos_token_id:
+            return True
+        return stop is not None and stop in self.tokenizer.decode(tokens[-4:])
+
+    @cached_property
+    def _grammars(self) -> GrammarMasks:
+        return GrammarMasks(self.tokenizer)
+
+    def _batches(self, requests: Sequence[GenerationRequest]) -> Iterator[list[int]]:
+        """Which requests are decoded together: with one prefix and one end, alike in length."""
+        max_tokens = max(request.max_tokens for request in requests)
+        groups: dict[tuple[tuple[int, ...], str | None], list[int]] = defaultdict(list)
+        for index, request in enumerate(requests):
+            groups[request.shared, request.end].append(index)
+        for group in groups.values():
+            group.sort(key=lambda index: len(requests[index].own))
+            batch: list[int] = []
+            for index in group:
+                longest = len(requests[index].own) + max_tokens
+                if batch and (len(batch) + 1) * longest > self._batch_tokens:
+                    yield batch
+                    batch = []
+                batch.append(index)
+            yield batch
 
 
 def decode(

@@ -23,14 +23,12 @@ from cascade.errors import (
     install_command,
 )
 from cascade.generation.engines.token_engine import (
-    ChoiceConstraint,
     Generated,
     GenerationRequest,
-    ListConstraint,
     NextTokenQuery,
     TokenEngine,
 )
-from cascade.generation.grammar import choice_grammar, list_grammar
+from cascade.generation.grammar import Constraint
 from cascade.models.gguf import safetensors_folder
 from cascade.models.language_models import adapter_rank, load_tokenizer
 from cascade.models.runtime import Precision
@@ -166,8 +164,8 @@ class VLLMEngine(TokenEngine):
                 stop=request.stop,
                 stop_token_ids=[self.tokenizer.eos_token_id],
                 # Read after the grammar has been applied, and before all else.
-                logprobs=0 if request.allowed else None,
-                structured_outputs=_structured(request.allowed),
+                logprobs=0 if request.constraint else None,
+                structured_outputs=_structured(request.constraint),
             )
             for request in requests
         ]
@@ -213,17 +211,10 @@ def _room(rank: int) -> int:
     return room
 
 
-def _structured(allowed: ChoiceConstraint | ListConstraint | None) -> Any:
+def _structured(constraint: Constraint | None) -> Any:
     from vllm.sampling_params import StructuredOutputsParams
 
-    if allowed is None:
-        return None
-    grammar = (
-        choice_grammar(allowed.answers, allowed.end)
-        if isinstance(allowed, ChoiceConstraint)
-        else list_grammar(allowed.names, allowed.lead, allowed.end)
-    )
-    return StructuredOutputsParams(grammar=grammar)
+    return None if constraint is None else StructuredOutputsParams(grammar=constraint.lark)
 
 
 def _wanted(query: NextTokenQuery, logprobs: Any) -> NDArray[np.float64]:

@@ -115,7 +115,7 @@ def test_whatever_the_names_each_row_gets_one_of_its_own(engine, groups):
 
 def test_a_grammar_that_cannot_be_is_an_engine_error(engine):
     with pytest.raises(EngineError, match="refused"):
-        engine._constraint.logits_processor(["start: nowhere"])._setup(1)
+        engine._grammars.logits_processor(["start: nowhere"])._setup(1)
 
 
 @pytest.mark.weights
