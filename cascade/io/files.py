@@ -33,25 +33,13 @@ def sha256_of(path: Path) -> str:
 
 
 def write_json(file: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON file whole; undefined figures (nan) are null.
-
-    Raises
-    ------
-    OutputError
-        It cannot be written.
-    """
+    """Write a JSON file whole, or raise OutputError; nan and infinities become null."""
     text = json.dumps(_defined(values), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(file, text + "\n")
 
 
 def write_text(file: Path, text: str) -> None:
-    """Write a text file whole.
-
-    Raises
-    ------
-    OutputError
-        It cannot be written.
-    """
+    """Write a text file whole, or raise OutputError."""
     partial = file.with_name(f".{file.name}.partial")
     try:
         partial.write_text(text, "utf-8")

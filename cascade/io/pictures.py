@@ -94,13 +94,7 @@ class PicturePlaces:
 
 
 def check_allowed(address: str, urls: bool) -> None:
-    """Refuse an address where none may be fetched.
-
-    Raises
-    ------
-    InputError
-        Says how it is allowed.
-    """
+    """Raise InputError where no address may be fetched."""
     if not urls:
         raise InputError(
             f"the picture {address!r:.200} would have to be fetched; allow that with --allow-urls "
@@ -109,13 +103,7 @@ def check_allowed(address: str, urls: bool) -> None:
 
 
 def bytes_of_data_uri(uri: str) -> bytes:
-    """The bytes that stand in a `data:image/png;base64,...`.
-
-    Raises
-    ------
-    InputError
-        It is not base64, or too long.
-    """
+    """The bytes in a `data:image/png;base64,...`, or an InputError."""
     head, comma, body = uri.partition(",")
     if not comma or not head.lower().endswith(";base64"):
         raise InputError(
@@ -141,13 +129,7 @@ def data_uri(picture: bytes) -> str:
 
 
 def picture_path(folder: Path, name: str) -> Path:
-    """The file that a cell names, relative to the folder of the input.
-
-    Raises
-    ------
-    InputError
-        It is outside of that folder, also by a link.
-    """
+    """The file that a cell names; InputError where a path or a link leads out of the folder."""
     path = folder / name
     try:
         inside = path.resolve().is_relative_to(folder.resolve())

@@ -157,10 +157,7 @@ def _refuse_binary(head: bytes, name: str) -> None:
 def head_text(head: bytes, encoding: Encoding, name: str) -> str:
     """The head as text, without the character that its end may cut.
 
-    Raises
-    ------
-    InputError
-        The bytes are not of this encoding and cannot be kept either.
+    Bytes that are not of this encoding, and cannot be kept either, raise InputError.
     """
     decoder = codecs.getincrementaldecoder(encoding.name)(encoding.errors)
     try:
@@ -173,13 +170,7 @@ def head_text(head: bytes, encoding: Encoding, name: str) -> str:
 
 
 def is_json_lines(text: str, name: str) -> bool:
-    """Whether the text is JSON lines.
-
-    Raises
-    ------
-    InputError
-        It is JSON of another shape; tells the command that turns it into lines.
-    """
+    """Whether the text is JSON lines; JSON of another shape raises InputError with the cure."""
     start = text.lstrip()
     if re.match(r'\[\s*[\[{"\d\]]', start):
         raise InputError(

@@ -129,13 +129,7 @@ class Layout:
 
 
 def refuse_answered(table: Table, names: Iterable[str]) -> None:
-    """Refuse rows that already have the columns, or the key, that take the answer.
-
-    Raises
-    ------
-    UsageError
-        Tells which, and what to do.
-    """
+    """Raise UsageError for rows that already have columns, or the key, of the answer."""
     taken = [name for name in names if name in table.columns]
     if taken:
         what = "key" if table.kind == "jsonl" else "column"

@@ -59,13 +59,7 @@ class Shares:
 
 
 def import_ray() -> Any:
-    """Ray with Ray Data.
-
-    Raises
-    ------
-    MissingExtraError
-        It is not installed.
-    """
+    """Ray with Ray Data, or a MissingExtraError."""
     try:
         import ray
         import ray.data
@@ -116,13 +110,7 @@ def connected(wanted: Cluster) -> Iterator[Shares]:
 
 
 def _prepare(*, alone: bool) -> None:
-    """Set what Ray reads from the environment, as it is imported and in its own processes.
-
-    Parameters
-    ----------
-    alone
-        Whether Ray is started for this machine.
-    """
+    """Set what Ray and its processes read from the environment; `alone` if it starts here."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else its C++ writes to the terminal
     if alone and "ray" not in sys.modules:

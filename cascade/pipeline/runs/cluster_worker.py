@@ -59,14 +59,7 @@ def read_chunks(
     """The chunks of files that are not done, one after another, each a table of one row.
 
     A file that cannot be read on ends with a row that has no chunk but the error, and so does the
-    reading.
-
-    Parameters
-    ----------
-    config
-        `CascadeConfig` as plain values.
-    folder
-        The working folder, which relative paths start from.
+    reading. Relative paths start from `folder`; `config` is a `CascadeConfig` as plain values.
     """
     _enter(folder)
     settled = CascadeConfig.model_validate(config)
@@ -90,12 +83,8 @@ class Worker:
 
     Parameters
     ----------
-    config
-        `CascadeConfig` as plain values.
     expected
         The fingerprint of the run, as the process that started it sees it.
-    folder
-        The working folder, which relative paths start from.
     threads
         Of torch and FAISS.
     """
