@@ -101,7 +101,7 @@ def _weights(name: str) -> Finding:
     built_in = BUILT_IN.get(name)
     what = f"weights {name}" + (f" ({built_in.about})" if built_in else "")
     try:
-        weights = find_weights(name)
+        weights = find_weights(name, recheck=True)
     except WeightsError as error:
         cure = built_in.install if built_in else ""
         state: State = "optional" if built_in and built_in.optional else "missing"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from cascade.errors import WeightsError, did_you_mean
+from cascade.io.files import cache_folder
 from cascade.models.small import SMALL, small_folder
 
 WeightKind = Literal["encoder", "llm", "vision"]
@@ -136,12 +138,13 @@ class Weights:
     identity: str
 
 
-def find_weights(name: str, *, allow_download: bool = False) -> Weights:
+def find_weights(name: str, *, allow_download: bool = False, recheck: bool = False) -> Weights:
     """The weights called `name`: a folder or GGUF file, a built-in name, or a hub's `owner/name`.
 
     `small:KIND` is a model of random numbers, made for trying a set-up.
     A model that is already in the hub's local cache is found without a network. Nothing is
-    downloaded unless `allow_download` is true.
+    downloaded unless `allow_download` is true. Built-in files are hashed when they are first found
+    and when their size or time has changed, and always with `recheck`.
 
     Raises
     ------
@@ -150,7 +153,7 @@ def find_weights(name: str, *, allow_download: bool = False) -> Weights:
     """
     path = Path(name).expanduser()
     if name in BUILT_IN and not path.is_dir():
-        return _in_package(BUILT_IN[name])
+        return _in_package(BUILT_IN[name], recheck=recheck)
     if path.is_dir() or path.suffix == ".gguf":
         return _in_folder(name, path)
     if name.startswith(SMALL):
@@ -166,19 +169,34 @@ def package_folder(package: str) -> Path | None:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def _in_package(built_in: BuiltIn) -> Weights:
+def _in_package(built_in: BuiltIn, *, recheck: bool) -> Weights:
     root = package_folder(built_in.package)
     if root is None:
         raise WeightsError(
             f"the weights {built_in.name!r} are not installed; get them with: {built_in.install}"
         )
     folder = root / built_in.folder
-    for file, pinned in built_in.files.items():
-        _verify(folder / file, pinned, built_in)
+    pinned = {folder / file: sha256 for file, sha256 in built_in.files.items()}
+    mark = cache_folder() / "models" / f"checked-{_stamp(pinned)}"
+    if recheck or not mark.is_file():
+        for path, sha256 in pinned.items():
+            _verify(path, sha256, built_in)
+        with suppress(OSError):  # a cache that cannot be written: hashed again the next time
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
     identity = hashlib.sha256("".join(built_in.files.values()).encode()).hexdigest()
     files = list(built_in.files)
     path = folder / files[0] if files[0].endswith((".gguf", ".pth")) else folder
     return Weights(built_in.name, path, "package", identity)
+
+
+def _stamp(pinned: dict[Path, str]) -> str:
+    """Changes with the place, size and time of each file, and with what is pinned."""
+    parts = []
+    for path, sha256 in pinned.items():
+        told = path.stat() if path.is_file() else None
+        parts.append(f"{path}:{told and told.st_size}:{told and told.st_mtime_ns}:{sha256}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _verify(file: Path, pinned: str, built_in: BuiltIn) -> None:

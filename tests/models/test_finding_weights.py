@@ -6,6 +6,7 @@ import pytest
 
 from cascade.errors import UsageError, WeightsError
 from cascade.io.files import cache_folder
+from cascade.models import weights
 from cascade.models.diagnose import diagnose
 from cascade.models.runtime import best_device
 from cascade.models.weights import BUILT_IN, BuiltIn, find_weights, package_folder
@@ -193,3 +194,24 @@ def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(UsageError, match="not available"):
         best_device("gpu")
     assert best_device("cpu") == "cpu"
+
+
+@pytest.mark.weights
+def test_a_built_in_file_is_hashed_once_and_again_when_it_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("CASCADE_CACHE", str(tmp_path / "cache"))
+    hashed = []
+    verify = weights._verify
+    monkeypatch.setattr(weights, "_verify", lambda *args: hashed.append(args[0]) or verify(*args))
+    built_in = BUILT_IN["minilm"]
+    folder = place(built_in, tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    find_weights("minilm")
+    assert len(hashed) == len(built_in.files)
+    find_weights("minilm")
+    assert len(hashed) == len(built_in.files)
+    find_weights("minilm", recheck=True)
+    assert len(hashed) == 2 * len(built_in.files)
+    (folder / "vocab.txt").unlink()
+    (folder / "vocab.txt").write_text("another", "utf-8")
+    with pytest.raises(WeightsError, match="SHA-256"):
+        find_weights("minilm")
