@@ -75,12 +75,12 @@ def ours(answers: tuple[str, ...], repeats: int) -> dict[str, float]:
     def cold() -> Any:
         engine._trie.cache_clear()
         engine._encoder.text.cache_clear()
-        return engine._trie(answers, END).branchings
+        return engine._trie(answers, END).plan("local")
 
     found = {
         "cold": repeated(cold, repeats),
-        "cold_from_ids": repeated(lambda: Trie.build(spelled).branchings, repeats),
-        "warm": repeated(lambda: engine._trie(answers, END).branchings, repeats),
+        "cold_from_ids": repeated(lambda: Trie.build(spelled).plan("local"), repeats),
+        "warm": repeated(lambda: engine._trie(answers, END).plan("local"), repeats),
     }
     return found
 

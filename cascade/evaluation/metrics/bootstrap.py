@@ -91,7 +91,7 @@ def _intervals(
     values = metrics(np.ones((n_rows, 1)))
     samples = [metrics(weights) for weights in weights_of(n_rows, resamples, seed)]
     return {
-        name: interval(value, np.concatenate([sample[name] for sample in samples]))
+        name: _interval(value, np.concatenate([sample[name] for sample in samples]))
         for name, value in values.items()
     }
 
@@ -116,7 +116,7 @@ def weights_of(n_rows: int, resamples: int, seed: int) -> Iterator[Floats]:
         yield weights
 
 
-def interval(value: Floats, samples: Floats) -> Interval:
+def _interval(value: Floats, samples: Floats) -> Interval:
     """The interval of a figure, float64 [1], over its samples, float64 [n_samples]."""
     defined = samples[~np.isnan(samples)]
     low, high = np.percentile(defined, PERCENTILES) if defined.size else (np.nan, np.nan)
