@@ -88,7 +88,7 @@ class RawFacet(NamedTuple):
         return f"{self.category}.{self.descriptor}"
 
 
-def split(code: str) -> tuple[str, list[RawFacet], bool]:
+def split_code(code: str) -> tuple[str, list[RawFacet], bool]:
     """Base term and facets of a text, and whether it is a base term alone, as the tool splits it.
 
     Nothing is trimmed, so a blank makes a code unknown. What follows a second `#` or a second dot

@@ -19,7 +19,7 @@ from typing import Literal, get_args
 from cascade.errors import UsageError
 from cascade.foodex2.catalogue import Catalogue
 from cascade.foodex2.code import CodeError, FoodCode
-from cascade.foodex2.parsed import ForbiddenProcesses, ParsedCode, RawFacet, split
+from cascade.foodex2.parsed import ForbiddenProcesses, ParsedCode, RawFacet, split_code
 
 Mode = Literal["ict", "strict"]
 Severity = Literal["LOW", "HIGH", "ERROR"]
@@ -90,7 +90,7 @@ class Checker:
         return ""
 
     def _fired(self, text: str, mode: Mode) -> Iterator[Message]:
-        base, facets, bare = split(text)
+        base, facets, bare = split_code(text)
         term = self.catalogue.terms.get(base)
         if term is None:
             yield Message("BR29", "ERROR", _unknown(base, "no base term"))

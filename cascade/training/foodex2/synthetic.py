@@ -83,7 +83,7 @@ def other_names(catalogue: Catalogue, allowed: Collection[str]) -> list[OtherNam
     return list(found.values())
 
 
-def split(names: Sequence[OtherName], seed: int = 0) -> Mapping[str, list[OtherName]]:
+def split_names(names: Sequence[OtherName], seed: int = 0) -> Mapping[str, list[OtherName]]:
     """The names in `SPLITS`; names of the same words are in the same split.
 
     Only common and scientific names are held out.
@@ -116,7 +116,7 @@ def write_rows(
     """
     folder.mkdir(parents=True, exist_ok=True)
     counts = {}
-    for part, names in split(other_names(catalogue, allowed), seed).items():
+    for part, names in split_names(other_names(catalogue, allowed), seed).items():
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["name", "code", "kind"])

@@ -64,7 +64,7 @@ def test_a_held_out_name_is_in_no_other_split():
     names = [OtherName(f"Name {i}", f"C{i}", "common") for i in range(200)]
     names += [OtherName(f"name {i},", f"D{i}", "source") for i in range(200)]
     names += [OtherName(f"Names {i}", f"E{i}", "scientific") for i in range(200)]
-    parts = split(names)
+    parts = split_names(names)
     keys = {
         part: {one.text.lower().strip(",").replace("names", "name") for one in rows}
         for part, rows in parts.items()
@@ -81,7 +81,7 @@ def test_a_held_out_name_is_in_no_other_split():
     assert not [
         one for part in ("validation", "test") for one in parts[part] if one.kind == "source"
     ]
-    assert split(names) == parts
+    assert split_names(names) == parts
 
 
 def test_rows_are_written_with_recipes_that_name_the_catalogue(catalogue, tmp_path):
