@@ -166,7 +166,9 @@ class Composer:
         for code in self._recipe["categories"]:
             if category := taxonomy.categories.get(code):
                 reportable = zip(category.tree.codes, category.reportable, strict=True)
-                self._descriptors[code] = [c for c, may in reportable if may and self._said(c)]
+                self._descriptors[code] = [
+                    c for c, may in reportable if may and self._names_of_descriptor(c)
+                ]
         self._categories = {
             code: own
             for code, own in self._recipe["categories"].items()
@@ -211,7 +213,7 @@ class Composer:
         parts = [self._random.choice(self._names(code.base))]
         for facet in self._random.sample(code.facets, len(code.facets)):
             phrase = self._random.choice(self._categories[facet.category]["phrases"])
-            part = phrase.format(d=self._random.choice(self._said(facet.descriptor)))
+            part = phrase.format(d=self._random.choice(self._names_of_descriptor(facet.descriptor)))
             if phrase == "{d}" and self._random.random() < 0.3:
                 parts.insert(0, part)
             else:
@@ -223,7 +225,7 @@ class Composer:
             text += self._random.choice(self._recipe["joins"]) + part
         return text.lower() if self._random.random() < 0.7 else text[:1].upper() + text[1:]
 
-    def _said(self, descriptor: str) -> Sequence[str]:
+    def _names_of_descriptor(self, descriptor: str) -> Sequence[str]:
         if self._words == "ours":
             return wording().get(descriptor, ())
         return self._names(descriptor)

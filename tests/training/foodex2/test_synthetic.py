@@ -11,7 +11,7 @@ from cascade.training.foodex2.synthetic import (
     OtherName,
     everyday_name,
     other_names,
-    split,
+    split_names,
     write_rows,
 )
 

@@ -97,8 +97,8 @@ def decode(
 ) -> None:
     """Show in words what codes mean: base term, explicit facets, and what the base term implies.
 
-    Facets are sorted, and those that the base term implies left out. Status 3 if a code cannot be
-    read.
+    The code is shown with its facets sorted, without those that its base term implies. Status 3 if
+    a code cannot be read.
     """
     from cascade.foodex2.annotate import decode_annotator
 
