@@ -39,7 +39,7 @@ WIDE = 160  # columns where there is no screen
 LEVEL = ("accuracy", "f1_weighted", "f1_macro")
 
 
-def show_run(measures: RunMetrics, folder: RunFolder, *, as_json: bool) -> None:
+def show_run(metrics: RunMetrics, folder: RunFolder, *, as_json: bool) -> None:
     """Print the headline figures and where the rest is; with JSON all of `metrics.json`."""
     if as_json:
         out.print_json(folder.metrics.read_text("utf-8"))
@@ -48,33 +48,33 @@ def show_run(measures: RunMetrics, folder: RunFolder, *, as_json: bool) -> None:
     for heading in ("metric", "value", "95% interval"):
         table.add_column(heading, justify="left" if heading == "metric" else "right")
     for name in HEADLINE:
-        if name in measures.figures:
-            table.add_row(name, *_cells(measures.figures[name]))
+        if name in metrics.figures:
+            table.add_row(name, *_cells(metrics.figures[name]))
     level = 1
-    while f"accuracy_l{level}" in measures.figures:
+    while f"accuracy_l{level}" in metrics.figures:
         for kind in LEVEL:
-            table.add_row(f"{kind}_l{level}", *_cells(measures.figures[f"{kind}_l{level}"]))
+            table.add_row(f"{kind}_l{level}", *_cells(metrics.figures[f"{kind}_l{level}"]))
         level += 1
     for name in RANKING:
-        if name in measures.ranking:
-            table.add_row(name, *_cells(measures.ranking[name]))
+        if name in metrics.ranking:
+            table.add_row(name, *_cells(metrics.ranking[name]))
     out.print(table)
-    rows = measures.rows
-    told = Table(box=None, show_header=False, pad_edge=False)
-    told.add_row("rows", f"{rows['all']:,}, {rows['measured']:,} measured")
+    rows = metrics.rows
+    summary = Table(box=None, show_header=False, pad_edge=False)
+    summary.add_row("rows", f"{rows['all']:,}, {rows['measured']:,} measured")
     if n := rows["without_label"]:
-        told.add_row("", Text(f"{n:,} have no label", "yellow"))
+        summary.add_row("", Text(f"{n:,} have no label", "yellow"))
     if n := rows["label_not_in_taxonomy"]:
         first = rows["first_label_not_in_taxonomy"]
         what = f"{n:,} have a label that is not in the taxonomy (first: {first})"
-        told.add_row("", Text(what, "yellow"))
+        summary.add_row("", Text(what, "yellow"))
     for status in ("review", "partial", "error"):
         if n := rows["status"].get(status):
-            told.add_row("", Text(f"{n:,} {status}", "red" if status == "error" else "yellow"))
-    if measures.rows_per_second:
-        told.add_row("time", f"{measures.seconds:,.1f} s, {measures.rows_per_second:,.1f} rows/s")
-    told.add_row("report", Text(str(folder.report)))
-    err.print(told)
+            summary.add_row("", Text(f"{n:,} {status}", "red" if status == "error" else "yellow"))
+    if metrics.rows_per_second:
+        summary.add_row("time", f"{metrics.seconds:,.1f} s, {metrics.rows_per_second:,.1f} rows/s")
+    summary.add_row("report", Text(str(folder.report)))
+    err.print(summary)
 
 
 def show_comparison(found: Comparison) -> None:
@@ -102,8 +102,7 @@ def show_comparison(found: Comparison) -> None:
     err.print(f"{rows:,} rows, {len(found.differing):,} answered differently", highlight=False)
     for run, left in zip(found.runs, found.left_out, strict=True):
         if left:
-            told = f"{left:,} rows of {run.name} are not in the others"
-            err.print(Text(told, "yellow"))
+            err.print(Text(f"{left:,} rows of {run.name} are not in the others", "yellow"))
 
 
 def show_leaderboard(board: dict[str, Any], page: Path, *, as_json: bool) -> None:
@@ -128,8 +127,8 @@ def _difference(interval: Interval | None, lines: bool) -> Text:
         return Text("")
     sure = interval.low > 0 or interval.high < 0
     between = "\n" if lines else " "
-    told = f"{interval.value:+.3f}{between}[{interval.low:+.3f}, {interval.high:+.3f}]"
-    return Text(told, "bold" if sure else "dim")
+    text = f"{interval.value:+.3f}{between}[{interval.low:+.3f}, {interval.high:+.3f}]"
+    return Text(text, "bold" if sure else "dim")
 
 
 def _print(table: Table) -> None:

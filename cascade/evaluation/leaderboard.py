@@ -105,12 +105,12 @@ def markdown(board: dict[str, Any], command: str) -> str:
     cells = (heading, ["---"] * len(heading), *lines)
     table = "\n".join(f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in cells)
     done = next((row for row in board["rows"] if "rows" in row), None)
-    told = "Nothing was measured."
+    summary = "Nothing was measured."
     if done is not None:
         versions = ", ".join(f"{name} {which}" for name, which in done["versions"].items())
-        told = f"{done['rows']:,} rows, on {done['machine']['cores']} cores, with {versions}."
+        summary = f"{done['rows']:,} rows, on {done['machine']['cores']} cores, with {versions}."
     title = board["title"] or "Leaderboard"
-    return f"# {title}\n\n{table}\n\n{told} Made by:\n\n```sh\n{command}\n```\n"
+    return f"# {title}\n\n{table}\n\n{summary} Made by:\n\n```sh\n{command}\n```\n"
 
 
 def write(board: dict[str, Any], folder: Path, command: str) -> Path:

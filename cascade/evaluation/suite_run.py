@@ -47,7 +47,7 @@ class Outcome:
     small
         Whether an untrained model of the same architecture answered; its figures mean nothing.
     facts
-        What a script said of itself: `fit_seconds`, `rows_per_second`.
+        What a script measured of itself: `fit_seconds`, `rows_per_second`.
     """
 
     row: SuiteRow
@@ -203,7 +203,7 @@ class SuiteRun:
         return [*arguments, *row.arguments]
 
     def _facts(self, made: Path, arguments: list[str]) -> dict[str, Any] | None:
-        """What an earlier run of the same script on the same files said; None if there is none."""
+        """What an earlier run of the same script on the same files measured, if there is one."""
         try:
             kept = json.loads(_beside(made).read_text("utf-8"))
         except (OSError, ValueError):
@@ -219,25 +219,25 @@ class SuiteRun:
     def _run_script(
         self, script: Path, arguments: list[str], made: Path
     ) -> tuple[dict[str, Any], str]:
-        """Run a script: what it says of itself, and why it could not run, empty where it did."""
+        """Run a script: what it measured of itself, and why it could not run (empty if it did)."""
         self.folder.mkdir(parents=True, exist_ok=True)
         unfinished = made.with_name(f".{made.name}.partial.csv")
         done = subprocess.run(
             [sys.executable, *arguments, "--out", str(unfinished)], capture_output=True, text=True
         )
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
         if done.returncode == NEEDS:
             return {}, last
         if done.returncode or not unfinished.is_file():
             unfinished.unlink(missing_ok=True)
             raise CascadeError(f"{script.name} failed with status {done.returncode}: {last}")
-        said = (done.stdout.strip().splitlines() or ["{}"])[-1]
+        printed = (done.stdout.strip().splitlines() or ["{}"])[-1]
         try:
-            facts = dict(json.loads(said))
+            facts = dict(json.loads(printed))
         except (ValueError, TypeError, RecursionError):
             unfinished.unlink(missing_ok=True)
             raise CascadeError(
-                f"{script.name} ended with {said[:80]!r}; expected a JSON object of what it took, "
+                f"{script.name} ended with {printed[:80]!r}; expected JSON of what it took, "
                 'such as {"fit_seconds": 1.5, "rows_per_second": 900}'
             ) from None
         os.replace(unfinished, made)

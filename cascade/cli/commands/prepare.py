@@ -82,11 +82,11 @@ def prepare(
     tree = None if taxonomy is None else load_taxonomy(taxonomy)
     with working("reading") as bar:
 
-        def told(what: str, of: int | None) -> Callable[[Row], None]:
+        def progress(what: str, of: int | None) -> Callable[[Row], None]:
             return lambda row: bar.show(what, row.number, of, f"{row.number:,} rows")
 
-        found = prepared(chosen, tree, progress=told("reading", limit))
-        report = folder.write(found, progress=told("writing", len(found.rows)))
+        found = prepared(chosen, tree, progress=progress("reading", limit))
+        report = folder.write(found, progress=progress("writing", len(found.rows)))
     if as_json:
         out.print_json(json.dumps(report))
         return
@@ -117,8 +117,8 @@ def _show_rows(report: dict[str, Any], *, guessed: bool) -> None:
     table.add_row("  kept", f"{report['kept']:,}", f"{report['kept'] / rows:.1%}")
     for word, found in report["dropped"].items():
         if found["rows"]:
-            told = f"{found['meaning']} (first: line {found['first_line']})"
-            table.add_row(f"  {word}", f"{found['rows']:,}", Text(told, "yellow"))
+            meaning = f"{found['meaning']} (first: line {found['first_line']})"
+            table.add_row(f"  {word}", f"{found['rows']:,}", Text(meaning, "yellow"))
     if report["labels_cut"]:
         table.add_row("labels cut", f"{report['labels_cut']:,}", f"to level {taxonomy['depth']}")
     if report["labels_above_depth"]:

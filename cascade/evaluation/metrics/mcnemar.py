@@ -1,4 +1,4 @@
-"""Whether two runs are right equally often, told from the rows on which they disagree."""
+"""McNemar's exact test: whether two runs are right equally often."""
 
 from __future__ import annotations
 

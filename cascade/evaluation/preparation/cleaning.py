@@ -90,7 +90,7 @@ class CleanedRows:
 
 
 def normalised(texts: Iterable[str]) -> str:
-    """The texts of a row in one form, by which rows are told apart.
+    """The texts of a row in one form, by which rows are compared.
 
     NFKC, case folded, each run of blanks a space; fields without text are left out.
     """
@@ -121,12 +121,12 @@ def scan_rows(
             fault, key, found = KEPT, 0, -1
             if row.problem is not None:
                 fault = UNREADABLE
-            elif not (said := normalised(table.texts(row, text).values())):
+            elif not (folded := normalised(table.texts(row, text).values())):
                 fault = TEXTLESS
             elif not (name := table.text(row, label).strip()):
                 fault = UNLABELLED
             else:
-                key = draw(said, seed)
+                key = draw(folded, seed)
                 found = labels.setdefault(name, len(labels))
             faults.append(fault)
             keys.append(key)

@@ -178,5 +178,5 @@ def _side_by_side(facts: Sequence[dict[str, str]]) -> list[tuple[str, list[str],
     """Each fact with its value in each run and whether they are the same; others come first."""
     names = dict.fromkeys(name for each in facts for name in each)
     rows = [(name, [each.get(name, "") for each in facts]) for name in names]
-    told = [(name, values, len(set(values)) == 1) for name, values in rows]
-    return sorted(told, key=lambda row: row[2])
+    compared = [(name, values, len(set(values)) == 1) for name, values in rows]
+    return sorted(compared, key=lambda row: row[2])

@@ -1,7 +1,8 @@
 """One HTML file from a template, the style and the scripts.
 
 A page asks for nothing outside itself. What it shows is data of others, so everything is escaped,
-and the browser is told to run the one script whose hash the page names, and to fetch nothing.
+and a content security policy lets the browser run the one script whose hash it names, and fetch
+nothing.
 """
 
 from __future__ import annotations

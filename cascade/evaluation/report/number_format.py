@@ -32,7 +32,7 @@ def percent(value: float | None) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """A p-value: three decimals, and no more than can be told."""
+    """A p-value: three decimals, or `< 0.001`."""
     return "< 0.001" if value is not None and value < 0.001 else metric(value)
 
 
