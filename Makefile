@@ -45,7 +45,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 docs: export NO_MKDOCS_2_WARNING = 1
-docs: $(VENV)/.installed-docs
+docs: $(VENV)/.installed-dev
 	$(BIN)/mkdocs build
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -55,11 +55,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) -c constraints.txt -e '.[dev]'
-	touch $@
-
-$(VENV)/.installed-docs: $(VENV)/.installed
-	$(PIP) -c constraints.txt -e '.[docs]'
+	$(PIP) -c constraints.txt -e '.[dev,docs]'
 	touch $@
 
 $(VENV_VLLM)/.installed: pyproject.toml constraints.txt

@@ -1,5 +1,6 @@
 """The pages that people read: what they show runs, and their links lead somewhere."""
 
+import importlib.util
 import re
 import shutil
 from pathlib import Path
@@ -48,6 +49,37 @@ def test_links_between_pages_lead_somewhere(page):
     targets = [t for t in re.findall(r"\]\(([^)#]+)", text) if "://" not in t]
     places = [(page.parent / target).resolve() for target in targets]
     assert [place for place in places if not place.exists() and place not in GENERATED] == []
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """The script that makes pages of the reference from the code."""
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed; make docs has it")
+    path = ROOT / "docs" / "hooks" / "reference.py"
+    spec = importlib.util.spec_from_file_location("reference", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_has_every_command_with_its_options(reference):
+    page = reference.commands_page()
+    for command in ("classify", "fit", "eval", "taxonomy search", "foodex2 encode", "pack check"):
+        assert f"## `cascade {command}`" in page
+    assert "| `--limit` `N` |" in page
+    assert "| `FILE...` |" in page
+
+
+@pytest.mark.parametrize("make", ["commands_page", "config_page", "recipes_page", "metrics_page"])
+def test_everything_in_the_reference_is_described(reference, make):
+    page = getattr(reference, make)()
+    assert not re.findall(r"^.*\| +\|$|^## .*\n\n##.*$", page, flags=re.MULTILINE)
+
+
+def test_the_reference_has_every_metric(reference):
+    page = reference.metrics_page()
+    for metric in ("hf1_micro", "f1_weighted_lN", "coverage_at_risk_N", "ece", "ndcg_at_10"):
+        assert f"`{metric}`" in page
 
 
 @pytest.mark.parametrize("page", [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"], ids=name)
