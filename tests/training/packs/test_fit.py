@@ -252,7 +252,12 @@ def test_answers_that_are_too_unsure_are_marked_for_review(rows, tmp_path):
 
 def test_a_risk_needs_a_calibration():
     with pytest.raises(UsageError, match="cascade fit"):
-        cascade.load("store", method="retrieval", calibration={"max_risk": 0.05})
+        cascade.load(
+            "few",
+            taxonomy=Taxonomy.from_paths(list(KINDS)),
+            method="retrieval",
+            calibration={"max_risk": 0.05},
+        )
 
 
 def test_a_broken_calibration_is_refused_by_its_file(tmp_path):
