@@ -72,9 +72,7 @@ def make_scorer(name: str, components: Components) -> Scorer:
         Weights that it needs are not found.
     """
     check_method(name, components.config.heads)
-    if name.startswith(HEADS):
-        from cascade.scoring.methods import ttc
-
-        return ttc.make_single(components, name)
-    scorer: Scorer = import_module(f"{__name__}.{name}").make(components)
+    method, _, heads = name.partition(".")
+    module = import_module(f"{__name__}.{method}")
+    scorer: Scorer = module.make_single(components, heads) if heads else module.make(components)
     return scorer

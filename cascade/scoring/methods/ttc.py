@@ -53,8 +53,8 @@ def make(components: Components) -> Scorer:
 
 
 def make_single(components: Components, name: str) -> TTCScorer:
-    """The scorer of the heads that a name such as `ttc.lexical` means."""
-    config = components.config.heads[name.removeprefix(HEADS)]
+    """The scorer of the heads of a pack that have this name alone."""
+    config = components.config.heads[name]
     heads = Heads.load(Path(config.file), components.taxonomy)
     backbone = components.backbone(config.backbone)
-    return TTCScorer(name, components.taxonomy, backbone, heads)
+    return TTCScorer(f"{HEADS}{name}", components.taxonomy, backbone, heads)
