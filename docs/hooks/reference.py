@@ -132,7 +132,13 @@ def _metric_names() -> list[str]:
 
     taxonomy = Taxonomy.from_paths(["A > B", "A > C"])
     answers = GoldAndPredicted.of(
-        taxonomy, [1, 2], [1, 1], confidence=[0.9, 0.5], also=[[2], []], reviewed=[False, True]
+        taxonomy,
+        [1, 2],
+        [1, 1],
+        confidence=[0.9, 0.5],
+        also=[[2], []],
+        reviewed=[False, True],
+        facets=[(1, 1, 1), (0, 1, 1)],
     )
     return list(all_metrics(answers))
 
