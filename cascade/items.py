@@ -128,7 +128,7 @@ class Batch:
     def once(self, key: Hashable, compute: Callable[[Sequence[Item]], T]) -> T:
         """The feature called `key`, computed from the items at its first use.
 
-        Whoever computes it is part of the key, as in `(self, "mass")`.
+        The object that computes it is part of the key, as in `(self, "probabilities")`.
         """
         if key not in self._features:
             self._features[key] = compute(self.items)

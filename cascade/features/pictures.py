@@ -1,4 +1,4 @@
-"""Features of pictures: what a vision model makes of them, decoded beside it."""
+"""Features of pictures: vectors of a vision model, with decoding in threads beside it."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class Decoder:
         key = picture_key(picture)
         with self._lock:
             if key not in self._begun:
-                if len(self._begun) >= MAX_DECODED:  # somebody has begun more than was asked for
+                if len(self._begun) >= MAX_DECODED:  # more were begun than asked for
                     self._begun.pop(next(iter(self._begun)))
                 self._begun[key] = picture, decoding_pool().submit(self._decode, picture)
             return self._begun[key][1]

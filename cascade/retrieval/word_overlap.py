@@ -1,4 +1,4 @@
-"""Words that texts have in common with names, weighed by how rare they are among the names."""
+"""Overlap of the words of texts and names, weighted by inverse document frequency."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 WORD = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+|%")
-ASIDE = re.compile(r"\((?:as|generic)\b[^)]*\)")  # `(as animal)`, which nobody says
-COMMON = frozenset(
+ASIDE = re.compile(r"\((?:as|generic)\b[^)]*\)")  # `(as animal)`: in names, not in texts
+STOP_WORDS = frozenset(
     "a an and as at be by for from in into is it its of on or other than that the their this to "  # noqa: SIM905
     "was were which while with w o".split()
 )
@@ -22,17 +22,19 @@ NEGATIONS = frozenset({"without", "no"})
 
 
 def words_of(text: str) -> list[str]:
-    """Words in one form for one and many, without accents; numbers with a point.
+    """Words of a text in the singular, without accents and stop words; numbers with a point.
 
-    Small words are left out. A word that is denied is another word: what is `without skin` has no
-    skin, and what is `sugar free` no sugar.
+    A negated word is another word, with a minus before it: of `skin` in `without skin`, and of
+    `sugar` in `sugar free`.
     """
     text = ASIDE.sub(" ", text).casefold().replace("w/o", "without")
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     found: list[str] = []
-    said = [_singular(word.replace(",", ".")) for word in WORD.findall(plain) if word not in COMMON]
-    for at, word in enumerate(said):
-        free = word == "free" and said[at + 1 : at + 2] != ["range"]
+    words = [
+        _singular(word.replace(",", ".")) for word in WORD.findall(plain) if word not in STOP_WORDS
+    ]
+    for at, word in enumerate(words):
+        free = word == "free" and words[at + 1 : at + 2] != ["range"]
         if free and found and not found[-1].startswith("-"):
             found[-1] = f"-{found[-1]}"
         found.append(f"-{word}" if found and found[-1] in NEGATIONS else word)
@@ -50,7 +52,7 @@ def _singular(word: str) -> str:
 
 
 class WordIndex:
-    """How much of each name's words a text has.
+    """Which share of the words of each name a text has.
 
     Parameters
     ----------
@@ -62,18 +64,18 @@ class WordIndex:
 
     def __init__(self, texts: Sequence[str], node: NDArray[np.int32]) -> None:
         self._starts = np.flatnonzero(np.diff(node, prepend=-1))
-        said = [sorted(set(words_of(text))) for text in texts]
+        vocabulary = [sorted(set(words_of(text))) for text in texts]
         self._column = {
-            word: at for at, word in enumerate(dict.fromkeys(w for own in said for w in own))
+            word: at for at, word in enumerate(dict.fromkeys(w for own in vocabulary for w in own))
         }
-        columns = np.array([self._column[w] for own in said for w in own], dtype=np.int32)
-        rows = np.repeat(np.arange(len(texts)), list(map(len, said)))
+        columns = np.array([self._column[w] for own in vocabulary for w in own], dtype=np.int32)
+        rows = np.repeat(np.arange(len(texts)), list(map(len, vocabulary)))
         ones = np.ones(len(columns), dtype=np.float32)
         shape = len(texts), len(self._column)
         self._has = scipy.sparse.csr_matrix((ones, (rows, columns)), shape=shape)
 
     @cached_property
-    def _rarity(self) -> NDArray[np.float32]:
+    def _idf(self) -> NDArray[np.float32]:
         """float32 [n_words], inverse document frequency."""
         often = np.asarray((self._has > 0).sum(axis=0)).ravel()
         return np.asarray(np.log1p(self._has.shape[0] / np.maximum(often, 1)), dtype=np.float32)
@@ -81,7 +83,7 @@ class WordIndex:
     @cached_property
     def _shares(self) -> scipy.sparse.csr_matrix:
         """Share of each word in its name; the rows sum to one, where a name has a word."""
-        weighed = self._has.multiply(self._rarity).tocsr()
+        weighed = self._has.multiply(self._idf).tocsr()
         total = np.maximum(np.asarray(weighed.sum(axis=1)).ravel(), 1e-9)
         return scipy.sparse.diags_array(1 / total).dot(weighed).tocsr()
 
