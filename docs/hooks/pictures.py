@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
@@ -20,6 +21,7 @@ from cascade.cli import main
 from cascade.cli.console import err, out
 
 IMAGES = Path(__file__).parents[1] / "images"
+PARTS = {"report": (0, 860), "confidence": (2350, 2890), "errors": (2925, 3780)}  # pixels down
 PRODUCTS = "examples/products.csv -t store --text name --text description --label label"
 # The picture loads nothing from elsewhere: without Rich's web font, the reader's own is used.
 SVG = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace(
@@ -52,23 +54,21 @@ def demo() -> None:
 
 
 def report() -> None:
-    """The top of a report of `cascade eval`, as a browser shows it."""
-    with tempfile.TemporaryDirectory() as folder:
-        run(f"eval {PRODUCTS} --method retrieval -o {folder}/run")
-        screenshot(f"{folder}/run/report.html", "report.png", folder)
-
-
-def screenshot(page: str, name: str, folder: str) -> None:
-    """A page as Chromium draws it, without the network and without a profile."""
+    """Parts of a report of `cascade eval`, as Chromium draws it without network and profile."""
     options = (
         "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
         "--disable-background-networking --disable-component-update --disable-sync "
-        "--hide-scrollbars --window-size=1080,1000"
+        "--hide-scrollbars --window-size=1080,5200"
     )
-    picture = f"--screenshot={IMAGES / name}"
-    profile = f"--user-data-dir={folder}/profile"
-    command = ["chromium", *options.split(), profile, picture, f"file://{page}"]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    with tempfile.TemporaryDirectory() as folder:
+        run(f"eval {PRODUCTS} --method retrieval -o {folder}/run")
+        places = (f"--user-data-dir={folder}/profile", f"--screenshot={folder}/page.png")
+        command = ["chromium", *options.split(), *places, f"file://{folder}/run/report.html"]
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        with Image.open(f"{folder}/page.png") as page:
+            for name, (top, bottom) in PARTS.items():
+                part = page.crop((0, top, page.width, bottom)).quantize(128)
+                part.save(IMAGES / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":
