@@ -17,20 +17,45 @@ WORDS = {
     "Kitchen > Knives": ["ebbo", "krill"],
 }
 """Trade names that no model knows, so that only training can tell them apart."""
+OTHERS = ["blue", "large", "classic", "[SEP] new", "steel"]
 
 
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory):
-    """The two lowest layers of the real encoder: small enough to be trained in seconds."""
+    """The two lowest layers of the real encoder, with the words of these tests alone.
+
+    Small enough to be trained in seconds: most of its weights are those of words.
+    """
+    import torch
     from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Transformer
+    from transformers import BertTokenizerFast
 
     model = SentenceTransformer(str(find_weights("minilm").path), device="cpu")
-    bert = model[0].auto_model
+    bert, folder = model[0].auto_model, tmp_path_factory.mktemp("encoder")
     bert.encoder.layer = bert.encoder.layer[:2]
     bert.config.num_hidden_layers = 2
-    folder = tmp_path_factory.mktemp("encoder")
-    model.save_pretrained(str(folder), create_model_card=False)
-    return folder
+    texts = [*WORDS, *sum(WORDS.values(), []), *OTHERS, *map(str, range(100))]
+    used = {token for text in texts for token in model.tokenizer.tokenize(text)}
+    vocabulary = [
+        (token, at)
+        for token, at in sorted(model.tokenizer.get_vocab().items(), key=lambda pair: pair[1])
+        if token in used
+        or token in model.tokenizer.all_special_tokens
+        or len(token) < 2
+        or (len(token) == 3 and token.startswith("##"))
+    ]
+    (folder / "vocab.txt").write_text("\n".join(token for token, _ in vocabulary), "utf-8")
+    tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=256)
+    words = bert.embeddings.word_embeddings.weight.detach()[[at for _, at in vocabulary]]
+    bert.embeddings.word_embeddings = torch.nn.Embedding.from_pretrained(words, freeze=False)
+    bert.config.vocab_size = len(vocabulary)
+    bert.save_pretrained(folder / "bert")
+    tokenizer.save_pretrained(folder / "bert")
+    body = Transformer(str(folder / "bert"), max_seq_length=256)
+    small = SentenceTransformer(modules=[body, *list(model)[1:]], device="cpu")
+    small.save_pretrained(str(folder / "encoder"), create_model_card=False)
+    return folder / "encoder"
 
 
 def write(words):
@@ -41,7 +66,7 @@ def write(words):
         writer.writerow(["name", "label"])
         for label, names in words.items():
             for _ in range(20):
-                other = draw.choice(["blue", "large", "classic", "[SEP] new", "steel"])
+                other = draw.choice(OTHERS)
                 writer.writerow([f"{draw.choice(names)} {other} {draw.randrange(10**6)}", label])
 
 
