@@ -67,6 +67,8 @@ class Question:
 class Engine(Protocol):
     """A loaded language model.
 
+    All calls raise EngineError where the model could not answer; it says whether a retry may help.
+
     Attributes
     ----------
     reads_pictures
@@ -97,22 +99,11 @@ class Engine(Protocol):
         list of float64 [n_answers]
             One array for each question, in the order of its answers. With `reading="local"` an
             array sums to one after exp.
-
-        Raises
-        ------
-        EngineError
-            The model could not answer; says whether a retry may help.
         """
         ...
 
     def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
-        """What the model writes after each prompt, greedily, up to the prompt's end.
-
-        Raises
-        ------
-        EngineError
-            The model could not answer; says whether a retry may help.
-        """
+        """What the model writes after each prompt, greedily, up to the prompt's end."""
         ...
 
     def generate(self, questions: Sequence[Question]) -> list[tuple[int, float]]:
@@ -123,11 +114,6 @@ class Engine(Protocol):
         list of (index, logprob)
             Index into the question's answers, and the log-probability of the spelled tokens
             among those that the grammar allowed.
-
-        Raises
-        ------
-        EngineError
-            The model could not answer; says whether a retry may help.
         """
         ...
 
@@ -144,10 +130,5 @@ class Engine(Protocol):
         Returns
         -------
         Indices into the names, in their order; perhaps none.
-
-        Raises
-        ------
-        EngineError
-            The model could not answer; says whether a retry may help.
         """
         ...

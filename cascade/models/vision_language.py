@@ -21,8 +21,8 @@ from cascade.models.runtime import quiet_libraries
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-BLOCK = 16  # pictures in one forward pass of the vision tower
-HELD = 256  # pictures that are kept from one call to the next
+BATCH = 16  # pictures in one forward pass of the vision tower
+MAX_PICTURES = 256  # pictures that are kept from one call to the next
 
 
 class PictureBank(nn.Module):
@@ -30,45 +30,45 @@ class PictureBank(nn.Module):
 
     Parameters
     ----------
-    words
+    embedding
         The language model's own embedding.
-    whole
+    model
         The vision-language model, with `get_image_features`.
     processor
         Its image processor.
     """
 
-    def __init__(self, words: nn.Embedding, whole: Any, processor: Any) -> None:
+    def __init__(self, embedding: nn.Embedding, model: Any, processor: Any) -> None:
         super().__init__()
-        self.words = words
-        self._whole = [whole]  # in a list, so that its weights are not taken for ours
+        self.embedding = embedding
+        self._model = [model]  # in a list, so that its weights are not taken for ours
         self._processor = processor
         # With the picture itself, so that no other gets its id.
-        self._known: dict[Any, tuple[Any, tuple[int, ...]]] = {}
-        self._parts = torch.zeros((0, words.embedding_dim), dtype=words.weight.dtype)
-        self._used = 0
+        self._tokens_of: dict[Any, tuple[Any, tuple[int, ...]]] = {}
+        self._states = torch.zeros((0, embedding.embedding_dim), dtype=embedding.weight.dtype)
+        self._n_used = 0
 
     @property
     def weight(self) -> torch.Tensor:
         """Of the language model's own embedding."""
-        return self.words.weight
+        return self.embedding.weight
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Embeddings [..., hidden] of token ids."""
-        found: torch.Tensor = self.words(ids.clamp(min=0))
-        seen = ids < 0
-        if seen.any():
+        found: torch.Tensor = self.embedding(ids.clamp(min=0))
+        of_picture = ids < 0
+        if of_picture.any():
             found = found.clone()
-            places = (-1 - ids[seen]).to(self._parts.device)
-            found[seen] = self._parts[places].to(found.device, found.dtype)
+            places = (-1 - ids[of_picture]).to(self._states.device)
+            found[of_picture] = self._states[places].to(found.device, found.dtype)
         return found
 
     def to_device(self, device: str) -> None:
-        """Move the vision tower; what was seen stays in the machine's own memory."""
-        self._whole[0].to(device).eval()
+        """Move the vision tower; encoded pictures stay in the machine's own memory."""
+        self._model[0].to(device).eval()
 
     def tokens(self, pictures: Sequence[Any]) -> list[tuple[int, ...]]:
-        """Token ids of pictures; one that was seen before is not looked at again.
+        """Token ids of pictures; one that was seen before is not encoded again.
 
         Parameters
         ----------
@@ -80,41 +80,41 @@ class PictureBank(nn.Module):
         InputError
             One cannot be read.
         """
-        new = {picture_key(p): p for p in pictures if picture_key(p) not in self._known}
+        new = {picture_key(p): p for p in pictures if picture_key(p) not in self._tokens_of}
         waiting = list(new.items())
-        for start in range(0, len(waiting), BLOCK):
-            some = waiting[start : start + BLOCK]
+        for start in range(0, len(waiting), BATCH):
+            some = waiting[start : start + BATCH]
             # Plain tensors, whoever asks: what is kept may be trained on later.
             with torch.inference_mode(False), torch.no_grad():
-                looked = self._look([open_picture(picture) for _, picture in some])
-                for (name, picture), parts in zip(some, looked, strict=True):
-                    self._known[name] = picture, self._keep(parts)
-        return [self._known[picture_key(picture)][1] for picture in pictures]
+                encoded = self._encode([open_picture(picture) for _, picture in some])
+                for (name, picture), states in zip(some, encoded, strict=True):
+                    self._tokens_of[name] = picture, self._store(states)
+        return [self._tokens_of[picture_key(picture)][1] for picture in pictures]
 
     def trim(self) -> bool:
         """Forget all pictures, where there are many; tells whether their tokens are void now."""
-        many = len(self._known) > HELD
+        many = len(self._tokens_of) > MAX_PICTURES
         if many:
-            self._known.clear()
-            self._used = 0
+            self._tokens_of.clear()
+            self._n_used = 0
         return many
 
-    def _look(self, pictures: Sequence[Image]) -> list[torch.Tensor]:
+    def _encode(self, pictures: Sequence[Image]) -> list[torch.Tensor]:
         """float [n_tokens, hidden] of each picture."""
-        whole = self._whole[0]
+        model = self._model[0]
         pixels = self._processor(images=list(pictures), return_tensors="pt")["pixel_values"]
-        found = whole.get_image_features(pixel_values=pixels.to(whole.device, whole.dtype))
-        parts = getattr(found, "pooler_output", found)
-        return [part.reshape(-1, part.shape[-1]).cpu() for part in parts]
+        found = model.get_image_features(pixel_values=pixels.to(model.device, model.dtype))
+        states = getattr(found, "pooler_output", found)
+        return [part.reshape(-1, part.shape[-1]).cpu() for part in states]
 
-    def _keep(self, parts: torch.Tensor) -> tuple[int, ...]:
-        first, end = self._used, self._used + len(parts)
-        if end > len(self._parts):
-            more = parts.new_zeros((max(end, 2 * len(self._parts)), parts.shape[1]))
-            more[:first] = self._parts[:first]
-            self._parts = more
-        self._parts[first:end] = parts
-        self._used = end
+    def _store(self, states: torch.Tensor) -> tuple[int, ...]:
+        first, end = self._n_used, self._n_used + len(states)
+        if end > len(self._states):
+            more = states.new_zeros((max(end, 2 * len(self._states)), states.shape[1]))
+            more[:first] = self._states[:first]
+            self._states = more
+        self._states[first:end] = states
+        self._n_used = end
         return tuple(range(-1 - first, -1 - end, -1))
 
 
@@ -123,16 +123,16 @@ def load_vision_language(folder: Path, dtype: torch.dtype) -> Any:
     from transformers import AutoImageProcessor, AutoModelForCausalLM, AutoModelForImageTextToText
 
     with quiet_libraries():
-        whole: Any = AutoModelForImageTextToText.from_pretrained(
+        model: Any = AutoModelForImageTextToText.from_pretrained(
             folder, dtype=dtype, local_files_only=True, use_safetensors=True
         )
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-    body = whole.model
+    body = model.model
     language = body.language_model
     with torch.device("meta"):
-        causal: Any = AutoModelForCausalLM.from_config(whole.config.get_text_config())
+        causal: Any = AutoModelForCausalLM.from_config(model.config.get_text_config())
     setattr(causal, causal.base_model_prefix, language)
-    causal.set_output_embeddings(whole.get_output_embeddings())
+    causal.set_output_embeddings(model.get_output_embeddings())
     causal.set_input_embeddings(PictureBank(language.get_input_embeddings(), body, processor))
     causal.config.tie_word_embeddings = False
     return causal

@@ -1,8 +1,6 @@
-"""Which engines there are, and how each is made of a config."""
+"""The engine that a config names."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from cascade.config import LLMConfig
 from cascade.generation.engine import Engine
@@ -20,10 +18,20 @@ def make_engine(config: LLMConfig, *, allow_download: bool = False) -> Engine:
     ConfigError, EngineError
         The settings do not go together, or the server that is named does not answer.
     """
-    return ENGINES[config.engine](config, allow_download)
+    if config.engine == "server":
+        from cascade.generation.engines.server_engine import make_server_engine
 
+        return make_server_engine(config, allow_download=allow_download)
+    if config.engine == "vllm":
+        from cascade.generation.engines.vllm_engine import VLLMEngine
 
-def _transformers(config: LLMConfig, allow_download: bool) -> Engine:
+        return VLLMEngine.load(
+            config.model,
+            adapter=config.adapter,
+            precision=config.precision,
+            options=config.vllm.options,
+            allow_download=allow_download,
+        )
     from cascade.generation.engines.transformers_engine import TransformersEngine
 
     return TransformersEngine.load(
@@ -34,28 +42,3 @@ def _transformers(config: LLMConfig, allow_download: bool) -> Engine:
         batch_tokens=config.batch_tokens,
         allow_download=allow_download,
     )
-
-
-def _vllm(config: LLMConfig, allow_download: bool) -> Engine:
-    from cascade.generation.engines.vllm_engine import VLLMEngine
-
-    return VLLMEngine.load(
-        config.model,
-        adapter=config.adapter,
-        precision=config.precision,
-        options=config.vllm.options,
-        allow_download=allow_download,
-    )
-
-
-def _server(config: LLMConfig, allow_download: bool) -> Engine:
-    from cascade.generation.engines.server_engine import make_server_engine
-
-    return make_server_engine(config, allow_download=allow_download)
-
-
-ENGINES: dict[str, Callable[[LLMConfig, bool], Engine]] = {
-    "transformers": _transformers,
-    "vllm": _vllm,
-    "server": _server,
-}

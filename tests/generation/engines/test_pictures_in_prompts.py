@@ -115,9 +115,9 @@ def test_answers_are_generated_under_the_same_grammar(engine):
 
 def test_a_picture_is_looked_at_once(engine, monkeypatch):
     looked = []
-    look = engine._bank._look
+    look = engine._bank._encode
     monkeypatch.setattr(
-        engine._bank, "_look", lambda pictures: looked.append(len(pictures)) or look(pictures)
+        engine._bank, "_encode", lambda pictures: looked.append(len(pictures)) or look(pictures)
     )
     image = picture(3)
     for _ in range(3):
@@ -127,17 +127,17 @@ def test_a_picture_is_looked_at_once(engine, monkeypatch):
 
 def test_many_pictures_are_forgotten_between_calls(engine, monkeypatch):
 
-    monkeypatch.setattr(vision_language, "HELD", 2)
+    monkeypatch.setattr(vision_language, "MAX_PICTURES", 2)
     images = [picture(seed) for seed in range(4)]
     first = engine.score([question(image) for image in images])
     again = engine.score([question(image) for image in images])
     np.testing.assert_allclose(first, again, atol=1e-5)
-    assert len(engine._bank._known) == 4
+    assert len(engine._bank._tokens_of) == 4
 
 
 def test_pictures_that_were_forgotten_are_not_taken_for_others(engine, monkeypatch):
 
-    monkeypatch.setattr(vision_language, "HELD", 2)
+    monkeypatch.setattr(vision_language, "MAX_PICTURES", 2)
     session, new = object(), question(picture(9))
     engine.score([question(picture(seed)) for seed in range(3)], session=session)
     engine.complete([question(picture(5)).prompt], 2)
