@@ -1,6 +1,7 @@
 import csv
 import json
 import random
+from itertools import chain
 
 import pytest
 
@@ -35,7 +36,7 @@ def encoder(tmp_path_factory):
     bert, folder = model[0].auto_model, tmp_path_factory.mktemp("encoder")
     bert.encoder.layer = bert.encoder.layer[:2]
     bert.config.num_hidden_layers = 2
-    texts = [*WORDS, *sum(WORDS.values(), []), *OTHERS, *map(str, range(100))]
+    texts = [*WORDS, *chain(*WORDS.values()), *OTHERS, *map(str, range(100))]
     used = {token for text in texts for token in model.tokenizer.tokenize(text)}
     vocabulary = [
         (token, at)

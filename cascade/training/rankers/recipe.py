@@ -22,8 +22,8 @@ class RankerModelRecipe(Section):
     )
     encoder: str = Field(
         "minilm",
-        description="Sentence encoder that finds the leaves that a reranker is trained and measured "
-        "on; a retriever is its own.",
+        description="Sentence encoder that finds the leaves on which a reranker is trained and "
+        "measured; a retriever is its own.",
     )
     texts: Texts = Field(
         "full",
