@@ -1,4 +1,4 @@
-"""Where the files that travel with the package are: prompts and taxonomies.
+"""Where the files that travel with the package are: prompts, taxonomies, recipes, examples.
 
 In an installed wheel they lie inside the package, in a checkout beside it.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def shipped_folder(kind: str) -> Path:
-    """The folder of shipped files of a kind: `prompts` or `taxonomies`."""
+    """The folder of shipped files of a kind, such as `prompts` or `taxonomies`."""
     package = Path(__file__).parent
     inside = package / "_data" / kind
     return inside if inside.is_dir() else package.parent / kind

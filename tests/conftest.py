@@ -107,7 +107,7 @@ def catalogue(ecf):
 
 @pytest.fixture
 def checker(catalogue, table):
-    from cascade.foodex2.parsed import ForbiddenProcesses
+    from cascade.foodex2.parsed_code import ForbiddenProcesses
     from cascade.foodex2.rules import Checker
 
     return Checker(catalogue, ForbiddenProcesses.read(table))

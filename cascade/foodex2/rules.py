@@ -19,7 +19,7 @@ from typing import Literal, get_args
 from cascade.errors import UsageError
 from cascade.foodex2.catalogue import Catalogue
 from cascade.foodex2.code import CodeError, FoodCode
-from cascade.foodex2.parsed import ForbiddenProcesses, ParsedCode, RawFacet, split_code
+from cascade.foodex2.parsed_code import ForbiddenProcesses, ParsedCode, RawFacet, split_code
 
 Mode = Literal["ict", "strict"]
 Severity = Literal["LOW", "HIGH", "ERROR"]

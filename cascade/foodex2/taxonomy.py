@@ -96,7 +96,7 @@ class FoodEx2Taxonomy(FacetedTaxonomy):
 @cache
 def wording() -> Mapping[str, Sequence[str]]:
     """Everyday words for terms by their code; ours, not EFSA's."""
-    text = (resources.files("cascade.foodex2") / "recipes" / "wording.yaml").read_text("utf-8")
+    text = (resources.files("cascade.foodex2") / "data" / "wording.yaml").read_text("utf-8")
     words: Mapping[str, Sequence[str]] = yaml.safe_load(text)["words"]
     return words
 

@@ -1,5 +1,5 @@
 """Language models: prompt templates, prompts as token ids, grammars, and engines that answer.
 
 An engine sees prompts and answers, never taxonomies; what is asked about an item is in
-`scoring.llm`, and loading weights in `models`.
+`scoring.methods.llm`, and loading weights in `models`.
 """

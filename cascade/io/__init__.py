@@ -4,8 +4,8 @@ What rows mean (texts, labels, answers) is the pipeline's; files of taxonomies a
 `cascade.taxonomy`, which shares the guessing of encodings.
 """
 
-from cascade.io.runs.destination import check_output
-from cascade.io.runs.output import Output, open_output
+from cascade.io.resumable.destination import check_output
+from cascade.io.resumable.output import Output, open_output
 from cascade.io.tables.layout import ANSWER_KEY, Answer
 from cascade.io.tables.opening import open_table
 from cascade.io.tables.rows import Row, Table, require_columns

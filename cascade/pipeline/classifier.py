@@ -12,7 +12,7 @@ from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
 from cascade.io.pictures import check_allowed, is_address
 from cascade.items import Batch, Item
-from cascade.pipeline.confidence import Acceptance
+from cascade.pipeline.acceptance import Acceptance
 from cascade.pipeline.router import Router
 from cascade.predictions import Prediction
 from cascade.retrieval.index import Progress

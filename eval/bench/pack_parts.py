@@ -26,8 +26,8 @@ from cascade.evaluation.metrics.bootstrap import Interval, bootstrap, paired_dif
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.io.tables.opening import TableFile
 from cascade.items import Batch
+from cascade.pipeline.acceptance import Acceptance
 from cascade.pipeline.classifier import BATCH, Classifier
-from cascade.pipeline.confidence import Acceptance
 from cascade.pipeline.descent import make_descent
 from cascade.pipeline.load import load_config, load_taxonomy
 from cascade.predictions import Prediction

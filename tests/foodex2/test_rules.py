@@ -4,7 +4,7 @@ import pytest
 
 from cascade.errors import InputError
 from cascade.foodex2.format import load_catalogue
-from cascade.foodex2.parsed import ForbiddenProcesses
+from cascade.foodex2.parsed_code import ForbiddenProcesses
 from cascade.foodex2.rules import Checker, worst
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cascade.errors import UsageError
 from cascade.foodex2.code import FoodCode
-from cascade.foodex2.parsed import PROCESSES, ForbiddenProcesses
+from cascade.foodex2.parsed_code import PROCESSES, ForbiddenProcesses
 from cascade.foodex2.rules import Checker
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.generation.prompts import PromptTemplate
@@ -357,7 +357,7 @@ def _category_classifier(
             )
         classifier = TextClassifier.load(Path(config.classifier), components.encoder, codes)
     else:
-        shipped = resources.files("cascade.foodex2") / "recipes" / SHIPPED_NETWORK
+        shipped = resources.files("cascade.foodex2") / "data" / SHIPPED_NETWORK
         classifier = NetworkClassifier.load(Path(config.network or str(shipped)), codes)
         if config.method == "llm":
             classifier = LLMClassifier(

@@ -16,8 +16,8 @@ from typing import Any
 from cascade.config import CascadeConfig
 from cascade.errors import CascadeError, EngineError, InputError
 from cascade.io import Answer, Output, Row, Table
-from cascade.io.runs.journal import digest
-from cascade.io.runs.output import COMMIT_SECONDS
+from cascade.io.resumable.journal import digest
+from cascade.io.resumable.output import COMMIT_SECONDS
 from cascade.pipeline.classifier import BATCH
 from cascade.pipeline.runs.cluster import Cluster, Shares, connected, import_ray
 from cascade.pipeline.runs.cluster_worker import (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cascade.config import BaseTermConfig
 from cascade.errors import OutputError
 from cascade.foodex2.format import CATALOGUE
-from cascade.foodex2.parsed import PROCESSES
+from cascade.foodex2.parsed_code import PROCESSES
 from cascade.foodex2.rules import Checker
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.io.files import write_json, write_text

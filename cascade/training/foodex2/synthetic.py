@@ -241,7 +241,7 @@ def everyday_name(name: str) -> str:
 
 
 def _shipped(recipe: str) -> str:
-    return (resources.files("cascade.foodex2") / "recipes" / recipe).read_text("utf-8")
+    return (resources.files("cascade.foodex2") / "data" / recipe).read_text("utf-8")
 
 
 def _word_key(text: str) -> str:

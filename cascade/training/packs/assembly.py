@@ -16,8 +16,8 @@ import numpy as np
 
 from cascade.config import CascadeConfig, Columns
 from cascade.items import Batch
+from cascade.pipeline.acceptance import Calibration
 from cascade.pipeline.classifier import Classifier
-from cascade.pipeline.confidence import Calibration
 from cascade.pipeline.descent import make_descent
 from cascade.pipeline.pack import resolve_paths
 from cascade.predictions import Prediction

@@ -27,7 +27,7 @@ from cascade.io.pictures import PicturePlaces
 from cascade.io.tables.opening import TableFile
 from cascade.models.language_models import is_vision_language
 from cascade.models.weights import find_weights
-from cascade.pipeline.confidence import Calibration
+from cascade.pipeline.acceptance import Calibration
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.pipeline.pack import SEAL, seal, work_folder
 from cascade.taxonomy import Taxonomy

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Batch, Item
+from cascade.pipeline.acceptance import Calibration
 from cascade.pipeline.classifier import BATCH, Classifier
-from cascade.pipeline.confidence import Calibration
 from cascade.predictions import Prediction
 from cascade.retrieval.retriever import AllChildren
 from cascade.scoring.calibration import BetaCalibration, RiskTable

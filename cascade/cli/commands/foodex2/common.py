@@ -62,7 +62,7 @@ def load_catalogue(name: str | None) -> Catalogue:
 
 def load_checker(taxonomy: str | None, processes: str | None) -> Checker:
     """The checker of codes by a catalogue and a table of processes, each of a name or default."""
-    from cascade.foodex2.parsed import ForbiddenProcesses
+    from cascade.foodex2.parsed_code import ForbiddenProcesses
     from cascade.foodex2.rules import Checker
 
     catalogue = load_catalogue(taxonomy)

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, Self
 
 from cascade.errors import OutputError, UsageError
 from cascade.io.files import sha256_of
-from cascade.io.runs.destination import State, check_output, on_disk, resolved, state_of
-from cascade.io.runs.journal import ASSEMBLED, Chunk, Journal, digest, sync_file, sync_folder
+from cascade.io.resumable.destination import State, check_output, on_disk, resolved, state_of
+from cascade.io.resumable.journal import ASSEMBLED, Chunk, Journal, digest, sync_file, sync_folder
 from cascade.io.tables.detection import kind_of
 from cascade.io.tables.layout import Answer, Format
 from cascade.io.tables.rows import Kind, Row, Table

@@ -14,7 +14,7 @@ from io_helpers import EXTRA, answer, run
 
 from cascade.errors import OutputError, UsageError
 from cascade.io import check_output, open_output, open_table
-from cascade.io.runs import output as outputs
+from cascade.io.resumable import output as outputs
 
 ROWS = 20
 
@@ -202,7 +202,7 @@ def test_an_output_that_appeared_meanwhile_is_not_replaced(source, tmp_path):
 def test_a_run_killed_after_its_output_took_its_place_is_complete(source, tmp_path, monkeypatch):
     out = tmp_path / "out.csv"
     with monkeypatch.context() as killed:
-        killed.setattr("cascade.io.runs.journal.Journal.remove", lambda self: None)
+        killed.setattr("cascade.io.resumable.journal.Journal.remove", lambda self: None)
         run(source, out)
     assert (tmp_path / "out.csv.parts").exists()
     assert check_output(out, resume=True) == "complete"
@@ -272,7 +272,11 @@ def test_a_second_process_on_the_same_output_is_refused(source, tmp_path):
 
 @pytest.mark.parametrize(
     ("place", "good_calls"),
-    [("os.fsync", 4), ("cascade.io.runs.journal.Journal._append", 2), ("shutil.copyfileobj", 0)],
+    [
+        ("os.fsync", 4),
+        ("cascade.io.resumable.journal.Journal._append", 2),
+        ("shutil.copyfileobj", 0),
+    ],
 )
 def test_a_full_disk_costs_no_finished_part(source, tmp_path, monkeypatch, place, good_calls):
     whole = run(source, tmp_path / "whole.csv").read_bytes()
@@ -295,7 +299,7 @@ def test_a_full_disk_costs_no_finished_part(source, tmp_path, monkeypatch, place
 KILLED = """
 import sys, time
 from cascade.io import open_output, open_table
-from cascade.io.runs import output as outputs
+from cascade.io.resumable import output as outputs
 outputs.COMMIT_SECONDS = 0.002
 source, out = sys.argv[1:]
 extra = {"cascade_code": str}

@@ -10,7 +10,7 @@ from typing import Literal
 
 from cascade.errors import OutputError, UsageError
 from cascade.io.files import sha256_of
-from cascade.io.runs.journal import Journal
+from cascade.io.resumable.journal import Journal
 from cascade.io.tables.detection import kind_of
 
 State = Literal["fresh", "resume", "complete"]
