@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cascade.config import CascadeConfig, Columns
 from cascade.evaluation.external_predictions import ExternalPredictions
@@ -20,10 +20,6 @@ from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.runs.columns import guessed_columns, require_read
 from cascade.pipeline.runs.table import AnswerForm, Counts, classify_table, fingerprint
 from cascade.taxonomy import Taxonomy
-
-if TYPE_CHECKING:
-    pass
-
 
 LINE = "cascade_line"
 """Column of the line on which a row of the data begins."""

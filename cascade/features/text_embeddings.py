@@ -22,9 +22,6 @@ from typing import TYPE_CHECKING
 
 from cascade.retrieval.encoder import Encoder
 
-if TYPE_CHECKING:
-    pass
-
 
 def joined_fields(item: Item, columns: Sequence[str], max_chars: int) -> str:
     """The columns of an item that are not empty, one a line, `max_chars` of each."""

@@ -1,13 +1,13 @@
-"""Linear heads learnt by cross-entropy through the forms of TTC (arXiv 2501.06827).
+"""The loss of TTC (arXiv 2501.06827), `sum over levels l of pi[l] CE[l]`, and heads fitted with it.
 
-The backbone is frozen, its features are given; `loss = sum over levels l of pi[l] CE[l]`. A row
-whose label ends early has no loss below its end.
+Heads alone are fitted here, over features that are given; `packs.backbone_training` trains a
+backbone with the same loss. A row whose label ends early has no loss below its end.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +18,6 @@ from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     import torch
-
-Progress = Callable[[int, int], None]
-Rows = "NDArray[np.float32] | csr_matrix"
 
 
 class TorchForms:

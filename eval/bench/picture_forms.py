@@ -33,8 +33,8 @@ from cascade.pipeline.runs.labels import taxonomy_of_labels
 from cascade.scoring.ttc_heads import Form, HierarchicalSoftmax
 from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.linear_heads import HeadsRecipe, fit_heads
+from cascade.training.packs.backbone_training import fine_tune
 from cascade.training.packs.backbones import TrainableVision
-from cascade.training.packs.fine_tuning import fine_tune
 from cascade.training.packs.recipe import Recipe
 
 

@@ -55,7 +55,7 @@ def finetune(
     from rich.table import Table
 
     from cascade.cli.progress import working
-    from cascade.training.finetune import experiment_of, load_recipe
+    from cascade.training.finetune_kinds import experiment_of, load_recipe
 
     over = options.parse_settings(settings or [])
     if allow_download:

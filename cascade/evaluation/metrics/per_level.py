@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from cascade.evaluation.metrics.gold_and_predicted import Floats, GoldAndPredicted
 from cascade.evaluation.metrics.ratio import Ratio, indicator, ratio
-
-if TYPE_CHECKING:
-    pass
 
 
 class ClassCounts:

@@ -18,7 +18,12 @@ from cascade.models.runtime import best_device
 from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.retriever import Retriever
-from cascade.training.adapters.instructions import Candidates, Example, Task, Writer
+from cascade.training.adapters.instructions import (
+    CandidateSampler,
+    Example,
+    InstructionWriter,
+    Task,
+)
 from cascade.training.adapters.lora import attach_lora, save_adapter, trained
 from cascade.training.adapters.recipe import AdapterRecipe
 from cascade.training.adapters.training import AdapterLoop, training_precision
@@ -101,7 +106,7 @@ class AdapterExperiment(Experiment[AdapterRecipe]):
                 f"data.image is {recipe.data.image!r}, but the model {recipe.model.weights!r} "
                 "reads no pictures; name one of the LLaVA kind in model.weights"
             )
-        writer = Writer(
+        writer = InstructionWriter(
             self.taxonomy,
             self._templates,
             self._candidates,
@@ -123,7 +128,7 @@ class AdapterExperiment(Experiment[AdapterRecipe]):
             found.append([instruction.encode(encoder) for instruction in instructions])
         return found[0], found[1]
 
-    def _candidates(self) -> Candidates:
+    def _candidates(self) -> CandidateSampler:
         config = self.recipe.candidates
         allow = self.recipe.model.allow_download
         encoder = Encoder.load(config.encoder, allow_download=allow)
@@ -133,7 +138,7 @@ class AdapterExperiment(Experiment[AdapterRecipe]):
             config.texts,
             progress=lambda done, of: self.progress("building the index", done, of),
         )
-        return Candidates(retriever, config.shown, config.hard)
+        return CandidateSampler(retriever, config.shown, config.hard)
 
     def _types(self, items: Sequence[Item], model: Any, tokenizer: Any) -> list[str]:
         """What the model, not yet trained, calls each item; kept for a run that goes on."""

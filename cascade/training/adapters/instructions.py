@@ -1,8 +1,9 @@
 """Labelled items as instructions: a prompt as it is in use, and the answer that is right.
 
-The tasks are those of FEAST: choose a child (or base term) among candidates, choose facet
-categories, choose the descriptors of one; and writing the path, and the kind of thing an item is.
-Prompts are rendered and encoded by what asks them in use, so that training sees the same tokens.
+The tasks of a plain taxonomy are choosing a child among candidates, writing the path, and writing
+the kind of thing that an item is. `choose_facets` and `choose_descriptors` write the other tasks of
+FEAST, for rows of FoodEx2; no recipe names them yet. Prompts are rendered and encoded by what asks
+them in use, so that training sees the same tokens.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ def list_answer(names: Sequence[str], right: Sequence[str]) -> str:
     return json.dumps([name for name in names if name in right], ensure_ascii=False)
 
 
-class Candidates:
+class CandidateSampler:
     """Children to choose among in training, as in use: those that retrieval finds, and harder ones.
 
     Hard negatives are siblings whose names are most like the right one's, whatever the item says.
@@ -148,7 +149,7 @@ class Candidates:
     retriever
         What narrows in use.
     shown
-        Candidates of a question, the right one and the hard ones among them.
+        CandidateSampler of a question, the right one and the hard ones among them.
     hard
         Hard negatives of a question, as far as there are other children.
     """
@@ -163,7 +164,7 @@ class Candidates:
     def draw(
         self, batch: Batch, rows: NDArray[np.int32], right: NDArray[np.int32], seed: int
     ) -> list[NDArray[np.int32]]:
-        """Candidates of each question, shuffled, the right one always among them.
+        """CandidateSampler of each question, shuffled, the right one always among them.
 
         Parameters
         ----------
@@ -202,7 +203,7 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class Writer:
+class InstructionWriter:
     """Makes the instructions of labelled items of a plain taxonomy.
 
     Parameters
@@ -219,7 +220,7 @@ class Writer:
 
     taxonomy: Taxonomy
     templates: Mapping[Task, PromptTemplate]
-    candidates: Callable[[], Candidates] | None = None
+    candidates: Callable[[], CandidateSampler] | None = None
     max_chars: int = 200
     pictures: bool = False
 
@@ -302,11 +303,11 @@ class Writer:
             return [answer[None] for answer in right]  # no prompt shows the others
         if self.candidates is None:
             raise UsageError(
-                "the prompt of the task child shows candidates; give a Writer that draws them"
+                "the prompt of the task child shows candidates; give a CandidateSampler too"
             )
         return self._drawer.draw(Batch(items), rows, right, seed)
 
     @cached_property
-    def _drawer(self) -> Candidates:
+    def _drawer(self) -> CandidateSampler:
         assert self.candidates is not None
         return self.candidates()

@@ -15,8 +15,8 @@ from cascade.features.backbone import make_backbone
 from cascade.scoring.methods.neighbours import Examples, unit
 from cascade.scoring.ttc_heads import Heads
 from cascade.training.labelled import Labelled
+from cascade.training.packs.backbone_training import TrainableBackbone, TuningRecipe, fine_tune
 from cascade.training.packs.backbones import TrainableEncoder, TrainableLlama, TrainableVision
-from cascade.training.packs.fine_tuning import TrainableBackbone, TuningRecipe, fine_tune
 from cascade.training.packs.parts import (
     MODELS,
     FitContext,

@@ -12,7 +12,7 @@ from cascade.features.lexical import LexicalRecipe
 from cascade.scoring.ttc_heads import Form
 from cascade.training.finetune_recipe import read_recipe
 from cascade.training.linear_heads import HeadsRecipe
-from cascade.training.packs.fine_tuning import TuningRecipe
+from cascade.training.packs.backbone_training import TuningRecipe
 
 FOLDER = "finetune/packs"
 LexicalForm = Literal["leaf", "conditional"]

@@ -14,8 +14,8 @@ from cascade.items import Batch, Item
 from cascade.retrieval.retriever import Retriever
 from cascade.taxonomy import Taxonomy
 from cascade.training.adapters.instructions import (
-    Candidates,
-    Writer,
+    CandidateSampler,
+    InstructionWriter,
     choose_child,
     choose_descriptors,
     choose_facets,
@@ -160,7 +160,7 @@ def drawn(retriever, seed=0, **options):
     right = np.array([node(f"Clothing > Garment {n % 12}") for n in range(40)], np.int32)
     rows = np.arange(40, dtype=np.int32)
     batch = Batch(items)
-    return batch, right, Candidates(retriever, **options).draw(batch, rows, right, seed)
+    return batch, right, CandidateSampler(retriever, **options).draw(batch, rows, right, seed)
 
 
 def test_the_right_child_is_always_among_the_candidates_at_no_fixed_place(retriever):
@@ -192,15 +192,15 @@ def test_the_seed_draws_the_order(retriever):
 def test_few_children_are_all_candidates(retriever):
     batch = Batch([Item.of("hose")])
     right = np.array([node("Garden > Hoses")], np.int32)
-    (found,) = Candidates(retriever).draw(batch, np.zeros(1, np.int32), right, 0)
+    (found,) = CandidateSampler(retriever).draw(batch, np.zeros(1, np.int32), right, 0)
     assert sorted(found.tolist()) == TAXONOMY.children(node("Garden")).tolist()
 
 
 def test_a_child_is_chosen_at_each_level_where_there_is_a_choice(retriever):
-    writer = Writer(
+    writer = InstructionWriter(
         TAXONOMY,
         {"child": TEMPLATES["choose-child"], "path": TEMPLATES["write-path"]},
-        lambda: Candidates(retriever),
+        lambda: CandidateSampler(retriever),
     )
     items = [Item.of("gouda"), Item.of("hose")]
     nodes = np.array([node("Food > Cheese > Gouda"), node("Garden > Hoses")], np.int32)
@@ -218,7 +218,9 @@ def test_a_child_is_chosen_at_each_level_where_there_is_a_choice(retriever):
 
 
 def test_prompts_that_show_no_candidates_need_none():
-    writer = Writer(TAXONOMY, {"child": TEMPLATES["file-under"], "type": TEMPLATES["item-type"]})
+    writer = InstructionWriter(
+        TAXONOMY, {"child": TEMPLATES["file-under"], "type": TEMPLATES["item-type"]}
+    )
     assert writer.needs_types
     made = writer.write(
         [Item.of("steel rake")],

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from cascade.resources import shipped_names
 from cascade.training.adapters.recipe import AdapterRecipe
-from cascade.training.finetune import load_recipe
+from cascade.training.finetune_kinds import load_recipe
 from cascade.training.finetune_recipe import FOLDER, DataRecipe
 from cascade.training.rankers.recipe import RankerRecipe
 

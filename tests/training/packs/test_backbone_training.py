@@ -6,8 +6,8 @@ from tiny_llm import tiny_model, tiny_tokenizer
 
 from cascade.items import Item
 from cascade.taxonomy import Taxonomy
+from cascade.training.packs.backbone_training import TuningRecipe, fine_tune
 from cascade.training.packs.backbones import TrainableEncoder, TrainableLlama, short_columns
-from cascade.training.packs.fine_tuning import TuningRecipe, fine_tune
 from cascade.training.packs.recipe import TunedStage
 
 TREE = Taxonomy.from_paths(["Home > Garden", "Home > Kitchen", "Clothing > Hats"])
