@@ -109,7 +109,7 @@ class VLLM:
     """vLLM in a process of its own, which answers all prompts each time it is told to."""
 
     def __init__(self, python: str, engine: Any, asked: list[Any]) -> None:
-        from cascade.models.gguf import safetensors_folder
+        from cascade.models.language_models import safetensors_folder
         from cascade.models.weights import find_weights
 
         prompts = []

@@ -187,7 +187,7 @@ def rival(name: str, python: str, job: dict[str, Any], limit: float) -> dict[str
 
 def measure(n: int, args: argparse.Namespace) -> dict[str, Any]:
     """Seconds of all, for n children."""
-    from cascade.models.gguf import safetensors_folder
+    from cascade.models.language_models import safetensors_folder
     from cascade.models.weights import find_weights
 
     answers = names(n)

@@ -25,8 +25,7 @@ from cascade.generation.engines.token_engine import (
     TokenEngine,
 )
 from cascade.generation.grammar import ChoiceConstraint, Constraint
-from cascade.models.gguf import safetensors_folder
-from cascade.models.language_models import load_tokenizer
+from cascade.models.language_models import load_tokenizer, safetensors_folder
 from cascade.models.weights import find_weights
 
 TOGETHER = 32  # prompts in one request

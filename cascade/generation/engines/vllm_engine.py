@@ -29,8 +29,7 @@ from cascade.generation.engines.token_engine import (
     TokenEngine,
 )
 from cascade.generation.grammar import Constraint
-from cascade.models.gguf import safetensors_folder
-from cascade.models.language_models import adapter_rank, load_tokenizer
+from cascade.models.language_models import adapter_rank, load_tokenizer, safetensors_folder
 from cascade.models.runtime import Precision
 from cascade.models.weights import find_weights
 

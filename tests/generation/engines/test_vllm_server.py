@@ -67,7 +67,7 @@ def vllm_server(folder, log):
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    from cascade.models.gguf import safetensors_folder
+    from cascade.models.language_models import safetensors_folder
     from cascade.models.weights import find_weights
 
     folder = safetensors_folder(find_weights("smollm2-135m"))

@@ -9,8 +9,7 @@ from tiny_gguf import write_gguf
 from tiny_llm import tiny_model, tiny_tokenizer
 
 from cascade.errors import WeightsError
-from cascade.models.gguf import safetensors_folder
-from cascade.models.language_models import load_llm
+from cascade.models.language_models import load_llm, safetensors_folder
 from cascade.models.weights import find_weights
 
 
@@ -85,7 +84,7 @@ import logging, sys, time
 from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
-from cascade.models.gguf import safetensors_folder
+from cascade.models.language_models import safetensors_folder
 from cascade.models.weights import find_weights
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 logging.getLogger("cascade").setLevel(logging.INFO)
