@@ -14,13 +14,10 @@ from cascade.items import Item
 from cascade.models.language_models import load_llm, picture_bank
 from cascade.models.runtime import padded_batches
 from cascade.models.weights import find_weights
+from cascade.retrieval.encoder import Encoder
 
 if TYPE_CHECKING:
     import torch
-
-from typing import TYPE_CHECKING
-
-from cascade.retrieval.encoder import Encoder
 
 
 def joined_fields(item: Item, columns: Sequence[str], max_chars: int) -> str:

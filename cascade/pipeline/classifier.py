@@ -33,14 +33,15 @@ class Walker(Protocol):
         Name of the scorer that answers, for messages.
     reads_text, reads_pictures
         Whether it reads the text of items, and their pictures.
-    takes_pictures
-        Whether pictures are of any use, if only for narrowing.
     """
 
     source: str
     reads_text: bool
     reads_pictures: bool
-    takes_pictures: bool
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether pictures are of any use, if only for narrowing."""
 
     @property
     def holds_all_nodes(self) -> bool:
@@ -181,7 +182,7 @@ class Classifier:
         if item.image is None:
             if not item.has_text:
                 missing = "the text is empty"
-                if self._walker.takes_pictures:
+                if self._walker.reads_pictures:
                     missing += " and there is no picture"
                 return Prediction.failed(f"{missing}; there is nothing to classify", item.id)
             if not self._walker.reads_text:
@@ -210,9 +211,7 @@ class Classifier:
     def _takes_pictures(self) -> bool:
         """Whether items may have pictures; a method that reads text only passes over them."""
         kinds = {backbone.kind for backbone in self.config.backbones.values()}
-        if self._walker.takes_pictures or "picture" in kinds:
-            return True
-        return not self.config.heads and self._components.encoder.reads_pictures
+        return "picture" in kinds or self._walker.takes_pictures
 
     @property
     def _no_pictures(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import cached_property
 
 from cascade.errors import EngineError
 from cascade.items import Batch
@@ -26,8 +27,6 @@ class Router:
         Name of the method's scorer.
     reads_text, reads_pictures
         Whether that scorer reads the text of items, and their pictures.
-    takes_pictures
-        Whether pictures are of any use, if only for narrowing.
 
     Raises
     ------
@@ -48,7 +47,15 @@ class Router:
         self.source = self._scorer.name
         self.reads_text = self._scorer.reads_text
         self.reads_pictures = self._scorer.reads_pictures
-        self.takes_pictures = self.reads_pictures or self._descent.retriever.reads_pictures
+
+    @cached_property
+    def takes_pictures(self) -> bool:
+        """Whether pictures are of any use, if only for narrowing."""
+        return (
+            self.reads_pictures
+            or self._descent.retriever.reads_pictures
+            or self._components.narrows_by_pictures(self._scorer)
+        )
 
     @property
     def holds_all_nodes(self) -> bool:

@@ -70,13 +70,20 @@ class Components:
         """What narrows the candidates of a scorer.
 
         Where all children are kept there is nothing to narrow, so no encoder is loaded, unless the
-        scorer wants candidates in the order of their similarity.
+        scorer reads the order of candidates.
         """
-        keeps_all = self.config.retrieval.candidates >= max_children(self.taxonomy)
+        keeps_all = not scorer.wants_narrowing or self.config.retrieval.candidates >= max_children(
+            self.taxonomy
+        )
         wanted = "retriever" in vars(self) or scorer.reads_candidate_order
         if keeps_all and (self.config.heads or not wanted):
             return AllChildren(self.taxonomy)
         return self.retriever
+
+    def narrows_by_pictures(self, scorer: Scorer) -> bool:
+        """Whether candidates may depend on pictures; the encoder is loaded to tell."""
+        narrows = scorer.wants_narrowing and not self.config.heads
+        return narrows and self.encoder.reads_pictures
 
     @property
     def holds_all_nodes(self) -> bool:

@@ -68,6 +68,7 @@ class FusionScorer(Scorer):
         self._without_picture = None if without_picture is None else table(without_picture)
         self.reads_text = any(scorer.reads_text for scorer in self._scorers)
         self.reads_pictures = any(scorer.reads_pictures for scorer in self._scorers)
+        self.wants_narrowing = any(s.wants_narrowing for s in self._scorers)
         self.reads_candidate_order = any(s.reads_candidate_order for s in self._scorers)
         tables = (self._weights, self._without_text, self._without_picture)
         used = np.any([own.any(axis=1) for own in tables if own is not None], axis=0)

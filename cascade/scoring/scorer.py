@@ -14,12 +14,18 @@ from cascade.retrieval.subtrees import NodeProbabilities
 class Scorer(ABC):
     """Gives candidates probabilities; it never reads files, descends or decides.
 
+    The descent stops, with the status `partial`, where no candidate has `descent.stop` (0.3), so a
+    scorer that is seldom sure seldom reaches a leaf.
+
     Attributes
     ----------
     name
         One word, as in `--method` and in traces.
     reads_text, reads_pictures
         Which inputs of an item it can judge by; one of those that it reads is enough.
+    wants_narrowing
+        Whether candidates are narrowed to `retrieval.candidates` by similarity, for which a
+        sentence encoder is loaded; else all children of a node are candidates.
     reads_candidate_order
         Whether its scores depend on the order of the candidates, the most similar first.
     """
@@ -27,6 +33,7 @@ class Scorer(ABC):
     name: str
     reads_text: bool = True
     reads_pictures: bool = False
+    wants_narrowing: bool = True
     reads_candidate_order: bool = False
 
     def can_read(self, item: Item) -> bool:

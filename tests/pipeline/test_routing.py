@@ -34,9 +34,12 @@ def scorers(monkeypatch):
     return made
 
 
-def test_a_method_whose_candidates_are_all_children_loads_no_encoder(scorers):
+@pytest.mark.parametrize(("candidates", "narrows"), [(10, True), (1, False)])
+def test_a_method_whose_candidates_are_all_children_loads_no_encoder(scorers, candidates, narrows):
     scorers["llm"] = FixedScorer(np.arange(len(TAXONOMY)), "llm")
-    clf = Classifier(TAXONOMY, CascadeConfig(method="llm"))
+    scorers["llm"].wants_narrowing = narrows
+    config = CascadeConfig(method="llm", retrieval={"candidates": candidates})
+    clf = Classifier(TAXONOMY, config)
     assert clf.classify("cheddar").path == "Food > Cheese"
     assert not {"encoder", "retriever"} & vars(clf._components).keys()
 
