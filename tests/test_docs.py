@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from docs_blocks import Runner, blocks, check_shown, steps
 
+from cascade.cli.console import err, out
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GENERATED = {
@@ -27,6 +29,8 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
+    for console in (out, err):
+        monkeypatch.setattr(console, "_width", 100)
     runner = Runner(capfd)
     for block in blocks(page):
         if block.not_run is None:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from cascade.cli import main
+from cascade.cli.console import err, out
 from cascade.retrieval.encoder import Encoder
 
 COMMAND = Path(sys.executable).with_name("cascade")
@@ -55,6 +56,8 @@ def cascade(capfdbinary, monkeypatch):
     """The command, run in this process: `cascade("classify", ...)` gives status, out and err."""
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("NO_COLOR", "1")
+    for console in (out, err):  # made once, perhaps by a test that wants them narrow
+        monkeypatch.setattr(console, "_width", 200)
 
     def run(*args, stdin=b""):
         monkeypatch.setattr(sys, "argv", ["cascade", *map(str, args)])
@@ -65,8 +68,8 @@ def cascade(capfdbinary, monkeypatch):
             main()
         except SystemExit as end:
             status = end.code or 0
-        out, err = capfdbinary.readouterr()
-        return SimpleNamespace(status=status, out=out.decode(), err=err.decode())
+        shown = capfdbinary.readouterr()
+        return SimpleNamespace(status=status, out=shown.out.decode(), err=shown.err.decode())
 
     return run
 
