@@ -17,7 +17,7 @@ from cascade.generation.engine import Question, Reading
 from cascade.generation.engines.token_engine import Generated, GenerationRequest, TokenEngine
 from cascade.generation.grammar import GrammarMasks
 from cascade.generation.tree_scoring.prefix_cache import PrefixCache, Row
-from cascade.generation.tree_scoring.scorer import Session, TokenizedQuestion, TreeScorer
+from cascade.generation.tree_scoring.tree_scorer import Session, TokenizedQuestion, TreeScorer
 from cascade.generation.tree_scoring.trie import Trie
 from cascade.models.language_models import load_for_inference, picture_bank
 from cascade.models.runtime import Precision

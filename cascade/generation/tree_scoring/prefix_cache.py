@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import EngineError
-from cascade.generation.tree_scoring.attention import (
+from cascade.generation.tree_scoring.shared_prefix_attention import (
     AttentionContext,
     Layers,
     Tier,
