@@ -24,7 +24,8 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 demo: $(VENV)/.installed
 	$(BIN)/cascade classify examples/products.csv -t store --text name --text description \
-	  --label label --table
+	  --label label --table --limit 30
+	@echo 'Now type: source $(VENV)/bin/activate; cascade --help'
 
 check: lint
 	$(PYTEST) --dist load -m "not slow and not vllm"

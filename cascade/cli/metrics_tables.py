@@ -66,7 +66,7 @@ def show_run(metrics: RunMetrics, folder: RunFolder, *, as_json: bool) -> None:
         summary.add_row("", Text(f"{n:,} have no label", "yellow"))
     if n := rows["label_not_in_taxonomy"]:
         first = rows["first_label_not_in_taxonomy"]
-        what = f"{n:,} have a label that is not in the taxonomy (first: {first})"
+        what = f"{n:,} with a label that is not in the taxonomy (first: {first})"
         summary.add_row("", Text(what, "yellow"))
     for status in ("review", "partial", "error"):
         if n := rows["status"].get(status):

@@ -228,7 +228,7 @@ def test_labels_outside_the_taxonomy_are_counted_and_the_first_is_told(measure):
     done = measure()
     assert done.status == 0
     assert (
-        "1 have a label that is not in the taxonomy (first: line 6, 'Food > Yoghurt')" in done.err
+        "1 with a label that is not in the taxonomy (first: line 6, 'Food > Yoghurt')" in done.err
     )
     rows = metrics()["rows"]
     assert (rows["all"], rows["measured"], rows["label_not_in_taxonomy"]) == (5, 4, 1)

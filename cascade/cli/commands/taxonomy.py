@@ -71,7 +71,9 @@ def show(
     _add_children(root, tree, -1 if start is None else start.index, depth)
     out.print(root, highlight=False)
     leaves = f"{len(tree.leaves):,} leaves"
-    out.print(f"[dim]{len(tree):,} nodes, {tree.depth} levels, {leaves}", highlight=False)
+    shown = depth + (0 if start is None else start.level)
+    deeper = f"; {shown} are shown, see --depth" if shown < tree.depth else ""
+    out.print(f"[dim]{len(tree):,} nodes, {tree.depth} levels{deeper}, {leaves}", highlight=False)
 
 
 @app.command("search", epilog=EXAMPLES)
@@ -289,7 +291,9 @@ def _add_children(branch: Tree, tree: Taxonomy, parent: int, depth: int) -> None
 def _label(tree: Taxonomy, i: int) -> str:
     below = tree.end[i] - i - 1
     more = f" [dim]({below:,} below)[/]" if below else ""
-    return f"{escape(tree.names[i])} [cyan]{escape(tree.codes[i])}[/]{more}"
+    # A taxonomy of paths without codes has the paths for codes.
+    code = "" if tree.codes[i] == tree.path(i) else f" [cyan]{escape(tree.codes[i])}[/]"
+    return f"{escape(tree.names[i])}{code}{more}"
 
 
 def _node_values(node: Node) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class TaxonomyFile:
         self._refuse_control_characters(text)
         if encoding not in (named, marked, "utf-8"):
             logger.warning(
-                "%s: not UTF-8; read as %s (save it as UTF-8, or name its encoding)",
+                "%s: not UTF-8; read as %s (if names look wrong, save it as UTF-8)",
                 self.path,
                 encoding,
             )
@@ -111,7 +111,7 @@ class TaxonomyFile:
         except UnicodeDecodeError as error:
             raise self.error(
                 f"byte 0x{self.data[error.start]:02x} is not {encoding} ({error.reason}); "
-                "repair that line, save the file as UTF-8, or name its encoding",
+                "repair that line, or save the file as UTF-8",
                 self.data.count(b"\n", 0, error.start) + 1,
             ) from None
         except (LookupError, UnicodeError):
