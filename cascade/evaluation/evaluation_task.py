@@ -24,7 +24,7 @@ from cascade.taxonomy import Taxonomy
 LINE = "cascade_line"
 """Column of the line on which a row of the data begins."""
 
-Progress = Callable[[Sequence[Row]], None]
+OnRows = Callable[[Sequence[Row]], None]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def classify_task(
     load: Callable[[], Classifier],
     *,
     resume: bool = False,
-    progress: Progress | None = None,
+    progress: OnRows | None = None,
 ) -> Counts | None:
     """Classify the rows of a task into a file; None where an earlier run had finished it.
 
@@ -139,7 +139,7 @@ def copy_predictions(
     target: Path,
     external: ExternalPredictions,
     *,
-    progress: Progress | None = None,
+    progress: OnRows | None = None,
 ) -> None:
     """Write external predictions beside the rows of a task, as `classify_task` writes its own."""
     with task.source.open() as whole:

@@ -21,7 +21,7 @@ from cascade.io.tables.writing import TableWriter, with_text
 REASON, MESSAGE = "cascade_reason", "cascade_message"
 CHUNK = 1024  # rows that are copied together
 
-Progress = Callable[[Row], None]
+OnRow = Callable[[Row], None]
 
 
 class PreparationFolder:
@@ -64,7 +64,7 @@ class PreparationFolder:
                     f"{self.path} exists; replace it with --overwrite, or name another --out"
                 )
 
-    def write(self, prepared: Preparation, *, progress: Progress | None = None) -> dict[str, Any]:
+    def write(self, prepared: Preparation, *, progress: OnRow | None = None) -> dict[str, Any]:
         """Copy the rows to their parts, and write the rest; an earlier preparation is replaced.
 
         Returns
@@ -110,7 +110,7 @@ def _names() -> set[str]:
     return {f"{part}.{kind}" for part in PARTS for kind in KINDS.values()} | {f.name for f in rest}
 
 
-def _copy(prepared: Preparation, folder: PreparationFolder, progress: Progress | None) -> None:
+def _copy(prepared: Preparation, folder: PreparationFolder, progress: OnRow | None) -> None:
     """Write the rows of the parts, and the dropped ones."""
     done = 0
     with ExitStack() as open_files:

@@ -238,14 +238,14 @@ class Preparation:
         return found
 
 
-Progress = Callable[[Row], None]
+OnRow = Callable[[Row], None]
 
 
 def prepare(
     options: PreparationOptions,
     taxonomy: Taxonomy | None = None,
     *,
-    progress: Progress | None = None,
+    progress: OnRow | None = None,
 ) -> Preparation:
     """Decide about every row of a file; nothing is written.
 

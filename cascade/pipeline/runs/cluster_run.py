@@ -33,7 +33,7 @@ from cascade.taxonomy import Taxonomy
 
 DEATHS = 3  # times that a chunk is given to another worker when one dies over it
 
-Progress = Callable[[Sequence[Row]], None]
+OnRows = Callable[[Sequence[Row]], None]
 
 
 def finished_chunks(table: Table, output: Output) -> frozenset[int]:
@@ -56,7 +56,7 @@ def classify_files(
     cluster: Cluster,
     opened: Callable[[int], tuple[Table, Output]],
     *,
-    progress: Progress | None = None,
+    progress: OnRows | None = None,
 ) -> Counts:
     """Classify the rows of files on a cluster, and finish each output as soon as it is whole.
 
@@ -211,7 +211,7 @@ class _FileOutput:
     """
 
     def __init__(
-        self, file: FileRun, table: Table, output: Output, progress: Progress | None
+        self, file: FileRun, table: Table, output: Output, progress: OnRows | None
     ) -> None:
         self.finished = False
         self._file = file

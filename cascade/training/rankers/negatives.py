@@ -1,4 +1,4 @@
-"""Wrong nodes that are hard to tell from the right one, for retrievers and rerankers to learn from.
+"""Hard negatives: wrong nodes that are hard to tell from the right one, to train rankers with.
 
 Three kinds, as in FEAST: siblings; nodes that are drawn the more often the nearer they are in the
 taxonomy and the more they are alike; and those that the current index takes for similar.
