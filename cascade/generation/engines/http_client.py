@@ -41,9 +41,9 @@ class Client:
     """Sends requests to one server.
 
     A request is sent again after 408, 409, 425, 429, 5xx (not 501), a broken connection, a time-out
-    or an answer that is no JSON; between tries it waits as long as the server says, or twice as long
-    each time, less a random part so that many clients do not come back at once. Redirects are not
-    followed, since they would carry items and key to another server.
+    or an answer that is no JSON. Between tries it waits as long as the server says, or twice as
+    long each time, less a random part, so that many clients do not come back at once.
+    Redirects are not followed, since they would carry items and key to another server.
 
     Parameters
     ----------
