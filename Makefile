@@ -31,7 +31,7 @@ check: lint
 	$(PYTEST) --dist load -m "not slow and not vllm"
 
 test: lint
-	$(PYTEST) --dist loadfile
+	$(PYTEST) --dist loadfile --no-loadscope-reorder
 
 test-vllm: $(VENV_VLLM)/.installed
 	OMP_NUM_THREADS=1 $(VENV_VLLM)/bin/python -m pytest -m vllm tests/generation

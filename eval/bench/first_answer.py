@@ -1,0 +1,91 @@
+"""How long the first answer takes: `cascade classify` of three rows, from the shell to its end.
+
+Each run is a process of its own, with the caches of weights and indexes that an earlier run left;
+one run beforehand fills them. Beside the time that passed stands the processor's, which other work
+on the machine changes less. `import torch`, alone in a process, is what no run can be quicker than
+that needs a model. `--against` takes the root of another checkout, for example of an older commit,
+whose runs take turns with ours; a pack is named with `--pack`.
+
+    python eval/bench/first_answer.py --out eval/results/first_answer.json
+    python eval/bench/first_answer.py --against ../before --pack packs/fast --text name
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+ROWS = "sku,name\n1,Garden rake 14 teeth\n2,Earl Grey tea bags 80\n3,Handwoven straw Panama hat\n"
+
+
+def run(command: list[str], root: Path) -> tuple[float, float]:
+    """Wall and processor seconds of a command that imports cascade from a checkout."""
+    env = {**os.environ, "PYTHONPATH": str(root)}
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    # Not from a checkout, which `-m` would take before PYTHONPATH.
+    subprocess.run(command, env=env, cwd=tempfile.gettempdir(), check=True, capture_output=True)
+    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def commands(rows: Path, args: argparse.Namespace) -> dict[str, list[str]]:
+    """What is timed, by name."""
+    start = [sys.executable, "-m", "cascade"]
+    out = ["--out", str(rows.with_name("out.csv")), "--overwrite"]
+    classify = [*start, "classify", str(rows), *out, "--text"]
+    found = {
+        "help": [*start, "--help"],
+        "import torch": [sys.executable, "-c", "import torch"],
+        "retrieval": [*classify, "name", "-t", "store", "--method", "retrieval"],
+        "cascade": [*classify, "name", "-t", "store"],
+    }
+    if args.pack:
+        found["pack"] = [*classify, "name", "-c", str(Path(args.pack).resolve())]
+    return found
+
+
+def main() -> None:
+    """Run all in turns, and print medians with the least and the most."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--against", type=Path, help="root of another checkout")
+    parser.add_argument("--pack", help="folder of a pack")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    trees = {"now": ROOT, **({"against": args.against.resolve()} if args.against else {})}
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Path(folder) / "rows.csv"
+        rows.write_text(ROWS, "utf-8")
+        for what, command in commands(rows, args).items():
+            times: dict[str, list[tuple[float, float]]] = {name: [] for name in trees}
+            for turn in range(args.repeats + 1):
+                for name, root in trees.items():
+                    took = run(command, root)
+                    if turn:  # the first fills caches
+                        times[name].append(took)
+            for name, found in times.items():
+                for kind, values in zip(("wall_s", "cpu_s"), zip(*found, strict=True), strict=True):
+                    result.setdefault(what, {}).setdefault(name, {})[kind] = {
+                        "median": round(median(values), 2),
+                        "least": round(min(values), 2),
+                        "most": round(max(values), 2),
+                    }
+            print(what, json.dumps(result[what]), flush=True)
+    if args.out:
+        about = {"repeats": args.repeats, "cpus": os.cpu_count(), "results": result}
+        args.out.write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
