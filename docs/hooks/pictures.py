@@ -22,7 +22,14 @@ from cascade.cli.console import err, out
 
 IMAGES = Path(__file__).parents[1] / "images"
 PARTS = {"report": (0, 860), "confidence": (2350, 2890), "errors": (2925, 3780)}  # pixels down
-PRODUCTS = "examples/products.csv -t store --text name --text description --label label"
+DEMO = (
+    "classify examples/products.csv -t store --text name --text description --label label "
+    "--table --limit 10"
+)
+# As in docs/tutorials/first-hour.md.
+EVAL = (
+    "eval examples/products.csv -t store --text name --label label --method retrieval --limit 100"
+)
 # The picture loads nothing from elsewhere: without Rich's web font, the reader's own is used.
 SVG = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace(
     "Fira Code, monospace", "Menlo, Consolas, DejaVu Sans Mono, monospace"
@@ -42,8 +49,7 @@ def run(line: str) -> None:
 
 def demo() -> None:
     """What `make demo` shows, of the first rows."""
-    command = f"classify {PRODUCTS} --limit 10 --table"
-    run(command)
+    run(DEMO)
     screen = Console(record=True, width=96, file=io.StringIO())
     screen.print("[bold green]$[/] make demo")
     for console in (out, err):
@@ -61,7 +67,7 @@ def report() -> None:
         "--hide-scrollbars --window-size=1080,5200"
     )
     with tempfile.TemporaryDirectory() as folder:
-        run(f"eval {PRODUCTS} --method retrieval -o {folder}/run")
+        run(f"{EVAL} -o {folder}/run")
         places = (f"--user-data-dir={folder}/profile", f"--screenshot={folder}/page.png")
         command = ["chromium", *options.split(), *places, f"file://{folder}/run/report.html"]
         subprocess.run(command, check=True, capture_output=True, timeout=300)
