@@ -24,7 +24,7 @@ def describe_metric(name: str) -> str:
     Examples
     --------
     >>> describe_metric("exact_match")
-    'Share of rows whose predicted node is the gold node, neither above nor below it.'
+    'Share of rows whose predicted node is the known answer, neither above nor below it.'
     """
     if name in MEANINGS:
         return MEANINGS[name]

@@ -15,7 +15,7 @@ from cascade.evaluation.metrics.ratio import Ratio, RatioOf
 def hp_micro(answers: GoldAndPredicted) -> Ratio:
     """Hierarchical precision, pooled over rows: sum |P & G| / sum |P|.
 
-    P and G are the ancestors-or-self of the predicted and of the gold node. The root above the
+    P and G are the ancestors-or-self of the predicted and of the known answer. The root above the
     top, which every node shares, does not count (Kiritchenko, Matwin, Nock and Famili 2006,
     "Learning and Evaluation in the Presence of Class Hierarchies"; Silla and Freitas 2011, "A
     survey of hierarchical classification across different application domains"). 0 where nothing
@@ -47,14 +47,15 @@ def hf1_sample(answers: GoldAndPredicted) -> Ratio:
 
 
 def exact_match(answers: GoldAndPredicted) -> Ratio:
-    """Share of rows whose predicted node is the gold node, neither above nor below it."""
+    """Share of rows whose predicted node is the known answer, neither above nor below it."""
     return Ratio.mean(answers.exact)
 
 
 def hp_micro_lenient(answers: GoldAndPredicted) -> Ratio:
     """`hp_micro` where an exact hit on another right answer counts in full.
 
-    For such a row that answer is the gold node. Nearness to another right answer counts nothing.
+    For such a row that answer takes the place of the known one. Nearness to another right answer
+    counts nothing.
     """
     return Ratio(_hit(answers, answers.shared), answers.predicted_size, empty=0.0)
 
@@ -71,7 +72,7 @@ def hf1_micro_lenient(answers: GoldAndPredicted) -> Ratio:
 
 
 def exact_match_lenient(answers: GoldAndPredicted) -> Ratio:
-    """Share of rows whose predicted node is the gold node or another right answer."""
+    """Share of rows whose predicted node is the known answer or another right answer."""
     assert answers.accepted is not None
     return Ratio.mean(answers.exact | answers.accepted)
 
@@ -102,7 +103,7 @@ def consistency(answers: GoldAndPredicted) -> Ratio:
 
 
 def lca_distance_mean(answers: GoldAndPredicted) -> Ratio:
-    """Mean number of edges from the predicted to the gold node, over their common ancestor.
+    """Mean number of edges from the predicted to the known answer, over their common ancestor.
 
     |P| + |G| - 2 |P & G|: up from the predicted node to the lowest common ancestor and down to the
     gold node. Top nodes hang under a root; where nothing is predicted the way starts there.
@@ -112,7 +113,7 @@ def lca_distance_mean(answers: GoldAndPredicted) -> Ratio:
 
 
 def mistake_severity(answers: GoldAndPredicted) -> Ratio:
-    """Mean height of the lowest common ancestor of predicted and gold node, over errors only.
+    """Mean height of the lowest common ancestor of predicted and right node, over errors only.
 
     The height of a node is the number of levels below it, that of the root above the top the depth
     of the taxonomy (Bertinetto, Mueller, Tertikas, Samangooei and Lord 2020, "Making Better

@@ -43,7 +43,7 @@ class ClassCounts:
 
 
 def accuracy(answers: GoldAndPredicted, level: int) -> Ratio:
-    """Share of rows whose predicted path has the gold node at level {level}.
+    """Share of rows whose predicted path has the right node at level {level}.
 
     Rows whose gold path is shallower are dropped; a predicted path that is shallower is a miss.
     """

@@ -15,7 +15,7 @@ POINTS = 200
 
 @dataclass(frozen=True, slots=True)
 class RiskCoverage:
-    """Share of errors (not the gold node) among the share of rows with at least a confidence."""
+    """Share of errors (not the known answer) among the share of rows with at least a confidence."""
 
     coverage: float
     risk: float
@@ -26,7 +26,7 @@ def aurc(covered: Floats, errors: Floats) -> Floats:
     """Area under the risk-coverage curve: the risk at each row's own confidence, averaged.
 
     Geifman and El-Yaniv 2017, "Selective Classification for Deep Neural Networks". Risk is the
-    share of errors (not the gold node) among rows at least as confident; rows of the same
+    share of errors (not the known answer) among rows at least as confident; rows of the same
     confidence, to four digits, are accepted together, those without one last.
 
     Parameters
