@@ -299,6 +299,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as made:
         folder = args.folder or Path(made)
+        folder.mkdir(parents=True, exist_ok=True)
         if args.profile:
             profile(folder, args)
             return

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -221,7 +221,9 @@ class Journal:
             temporary = Path(part.file.name)
             temporary.replace(temporary.with_suffix(""))
             sha256 = part.sha256.hexdigest()
-            chunks = [asdict(chunk) for chunk in part.chunks]
+            # Not `asdict`, which copies the summaries.
+            names = [field.name for field in fields(Chunk)]
+            chunks = [{name: getattr(chunk, name) for name in names} for chunk in part.chunks]
             self._append({"index": part.index, "sha256": sha256, "chunks": chunks})
         except OSError:
             self.abandon()

@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import json
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -125,7 +126,14 @@ class Table:
 
     def text_column(self, rows: Sequence[Row], column: str) -> list[str]:
         """`text` of a cell of each row."""
-        values = [self.value(row, column) for row in rows]
+        # Every row of a run passes here, so `value` is written out.
+        at = self._at.get(column, sys.maxsize)
+        values = [
+            (cells[at] if at < len(cells) else None)
+            if isinstance(cells, tuple)
+            else cells.get(column)
+            for cells in [row.cells for row in rows]
+        ]
         return [
             value if type(value) is str and value.isascii() else replace_surrogates(text_of(value))
             for value in values

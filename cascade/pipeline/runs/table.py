@@ -63,14 +63,28 @@ class AnswerForm:
     def answer(self, prediction: Prediction, *, nested: bool) -> Answer:
         """A prediction as values by column, or (`nested`) by key of one JSON object."""
         code = prediction.code
-        values: dict[str, Any] = {
-            "code": code,
-            "path": prediction.path,
-            "confidence": round(prediction.confidence, 4) if code else None,
-            "source": prediction.source,
-            "status": prediction.status,
-            "message": prediction.message,
-        }
+        confidence = round(prediction.confidence, 4) if code else None
+        values: dict[str, Any]
+        if nested:  # each row of a run passes here, and a literal is the quickest
+            values = {
+                "code": code,
+                "path": prediction.path,
+                "confidence": confidence,
+                "source": prediction.source,
+                "status": prediction.status,
+                "message": prediction.message,
+            }
+        else:
+            values = {
+                "cascade_code": code,
+                "cascade_path": prediction.path,
+                "cascade_confidence": confidence,
+                "cascade_source": prediction.source,
+                "cascade_status": prediction.status,
+                "cascade_message": prediction.message,
+            }
+        if not (self.top or self.explain or self.ranking):
+            return values
         lists: dict[str, list[Any]] = {}
         if self.top:
             lists["alternatives"] = alternatives_as_dicts(prediction)[: self.top]
@@ -80,8 +94,9 @@ class AnswerForm:
             lists["ranking"] = list(prediction.ranking)
         if nested:
             return values | lists
-        values |= {key: json.dumps(value, ensure_ascii=False) for key, value in lists.items()}
-        return {f"cascade_{key}": value for key, value in values.items()}
+        for key, value in lists.items():
+            values[f"cascade_{key}"] = json.dumps(value, ensure_ascii=False)
+        return values
 
 
 @dataclass
