@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cascade.config import CascadeConfig, NLIConfig, RerankConfig
 from cascade.errors import ConfigError, did_you_mean
-from cascade.features.backbone import make_backbone
+from cascade.features.backbone import JoinedFeatures, make_backbone
 from cascade.features.pictures import PictureFeatures
 from cascade.items import Item
 from cascade.retrieval.encoder import Encoder
@@ -72,9 +72,9 @@ class Components:
         Where all children are kept there is nothing to narrow, so no encoder is loaded, unless the
         scorer reads the order of candidates.
         """
-        keeps_all = not scorer.wants_narrowing or self.config.retrieval.candidates >= max_children(
-            self.taxonomy
-        )
+        if not scorer.wants_narrowing:
+            return AllChildren(self.taxonomy)
+        keeps_all = self.config.retrieval.candidates >= max_children(self.taxonomy)
         wanted = "retriever" in vars(self) or scorer.reads_candidate_order
         if keeps_all and (self.config.heads or not wanted):
             return AllChildren(self.taxonomy)
@@ -142,8 +142,6 @@ class Components:
     def _make_backbone(self, name: str) -> Backbone:
         config = self.config.backbones[name]
         if config.kind == "joined":
-            from cascade.features.backbone import JoinedFeatures
-
             return JoinedFeatures([self.backbone(other) for other in config.of])
         if config.kind == "llama" and config.model is None:
             config = config.model_copy(update={"model": self.config.llm.model})

@@ -6,6 +6,7 @@ from fixed_scorer import FixedScorer
 
 from cascade.config import CascadeConfig
 from cascade.pipeline.classifier import Classifier
+from cascade.retrieval.retriever import AllChildren
 from cascade.scoring import components
 from cascade.taxonomy import Taxonomy
 
@@ -42,6 +43,16 @@ def test_a_method_whose_candidates_are_all_children_loads_no_encoder(scorers, ca
     clf = Classifier(TAXONOMY, config)
     assert clf.classify("cheddar").path == "Food > Cheese"
     assert not {"encoder", "retriever"} & vars(clf._components).keys()
+
+
+def test_no_candidate_is_dropped_of_a_scorer_that_declines_narrowing(scorers):
+    config = CascadeConfig(retrieval={"candidates": 1})
+    parts = components.Components(TAXONOMY, config)
+    vars(parts)["retriever"] = "loaded for another scorer"
+    scorer = FixedScorer(np.zeros(len(TAXONOMY)))
+    assert parts.narrower(scorer) == "loaded for another scorer"
+    scorer.wants_narrowing = False
+    assert isinstance(parts.narrower(scorer), AllChildren)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,10 @@ class TokenEngine(ABC):
         self._widest = widest
 
     def _next_token_logprobs(self, queries: Sequence[NextTokenQuery]) -> list[NDArray[np.float64]]:
-        """Log-probability of each token of each query, among all tokens of the vocabulary."""
+        """Log-probability of each token of each query, among all tokens of the vocabulary.
+
+        Only `score` asks for it, so an engine that scores in a way of its own needs none.
+        """
         raise NotImplementedError
 
     @abstractmethod
