@@ -91,7 +91,7 @@ def test_what_was_trained_is_what_is_loaded(backbone, models, tmp_path):
     from cascade.scoring.ttc_heads import HierarchicalSoftmax
 
     trained = backbone()
-    recipe = RECIPE.model_copy(update={"least_steps": 40, "learning_rate": 3e-3})
+    recipe = RECIPE.model_copy(update={"least_steps": 120, "learning_rate": 3e-3})
     heads = fine_tune(trained, ITEMS, NODES, TREE, recipe, tmp_path)
     folder = str(tmp_path / "model")
     rows = loaded(backbone.kind, folder, models["llama"])
@@ -99,7 +99,7 @@ def test_what_was_trained_is_what_is_loaded(backbone, models, tmp_path):
         expected = trained.vectors([trained.inputs(item) for item in ITEMS])
     np.testing.assert_allclose(rows, expected.float().cpu().numpy(), atol=2e-2)
     read = HierarchicalSoftmax(TREE, heads.form).log_probs(heads.logits(rows), heads.nodes)
-    assert (TREE.leaves[read[TREE.leaves].argmax(axis=0)] == NODES).mean() > 0.8
+    assert (TREE.leaves[read[TREE.leaves].argmax(axis=0)] == NODES).mean() > 0.9
 
 
 def test_short_columns_are_read_beside_the_first():
