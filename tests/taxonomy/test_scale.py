@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROWS, SECONDS, BYTES = 200_000, 4, 200 << 20
+ROWS, SECONDS, BYTES = 200_000, 3, 200 << 20
 
 MEASURE = """
 import json, resource, sys, time
