@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cascade.errors import TaxonomyError, did_you_mean
-from cascade.taxonomy.names import PATH_SEPARATOR, clean, clean_text
+from cascade.taxonomy.names import PATH_SEPARATOR, clean, clean_text, match_code, normalize_code
 
 LANGUAGE = r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*"
 TOP_MARKERS = frozenset({"0", "-1", "null", "none", "nan", "\\n"})
@@ -77,7 +77,7 @@ class Draft:
     def add(self, name: str, code: str = "", parent: int = -1, line: int = 0) -> int:
         """Add a node and return its row; name and code are cleaned."""
         self.names.append(clean(name))
-        self.codes.append(clean(code))
+        self.codes.append(normalize_code(code))
         self.parent.append(parent)
         self.lines.append(line)
         return len(self.names) - 1
@@ -118,7 +118,7 @@ class Draft:
             self.codes[row] = self.codes[row] or paths[row]
 
     def link(self, parent_codes: Sequence[str]) -> None:
-        r"""Set the parents by their codes, one for each node.
+        r"""Set the parents by their codes, one for each node; see `match_code`.
 
         A blank parent means the top, and so do `0`, `-1`, `NULL`, `None`, `nan` and `\N` where no
         node has that code.
@@ -135,9 +135,14 @@ class Draft:
         rows = [row_of.get(code, -2) for code in parent_codes]
         if -2 in rows:
             for row, code in enumerate(parent_codes):
-                if rows[row] == -2 and code.casefold() not in TOP_MARKERS:
+                if rows[row] != -2:
+                    continue
+                if (known := match_code(code, row_of)) is not None:
+                    rows[row] = row_of[known]
+                elif code.casefold() in TOP_MARKERS:
+                    rows[row] = -1
+                else:
                     raise self._unknown_parent(row, code)
-            rows = [max(row, -1) for row in rows]
         self.parent = array("i", rows)
 
     def _unknown_parent(self, row: int, code: str) -> TaxonomyError:
@@ -213,7 +218,7 @@ class PathTree:
         TaxonomyError
             A name of the path is blank, or the path was given before, perhaps with another code.
         """
-        draft, names, code = self.draft, [*map(clean, names)], clean(code)
+        draft, names, code = self.draft, [*map(clean, names)], normalize_code(code)
         if not names or "" in names:
             path = PATH_SEPARATOR.join(names)
             raise TaxonomyError(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 PATH_SEPARATOR = " > "
 
 _UNWANTED = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_INVISIBLE = re.compile("[\u200b\ufeff]")
+_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
+_EDGES = re.compile(
+    "^[\u200c-\u200f\u202a-\u202e\u2066-\u2069\\s]+|[\u200c-\u200f\u202a-\u202e\u2066-\u2069\\s]+$"
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_EXCEL_TEXT = re.compile(r'="([^"]*)"')
+_WHOLE_FLOAT = re.compile(r"([-+]?[0-9]+)\.0+")
 _ARROW = re.compile(r"\s*>\s*")
 _SPACED_ARROW = re.compile(r"(?:^|\s+)>(?=\s|$)")
 _SLASH = re.compile(r"(?<!\d)\s*/\s*|\s*/\s*(?!\d)")
@@ -18,11 +23,43 @@ _SEMICOLON = re.compile(r"(?<!\\)((?:\\\\)*);")
 
 
 def clean(text: str) -> str:
-    """A code or a name on one line: no control characters, runs of blanks as one space."""
+    """A code or a name on one line: no control characters, runs of blanks as one space.
+
+    Characters that nobody sees are left out at both ends, and inside where they join nothing.
+    """
     if text.isprintable() and "  " not in text:
         return text.strip(" ")
     text = _INVISIBLE.sub("", _SURROGATE.sub("\ufffd", _UNWANTED.sub(" ", text)))
-    return " ".join(text.split())
+    return " ".join(_EDGES.sub("", text).split())
+
+
+def normalize_code(text: str) -> str:
+    """A code as every reader keeps and compares it: `clean`, and the text of `="007"`.
+
+    Excel's users write the latter so that zeros in front are kept.
+    """
+    text = clean(text)
+    if text.startswith('="') and (found := _EXCEL_TEXT.fullmatch(text)):
+        return clean(found[1])
+    return text
+
+
+def match_code(text: str, codes: Container[str]) -> str | None:
+    """The one of `codes` that a text means; None where it means none.
+
+    It is that code, or the same after `normalize_code`, or one is a whole number and the other the
+    same number as a float writes it: `110.0` for `110`, or `110` for `110.0`.
+    """
+    if text in codes:
+        return text
+    text = normalize_code(text)
+    if text in codes:
+        return text
+    if text.isascii() and text.isdecimal():
+        return f"{text}.0" if f"{text}.0" in codes else None
+    if (found := _WHOLE_FLOAT.fullmatch(text)) and found[1] in codes:
+        return found[1]
+    return None
 
 
 def clean_text(text: str) -> str:

@@ -26,7 +26,7 @@ from cascade.errors import TaxonomyError, close_matches
 from cascade.taxonomy.draft import Draft, PathTree, Record
 from cascade.taxonomy.forest import Forest, arrange
 from cascade.taxonomy.formats import read
-from cascade.taxonomy.names import PATH_SEPARATOR, clean, split_path
+from cascade.taxonomy.names import PATH_SEPARATOR, clean, match_code, normalize_code, split_path
 
 if TYPE_CHECKING:
     from cascade.taxonomy.search import Searcher
@@ -183,7 +183,7 @@ class Taxonomy(Forest):
             record = record if isinstance(record, Record) else Record(*record)
             row = draft.add(record.name, record.code, line=record.line or 0)
             draft.describe(row, record.description, record.synonyms, record.translations)
-            parents.append(clean(record.parent_code or ""))
+            parents.append(normalize_code(record.parent_code or ""))
         draft.link(parents)
         return cls(draft)
 
@@ -233,17 +233,15 @@ class Taxonomy(Forest):
         )
 
     def index(self, code: str) -> int:
-        """Index of the node with a code.
+        """Index of the node with a code, see `match_code`.
 
         Raises
         ------
         TaxonomyError
             There is none; close codes are named, else nodes of a close name.
         """
-        try:
-            return self._index[code]
-        except KeyError:
-            pass
+        if (known := match_code(code, self._index)) is not None:
+            return self._index[known]
         found = [self.index(c) for c in close_matches(code, self.codes)]
         if not found:
             found = [self.names.index(name) for name in close_matches(code, self.names)]
@@ -254,11 +252,14 @@ class Taxonomy(Forest):
         )
 
     def find(self, text: str) -> int | None:
-        """Index of the node with a code, or at a path however spaced around `>`; None if none."""
-        found = self._index.get(text)
-        if found is None:
-            found = self._index.get(clean(text))
-        return self._descend(_ARROW.sub(">", clean(text)), -1) if found is None else found
+        """Index of the node with a code (`match_code`) or at a path; None if none.
+
+        A path may be spaced in any way around `>`.
+        """
+        known = match_code(text, self._index)
+        return (
+            self._descend(_ARROW.sub(">", clean(text)), -1) if known is None else self._index[known]
+        )
 
     def _descend(self, rest: str, above: int) -> int | None:
         """The descendant of `above` at a path without blanks around `>`; names may contain it."""
