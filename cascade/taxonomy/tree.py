@@ -189,13 +189,13 @@ class Taxonomy(Forest):
 
     def to_csv(self, path: str | Path) -> None:
         """Write `code,name,parent` and what else there is; `load` gives the same tree back."""
-        from cascade.taxonomy.formats import csv
+        from cascade.taxonomy.formats.tables import csv
 
         csv.write(self, Path(path))
 
     def to_yaml(self, path: str | Path) -> None:
         """Write nested YAML with everything, the title too; `load` gives the same back."""
-        from cascade.taxonomy.formats import nested
+        from cascade.taxonomy.formats.structured import nested
 
         nested.write(self, Path(path))
 

@@ -31,11 +31,11 @@ FORMATS = {
         "Google's product taxonomy, with or without '12 - ' before a path",
     ),
     "csv": (
-        "cascade.taxonomy.formats.csv",
+        "cascade.taxonomy.formats.tables.csv",
         "CSV, TSV or semicolons with columns code,name,parent, or one path column, or one column "
         "for each level",
     ),
-    "nested": ("cascade.taxonomy.formats.nested", "nested YAML or JSON"),
+    "nested": ("cascade.taxonomy.formats.structured.nested", "nested YAML or JSON"),
     "paths": ("cascade.taxonomy.formats.paths", "lines of 'A > B > C'"),
 }
 """The module and a description of each format, in the order in which they are tried.
@@ -110,7 +110,7 @@ def _module(name: str) -> Format:
 
 def _unknown(file: TaxonomyFile) -> str:
     """What an unknown file looks like."""
-    from cascade.taxonomy.formats.table import TaxonomyTable
+    from cascade.taxonomy.formats.tables.table import TaxonomyTable
 
     if file.is_xml:
         return f"XML of no known form; its first element is <{file.root}>"

@@ -9,7 +9,7 @@ import re
 
 from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.file import TaxonomyFile
-from cascade.taxonomy.formats.table import TaxonomyTable
+from cascade.taxonomy.formats.tables.table import TaxonomyTable
 from cascade.taxonomy.names import split_path
 
 _LONGEST = 120

@@ -11,9 +11,9 @@ import re
 
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
-from cascade.taxonomy.formats.json_yaml import Leaf, Mapping, Series, Value, parse_json
 from cascade.taxonomy.formats.paths import read_coded_paths
-from cascade.taxonomy.formats.table import COLUMNS
+from cascade.taxonomy.formats.structured.json_yaml import Leaf, Mapping, Series, Value, parse_json
+from cascade.taxonomy.formats.tables.table import COLUMNS
 from cascade.taxonomy.names import clean
 
 _LINE = re.compile(r"\s*([^\s>]+)\s*(?:\t| : )\s*(.+)")

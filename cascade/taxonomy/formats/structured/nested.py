@@ -15,7 +15,14 @@ from cascade.errors import OutputError, did_you_mean
 from cascade.io.files import write_text
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
-from cascade.taxonomy.formats.json_yaml import Leaf, Mapping, Series, Value, parse_json, parse_yaml
+from cascade.taxonomy.formats.structured.json_yaml import (
+    Leaf,
+    Mapping,
+    Series,
+    Value,
+    parse_json,
+    parse_yaml,
+)
 from cascade.taxonomy.names import clean, split_synonyms
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from cascade.errors import TaxonomyError
 from cascade.io.files import write_text
 from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.file import TaxonomyFile
-from cascade.taxonomy.formats.table import COLUMNS, TaxonomyTable
+from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable
 from cascade.taxonomy.names import clean, join_synonyms, split_path, split_synonyms
 
 if TYPE_CHECKING:

@@ -6,9 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.formats.json_yaml import Leaf, Mapping, Series, parse_json, parse_yaml
+from cascade.taxonomy.formats.structured.json_yaml import (
+    Leaf,
+    Mapping,
+    Series,
+    parse_json,
+    parse_yaml,
+)
 
-from ..trees import quick
+from ...trees import quick
 
 FILE = Path("taxonomy.yaml")
 OURS = """\
