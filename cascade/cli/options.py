@@ -22,6 +22,20 @@ TaxonomyOption = Annotated[
     str | None,
     typer.Option("--taxonomy", "-t", help="A taxonomy file of any known form, or a shipped name."),
 ]
+SchemeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheme",
+        metavar="NAME",
+        help="Concept scheme of a SKOS vocabulary that has several: its title, code or address.",
+    ),
+]
+TaxonomyEncodingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--taxonomy-encoding", help="Encoding of the taxonomy's text; by default it is detected."
+    ),
+]
 TextOption = Annotated[
     list[str] | None,
     typer.Option("--text", metavar="COL", help="Text column; repeat it for several."),
@@ -108,6 +122,8 @@ def resolve(
     config: str | None,
     taxonomy: str | None,
     *,
+    encoding: str | None = None,
+    scheme: str | None = None,
     method: str | None = None,
     columns: Mapping[str, Any] | None = None,
     max_risk: float | None = None,
@@ -119,6 +135,11 @@ def resolve(
     """The config and the taxonomy that the options name, with a method that can be used.
 
     The taxonomy of the config is that which was loaded: a shipped name, or a file.
+
+    Parameters
+    ----------
+    encoding, scheme
+        How the taxonomy is read; where one is named, those of the config do not count.
 
     Raises
     ------
@@ -138,14 +159,18 @@ def resolve(
             "-t store; or --config FILE"
         )
     base, folder = load_config(config) if config is not None else (CascadeConfig(), None)
+    if taxonomy is not None:
+        base.taxonomy_encoding = base.taxonomy_scheme = None
     settled = settle(base, settings, method=method, allow_download=allow_download)
+    settled.taxonomy_encoding = encoding or settled.taxonomy_encoding
+    settled.taxonomy_scheme = scheme or settled.taxonomy_scheme
     name = taxonomy if taxonomy is not None else settled.taxonomy
     if name is None:
         raise ConfigError(f"{config}: names no taxonomy; add one with -t")
     if taxonomy is None and folder is not None and not is_shipped(name, folder):
         name = str(folder / name)
     settled.taxonomy = name
-    tree = load_taxonomy(name)
+    tree = load_taxonomy(name, encoding=settled.taxonomy_encoding, scheme=settled.taxonomy_scheme)
     check_method(settled.method, settled.heads)
     if max_risk is not None:
         settled.calibration.max_risk = max_risk

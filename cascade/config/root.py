@@ -55,6 +55,14 @@ class CascadeConfig(Section):
     """A cascade.yaml."""
 
     taxonomy: str | None = Field(None, description="Shipped name, or file relative to this one.")
+    taxonomy_encoding: str | None = Field(
+        None, description="Encoding of its text; detected if not given."
+    )
+    taxonomy_scheme: str | None = Field(
+        None,
+        description="Concept scheme of a SKOS vocabulary that has several: its title, code or "
+        "address.",
+    )
     method: str = Field(
         "cascade", description="Method that answers; `cascade` combines scorers and routes items."
     )

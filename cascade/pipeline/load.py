@@ -58,6 +58,8 @@ def load(
         config, origin = load_config(source)
     else:
         config, origin = CascadeConfig(taxonomy=str(source)), None
+    if taxonomy is not None:  # how it is read belongs to the one that the config names
+        config.taxonomy_encoding = config.taxonomy_scheme = None
     if settings:
         config = CascadeConfig.parse(merge(config.model_dump(), settings), "settings")
     if isinstance(taxonomy, Taxonomy):
@@ -66,7 +68,10 @@ def load(
     if named is None:
         raise ConfigError(f"{source}: names no taxonomy; add a line such as `taxonomy: store`")
     folder = origin if taxonomy is None else None
-    return Classifier(load_taxonomy(named, folder), config, progress=progress)
+    tree = load_taxonomy(
+        named, folder, encoding=config.taxonomy_encoding, scheme=config.taxonomy_scheme
+    )
+    return Classifier(tree, config, progress=progress)
 
 
 def load_config(source: str | Path) -> tuple[CascadeConfig, Path | None]:
@@ -110,8 +115,19 @@ def load_config(source: str | Path) -> tuple[CascadeConfig, Path | None]:
     return config, path.parent
 
 
-def load_taxonomy(name: str | Path, folder: Path | None = None) -> Taxonomy:
+def load_taxonomy(
+    name: str | Path,
+    folder: Path | None = None,
+    *,
+    encoding: str | None = None,
+    scheme: str | None = None,
+) -> Taxonomy:
     """The shipped taxonomy called `name`, or the one in that file, relative to `folder`.
+
+    Parameters
+    ----------
+    encoding, scheme
+        Of a file, see `Taxonomy.load`.
 
     Raises
     ------
@@ -121,14 +137,14 @@ def load_taxonomy(name: str | Path, folder: Path | None = None) -> Taxonomy:
     path = Path(name) if folder is None else folder / name
     shipped = shipped_file("taxonomies", str(name), TAXONOMY_SUFFIX)
     if shipped and is_shipped(name, folder):
-        return Taxonomy.load(shipped)
+        return Taxonomy.load(shipped, scheme=scheme)
     if not path.exists() and path.name == str(name) and not path.suffix:
         names = shipped_names("taxonomies", TAXONOMY_SUFFIX)
         raise TaxonomyError(
             f"no taxonomy {str(name)!r}: it is neither a file nor shipped "
             f"(shipped are: {', '.join(names)}){did_you_mean(str(name), names)}"
         )
-    return Taxonomy.load(path)
+    return Taxonomy.load(path, encoding=encoding, scheme=scheme)
 
 
 def is_shipped(name: str | Path, folder: Path | None = None) -> bool:

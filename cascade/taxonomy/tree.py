@@ -120,7 +120,12 @@ class Taxonomy(Forest):
 
     @classmethod
     def load(
-        cls, path: str | Path, *, format: str | None = None, encoding: str | None = None
+        cls,
+        path: str | Path,
+        *,
+        format: str | None = None,
+        encoding: str | None = None,
+        scheme: str | None = None,
     ) -> Taxonomy:
         """Read a file; its content, not its name, decides the format.
 
@@ -131,13 +136,15 @@ class Taxonomy(Forest):
             becomes a `FacetedTaxonomy` of its base terms.
         encoding
             For example `latin-1`, where UTF-8, UTF-16 and Windows-1252 are not it.
+        scheme
+            Concept scheme of a SKOS vocabulary: its title, code or address; all if None.
 
         Raises
         ------
         TaxonomyError
             The file cannot be read, is of no known format, or holds no tree.
         """
-        found = read(path, format=format, encoding=encoding)
+        found = read(path, format=format, encoding=encoding, scheme=scheme)
         return found if isinstance(found, Taxonomy) else cls(found)
 
     @classmethod

@@ -169,3 +169,12 @@ def test_doctor_tells_what_is_missing_and_fails(cascade):
     assert done.status == 3
     missing = [f["what"] for f in json.loads(done.out) if f["state"] == "missing"]
     assert "weights no-such/model" in missing
+
+
+def test_encoding_and_scheme_say_how_a_taxonomy_is_read(cascade, folder):
+    (folder / "polish.csv").write_bytes("code,name,parent\n1,Żaby,\n".encode("cp1250"))
+    out = cascade("taxonomy", "show", "polish.csv", "--encoding", "cp1250").out
+    assert "Żaby" in out
+    done = cascade("taxonomy", "validate", "tax.csv", "--scheme", "Products")
+    assert (done.status, done.out) == (2, "")
+    assert "only SKOS has concept schemes" in done.err

@@ -44,6 +44,8 @@ def classify(
         ),
     ],
     taxonomy: options.TaxonomyOption = None,
+    scheme: options.SchemeOption = None,
+    taxonomy_encoding: options.TaxonomyEncodingOption = None,
     config: options.ConfigOption = None,
     text: options.TextOption = None,
     image: options.ImageOption = None,
@@ -129,6 +131,8 @@ def classify(
     settled, tree = options.resolve(
         config,
         taxonomy,
+        encoding=taxonomy_encoding,
+        scheme=scheme,
         method=method,
         columns=named,
         max_risk=max_risk,

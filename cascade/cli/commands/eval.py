@@ -35,6 +35,8 @@ def evaluate(
         typer.Argument(metavar="FILE", help="Labelled rows: CSV, TSV, JSONL, Parquet, Excel."),
     ] = None,
     taxonomy: options.TaxonomyOption = None,
+    scheme: options.SchemeOption = None,
+    taxonomy_encoding: options.TaxonomyEncodingOption = None,
     config: options.ConfigOption = None,
     text: options.TextOption = None,
     image: options.ImageOption = None,
@@ -124,7 +126,8 @@ def evaluate(
 
     source = TableFile(file, limit, encoding, sheet)
     chosen = {"method": method, "allow_download": allow_download, "settings": settings}
-    settled, tree = _resolve(config, taxonomy, chosen)
+    read = {"encoding": taxonomy_encoding, "scheme": scheme}
+    settled, tree = _resolve(config, taxonomy, chosen, read)
     named = {"text": text, "image": image, "id": id, "label": label, "also": also}
     settled.columns = settled.columns.model_copy(update={k: v for k, v in named.items() if v})
     if max_risk is not None:
@@ -180,7 +183,10 @@ def _run_suite(suite: Path, output: str | None, run: RunOptions, *, as_json: boo
 
 
 def _resolve(
-    config: str | None, taxonomy: str | None, chosen: dict[str, Any]
+    config: str | None,
+    taxonomy: str | None,
+    chosen: dict[str, Any],
+    read: dict[str, str | None],
 ) -> tuple[CascadeConfig, Taxonomy | None]:
     """The config, with rankings as the metrics need them, and the taxonomy if one is named."""
     from cascade.config import CascadeConfig
@@ -192,7 +198,9 @@ def _resolve(
     if config is None and taxonomy is None:
         settled = options.settle(CascadeConfig(), **{**chosen, "settings": settings})
     else:
-        settled, tree = options.resolve(config, taxonomy, **{**chosen, "settings": settings})
+        settled, tree = options.resolve(
+            config, taxonomy, **read, **{**chosen, "settings": settings}
+        )
     check_method(settled.method, settled.heads)
     return settled, tree
 

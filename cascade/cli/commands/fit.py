@@ -38,6 +38,8 @@ def fit(
     ],
     output: Annotated[str, typer.Option("--out", "-o", metavar="PACK", help="Folder to write.")],
     taxonomy: options.TaxonomyOption = None,
+    scheme: options.SchemeOption = None,
+    taxonomy_encoding: options.TaxonomyEncodingOption = None,
     text: options.TextOption = None,
     image: options.ImageOption = None,
     image_root: options.ImageRootOption = None,
@@ -98,7 +100,7 @@ def fit(
             f"no taxonomy is named: made one of the labels, {len(tree):,} nodes (name one with -t)"
         )
     else:
-        tree = load_taxonomy(taxonomy)
+        tree = load_taxonomy(taxonomy, encoding=taxonomy_encoding, scheme=scheme)
     job = Fit(
         source,
         tree,

@@ -33,6 +33,8 @@ def prepare(
     ],
     output: Annotated[str, typer.Option("--out", "-o", help="Folder to write to.")],
     taxonomy: options.TaxonomyOption = None,
+    scheme: options.SchemeOption = None,
+    taxonomy_encoding: options.TaxonomyEncodingOption = None,
     text: options.TextOption = None,
     depth: Annotated[
         int | None,
@@ -79,7 +81,9 @@ def prepare(
     chosen = PreparationOptions(source, label, tuple(text or ()), depth, split, shares, seed)
     folder = PreparationFolder(output)
     folder.check(filter(None, (file, taxonomy)), overwrite=overwrite)
-    tree = None if taxonomy is None else load_taxonomy(taxonomy)
+    tree = None
+    if taxonomy is not None:
+        tree = load_taxonomy(taxonomy, encoding=taxonomy_encoding, scheme=scheme)
     with working("reading") as bar:
 
         def progress(what: str, of: int | None) -> Callable[[Row], None]:

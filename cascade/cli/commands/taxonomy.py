@@ -51,12 +51,14 @@ def show(
         str | None, typer.Argument(help="Code or path of the node to start at.")
     ] = None,
     depth: Annotated[int, typer.Option("--depth", min=1, help="Levels to show.")] = 2,
+    scheme: options.SchemeOption = None,
+    encoding: options.EncodingOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Show a taxonomy, or a part of it, as a tree."""
     from rich.tree import Tree
 
-    tree = _load(source)
+    tree = _load(source, encoding, scheme)
     start = None if node is None else tree.node(node)
     if as_json:
         nodes = range(len(tree)) if start is None else tree.subtree(start.index)
@@ -81,12 +83,14 @@ def search(
     source: TaxonomyArgument,
     query: Annotated[str, typer.Argument(help="Words of a name, a synonym or a code.")],
     limit: Annotated[int, typer.Option("--limit", min=1, help="Most nodes to show.")] = 10,
+    scheme: options.SchemeOption = None,
+    encoding: options.EncodingOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Find nodes by words of their names, synonyms or codes."""
     from rich.table import Table
 
-    found = _load(source).search(query, limit)
+    found = _load(source, encoding, scheme).search(query, limit)
     if as_json:
         out.print_json(data=[_node_values(node) for node in found])
     if not found:
@@ -101,14 +105,19 @@ def search(
 
 
 @app.command("validate", epilog=EXAMPLES)
-def validate(source: TaxonomyArgument, as_json: options.JsonOption = False) -> None:
+def validate(
+    source: TaxonomyArgument,
+    scheme: options.SchemeOption = None,
+    encoding: options.EncodingOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
     """Check that a file is a taxonomy, and count its nodes; a catalogue's terms by hierarchy."""
     from cascade.foodex2.format import is_catalogue
 
     if is_catalogue(source):
         _validate_catalogue(source, as_json=as_json)
         return
-    tree = _load(source)
+    tree = _load(source, encoding, scheme)
     leaf_levels = tree.level[tree.leaves]
     levels = [
         {
@@ -164,10 +173,16 @@ def _validate_catalogue(source: str, *, as_json: bool) -> None:
 
 
 @app.command("convert", epilog=EXAMPLES)
-def convert(source: TaxonomyArgument, target: Target, overwrite: Overwrite = False) -> None:
+def convert(
+    source: TaxonomyArgument,
+    target: Target,
+    scheme: options.SchemeOption = None,
+    encoding: options.EncodingOption = None,
+    overwrite: Overwrite = False,
+) -> None:
     """Write a taxonomy of any known form as CSV or YAML."""
     _check_target(source, target, overwrite)
-    tree = _load(source)
+    tree = _load(source, encoding, scheme)
     _write(tree, target)
     err.print(f"{target}: {len(tree):,} nodes", highlight=False)
 
@@ -177,11 +192,13 @@ def trim(
     source: TaxonomyArgument,
     target: Target,
     depth: Annotated[int, typer.Option("--depth", min=1, help="Levels to keep, from the top.")],
+    scheme: options.SchemeOption = None,
+    encoding: options.EncodingOption = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a taxonomy without the levels below a depth, as CSV or YAML."""
     _check_target(source, target, overwrite)
-    tree = _load(source)
+    tree = _load(source, encoding, scheme)
     trimmed = tree.trim(depth)
     _write(trimmed, target)
     counts = f"{len(trimmed):,} of {len(tree):,} nodes, {trimmed.depth} of {tree.depth} levels"
@@ -196,6 +213,8 @@ def diff(
         Path | None, typer.Option("--out", "-o", help="Write all changes, as .csv.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Changes of a kind to show.")] = 5,
+    scheme: options.SchemeOption = None,
+    encoding: options.EncodingOption = None,
     overwrite: Overwrite = False,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -206,7 +225,7 @@ def diff(
     from cascade.taxonomy.difference import KINDS, write_changes
 
     _check_new(target, overwrite)
-    changes = _changes(old, new)
+    changes = _changes(old, new, encoding, scheme)
     if target is not None:
         write_changes(changes, target)
     if as_json:
@@ -233,7 +252,7 @@ def _print_changes(kind: str, changes: list[Change], limit: int) -> None:
         out.print(f"  [dim]and {len(changes) - limit:,} more", highlight=False)
 
 
-def _changes(old: str, new: str) -> list[Change]:
+def _changes(old: str, new: str, encoding: str | None, scheme: str | None) -> list[Change]:
     """The changes from one to the other, of terms where both are catalogues of EFSA."""
     from cascade.foodex2.format import is_catalogue, load_catalogue
     from cascade.foodex2.releases import release_differences
@@ -241,7 +260,7 @@ def _changes(old: str, new: str) -> list[Change]:
 
     if is_catalogue(old) and is_catalogue(new):
         return list(release_differences(load_catalogue(old), load_catalogue(new)))
-    return list(differences(_load(old), _load(new)))
+    return list(differences(_load(old, encoding, scheme), _load(new, encoding, scheme)))
 
 
 def _check_target(source: str, target: Path, overwrite: bool) -> None:
@@ -275,10 +294,10 @@ def _write(tree: Taxonomy, target: Path) -> None:
         tree.to_yaml(target)
 
 
-def _load(source: str) -> Taxonomy:
+def _load(source: str, encoding: str | None, scheme: str | None) -> Taxonomy:
     from cascade.pipeline.load import load_taxonomy
 
-    return load_taxonomy(source)
+    return load_taxonomy(source, encoding=encoding, scheme=scheme)
 
 
 def _add_children(branch: Tree, tree: Taxonomy, parent: int, depth: int) -> None:

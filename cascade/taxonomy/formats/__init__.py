@@ -61,7 +61,11 @@ class Format(Protocol):
 
 
 def read(
-    path: str | Path, *, format: str | None = None, encoding: str | None = None
+    path: str | Path,
+    *,
+    format: str | None = None,
+    encoding: str | None = None,
+    scheme: str | None = None,
 ) -> Draft | Taxonomy:
     """What is in a file: its nodes, named like the file where it states no name.
 
@@ -71,6 +75,8 @@ def read(
         A key of `FORMATS`; by default the content decides.
     encoding
         Of text; by default a guess, see `TaxonomyFile.text`.
+    scheme
+        Concept scheme of a SKOS vocabulary: its title, code or address; all if None.
 
     Raises
     ------
@@ -82,8 +88,14 @@ def read(
             f"no format {format!r}{did_you_mean(format, list(FORMATS))}; there are: "
             f"{', '.join(FORMATS)}"
         )
-    file = TaxonomyFile(Path(path), encoding)
-    found = _module(format or detect(file)).read(file)
+    file = TaxonomyFile(Path(path), encoding, scheme)
+    name = format or detect(file)
+    if scheme is not None and name != "skos":
+        raise file.error(
+            f"scheme {scheme!r} is asked for, but only SKOS has concept schemes, and this is read "
+            f"as {name}; leave the scheme out"
+        )
+    found = _module(name).read(file)
     if isinstance(found, Draft):
         found.name = found.name or file.path.name.split(".")[0]
     return found

@@ -44,10 +44,13 @@ class TaxonomyFile:
         Where it is.
     encoding
         Of the text, where the caller knows it.
+    scheme
+        Concept scheme that the caller asks for, see `cascade.taxonomy.formats.read`.
     """
 
     path: Path
     encoding: str | None = None
+    scheme: str | None = None
 
     @cached_property
     def data(self) -> bytes:
