@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.tree import Taxonomy
+
+_HASH = re.compile("[#\uff03]")  # a full-width one too
 
 
 class Facet(NamedTuple):
@@ -95,7 +98,7 @@ class FacetedTaxonomy(Taxonomy):
 
     def find(self, text: str) -> int | None:
         """Index of the base term of a code, or at a path; None if there is none."""
-        return super().find(text.partition("#")[0])
+        return super().find(_HASH.split(text, 1)[0])
 
     def implied(self, code: str) -> tuple[Facet, ...]:
         """The facets that a base term implies."""

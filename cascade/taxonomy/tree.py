@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +25,8 @@ from cascade.errors import TaxonomyError, close_matches
 from cascade.taxonomy.draft import Draft, PathTree, Record
 from cascade.taxonomy.forest import Forest, arrange
 from cascade.taxonomy.formats import read
-from cascade.taxonomy.names import PATH_SEPARATOR, clean, match_code, normalize_code, split_path
+from cascade.taxonomy.lookup import NodeFinder
+from cascade.taxonomy.names import PATH_SEPARATOR, match_code, normalize_code, split_path
 
 if TYPE_CHECKING:
     from cascade.taxonomy.search import Searcher
@@ -35,8 +35,6 @@ _T = TypeVar("_T")
 
 PATHS = 1 << 14  # paths that are remembered, not more than some MiB
 _SHOWN = 12  # nodes of a list in a notebook
-
-_ARROW = re.compile(r"\s*>\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,6 @@ class Taxonomy(Forest):
         self._descriptions = _rekeyed(draft.descriptions, index)
         self._synonyms = _rekeyed(draft.synonyms, index)
         self._translations = _rekeyed(draft.translations, index)
-        self._children_by_name: dict[int, dict[str, int]] = {}
 
     @classmethod
     def load(
@@ -259,34 +256,12 @@ class Taxonomy(Forest):
         )
 
     def find(self, text: str) -> int | None:
-        """Index of the node with a code (`match_code`) or at a path; None if none.
+        """Index of the node with a code or at a path; None if none.
 
-        A path may be spaced in any way around `>`.
+        A text that is neither as it stands (`match_code`) is compared by form, where case, quotes,
+        separators and lost zeros do not count; see `cascade.taxonomy.lookup`.
         """
-        known = match_code(text, self._index)
-        return (
-            self._descend(_ARROW.sub(">", clean(text)), -1) if known is None else self._index[known]
-        )
-
-    def _descend(self, rest: str, above: int) -> int | None:
-        """The descendant of `above` at a path without blanks around `>`; names may contain it."""
-        below = self._by_name(above)
-        cut = rest.find(">")
-        while cut >= 0:
-            child = below.get(rest[:cut])
-            found = None if child is None else self._descend(rest[cut + 1 :], child)
-            if found is not None:
-                return found
-            cut = rest.find(">", cut + 1)
-        return below.get(rest)
-
-    def _by_name(self, above: int) -> dict[str, int]:
-        """Children of a node by name; kept, since many paths go through few nodes."""
-        if above not in self._children_by_name:
-            self._children_by_name[above] = {
-                _ARROW.sub(">", self.names[child]): child for child in self.children(above).tolist()
-            }
-        return self._children_by_name[above]
+        return self._finder.find(text)
 
     def path(self, i: int) -> str:
         """`A > B > C`."""
@@ -377,6 +352,10 @@ class Taxonomy(Forest):
             return PATH_SEPARATOR.join([self.names[j] for j in self._path_to(i)])
 
         return joined
+
+    @cached_property
+    def _finder(self) -> NodeFinder:
+        return NodeFinder(self, self._index)
 
     @cached_property
     def _index(self) -> dict[str, int]:

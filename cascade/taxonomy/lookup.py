@@ -1,0 +1,125 @@
+"""Finding nodes by what people write: a code or a path, as it stands or as files distort it.
+
+First a text is looked up as it stands. Only where that finds nothing it is compared by *form*,
+which is the same for `A01PS`, `a01ps ` and full-width signs, for `110`, `110.0` and `'00110'`, and
+for `A > B`, `a>b` and `A / B`. A form that two nodes share finds neither.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from cascade.taxonomy.names import clean, match_code, normalize_code
+
+if TYPE_CHECKING:
+    from cascade.taxonomy.tree import Taxonomy
+
+ARROW = re.compile(r"\s*>\s*")
+SEPARATOR = re.compile(r"\s*(?:->|=>|>{1,3}|[›»→⟩|/\\¦]|::)\s*")
+"""What people write between the names of a path."""
+
+_QUOTES = "\"'`´‘’‚‛“”„‟«»‹›"
+_NUMBER = re.compile(r"(\d+)(?:\.(\d*))?", re.ASCII)
+_JOINT = "\x1f"
+_SEVERAL = -1
+
+
+def plain(text: str) -> str:
+    """A text in one form of Unicode (NFKC), with plain dashes and blanks and nothing invisible."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+        kinds = [(unicodedata.category(sign), sign) for sign in text]
+        text = "".join(["-" if kind == "Pd" else sign for kind, sign in kinds if kind != "Cf"])
+    return clean(text)
+
+
+def code_form(text: str) -> str:
+    """What a code has in common with the same code written otherwise.
+
+    Neither case nor quotes around it count, nor dots at its end; of a number neither zeros at its
+    beginning nor zeros behind its point.
+    """
+    text = normalize_code(plain(text)).strip(_QUOTES + " ").rstrip(". ").casefold()
+    if number := _NUMBER.fullmatch(text):
+        whole, fraction = number[1].lstrip("0") or "0", (number[2] or "").rstrip("0")
+        return f"{whole}.{fraction}" if fraction else whole
+    return text
+
+
+def path_form(text: str) -> str:
+    """What a path has in common with the same path in other case, with other separators."""
+    return SEPARATOR.sub(_JOINT, plain(text).strip(_QUOTES + " ").casefold())
+
+
+class NodeFinder:
+    """Finds the nodes of a taxonomy; what it needs is made when it is first asked for."""
+
+    def __init__(self, taxonomy: Taxonomy, index: dict[str, int]) -> None:
+        self._taxonomy, self._index = taxonomy, index
+        self._names = _ChildrenByName(taxonomy, lambda name: ARROW.sub(">", name))
+        self._forms = _ChildrenByName(taxonomy, path_form)
+
+    def find(self, text: str) -> int | None:
+        """Index of the node with a code or at a path, as it stands or else by its form."""
+        found = self.as_written(text)
+        return self.by_form(text) if found is None else found
+
+    def as_written(self, text: str) -> int | None:
+        """Index of the node with a code, or at a path however spaced around `>`."""
+        known = match_code(text, self._index)
+        if known is not None:
+            return self._index[known]
+        return self._names.descend(ARROW.sub(">", clean(text)), ">")
+
+    def by_form(self, text: str) -> int | None:
+        """Index of the one node whose code has this form, or else of the one at such a path."""
+        form = code_form(text)
+        found = self._code_forms.get(form) if form else None
+        if found is None:
+            found = self._forms.descend(path_form(text), _JOINT)
+        return None if found == _SEVERAL else found
+
+    @cached_property
+    def _code_forms(self) -> dict[str, int]:
+        return _unambiguous(
+            zip(map(code_form, self._taxonomy.codes), range(len(self._taxonomy)), strict=True)
+        )
+
+
+class _ChildrenByName:
+    """Goes down paths of names; the children of a node are kept, as many paths go through few."""
+
+    def __init__(self, taxonomy: Taxonomy, form: Callable[[str], str]) -> None:
+        self._taxonomy, self._form = taxonomy, form
+        self._known: dict[int, dict[str, int]] = {}
+
+    def descend(self, rest: str, joint: str, above: int = -1) -> int | None:
+        """The descendant of `above` at a path; names may contain the joint."""
+        below = self._below(above)
+        cut = rest.find(joint)
+        while cut >= 0:
+            child = below.get(rest[:cut], _SEVERAL)
+            found = None if child < 0 else self.descend(rest[cut + 1 :], joint, child)
+            if found is not None:
+                return found
+            cut = rest.find(joint, cut + 1)
+        return below.get(rest)
+
+    def _below(self, above: int) -> dict[str, int]:
+        if above not in self._known:
+            children = self._taxonomy.children(above).tolist()
+            names = [self._form(self._taxonomy.names[child]) for child in children]
+            self._known[above] = _unambiguous(zip(names, children, strict=True))
+        return self._known[above]
+
+
+def _unambiguous(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Node by form; `_SEVERAL` for a form of more than one."""
+    found: dict[str, int] = {}
+    for form, node in pairs:
+        found[form] = _SEVERAL if form in found else node
+    return found
