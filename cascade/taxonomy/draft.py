@@ -13,6 +13,13 @@ from cascade.errors import TaxonomyError, did_you_mean
 from cascade.taxonomy.names import PATH_SEPARATOR, clean, clean_text, match_code, normalize_code
 
 LANGUAGE = r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*"
+DEEPEST = 100
+"""Levels that a taxonomy may have.
+
+Of published ones those of living beings are the deepest, with about 40. The codes of nodes that
+have none are their paths, and some arrays have a row for each level: what is a thousand levels deep
+by mistake would need gigabytes.
+"""
 TOP_MARKERS = frozenset({"0", "-1", "null", "none", "nan", "\\n"})
 
 
@@ -223,6 +230,13 @@ class PathTree:
             path = PATH_SEPARATOR.join(names)
             raise TaxonomyError(
                 f"path {path!r} has a blank name", file=draft.file, line=line or None
+            )
+        if len(names) > DEEPEST:
+            shown = PATH_SEPARATOR.join(names[:3])
+            raise TaxonomyError(
+                f"path '{shown} > ...' has {len(names):,} levels; at most {DEEPEST} are possible",
+                file=draft.file,
+                line=line or None,
             )
         row = -1
         for name in names:

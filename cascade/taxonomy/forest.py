@@ -16,12 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.draft import Draft
+from cascade.taxonomy.draft import DEEPEST, Draft
 
 if TYPE_CHECKING:
     import scipy.sparse
-
-DEEPEST = np.iinfo(np.int16).max
 
 logger = logging.getLogger(__name__)
 
@@ -221,7 +219,7 @@ def arrange(
     ------
     TaxonomyError
         No node at all, a blank or repeated code, a blank name, a cycle, siblings of one name, or
-        more than 32,767 levels.
+        more than `DEEPEST` levels.
     """
     if not draft.codes:
         raise TaxonomyError("no node in it; a taxonomy needs at least one", file=draft.file)
@@ -253,10 +251,10 @@ def _levels(draft: Draft, parent: NDArray[np.int32]) -> NDArray[np.int32]:
     else:
         raise _cycle(draft, int(np.flatnonzero(jump != count)[0]))
     if (deepest := int(level.max())) > DEEPEST:
-        row = int(level.argmax())
+        row = int(np.flatnonzero(level == DEEPEST + 1)[0])
         raise draft.error(
-            f"node {draft.codes[row]!r} is {deepest:,} levels deep; at most {DEEPEST:,} are "
-            "possible, so the parents are probably wrong",
+            f"node {draft.codes[row][:80]!r} is more than {DEEPEST} levels deep (the deepest, "
+            f"{deepest:,}), which is not possible; its parents are probably wrong",
             row,
         )
     return level[:count]

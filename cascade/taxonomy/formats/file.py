@@ -32,6 +32,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _XML_ENCODING = re.compile(rb"\s*<\?xml[^>]*encoding=[\"']([\w.-]+)")
 _XML_ROOT = re.compile(r"<\s*([A-Za-z_][\w.-]*(?::[\w.-]+)?)")
 _HEAD = 200
+_DEEPEST = 400  # elements of XML in each other
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class TaxonomyFile:
                 if start[:2] == b"PK" and b"xl/" in data:
                     what, cure = "an Excel workbook", "save the sheet as CSV"
                 raise self.error(f"this is {what}, not a text file; {cure}")
-        if not data.strip(b" \t\r\n\x00\xef\xbb\xbf\xfe\xff"):
+        if not data.strip(b" \t\r\n\v\f\x00\xef\xbb\xbf\xfe\xff"):
             raise self.error("the file is empty; expected a taxonomy")
         return data
 
@@ -138,7 +139,9 @@ class TaxonomyFile:
     def head(self) -> list[tuple[int, str]]:
         """The first 200 of `lines`; never empty."""
         found = list(islice(_lines(self.text[: 1 << 18]), _HEAD))
-        return found or [(1, self.text.lstrip()[:80])]
+        if not found and not self.start:
+            raise self.error("the file is empty; expected a taxonomy")
+        return found or [(1, self.start[:80])]
 
     @cached_property
     def start(self) -> str:
@@ -188,13 +191,21 @@ class TaxonomyFile:
         import defusedxml
         import defusedxml.sax
 
+        too_deep = self.error
+
         class Handler(ContentHandler):
             _locator: Locator
+            depth = 0
 
             def startElement(self, name: str, attrs: AttributesImpl) -> None:
-                start(name, dict(attrs), self._locator.getLineNumber() or 0)
+                line = self._locator.getLineNumber() or 0
+                self.depth += 1
+                if self.depth > _DEEPEST:
+                    raise too_deep(f"more than {_DEEPEST} elements in each other", line)
+                start(name, dict(attrs), line)
 
             def endElement(self, name: str) -> None:
+                self.depth -= 1
                 end(name)
 
         try:

@@ -52,7 +52,9 @@ def test_binary_data_is_no_text_file(load, content):
         load(content)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \n", b"\xef\xbb\xbf", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n \n", b"\f", b"\xc2\xa0\n", b"\xef\xbb\xbf", b"\xff\xfe"]
+)
 def test_an_empty_file_says_so(load, content):
     with pytest.raises(TaxonomyError, match="the file is empty"):
         load(content)

@@ -51,6 +51,10 @@ def test_capitals_and_prefixes_do_not_matter(load):
             '<schema><segment code="1" text="A"/>\n<segment code="1" text="B"/></schema>',
             "line 2: code '1' is already taken by line 1",
         ),
+        (
+            '<s><segment code="1" text="A"/>\n' + "<x>" * 500,
+            "line 2: more than 400 elements in each other",
+        ),
         ('<schema>\n<segment code="1" text="A">\n</schema>', "line 3: broken XML: mismatched tag"),
         (
             '<!DOCTYPE x [\n<!ENTITY a "b">]><schema><segment code="&a;" text="A"/></schema>',

@@ -21,6 +21,7 @@ def test_bare_arrows_count_only_where_none_stands_between_blanks(load):
         ("A > B\nC\nA > B\n", "line 3: path 'A > B' was given on line 1 already"),
         ("A > B\nA >  > C\n", "line 2: path .* has a blank name"),
         ("A > B\nA > \n", "line 2: path .* has a blank name"),
+        ("A > B\n" + " > ".join("A" * 40_000), "line 2: path 'A > A > A > ...' has 40,000 levels"),
     ],
 )
 def test_errors_in_paths_name_their_line(load, content, match):

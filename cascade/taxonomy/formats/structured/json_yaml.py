@@ -15,6 +15,7 @@ from cascade.errors import TaxonomyError
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]|[^\s{}\[\],:"]+')
 _NULLS = ("", "~", "null", "Null", "NULL")
 _DEEPEST = 400
+_MOST_ALIASED = 1 << 20  # characters that aliases may add to a file
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ def parse_json(text: str, file: Path) -> Value:
         It is no JSON, or nested too deeply.
     """
     try:
-        json.loads(text)
+        json.loads(text, parse_int=str, parse_float=str)  # Python refuses ints of 4,301 digits
     except json.JSONDecodeError as error:
         many = error.msg == "Extra data"
         why = "one value ends and another begins; is this JSON Lines?" if many else error.msg
@@ -65,7 +66,7 @@ def parse_json(text: str, file: Path) -> Value:
             f"broken JSON: {why} (column {error.colno})", file=file, line=error.lineno
         ) from None
     except RecursionError:
-        raise TaxonomyError("JSON nested too deeply for a taxonomy", file=file) from None
+        raise _too_deep(file, _deep_line(text)) from None
     builder = _Builder(file)
     line, seen = 1, 0
     for match in _TOKEN.finditer(text):
@@ -99,6 +100,7 @@ def parse_yaml(text: str, file: Path) -> Value:
 
     builder = _Builder(file)
     texts: dict[str, str] = {}
+    aliased = 0
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         for event in yaml.parse(text, Loader=loader):
@@ -120,6 +122,13 @@ def parse_yaml(text: str, file: Path) -> Value:
                     raise TaxonomyError(
                         f"alias *{event.anchor} repeats a part of the tree; write it out, since "
                         "each node of a taxonomy is written once",
+                        file=file,
+                        line=line,
+                    )
+                if (aliased := aliased + len(texts[event.anchor])) > _MOST_ALIASED:
+                    raise TaxonomyError(
+                        f"aliases such as *{event.anchor} repeat more than a million characters; "
+                        "write them out where they are needed",
                         file=file,
                         line=line,
                     )
@@ -164,8 +173,26 @@ class _Builder:
         self.add(value)
         self._open.append((value, []))
         if len(self._open) > _DEEPEST:
-            raise TaxonomyError("nested too deeply for a taxonomy", file=self._file)
+            raise _too_deep(self._file, value.line)
 
     def close(self) -> None:
         """The end of the list or mapping that was opened last."""
         self._open.pop()
+
+
+def _too_deep(file: Path, line: int | None) -> TaxonomyError:
+    return TaxonomyError(
+        f"nested too deeply for a taxonomy: more than {_DEEPEST} lists and mappings in each other",
+        file=file,
+        line=line,
+    )
+
+
+def _deep_line(text: str) -> int | None:
+    """The line on which JSON is nested too deeply, whatever else is wrong with it."""
+    depth = 0
+    for match in _TOKEN.finditer(text):
+        depth += (match[0] in "[{") - (match[0] in "]}")
+        if depth > _DEEPEST:
+            return text.count("\n", 0, match.start()) + 1
+    return None

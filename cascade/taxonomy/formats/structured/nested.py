@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade.errors import OutputError, did_you_mean
+from cascade.errors import did_you_mean
 from cascade.io.files import write_text
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
@@ -74,7 +74,7 @@ def write(taxonomy: Taxonomy, path: Path) -> None:
     Raises
     ------
     OutputError
-        The file cannot be written, or the tree is too deep for nested text.
+        The file cannot be written.
     """
     import yaml
 
@@ -85,12 +85,7 @@ def write(taxonomy: Taxonomy, path: Path) -> None:
     }
     content["nodes"] = _nested(taxonomy)
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    try:
-        text = yaml.dump(content, Dumper=dumper, allow_unicode=True, sort_keys=False, width=100)
-    except RecursionError:
-        raise OutputError(
-            f"{path}: {taxonomy.depth} levels are too deep for nested YAML; write CSV"
-        ) from None
+    text = yaml.dump(content, Dumper=dumper, allow_unicode=True, sort_keys=False, width=100)
     write_text(path, text)
 
 

@@ -107,7 +107,12 @@ def test_keys_that_are_not_used_are_named_once(load, caplog):
         ('{"a": 1}\n{"a": 2}\n', "line 2: broken JSON: .*is this JSON Lines"),
         ('{"A": ["B",\n"B"]}', "line 2: code 'A > B' is already taken by line 1"),
         ("nodes: []\n", "needs at least one"),
-        ("[" * 100_000, "JSON"),
+        ("[\n" * 100_000, "line 401: nested too deeply"),
+        (
+            "a: &a " + "x" * 2000 + "\nb: [" + "*a, " * 1000 + "]",
+            "line 2: aliases such as .a repeat",
+        ),
+        ('[{"name": "A", "children": ' + "9" * 5000, "line 1: broken JSON"),
         ("- " * 3000 + "x", "nested too deeply"),
         ("a: " + "{a: " * 100_000, "nested too deeply"),
         ('{"a":' * 900 + "0" + "}" * 900, "nested too deeply"),
