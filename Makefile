@@ -4,6 +4,8 @@
 #   make check    linters, types and the fast tests: about a minute
 #   make test     linters, types and all tests
 #   make docs     the documentation site, into site/
+#   make soak     attacks for half an hour, into eval/results/reliability.md; PARTS="kills disks", MINUTES=5
+#                 and FUZZ_SECONDS=600 (for each reader) make it another
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -20,7 +22,7 @@ PIP_VLLM := $(VENV_VLLM)/bin/python -m pip --quiet --disable-pip-version-check
 # Models of tests are tiny: more threads would only wait for one another.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo check test test-vllm lint format docs clean
+.PHONY: demo check test test-vllm lint format docs soak clean
 
 demo: $(VENV)/.installed
 	$(BIN)/cascade classify examples/products.csv -t store --text name --text description \
@@ -48,6 +50,11 @@ format: $(VENV)/.installed-dev
 docs: export NO_MKDOCS_2_WARNING = 1
 docs: $(VENV)/.installed-dev
 	$(BIN)/mkdocs build
+
+soak: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python eval/soak --out eval/results/reliability.json \
+	  $(if $(PARTS),--parts $(PARTS)) $(if $(MINUTES),--minutes $(MINUTES)) \
+	  $(if $(FUZZ_SECONDS),--fuzz-seconds $(FUZZ_SECONDS))
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
