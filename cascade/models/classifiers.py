@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from cascade.errors import WeightsError
+from cascade.models.inspection import NO_CODE, reading
 from cascade.models.runtime import Precision, best_device, precision_dtype, quiet_libraries
 from cascade.models.weights import Weights
 
@@ -31,8 +32,8 @@ def load_sequence_classifier(
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
     device = best_device(device)
-    try:
-        found = AutoConfig.from_pretrained(weights.path, local_files_only=True).architectures or []
+    with reading(weights.path, "no sequence classifier that can be used"):
+        found = AutoConfig.from_pretrained(weights.path, **NO_CODE).architectures or []
         # A model of another kind would get a head of random numbers.
         if not any("ForSequenceClassification" in name for name in found):
             raise WeightsError(
@@ -40,16 +41,13 @@ def load_sequence_classifier(
                 "expected a sequence classifier (...ForSequenceClassification)"
             )
         with quiet_libraries():
-            tokenizer = AutoTokenizer.from_pretrained(weights.path, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(weights.path, **NO_CODE)
             model = AutoModelForSequenceClassification.from_pretrained(
                 weights.path,
                 dtype=precision_dtype(precision, device),
-                local_files_only=True,
                 use_safetensors=True,
+                **NO_CODE,
             )
-    except (OSError, ValueError, ImportError) as error:
-        problem = " ".join(str(error).split())
-        raise WeightsError(f"{weights.path}: no sequence classifier: {problem:.300}") from error
     if not tokenizer.is_fast:
         raise WeightsError(f"{weights.path}: its tokenizer is slow; expected a tokenizer.json")
     model.to(device)
@@ -68,17 +66,17 @@ def load_cross_encoder(weights: Weights, device: str = "auto") -> CrossEncoder:
     from sentence_transformers import CrossEncoder
 
     torch.manual_seed(0)  # of a new output
-    try:
-        with quiet_libraries(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model: CrossEncoder = CrossEncoder(
-                str(weights.path),
-                num_labels=1,
-                device=best_device(device),
-                local_files_only=True,
-                model_kwargs={"use_safetensors": True, "dtype": torch.float32},
-            )
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        problem = " ".join(str(error).split())
-        raise WeightsError(f"{weights.path}: no cross-encoder: {problem:.300}") from error
+    with (
+        reading(weights.path, "no cross-encoder that can be used"),
+        quiet_libraries(),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        model: CrossEncoder = CrossEncoder(
+            str(weights.path),
+            num_labels=1,
+            device=best_device(device),
+            model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+            **NO_CODE,
+        )
     return model

@@ -10,7 +10,6 @@ import io
 import json
 import logging
 import shutil
-import struct
 import tempfile
 import warnings
 from contextlib import redirect_stderr
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade.errors import WeightsError
 from cascade.io.files import cache_folder
+from cascade.models.inspection import NO_CODE, adapter_config, reading
 from cascade.models.runtime import Precision, best_device, precision_dtype, quiet_libraries
 from cascade.models.weights import Weights
 
@@ -32,7 +32,6 @@ VISION_LANGUAGE = ("llava",)
 logger = logging.getLogger(__name__)
 
 CONVERSION = 1  # raised when a conversion writes something else than before
-_UNREADABLE = (ValueError, OSError, KeyError, IndexError, NotImplementedError, struct.error)
 
 
 def safetensors_folder(weights: Weights) -> Path:
@@ -75,17 +74,15 @@ def _convert(source: Path, target: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
     logger.info("converting %s to %s (once)", source.name, target)
-    options = {"gguf_file": source.name, "local_files_only": True}
-    with quiet_libraries(), redirect_stderr(io.StringIO()):  # tqdm's bar, which knows no other way
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(source.parent, **options)
-            loaded = AutoModelForCausalLM.from_pretrained(
-                source.parent, dtype=torch.float32, **options
-            )
-        except _UNREADABLE as error:
-            raise WeightsError(
-                f"{source}: cannot be read as a GGUF language model: {error}"
-            ) from error
+    with (
+        reading(source, "cannot be read as a GGUF language model"),
+        quiet_libraries(),
+        redirect_stderr(io.StringIO()),  # tqdm's bar, which knows no other way
+    ):
+        tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, **NO_CODE)
+        loaded = AutoModelForCausalLM.from_pretrained(
+            source.parent, gguf_file=source.name, dtype=torch.float32, **NO_CODE
+        )
     if not isinstance(loaded, LlamaForCausalLM):
         raise WeightsError(
             f"{source}: holds a {type(loaded).__name__}; only the LLaMA architecture is converted"
@@ -142,17 +139,14 @@ def load_llm(
     device = best_device(device)
     dtype = precision_dtype(precision, device)
     tokenizer = load_tokenizer(folder)
-    with quiet_libraries():
-        if is_vision_language(folder):
-            try:
-                model = load_vision_language(folder, dtype)
-            except (OSError, ValueError, ImportError) as error:
-                problem = " ".join(str(error).split())
-                raise WeightsError(
-                    f"{folder}: no vision-language model that can be used: {problem:.300}"
-                ) from error
-        else:
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    if is_vision_language(folder):
+        with reading(folder, "no vision-language model that can be used"):
+            model = load_vision_language(folder, dtype)
+    else:
+        with reading(folder, "no language model that can be used"), quiet_libraries():
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, use_safetensors=True, **NO_CODE
+            )
     if adapter is not None:
         model = _adapted(model, Path(adapter), weights.name)
     model.to(device)  # type: ignore[arg-type]
@@ -179,15 +173,21 @@ def load_for_inference(
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer in a folder of weights."""
+    """The tokenizer in a folder of weights.
+
+    Raises
+    ------
+    WeightsError
+        There is none that can be read.
+    """
     import transformers
 
     # Named in the folder, it need not be looked for, which imports models.
     named = json_of(folder / "tokenizer_config.json").get("tokenizer_class")
     plain = named in ("TokenizersBackend", "PreTrainedTokenizerFast")
     kind = transformers.PreTrainedTokenizerFast if plain else transformers.AutoTokenizer
-    with quiet_libraries():
-        return kind.from_pretrained(folder, local_files_only=True)
+    with reading(folder, "no tokenizer that can be used"), quiet_libraries():
+        return kind.from_pretrained(folder, **NO_CODE)
 
 
 def plain_text_tokenizer(tokenizer: Any) -> Any:
@@ -213,7 +213,7 @@ def json_of(file: Path) -> dict[str, Any]:
     """What a JSON file says; nothing where there is none that can be read."""
     try:
         found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -234,39 +234,29 @@ def adapter_rank(folder: Path) -> int:
     WeightsError
         The folder holds none.
     """
-    for file in ("adapter_config.json", "adapter_model.safetensors"):
-        if not (folder / file).is_file():
-            raise WeightsError(
-                f"{folder}: holds no {file}, so it is no adapter; name a folder that "
-                "`cascade finetune` or peft has made"
-            )
-    try:
-        return int(json.loads((folder / "adapter_config.json").read_text("utf-8"))["r"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{folder}: its adapter_config.json names no rank: {error}") from None
+    return int(adapter_config(folder)["r"])
 
 
 def _adapted(model: Any, folder: Path, name: str) -> Any:
     """The model with a LoRA adapter merged into its weights."""
-    adapter_rank(folder)
-    from peft import PeftModel, get_peft_model_state_dict
-    from safetensors import SafetensorError, safe_open
+    from peft import LoraConfig, PeftModel, get_peft_model_state_dict
+    from safetensors import safe_open
 
-    try:
+    # Not read by peft: some fields of the file name modules to import, or pickles.
+    told = adapter_config(folder)
+    misfit = (
+        f"is no adapter of {name!r} (name the weights that it was made for, see its "
+        "adapter_config.json)"
+    )
+    with reading(folder, misfit), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Found missing adapter keys")  # told below
+        warnings.simplefilter("ignore", FutureWarning)  # peft's way of asking transformers
         with safe_open(folder / "adapter_model.safetensors", framework="numpy") as file:
             there = set(file.keys())
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Found missing adapter keys")  # told below
-            warnings.simplefilter("ignore", FutureWarning)  # peft's way of asking transformers
-            adapted = PeftModel.from_pretrained(model, str(folder))
+        config = LoraConfig(**{**told, "peft_type": "LORA", "inference_mode": True})
+        adapted = PeftModel.from_pretrained(model, str(folder), config=config)
         # Not "auto", with which peft looks for the model on the hub.
         expected = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
         if odd := sorted(there ^ expected):
             raise ValueError(f"{len(odd)} weights do not fit, such as {odd[0]}")
         return adapted.merge_and_unload()
-    except (OSError, SafetensorError, ValueError, TypeError, RuntimeError, LookupError) as error:
-        problem = " ".join(str(error).split())
-        raise WeightsError(
-            f"{folder}: is no adapter of {name!r}: {problem:.200}; name the weights that it was "
-            "made for, see its adapter_config.json"
-        ) from error

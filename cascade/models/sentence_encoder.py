@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.io.files import cache_folder
+from cascade.models.inspection import NO_CODE, reading
 from cascade.models.runtime import autocast, best_device, divided, precision_dtype, quiet_libraries
 from cascade.models.weights import Weights
 
@@ -91,12 +92,21 @@ def load_sentence_encoder(weights: Weights, device: str = "auto") -> SentenceEnc
 
 
 def load_sentence_transformer(weights: Weights, device: str = "auto") -> SentenceTransformer:
-    """A model of sentence-transformers in float32, in evaluation mode."""
+    """A model of sentence-transformers in float32, in evaluation mode.
+
+    Raises
+    ------
+    WeightsError
+        The weights cannot be read, or are of no such model.
+    """
     from sentence_transformers import SentenceTransformer
 
-    with quiet_libraries():
+    with reading(weights.path, "no sentence encoder that can be used"), quiet_libraries():
         model = SentenceTransformer(
-            str(weights.path), device=best_device(device), local_files_only=True
+            str(weights.path),
+            device=best_device(device),
+            model_kwargs={"use_safetensors": True},
+            **NO_CODE,
         )
     reader: Any = model[0]
     config = getattr(reader, "config", None)

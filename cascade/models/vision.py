@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import WeightsError
+from cascade.models.inspection import NO_CODE, reading
 from cascade.models.runtime import best_device, quiet_libraries
 from cascade.models.weights import Weights
 
@@ -135,16 +135,13 @@ def load_vision(weights: Weights, device: str = "auto") -> VisionModel:
         They are none of a vision model, or need a package that is not installed.
     """
     device = best_device(device)
-    try:
-        if weights.path.suffix == ".pth":
+    with reading(weights.path, "no vision model that can be used"):
+        if weights.origin == "package":
             found = _from_wheel(weights)
         else:
             config = json.loads((weights.path / "config.json").read_text("utf-8"))
             of_ours = config.get("model_type") == LITE
             found = _from_folder(weights, config) if of_ours else _from_transformers(weights)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
-        problem = " ".join(str(error).split())
-        raise WeightsError(f"{weights.path}: no vision model: {problem:.300}") from error
     found.module.to(device).eval()
     if weights.path.is_dir():
         found.identity = _content(weights.path)
@@ -199,10 +196,10 @@ def _from_transformers(weights: Weights) -> VisionModel:
         told: dict[str, Any]
         model, told = AutoModel.from_pretrained(
             weights.path,
-            local_files_only=True,
             use_safetensors=True,
             dtype=torch.float32,
             output_loading_info=True,
+            **NO_CODE,
         )
     missing = sorted(told["missing_keys"])
     if lacking := [name for name in missing if "pooler" not in name]:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from cascade.io.pictures import open_picture, picture_key
+from cascade.models.inspection import NO_CODE
 from cascade.models.runtime import quiet_libraries
 
 if TYPE_CHECKING:
@@ -124,9 +125,9 @@ def load_vision_language(folder: Path, dtype: torch.dtype) -> Any:
 
     with quiet_libraries():
         model: Any = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, use_safetensors=True
+            folder, dtype=dtype, use_safetensors=True, **NO_CODE
         )
-        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        processor = AutoImageProcessor.from_pretrained(folder, **NO_CODE)
     body = model.model
     language = body.language_model
     with torch.device("meta"):

@@ -15,9 +15,17 @@ from typing import Literal
 
 from cascade.errors import WeightsError, did_you_mean
 from cascade.io.files import cache_folder
+from cascade.models.inspection import check_config, check_folder
 from cascade.models.small import SMALL, small_folder
 
 WeightKind = Literal["encoder", "llm", "vision"]
+BESIDE_GGUF = (
+    "config.json",
+    "tokenizer_config.json",
+    "generation_config.json",
+    "processor_config.json",
+    "preprocessor_config.json",
+)
 Origin = Literal["folder", "package", "hub", "made"]
 
 
@@ -226,7 +234,18 @@ def _in_folder(name: str, path: Path) -> Weights:
             )
     elif not path.is_file():
         raise WeightsError(f"{path}: no such file; expected a GGUF file")
+    _inspect(path)
     return Weights(name, path.resolve(), "folder", _identity(path))
+
+
+def _inspect(path: Path) -> None:
+    """Refuse weights that are not safe to load; see `models.inspection`."""
+    if path.is_dir():
+        check_folder(path)
+        return
+    for name in BESIDE_GGUF:  # of which transformers reads some
+        if (path.parent / name).is_file():
+            check_config(path.parent / name)
 
 
 def _identity(path: Path) -> str:
@@ -268,4 +287,5 @@ def _on_hub(name: str, *, allow_download: bool) -> Weights:
             f"weights {name!r} are neither a folder nor in the hub's local cache{close}; "
             "allow the download with --allow-download, or give a folder"
         ) from None
+    _inspect(Path(path))
     return Weights(name, Path(path), "hub", Path(path).name)

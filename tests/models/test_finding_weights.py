@@ -2,7 +2,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from cascade.errors import UsageError, WeightsError
 from cascade.io.files import cache_folder
@@ -15,7 +17,7 @@ from cascade.models.weights import BUILT_IN, BuiltIn, find_weights, package_fold
 def model_folder(path):
     path.mkdir(parents=True)
     (path / "config.json").write_text("{}")
-    (path / "model.safetensors").write_bytes(b"weights")
+    save_file({"weight": np.zeros(2, np.float32)}, path / "model.safetensors")
     return path
 
 
@@ -50,7 +52,7 @@ def test_the_identity_changes_when_a_file_is_replaced(tmp_path):
     folder = model_folder(tmp_path / "mine")
     before = find_weights(str(folder)).identity
     assert find_weights(str(folder)).identity == before
-    (folder / "model.safetensors").write_bytes(b"other weights")
+    save_file({"weight": np.zeros(3, np.float32)}, folder / "model.safetensors")
     assert find_weights(str(folder)).identity != before
 
 

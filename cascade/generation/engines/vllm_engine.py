@@ -122,7 +122,7 @@ class VLLMEngine(TokenEngine):
                 "disable_log_stats": True,
             }
             try:
-                llm = LLM(str(folder), dtype=precision, **(ours | options))
+                llm = LLM(str(folder), dtype=precision, trust_remote_code=False, **(ours | options))
             except (ValueError, TypeError, RuntimeError, OSError, VLLMError) as error:
                 problem = " ".join(str(error).split())
                 raise WeightsError(

@@ -1,0 +1,320 @@
+"""What a folder of weights may hold, looked at before any library opens it.
+
+Model folders are passed on, and a file in one can tell the libraries that read it to run code:
+`auto_map` in any config, a class of one's own in `modules.json`, weights that are pickles. None of
+this is ever done here. A folder that asks for it is refused, with the file that asks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cascade.errors import CascadeError, WeightsError
+
+NO_CODE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""What every call of `from_pretrained`, and of the like, is given."""
+
+PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle", ".npy", ".npz"})
+"""Refused wherever a library may look: nothing that is read here is kept so."""
+
+PICKLED_WEIGHTS = frozenset({".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack"})
+"""Refused where no safetensors lie beside them, which are read in their place."""
+
+VOCABULARIES = ("tokenizer.json", "vocab.json", "added_tokens.json")
+MOST_BYTES = 16 << 20  # of a config
+MOST_FILES = 10_000  # that a folder of weights has
+MOST_LAYERS = 1_000
+MOST_WIDE = 10**8  # rows of an embedding, tokens of a context, ...
+SAFE_MODULES = "sentence_transformers."
+SAFE_FUNCTIONS = "torch.nn."
+
+ADAPTER_FIELDS = frozenset(
+    {
+        "alpha_pattern",
+        "base_model_name_or_path",
+        "bias",
+        "exclude_modules",
+        "fan_in_fan_out",
+        "inference_mode",
+        "layers_pattern",
+        "layers_to_transform",
+        "lora_alpha",
+        "lora_bias",
+        "lora_dropout",
+        "modules_to_save",
+        "peft_type",
+        "peft_version",
+        "r",
+        "rank_pattern",
+        "revision",
+        "target_modules",
+        "task_type",
+        "use_dora",
+        "use_rslora",
+    }
+)
+"""What is read of an `adapter_config.json`; others name files, modules or ways of training."""
+
+_LAYERS = re.compile(r"^(num|n)_(\w+_)?layers?$|^depth$")
+_WIDE = re.compile(r"_(size|dim|dims|positions|embeddings|heads|experts|length)$")
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder of weights that names code, or whose weights are pickles or are damaged.
+
+    Raises
+    ------
+    WeightsError
+        It does; the message names the file and the cure.
+    """
+    check_configs(folder)
+    for place in _places(folder):
+        _check_weights(place)
+
+
+def check_configs(folder: Path) -> None:
+    """Refuse a folder in which a config names code; the folders below are looked at too."""
+    for file in _configs(folder):
+        check_config(file)
+
+
+def check_config(file: Path) -> None:
+    """Refuse a config that names code."""
+    values = read_object(file)
+    _check_values(values, file)
+    if file.name in ("modules.json", "router_config.json"):
+        _check_modules(values, file)
+
+
+def adapter_config(folder: Path) -> dict[str, Any]:
+    """The fields of the LoRA adapter in a folder, of which none names code or other files.
+
+    Raises
+    ------
+    WeightsError
+        The folder holds no LoRA adapter in safetensors, or one that asks for more.
+    """
+    check_configs(folder)
+    file = folder / "adapter_config.json"
+    for needed in (file, folder / "adapter_model.safetensors"):
+        if not needed.is_file():
+            if needed != file and (folder / "adapter_model.bin").is_file():
+                raise WeightsError(
+                    f"{folder}: holds no {needed.name} but adapter_model.bin, a pickle, which can "
+                    "hold code and is never read; where you trust its makers load it with peft, "
+                    "and save it with safe_serialization=True"
+                )
+            raise WeightsError(
+                f"{folder}: holds no {needed.name}, so it is no adapter; name a folder that "
+                "`cascade finetune` or peft has made"
+            )
+    check_safetensors(folder / "adapter_model.safetensors")
+    values = read_object(file)
+    if not isinstance(values, dict) or values.get("peft_type", "LORA") != "LORA":
+        raise WeightsError(f"{file}: is not of a LoRA adapter, which is what is read here")
+    rank = values.get("r")
+    if type(rank) is not int or not 1 <= rank <= MOST_BYTES:
+        raise WeightsError(f"{file}: names no rank: expected a whole number r, found {rank!r:.80}")
+    targets = values.get("target_modules")
+    if isinstance(targets, str) and re.search(r"[*+}]\)?[*+{]|\([^)]*[*+|][^)]*\)[*+{]", targets):
+        raise WeightsError(
+            f"{file}: target_modules is a pattern that could take for ever, {targets!r:.80}; "
+            "write the names of the modules as a list"
+        )
+    return {name: value for name, value in values.items() if name in ADAPTER_FIELDS}
+
+
+def check_safetensors(file: Path) -> None:
+    """Refuse a file that is no whole safetensors file; only its header is read.
+
+    Raises
+    ------
+    WeightsError
+        It is cut short, or something else under that name.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="numpy"):
+            pass
+    except OSError as error:
+        raise WeightsError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except (SafetensorError, ValueError) as error:
+        with file.open("rb") as stream:
+            if stream.read(2) in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+                raise _pickled(file) from None
+        raise WeightsError(
+            f"{file}: is no whole safetensors file ({error!s:.120}); copy it again"
+        ) from None
+
+
+def read_object(file: Path) -> Any:
+    """The values in a JSON file beside weights.
+
+    Raises
+    ------
+    WeightsError
+        It cannot be read, or is no JSON.
+    """
+    try:
+        if file.stat().st_size > MOST_BYTES:
+            raise WeightsError(
+                f"{file}: has {file.stat().st_size:,} bytes; a config has {MOST_BYTES:,} at most"
+            )
+        return json.loads(file.read_text("utf-8-sig"))
+    except OSError as error:
+        raise WeightsError(f"{file}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{file}: is no JSON ({error!s:.120}); copy it again") from None
+
+
+@contextmanager
+def reading(path: Path, failure: str) -> Iterator[None]:
+    """Whatever a library raises over the files at `path` becomes a WeightsError.
+
+    Parameters
+    ----------
+    failure
+        What to say of them, for example `no tokenizer that can be used`.
+    """
+    try:
+        yield
+    except CascadeError:
+        raise
+    # The files of strangers make libraries raise anything: AttributeError, RecursionError, and from
+    # tokenizers a plain Exception. Its panics are no Exception at all.
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        problem = " ".join(str(error).split()) or type(error).__name__
+        raise WeightsError(f"{path}: {failure}: {problem:.300}") from error
+
+
+def _configs(folder: Path) -> Iterator[Path]:
+    """Files of JSON in a folder and below, less vocabularies."""
+    seen = 0
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        seen += len(files)
+        if seen > MOST_FILES:
+            raise WeightsError(
+                f"{folder}: holds more than {MOST_FILES:,} files; name the folder of one model"
+            )
+        for name in sorted(files):
+            if name.endswith(".json") and name not in VOCABULARIES:
+                path = Path(place, name)
+                if path.is_file():
+                    yield path
+
+
+def _check_values(values: Any, file: Path) -> None:
+    """Refuse values that name code, files elsewhere, or sizes that no model has."""
+    todo = [values]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, list):
+            todo += value
+        if not isinstance(value, dict):
+            continue
+        todo += value.values()
+        for name in ("auto_map", "custom_generate", "custom_pipelines"):
+            if value.get(name):
+                raise _code(file, name, value[name])
+        for name in ("activation_fn", "activation_function"):
+            told = value.get(name)
+            if isinstance(told, str) and "." in told and not told.startswith(SAFE_FUNCTIONS):
+                raise _code(file, name, told)
+        mapping = value.get("auto_mapping")
+        library = mapping.get("parent_library", "") if isinstance(mapping, dict) else mapping
+        if library and not str(library).startswith(("transformers.", "peft.")):
+            raise _code(file, "auto_mapping", mapping)
+        if isinstance(shards := value.get("weight_map"), dict):
+            _check_shards(shards, file)
+        _check_sizes(value, file)
+
+
+def _check_sizes(values: Mapping[str, Any], file: Path) -> None:
+    if file.name != "config.json":  # others say of a length that it has no end
+        return
+    for name, value in values.items():
+        if not isinstance(value, int):
+            continue
+        most = MOST_LAYERS if _LAYERS.search(name) else MOST_WIDE if _WIDE.search(name) else None
+        if most is not None and value > most:
+            raise WeightsError(
+                f"{file}: {name} is {value:.3g}, which no model has (at most {most:,})"
+            )
+
+
+def _check_shards(shards: Mapping[str, Any], file: Path) -> None:
+    for name in {str(value) for value in shards.values()}:
+        if _leads_away(name):
+            raise WeightsError(f"{file}: names weights outside of its folder, {name!r:.80}")
+        if file.name.startswith("model.safetensors") and not name.endswith(".safetensors"):
+            raise _pickled(file.parent / name)
+
+
+def _check_modules(values: Any, file: Path) -> None:
+    """Refuse modules of sentence-transformers that are not that library's own."""
+    modules = values if isinstance(values, list) else []
+    types = [module.get("type") for module in modules if isinstance(module, dict)]
+    if isinstance(values, dict) and isinstance(values.get("types"), dict):
+        types += values["types"].values()
+    for kind in types:
+        if not isinstance(kind, str) or not kind.startswith(SAFE_MODULES):
+            raise _code(file, "type", kind)
+    for module in modules:
+        path = module.get("path") if isinstance(module, dict) else None
+        if isinstance(path, str) and _leads_away(path):
+            raise WeightsError(f"{file}: names a module outside of its folder, {path!r:.80}")
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    """The folders that weights may be read from: the folder itself, and those with a config."""
+    yield folder
+    for file in _configs(folder):
+        if file.name == "config.json" and file.parent != folder:
+            yield file.parent
+
+
+def _check_weights(folder: Path) -> None:
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError as error:
+        raise WeightsError(f"{folder}: cannot be read: {error.strerror}") from None
+    safe = [path for path in files if path.suffix == ".safetensors"]
+    read = any(path.name.startswith(("model", "adapter_model")) for path in safe)
+    for path in files:
+        suffix = path.suffix.lower()
+        unread = read or path.name.startswith("openvino_")
+        if suffix in PICKLES or (suffix in PICKLED_WEIGHTS and not unread):
+            raise _pickled(path)
+    for path in safe:
+        check_safetensors(path)
+
+
+def _leads_away(name: str) -> bool:
+    """Whether a relative name leads out of its folder."""
+    return Path(name).is_absolute() or ".." in Path(name.replace("\\", "/")).parts
+
+
+def _code(file: Path, name: str, value: Any) -> WeightsError:
+    return WeightsError(
+        f"{file}: {name} asks to run code that is not part of a library ({value!r:.120}), and "
+        "cascade runs none. If the architecture is one that the libraries know, take that entry "
+        "out of a copy of the folder; else use another model"
+    )
+
+
+def _pickled(file: Path) -> WeightsError:
+    return WeightsError(
+        f"{file}: is a pickle (or another format that can hold code), which is never read; "
+        "convert it to safetensors where you trust its makers, "
+        "https://huggingface.co/docs/safetensors/convert-weights, or remove it if it is not needed"
+    )
