@@ -79,6 +79,12 @@ class DescentConfig(Section):
         description="Codes of inner nodes where a path ends, as at a leaf. In a pack: nodes below "
         "which no row was labelled.",
     )
+    stays: list[str] = Field(
+        default_factory=list,
+        description="Codes of inner nodes that may be the answer themselves: beside the children "
+        "of such a node stands the choice to stay at it. In a pack: inner nodes that rows were "
+        "labelled with.",
+    )
     stop: float = Field(
         0.3,
         ge=0,

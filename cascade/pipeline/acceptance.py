@@ -16,6 +16,7 @@ from cascade.errors import ConfigError, UsageError
 from cascade.lazy import peek
 from cascade.predictions import Level, Prediction
 from cascade.scoring.calibration import BetaCalibration, RiskTable
+from cascade.taxonomy.names import PATH_SEPARATOR
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class Calibration:
         rest = 1 - below
         alternatives = []
         for alternative in prediction.alternatives:
-            found = min(own.apply(alternative.confidence), rest, below)
+            apart = not alternative.path.startswith(f"{prediction.path}{PATH_SEPARATOR}")
+            found = min(own.apply(alternative.confidence), rest if apart else below, below)
             alternatives.append(replace(alternative, confidence=found))
         return replace(
             prediction,

@@ -18,6 +18,7 @@ from cascade.retrieval.retriever import AllChildren, Retriever
 from cascade.scoring.components import Components
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.staying import stays_at
 
 SPARSE = 8  # a table of all items may take so many times the room of the paths
 
@@ -211,11 +212,14 @@ class Descent:
         predictions = []
         for item, (first, _), stop, trace in zip(batch.items, bounds, stopped, traces, strict=True):
             lazy: Any = trace  # stands in two fields until they are read
+            sure = probabilities[first]
+            if stays_at(self.taxonomy, nodes[first]):  # at or below the node at which it stays
+                sure = trace.levels()[-1].confidence
             predictions.append(
                 Prediction(
                     codes[nodes[first]],
                     path(nodes[first]),
-                    probabilities[first],
+                    sure,
                     source,
                     "partial" if stop else "ok",
                     self._why_stopped(nodes[first], trace) if stop else "",

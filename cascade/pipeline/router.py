@@ -37,7 +37,7 @@ class Router:
     """
 
     def __init__(self, taxonomy: Taxonomy, components: Components) -> None:
-        self._codes = taxonomy.codes
+        self._codes = components.taxonomy.codes
         self._routing = components.config.routing
         self._ranking = components.config.retrieval.ranking
         self._components = components

@@ -21,6 +21,7 @@ from cascade.items import Choices
 from cascade.lazy import Lazy
 from cascade.predictions import Alternative, Candidate, Level
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.staying import stays_at
 
 NODE, LOGPROB, FIRST_SCORER = 0, 1, 2  # columns of a packed table
 FLOAT64 = 8  # bytes
@@ -105,12 +106,13 @@ class PackedTrace(Lazy):
         """The path to the answer.
 
         The confidence of a level is the product of the probabilities of its node and of those
-        above, each given its parent.
+        above, each given its parent. Staying at a node is no level of its own.
         """
-        taxonomy = self._columns.taxonomy
+        taxonomy, answer = self._columns.taxonomy, self._nodes[0]
+        answer = int(taxonomy.parent[answer]) if stays_at(taxonomy, answer) else answer
         levels: list[Level] = []
         confidence = 1.0
-        for depth, node in enumerate(taxonomy.path_nodes(self._nodes[0]).tolist()):
+        for depth, node in enumerate(taxonomy.path_nodes(answer).tolist()):
             table = self._level(depth)
             confidence *= float(np.exp(table[table[:, NODE] == node, LOGPROB][0]))
             code, name = taxonomy.codes[node], taxonomy.names[node]

@@ -20,6 +20,7 @@ from cascade.retrieval.retriever import AllChildren, Retriever, max_children
 from cascade.scoring.methods import make_scorer
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.staying import staying
 
 if TYPE_CHECKING:
     from cascade.features.backbone import Backbone
@@ -36,12 +37,17 @@ class Components:
     ----------
     progress
         Called with (done, all) while an index is built.
+
+    Attributes
+    ----------
+    taxonomy
+        What is chosen among: with a child for each of `descent.stays`.
     """
 
     def __init__(
         self, taxonomy: Taxonomy, config: CascadeConfig, progress: Progress | None = None
     ) -> None:
-        self.taxonomy = taxonomy
+        self.taxonomy = staying(taxonomy, config.descent.stays)
         self.config = config
         self.progress = progress
         self._backbones: dict[str, Backbone] = {}

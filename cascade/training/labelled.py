@@ -29,6 +29,7 @@ from cascade.pipeline.runs.columns import guessed_columns
 from cascade.pipeline.runs.labels import LabelFinder, unknown_labels_error
 from cascade.taxonomy import Taxonomy
 
+FEW = 2  # rows with which an inner node may be an answer; one may be a slip
 CHUNK = 1024  # rows between two signs of progress
 
 UNKNOWN = "label not in the taxonomy"
@@ -104,6 +105,13 @@ class Labelled:
         after = np.searchsorted(labelled, taxonomy.end[labelled])  # the first beyond each
         lowest = labelled[after == np.arange(1, len(labelled) + 1)]
         return [int(node) for node in lowest if not taxonomy.is_leaf(int(node))]
+
+    def stays(self, taxonomy: Taxonomy) -> list[str]:
+        """Codes of inner nodes with at least `FEW` rows of their own and others below them."""
+        labelled, counts = np.unique(self.nodes, return_counts=True)
+        after = np.searchsorted(labelled, taxonomy.end[labelled])  # the first beyond each
+        wanted = (after > np.arange(1, len(labelled) + 1)) & (counts >= FEW)
+        return [taxonomy.codes[node] for node in labelled[wanted].tolist()]
 
     def warnings(self, taxonomy: Taxonomy) -> list[str]:
         """What a user should know about these rows, one sentence each."""

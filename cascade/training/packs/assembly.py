@@ -6,7 +6,7 @@ path answers first, where paths end, and how a confidence is calibrated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from cascade.retrieval.retriever import max_children
 from cascade.scoring.components import Components
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.staying import places, staying
 from cascade.training.labelled import Labelled, Progress
 from cascade.training.packs.parts import PartConfig
 from cascade.training.packs.recipe import Recipe
@@ -44,6 +45,8 @@ class Assembly:
 
     Parameters
     ----------
+    stays
+        Codes of the inner nodes that may be the answer themselves.
     columns
         Text, picture and label of the rows.
     parts
@@ -55,6 +58,7 @@ class Assembly:
     """
 
     taxonomy: Taxonomy
+    stays: Sequence[str]
     columns: Columns
     recipe: Recipe
     parts: PartConfig
@@ -108,12 +112,22 @@ class Assembly:
             "method": "cascade",
             "columns": self.columns.model_dump(exclude_defaults=True),
             "reads": list(self.columns.text),
-            "retrieval": {"candidates": max(10, max_children(self.taxonomy))},
+            "retrieval": {"candidates": max(10, max_children(self._tree))},
             "backbones": parts.backbones,
             "heads": parts.heads,
             **({"neighbours": parts.neighbours} if parts.neighbours else {}),
-            "descent": {"stop": 0.0, "answer": "likeliest", **({"ends": ends} if ends else {})},
+            "descent": {
+                "stop": 0.0,
+                "answer": "likeliest",
+                **({"ends": ends} if ends else {}),
+                **({"stays": list(self.stays)} if self.stays else {}),
+            },
         }
+
+    @cached_property
+    def _tree(self) -> Taxonomy:
+        """What the parts were fitted for: with a child for each node at which an item may stay."""
+        return staying(self.taxonomy, self.stays)
 
     @cached_property
     def _loaded(self) -> Components:
@@ -137,7 +151,8 @@ class Assembly:
                 answers[name] += walks[name](batch, scorer)
             self.progress(what, len(answers[name]), n)
 
-        evidence = gather_evidence(scorers, self.held.items, self.held.nodes, self.taxonomy, answer)
+        nodes = places(self._tree, self.held.nodes)
+        evidence = gather_evidence(scorers, self.held.items, nodes, self._tree, answer)
         trials = {name: Trial(self.held, self.taxonomy, found) for name, found in answers.items()}
         return evidence, trials
 
@@ -159,7 +174,8 @@ class Assembly:
             some = [items[row] for row in wanted]
             asked = {n: own for n, own in self._scorers.items() if some and own.can_read(some[0])}
             if asked:
-                evidence = gather_evidence(asked, some, self.held.nodes[wanted], self.taxonomy)
+                nodes = places(self._tree, self.held.nodes[wanted])
+                evidence = gather_evidence(asked, some, nodes, self._tree)
                 found[name] = self._weights(evidence, list(asked))
         return found
 
@@ -175,9 +191,11 @@ class Assembly:
     def _stop_early(self, settings: dict[str, Any], whole: Trial) -> Trial:
         """Let the descent stop early where that is more often right; the trial of what is set.
 
-        Only where labels have others below them, so that a walk has to stop to be right.
+        Only where labels have others below them at which no item may stay, so that a walk has to
+        stop to be right.
         """
-        ends = [*self.taxonomy.leaves, *self.rows.ends(self.taxonomy)]
+        stays = [self.taxonomy.index(code) for code in self.stays]
+        ends = [*self.taxonomy.leaves, *self.rows.ends(self.taxonomy), *stays]
         if np.isin(self.rows.nodes, ends).all():
             return whole
         early = {**settings["descent"], **EARLY}

@@ -12,6 +12,7 @@ from cascade.pipeline.pack import seal
 from cascade.pipeline.runs.columns import picture_places
 from cascade.scoring.components import Components
 from cascade.scoring.methods.neighbours import Examples, unit
+from cascade.taxonomy.staying import places
 from cascade.training.labelled import read_labelled, readable
 
 ENCODED = 512  # items between two signs of progress
@@ -65,11 +66,13 @@ def add_examples(
     if columns.image is not None:
         rows = readable(rows)
     path = Path(config.neighbours.file)
-    examples = Examples.load(path, taxonomy)
-    backbone = Components(taxonomy, config).backbone(config.neighbours.backbone)
+    components = Components(taxonomy, config)
+    examples = Examples.load(path, components.taxonomy)
+    backbone = components.backbone(config.neighbours.backbone)
+    known = places(components.taxonomy, rows.nodes)
     added = 0
     for start in range(0, len(rows), ENCODED):
-        nodes = rows.nodes[start : start + ENCODED]
+        nodes = known[start : start + ENCODED]
         vectors = unit(backbone.rows(rows.items[start : start + ENCODED]))
         same = (vectors @ examples.vectors.T > SAME) & (nodes[:, None] == examples.nodes)
         new = ~same.any(axis=1)

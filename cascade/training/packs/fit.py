@@ -11,7 +11,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from cascade.pipeline.acceptance import Calibration
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.pipeline.pack import SEAL, seal, work_folder
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.staying import places, staying
 from cascade.training.labelled import (
     Labelled,
     Progress,
@@ -183,22 +184,23 @@ class Fit:
         for warning in rows.warnings(self.taxonomy):
             self.notify(warning)
         fitted, held, new = self._divided(rows, progress)
+        stays = rows.stays(self.taxonomy)
+        tree = staying(self.taxonomy, stays)
+        placed, fitted = (replace(r, nodes=places(tree, r.nodes)) for r in (rows, fitted))
         part, whole = self.work / "part", self.work / "pack"
-        context = FitContext(
-            self.taxonomy, self.columns.text, self.seed, self.allow_download, progress
-        )
+        context = FitContext(tree, self.columns.text, self.seed, self.allow_download, progress)
         parts, config = self._parts(context), PartConfig()
         for each in parts:
             each.fit(fitted.with_pictures() if each.needs_picture else fitted, part)
             config.add(each.config(part))
         settings, report, calibration = Assembly(
-            self.taxonomy, self.columns, self.recipe, config, part, rows, held, progress
+            self.taxonomy, stays, self.columns, self.recipe, config, part, rows, held, progress
         ).settings()
         for each in parts:
             if each.needs_picture:
-                each.refit(rows.with_pictures(), new[rows.has_picture], part, whole)
+                each.refit(placed.with_pictures(), new[rows.has_picture], part, whole)
             else:
-                each.refit(rows, new, part, whole)
+                each.refit(placed, new, part, whole)
         report["rows"] = {
             "fitted": len(rows),
             "held_out": len(held),

@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +47,8 @@ def a_fit(rows, folder, **over):
     return Fit(TableFile(str(rows)), tree, columns, recipe, folder, **over)
 
 
-def fitted(rows, folder, **over):
-    job = a_fit(rows, folder, **over)
+def fitted(rows, folder, recipe="quick", **over):
+    job = replace(a_fit(rows, folder, **over), recipe=Recipe.load(recipe))
     job.prepare()
     return job.run(lambda *_: None)
 
@@ -202,6 +203,41 @@ def test_walks_stop_early_only_where_that_is_right_more_often(rows, tmp_path):
         csv.writer(file).writerow(["something for the garden", "", "Home > Garden"])
     fitted(rows, tmp_path / "pack")
     assert cascade.load(tmp_path / "pack").config.descent.answer == "likeliest"
+
+
+@pytest.fixture
+def half_inside(rows):
+    """Half of the rows of the garden are labelled with the garden itself."""
+    with rows.open("a", newline="") as file:
+        for at in range(40):
+            words = f"assorted gift set {at * 13} for lovers of green"
+            csv.writer(file).writerow([words, f"{at}", "Home > Garden"])
+    return rows
+
+
+def test_inner_nodes_with_rows_of_their_own_are_answered(half_inside, tmp_path):
+    report = fitted(half_inside, tmp_path / "pack")
+    assert report["pack"]["exact"] > 0.9
+    pack = cascade.load(tmp_path / "pack")
+    assert pack.config.descent.stays == ["Home > Garden"]
+    found = pack.classify("assorted gift set for lovers")
+    assert (found.code, found.path, found.status) == ("Home > Garden", "Home > Garden", "ok")
+    assert [level.code for level in found.levels] == ["Home", "Home > Garden"]
+    assert 0.5 < found.confidence == found.levels[1].confidence <= found.levels[0].confidence
+    below = pack.classify("garden rake with 5 teeth")
+    assert below.path == "Home > Garden > Rakes"
+    assert [c.code for c in below.levels[2].candidates].count("Home > Garden") == 1
+    assert sum(c.probability for c in below.levels[2].candidates) == pytest.approx(1)
+
+
+def test_the_chance_of_staying_counts_for_the_levels_above(half_inside, tmp_path):
+    fitted(half_inside, tmp_path / "pack")
+    pack = cascade.load(tmp_path / "pack", method="ttc.leaf")
+    found = pack.classify("gift set of rubber for lovers of teeth")
+    ends = [found, *found.alternatives]
+    garden = [end.confidence for end in ends if end.path.startswith("Home > Garden > ")]
+    stays = [a.confidence for a in found.alternatives if a.path == "Home > Garden"]
+    assert sum(garden + stays) <= found.levels[1].confidence + 1e-6
 
 
 def test_a_pack_takes_a_text_for_its_first_column_and_refuses_other_columns(rows, tmp_path):
