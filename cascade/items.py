@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import UsageError
+from cascade.values import is_visible, text_of
 
 T = TypeVar("T")
 
@@ -31,8 +32,9 @@ class Item:
     Parameters
     ----------
     fields
-        Text by column name, in the order in which the columns were named. Other values are
-        written as text, None as none; halves of surrogate pairs become U+FFFD.
+        Text by column name, in the order in which the columns were named. Other values become text
+        as cells of files do: 12.0 is `12`, True `true`, lists JSON, and None, NaN, NaT and NA are
+        none. Halves of surrogate pairs become U+FFFD.
     id
         The caller's own identifier, passed through.
     image
@@ -56,7 +58,7 @@ class Item:
 
     @classmethod
     def of(cls, value: Item | str | Mapping[str, Any]) -> Item:
-        """An item from plain text or from a mapping of column to text.
+        """An item from plain text or from all columns of a mapping.
 
         Raises
         ------
@@ -75,13 +77,13 @@ class Item:
 
     @property
     def has_text(self) -> bool:
-        """Whether `text` is not empty."""
-        return any(map(str.strip, self.fields.values()))
+        """Whether a field has a character that can be seen."""
+        return any(map(is_visible, self.fields.values()))
 
     @property
     def text(self) -> str:
-        """All non-empty fields, one per line."""
-        return "\n".join(text for text in map(str.strip, self.fields.values()) if text)
+        """All fields with a character that can be seen, one per line."""
+        return "\n".join(text.strip() for text in self.fields.values() if is_visible(text))
 
 
 def _picture(name: str) -> Path | str:
@@ -91,9 +93,7 @@ def _picture(name: str) -> Path | str:
 
 def as_text(value: Any) -> str:
     """A value as text that can be encoded: halves of surrogate pairs become U+FFFD."""
-    if value is None:
-        return ""
-    text = value if isinstance(value, str) else str(value)
+    text = text_of(value)
     return (
         text
         if text.isascii()

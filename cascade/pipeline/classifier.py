@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Any, Protocol
@@ -13,12 +13,14 @@ from cascade.errors import InputError, UsageError
 from cascade.io.pictures import check_allowed, is_address
 from cascade.items import Batch, Item
 from cascade.pipeline.acceptance import Acceptance
+from cascade.pipeline.intake import Intake
 from cascade.pipeline.router import Router
 from cascade.predictions import Prediction
 from cascade.retrieval.index import Progress
 from cascade.scoring.components import Components
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
+from cascade.values import absence_of
 
 BATCH = 128  # items that are classified together
 CELLS = 1 << 25  # similarities of items with nodes that are held at a time
@@ -96,53 +98,84 @@ class Classifier:
         """The method that answers, as in `--method`."""
         return self.config.method
 
-    def classify(self, item: Item | str | Mapping[str, Any]) -> Prediction:
-        """The prediction for one item: a text, a mapping of column to text, or an `Item`.
+    def classify(
+        self,
+        item: Item | str | Mapping[str, Any],
+        *,
+        text: str | Sequence[str] | None = None,
+        image: str | None = None,
+        id: str | None = None,
+    ) -> Prediction:
+        """The prediction for one item: a text, a mapping of column to value, or an `Item`.
 
-        A pack takes a text for the first of the columns that it was fitted to, and a picture (see
-        `Item`) under the name of its column of pictures.
-        """
-        return self.classify_batch([self._item(item)])[0]
-
-    def classify_many(
-        self, items: Iterable[Item | str | Mapping[str, Any]], *, batch_size: int = BATCH
-    ) -> Iterator[Prediction]:
-        """Predictions in the order of the items, as they come, in bounded memory.
-
-        An item that cannot be answered comes back with `status="error"` and its reason.
+        Of a mapping the columns are read that a file's would be, see `classify_many`; an `Item` is
+        taken as it is. A pack takes a text for the first of the columns that it was fitted to.
 
         Raises
         ------
         UsageError
-            `items` is a single text, or `batch_size` is below 1.
+            `item` is none of these.
         """
-        if isinstance(items, str):
-            raise UsageError("classify_many takes many items; use classify for one text")
+        found = self._intake(text, image, id).one(item)
+        return found if isinstance(found, Prediction) else self.classify_batch([found])[0]
+
+    def classify_many(
+        self,
+        items: Any,
+        *,
+        text: str | Sequence[str] | None = None,
+        image: str | None = None,
+        id: str | None = None,
+        batch_size: int = BATCH,
+    ) -> Iterator[Prediction]:
+        """Predictions in the order of the items, as they come, in bounded memory.
+
+        An item that cannot be answered comes back with `status="error"` and its reason: what is
+        missing (None, NaN, NA), empty, of invisible characters only, or no item.
+
+        Parameters
+        ----------
+        items
+            An iterable of texts, mappings or `Item`s; a data frame (pandas, Polars, PyArrow, ...)
+            or a mapping of column to list, whose rows are the items.
+        text, image, id
+            Columns of a frame, or keys of mappings. By default those of the config or the pack;
+            for the text else those called text, name, title, product, product_name, item or
+            description, or the only one that holds text.
+
+        Raises
+        ------
+        UsageError
+            `items` is a single item or cannot be read, or `batch_size` is below 1.
+        InputError
+            A column is not there, or none of several is known to hold the text.
+        """
         if batch_size < 1:
             raise UsageError(f"batch_size {batch_size}: expected 1 or more")
-        return self._stream(iter(items), batch_size)
+        return self._stream(self._intake(text, image, id).many(items), batch_size)
 
-    def _stream(self, items: Iterator[Any], batch_size: int) -> Iterator[Prediction]:
+    def _intake(
+        self, text: str | Sequence[str] | None, image: str | None, id: str | None
+    ) -> Intake:
+        if text is None and image is None and id is None:
+            return Intake(self.config)
+        named = [text] if isinstance(text, str) else list(text or ())
+        columns = Columns(text=named, image=image, id=id)
+        self.check_pictures_are_read(columns)
+        return Intake(self.config, columns)
+
+    def _stream(self, items: Iterator[Item | Prediction], batch_size: int) -> Iterator[Prediction]:
         while chunk := list(islice(items, batch_size)):
-            known: list[Item] = []
-            refused: dict[int, Prediction] = {}
-            for at, value in enumerate(chunk):
-                try:
-                    known.append(self._item(value))
-                except UsageError as error:
-                    refused[at] = Prediction.failed(str(error))
-            answered = iter(self.classify_batch(known))
-            for at in range(len(chunk)):
-                yield refused[at] if at in refused else next(answered)
+            yield from self.classify_read(chunk)
 
-    def _item(self, value: Item | str | Mapping[str, Any]) -> Item:
-        if isinstance(value, str) and self.config.reads:
-            value = {self.config.reads[0]: value}
-        image = self.config.columns.image
-        if image is not None and isinstance(value, Mapping) and image in value:
-            rest = {name: text for name, text in value.items() if name != image}
-            return Item(rest, image=value[image] or None)
-        return Item.of(value)
+    def classify_read(self, items: Sequence[Item | Prediction]) -> list[Prediction]:
+        """Predictions for items that are classified together; what has one already keeps it."""
+        known = [item for item in items if isinstance(item, Item)]
+        answered = self.classify_batch(known)
+        if len(answered) == len(items):
+            return answered
+        rest = iter(answered)
+        return [next(rest) if isinstance(item, Item) else item for item in items]
 
     def classify_batch(self, items: Sequence[Item]) -> list[Prediction]:
         """Predictions for items that are classified together."""
@@ -181,7 +214,7 @@ class Classifier:
             )
         if item.image is None:
             if not item.has_text:
-                missing = "the text is empty"
+                missing = absence_of(item.fields.values())
                 if self._walker.reads_pictures:
                     missing += " and there is no picture"
                 return Prediction.failed(f"{missing}; there is nothing to classify", item.id)
@@ -194,7 +227,8 @@ class Classifier:
             return Prediction.failed(f"the item has a picture, but {self._no_pictures}", item.id)
         elif not item.has_text and not self._walker.reads_pictures:
             return Prediction.failed(
-                f"the text is empty, and {self._walker.source} reads no pictures", item.id
+                f"{absence_of(item.fields.values())}, and {self._walker.source} reads no pictures",
+                item.id,
             )
         if isinstance(item.image, str) and is_address(item.image):
             try:

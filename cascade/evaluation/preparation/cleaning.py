@@ -19,6 +19,7 @@ from cascade.io import Row, Table
 from cascade.pipeline.runs.labels import LabelFinder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import clean
+from cascade.values import is_visible
 
 REASONS = {
     "unreadable": "the row cannot be read",
@@ -121,12 +122,12 @@ def scan_rows(
             fault, key, found = KEPT, 0, -1
             if row.problem is not None:
                 fault = UNREADABLE
-            elif not (folded := normalised(table.texts(row, text).values())):
+            elif not any(map(is_visible, texts := list(table.texts(row, text).values()))):
                 fault = TEXTLESS
             elif not (name := table.text(row, label).strip()):
                 fault = UNLABELLED
             else:
-                key = draw(folded, seed)
+                key = draw(normalised(texts), seed)
                 found = labels.setdefault(name, len(labels))
             faults.append(fault)
             keys.append(key)

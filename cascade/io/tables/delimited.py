@@ -14,7 +14,8 @@ from cascade.errors import InputError
 from cascade.io.encodings import Encoding, escape_surrogates, lines_of
 from cascade.io.tables.detection import FIELD_LIMIT, delimiter_of, newline_of
 from cascade.io.tables.layout import Answer, Layout, TextFormat
-from cascade.io.tables.rows import Kind, Row, Table, text_of
+from cascade.io.tables.rows import Kind, Row, Table
+from cascade.values import text_of
 
 RECORD_LIMIT = 1 << 24
 """Characters of one record; a quote that is still open then is taken for a stray one."""

@@ -22,7 +22,8 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 from cascade.errors import InputError, OutputError, UsageError, did_you_mean
 from cascade.io.encodings import escape_surrogates
 from cascade.io.tables.layout import Answer, Layout
-from cascade.io.tables.rows import Kind, Row, Table, text_of
+from cascade.io.tables.rows import Kind, Row, Table
+from cascade.values import text_of
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from cascade.io.tables.layout import (
     TextFormat,
     refuse_answered,
 )
-from cascade.io.tables.rows import EXTRA, Kind, Row, Table, json_of
+from cascade.io.tables.rows import EXTRA, Kind, Row, Table
+from cascade.values import json_of
 
 LINE_LIMIT = 1 << 26
 SAMPLE = 1_000

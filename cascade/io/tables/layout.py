@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cascade.errors import UsageError
-from cascade.io.tables.rows import EXTRA, Kind, Row, Table, json_of
+from cascade.io.tables.rows import EXTRA, Kind, Row, Table
+from cascade.values import json_of
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 from cascade.errors import InputError
 from cascade.io.encodings import escape_surrogates, replace_surrogates
 from cascade.io.tables.layout import Answer, Layout
-from cascade.io.tables.rows import Kind, Row, Table, text_of
+from cascade.io.tables.rows import Kind, Row, Table
+from cascade.values import text_of
 
 BATCH_BYTES, BATCH_ROWS = 1 << 24, 2048  # that are read at a time
 GROUP_BYTES, GROUP_ROWS = 1 << 26, 1 << 16  # of a row group that is written
@@ -51,7 +52,7 @@ def _rows(parquet: Any, name: str) -> Iterator[Row]:
             columns: list[list[Any]] = []
             faults: dict[int, int] = {}
             for at, column in enumerate(batch.columns):
-                values, bad = _values(column)
+                values, bad = python_values(column)
                 columns.append(values)
                 for index in bad:
                     faults.setdefault(index, at)
@@ -83,7 +84,7 @@ def _batch_size(metadata: Any) -> int:
     return max(1, min(BATCH_ROWS, BATCH_BYTES // heaviest))
 
 
-def _values(column: Any) -> tuple[list[Any], list[int]]:
+def python_values(column: Any) -> tuple[list[Any], list[int]]:
     """Python values of a column, and the indices of those that are not valid text.
 
     Nanoseconds are cut to microseconds, the finest that Python has; what Python has no value

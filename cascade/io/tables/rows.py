@@ -1,22 +1,19 @@
-"""A row, the table that it belongs to, and values as text."""
+"""A row, and the table that it belongs to."""
 
 from __future__ import annotations
 
-import base64
-import datetime as dt
-import json
-import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
 from cascade.errors import InputError, did_you_mean
 from cascade.io.encodings import replace_surrogates
+from cascade.values import text_of
 
-Kind = Literal["csv", "tsv", "jsonl", "parquet", "xlsx"]
+Kind = Literal["csv", "tsv", "jsonl", "parquet", "xlsx", "frame"]
 
 EXTRA = "_extra"
 
@@ -58,6 +55,8 @@ class Table:
     ----------
     name
         How messages call the file.
+    kind
+        Format of the file; `frame` for what is a table in memory.
     columns
         Names as they stand in the file, repeated and empty ones too; for JSON lines the keys of
         the first objects.
@@ -114,6 +113,12 @@ class Table:
         """The rows in lists of `size`, the last one shorter."""
         while chunk := list(islice(self.rows, size)):
             yield chunk
+
+    def peek(self, size: int) -> list[Row]:
+        """The next rows, at most `size`, which are not taken."""
+        ahead = list(islice(self.rows, size))
+        self.rows = chain(ahead, self.rows)
+        return ahead
 
     def text(self, row: Row, column: str) -> str:
         """A cell as text that can be encoded; empty where the row has none.
@@ -178,56 +183,3 @@ def require_columns(table: Table, names: Iterable[str]) -> None:
             f"column {name!r} is not in {table.name}; it has: {has}"
             f"{did_you_mean(name, table.columns)}"
         )
-
-
-def text_of(value: Any) -> str:
-    """A value as a person would write it: 12.0 is `12`, nothing and NaN are empty.
-
-    Dates are ISO 8601, lists and objects JSON, bytes UTF-8 text or else base64.
-    """
-    match value:
-        case str():
-            return value
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case float():
-            if math.isnan(value):
-                return ""
-            whole = value.is_integer() and abs(value) < 1e15
-            return str(int(value)) if whole else repr(float(value))
-        case dt.datetime() | dt.date() | dt.time():
-            return value.isoformat()
-        case bytes():
-            try:
-                return value.decode()
-            except UnicodeDecodeError:
-                return base64.b64encode(value).decode()
-        case list() | dict():
-            return json_of(value)
-        case _:
-            return str(value)
-
-
-def json_of(value: Any) -> str:
-    """A value as one line of JSON; NaN and infinities, which JSON has not, are null."""
-    try:
-        return _JSON.encode(value)
-    except ValueError:
-        return _JSON.encode(_finite(value))
-
-
-_JSON = json.JSONEncoder(ensure_ascii=False, default=text_of, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case Mapping():
-            return {key: _finite(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_finite(inner) for inner in value]
-        case _:
-            return value

@@ -12,7 +12,8 @@ from cascade.io.tables.delimited import CsvFormat
 from cascade.io.tables.detection import kind_of
 from cascade.io.tables.jsonlines import JsonLinesFormat
 from cascade.io.tables.layout import Answer, Format, Layout
-from cascade.io.tables.rows import Kind, Row, Table, json_of
+from cascade.io.tables.rows import Kind, Row, Table
+from cascade.values import json_of
 
 
 class TableWriter:

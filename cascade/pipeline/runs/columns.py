@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -14,6 +14,7 @@ from cascade.io.pictures import PicturePlaces
 from cascade.items import Item
 from cascade.predictions import Prediction
 
+GUESSED_FROM = 100  # rows
 USUAL_TEXT_COLUMNS = ("text", "name", "title", "product", "product_name", "item", "description")
 
 
@@ -42,7 +43,7 @@ class RowReader:
         UsageError
             More text columns are named than a pack was fitted to.
         """
-        names = _item_names(config.reads, list(dict.fromkeys(columns.text)))
+        names = item_names(config.reads, list(dict.fromkeys(columns.text)))
         return cls(columns, tuple(names), picture_places(config))
 
     def items(self, table: Table, rows: Sequence[Row]) -> list[Item | Prediction]:
@@ -109,7 +110,11 @@ def guessed_columns(
         return columns.model_copy(update={"image": None})
     if columns.text or columns.image is not None:
         return columns
-    return columns.model_copy(update={"text": guess_text_columns(table)})
+    return columns.model_copy(update={"text": guess_text_columns(table, _others(columns))})
+
+
+def _others(columns: Columns) -> list[str | None]:
+    return [columns.id, columns.label, *columns.also]
 
 
 def require_read(table: Table, columns: Sequence[str], reads: Sequence[str]) -> None:
@@ -124,30 +129,62 @@ def require_read(table: Table, columns: Sequence[str], reads: Sequence[str]) -> 
     if missing and list(columns) == list(reads):
         raise InputError(
             f"has no column {missing[0]!r}; the pack reads {', '.join(reads)}: name the columns "
-            f"that stand for them, in this order, with --text (it has: "
+            f"that stand for them, in this order, with {_option(table)} (it has: "
             f"{', '.join(table.columns[:30])})",
             file=table.name,
         )
 
 
-def guess_text_columns(table: Table) -> list[str]:
-    """The columns that hold text when none is named: usual names, or the only column.
+def guess_text_columns(table: Table, besides: Iterable[str | None] = ()) -> list[str]:
+    """The columns that hold text when none is named; see `text_column_names`.
+
+    Parameters
+    ----------
+    besides
+        Columns that hold something else.
 
     Raises
     ------
     InputError
         There is no such column.
     """
-    known = {name.casefold(): name for name in table.columns}
-    found = [known[name] for name in USUAL_TEXT_COLUMNS if name in known]
-    if found or len(table.columns) == 1:
-        return found or list(table.columns)
-    has = ", ".join(table.columns[:30])
-    raise InputError(f"say which column holds the text with --text; it has: {has}", file=table.name)
+
+    def holds_text(name: str) -> bool:
+        return any(isinstance(table.value(row, name), str) for row in table.peek(GUESSED_FROM))
+
+    others = set(besides)
+    found = text_column_names(table.columns, lambda name: name not in others and holds_text(name))
+    if not found:
+        raise no_text_error(table.name, table.columns, _option(table))
+    return found
 
 
-def _item_names(reads: Sequence[str], columns: Sequence[str]) -> list[str]:
-    """Names of text columns in items: in a pack those of the columns that it was fitted to.
+def text_column_names(names: Iterable[str], holds_text: Callable[[str], bool]) -> list[str]:
+    """Which of some columns are text: those of usual names, else the only one that holds text.
+
+    None where that is none or several. The only column of all is text whatever it holds.
+    """
+    known = {name.casefold(): name for name in names}
+    usual = [known[name] for name in USUAL_TEXT_COLUMNS if name in known]
+    if usual or len(known) == 1:
+        return usual or list(known.values())
+    found = [name for name in names if holds_text(name)]
+    return found if len(found) == 1 else []
+
+
+def no_text_error(what: str, names: Sequence[str], option: str) -> InputError:
+    """The error of a table or a record of which no column is known to hold the text."""
+    has = ", ".join(names[:30]) or "no columns"
+    return InputError(f"say which column holds the text with {option}; it has: {has}", file=what)
+
+
+def _option(table: Table) -> str:
+    """How a caller names text columns."""
+    return "text=" if table.kind == "frame" else "--text"
+
+
+def item_names(reads: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """What text columns are called in items: in a pack those of the columns that it was fitted to.
 
     Parameters
     ----------

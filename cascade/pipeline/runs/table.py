@@ -238,7 +238,7 @@ def answer_chunk(
         As of the output that the answers are for.
     """
     started, before = time.perf_counter(), dict(classifier.seconds)
-    predictions = list(_classified(classifier, items))
+    predictions = classifier.classify_read(items)
     counts = count(predictions, _golds(classifier.taxonomy, labels))
     counts.seconds = round(time.perf_counter() - started, 3)
     counts.stages = {
@@ -270,16 +270,6 @@ def _chunks(
                 continue
         yield ahead.pop(0)
     yield from ahead
-
-
-def _classified(classifier: Classifier, items: Sequence[Item | Prediction]) -> list[Prediction]:
-    """A prediction for each item; what could not be read has its own already."""
-    known = [item for item in items if isinstance(item, Item)]
-    answered = classifier.classify_batch(known)
-    if len(answered) == len(items):
-        return answered
-    rest = iter(answered)
-    return [next(rest) if isinstance(item, Item) else item for item in items]
 
 
 def _golds(taxonomy: Taxonomy, labels: Sequence[str]) -> list[tuple[str, ...] | None]:

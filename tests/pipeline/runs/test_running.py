@@ -201,3 +201,13 @@ class TestTable:
         assert lines[0]["cascade"]["path"] == "Clothing > Hats"
         assert len(lines[0]["cascade"]["alternatives"]) == 1
         assert lines[1]["cascade"]["confidence"] is None
+
+
+def test_the_only_column_of_text_beside_numbers_is_the_text(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"n": 1, "artikel": "Hut", "cat": "x"}\n{"n": 2, "artikel": null}\n')
+    with open_table(file) as table:
+        assert guess_text_columns(table, ["cat"]) == ["artikel"]
+        assert len(list(table)) == 2
+    with open_table(file) as table, pytest.raises(InputError, match="n, artikel, cat"):
+        guess_text_columns(table)

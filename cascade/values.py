@@ -1,0 +1,148 @@
+"""Values as text, by one rule for the cells of files, of records and of data frames.
+
+None, NaN, NaT, NA and null are missing, and text of nothing that can be seen is as good as none.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+_MISSING = {"NAType", "NaTType", "MaskedConstant"}  # of pandas and NumPy, which need not be there
+_BLANK_LETTERS = "\u115f\u1160\u3164\uffa0"  # Hangul fillers
+_BLANK_SYMBOLS = "\u2800\ufffc\ufffd"  # Braille blank, signs for what is not there
+_READABLE = re.compile(rf"[^\W_{_BLANK_LETTERS}]")
+
+
+def text_of(value: Any) -> str:
+    """A value as a person would write it: 12.0 is `12`, True `true`, what is missing is empty.
+
+    Dates are ISO 8601, lists, objects and arrays JSON, bytes UTF-8 text or else base64.
+    """
+    match value:
+        case str():
+            return str(value)
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case float():
+            if math.isnan(value):
+                return ""
+            whole = value.is_integer() and abs(value) < 1e15
+            return str(int(value)) if whole else repr(float(value))
+        case int():
+            return str(value)
+        case bytes():
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                return base64.b64encode(value).decode()
+        case _ if is_missing(value):
+            return ""
+        case dt.datetime() | dt.date() | dt.time():
+            return value.isoformat()
+        case list() | dict():
+            return json_of(value)
+        case _:
+            plain = plain_of(value)
+            return str(value) if plain is value else text_of(plain)
+
+
+def plain_of(value: Any) -> Any:
+    """The plain Python value behind one of NumPy or Arrow, a tuple or a set; else the value."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple | set | frozenset):
+        return list(value)
+    if hasattr(value, "as_py"):  # an Arrow scalar
+        return value.as_py()
+    if hasattr(value, "dtype") and getattr(value, "ndim", None) is not None:
+        if value.dtype.kind in "mM" and value.ndim == 0:  # finer than Python's, perhaps
+            return str(value)
+        return value.tolist()
+    return value
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value says that there is none: None, NaN, NaT, NA, null; empty text is a value."""
+    if value is None or type(value).__name__ in _MISSING:
+        return True
+    if isinstance(value, str):
+        return False
+    if isinstance(value, float):
+        return math.isnan(value)
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    if hasattr(value, "as_py"):
+        return is_missing(value.as_py())
+    if hasattr(value, "dtype") and getattr(value, "ndim", None) == 0:
+        return bool(value != value) if value.dtype.kind in "fcmM" else is_missing(value.item())
+    return False
+
+
+def json_of(value: Any) -> str:
+    """A value as one line of JSON; NaN and infinities, which JSON has not, are null."""
+    try:
+        return _JSON.encode(value)
+    except ValueError:
+        return _JSON.encode(_finite(value))
+
+
+def _for_json(value: Any) -> Any:
+    if is_missing(value):
+        return None
+    plain = plain_of(value)
+    return text_of(value) if plain is value else _finite(plain)
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, default=_for_json, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {key: _finite(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_finite(inner) for inner in value]
+        case _:
+            return value
+
+
+def is_visible(text: str) -> bool:
+    """Whether a text has a character that a person can see.
+
+    Blanks, control and format characters (zero width, byte order mark, soft hyphen, tags), marks
+    without a letter, fillers and replacement characters are none.
+    """
+    return _READABLE.search(text) is not None or any(map(_shows, set(text)))
+
+
+def absence_of(texts: Iterable[str]) -> str:
+    """Why texts of which none is visible cannot be read, as the begin of a sentence."""
+    left = "".join(dict.fromkeys("".join("".join(texts).split())))
+    if not left:
+        return "the text is empty"
+    named = ", ".join(f"U+{ord(character):04X}" for character in left[:3])
+    more = ", ..." if len(left) > 3 else ""
+    return f"the text has only characters that nobody sees ({named}{more})"
+
+
+def _shows(character: str) -> bool:
+    if character in _BLANK_LETTERS or character in _BLANK_SYMBOLS:
+        return False
+    category = unicodedata.category(character)
+    if category == "Cn":  # newer than this Python's tables, or no character at all
+        code = ord(character)
+        ignorable = 0xE0000 <= code <= 0xE0FFF or 0xFFF0 <= code <= 0xFFF8 or code == 0x2065
+        return not (ignorable or code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF)
+    return category[0] in "LNPS" or category == "Co"
