@@ -100,9 +100,7 @@ def _of_frame(value: Any) -> Table | None:
     try:
         frame = nw.from_native(value, pass_through=True)
         if isinstance(frame, nw.LazyFrame):
-            raise UsageError(
-                f"{kind} is lazy: it has no rows yet; give those, for example what its collect() returns"
-            )
+            raise UsageError(f"{kind} is lazy: it has no rows yet; give those, as of its collect()")
         if isinstance(frame, nw.DataFrame):
             return _table(kind, frame.columns, frame.iter_rows(buffer_size=BATCH_ROWS))
     except NarwhalsError as error:
