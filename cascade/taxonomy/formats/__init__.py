@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from cascade.errors import TaxonomyError, did_you_mean
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
+from cascade.taxonomy.formats.foreign import recognise
 
 if TYPE_CHECKING:
     from cascade.taxonomy.tree import Taxonomy
@@ -35,6 +36,7 @@ FORMATS = {
         "CSV, TSV or semicolons with columns code,name,parent, or one path column, or one column "
         "for each level",
     ),
+    "outline": ("cascade.taxonomy.formats.outline", "names indented below others"),
     "nested": ("cascade.taxonomy.formats.structured.nested", "nested YAML or JSON"),
     "paths": ("cascade.taxonomy.formats.paths", "lines of 'A > B > C'"),
 }
@@ -112,6 +114,8 @@ def detect(file: TaxonomyFile) -> str:
     for name in FORMATS:
         if _module(name).matches(file):
             return name
+    if foreign := recognise(file):
+        raise file.error(foreign)
     known = "; ".join(description for _, description in FORMATS.values())
     raise file.error(f"{_unknown(file)}. Known formats: {known}")
 

@@ -31,6 +31,7 @@ _BINARY = (
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _XML_ENCODING = re.compile(rb"\s*<\?xml[^>]*encoding=[\"']([\w.-]+)")
 _XML_ROOT = re.compile(r"<\s*([A-Za-z_][\w.-]*(?::[\w.-]+)?)")
+_STANZA = re.compile(r"\[[A-Za-z][^\]\n,]*\][^,\n]*(?:\n|$)")
 _HEAD = 200
 _DEEPEST = 400  # elements of XML in each other
 
@@ -155,8 +156,8 @@ class TaxonomyFile:
 
     @property
     def is_json(self) -> bool:
-        """Whether this is JSON, perhaps broken."""
-        return self.start.startswith(("{", "["))
+        """Whether this is JSON, perhaps broken; a line `[Term]` is none."""
+        return self.start.startswith(("{", "[")) and not _STANZA.match(self.start)
 
     @cached_property
     def root(self) -> str:

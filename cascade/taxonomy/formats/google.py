@@ -15,7 +15,10 @@ _LINE = re.compile(r"\s*(\d+) - (.+)")
 
 
 def matches(file: TaxonomyFile) -> bool:
-    """Whether the first lines are `12 - A > B`, or the comment names Google's taxonomy."""
+    """Whether most of the first lines are `12 - A > B`, or the comment names Google's taxonomy.
+
+    Then each line must be one: what does not fit is an error, and no path without an id.
+    """
     return _has_ids(file) or file.start.startswith("# Google_Product_Taxonomy")
 
 
@@ -33,4 +36,7 @@ def read(file: TaxonomyFile) -> Draft:
 
 
 def _has_ids(file: TaxonomyFile) -> bool:
-    return all(_LINE.match(text) for _, text in file.head[:20])
+    found = [bool(_LINE.match(text)) for _, text in file.head]
+    return all(found) or (
+        2 * sum(found) >= len(found) and any(" > " in text for _, text in file.head)
+    )

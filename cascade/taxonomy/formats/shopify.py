@@ -13,7 +13,7 @@ from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.paths import read_coded_paths
 from cascade.taxonomy.formats.structured.json_yaml import Leaf, Mapping, Series, Value, parse_json
-from cascade.taxonomy.formats.tables.table import COLUMNS
+from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable
 from cascade.taxonomy.names import clean
 
 _LINE = re.compile(r"\s*([^\s>]+)\s*(?:\t| : )\s*(.+)")
@@ -26,11 +26,14 @@ def matches(file: TaxonomyFile) -> bool:
     lines = [text for _, text in file.head]
     if lines[0].startswith("gid://shopify/"):
         return True
+    table = TaxonomyTable.sniff(file)
+    if table and table.has_header:
+        return False
     found = [_LINE.fullmatch(line.rstrip()) for line in lines]
-    if not all(found) or not any(" > " in line for line in lines):
+    if 2 * sum(map(bool, found)) <= len(found) or not any(" > " in line for line in lines):
         return False
     first = found[0]
-    return first is not None and first[1].casefold() not in COLUMNS["code"]
+    return first is None or first[1].casefold() not in COLUMNS["code"]
 
 
 def read(file: TaxonomyFile) -> Draft:

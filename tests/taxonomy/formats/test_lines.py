@@ -46,6 +46,51 @@ def test_a_google_line_without_its_id_is_named(load):
         load(lines + "A > x\n")
 
 
+@pytest.mark.parametrize("sign", ["/", "\\", "|", ";", "->", " -> ", "::", " » ", "→"])
+def test_other_separators_are_told_by_the_lines_together(load, sign):
+    lines = [["Tools"], ["Tools", "Saws"], ["Tools", "Saws", "Jigsaws"], ["Tools", "Files"]]
+    tax = load("\n".join(map(sign.join, lines)))
+    assert [tax.path(i) for i in range(4)] == [*map(" > ".join, lines)]
+
+
+def test_a_backslash_before_a_separator_makes_it_a_part_of_the_name(load):
+    assert load("Sport/Shoes\nSport/Half 1\\/2\n").names == ("Sport", "Shoes", "Half 1/2")
+
+
+def test_names_with_a_slash_now_and_then_stay_names(load):
+    assert load("Hats\nShoes\nTV/Audio\nTools\n").depth == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        ("A|B\nC|D\nE|F\n", r"line 1: most lines have a '\|'"),
+        ("1,Tools\n2,Tools > Saws\n3,Tools > Files\n", "line 1: '1,Tools' and others begin with"),
+        ("12 Tools > Saws\n13 Tools > Files\n", "line 1: '12 Tools > Saws' and others begin with"),
+        ("01 Animals\n0101 Horses\n0102 Cows\n", "nothing says which node is above which"),
+        ("A00 Cholera\nA00.1 Other\nB01 Pox\n", "nothing says which node is above which"),
+        ("# Tools\n## Saws\nJigsaws\nBandsaws\n", "line 2: .* headings of Markdown"),
+        ("sku,trail\nx,A > B\ny,A > C\n", "column 'trail' looks like paths; head it 'path'"),
+        ("One line of text.\nAnd another one,\nand its end.\n", "no known form"),
+    ],
+)
+def test_lines_that_are_more_than_names_are_no_names(load, content, match):
+    with pytest.raises(TaxonomyError, match=match):
+        load(content)
+
+
+@pytest.mark.parametrize("at", [0, 1, 3])
+def test_one_line_without_its_id_is_named_wherever_it_stands(load, at):
+    lines = ["1 - Tools", "2 - Tools > Saws", "3 - Tools > Files", "4 - Tools > Axes"]
+    lines[at] = lines[at][4:]
+    with pytest.raises(TaxonomyError, match=f"line {at + 1}: '{lines[at]}' has no id before"):
+        load("\n".join(lines))
+    lines = [f"x-{line}".replace(" - ", "\t") for line in lines]
+    lines[at] = "Tools > Hoes"
+    with pytest.raises(TaxonomyError, match=f"line {at + 1}: 'Tools > Hoes' has no id before"):
+        load("\n".join(lines))
+
+
 @pytest.mark.parametrize("between", ["\t", " : ", "  :  "])
 def test_shopify_ids_are_codes_in_any_order(load, between):
     gid = "gid://shopify/TaxonomyCategory/ap"

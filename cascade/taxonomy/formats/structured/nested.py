@@ -15,6 +15,7 @@ from cascade.errors import did_you_mean
 from cascade.io.files import write_text
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
+from cascade.taxonomy.formats.foreign import recognise
 from cascade.taxonomy.formats.structured.json_yaml import (
     Leaf,
     Mapping,
@@ -47,7 +48,9 @@ def matches(file: TaxonomyFile) -> bool:
     if file.is_json:
         return True
     lines = [text for _, text in file.head]
-    return not file.is_xml and not lines[0][0].isspace() and all(map(_YAML.match, lines))
+    if file.is_xml or lines[0][0].isspace() or not all(map(_YAML.match, lines)):
+        return False
+    return not recognise(file)
 
 
 def read(file: TaxonomyFile) -> Draft:

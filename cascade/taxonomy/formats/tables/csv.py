@@ -3,7 +3,10 @@
 - Columns code, name and parent, the rows in any order. Without a code column the names are the
   codes, and parents are given by name.
 - One column of paths, and perhaps one of codes.
-- One column for each level; cells left blank at the end make a higher node.
+- One column for each level, see `levels`; cells left blank at the end make a higher node.
+
+A table that is of none of these, or that has another column that looks like parents or paths, is
+refused with what was recognised and what is missing.
 
 Optional columns: description, synonyms (`a|b` or `a;b`, a backslash before a `|`, `;` or backslash
 that belongs to a synonym), and names in other languages as `name_de`.
@@ -13,9 +16,7 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -25,30 +26,26 @@ from cascade.errors import TaxonomyError
 from cascade.io.files import write_text
 from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.file import TaxonomyFile
-from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable
-from cascade.taxonomy.names import clean, join_synonyms, split_path, split_synonyms
+from cascade.taxonomy.formats.separators import ARROW, find_separator, split_at
+from cascade.taxonomy.formats.tables.levels import level_columns, read_levels
+from cascade.taxonomy.formats.tables.table import TaxonomyTable, is_parent
+from cascade.taxonomy.names import clean, join_synonyms, match_code, normalize_code
 
 if TYPE_CHECKING:
     from cascade.taxonomy.tree import Taxonomy
 
 _SAMPLE = 500  # rows that decide the form
-_LONGEST = 120
-_NUMBERED = re.compile(
-    r"(?:.*_)?(?:levels?|lvl|l|cat|category|tier|depth|ebene|niveau|nivel|livello|hierarchy)"
-    r"_?(\d{1,2})(?:_(?:name|label|title|category))?"
-)
-_RANK = re.compile(
-    r"(?:sub_?)*(?:sector|segment|division|department|section|group|family|category|class|brick|"
-    r"type)(?:_(?:name|title))?"
-)
 
 
 def matches(file: TaxonomyFile) -> bool:
-    """Whether this is a table in one of the three forms."""
+    """Whether this is a table in one of the three forms, or has the header of one.
+
+    A file with such a header is read by nothing else: what is wrong with it is told.
+    """
     if file.is_xml or file.is_json:
         return False
     table = TaxonomyTable.sniff(file)
-    return table is not None and _reader(table) is not None
+    return table is not None and (table.has_header or _reader(table) is not None)
 
 
 def read(file: TaxonomyFile) -> Draft:
@@ -70,13 +67,9 @@ def read(file: TaxonomyFile) -> Draft:
                     word,
                 )
         return reader(table)
-    found = ", ".join(map(repr, table.header)) if table else repr(file.head[0][1][:80])
-    raise file.error(
-        f"a table whose columns are not those of a taxonomy; found columns: {found}; expected "
-        "code,name,parent (an empty parent at the top), or one column with paths 'A > B > C', or "
-        "one column for each level (level1,level2,...)",
-        table.line if table else None,
-    )
+    if table is None:
+        raise file.error(f"no table; line 1 is {file.head[0][1][:80]!r}")
+    raise file.error(_problem(table), table.line)
 
 
 def write(taxonomy: Taxonomy, path: Path) -> None:
@@ -125,9 +118,12 @@ def _reader(table: TaxonomyTable) -> Callable[[TaxonomyTable], Draft] | None:
         pass  # reading the row again raises the error
     paths = _path_column(table, sample)
     if paths is not None:
-        return partial(_read_paths, paths=paths, separator=_separator(r[paths] for r in sample))
-    if levels := _level_columns(table, sample):
-        return partial(_read_levels, levels=levels)
+        if separator := _code_separator(table, paths, sample):
+            return partial(_read_code_paths, paths=paths, separator=separator)
+        separator = find_separator((r[paths] for r in sample), paths="path" in table.columns)
+        return partial(_read_paths, paths=paths, separator=separator)
+    if levels := level_columns(table, sample):
+        return partial(read_levels, levels=levels)
     return None
 
 
@@ -140,10 +136,10 @@ def _read_parents(table: TaxonomyTable, names: int) -> Draft:
     for line, cells in table.rows():
         row = draft.add(cells[names], cells[code_at], line=line)
         if (parent := cells[parent_at]) not in cleaned:
-            cleaned[parent] = clean(parent)
+            cleaned[parent] = normalize_code(parent)
         parents.append(cleaned[parent])
         if described:
-            _describe(draft, row, table, cells, {names})
+            table.describe(draft, row, cells, {names})
     if "" in draft.codes:
         row = draft.codes.index("")
         found = f"blank code of node {draft.names[row]!r}; each node needs one"
@@ -155,46 +151,58 @@ def _read_parents(table: TaxonomyTable, names: int) -> Draft:
 
 
 def _read_paths(table: TaxonomyTable, paths: int, separator: str) -> Draft:
+    table.refuse_parents(f"the paths of column {table.header[paths]!r} are read")
+    code_at, name_at = table.columns.get("code"), table.columns.get("name", paths)
     tree = PathTree(table.file.path)
-    code_at = table.columns.get("code")
+    stray = None  # the first row, as long as no path ends in the name of its row
+    named = name_at == paths
     for line, cells in table.rows():
-        path = cells[paths]
-        names = path.strip().strip("/").split("/") if separator == "/" else split_path(path)
-        row = tree.add(names, "" if code_at is None else cells[code_at], line=line, once=True)
-        _describe(tree.draft, row, table, cells, {paths})
+        names = split_at(cells[paths], separator)
+        code = "" if code_at is None else cells[code_at]
+        row = tree.add(names, code, line=line, once=True)
+        table.describe(tree.draft, row, cells, {paths})
+        if not named:
+            named = clean(names[-1]) == clean(cells[name_at])
+            stray = stray or (line, cells)
+    if stray and not named:
+        line, cells = stray
+        raise table.file.error(
+            f"path {cells[paths]!r} does not end in the name {cells[name_at]!r}, and so in all "
+            "rows; paths are made of names and lead to the node itself (a column with the code of "
+            "the node above is headed 'parent')",
+            line,
+            table.header[paths],
+        )
     return tree.finish()
 
 
-def _read_levels(table: TaxonomyTable, levels: Sequence[int]) -> Draft:
-    tree = PathTree(table.file.path)
-    code_at = table.columns.get("code")
-    for line, cells in table.rows(short=True):
-        names = [cells[at].strip() for at in levels]
-        while names and not names[-1]:
-            names.pop()
-        if "" in names or not names:
-            raise table.file.error(
-                "this level is blank but one below it is not; fill it in (cells may be left blank "
-                "only at the end of a row)",
-                line,
-                table.header[levels[names.index("") if names else 0]],
-            )
-        row = tree.add(names, "" if code_at is None else cells[code_at], line=line, once=True)
-        _describe(tree.draft, row, table, cells, {*levels})
-    return tree.finish()
+def _read_code_paths(table: TaxonomyTable, paths: int, separator: str) -> Draft:
+    """Nodes whose paths are made of codes, with or without that of the node itself."""
+    draft = Draft(file=table.file.path)
+    code_at, name_at = table.columns["code"], table.columns["name"]
+    parents = []
+    for line, cells in table.rows():
+        row = draft.add(cells[name_at], cells[code_at], line=line)
+        table.describe(draft, row, cells, {name_at})
+        *above, last = map(normalize_code, split_at(cells[paths], separator))
+        parents.append(last if last != draft.codes[row] else above[-1] if above else "")
+    draft.link(parents)
+    return draft
 
 
-def _describe(
-    draft: Draft, row: int, table: TaxonomyTable, cells: Sequence[str], names: set[int]
-) -> None:
-    """Add the description, synonyms and translations of a row; `names` are columns of names."""
-    described, called = table.columns.get("description"), table.columns.get("synonyms")
-    draft.describe(
-        row,
-        "" if described is None else cells[described],
-        () if called is None else split_synonyms(cells[called]),
-        {tag: cells[at] for at, tag in table.translations.items() if at not in names},
-    )
+def _code_separator(table: TaxonomyTable, paths: int, sample: Sequence[Sequence[str]]) -> str:
+    """What separates the codes that paths are made of; empty where they are made of names."""
+    code_at, name_at = table.columns.get("code"), table.columns.get("name")
+    if code_at is None or name_at is None or paths in (code_at, name_at) or len(sample) < 2:
+        return ""
+    codes = {normalize_code(row[code_at]) for row in sample} | {""}
+    names = {clean(row[name_at]) for row in sample}
+    separators: tuple[str, ...] = (ARROW, "/", "|", "\\", ";", ",", ".")
+    for separator in separators:
+        parts = {clean(part) for row in sample for part in split_at(row[paths], separator)}
+        if parts <= codes and not parts - {""} <= names:
+            return separator
+    return ""
 
 
 def _path_column(table: TaxonomyTable, sample: Sequence[Sequence[str]]) -> int | None:
@@ -204,60 +212,62 @@ def _path_column(table: TaxonomyTable, sample: Sequence[Sequence[str]]) -> int |
     for what in ("category", "name"):
         if (at := table.columns.get(what)) is not None:
             values = [row[at] for row in sample]
-            if any(" > " in value for value in values) or _separator(values) == "/":
+            if any(" > " in value for value in values) or find_separator(values) != ARROW:
                 return at
     return None
 
 
-def _separator(paths: Iterable[str]) -> str:
-    """`>` or `/`, whichever the paths are made with; `/` also belongs to names such as `TV/Audio`.
-
-    It counts as a separator only where no path has a `>`, at least half of them have a `/`, and
-    most of those share the part before the first `/` with another.
-    """
-    paths = [path.strip() for path in paths]
-    cut = [path.strip("/") for path in paths if "/" in path]
-    if any(">" in path for path in paths) or 2 * len(cut) < len(paths):
-        return ">"
-    tops = Counter(path.strip("/").split("/")[0] for path in paths)
-    return "/" if cut and 2 * sum(tops[p.split("/")[0]] > 1 for p in cut) > len(cut) else ">"
-
-
-def _level_columns(table: TaxonomyTable, sample: Sequence[Sequence[str]]) -> list[int]:
-    """Columns of names, top first; empty where this is no such table.
-
-    Headings number or rank them, or all columns together are hierarchical.
-    """
-    numbered: dict[int, int] = {}
-    for at, word in enumerate(table.keys):
-        if found := _NUMBERED.fullmatch(word):
-            numbered.setdefault(int(found[1]), at)
-    if len(numbered) > 1:
-        return [numbered[number] for number in sorted(numbered)]
-    ranked = [at for at, word in enumerate(table.keys) if _RANK.fullmatch(word)]
-    if len(ranked) > 1:
-        return ranked
-    return list(range(len(table.header))) if _is_hierarchical(table, sample) else []
-
-
-def _is_hierarchical(table: TaxonomyTable, sample: Sequence[Sequence[str]]) -> bool:
-    """Whether the content alone shows a hierarchy, whatever the headings.
-
-    The first column has each value about twice or more, the second has more different ones, no row
-    repeats, blank cells are at the end only, and cells are short and not numbers.
-    """
-    known = frozenset().union(*(words for what, words in COLUMNS.items() if what != "category"))
-    width = len(table.header)
-    if width < 2 or len(sample) < 2 or known.intersection(table.keys) or "" in table.keys:
-        return False
-    rows = [tuple(cell.strip() for cell in row) for row in sample]
-    for row in rows:
-        depth = sum(map(bool, row))
-        if not all(row[:depth]) or any(len(c) > _LONGEST or _is_number(c) for c in row):
-            return False
-    tops, below = len({row[0] for row in rows}), len({row[:2] for row in rows})
-    return tops < below and 2 * tops <= len(rows) and len(set(rows)) == len(rows)
+def _problem(table: TaxonomyTable) -> str:
+    """What is recognised in a table of no known form, and what is missing."""
+    found = ", ".join(map(repr, table.header))
+    roles = {
+        what: table.header[at]
+        for what, at in table.columns.items()
+        if what in ("code", "name", "parent")
+    }
+    known = ", ".join(f"{heading!r} holds the {what}" for what, heading in roles.items())
+    expected = (
+        "expected code,name,parent (an empty parent at the top), or one column with paths "
+        "'A > B > C', or one column for each level (level1,level2,...); or another form, such as "
+        "lines of 'A > B > C'"
+    )
+    for at, heading in enumerate(table.header):
+        if 2 * sum(" > " in line for _, line in table.file.head) >= len(table.file.head) and any(
+            " > " in cells[at] for _, cells in islice(table.rows(short=True), _SAMPLE)
+        ):
+            return f"column {heading!r} looks like paths; head it 'path' to have it read as such"
+    what = f"a table whose columns are not those of a taxonomy; found columns: {found}"
+    if len(roles) > 1:
+        missing = "names" if "name" not in roles else "the code of the node above"
+        heading = "name" if "name" not in roles else "parent"
+        what = (
+            f"{what}; {known}, but no column holds {missing}: add one, or rename it to "
+            f"{heading!r}{_hint(table)}"
+        )
+    return f"{what}; {expected}"
 
 
-def _is_number(cell: str) -> bool:
-    return bool(re.fullmatch(r"[-+]?[\d.,]*\d[\d.,]*\s*(?:%|[$€£])?", cell))
+def _hint(table: TaxonomyTable) -> str:
+    """Which column looks like parents: its values are codes of other rows."""
+    for heading in filter(is_parent, table.header):
+        return f" (perhaps {heading!r}; it must hold codes, not names)"
+    code_at = table.columns.get("code", table.columns.get("name"))
+    try:
+        rows = [cells for _, cells in islice(table.rows(short=True), _SAMPLE)]
+    except TaxonomyError:
+        return ""
+    if code_at is None or len(rows) < 2:
+        return ""
+    codes = {normalize_code(row[code_at]) for row in rows}
+    for at, heading in enumerate(table.header):
+        cells = [(row[at], row[code_at]) for row in rows if row[at].strip()]
+        if (
+            at != code_at
+            and cells
+            and all(
+                match_code(cell, codes) and normalize_code(cell) != normalize_code(own)
+                for cell, own in cells
+            )
+        ):
+            return f" (perhaps {heading!r}, whose values are codes of other rows)"
+    return ""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from cascade.taxonomy.draft import LANGUAGE
+from cascade.taxonomy.draft import LANGUAGE, Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
+from cascade.taxonomy.names import split_synonyms
 
 
 def _words(text: str) -> frozenset[str]:
@@ -19,12 +20,15 @@ def _words(text: str) -> frozenset[str]:
 COLUMNS: Mapping[str, frozenset[str]] = {
     "code": _words(
         "code id key identifier notation node node_id node_code category_id category_code "
-        "term_code termcode uri gid"
+        "term_code termcode uri gid kode codigo código schlüssel"
     ),
-    "name": _words("name label title node_name category_name term term_name preflabel pref_label"),
+    "name": _words(
+        "name label title node_name category_name term term_name preflabel pref_label bezeichnung "
+        "benennung titel nom libellé libelle intitulé intitule nombre denominación denominacion"
+    ),
     "parent": _words(
         "parent parent_code parentcode parent_id parentid parent_key parent_node parent_category "
-        "parent_category_id parent_term broader"
+        "parent_category_id parent_term broader oberbegriff padre"
     ),
     "description": _words("description definition desc scope_note scopenote"),
     "synonyms": _words("synonyms synonym aliases alias alt_labels alt_label altlabel altlabels"),
@@ -37,12 +41,23 @@ COLUMNS: Mapping[str, frozenset[str]] = {
 """What a column holds, by the words that it may be headed with; see `heading_key`."""
 
 _TRANSLATION = re.compile(rf"(?:name|label|title)[_ :@-]({LANGUAGE})", re.IGNORECASE)
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z]|(?:ID|URI|URL)\b)")
+_PARENT = re.compile(r"(?:.*_)?(?:parent|broader|superclass|supercategory|superordinate)(?:_.*)?")
 _DELIMITERS = "\t,;|"
 
 
 def heading_key(heading: str) -> str:
-    """A heading as it is compared: lower case, anything but letters and digits as `_`."""
-    return re.sub(r"[\W_]+", "_", heading.casefold()).strip("_")
+    """A heading as it is compared: `Parent ID` and `parentId` are `parent_id`.
+
+    Lower case, anything but letters and digits as `_`, and one before a capital after a small
+    letter.
+    """
+    return re.sub(r"[\W_]+", "_", _HUMP.sub("_", heading).casefold()).strip("_")
+
+
+def is_parent(heading: str) -> bool:
+    """Whether a heading seems to say that its column names the node above."""
+    return bool(_PARENT.fullmatch(heading_key(heading)))
 
 
 @dataclass(frozen=True)
@@ -110,6 +125,62 @@ class TaxonomyTable:
         taken = frozenset().union(*(words for what, words in COLUMNS.items() if what != "name"))
         found = {i: _TRANSLATION.fullmatch(heading) for i, heading in enumerate(self.header)}
         return {i: m[1] for i, m in found.items() if m and self.keys[i] not in taken}
+
+    @cached_property
+    def has_header(self) -> bool:
+        """Whether the first line names what columns of a taxonomy hold, two of them at least.
+
+        Where all lines have as many cells one is enough, or that paths stand below.
+        """
+        if len(self.header) < 2 or " > " in "".join(self.header):
+            return False
+        known = frozenset().union(*COLUMNS.values())
+        words = sum(word in known or is_parent(word) for word in self.keys)
+        if words > 1:
+            return True
+        lines = [line for number, line in self.file.head if number >= self.line]
+        if len(lines) < 2 or len({line.count(self.delimiter) for line in lines}) > 1:
+            return False
+        if words == 1:
+            return True
+        first = {
+            (at, cell.partition(" > ")[0].strip())
+            for line in lines[1:]
+            for at, cell in enumerate(line.split(self.delimiter))
+        }
+        repeated = not first.isdisjoint(enumerate(self.header))
+        digits = any(cell[:1].isdigit() for cell in self.header)
+        paths = 2 * sum(" > " in line for line in lines) >= len(lines)
+        return paths and not repeated and not digits
+
+    def refuse_parents(self, instead: str) -> None:
+        """Refuse a column that looks like parents, where something else is read.
+
+        Raises
+        ------
+        TaxonomyError
+            There is one; the message says how to have it read, and how not.
+        """
+        for heading in self.header:
+            if is_parent(heading):
+                raise self.file.error(
+                    f"column {heading!r} looks like the parents of nodes, but {instead}; remove "
+                    "either, or head three columns code, name and parent",
+                    self.line,
+                    heading,
+                )
+
+    def describe(
+        self, draft: Draft, row: int, cells: Sequence[str], names: Collection[int]
+    ) -> None:
+        """Add the description, synonyms and translations of a row; `names` are columns of names."""
+        described, called = self.columns.get("description"), self.columns.get("synonyms")
+        draft.describe(
+            row,
+            "" if described is None else cells[described],
+            () if called is None else split_synonyms(cells[called]),
+            {tag: cells[at] for at, tag in self.translations.items() if at not in names},
+        )
 
     @cached_property
     def has_descriptions(self) -> bool:

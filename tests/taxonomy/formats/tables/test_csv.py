@@ -181,3 +181,33 @@ def test_a_named_csv_of_unknown_columns_tells_what_was_expected(load):
         TaxonomyError, match=r"line 1: .*found columns: 'sku', 'price'; expected code"
     ):
         load("sku,price\nx,1\ny,2\n", format="csv")
+
+
+@pytest.mark.parametrize("paths", ["1;1/2;1/2/3", ";1;1/2"])
+def test_paths_of_codes_are_read_by_code(load, paths):
+    rows = [*zip("123", "ABC", paths.split(";"), strict=True)]
+    tax = load("\n".join(map(",".join, [("id", "name", "path"), *rows])))
+    assert tax.path(2) == "A > B > C"
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (
+            "Code,Title\n01,Food\n01.1,Bread\n",
+            "'Code' holds the code, 'Title' holds the name, but no",
+        ),
+        ("id,name,parentName\n1,A,\n2,B,A\n", "perhaps 'parentName'; it must hold codes"),
+        ("id,name,above\n1,A,\n2,B,1\n", "perhaps 'above', whose values are codes of other rows"),
+        ("id,name,path\n1,B,A\n2,C,A > D\n", "line 2, column 'path': path 'A' does not end in"),
+        ("id,path,parent\n1,A,\n2,A > B,1\n", "column 'parent' looks like the parents of nodes"),
+    ],
+)
+def test_what_is_recognised_and_what_is_missing_is_said(load, content, match):
+    with pytest.raises(TaxonomyError, match=match):
+        load(content)
+
+
+def test_parents_that_became_floats_are_found(load):
+    assert load("id,name,parentId\n1,A,\n2,B,1.0\n3,C,\u200b2.0 \n").path(2) == "A > B > C"
+    assert load('code,name,parent\n="01",A,\n="0101",B,="01"\n').codes == ("01", "0101")

@@ -1,0 +1,43 @@
+"""Vocabularies in forms that are recognised and not read, so that nothing lax takes them.
+
+Each has a sentence that says what it is and what to do.
+"""
+
+from __future__ import annotations
+
+import re
+
+from cascade.taxonomy.formats.file import TaxonomyFile
+
+_HEAD = 1 << 16  # characters that decide
+_CSV = "write it as CSV with columns code,name,parent"
+_OFF = (
+    "this is the text form of Open Food Facts' taxonomies (names as 'en: Apples', parents as "
+    f"'< en:Fruits'), which is not read; {_CSV}"
+)
+_SIGNS = {
+    r"<\s*[a-z]{2,3}\s*:[^<>=\n]+$|(?:synonyms|stopwords)\s*:\s*[a-z]{2,3}\s*:": _OFF,
+    r"\[Term\]|format-version: ": (
+        f"this is OBO (terms in '[Term]' stanzas), which is not read; {_CSV} from id, name, is_a"
+    ),
+    r"(?:Prefix|Ontology|Declaration|SubClassOf)\(": (
+        f"this is OWL in functional syntax, which is not read; write it as SKOS, or {_CSV}"
+    ),
+    r"(?:INSERT INTO|CREATE TABLE)\s": f"this is SQL, which is not read; {_CSV}",
+    r"<ClaML\b": f"this is ClaML, in which ICD is published, and which is not read; {_CSV}",
+}
+_FORMS = {re.compile(rf"^(?:{sign})", re.MULTILINE): what for sign, what in _SIGNS.items()}
+_OFF_NAMES = re.compile(r"([a-z]{2,3}(?:_[A-Z]{2})?)\s*:\s*\S")
+
+
+def recognise(file: TaxonomyFile) -> str:
+    """What a file is that no format reads, and the cure; empty where it is not recognised."""
+    if file.is_json:
+        return ""
+    text = file.text[:_HEAD]
+    for form, what in _FORMS.items():
+        if form.search(text):
+            return what
+    tags = [_OFF_NAMES.match(line) for _, line in file.head]
+    repeats = len({found[1] for found in tags if found}) < len(tags)
+    return _OFF if repeats and all(tags) else ""
