@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -91,7 +92,7 @@ class Run:
             MARK: self.mark,
             **(env or {}),
         }
-        self._err = (folder / f".{self.mark}.err").open("w+b")
+        self._err = tempfile.TemporaryFile()  # noqa: SIM115 - not in the folder, whose disk may be full
         self.process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "cascade", *map(str, arguments)],
             cwd=folder,
@@ -114,7 +115,6 @@ class Run:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
-        Path(self._err.name).unlink(missing_ok=True)
         self._err.close()
 
     def wait(self, timeout: float = 120.0) -> int | None:
@@ -177,6 +177,10 @@ class Soak:
     def left_s(self) -> float:
         """Seconds that are left."""
         return self._end - time.monotonic()
+
+    def extend(self, seconds: float) -> None:
+        """Take more time than the share."""
+        self._end = max(self._end, time.monotonic() + seconds)
 
     def place(self, name: str) -> Path:
         """A new folder."""
