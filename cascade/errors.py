@@ -111,12 +111,17 @@ class EngineError(CascadeError):
         What happened and what to do.
     retry
         Whether the same call may succeed later.
+    reason
+        What happened, in few words that are the same for all calls that failed so, to be counted.
     """
 
     exit_status = 1
 
-    def __init__(self, message: str, *, retry: bool = False) -> None:
+    def __init__(
+        self, message: str, *, retry: bool = False, reason: str = "the model failed"
+    ) -> None:
         self.retry = retry
+        self.reason = reason
         super().__init__(message)
 
 

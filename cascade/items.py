@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import UsageError
+from cascade.errors import EngineError, UsageError
 from cascade.values import is_visible, text_of
 
 T = TypeVar("T")
@@ -113,12 +113,16 @@ class Batch:
         What the time went into, by the names that `timed` was given.
     problems
         Why an item cannot be answered, by its place, as found while its features were computed.
+    failures
+        How a model failed on an item, by its place: what it said of others holds, and for this one
+        something else must answer.
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.problems: dict[int, str] = {}
+        self.failures: dict[int, EngineError] = {}
         self._features: dict[Hashable, Any] = {}
         self._inner = 0.0
 
@@ -140,10 +144,16 @@ class Batch:
         return Batch([self.items[row] for row in rows])
 
     def take_back(self, part: Batch, rows: Sequence[int]) -> None:
-        """Add what became of `subset(rows)` to this batch: its time, and its problems."""
+        """Add what became of `subset(rows)` to this batch: time, problems and failures."""
         for stage, seconds in part.seconds.items():
             self.seconds[stage] += seconds
         self.problems.update({rows[row]: problem for row, problem in part.problems.items()})
+        self.failures.update({rows[row]: error for row, error in part.failures.items()})
+
+    def raise_failure(self) -> None:
+        """Raise the first of `failures`, where nothing else can answer."""
+        if self.failures:
+            raise self.failures[min(self.failures)]
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

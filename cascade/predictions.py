@@ -119,6 +119,9 @@ class Prediction:
         empty unless `retrieval.ranking` asks for it.
     facets
         Of a faceted taxonomy: what the code says beyond its base term, and what was considered.
+    failure
+        Where the fallback answered: how the method failed, in few words that are the same for all
+        that failed so.
     """
 
     code: str | None
@@ -132,6 +135,7 @@ class Prediction:
     alternatives: tuple[Alternative, ...] = ()
     ranking: tuple[str, ...] = ()
     facets: tuple[FacetChoice, ...] = ()
+    failure: str = ""
 
     @classmethod
     def failed(cls, message: str, id: str | None = None) -> Prediction:

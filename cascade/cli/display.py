@@ -12,6 +12,7 @@ from rich.text import Text
 
 from cascade.cli.console import err, out
 from cascade.io import Answer, Output, Row, Table
+from cascade.pipeline.fallback import reasons_in_words
 from cascade.pipeline.runs.table import Counts
 
 STYLES = {"ok": "green", "review": "yellow", "partial": "yellow", "error": "red"}
@@ -61,6 +62,10 @@ def show_counts(
 
     With JSON rows on standard output the summary stays on standard error.
     """
+    if by_fallback := sum(counts.fallback.values()):
+        why = reasons_in_words(counts.fallback)
+        told = f"{by_fallback:,} of {counts.rows:,} items were answered by the fallback: {why}"
+        err.print(Text(told, "yellow"), highlight=False)
     if as_json and targets:
         out.print_json(json.dumps({"out": targets, **asdict(counts)}))
         return

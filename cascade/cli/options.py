@@ -55,7 +55,17 @@ ImageRootOption = Annotated[
     ),
 ]
 UrlsOption = Annotated[
-    bool, typer.Option("--allow-urls", help="Pictures may be downloaded from addresses.")
+    bool,
+    typer.Option("--allow-urls", help="Pictures may be downloaded from addresses of public hosts."),
+]
+HostsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-host",
+        metavar="HOST",
+        help="Pictures may be downloaded from this host, also if it is in your own network; may be "
+        "given again.",
+    ),
 ]
 IdOption = Annotated[
     str | None, typer.Option("--id", metavar="COL", help="Column of the row's own identifier.")
@@ -129,6 +139,7 @@ def resolve(
     max_risk: float | None = None,
     image_root: str | None = None,
     allow_urls: bool = False,
+    allow_hosts: list[str] | None = None,
     allow_download: bool = False,
     settings: list[str] | None = None,
 ) -> tuple[CascadeConfig, Taxonomy]:
@@ -175,7 +186,7 @@ def resolve(
     if max_risk is not None:
         settled.calibration.max_risk = max_risk
     settled.columns = settled.columns.model_copy(update=dict(columns or {}))
-    place_pictures(settled, image_root, allow_urls)
+    place_pictures(settled, image_root, allow_urls, allow_hosts)
     return settled, tree
 
 
@@ -184,8 +195,10 @@ def named_columns(**columns: list[str] | str | None) -> dict[str, Any]:
     return {part: name for part, name in columns.items() if name}
 
 
-def place_pictures(config: CascadeConfig, root: str | None, urls: bool) -> None:
-    """Set in a config where pictures are, and whether they may be downloaded."""
+def place_pictures(
+    config: CascadeConfig, root: str | None, urls: bool, hosts: list[str] | None
+) -> None:
+    """Set in a config where pictures are, and whether they may be downloaded, and from where."""
     if root is not None:
         if not Path(root).is_dir():
             from cascade.errors import UsageError
@@ -193,6 +206,7 @@ def place_pictures(config: CascadeConfig, root: str | None, urls: bool) -> None:
             raise UsageError(f"--image-root {root}: there is no such folder")
         config.pictures.root = root
     config.pictures.urls = config.pictures.urls or urls
+    config.pictures.hosts = [*config.pictures.hosts, *(hosts or [])]
 
 
 def settle(

@@ -48,7 +48,16 @@ class PicturesConfig(Section):
         None, description="Folder that paths start from; that of the input if not given."
     )
     anywhere: bool = Field(False, description="Whether paths may lead out of that folder.")
-    urls: bool = Field(False, description="Whether pictures may be fetched from addresses.")
+    urls: bool = Field(
+        False,
+        description="Whether pictures may be fetched from addresses of public hosts; never from "
+        "this machine or its network, unless the host is one of `hosts`.",
+    )
+    hosts: list[str] = Field(
+        default_factory=list,
+        description="Names of hosts that pictures may be fetched from, also where they are in your "
+        "own network. Without `urls` from these alone.",
+    )
 
 
 class CascadeConfig(Section):

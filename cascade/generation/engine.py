@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.errors import EngineError
+
 Reading = Literal["global", "local"]
 """How a tree of answers is read: `global` is the log-probability of the whole answer under the
 model; `local` renormalises at each branching over the answers that are left, which is what
@@ -67,7 +69,8 @@ class Question:
 class Engine(Protocol):
     """A loaded language model.
 
-    All calls raise EngineError where the model could not answer; it says whether a retry may help.
+    Where the model could not answer one of several prompts, an EngineError stands in the place of
+    its answer. Where it answers none at all, calls may raise it.
 
     Attributes
     ----------
@@ -83,7 +86,7 @@ class Engine(Protocol):
         questions: Sequence[Question],
         reading: Reading = "global",
         session: object = None,
-    ) -> list[NDArray[np.float64]]:
+    ) -> Sequence[NDArray[np.float64] | EngineError]:
         """Log-probability of each allowed answer, its end included.
 
         Parameters
@@ -102,11 +105,11 @@ class Engine(Protocol):
         """
         ...
 
-    def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
+    def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> Sequence[str | EngineError]:
         """What the model writes after each prompt, greedily, up to the prompt's end."""
         ...
 
-    def generate(self, questions: Sequence[Question]) -> list[tuple[int, float]]:
+    def generate(self, questions: Sequence[Question]) -> Sequence[tuple[int, float] | EngineError]:
         """The answer that greedy decoding under a grammar of the allowed answers spells.
 
         Returns
@@ -119,7 +122,7 @@ class Engine(Protocol):
 
     def choose_several(
         self, prompts: Sequence[Prompt], names: Sequence[str], lead: str = " "
-    ) -> list[list[int]]:
+    ) -> Sequence[list[int] | EngineError]:
         """The JSON list of names that greedy decoding under a grammar writes after each prompt.
 
         Parameters

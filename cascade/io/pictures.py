@@ -6,20 +6,17 @@ import base64
 import binascii
 import io
 import threading
-import time
-import urllib.error
-import urllib.request
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cascade.errors import InputError
+from cascade.io.web.address import WebAddress, is_address
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,8 +30,6 @@ LARGE = 4_000_000  # pixels from which few pictures are decoded at a time
 MAX_SIDE = 768  # pixels that are kept of the longer side, twice what encoders read
 
 _FEW = threading.BoundedSemaphore(2)
-SCHEMES = ("http://", "https://")
-PATIENCE = 20  # seconds until a server must have answered
 DATA = "data:"  # begins a picture that stands in the cell itself
 
 
@@ -49,12 +44,15 @@ class PicturePlaces:
     anywhere
         Whether paths may lead out of it.
     urls
-        Whether addresses may be fetched.
+        Whether addresses of public hosts may be fetched.
+    hosts
+        Hosts that may be fetched from, public or not.
     """
 
     root: Path | None = None
     anywhere: bool = False
     urls: bool = False
+    hosts: tuple[str, ...] = ()
 
     def find(self, value: Any, folder: Path) -> Path | bytes | str | None:
         """The picture that a cell holds or names; None where the cell is empty.
@@ -86,20 +84,26 @@ class PicturePlaces:
         if name[: len(DATA)].lower() == DATA:
             return bytes_of_data_uri(name)
         if is_address(name):
-            check_allowed(name, self.urls)
-            return name
+            return allowed_address(name, self.urls, self.hosts)
         if self.anywhere:
             return (self.root or folder) / name
         return picture_path(self.root or folder, name)
 
 
-def check_allowed(address: str, urls: bool) -> None:
-    """Raise InputError where no address may be fetched."""
-    if not urls:
+def allowed_address(address: str, urls: bool, hosts: Collection[str] = ()) -> WebAddress:
+    """An address as `open_picture` fetches it; InputError where none may be fetched.
+
+    Parameters
+    ----------
+    urls, hosts
+        See `PicturePlaces`.
+    """
+    if not urls and not hosts:
         raise InputError(
             f"the picture {address!r:.200} would have to be fetched; allow that with --allow-urls "
             "(pictures.urls in a cascade.yaml), or give a file"
         )
+    return WebAddress(address, hosts, others=urls)
 
 
 def bytes_of_data_uri(uri: str) -> bytes:
@@ -239,8 +243,7 @@ def _called(source: Any) -> str:
 def _stream(source: Path | bytes | str, what: str) -> Path | io.BytesIO:
     """What Pillow opens, of a size that is allowed."""
     if isinstance(source, str):
-        inside = source[: len(DATA)].lower() == DATA
-        source = bytes_of_data_uri(source) if inside else fetch(source, MAX_BYTES)
+        source = _bytes_named_by(source)
     if isinstance(source, Path):
         if not source.is_file():
             raise InputError(f"{what} is not there")
@@ -252,6 +255,15 @@ def _stream(source: Path | bytes | str, what: str) -> Path | io.BytesIO:
     if not size:
         raise InputError(f"{what} cannot be read: it is empty; expected {', '.join(FORMATS)}")
     return source if isinstance(source, Path) else io.BytesIO(source)
+
+
+def _bytes_named_by(text: str) -> bytes:
+    """The bytes in a data URI or at an address."""
+    if text[: len(DATA)].lower() == DATA:
+        return bytes_of_data_uri(text)
+    from cascade.io.web.fetching import fetch  # few runs need it
+
+    return fetch(text, MAX_BYTES)
 
 
 def _check_sides(what: str, width: int, height: int) -> None:
@@ -290,34 +302,3 @@ def _on_white(picture: Image) -> Image:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-
-def is_address(name: str) -> bool:
-    """Whether a name is that of something on the web, and of no file."""
-    return name.lower().startswith(SCHEMES)
-
-
-def fetch(address: str, most: int) -> bytes:
-    """The bytes at an address, `most` of them at the most; redirections never lead to a file.
-
-    Raises
-    ------
-    InputError
-        The server does not answer, is too slow or has no such thing, or it is too large.
-    """
-    found, ends = bytearray(), time.monotonic() + PATIENCE * 3
-    try:
-        request = urllib.request.Request(address, headers={"User-Agent": "cascade"})
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            while len(found) <= most and (piece := answer.read(1 << 16)):
-                found += piece
-                if time.monotonic() > ends:
-                    raise TimeoutError(f"not sent within {PATIENCE * 3} seconds")
-    except urllib.error.HTTPError as error:
-        raise InputError(f"{address:.300} cannot be fetched: {error.code} {error.reason}") from None
-    except (OSError, HTTPException, ValueError) as error:
-        problem = getattr(error, "reason", error)
-        raise InputError(f"{address:.300} cannot be fetched: {problem}") from None
-    if len(found) > most:
-        raise InputError(f"{address:.300} has more than {most >> 20} MiB, which is the most")
-    return bytes(found)

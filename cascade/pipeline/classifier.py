@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import Any, Protocol
 
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
-from cascade.io.pictures import check_allowed, is_address
+from cascade.io.pictures import allowed_address
+from cascade.io.web.address import is_address
 from cascade.items import Batch, Item
 from cascade.pipeline.acceptance import Acceptance
 from cascade.pipeline.intake import Intake
@@ -179,9 +181,16 @@ class Classifier:
 
     def classify_batch(self, items: Sequence[Item]) -> list[Prediction]:
         """Predictions for items that are classified together."""
-        found = {
-            row: why for row, item in enumerate(items) if (why := self._refuse(item)) is not None
-        }
+        found: dict[int, Prediction] = {}
+        items = list(items)
+        for row, item in enumerate(items):
+            if (why := self._refuse(item)) is not None:
+                found[row] = why
+            elif isinstance(item.image, str) and is_address(item.image):
+                try:
+                    items[row] = self._with_address(item)
+                except InputError as error:
+                    found[row] = Prediction.failed(str(error), item.id)
         rows = [row for row in range(len(items)) if row not in found]
         size = len(rows)
         if self._walker.holds_all_nodes:
@@ -230,12 +239,12 @@ class Classifier:
                 f"{absence_of(item.fields.values())}, and {self._walker.source} reads no pictures",
                 item.id,
             )
-        if isinstance(item.image, str) and is_address(item.image):
-            try:
-                check_allowed(item.image, self.config.pictures.urls)
-            except InputError as error:
-                return Prediction.failed(str(error), item.id)
         return None
+
+    def _with_address(self, item: Item) -> Item:
+        """The item with the address of its picture as the config lets it be fetched."""
+        allowed = self.config.pictures
+        return replace(item, image=allowed_address(str(item.image), allowed.urls, allowed.hosts))
 
     def prefetch(self, items: Sequence[Item]) -> None:
         """Begin to decode the pictures of items that will be classified next."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from functools import cached_property
 
 from cascade.errors import EngineError
 from cascade.items import Batch
 from cascade.pipeline.descent import make_descent
+from cascade.pipeline.fallback import FailureLog, by_fallback
 from cascade.predictions import Prediction
 from cascade.scoring.components import Components
 from cascade.scoring.methods import DEFAULT
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
-
-logger = logging.getLogger(__name__)
 
 
 class Router:
@@ -80,25 +78,41 @@ class Router:
             batch.take_back(rest, unsure)
         return predictions
 
+    @property
+    def _fallback(self) -> Scorer:
+        return self._fast or self._components.scorer("retrieval")
+
+    @cached_property
+    def _failures(self) -> FailureLog:
+        return FailureLog(self._scorer.name, self._fallback.name)
+
     def _fast_path(self) -> Scorer | None:
         """The scorer that answers first, if the method routes."""
         routes = self._components.config.method == DEFAULT and self._routing.threshold < 1
         return self._components.scorer("ttc") if routes and self._routing.fast else None
 
     def _by_method(self, batch: Batch) -> list[Prediction]:
-        """The method's answers, or where its model fails those of the fallback, as `partial`."""
+        """The method's answers; for items that its model failed on the fallback's, as `partial`."""
+        predictions: list[Prediction] = []
         try:
-            return self._answered_by(self._scorer, batch)
+            predictions = self._answered_by(self._scorer, batch)
         except EngineError as error:
-            fallback = self._fast or self._components.scorer("retrieval")
-            if self._scorer is fallback:
-                raise
-            logger.warning("%s failed, %s answers: %s", self._scorer.name, fallback.name, error)
-            message = f"{self._scorer.name} failed ({error}); {fallback.name} answered"
-            return [
-                replace(prediction, status="partial", message=message)
-                for prediction in self._answered_by(fallback, batch)
-            ]
+            batch.failures = dict.fromkeys(range(len(batch)), error)
+        if not batch.failures:
+            return predictions
+        fallback = self._fallback
+        if self._scorer is fallback:
+            batch.raise_failure()
+        rows = sorted(batch.failures)
+        self._failures.tell(batch)
+        rest = batch.subset(rows)
+        answers = self._answered_by(fallback, rest)
+        batch.take_back(rest, rows)
+        by_row = dict(enumerate(predictions)) | {
+            row: by_fallback(answer, self._scorer.name, batch.failures[row])
+            for row, answer in zip(rows, answers, strict=True)
+        }
+        return [by_row[row] for row in range(len(batch))]
 
     def _answered_by(self, scorer: Scorer, batch: Batch) -> list[Prediction]:
         """The descent's predictions, with the scorer's ranking of leaves where one is asked for."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import InputError
+from cascade.errors import EngineError, InputError
 from cascade.generation.engine import Engine, Question
 from cascade.generation.prompts import PromptTemplate
 from cascade.io.pictures import open_picture
@@ -46,10 +46,12 @@ class QueryRewriter:
     def types(self, batch: Batch) -> list[str]:
         """A type for each item, on one line; the text of the item where the model writes none.
 
+        Where the model failed on an item, that is noted in `batch.failures`.
+
         Raises
         ------
         EngineError
-            The model failed to answer.
+            The model failed altogether.
         """
         with batch.timed("writing item types"):
             return batch.once((self, "types"), lambda _: self._write(batch))
@@ -63,9 +65,13 @@ class QueryRewriter:
                 for prompt, picture in zip(prompts, readable_pictures(batch), strict=True)
             ]
         answers = self._engine.complete(prompts, MAX_TOKENS)
-        return [
-            " ".join(answer.split()) or text for answer, text in zip(answers, shown, strict=True)
-        ]
+        types = []
+        for row, (answer, text) in enumerate(zip(answers, shown, strict=True)):
+            if isinstance(answer, EngineError):
+                batch.failures.setdefault(row, answer)
+                answer = ""
+            types.append(" ".join(answer.split()) or text)
+        return types
 
 
 def make_question(

@@ -46,6 +46,9 @@ class Scorer(ABC):
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate, normalised inside each question.
 
+        Where a model failed on one item, that is noted in `batch.failures`, and what is returned
+        for this item means nothing.
+
         Returns
         -------
         float64 [n_candidates], in the order of `choices.nodes`.
@@ -53,7 +56,7 @@ class Scorer(ABC):
         Raises
         ------
         EngineError
-            A model behind the scorer failed to answer.
+            A model behind the scorer failed altogether.
         """
 
     def score_parts(self, batch: Batch, choices: Choices) -> dict[str, NDArray[np.float64]]:

@@ -19,11 +19,10 @@ from cascade.io.pictures import (
     MAX_BYTES,
     PicturePlaces,
     difference_hash,
-    fetch,
-    is_address,
     open_picture,
 )
 from cascade.io.tables.opening import TableFile
+from cascade.io.web.address import is_address
 from cascade.items import Item
 from cascade.pipeline.runs.columns import guessed_columns
 from cascade.pipeline.runs.labels import LabelFinder, unknown_labels_error
@@ -253,6 +252,8 @@ def _seen(item: Item) -> tuple[Item, str, str]:
     try:
         image = item.image
         if isinstance(image, str) and is_address(image):
+            from cascade.io.web.fetching import fetch  # few runs need it
+
             image = fetch(image, MAX_BYTES)
         return dataclasses.replace(item, image=image), difference_hash(open_picture(image)), ""
     except InputError as error:

@@ -51,6 +51,7 @@ def classify(
     image: options.ImageOption = None,
     image_root: options.ImageRootOption = None,
     allow_urls: options.UrlsOption = False,
+    allow_host: options.HostsOption = None,
     id: options.IdOption = None,
     label: options.LabelOption = None,
     output: Annotated[
@@ -138,6 +139,7 @@ def classify(
         max_risk=max_risk,
         image_root=image_root,
         allow_urls=allow_urls,
+        allow_hosts=allow_host,
         allow_download=allow_download,
         settings=settings,
     )

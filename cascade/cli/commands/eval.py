@@ -42,6 +42,7 @@ def evaluate(
     image: options.ImageOption = None,
     image_root: options.ImageRootOption = None,
     allow_urls: options.UrlsOption = False,
+    allow_host: options.HostsOption = None,
     id: options.IdOption = None,
     label: options.LabelOption = None,
     also: Annotated[
@@ -132,7 +133,7 @@ def evaluate(
     settled.columns = settled.columns.model_copy(update={k: v for k, v in named.items() if v})
     if max_risk is not None:
         settled.calibration.max_risk = max_risk
-    options.place_pictures(settled, image_root, allow_urls)
+    options.place_pictures(settled, image_root, allow_urls, allow_host)
     tree = tree or _taxonomy_of_labels(source, settled)
     task = EvaluationTask(source, tree, settled, needs_image=image is not None)
 

@@ -44,6 +44,7 @@ def fit(
     image: options.ImageOption = None,
     image_root: options.ImageRootOption = None,
     allow_urls: options.UrlsOption = False,
+    allow_host: options.HostsOption = None,
     recipe: Annotated[
         str,
         typer.Option(
@@ -91,7 +92,7 @@ def fit(
     source = TableFile(file, limit, encoding, sheet)
     columns = settled_columns(source, Columns(text=text or [], image=image, label=label))
     placed = CascadeConfig()
-    options.place_pictures(placed, image_root, allow_urls)
+    options.place_pictures(placed, image_root, allow_urls, allow_host)
     if columns.text and not text:
         err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
     if taxonomy is None:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import ConfigError, EngineError
 from cascade.generation.engine import Prompt, Question, Reading
+from cascade.generation.engines.answer_forms import ChatAnswer, form_error, json_in
 from cascade.generation.engines.http_client import Client
-from cascade.generation.engines.token_engine import refuse_pictures
+from cascade.generation.engines.token_engine import before_end, refuse_pictures
+
+P = TypeVar("P")
+T = TypeVar("T")
 
 _OPENING = re.compile(r"([<\[＜﹤［])(?![ \n])")
 
@@ -69,52 +73,54 @@ class ChatEngine:
             "llm.answer to generate, or use a vLLM or llama.cpp server"
         )
 
-    def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
+    def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str | EngineError]:
         """What the model writes after each prompt; see `Engine.complete`."""
-        payloads = [
-            self._asked(prompt, max_tokens) | ({"stop": [prompt.end]} if prompt.end else {})
-            for prompt in prompts
-        ]
-        texts = [text for text, _ in self._answers(payloads)]
-        return [
-            text.split(prompt.end)[0] if prompt.end else text
-            for text, prompt in zip(texts, prompts, strict=True)
-        ]
 
-    def generate(self, questions: Sequence[Question]) -> list[tuple[int, float]]:
+        def payload(prompt: Prompt) -> dict[str, Any]:
+            return self._asked(prompt, max_tokens) | ({"stop": [prompt.end]} if prompt.end else {})
+
+        refuse_pictures(prompts)
+        return self._ask(prompts, payload, lambda prompt, found: before_end(found.text, prompt))
+
+    def generate(self, questions: Sequence[Question]) -> list[tuple[int, float] | EngineError]:
         """The answer that the model writes under a schema; see `Engine.generate`.
 
         The log-probability is that of all the tokens of the JSON, as the server tells it. A server
         that tells none is taken at its word, with a log-probability of 0.
         """
-        shown = [[harmless(answer.strip()) for answer in q.answers] for q in questions]
-        payloads = [
-            self._asked(question.prompt, _room(own))
-            | {"logprobs": True}
-            | _schema({"answer": {"type": "string", "enum": list(dict.fromkeys(own))}})
-            for question, own in zip(questions, shown, strict=True)
-        ]
-        return [
-            (_chosen(own, _field(text, "answer")), logprob)
-            for own, (text, logprob) in zip(shown, self._answers(payloads), strict=True)
-        ]
+
+        def payload(question: Question) -> dict[str, Any]:
+            shown = _shown(question.answers)
+            return (
+                self._asked(question.prompt, _room(shown))
+                | {"logprobs": True}
+                | _schema({"answer": {"type": "string", "enum": list(dict.fromkeys(shown))}})
+            )
+
+        def read(question: Question, found: ChatAnswer) -> tuple[int, float]:
+            chosen = _chosen(_shown(question.answers), _field(found.text, "answer"))
+            return chosen, found.logprob
+
+        refuse_pictures([question.prompt for question in questions])
+        return self._ask(questions, payload, read)
 
     def choose_several(
         self, prompts: Sequence[Prompt], names: Sequence[str], lead: str = " "
-    ) -> list[list[int]]:
+    ) -> list[list[int] | EngineError]:
         """The names that the model lists under a schema; see `Engine.choose_several`."""
         shown = [harmless(name) for name in names]
         items = {"type": "string", "enum": list(dict.fromkeys(shown))}
         schema = _schema({"answers": {"type": "array", "items": items, "maxItems": len(names)}})
         room = len(names) * _room(shown)
-        payloads = [self._asked(prompt, room) | schema for prompt in prompts]
-        chosen = []
-        for text, _ in self._answers(payloads):
-            listed = _field(text, "answers")
+
+        def read(_: Prompt, found: ChatAnswer) -> list[int]:
+            listed = _field(found.text, "answers")
             if not isinstance(listed, list):
-                raise EngineError(f"the model answered {text!r:.100}, which is no list of names")
-            chosen.append(sorted({_chosen(shown, name) for name in listed}))
-        return chosen
+                raise form_error(f"the model answered {found.text!r:.100}, no list of names")
+            return sorted({_chosen(shown, name) for name in listed})
+
+        refuse_pictures(prompts)
+        return self._ask(prompts, lambda prompt: self._asked(prompt, room) | schema, read)
 
     def _asked(self, prompt: Prompt, max_tokens: int) -> dict[str, Any]:
         return {
@@ -125,10 +131,20 @@ class ChatEngine:
             "seed": 0,
         }
 
-    def _answers(self, payloads: Sequence[dict[str, Any]]) -> list[tuple[str, float]]:
-        """Text and log-probability of each answer."""
-        answers = self._client.post_all(f"{self._client.url}/chat/completions", payloads)
-        return [_content(answer) for answer in answers]
+    def _ask(
+        self,
+        asked: Sequence[P],
+        payload: Callable[[P], dict[str, Any]],
+        read: Callable[[P, ChatAnswer], T],
+    ) -> list[T | EngineError]:
+        """What is read from the answer to each prompt or question; a request for each."""
+        return self._client.ask(
+            f"{self._client.url}/chat/completions",
+            [[one] for one in asked],
+            lambda group: payload(group[0]),
+            ChatAnswer,
+            lambda group, answer: [read(group[0], answer)],
+        )
 
 
 def messages(prompt: Prompt) -> list[dict[str, str]]:
@@ -172,29 +188,22 @@ def _schema(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _content(answer: dict[str, Any]) -> tuple[str, float]:
-    try:
-        choice = answer["choices"][0]
-        text = choice["message"]["content"]
-        tokens = (choice.get("logprobs") or {}).get("content") or []
-        if isinstance(text, str):
-            return text, float(sum(token["logprob"] for token in tokens))
-    except (KeyError, IndexError, TypeError, AttributeError):
-        pass
-    raise EngineError("the server's answer has no message")
+def _shown(answers: Sequence[str]) -> list[str]:
+    """Allowed answers as the server sees them."""
+    return [harmless(answer.strip()) for answer in answers]
 
 
 def _field(text: str, name: str) -> Any:
-    try:
-        return json.loads(text)[name]
-    except (ValueError, KeyError, TypeError):
-        raise EngineError(
+    found = json_in(text)
+    if not isinstance(found, dict) or name not in found:
+        raise form_error(
             f"the model answered {text!r:.100}; expected JSON with the field {name!r}. Does the "
             "server hold answers to `response_format` schemas?"
-        ) from None
+        )
+    return found[name]
 
 
 def _chosen(shown: Sequence[str], answer: Any) -> int:
     if answer not in shown:
-        raise EngineError(f"the model answered {answer!r}, which is none of the allowed answers")
+        raise form_error(f"the model answered {answer!r:.100}, none of the allowed answers")
     return shown.index(answer)

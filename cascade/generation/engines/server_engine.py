@@ -7,6 +7,7 @@ text can become a control token at the server.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -14,10 +15,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.config import LLMConfig
+from cascade.config import LLMConfig, ServerConfig
 from cascade.errors import ConfigError, EngineError
 from cascade.generation.engine import Engine, Question, Reading
-from cascade.generation.engines.http_client import Client
+from cascade.generation.engines.answer_forms import (
+    LlamaShares,
+    LlamaText,
+    ModelList,
+    Scored,
+    ScoredChoice,
+    Tokens,
+    Written,
+    form_error,
+    one_for_each,
+)
+from cascade.generation.engines.http_client import (
+    Client,
+    ServerRefusesError,
+    says_no_entry,
+)
 from cascade.generation.engines.token_engine import (
     Generated,
     GenerationRequest,
@@ -45,6 +61,8 @@ def make_server_engine(config: LLMConfig, *, allow_download: bool = False) -> En
         The settings do not fit the server.
     EngineError
         The server does not answer.
+    ServerRefusesError
+        It does not accept the key.
     WeightsError
         The tokenizer's weights are not found.
     """
@@ -54,16 +72,7 @@ def make_server_engine(config: LLMConfig, *, allow_download: bool = False) -> En
             "(vLLM: --enable-lora --lora-modules NAME=FOLDER) and name it in llm.server.model"
         )
     client = Client(config.server)
-    listed = client.get(f"{client.url}/models").get("data")
-    models = {str(m["id"]): m for m in listed or [] if isinstance(m, dict) and "id" in m}
-    if not models:
-        raise ConfigError(f"{client.url}/models: lists no model; is llm.server.url right?")
-    name = config.server.model or next(iter(models))
-    # A list may leave out what there is, so that a name which is not on it is tried.
-    kind = config.server.kind
-    if kind == "auto":
-        owner = str(models.get(name, next(iter(models.values()))).get("owned_by"))
-        kind = {"vllm": "vllm", "llamacpp": "llama.cpp"}.get(owner, "openai")  # type: ignore[assignment]
+    kind, name = _what_it_is(client, config.server)
     if kind == "openai":
         from cascade.generation.engines.chat_engine import ChatEngine
 
@@ -73,6 +82,28 @@ def make_server_engine(config: LLMConfig, *, allow_download: bool = False) -> En
     engine = (VLLMServer if kind == "vllm" else LlamaCppServer)(client, name, tokenizer)
     engine.check_tokenizer(config.model)
     return engine
+
+
+def _what_it_is(client: Client, config: ServerConfig) -> tuple[str, str]:
+    """The kind of server, and its name of the model: as the config says, else by its list."""
+    try:
+        listed = client.get(f"{client.url}/models", ModelList).data
+    except EngineError as error:
+        if config.model is None or config.kind == "auto" or says_no_entry(error, (401,)):
+            if says_no_entry(error):
+                raise ServerRefusesError(str(error)) from None
+            raise
+        logger.info("the list of models is not known: %s", error)
+        return config.kind, config.model
+    models = {str(m["id"]): m for m in listed or [] if "id" in m}
+    if not models:
+        raise ConfigError(f"{client.url}/models: lists no model; is llm.server.url right?")
+    name = config.model or next(iter(models))
+    if config.kind != "auto":
+        return config.kind, name
+    # A list may leave out what there is, so that a name which is not on it is tried.
+    owner = str(models.get(name, next(iter(models.values()))).get("owned_by"))
+    return {"vllm": "vllm", "llamacpp": "llama.cpp"}.get(owner, "openai"), name
 
 
 class _Server(TokenEngine):
@@ -109,7 +140,7 @@ class _Server(TokenEngine):
             "add_special_tokens": False,
         }
         try:
-            found = self._client.post(f"{self._client.root}/tokenize", requests).get("tokens")
+            found = self._client.post(f"{self._client.root}/tokenize", requests, Tokens).tokens_
         except EngineError as error:
             logger.warning(
                 "whether the server's tokenizer is that of %s is not known: %s", weights, error
@@ -127,10 +158,11 @@ class _Server(TokenEngine):
 class VLLMServer(_Server):
     """A vLLM server: scores and generates as the engine vllm does."""
 
-    def _next_token_logprobs(self, queries: Sequence[NextTokenQuery]) -> list[NDArray[np.float64]]:
-        groups = list(_groups(queries, self.widest))
-        payloads = [
-            {
+    def _next_token_logprobs(
+        self, queries: Sequence[NextTokenQuery]
+    ) -> list[NDArray[np.float64] | EngineError]:
+        def payload(group: Sequence[NextTokenQuery]) -> dict[str, Any]:
+            return {
                 "model": self.name,
                 "prompt": [list(query.prompt) for query in group],
                 "max_tokens": 1,
@@ -139,44 +171,42 @@ class VLLMServer(_Server):
                 "return_tokens_as_token_ids": True,
                 **_GREEDY,
             }
-            for group in groups
-        ]
-        answers = self._client.post_all(f"{self._client.url}/completions", payloads)
-        return [
-            _wanted(query, choice)
-            for group, answer in zip(groups, answers, strict=True)
-            for query, choice in zip(group, _choices(answer, len(group)), strict=True)
-        ]
 
-    def _generate(self, requests: Sequence[GenerationRequest]) -> list[Generated]:
+        def read(group: Sequence[NextTokenQuery], answer: Scored) -> list[NDArray[np.float64]]:
+            choices = one_for_each(answer.choices, len(group))
+            return [_wanted(query, own) for query, own in zip(group, choices, strict=True)]
+
+        groups = list(_groups(queries, self.widest))
+        return self._client.ask(f"{self._client.url}/completions", groups, payload, Scored, read)
+
+    def _generate(self, requests: Sequence[GenerationRequest]) -> list[Generated | EngineError]:
+        def payload(group: Sequence[GenerationRequest]) -> dict[str, Any]:
+            first = group[0]
+            return {
+                "model": self.name,
+                "prompt": [list(request.prompt) for request in group],
+                "max_tokens": first.max_tokens,
+                "stop": [first.stop] if first.stop else [],
+                "stop_token_ids": [self.tokenizer.eos_token_id],
+                **_structured(first.constraint),
+                **_GREEDY,
+            }
+
+        def read(group: Sequence[GenerationRequest], answer: Written) -> list[Generated]:
+            found = []
+            for request, own in zip(group, one_for_each(answer.choices, len(group)), strict=True):
+                request.check(own.text)
+                told = own.logprobs and own.logprobs.token_logprobs
+                found.append(Generated(own.text, math.fsum(told) if told else None))
+            return found
+
         groups = [
             own[start : start + TOGETHER]
             for _, same in groupby(requests, lambda w: (w.max_tokens, w.stop, w.constraint))
             for own in [list(same)]
             for start in range(0, len(own), TOGETHER)
         ]
-        payloads = [
-            {
-                "model": self.name,
-                "prompt": [list(request.prompt) for request in group],
-                "max_tokens": group[0].max_tokens,
-                "stop": [group[0].stop] if group[0].stop else [],
-                "stop_token_ids": [self.tokenizer.eos_token_id],
-                **(
-                    {"logprobs": 0} | _structured(group[0].constraint)
-                    if group[0].constraint
-                    else {}
-                ),
-                **_GREEDY,
-            }
-            for group in groups
-        ]
-        answers = self._client.post_all(f"{self._client.url}/completions", payloads)
-        return [
-            _generated_of(choice)
-            for group, answer in zip(groups, answers, strict=True)
-            for choice in _choices(answer, len(group))
-        ]
+        return self._client.ask(f"{self._client.url}/completions", groups, payload, Written, read)
 
 
 class LlamaCppServer(_Server):
@@ -193,7 +223,7 @@ class LlamaCppServer(_Server):
         questions: Sequence[Question],
         reading: Reading = "global",
         session: object = None,
-    ) -> list[NDArray[np.float64]]:
+    ) -> Sequence[NDArray[np.float64] | EngineError]:
         """Log-probability of each allowed answer; see `Engine.score`.
 
         Raises
@@ -205,9 +235,12 @@ class LlamaCppServer(_Server):
             raise ConfigError("a llama.cpp server has no global reading; set llm.reading to local")
         return super().score(questions, reading)
 
-    def _next_token_logprobs(self, queries: Sequence[NextTokenQuery]) -> list[NDArray[np.float64]]:
-        payloads = [
-            {
+    def _next_token_logprobs(
+        self, queries: Sequence[NextTokenQuery]
+    ) -> list[NDArray[np.float64] | EngineError]:
+        def payload(group: Sequence[NextTokenQuery]) -> dict[str, Any]:
+            (query,) = group
+            return {
                 "prompt": list(query.prompt),
                 "n_predict": 1,
                 "n_probs": len(query.tokens),
@@ -217,14 +250,18 @@ class LlamaCppServer(_Server):
                 "logit_bias": [[token, 100.0] for token in query.tokens],
                 "cache_prompt": True,
             }
-            for query in queries
-        ]
-        answers = self._client.post_all(f"{self._client.root}/completion", payloads)
-        return [_shares(query, answer) for query, answer in zip(queries, answers, strict=True)]
 
-    def _generate(self, requests: Sequence[GenerationRequest]) -> list[Generated]:
-        payloads = [
-            {
+        def read(group: Sequence[NextTokenQuery], answer: LlamaShares) -> list[NDArray[np.float64]]:
+            return [_shares(query, answer) for query in group]
+
+        return self._client.ask(
+            f"{self._client.root}/completion", [[q] for q in queries], payload, LlamaShares, read
+        )
+
+    def _generate(self, requests: Sequence[GenerationRequest]) -> list[Generated | EngineError]:
+        def payload(group: Sequence[GenerationRequest]) -> dict[str, Any]:
+            (request,) = group
+            return {
                 "prompt": list(request.prompt),
                 "n_predict": request.max_tokens,
                 "stop": [request.stop] if request.stop else [],
@@ -234,10 +271,15 @@ class LlamaCppServer(_Server):
                 "cache_prompt": True,
                 **({"grammar": request.constraint.gbnf} if request.constraint else {}),
             }
-            for request in requests
-        ]
-        answers = self._client.post_all(f"{self._client.root}/completion", payloads)
-        return [Generated(_text(answer.get("content")), None) for answer in answers]
+
+        def read(group: Sequence[GenerationRequest], answer: LlamaText) -> list[Generated]:
+            (request,) = group
+            request.check(answer.content)
+            return [Generated(answer.content, None)]
+
+        return self._client.ask(
+            f"{self._client.root}/completion", [[r] for r in requests], payload, LlamaText, read
+        )
 
 
 def _groups(queries: Sequence[NextTokenQuery], widest: int) -> Iterator[list[NextTokenQuery]]:
@@ -265,50 +307,20 @@ def _structured(constraint: Constraint | None) -> dict[str, Any]:
     return {"logprobs": 0, "structured_outputs": {"grammar": constraint.gbnf}}
 
 
-def _choices(answer: dict[str, Any], n: int) -> list[dict[str, Any]]:
-    """The choices of a completion, one for each prompt."""
+def _wanted(query: NextTokenQuery, choice: ScoredChoice) -> NDArray[np.float64]:
+    first = choice.logprobs.top_logprobs[0]
     try:
-        choices: list[dict[str, Any]] = sorted(
-            answer["choices"], key=lambda choice: choice["index"]
-        )
-        if [choice["index"] for choice in choices] == list(range(n)):
-            return choices
-    except (KeyError, TypeError):
-        pass
-    raise EngineError(f"the server's answer has not one choice for each of {n} prompts")
-
-
-def _generated_of(choice: dict[str, Any]) -> Generated:
-    logprobs = (choice.get("logprobs") or {}).get("token_logprobs")
-    total = sum(logprobs) if logprobs else None
-    return Generated(_text(choice.get("text")), total)
-
-
-def _text(found: Any) -> str:
-    if not isinstance(found, str):
-        raise EngineError("the server's answer has no text")
-    return found
-
-
-def _wanted(query: NextTokenQuery, choice: dict[str, Any]) -> NDArray[np.float64]:
-    try:
-        first = choice["logprobs"]["top_logprobs"][0]
         return np.array([first[f"token_id:{token}"] for token in query.tokens], dtype=np.float64)
-    except (KeyError, TypeError, IndexError, ValueError):
-        raise EngineError(
-            "the server gave no log-probabilities of the tokens asked for; this needs a vLLM that "
-            "knows `logprob_token_ids`; with another set llm.answer to generate"
+    except KeyError:
+        raise form_error(
+            "it has no log-probabilities of the tokens asked for; this needs a vLLM that knows "
+            "`logprob_token_ids`; with another set llm.answer to generate"
         ) from None
 
 
-def _shares(query: NextTokenQuery, answer: dict[str, Any]) -> NDArray[np.float64]:
-    try:
-        found = {
-            one["id"]: one["prob"] for one in answer["completion_probabilities"][0]["top_probs"]
-        }
-        shares = np.array([found.get(token, 0.0) for token in query.tokens], dtype=np.float64)
-    except (KeyError, TypeError, IndexError, ValueError):
-        shares = np.zeros(1)
+def _shares(query: NextTokenQuery, answer: LlamaShares) -> NDArray[np.float64]:
+    found = {one.id: one.prob for one in answer.completion_probabilities[0].top_probs}
+    shares = np.array([found.get(token, 0.0) for token in query.tokens], dtype=np.float64)
     if not np.isclose(shares.sum(), 1, atol=1e-3):
-        raise EngineError("the server gave no probabilities of the tokens asked for")
+        raise form_error("it has no probabilities of the tokens asked for")
     return np.log(np.maximum(shares, 1e-45))  # what is too unlikely is left out

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from cascade.errors import EngineError
 from cascade.generation.engine import Prompt, Question, Reading
+from cascade.generation.engines.answer_forms import form_error, json_in
 from cascade.generation.grammar import ChoiceConstraint, Constraint, ListConstraint
 from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.tree_scoring.trie import Trie
@@ -54,6 +55,13 @@ class GenerationRequest:
     def prompt(self) -> tuple[int, ...]:
         """All token ids of the prompt."""
         return self.shared + self.own
+
+    def check(self, text: str) -> None:
+        """Raise EngineError where a text is none that may be generated."""
+        if isinstance(self.constraint, ChoiceConstraint):
+            chosen_answer(self.constraint.answers, self.constraint.end, text)
+        elif isinstance(self.constraint, ListConstraint):
+            chosen_names(self.constraint.names, text)
 
     @property
     def stop(self) -> str | None:
@@ -93,7 +101,9 @@ class TokenEngine(ABC):
         self._encoder = PromptEncoder(tokenizer, bank)
         self._widest = widest
 
-    def _next_token_logprobs(self, queries: Sequence[NextTokenQuery]) -> list[NDArray[np.float64]]:
+    def _next_token_logprobs(
+        self, queries: Sequence[NextTokenQuery]
+    ) -> Sequence[NDArray[np.float64] | EngineError]:
         """Log-probability of each token of each query, among all tokens of the vocabulary.
 
         Only `score` asks for it, so an engine that scores in a way of its own needs none.
@@ -101,7 +111,7 @@ class TokenEngine(ABC):
         raise NotImplementedError
 
     @abstractmethod
-    def _generate(self, requests: Sequence[GenerationRequest]) -> list[Generated]:
+    def _generate(self, requests: Sequence[GenerationRequest]) -> Sequence[Generated | EngineError]:
         """What the model writes after each prompt; prompts come in the order of their tokens."""
 
     def _begin(self) -> None:  # noqa: B027 - most engines have nothing to do
@@ -112,34 +122,36 @@ class TokenEngine(ABC):
         questions: Sequence[Question],
         reading: Reading = "global",
         session: object = None,
-    ) -> list[NDArray[np.float64]]:
+    ) -> Sequence[NDArray[np.float64] | EngineError]:
         """Log-probability of each allowed answer; see `Engine.score`."""
         refuse_pictures([question.prompt for question in questions])
         asked = TrieQueries(self._encoder, questions, reading, self._widest)
         return asked.scores(self._next_token_logprobs(asked.queries) if asked.queries else [])
 
-    def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
+    def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str | EngineError]:
         """What the model writes after each prompt; see `Engine.complete`."""
         self._begin()
         requests = [self._request(prompt, max_tokens) for prompt in prompts]
-        texts = [generated.text for generated in self._ordered(requests)]
         return [
-            text.split(prompt.end)[0] if prompt.end else text
-            for text, prompt in zip(texts, prompts, strict=True)
+            found if isinstance(found, EngineError) else before_end(found.text, prompt)
+            for found, prompt in zip(self._ordered(requests), prompts, strict=True)
         ]
 
-    def generate(self, questions: Sequence[Question]) -> list[tuple[int, float]]:
+    def generate(self, questions: Sequence[Question]) -> list[tuple[int, float] | EngineError]:
         """Greedy decoding held to the allowed answers; see `Engine.generate`."""
         self._begin()
-        results: list[tuple[int, float]] = [(0, 0.0)] * len(questions)
+        results: dict[int, tuple[int, float] | EngineError] = {}
         # A grammar would spell such a name with the control token; scoring reads it as text.
         controls = self.tokenizer.all_special_tokens
         unspellable = [
             i for i, q in enumerate(questions) if any(c in a for a in q.answers for c in controls)
         ]
         scored = self.score([questions[i] for i in unspellable], "local")
-        for i, logprobs in zip(unspellable, scored, strict=True):
-            results[i] = int(logprobs.argmax()), float(logprobs.max())
+        for i, own in zip(unspellable, scored, strict=True):
+            if isinstance(own, EngineError):
+                results[i] = own
+            else:
+                results[i] = int(own.argmax()), float(own.max())
         spellable = sorted(set(range(len(questions))) - set(unspellable))
         requests = []
         for question in (questions[i] for i in spellable):
@@ -148,18 +160,26 @@ class TokenEngine(ABC):
             longest = max(len((answer + (end or "")).encode()) for answer in question.answers) + 1
             constraint = ChoiceConstraint(question.answers, end)
             requests.append(self._request(question.prompt, longest, constraint))
-        untold: list[int] = []
+        untold: dict[int, int] = {}
         for i, generated in zip(spellable, self._ordered(requests), strict=True):
-            results[i] = chosen_answer(questions[i], generated.text), generated.logprob or 0.0
-            untold += [i] if generated.logprob is None else []
+            try:
+                if isinstance(generated, EngineError):
+                    raise generated
+                question = questions[i]
+                index = chosen_answer(question.answers, question.prompt.end, generated.text)
+                results[i] = index, generated.logprob or 0.0
+                if generated.logprob is None:
+                    untold[i] = index
+            except EngineError as error:
+                results[i] = error
         scored = self.score([questions[i] for i in untold], "local")
-        for i, logprobs in zip(untold, scored, strict=True):
-            results[i] = results[i][0], float(logprobs[results[i][0]])
-        return results
+        for (i, index), own in zip(untold.items(), scored, strict=True):
+            results[i] = own if isinstance(own, EngineError) else (index, float(own[index]))
+        return [results[i] for i in range(len(questions))]
 
     def choose_several(
         self, prompts: Sequence[Prompt], names: Sequence[str], lead: str = " "
-    ) -> list[list[int]]:
+    ) -> list[list[int] | EngineError]:
         """Greedy decoding of a list of names; see `Engine.choose_several`."""
         self._begin()
         longest = len((json.dumps(list(names), ensure_ascii=False) + lead).encode()) + 8
@@ -171,7 +191,15 @@ class TokenEngine(ABC):
             )
             for prompt in prompts
         ]
-        return [chosen_names(names, generated.text) for generated in self._ordered(requests)]
+        results: list[list[int] | EngineError] = []
+        for generated in self._ordered(requests):
+            try:
+                if isinstance(generated, EngineError):
+                    raise generated
+                results.append(chosen_names(names, generated.text))
+            except EngineError as error:
+                results.append(error)
+        return results
 
     def _request(
         self,
@@ -184,7 +212,7 @@ class TokenEngine(ABC):
         shared, own = self._encoder.prompt(prompt)
         return GenerationRequest(shared, tuple(own), max_tokens, prompt.end, constraint)
 
-    def _ordered(self, requests: Sequence[GenerationRequest]) -> list[Generated]:
+    def _ordered(self, requests: Sequence[GenerationRequest]) -> list[Generated | EngineError]:
         """What is generated, in such an order that equal beginnings come together."""
         order = sorted(range(len(requests)), key=lambda at: requests[at].prompt)
         generated = self._generate([requests[at] for at in order]) if requests else []
@@ -203,7 +231,12 @@ def refuse_pictures(prompts: Sequence[Prompt]) -> None:
         raise EngineError("this engine reads no pictures; `llm.engine: transformers` does")
 
 
-def chosen_answer(question: Question, text: str) -> int:
+def before_end(text: str, prompt: Prompt) -> str:
+    """What a model wrote, up to the prompt's end."""
+    return text.split(prompt.end)[0] if prompt.end else text
+
+
+def chosen_answer(answers: Sequence[str], end: str | None, text: str) -> int:
     """Index of the answer that was written.
 
     Raises
@@ -211,10 +244,10 @@ def chosen_answer(question: Question, text: str) -> int:
     EngineError
         It is none of those that are allowed.
     """
-    for generated in (text, text.removesuffix(question.prompt.end or "")):
-        if generated in question.answers:
-            return question.answers.index(generated)
-    raise EngineError(f"the model answered {text!r:.100}, which is none of the allowed answers")
+    for generated in (text, text.removesuffix(end or "")):
+        if generated in answers:
+            return answers.index(generated)
+    raise form_error(f"the model answered {text!r:.100}, which is none of the allowed answers")
 
 
 def chosen_names(names: Sequence[str], text: str) -> list[int]:
@@ -225,10 +258,10 @@ def chosen_names(names: Sequence[str], text: str) -> list[int]:
     EngineError
         It is no list, or one of other names.
     """
-    try:
-        return sorted({names.index(name) for name in json.loads(text)})
-    except (ValueError, TypeError):
-        raise EngineError(f"the model answered {text!r:.100}, which is no list of names") from None
+    listed = json_in(text)
+    if not isinstance(listed, list) or not all(name in names for name in listed):
+        raise form_error(f"the model answered {text!r:.100}, which is no list of names")
+    return sorted({names.index(name) for name in listed})
 
 
 @dataclass(frozen=True)
@@ -281,27 +314,31 @@ class TrieQueries:
             queries += _queries(index, (*shared, *rest), trie, reading, widest)
         self.queries = sorted(queries, key=lambda query: query.prompt)
 
-    def scores(self, logprobs: Iterable[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    def scores(
+        self, logprobs: Iterable[NDArray[np.float64] | EngineError]
+    ) -> list[NDArray[np.float64] | EngineError]:
         """Log-probability of each answer to each question; see `Engine.score`.
 
         Parameters
         ----------
         logprobs
-            For each query the log-probability of each of its tokens.
-
-        Raises
-        ------
-        EngineError
-            A log-probability is none.
+            For each query the log-probability of each of its tokens, or why there is none.
         """
         edges = [np.zeros(len(trie)) for trie in self._tries]
+        failed: dict[int, EngineError] = {}
         for query, own in zip(self.queries, logprobs, strict=True):
-            if not np.all(own <= 1e-3):  # NaN too
-                raise EngineError(f"the model gave {own.max()} as a log-probability")
-            edges[query.question][query.edges] = own
+            if isinstance(own, EngineError):
+                failed[query.question] = own
+            elif not np.all((own > -np.inf) & (own <= 1e-3)):  # NaN is neither
+                failed[query.question] = form_error(f"the model gave {own} as log-probabilities")
+            else:
+                edges[query.question][query.edges] = own
         if self._reading == "local":
             edges = [_renormalised(t, e) for t, e in zip(self._tries, edges, strict=True)]
-        return [trie.totals(own) for trie, own in zip(self._tries, edges, strict=True)]
+        return [
+            failed.get(at, trie.totals(own))
+            for at, (trie, own) in enumerate(zip(self._tries, edges, strict=True))
+        ]
 
 
 def _queries(

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import ConfigError
+from cascade.errors import ConfigError, EngineError
 from cascade.features.backbone import JoinedFeatures
 from cascade.features.lexical import LexicalFeatures
 from cascade.features.text_embeddings import SentenceFeatures
@@ -182,6 +182,8 @@ class LLMClassifier:
     ----------
     allowed
         bool [n_categories], those that it may choose.
+    fallback
+        Answers where the model failed; without it these items have no category.
     """
 
     def __init__(
@@ -191,8 +193,10 @@ class LLMClassifier:
         template: PromptTemplate,
         allowed: NDArray[np.bool_],
         *,
+        fallback: CategoryClassifier | None = None,
         max_chars: int = 200,
     ) -> None:
+        self._fallback = fallback
         self._taxonomy = taxonomy
         self._engine, self._template = engine, template
         self._allowed = np.flatnonzero(allowed)
@@ -204,7 +208,7 @@ class LLMClassifier:
     def probabilities(
         self, batch: Batch, features: FacetFeatures, bases: Sequence[str]
     ) -> NDArray[np.float32]:
-        """See `CategoryClassifier.probabilities`."""
+        """See `CategoryClassifier.probabilities`; failures are noted in `batch.failures`."""
         prompts = [
             self._template.render(
                 {
@@ -216,10 +220,21 @@ class LLMClassifier:
             for item, base in zip(batch.items, bases, strict=True)
         ]
         lead = self._template.head.answer.lead
-        chosen = self._engine.choose_several(prompts, self._labels, lead)
+        chosen: Sequence[list[int] | EngineError]
+        try:
+            chosen = self._engine.choose_several(prompts, self._labels, lead)
+        except EngineError as error:
+            chosen = [error] * len(prompts)
         out = np.zeros((len(batch), len(self.thresholds)), dtype=np.float32)
         for row, own in enumerate(chosen):
-            out[row, self._allowed[list(own)]] = 1
+            if isinstance(own, EngineError):
+                batch.failures.setdefault(row, own)
+            else:
+                out[row, self._allowed[own]] = 1
+        failed = [row for row, own in enumerate(chosen) if isinstance(own, EngineError)]
+        if failed and self._fallback is not None:
+            likely = self._fallback.probabilities(batch, features, bases)
+            out[failed] = (likely >= self._fallback.thresholds)[failed]
         return out
 
 

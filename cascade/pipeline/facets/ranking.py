@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import BaseTermConfig, DescriptorConfig
+from cascade.errors import EngineError
 from cascade.generation.engine import Engine, Question
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
@@ -40,13 +41,40 @@ class Reranker(NamedTuple):
         Of its scores in a trace.
     logprobs
         From items, the names of as many candidates for each, and the facet category of each (empty
-        where candidates are base terms), the log-probabilities float64 [n_items, n_candidates].
+        where candidates are base terms), the log-probabilities float64 [n_candidates] of each, or
+        how the model failed on it.
     """
 
     name: str
     logprobs: Callable[
-        [Sequence[Item], Sequence[Sequence[str]], Sequence[str]], NDArray[np.float64]
+        [Sequence[Item], Sequence[Sequence[str]], Sequence[str]],
+        Sequence[NDArray[np.float64] | EngineError],
     ]
+
+    def judge(
+        self,
+        batch: Batch,
+        rows: Sequence[int],
+        candidates: Sequence[Sequence[str]],
+        categories: Sequence[str],
+    ) -> NDArray[np.float64]:
+        """float64 [n_rows, n_candidates] for some items of a batch; see `logprobs`.
+
+        Where the model failed all are equally likely, so that evidence decides, and that is noted
+        in `batch.failures`.
+        """
+        items = [batch.items[row] for row in rows]
+        try:
+            judged = self.logprobs(items, candidates, categories)
+        except EngineError as error:
+            judged = [error] * len(rows)
+        out = np.full((len(rows), len(candidates[0])), -np.log(len(candidates[0])))
+        for at, (row, own) in enumerate(zip(rows, judged, strict=True)):
+            if isinstance(own, EngineError):
+                batch.failures.setdefault(row, own)
+            else:
+                out[at] = own
+        return out
 
 
 def cross_encoder_reranker(
@@ -56,7 +84,7 @@ def cross_encoder_reranker(
 
     def logprobs(
         items: Sequence[Item], candidates: Sequence[Sequence[str]], categories: Sequence[str]
-    ) -> NDArray[np.float64]:
+    ) -> Sequence[NDArray[np.float64]]:
         pairs = [
             (
                 model.tokens(item.text[:max_chars]),
@@ -66,7 +94,7 @@ def cross_encoder_reranker(
             for name in names
         ]
         relevance = model.logits(pairs)[:, 0].reshape(len(items), -1) / temperature
-        return _log_softmax(relevance.astype(np.float64))
+        return list(_log_softmax(relevance.astype(np.float64)))
 
     return Reranker("rerank", logprobs)
 
@@ -86,7 +114,7 @@ def llm_reranker(
 
     def scores(
         texts: Sequence[str], candidates: Sequence[Sequence[str]], categories: Sequence[str]
-    ) -> NDArray[np.float64]:
+    ) -> Sequence[NDArray[np.float64] | EngineError]:
         questions = []
         for text, own, category in zip(texts, candidates, categories, strict=True):
             names = [readable_name(name) for name in own]
@@ -94,18 +122,30 @@ def llm_reranker(
                 {"item": text, "candidates": names, "about": category or "food"}
             )
             questions.append(Question(prompt, tuple(map(template.answer, names))))
-        return np.stack(engine.score(questions, "local"))
+        return engine.score(questions, "local")
 
     def logprobs(
         items: Sequence[Item], candidates: Sequence[Sequence[str]], categories: Sequence[str]
-    ) -> NDArray[np.float64]:
+    ) -> Sequence[NDArray[np.float64] | EngineError]:
         texts = [one_line_text(item, max_chars) for item in items]
         found = scores(texts, candidates, categories)
         if prior:
-            found = found - scores(["N/A"] * len(items), candidates, categories)
-        return _log_softmax(found)
+            without = scores(["N/A"] * len(items), candidates, categories)
+            found = list(map(_difference, found, without))
+        return [
+            own if isinstance(own, EngineError) else _log_softmax(own[None])[0] for own in found
+        ]
 
     return Reranker("llm", logprobs)
+
+
+def _difference(
+    one: NDArray[np.float64] | EngineError, other: NDArray[np.float64] | EngineError
+) -> NDArray[np.float64] | EngineError:
+    """One less the other, where the model failed on neither."""
+    if isinstance(one, EngineError):
+        return one
+    return other if isinstance(other, EngineError) else one - other
 
 
 @dataclass(frozen=True)
@@ -217,8 +257,7 @@ class BaseTermRanker:
         head = min(self._config.candidates, ranked.nodes.shape[1])
         before = ranked.nodes[rows, :head]
         names = [[self._taxonomy.names[node] for node in nodes] for nodes in before.tolist()]
-        items = [batch.items[row] for row in rows.tolist()]
-        judged = self._reranker.logprobs(items, names, [""] * len(items))
+        judged = self._reranker.judge(batch, rows.tolist(), names, [""] * len(rows))
         known = ranked.logprobs[rows, :head]
         together = known + self._config.weight * judged
         # Together they are as likely as before.
@@ -280,8 +319,9 @@ class DescriptorRanker:
         for size in sorted({len(ranked[at].nodes) for at in doubtful}):
             same = [at for at in doubtful if len(ranked[at].nodes) == size]
             categories = [self._categories[pairs[at][1]] for at in same]
-            judged = self._reranker.logprobs(
-                [batch.items[pairs[at][0]] for at in same],
+            judged = self._reranker.judge(
+                batch,
+                [pairs[at][0] for at in same],
                 [
                     [category.tree.names[node] for node in ranked[at].nodes.tolist()]
                     for category, at in zip(categories, same, strict=True)

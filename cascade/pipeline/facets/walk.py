@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ from cascade.pipeline.facets.ranking import (
     cross_encoder_reranker,
     llm_reranker,
 )
+from cascade.pipeline.fallback import FailureLog, by_fallback
 from cascade.predictions import Alternative, Candidate, FacetChoice, Level, Prediction
 from cascade.retrieval.word_overlap import words_of
 from cascade.taxonomy import Taxonomy
@@ -92,6 +94,7 @@ class FacetWalk:
         self._refusal = refusal
         self.source = source
         self._most = most
+        self._failures = FailureLog("the model", "retrieval")
 
     def walk(self, batch: Batch) -> list[Prediction]:
         """The predictions for a batch; codes do not repeat what their base terms imply."""
@@ -117,10 +120,16 @@ class FacetWalk:
         by_category: list[dict[int, RankedDescriptors]] = [{} for _ in bases]
         for (item, category), own in zip(pairs, descriptors, strict=True):
             by_category[item][category] = own
-        return [
+        predictions = [
             self._prediction(batch, item, ranked, by_category[item], likely[item], features)
             for item in range(len(batch))
         ]
+        if batch.failures:
+            self._failures.tell(batch)
+        for item, error in batch.failures.items():
+            evidence = replace(predictions[item], source="retrieval")
+            predictions[item] = by_fallback(evidence, "the model", error)
+        return predictions
 
     def _prediction(
         self,
@@ -365,6 +374,7 @@ def _category_classifier(
                 components.engine,
                 PromptTemplate.load(config.prompt),
                 classifier.thresholds <= 1,
+                fallback=classifier,
                 max_chars=components.config.llm.max_chars,
             )
     if config.threshold is not None:

@@ -78,7 +78,7 @@ def picture_places(config: CascadeConfig) -> PicturePlaces:
     """Where the pictures of rows may come from."""
     settings = config.pictures
     root = None if settings.root is None else Path(settings.root)
-    return PicturePlaces(root, settings.anywhere, settings.urls)
+    return PicturePlaces(root, settings.anywhere, settings.urls, tuple(settings.hosts))
 
 
 def guessed_columns(

@@ -113,6 +113,8 @@ class Counts:
         Rows with a known label by level, and those of them that are right down to that level.
     unknown
         Rows whose label is not in the taxonomy.
+    fallback
+        Rows that the fallback answered, by how the method had failed.
     seconds
         Time spent on classifying.
     stages
@@ -126,6 +128,7 @@ class Counts:
     labelled: dict[str, int] = field(default_factory=dict)
     right: dict[str, int] = field(default_factory=dict)
     unknown: int = 0
+    fallback: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
 
@@ -135,9 +138,9 @@ class Counts:
         self.unknown += other["unknown"]
         self.seconds += other["seconds"]
         self.confidence = [a + b for a, b in zip(self.confidence, other["confidence"], strict=True)]
-        for name in ("status", "source", "labelled", "right", "stages"):
+        for name in ("status", "source", "labelled", "right", "fallback", "stages"):
             found = getattr(self, name)
-            for key, value in other[name].items():
+            for key, value in other.get(name, {}).items():  # older journals lack some
                 if value:
                     found[key] = found.get(key, 0) + value
 
@@ -289,6 +292,7 @@ def count(predictions: Sequence[Prediction], golds: Sequence[tuple[str, ...] | N
     counts = Counts(rows=len(predictions))
     counts.status = dict(Counter([p.status for p in predictions]))
     counts.source = dict(Counter([p.source for p in predictions if p.code is not None]))
+    counts.fallback = dict(Counter([p.failure for p in predictions if p.failure]))
     counts.unknown = golds.count(None)
     labelled: Counter[str] = Counter()
     right: Counter[str] = Counter()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import CascadeConfig
+from cascade.errors import EngineError
 from cascade.generation.engine import Engine, Reading
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Choices
@@ -81,9 +83,20 @@ class LLMScorer(Scorer):
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate; see `Scorer.score`."""
         texts = [prompt_text(item, self._max_chars) for item in batch.items]
-        pictures = readable_pictures(batch) if self.reads_pictures else [None] * len(batch)
         shows_type = "type" in self._template.head.variables
         types = self._rewriter.types(batch) if shows_type else texts
+        # An item that the model failed on is not asked about again at each level.
+        asked, member = choices.subset(~np.isin(choices.rows, list(batch.failures)))
+        scores = np.zeros(len(choices.nodes))
+        if len(asked):
+            scores[member] = self._asked(batch, asked, texts, types)
+        return choices.log_softmax(scores)
+
+    def _asked(
+        self, batch: Batch, choices: Choices, texts: Sequence[str], types: Sequence[str]
+    ) -> NDArray[np.float64]:
+        """What the model makes of each candidate, not yet normalised."""
+        pictures = readable_pictures(batch) if self.reads_pictures else [None] * len(batch)
         candidates = np.split(choices.nodes, choices.offsets[1:-1])
         questions = [
             make_question(
@@ -94,20 +107,21 @@ class LLMScorer(Scorer):
             )
         ]
         if self._generates:
-            written = self._engine.generate(questions)
-            return np.concatenate(
-                [
-                    _chosen_log_probs(place, log_prob, len(question.answers))
-                    for question, (place, log_prob) in zip(questions, written, strict=True)
-                ]
-            )
+            written = [
+                answer
+                if isinstance(answer, EngineError)
+                else _chosen_log_probs(*answer, len(question.answers))
+                for question, answer in zip(
+                    questions, self._engine.generate(questions), strict=True
+                )
+            ]
+            return _joined(batch, choices, written)
         session = batch.once((self, "session"), lambda _: object())
-        scores = np.concatenate(self._engine.score(questions, self._reading, session))
-        if self._subtract_prior:
-            scores = scores - self._priors(choices)
-        return choices.log_softmax(scores)
+        found = self._engine.score(questions, self._reading, session)
+        scores = _joined(batch, choices, found)
+        return scores - self._priors(batch, choices) if self._subtract_prior else scores
 
-    def _priors(self, choices: Choices) -> NDArray[np.float64]:
+    def _priors(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate without an item; computed once for each parent.
 
         All children of a parent are asked for together, so that a prior does not depend on which
@@ -120,8 +134,28 @@ class LLMScorer(Scorer):
                     make_question(self._template, self._taxonomy, item, type_, parent, children)
                     for item, type_ in EMPTY_ITEMS
                 ]
-                self._prior[children] = np.mean(self._engine.score(asked, self._reading), axis=0)
+                found = self._engine.score(asked, self._reading)
+                failed = next((own for own in found if isinstance(own, EngineError)), None)
+                if failed is not None:  # it is asked again for the next batch
+                    for row in choices.rows[choices.parents == parent].tolist():
+                        batch.failures.setdefault(row, failed)
+                    continue
+                self._prior[children] = np.mean(np.array(found, dtype=np.float64), axis=0)
         return np.asarray(self._prior[choices.nodes])
+
+
+def _joined(
+    batch: Batch, choices: Choices, answers: Sequence[NDArray[np.float64] | EngineError]
+) -> NDArray[np.float64]:
+    """The scores of all candidates, zeros where the model failed, which is noted in the batch."""
+    scores = []
+    sizes, rows = choices.sizes.tolist(), choices.rows.tolist()
+    for row, size, answer in zip(rows, sizes, answers, strict=True):
+        if isinstance(answer, EngineError):
+            batch.failures.setdefault(row, answer)
+            answer = np.zeros(size)
+        scores.append(answer)
+    return np.concatenate(scores)
 
 
 def _chosen_log_probs(chosen: int, log_prob: float, n: int) -> NDArray[np.float64]:

@@ -157,7 +157,9 @@ class AdapterExperiment(Experiment[AdapterRecipe]):
         types: list[str] = []
         for start in range(0, len(items), TYPED):
             self.progress("asking what items are", start, len(items), f"{start:,} items")
-            types += typer.types(Batch(items[start : start + TYPED]))
+            batch = Batch(items[start : start + TYPED])
+            types += typer.types(batch)
+            batch.raise_failure()
         model.set_attn_implementation(attention)
         path.write_text(json.dumps({"identity": self.identity, "types": types}), "utf-8")
         return types

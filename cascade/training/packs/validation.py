@@ -83,6 +83,7 @@ def gather_evidence(
             choices = AllChildren(taxonomy).narrow(batch, rows, parents, len(taxonomy))
             for name, scorer in scorers.items():
                 logprobs[name].append(scorer.score(batch, choices))
+                batch.raise_failure()
             first = choices.offsets[:-1]
             golds.append(np.flatnonzero(choices.nodes == right[choices.question]) - first)
             sizes.append(np.diff(choices.offsets))

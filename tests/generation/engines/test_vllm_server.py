@@ -148,7 +148,7 @@ def test_in_chat_form_a_text_holds_no_control_token_for_the_server_either(url, s
 
 def test_a_wrong_key_is_told(url, monkeypatch):
     monkeypatch.setenv("VLLM_TEST_KEY", "wrong")
-    with pytest.raises(EngineError, match=r"the key in \$VLLM_TEST_KEY is not accepted"):
+    with pytest.raises(ConfigError, match=r"the key in \$VLLM_TEST_KEY is not accepted"):
         engine_at(url)
 
 
