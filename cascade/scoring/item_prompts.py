@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import EngineError, InputError
+from cascade.generation.chat_markup import before_markup
 from cascade.generation.engine import Engine, Question
 from cascade.generation.prompts import PromptTemplate
 from cascade.io.pictures import open_picture
@@ -114,8 +115,8 @@ def prompt_text(item: Item, max_chars: int) -> str:
 
 
 def one_line_text(item: Item, max_chars: int) -> str:
-    """The text of an item on one line, each field cut at `max_chars`."""
-    fields = (" ".join(text[:max_chars].split()) for text in item.fields.values())
+    """The text of an item on one line, each field cut at `max_chars` and at markup of chats."""
+    fields = (" ".join(before_markup(text[:max_chars]).split()) for text in item.fields.values())
     return " ".join(field for field in fields if field)
 
 

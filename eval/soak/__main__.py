@@ -44,13 +44,9 @@ def run(part: str, module: ModuleType, args: argparse.Namespace, share: float) -
     title = (module.__doc__ or part).partition("\n")[0]
     print(f"## {title}", flush=True)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix=f"soak-{part}-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"soak-{part}-", ignore_cleanup_errors=True) as folder:
         soak = Soak(Path(folder), share * args.minutes * 60, args)
         rows: list[Row] = module.run(soak)
-    for row in rows:
-        print(line(asdict(row)), flush=True)
-        for fault in row.faults:
-            print(f"    {fault}", flush=True)
     seconds = round(time.monotonic() - started)
     date = datetime.now(UTC).strftime("%Y-%m-%d")
     found = [asdict(row) | {"right": row.right} for row in rows]

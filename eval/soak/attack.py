@@ -59,6 +59,12 @@ class Row:
         """Whether nothing was found."""
         return not (self.lost or self.wrong or self.invalid or self.left or self.faults)
 
+    def __str__(self) -> str:
+        return (
+            f"{self.attack}: {self.tries} tries, {self.lost} lost, {self.wrong} wrong, "
+            f"{self.invalid} invalid, {self.left} left, {self.hang_s:.1f} s"
+        )
+
     def add(self, other: Row) -> None:
         """Take in what came of more tries."""
         for name in ("tries", "lost", "wrong", "invalid", "left"):
@@ -209,4 +215,5 @@ class Soak:
             for found in pool.map(attempt, kinds):
                 if found is not None:
                     total.add(found)
+        print(total, *total.faults, sep="\n    ", flush=True)
         return total

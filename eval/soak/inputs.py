@@ -6,6 +6,7 @@ import csv
 import json
 import random
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
     cells = load_workbook(path, read_only=True).worksheets[0].iter_rows(values_only=True)
     head = next(cells)
-    return [dict(zip(head, row, strict=True)) for row in cells]
+    return [dict(zip_longest(head, row)) for row in cells]
 
 
 def lost(found: Iterable[dict[str, Any]], given: Sequence[dict[str, str]]) -> int:
@@ -115,7 +116,7 @@ def lost(found: Iterable[dict[str, Any]], given: Sequence[dict[str, str]]) -> in
     if ids == wanted:
         return 0
     missing = len(set(wanted) - set(ids)) + len(ids) - len(set(ids))
-    return missing or sum(a != b for a, b in zip(ids, wanted, strict=True)) or 1
+    return missing or sum(a != b for a, b in zip_longest(ids, wanted))
 
 
 def invalid(found: Iterable[dict[str, Any]], known: Iterable[str]) -> int:

@@ -62,7 +62,7 @@ def _full(soak: Soak, work: Work) -> Row:
         _mount(place, f"remount,size={size * 8 + 8_000_000}")
         _goes_on(place, work, row)
     finally:
-        subprocess.run(["umount", place], check=False, capture_output=True)
+        subprocess.run(["umount", "-l", place], check=False, capture_output=True)
     return row
 
 
@@ -100,7 +100,7 @@ def _locked(place: Path) -> Iterator[bool]:
     try:
         yield mounted
     finally:
-        subprocess.run(["umount", place], check=False, capture_output=True)
+        subprocess.run(["umount", "-l", place], check=False, capture_output=True)
 
 
 def _removed(soak: Soak, work: Work) -> Row:

@@ -64,7 +64,8 @@ def _kill(folder: Path, work: Work, with_: signal.Signals, chance: random.Random
             status = run.wait(MOST)
             row.faults += filter(None, [run.fault()])
             said = run.said
-        if status in (0, 3):
+        # A pack that is whole is no longer gone on with.
+        if status in (0, 3) or (work.out == "pack" and "exists; replace" in said):
             break
     else:
         row.faults.append(f"did not go on: status {status}, {said.strip()[-200:]}")
