@@ -169,7 +169,12 @@ def resolve(
             f"say what to file under: --taxonomy FILE, or one that ships ({names}), for example "
             "-t store; or --config FILE"
         )
-    base, folder = load_config(config) if config is not None else (CascadeConfig(), None)
+    base, folder = CascadeConfig(), None
+    if config is not None:
+        here = parse_settings(settings or [])
+        if taxonomy is not None:
+            here["taxonomy"] = taxonomy
+        base, folder = load_config(config, here)
     if taxonomy is not None:
         base.taxonomy_encoding = base.taxonomy_scheme = None
     settled = settle(base, settings, method=method, allow_download=allow_download)
@@ -259,9 +264,8 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
     UsageError
         A line has no `=`.
     """
-    import yaml
-
-    from cascade.errors import UsageError
+    from cascade.config import parse_yaml
+    from cascade.errors import ConfigError, UsageError
 
     nested: dict[str, Any] = {}
     for setting in settings:
@@ -269,8 +273,8 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
         if not equals or not key:
             raise UsageError(f"--set {setting!r}: expected KEY=VALUE, such as descent.beam=1")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
+            value = parse_yaml(text, f"--set {key}")
+        except ConfigError:
             value = text
         *sections, last = key.strip().split(".")
         place = nested

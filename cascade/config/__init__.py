@@ -4,7 +4,7 @@ Belongs here: what a user can set. Does not: what recipes of `fit` and `finetune
 and any use of a setting.
 """
 
-from cascade.config.base import Section, describe_problems
+from cascade.config.base import Section, describe_problems, shown
 from cascade.config.facets import BaseTermConfig, CategoryConfig, DescriptorConfig, FacetsConfig
 from cascade.config.models import LLMConfig, NLIConfig, RerankConfig, ServerConfig, VLLMConfig
 from cascade.config.packs import (
@@ -17,6 +17,7 @@ from cascade.config.packs import (
 )
 from cascade.config.retrieval import DescentConfig, IndexKind, NodeText, PathChoice, RetrievalConfig
 from cascade.config.root import CascadeConfig, Columns, PicturesConfig
+from cascade.config.yaml_text import parse_yaml, read_yaml
 
 __all__ = [
     "BackboneConfig",
@@ -44,4 +45,7 @@ __all__ = [
     "ServerConfig",
     "VLLMConfig",
     "describe_problems",
+    "parse_yaml",
+    "read_yaml",
+    "shown",
 ]

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cascade.config.base import LOCAL_FILE, Section
+from cascade.config.base import LOCAL_FILE, NAMED, Section
 
 
 class _StageConfig(Section):
     """Settings that the stages which choose among terms have in common."""
 
-    candidates: int = Field(10, ge=1, description="Terms that are considered.")
+    candidates: int = Field(10, ge=1, le=100_000, description="Terms that are considered.")
     temperature: float = Field(
         0.06, ge=0.001, le=10, description="Scores are divided by this before the softmax."
     )
@@ -25,6 +25,7 @@ class _StageConfig(Section):
     weight: float = Field(
         1.0,
         ge=0,
+        le=1000,
         description="Weight of the log-probabilities of rerank or llm beside the retriever's.",
     )
 
@@ -38,15 +39,25 @@ class BaseTermConfig(_StageConfig):
     weight: float = Field(
         0.2,
         ge=0,
+        le=1000,
         description="Weight of the log-probabilities of rerank or llm beside the retriever's.",
     )
-    whole: float = Field(1.0, ge=0, description="Weight of the similarity of the whole text.")
-    first: float = Field(0.0, ge=0, description="Weight of the similarity of its first phrase.")
-    piece: float = Field(0.25, ge=0, description="Weight of the similarity of its best phrase.")
-    words: float = Field(0.3, ge=0, description="Weight of the share of the term's words in it.")
+    whole: float = Field(
+        1.0, ge=0, le=1000, description="Weight of the similarity of the whole text."
+    )
+    first: float = Field(
+        0.0, ge=0, le=1000, description="Weight of the similarity of its first phrase."
+    )
+    piece: float = Field(
+        0.25, ge=0, le=1000, description="Weight of the similarity of its best phrase."
+    )
+    words: float = Field(
+        0.3, ge=0, le=1000, description="Weight of the share of the term's words in it."
+    )
     unsaid: float = Field(
         0.2,
         ge=0,
+        le=1000,
         description="What is taken off a term whose name has a word of `another` that the text "
         "does not say.",
     )
@@ -68,7 +79,9 @@ class BaseTermConfig(_StageConfig):
         description="An answer that is less likely than this among the candidates is marked "
         "`review`.",
     )
-    prompt: str = Field("food-term", description="Prompt of llm: a shipped name, or a file.")
+    prompt: Annotated[str, NAMED] = Field(
+        "food-term", description="Prompt of llm: a shipped name, or a file."
+    )
 
 
 class CategoryConfig(Section):
@@ -91,7 +104,9 @@ class CategoryConfig(Section):
         le=1,
         description="Least probability of a category, in place of each one's own that was fitted.",
     )
-    prompt: str = Field("choose-facets", description="Prompt of llm: a shipped name, or a file.")
+    prompt: Annotated[str, NAMED] = Field(
+        "choose-facets", description="Prompt of llm: a shipped name, or a file."
+    )
 
 
 class DescriptorConfig(_StageConfig):
@@ -100,8 +115,12 @@ class DescriptorConfig(_StageConfig):
     method: Literal["retrieve", "rerank", "llm"] = Field(
         "retrieve", description="Similarity alone, or a cross-encoder or language model beside it."
     )
-    most: int = Field(3, ge=1, description="Descriptors of a category that may have several.")
-    prompt: str = Field("food-descriptor", description="Prompt of llm: a shipped name, or a file.")
+    most: int = Field(
+        3, ge=1, le=1000, description="Descriptors of a category that may have several."
+    )
+    prompt: Annotated[str, NAMED] = Field(
+        "food-descriptor", description="Prompt of llm: a shipped name, or a file."
+    )
 
 
 class FacetsConfig(Section):
@@ -114,7 +133,7 @@ class FacetsConfig(Section):
     descriptors: DescriptorConfig = Field(
         default_factory=DescriptorConfig, description="Descriptors of a category."
     )
-    processes: str | None = Field(
+    processes: Annotated[str | None, NAMED] = Field(
         None,
         description="EFSA's BR_Data.csv, for the rules about processes; by default the one beside "
         "the catalogue.",

@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from cascade.config.base import LOCAL_FOLDER, Section
+from cascade.config.base import LOCAL_FOLDER, NAMED, Section
 from cascade.config.retrieval import NodeText
+
+DEVICE = r"^(auto|mps|(cpu|cuda)(:\d{1,3})?)$"
 
 
 class VLLMConfig(Section):
@@ -41,19 +43,24 @@ class ServerConfig(Section):
         None, description="Environment variable that holds the key; the key itself is kept nowhere."
     )
     concurrency: int = Field(8, ge=1, le=1024, description="Requests under way at a time.")
-    timeout: float = Field(120, gt=0, description="Seconds until a request has failed.")
+    timeout: float = Field(120, gt=0, le=86_400, description="Seconds until a request has failed.")
     retries: int = Field(
         4,
         ge=0,
+        le=100,
         description="How often a request is sent again after 429, 5xx or a broken connection, with "
         "waits that double (or as the server says).",
     )
     max_requests: int | None = Field(
-        None, ge=0, description="Requests after which the model no longer answers in this run."
+        None,
+        ge=0,
+        le=10**15,
+        description="Requests after which the model no longer answers in this run.",
     )
     max_tokens: int | None = Field(
         None,
         ge=0,
+        le=10**15,
         description="Tokens, read and written, after which the model no longer answers in this "
         "run; the fallback does.",
     )
@@ -68,7 +75,7 @@ class LLMConfig(Section):
     )
     vllm: VLLMConfig = Field(default_factory=VLLMConfig, description="The engine vllm.")
     server: ServerConfig = Field(default_factory=ServerConfig, description="The engine server.")
-    model: str = Field(
+    model: Annotated[str, NAMED] = Field(
         "smollm2-135m",
         description="Weights: built-in name, folder, GGUF or hub. For a server only the tokenizer "
         "is read, and not even that if its kind is openai.",
@@ -76,10 +83,10 @@ class LLMConfig(Section):
     adapter: Annotated[str | None, LOCAL_FOLDER] = Field(
         None, description="Folder of a LoRA adapter of the model, as `cascade finetune` makes it."
     )
-    prompt: str = Field(
+    prompt: Annotated[str, NAMED] = Field(
         "file-under", description="Prompt for choosing a candidate: a shipped name, or a file."
     )
-    type_prompt: str = Field(
+    type_prompt: Annotated[str, NAMED] = Field(
         "item-type", description="Prompt for naming the kind of thing that an item is."
     )
     answer: Literal["score", "generate"] = Field(
@@ -95,34 +102,43 @@ class LLMConfig(Section):
         True, description="Subtract each candidate's log-probability without the item."
     )
     device: str = Field(
-        "auto", description="auto, cpu, cuda, cuda:1 or mps; for the engine transformers."
+        "auto",
+        pattern=DEVICE,
+        description="auto, cpu, cuda, cuda:1 or mps; for the engine transformers.",
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Number type of the weights in memory."
     )
     batch_tokens: int = Field(
-        4096, ge=256, description="Tokens in one forward pass; for the engine transformers."
+        4096,
+        ge=256,
+        le=10**7,
+        description="Tokens in one forward pass; for the engine transformers.",
     )
-    max_chars: int = Field(200, ge=16, description="Characters of each field that are read.")
+    max_chars: int = Field(
+        200, ge=16, le=10**7, description="Characters of each field that are read."
+    )
 
 
 class _PairConfig(Section):
     """Settings that models which read an item and a text of a node together have in common."""
 
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    device: str = Field("auto", pattern=DEVICE, description="auto, cpu, cuda, cuda:1, mps.")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "float32",
         description="Number type of the weights in memory; half precision makes ties of near "
         "candidates.",
     )
-    batch_tokens: int = Field(4096, ge=256, description="Tokens in one forward pass.")
-    max_chars: int = Field(1000, ge=16, description="Characters of an item that are read.")
+    batch_tokens: int = Field(4096, ge=256, le=10**7, description="Tokens in one forward pass.")
+    max_chars: int = Field(
+        1000, ge=16, le=10**7, description="Characters of an item that are read."
+    )
 
 
 class NLIConfig(_PairConfig):
     """How a model of natural language inference is asked: does the item entail the hypothesis?"""
 
-    model: str = Field(
+    model: Annotated[str, NAMED] = Field(
         "MoritzLaurer/deberta-v3-base-zeroshot-v2.0",
         description="Weights of a sequence classifier with a label `entailment`: folder or hub; "
         "small:nli has random ones, for trying a set-up.",
@@ -144,13 +160,16 @@ class NLIConfig(_PairConfig):
 class RerankConfig(_PairConfig):
     """How a cross-encoder orders the leaves that retrieval found."""
 
-    model: str = Field(
+    model: Annotated[str, NAMED] = Field(
         "cross-encoder/ms-marco-MiniLM-L6-v2",
         description="Weights of a sequence classifier with one label, the relevance: folder or "
         "hub; small:cross-encoder has random ones, for trying a set-up.",
     )
     candidates: int = Field(
-        25, ge=1, description="Leaves of the whole taxonomy that are read for each item."
+        25,
+        ge=1,
+        le=100_000,
+        description="Leaves of the whole taxonomy that are read for each item.",
     )
     texts: NodeText = Field(
         "path",

@@ -8,24 +8,26 @@ from pydantic import Field
 
 from cascade.config.base import LOCAL_FILE, LOCAL_FOLDER, Section
 
+Weight = Annotated[float, Field(ge=0, le=1e6)]
 
-def _default_weights() -> dict[str, float | list[float]]:
+
+def _default_weights() -> dict[str, Weight | list[Weight]]:
     return {"rewrite": 1.0, "llm": [0.05, 0.0]}
 
 
 class FusionConfig(Section):
     """How scorers are combined: a weighted sum of log-probabilities, normalised."""
 
-    weights: dict[str, float | list[float]] = Field(
+    weights: dict[str, Weight | list[Weight]] = Field(
         default_factory=_default_weights,
         description="Weight of each scorer, not negative: one for all levels, or a list with one "
         "for each level from the top, the last for all levels below.",
     )
-    without_text: dict[str, float | list[float]] = Field(
+    without_text: dict[str, Weight | list[Weight]] = Field(
         default_factory=dict,
         description="Weights for items that have a picture and no text; none: as above.",
     )
-    without_picture: dict[str, float | list[float]] = Field(
+    without_picture: dict[str, Weight | list[Weight]] = Field(
         default_factory=dict,
         description="Weights for items that have text and no picture; none: as above.",
     )
@@ -48,7 +50,9 @@ class BackboneConfig(Section):
         None, description="Folder of a LoRA adapter of the model."
     )
     columns: list[str] = Field(default_factory=list, description="Columns that are read.")
-    max_chars: int = Field(200, ge=1, description="Characters of each column that are read.")
+    max_chars: int = Field(
+        200, ge=1, le=10**7, description="Characters of each column that are read."
+    )
     of: list[str] = Field(default_factory=list, description="Names of the backbones to join.")
 
 
@@ -66,7 +70,7 @@ class NeighboursConfig(Section):
         None, description="File of the examples, relative to this one."
     )
     backbone: str = Field("sentence", description="Name of the backbone that they are compared by.")
-    k: int = Field(20, ge=1, description="Examples that vote.")
+    k: int = Field(20, ge=1, le=100_000, description="Examples that vote.")
     temperature: float = Field(
         0.05, ge=0.001, le=10, description="Cosine similarities are divided by this."
     )
@@ -75,7 +79,7 @@ class NeighboursConfig(Section):
 class RoutingConfig(Section):
     """Which scorer answers which item: the fast path first, the method where that is unsure."""
 
-    fast: dict[str, float | list[float]] = Field(
+    fast: dict[str, Weight | list[Weight]] = Field(
         default_factory=dict,
         description="Weights of the fast path's scorers, as in fusion.weights; none: no routing.",
     )

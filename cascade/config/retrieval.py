@@ -34,16 +34,20 @@ class RetrievalConfig(Section):
         "100,000 texts, hnsw beyond (flat on a GPU, with faiss-gpu). With hnsw and ivf, and always "
         "beyond 100,000 texts, narrowing and scoring use only the texts that were found.",
     )
-    hits: int = Field(256, ge=1, description="Texts found for each item by an hnsw or ivf index.")
+    hits: int = Field(
+        256, ge=1, le=100_000, description="Texts found for each item by an hnsw or ivf index."
+    )
     candidates: int = Field(
         10,
         ge=1,
+        le=10**7,
         description="Children of a node that are kept as candidates. As many as the widest node "
         "has keeps all.",
     )
     ranking: int = Field(
         0,
         ge=0,
+        le=10**6,
         description="Leaves of the whole taxonomy to rank for each item, by methods that compare "
         "items with all leaves; 0 for none.",
     )
@@ -70,9 +74,9 @@ class DescentConfig(Section):
         description="walk: the likeliest child at each level. likeliest: the likeliest whole path "
         "among those that the beam kept.",
     )
-    beam: int = Field(3, ge=1, description="Paths kept at each level.")
+    beam: int = Field(3, ge=1, le=10_000, description="Paths kept at each level.")
     depth: int | None = Field(
-        None, ge=1, description="Deepest level of an answer; the leaves if not given."
+        None, ge=1, le=10**6, description="Deepest level of an answer; the leaves if not given."
     )
     ends: list[str] = Field(
         default_factory=list,

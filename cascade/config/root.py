@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, ValidationError
 
-from cascade.config.base import LOCAL_FILE, Section, describe_problems
+from cascade.config.base import LOCAL_FILE, NAMED, Section, describe_problems
 from cascade.config.facets import FacetsConfig
 from cascade.config.models import LLMConfig, NLIConfig, RerankConfig
 from cascade.config.packs import (
@@ -20,6 +19,7 @@ from cascade.config.packs import (
     RoutingConfig,
 )
 from cascade.config.retrieval import DescentConfig, RetrievalConfig
+from cascade.config.yaml_text import read_yaml
 from cascade.errors import ConfigError
 
 
@@ -63,7 +63,9 @@ class PicturesConfig(Section):
 class CascadeConfig(Section):
     """A cascade.yaml."""
 
-    taxonomy: str | None = Field(None, description="Shipped name, or file relative to this one.")
+    taxonomy: Annotated[str | None, NAMED] = Field(
+        None, description="Shipped name, or file relative to this one."
+    )
     taxonomy_encoding: str | None = Field(
         None, description="Encoding of its text; detected if not given."
     )
@@ -107,7 +109,7 @@ class CascadeConfig(Section):
         default_factory=FacetsConfig, description="The walk of faceted taxonomies."
     )
     max_chars: int = Field(
-        100_000, ge=1, description="A row whose text is longer is answered with an error."
+        100_000, ge=1, le=10**9, description="A row whose text is longer is answered with an error."
     )
     allow_download: bool = Field(False, description="Weights may be fetched from the hub.")
 
@@ -120,14 +122,7 @@ class CascadeConfig(Section):
         ConfigError
             The file cannot be read, is no YAML mapping, or has a field that does not fit.
         """
-        try:
-            data = yaml.safe_load(path.read_text("utf-8"))
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        data = read_yaml(path)
         return cls.parse(data if data is not None else {}, str(path))
 
     @classmethod
@@ -144,4 +139,6 @@ class CascadeConfig(Section):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise ConfigError(f"{origin}: {describe_problems(error)}") from None
+            raise ConfigError(f"{origin}: {describe_problems(error, cls)}") from None
+        except RecursionError:
+            raise ConfigError(f"{origin}: values that stand inside one another for ever") from None

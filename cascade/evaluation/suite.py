@@ -7,10 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from cascade.config import Columns, Section, describe_problems
+from cascade.config import Columns, Section, describe_problems, read_yaml
 from cascade.errors import ConfigError
 from cascade.evaluation.metrics.descriptions import describe_metric
 from cascade.pipeline.load import is_shipped
@@ -92,18 +91,13 @@ class Suite(Section):
         ConfigError
             The file cannot be read, or a field does not fit.
         """
-        try:
-            data = yaml.safe_load(path.read_text("utf-8"))
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        data = read_yaml(path)
         if not isinstance(data, dict):
             raise ConfigError(f"{path}: expected fields such as `data` and `rows`")
         try:
             suite = cls.model_validate(data)
         except ValidationError as error:
-            raise ConfigError(f"{path}: {describe_problems(error)}") from None
+            raise ConfigError(f"{path}: {describe_problems(error, cls)}") from None
         return suite._placed(path.parent)
 
     def _placed(self, folder: Path) -> Suite:

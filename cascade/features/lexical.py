@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,13 +208,32 @@ class LexicalFeatures:
                 Block(**plain, grams=arrays[f"grams.{at}"], idf=arrays[f"idf.{at}"])
                 for at, plain in enumerate(about["blocks"])
             ]
-            fits = all(b.kind in _COUNT and b.grams.shape == b.idf.shape for b in blocks)
             found = cls(blocks, about["max_chars"])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"{path}: no lexical features, {error} is missing") from None
-        if not fits:
+        if not _is_count(found.max_chars, 10**9) or not all(map(_fits, blocks)):
             raise ConfigError(f"{path}: lexical features that do not fit together; fit again")
         return found
+
+
+def _fits(block: Block) -> bool:
+    """Whether what was read of a block can be used."""
+    weight: Any = block.weight
+    return (
+        isinstance(block.column, str)
+        and block.kind in _COUNT
+        and _is_count(block.longest, 8)
+        and isinstance(weight, int | float)
+        and 0 < weight <= 1e6
+        and block.grams.ndim == 1
+        and block.grams.dtype == np.uint32
+        and block.grams.shape == block.idf.shape
+        and bool((block.grams[1:] > block.grams[:-1]).all())
+    )
+
+
+def _is_count(value: Any, most: int) -> bool:
+    return type(value) is int and 1 <= value <= most
 
 
 def _texts(items: Sequence[Item], column: str, max_chars: int) -> list[str]:

@@ -31,10 +31,9 @@ from typing import Any
 import jinja2
 import jinja2.meta
 import jinja2.sandbox
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cascade.config import describe_problems
+from cascade.config import describe_problems, parse_yaml
 from cascade.errors import ConfigError
 from cascade.generation.engine import Message, Prompt
 from cascade.resources import shipped_folder, shipped_names
@@ -110,11 +109,9 @@ class PromptTemplate:
         if len(parts) != 3 or parts[0].strip():
             raise ConfigError(f"{origin}: expected a YAML head between two lines of ---")
         try:
-            head = PromptHead.model_validate(yaml.safe_load(parts[1]))
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{origin}: the head is not YAML: {error}") from None
+            head = PromptHead.model_validate(parse_yaml(parts[1], origin, "the head is not YAML"))
         except ValidationError as error:
-            raise ConfigError(f"{origin}: {describe_problems(error)}") from None
+            raise ConfigError(f"{origin}: {describe_problems(error, PromptHead)}") from None
         return cls(head, text, _sections(parts[2], head, origin))
 
     def render(self, variables: Mapping[str, Any]) -> Prompt:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cascade.errors import ConfigError, OutputError
 
+MOST_JSON = 64 << 20  # bytes of a JSON file that is read whole
 TENSORS_FORMAT = 1  # raised when the same file would mean something else
 
 
@@ -30,6 +31,51 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(file: Path) -> Any:
+    """The values in a JSON file that cascade wrote: no NaN, no key twice, at most 64 MiB.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, or is no JSON.
+    """
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MOST_JSON + 1)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    if len(data) > MOST_JSON:
+        raise ConfigError(f"{file}: has more than {MOST_JSON:,} bytes")
+    try:
+        return strict_json(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file}: is no JSON: {error!s:.200}") from None
+
+
+def strict_json(text: str) -> Any:
+    """The values in a JSON text, without NaN and infinities, each key once.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        It is no such JSON, or is nested too deeply.
+    """
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"{twice!r:.80} stands twice")
+    return found
+
+
+def _no_number(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def write_json(file: Path, values: Mapping[str, Any]) -> None:
@@ -78,16 +124,16 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     Raises
     ------
     ConfigError
-        The file cannot be read, was not written by cascade, or is of another version.
+        The file cannot be read, was not written by cascade, is of another version, or holds NaN.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {}).get("cascade", "null"))
+            about = strict_json((file.metadata() or {}).get("cascade", "null"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read as safetensors: {error}") from None
+    except (OSError, SafetensorError, ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be read as safetensors: {error!s:.200}") from None
     if not isinstance(about, dict):
         raise ConfigError(f"{path}: was not written by cascade; expected a file of a pack")
     if about.get("format") != TENSORS_FORMAT:
@@ -95,4 +141,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             f"{path}: is of format {about.get('format')!r}, this version reads {TENSORS_FORMAT}; "
             "fit the pack again"
         )
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
+            raise ConfigError(
+                f"{path}: {name!r:.80} holds what is no number (NaN, infinite, or of type "
+                f"{array.dtype}); fit or copy it again"
+            )
     return about, arrays

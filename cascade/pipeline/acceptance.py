@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cascade.config import CalibrationConfig
 from cascade.errors import ConfigError, UsageError
+from cascade.io.files import read_json
 from cascade.lazy import peek
 from cascade.predictions import Level, Prediction
 from cascade.scoring.calibration import BetaCalibration, RiskTable
@@ -49,12 +50,14 @@ class Calibration:
             The file cannot be read, or holds something else.
         """
         try:
-            values = json.loads(path.read_text("utf-8"))
+            values = read_json(path)
             levels = [BetaCalibration(**level) for level in values["levels"]]
             risk = RiskTable(**{name: tuple(row) for name, row in values["risk"].items()})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError(f"{path}: no calibration of a pack ({error}); fit it again") from None
-        if not levels or not len(risk.threshold) == len(risk.accepted) == len(risk.wrong):
+        except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(
+                f"{path}: no calibration of a pack ({error!s:.200}); fit it again"
+            ) from None
+        if not levels or not all(level.is_whole() for level in levels) or not risk.is_whole():
             raise ConfigError(f"{path}: a calibration that does not fit together; fit it again")
         return cls(levels, risk)
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from cascade.config import CascadeConfig
+from cascade.config import CascadeConfig, read_yaml, shown
 from cascade.errors import ConfigError, TaxonomyError, did_you_mean
 from cascade.pipeline.classifier import Classifier
-from cascade.pipeline.pack import SEAL, resolve_paths, verify
+from cascade.pipeline.pack import SEAL, confine, resolve_paths, verify
 from cascade.resources import shipped_file, shipped_names
 from cascade.retrieval.index import Progress
 from cascade.taxonomy import Taxonomy
@@ -55,7 +54,8 @@ def load(
     'Shoes, Bags & Accessories'
     """
     if _is_config(Path(source)):
-        config, origin = load_config(source)
+        named_here = {**settings, **({} if taxonomy is None else {"taxonomy": taxonomy})}
+        config, origin = load_config(source, named_here)
     else:
         config, origin = CascadeConfig(taxonomy=str(source)), None
     if taxonomy is not None:  # how it is read belongs to the one that the config names
@@ -74,10 +74,18 @@ def load(
     return Classifier(tree, config, progress=progress)
 
 
-def load_config(source: str | Path) -> tuple[CascadeConfig, Path | None]:
+def load_config(
+    source: str | Path, named_here: Mapping[str, Any] | None = None
+) -> tuple[CascadeConfig, Path | None]:
     """The config that `source` names, and the folder that its relative paths start from.
 
-    A cascade.yaml, a pack folder, or the name of a shipped taxonomy, which gives the defaults.
+    A cascade.yaml, a pack folder, or the name of a shipped taxonomy, which gives the defaults. A
+    pack, which may come from anybody, sets only what `pipeline.pack` lets it set.
+
+    Parameters
+    ----------
+    named_here
+        Fields, nested as in the config, that the user sets: what a pack says of them is not used.
 
     Raises
     ------
@@ -102,16 +110,17 @@ def load_config(source: str | Path) -> tuple[CascadeConfig, Path | None]:
     is_pack = (path.parent / SEAL).is_file() or bool(config.reads)
     if is_pack:  # what `cascade fit` wrote is sealed
         verify(path.parent)
+    if is_pack or is_folder:
+        for field, value in confine(config, path.parent, named_here or {}).items():
+            logger.warning(
+                "%s sets %s to %s, which a pack cannot: it holds only where you set it yourself, "
+                "in a cascade.yaml of your own or with --set %s=...",
+                path,
+                field,
+                shown(value),
+                field,
+            )
     config = resolve_paths(config, path.parent)
-    if (is_pack or is_folder) and config.llm.server.url is not None:
-        # Packs are passed on, and whoever loads one has not asked to send items anywhere.
-        logger.warning(
-            "%s names the server %s, which is asked only if you name it yourself, in a "
-            "cascade.yaml of your own or with --set llm.server.url=...",
-            path,
-            config.llm.server.url,
-        )
-        config.llm.server.url = config.llm.server.api_key_env = None
     return config, path.parent
 
 
@@ -160,8 +169,8 @@ def _is_config(path: Path) -> bool:
     if path.suffix not in {".yaml", ".yml"} or not path.is_file():
         return False
     try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError):
+        data = read_yaml(path)
+    except ConfigError:
         return False  # reading it as a taxonomy says what is wrong
     if not isinstance(data, dict) or "nodes" in data:
         return False

@@ -1,17 +1,62 @@
-"""Packs: a folder with a cascade.yaml, and a seal that tells when a file is not what it was."""
+"""Packs: a folder with a cascade.yaml, and a seal that tells when a file is not what it was.
+
+The seal is against accidents: whoever changes a pack can seal it again. So a pack is taken for the
+work of a stranger: it sets only what is listed here, and names nothing outside of its folder.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from cascade.config import CascadeConfig
+from cascade.config import CascadeConfig, Section
 from cascade.errors import ConfigError
-from cascade.io.files import sha256_of
+from cascade.io.files import read_json, sha256_of
 
 SEAL = "pack.json"
 FORMAT = 1
 FREE = (SEAL, "README.md", "metrics.json")  # no answer depends on them
+MOST_FILES = 20_000
+
+MAY_SET = (
+    "taxonomy",
+    "taxonomy_encoding",
+    "taxonomy_scheme",
+    "method",
+    "columns",
+    "reads",
+    "retrieval",
+    "llm.engine",
+    "llm.model",
+    "llm.adapter",
+    "llm.prompt",
+    "llm.type_prompt",
+    "llm.answer",
+    "llm.reading",
+    "llm.prior",
+    "llm.device",
+    "llm.precision",
+    "llm.batch_tokens",
+    "llm.max_chars",
+    "nli",
+    "rerank",
+    "backbones",
+    "heads",
+    "neighbours",
+    "fusion",
+    "routing",
+    "calibration",
+    "descent",
+    "facets.base",
+    "facets.categories",
+    "facets.descriptors",
+    "max_chars",
+)
+"""Fields, and sections with all in them, that a pack may set. What is not here needs the user's own
+word: where pictures come from, servers and their keys, options of vLLM, downloads."""
 
 
 def seal(folder: Path) -> None:
@@ -54,16 +99,17 @@ def verify(folder: Path) -> None:
             f"{path}: is missing, without which a pack cannot be checked; copy or fit it again"
         )
     try:
-        sealed = json.loads(path.read_text("utf-8"))
+        sealed = read_json(path)
         known, files = sealed["format"], dict(sealed["files"])
         listed = [(str(n), int(f["bytes"]), str(f["sha256"])) for n, f in files.items()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ConfigError, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise ConfigError(f"{path}: is no seal of a pack; copy or fit the pack again") from None
     if known != FORMAT:
         raise ConfigError(f"{path}: a pack of format {known!r}, this version reads {FORMAT}")
+    _check_links(folder)
     for name, size, digest in listed:
         file = folder / name
-        if not file.resolve().is_relative_to(folder.resolve()) or not file.is_file():
+        if leads_out(name, folder) or not file.is_file():
             raise ConfigError(f"{file}: is missing from the pack; copy or fit the pack again")
         if file.stat().st_size != size:
             raise ConfigError(
@@ -74,6 +120,104 @@ def verify(folder: Path) -> None:
             raise ConfigError(
                 f"{file}: was changed since the pack was sealed; copy or fit the pack again"
             )
+
+
+def _check_links(folder: Path) -> None:
+    """Raise ConfigError where a link in a pack leads out of it, or it has far too many files."""
+    seen = 0
+    for place, folders, files in os.walk(folder):
+        seen += len(files)
+        if seen > MOST_FILES:
+            raise ConfigError(f"{folder}: holds more than {MOST_FILES:,} files, so it is no pack")
+        for name in (*folders, *files):
+            path = Path(place, name)
+            if path.is_symlink() and leads_out(str(path.relative_to(folder)), folder):
+                raise ConfigError(
+                    f"{path}: is a link that leads out of the pack; put a copy in its place"
+                )
+
+
+def leads_out(name: str, folder: Path) -> bool:
+    """Whether a name leads out of a folder, by `..`, a root, `~`, or links."""
+    if name.startswith("~"):
+        return True
+    try:
+        return not (folder / name).resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have; links in a circle
+        return True
+
+
+def confine(config: CascadeConfig, folder: Path, named_here: Mapping[str, Any]) -> dict[str, Any]:
+    """Take out of a pack's config what a pack may not set.
+
+    Parameters
+    ----------
+    folder
+        The pack's.
+    named_here
+        Nested fields that the user sets; they come in the place of what the pack says.
+
+    Returns
+    -------
+    What was taken out, by the dotted names of fields.
+
+    Raises
+    ------
+    ConfigError
+        Something that the pack may set, and that the user does not, lies outside of it.
+    """
+    taken = _take_out(config, (), named_here)
+    for at, field, name in _names(config):
+        if _is_set((*at, field), named_here) or not leads_out(name, folder):
+            continue
+        dotted = ".".join((*at, field))
+        raise ConfigError(
+            f"{folder}: its {dotted} lies outside of the pack, {name!r:.120}; put it into the pack "
+            f"and name it from there, or name it yourself with --set {dotted}=..."
+        )
+    return taken
+
+
+def _take_out(section: Section, at: tuple[str, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Set fields that a pack may not set to their defaults; those that the user sets are silent."""
+    taken: dict[str, Any] = {}
+    for field, info in type(section).model_fields.items():
+        place = (*at, field)
+        value = getattr(section, field)
+        if ".".join(place) in MAY_SET:
+            continue
+        if isinstance(value, Section):
+            taken |= _take_out(value, place, named)
+            continue
+        usual = info.get_default(call_default_factory=True)
+        if value != usual:
+            setattr(section, field, usual)
+            if not _is_set(place, named):
+                taken[".".join(place)] = value
+    return taken
+
+
+def _names(
+    section: Section, at: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Place and field of each file, folder and weights that a config names, with the name."""
+    for field, name in section.names():
+        yield at, field, name
+    for field, value in dict(section).items():
+        parts = value.items() if isinstance(value, dict) else [("", value)]
+        for key, part in parts:
+            if isinstance(part, Section):
+                yield from _names(part, (*at, field, *([key] if key else [])))
+
+
+def _is_set(place: Sequence[str], named: Mapping[str, Any]) -> bool:
+    """Whether the user sets the field at a place."""
+    found: Any = named
+    for part in place:
+        if not isinstance(found, Mapping) or part not in found:
+            return False
+        found = found[part]
+    return found is not None
 
 
 def resolve_paths(config: CascadeConfig, folder: Path) -> CascadeConfig:

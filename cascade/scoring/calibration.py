@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,11 @@ RIDGE = 1e-3  # regularisation of a map towards no change, so that few rows give
 TINY = 1e-6  # a confidence is at least this far from 0 and 1
 DELTA = 0.1  # probability, over the held-out rows, that a promised risk is exceeded
 ROWS = 1000  # thresholds of a table, at most
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number that can be counted with: finite, and within 10^15."""
+    return type(value) in (int, float) and abs(value) <= 1e15  # NaN is not
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,10 @@ class BetaCalibration:
         found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
         return cls(*(round(float(value), 6) for value in found))
 
+    def is_whole(self) -> bool:
+        """Whether the numbers are such as `fit` finds, whatever file they come from."""
+        return all(map(_is_number, (self.a, self.b, self.c))) and self.a >= 0 and self.b >= 0
+
     def apply(self, confidence: float) -> float:
         """The probability that an answer of this confidence is right."""
         p = min(max(confidence, TINY), 1 - TINY)
@@ -85,6 +96,18 @@ class RiskTable:
             tuple(sure[last].tolist()),
             tuple((last + 1).tolist()),
             tuple(errors[last].astype(int).tolist()),
+        )
+
+    def is_whole(self) -> bool:
+        """Whether the table is such as `fit` makes, whatever file it comes from."""
+        rows = (self.threshold, self.accepted, self.wrong)
+        if len({len(row) for row in rows}) != 1 or not all(map(_is_number, chain(*rows))):
+            return False
+        counts = zip(self.accepted, self.wrong, strict=True)
+        return (
+            all(0 <= wrong <= accepted for accepted, wrong in counts)
+            and all(before > after for before, after in pairwise(self.threshold))
+            and all(before <= after for before, after in pairwise(self.accepted))
         )
 
     def least_confidence(self, max_risk: float) -> float:

@@ -128,15 +128,15 @@ class Heads:
             The file cannot be read, holds no heads, or those of another taxonomy.
         """
         about, arrays = read_tensors(path)
-        if about["taxonomy"] != taxonomy.fingerprint:
+        if about.get("taxonomy") != taxonomy.fingerprint:
             raise ConfigError(
                 f"{path}: these heads were fitted for another taxonomy than {taxonomy.name!r}; "
                 "use the one that lies in the pack, or fit again"
             )
         try:
             return _heads(about, arrays, len(taxonomy))
-        except (KeyError, ValueError, IndexError) as error:
-            raise ConfigError(f"{path}: heads that do not fit together ({error})") from None
+        except (KeyError, ValueError, IndexError, TypeError) as error:
+            raise ConfigError(f"{path}: heads that do not fit together ({error!s:.200})") from None
 
 
 def _heads(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], n_nodes: int) -> Heads:
@@ -149,31 +149,47 @@ def _heads(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], n_nodes
     """
     from scipy.sparse import csr_matrix
 
-    nodes, bias = arrays["nodes"].astype(np.int32), arrays["bias"].astype(np.float32)
+    nodes, bias = _whole(arrays["nodes"], n_nodes, "node"), arrays["bias"].astype(np.float32)
     weights: Any
     if "weights" in arrays:
         weights = arrays["weights"].astype(np.float32)
     else:
-        indptr = arrays["weights.indptr"]
-        weights = csr_matrix(
-            (arrays["weights.data"].astype(np.float32), arrays["weights.indices"], indptr),
-            shape=(len(indptr) - 1, len(nodes)),
-        )
+        data, indptr = arrays["weights.data"].astype(np.float32), arrays["weights.indptr"]
+        columns = _whole(arrays["weights.indices"], len(nodes), "column")
+        _whole(indptr, len(data) + 1, "row")
+        shape = len(indptr) - 1, len(nodes)
+        weights = csr_matrix((data, columns, indptr.astype(np.int64)), shape=shape)
+        weights.check_format(full_check=True)
     if about["form"] not in get_args(Form):
         raise ValueError(f"unknown form {about['form']!r}")
-    if bias.shape != nodes.shape or weights.shape[1] != len(nodes):
+    if bias.shape != nodes.shape or weights.ndim != 2 or weights.shape[1] != len(nodes):
         raise ValueError(f"{len(nodes)} nodes, {bias.shape} biases, {weights.shape} weights")
-    if len(nodes) and not (nodes.min() >= 0 and nodes.max() < n_nodes):
-        raise ValueError("a node that the taxonomy does not have")
-    return Heads(
-        about["form"],
-        weights,
-        bias,
-        nodes,
-        float(about["temperature"]),
-        arrays.get("mean"),
-        arrays.get("scale"),
-    )
+    if len(np.unique(nodes)) < len(nodes):
+        raise ValueError("a node that stands twice")
+    temperature = float(about["temperature"])
+    if not (np.isfinite(temperature) and temperature > 0):
+        raise ValueError(f"a temperature of {temperature}")
+    moved = [arrays.get(name) for name in ("mean", "scale")]
+    for array in moved:
+        if array is not None and array.shape != weights.shape[:1]:
+            raise ValueError(f"{weights.shape} weights, but {array.shape} means or scales")
+    mean, scale = (None if array is None else array.astype(np.float32) for array in moved)
+    return Heads(about["form"], weights, bias, nodes, temperature, mean, scale)
+
+
+def _whole(values: NDArray[Any], end: int, what: str) -> NDArray[np.int32]:
+    """Indices int32 [n], from 0 and below `end`.
+
+    Raises
+    ------
+    ValueError
+        They are something else.
+    """
+    if values.ndim != 1 or values.dtype.kind not in "iu":
+        raise ValueError(f"a {what} for each output is expected, found {values.shape}")
+    if len(values) and not (values.min() >= 0 and values.max() < end):
+        raise ValueError(f"a {what} that there is not")
+    return values.astype(np.int32)
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import yaml
 from pydantic import Field, ValidationError
 
-from cascade.config import Section, describe_problems
+from cascade.config import Section, describe_problems, read_yaml
 from cascade.errors import ConfigError
 from cascade.resources import shipped_file, shipped_names
 
@@ -91,7 +91,7 @@ class FinetuneRecipe(Section):
             )
             return cls.model_validate(_replaced(placed, over or {}))
         except ValidationError as error:
-            raise ConfigError(f"{path}: {describe_problems(error)}") from None
+            raise ConfigError(f"{path}: {describe_problems(error, cls)}") from None
 
     def to_yaml(self, folder: Path) -> str:
         """All fields as YAML, with files relative to the folder that it will lie in."""
@@ -132,12 +132,7 @@ def read_recipe(name: str, folder: str = FOLDER) -> tuple[Path, Any]:
                 f"no recipe {name!r}: it is neither a file nor shipped (shipped are: {known})"
             )
         path = shipped
-    try:
-        return path, yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, ValueError, yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    return path, read_yaml(path)
 
 
 _FILES = (("data", "file"), ("validation", "file"))

@@ -6,10 +6,10 @@ classifier of the text, and a language model that writes a list.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,10 +86,21 @@ class NetworkClassifier:
             The file cannot be read, or the network was fitted to other features.
         """
         about, arrays = read_tensors(path)
-        if tuple(about.get("features", ())) != FEATURES:
+        if about.get("features") != list(FEATURES):
             raise ConfigError(f"{path}: was made by another version; fit it again")
-        width = len(FEATURES)
-        places, known = _places(about["codes"], codes)
+        width, fitted = len(FEATURES), _codes(about, path)
+        hidden = arrays["hidden"].shape[-1] if "hidden" in arrays else 0
+        expected = {
+            "mean": (width,),
+            "scale": (width,),
+            "hidden": (width + len(fitted), hidden),
+            "hidden_bias": (hidden,),
+            "out": (hidden,),
+            "bias": (1,),
+            "thresholds": (len(fitted),),
+        }
+        _check_shapes(arrays, expected, path)
+        places, known = _places(fitted, codes)
         one_hot = np.where(known[:, None], arrays["hidden"][width:][places], 0)
         return cls(
             list(codes),
@@ -148,10 +159,14 @@ class TextClassifier:
             A file cannot be read.
         """
         about, arrays = read_tensors(path)
-        lexical = LexicalFeatures.load(path.with_name(LEXICAL_FILE))
-        places, known = _places(about["codes"], codes)
+        fitted = _codes(about, path)
+        features = text_features(LexicalFeatures.load(path.with_name(LEXICAL_FILE)), encoder)
+        n = len(fitted)
+        expected = {"weights": (features.width, n), "bias": (n,), "thresholds": (n,)}
+        _check_shapes(arrays, expected, path)
+        places, known = _places(fitted, codes)
         return cls(
-            text_features(lexical, encoder),
+            features,
             np.where(known, arrays["weights"][:, places], 0).astype(np.float32),
             np.where(known, arrays["bias"][places], 0).astype(np.float32),
             np.where(known, arrays["thresholds"][places], NEVER).astype(np.float32),
@@ -244,6 +259,32 @@ def _places(
     """Where each code is among the fitted ones, and whether it is there at all."""
     places = np.array([fitted.index(c) if c in fitted else -1 for c in codes], dtype=np.int64)
     return places, places >= 0
+
+
+def _codes(about: Mapping[str, Any], path: Path) -> list[str]:
+    """The categories that a file was fitted to.
+
+    Raises
+    ------
+    ConfigError
+        It names none, or something else.
+    """
+    codes = about.get("codes")
+    if not isinstance(codes, list) or not codes or not all(isinstance(c, str) for c in codes):
+        raise ConfigError(f"{path}: names no categories; fit it again")
+    return codes
+
+
+def _check_shapes(
+    arrays: Mapping[str, NDArray[Any]], expected: Mapping[str, tuple[int, ...]], path: Path
+) -> None:
+    """Raise ConfigError unless the arrays are there and have these shapes."""
+    for name, shape in expected.items():
+        found = arrays[name].shape if name in arrays else None
+        if found != shape:
+            raise ConfigError(
+                f"{path}: {name} has the shape {found}, expected {shape}; fit it again"
+            )
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:

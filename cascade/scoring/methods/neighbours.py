@@ -68,14 +68,16 @@ class Examples:
         about, arrays = read_tensors(path)
         if not {"vectors", "nodes"} <= arrays.keys():
             raise ConfigError(f"{path}: holds no labelled examples; fit the pack again")
-        if about["taxonomy"] != taxonomy.fingerprint:
+        if about.get("taxonomy") != taxonomy.fingerprint:
             raise ConfigError(
                 f"{path}: these examples are of another taxonomy than {taxonomy.name!r}; use the "
                 "one that lies in the pack, or fit again"
             )
         vectors, nodes = arrays["vectors"].astype(np.float32), arrays["nodes"].astype(np.int32)
-        if len(vectors) != len(nodes) or vectors.ndim != 2:
-            raise ConfigError(f"{path}: {len(nodes)} nodes for {vectors.shape} vectors")
+        if vectors.ndim != 2 or nodes.shape != vectors.shape[:1] or not vectors.size:
+            raise ConfigError(f"{path}: {nodes.shape} nodes for {vectors.shape} vectors")
+        if nodes.min() < 0 or nodes.max() >= len(taxonomy):
+            raise ConfigError(f"{path}: names a node that the taxonomy does not have")
         return cls(vectors, nodes, about["taxonomy"])
 
 

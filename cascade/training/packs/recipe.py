@@ -208,7 +208,7 @@ class Recipe(Section):
         try:
             recipe = cls.model_validate(data)
         except ValidationError as error:
-            raise ConfigError(f"{origin}: {describe_problems(error)}") from None
+            raise ConfigError(f"{origin}: {describe_problems(error, cls)}") from None
         if not (recipe.lexical or recipe.sentence or recipe.llama or recipe.picture):
             raise ConfigError(
                 f"{origin}: nothing is to be fitted; name lexical, sentence, llama or picture"
