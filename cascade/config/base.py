@@ -13,7 +13,8 @@ from cascade.errors import did_you_mean
 
 MOST_PROBLEMS = 8  # of a file that are told at once
 MOST_SHOWN = 80  # characters of a value in a message
-LONGEST_NAME = 255  # bytes of a part of a file's name
+LONGEST_PART = 255  # bytes between two slashes of a file's name
+LONGEST_NAME = 3000
 
 LOCAL_FILE = "names a file from the folder of the config"
 LOCAL_FOLDER = "names a folder from that of the config where there is one, else something else"
@@ -34,10 +35,7 @@ class Section(BaseModel):
     @model_validator(mode="after")
     def _names_can_be_opened(self) -> Self:
         for field, name in self.names():
-            if "\0" in name or any(
-                len(part.encode("utf-8", "surrogatepass")) > LONGEST_NAME
-                for part in name.replace("\\", "/").split("/")
-            ):
+            if not is_file_name(name):
                 raise ValueError(f"{field} holds a name that no file can have")
         return self
 
@@ -73,6 +71,16 @@ class Section(BaseModel):
                 is_folder = LOCAL_FOLDER in info.metadata and name and (folder / name).is_dir()
                 if is_file or is_folder:
                     setattr(section, field, str(folder / name))
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a file can have a name: neither NUL nor lone surrogates, and not too long."""
+    try:
+        parts = name.encode().replace(b"\\", b"/").split(b"/")
+    except UnicodeEncodeError:
+        return False
+    longest = max(map(len, parts))
+    return b"\0" not in b"".join(parts) and longest <= LONGEST_PART and len(name) <= LONGEST_NAME
 
 
 def describe_problems(error: ValidationError, model: type[BaseModel] | None = None) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cascade.config import CascadeConfig, Section
+from cascade.config import CascadeConfig, Section, is_file_name, shown
 from cascade.errors import ConfigError
 from cascade.io.files import read_json, sha256_of
 
@@ -110,7 +110,9 @@ def verify(folder: Path) -> None:
     for name, size, digest in listed:
         file = folder / name
         if leads_out(name, folder) or not file.is_file():
-            raise ConfigError(f"{file}: is missing from the pack; copy or fit the pack again")
+            raise ConfigError(
+                f"{folder}: {shown(name)} is missing from the pack; copy or fit the pack again"
+            )
         if file.stat().st_size != size:
             raise ConfigError(
                 f"{file}: has {file.stat().st_size:,} bytes, the pack was sealed with {size:,}; "
@@ -138,12 +140,12 @@ def _check_links(folder: Path) -> None:
 
 
 def leads_out(name: str, folder: Path) -> bool:
-    """Whether a name leads out of a folder, by `..`, a root, `~`, or links."""
-    if name.startswith("~"):
+    """Whether a name leads out of a folder, by `..`, a root, `~` or links, or can be no name."""
+    if name.startswith("~") or not is_file_name(name):
         return True
     try:
         return not (folder / name).resolve().is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):  # a name that no file can have; links in a circle
+    except (OSError, RuntimeError):  # too long when resolved; links in a circle
         return True
 
 
