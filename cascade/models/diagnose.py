@@ -22,8 +22,9 @@ REQUIRED = (
     "llguidance",
     "pyarrow",
     "openpyxl",
+    "pyoxigraph",
 )
-OPTIONAL = {"rdflib": "skos", "vllm": "vllm"}
+OPTIONAL = {"vllm": "vllm"}
 
 
 State = Literal["ok", "missing", "optional"]

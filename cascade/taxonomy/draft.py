@@ -66,6 +66,8 @@ class Draft:
     distinct_siblings
         Append the code to a name that an earlier sibling has, with a warning, instead of refusing
         it. For coded catalogues of others, whose translations collide now and then.
+    deprecated
+        Codes that are no nodes any more, each with a sentence that says so and what replaces it.
     """
 
     codes: list[str] = field(default_factory=list)
@@ -80,6 +82,7 @@ class Draft:
     language: str = ""
     file: str | Path | None = None
     distinct_siblings: bool = False
+    deprecated: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, code: str = "", parent: int = -1, line: int = 0) -> int:
         """Add a node and return its row; name and code are cleaned."""

@@ -93,6 +93,8 @@ class Taxonomy(Forest):
         int16 [n], 1 at the top.
     name, title, language
         Short name, heading, and language tag of the names (empty where not stated).
+    deprecated
+        Codes that are no nodes any more, each with a sentence that says what to use.
 
     Raises
     ------
@@ -109,6 +111,7 @@ class Taxonomy(Forest):
         self.name = draft.name
         self.title = draft.title or draft.name
         self.language = draft.language
+        self.deprecated: Mapping[str, str] = MappingProxyType(draft.deprecated)
         index = np.empty_like(order)
         index[order] = np.arange(len(order), dtype=np.int32)
         self._descriptions = _rekeyed(draft.descriptions, index)
@@ -242,10 +245,12 @@ class Taxonomy(Forest):
         Raises
         ------
         TaxonomyError
-            There is none; close codes are named, else nodes of a close name.
+            There is none: it is deprecated, or close codes are named, else nodes of a close name.
         """
         if (known := match_code(code, self._index)) is not None:
             return self._index[known]
+        if (old := match_code(code, self.deprecated)) is not None:
+            raise TaxonomyError(self.deprecated[old])
         found = [self.index(c) for c in close_matches(code, self.codes)]
         if not found:
             found = [self.names.index(name) for name in close_matches(code, self.names)]
@@ -261,7 +266,7 @@ class Taxonomy(Forest):
         A text that is neither as it stands (`match_code`) is compared by form, where case, quotes,
         separators and lost zeros do not count; see `cascade.taxonomy.lookup`.
         """
-        return self._finder.find(text)
+        return None if text in self.deprecated else self._finder.find(text)
 
     def path(self, i: int) -> str:
         """`A > B > C`."""
@@ -329,6 +334,7 @@ class Taxonomy(Forest):
             name=self.name,
             title=self.title,
             language=self.language,
+            deprecated=dict(self.deprecated),
         )
 
     def __reduce__(self) -> tuple[type[Taxonomy], tuple[Draft]]:

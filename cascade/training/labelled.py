@@ -32,6 +32,7 @@ FEW = 2  # rows with which an inner node may be an answer; one may be a slip
 CHUNK = 1024  # rows between two signs of progress
 
 UNKNOWN = "label not in the taxonomy"
+DEPRECATED = "label names a deprecated node"
 
 
 class Progress(Protocol):
@@ -184,15 +185,17 @@ def read_labelled(
                 node = finder.find(label)
                 nested = table.is_nested(row, columns.label)
                 reason = _reason(row.problem, item, label, node, nested)
+                if reason == UNKNOWN and finder.is_deprecated(label):
+                    reason = DEPRECATED
                 if reason is None:
                     items.append(item)
                     nodes.append(node)
                     continue
                 count, line = skipped.get(reason, (0, row.line))
                 skipped[reason] = (count + 1, line)
-                if reason == UNKNOWN:
+                if reason in (UNKNOWN, DEPRECATED):
                     unknown += 1
-                    first = first or f"line {row.line}, {label[:80]!r}"
+                    first = first or f"line {row.line}, {finder.shown(label)}"
             if progress is not None:
                 progress(rows)
     if not items:

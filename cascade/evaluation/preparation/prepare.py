@@ -43,6 +43,7 @@ from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.columns import guess_text_columns
 from cascade.pipeline.runs.labels import taxonomy_of_paths, unknown_labels_error
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.names import match_code
 from cascade.version import __version__
 
 
@@ -157,7 +158,9 @@ class Preparation:
             return word, problem or REASONS[word]
         if reason == UNKNOWN:
             label = self.rows.labels[self.rows.label[row]]
-            return word, f"{label[:80]!r} is not in the taxonomy"
+            old = match_code(label, self.taxonomy.deprecated)
+            known = None if old is None else self.taxonomy.deprecated[old]
+            return word, known or f"{label[:80]!r} is not in the taxonomy"
         if reason in (DUPLICATE, CONFLICTING):
             rival = int(self.cleaned.rival[row])
             path = self.taxonomy.path(int(self.cleaned.node[rival]))

@@ -12,7 +12,7 @@ from cascade.errors import InputError, TaxonomyError
 from cascade.io import require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.names import clean, split_path
+from cascade.taxonomy.names import clean, match_code, split_path
 
 SAMPLE = 1_000  # rows that are looked at for a column that would fit better
 
@@ -58,6 +58,16 @@ class LabelFinder:
             self._found[text] = -1 if node is None else node
         return self._found[text]
 
+    def is_deprecated(self, text: str) -> bool:
+        """Whether a label is the code of a node that is no longer in use."""
+        return match_code(text, self._taxonomy.deprecated) is not None
+
+    def shown(self, text: str) -> str:
+        """A label for messages; one that names a deprecated node with what to use instead."""
+        old = match_code(text, self._taxonomy.deprecated)
+        note = "" if old is None else f": {self._taxonomy.deprecated[old]}"
+        return f"{text[:80]!r}{note}"
+
     def find_all(self, text: str) -> tuple[int, ...]:
         """Nodes of a cell that holds one code or path, or a JSON list of them; unknown ones not."""
         parts = [text]
@@ -92,7 +102,7 @@ def count_labels(source: TableFile, column: str, taxonomy: Taxonomy) -> LabelCou
                 empty += 1
             elif finder.find(text) < 0:
                 unknown += 1
-                first = first or f"line {row.line}, {text[:80]!r}"
+                first = first or f"line {row.line}, {finder.shown(text)}"
     counts = LabelCounts(rows, empty, unknown, first)
     if not rows:
         raise InputError("there are no rows to measure", file=source.file)

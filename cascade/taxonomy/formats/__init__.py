@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 FORMATS = {
     "efsa": ("cascade.foodex2.format", "a catalogue of EFSA (.ecf or .xlsx)"),
-    "skos": ("cascade.taxonomy.formats.skos", "SKOS as RDF/XML or Turtle"),
+    "skos": (
+        "cascade.taxonomy.formats.skos",
+        "SKOS as Turtle, RDF/XML, JSON-LD, N-Triples or TriG",
+    ),
     "gpc": ("cascade.taxonomy.formats.gpc", "GS1 GPC as XML"),
     "shopify": (
         "cascade.taxonomy.formats.shopify",

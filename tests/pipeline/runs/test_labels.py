@@ -75,3 +75,18 @@ def test_no_label_makes_no_taxonomy(labelled):
 def test_standard_input_is_refused_because_it_is_read_more_often():
     with pytest.raises(UsageError, match="save it to a file"):
         TableFile("-")
+
+
+def test_a_label_of_a_deprecated_node_is_told_what_replaces_it(labelled, tmp_path):
+    skos = "http://www.w3.org/2004/02/skos/core#"
+    (tmp_path / "tax.ttl").write_text(
+        f"@prefix s: <{skos}> . @prefix o: <http://www.w3.org/2002/07/owl#> . @prefix : <a/> .\n"
+        ':old s:prefLabel "Sledges" ; o:deprecated true ;\n'
+        "  <http://purl.org/dc/terms/isReplacedBy> :new .\n"
+        ':new s:prefLabel "Sleds" .\n'
+    )
+    taxonomy = Taxonomy.load(tmp_path / "tax.ttl")
+    counts = count_labels(labelled("new", "old"), "label", taxonomy)
+    assert (counts.known, counts.unknown) == (1, 1)
+    assert "'old' (Sledges) is deprecated" in counts.first_unknown
+    assert "replaced by 'new' (Sleds)" in counts.first_unknown
