@@ -193,7 +193,7 @@ class PackedEncoder:
         tokenizer.encode_special_tokens = True  # as plain text
         tokenizer.no_padding()
         tokenizer.enable_truncation(longest)
-        self._layers = int(config["num_hidden_layers"])
+        self.layers = int(config["num_hidden_layers"])
         self._heads = int(config["num_attention_heads"])
         self._epsilon = float(config["layer_norm_eps"])
         self._first_position = 0 if config["model_type"] == "bert" else config["pad_token_id"] + 1
@@ -255,12 +255,40 @@ class PackedEncoder:
         with torch.inference_mode():
             for batch in divided(order, lengths, most):
                 some = [ids[at] for at in batch]
-                out[batch] = self._vectors(weights, some, lengths[batch]).numpy()
+                out[batch] = self._vectors(weights, some, lengths[batch]).cpu().numpy()
         return out
 
     def encode_pictures(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
         """None are read; see `SentenceEncoder.reads_pictures`."""
         raise TypeError("this encoder reads no pictures")
+
+    @property
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The float32 tensors that vectors are computed with, by name; for training."""
+        return self._weights
+
+    def to(self, device: str) -> None:
+        """Move the weights to a device, for training."""
+        self._weights = {name: value.to(device) for name, value in self._weights.items()}
+        self._half = {}
+
+    def tokens(self, texts: Sequence[str], most: int) -> list[list[int]]:
+        """The ids of each text's tokens, of at most `most`: the last of them stays the end."""
+        rows = self._tokenizer.encode_batch_fast(list(texts))
+        return [r.ids if len(r.ids) <= most else [*r.ids[: most - 1], r.ids[-1]] for r in rows]
+
+    def forward(self, ids: list[list[int]]) -> torch.Tensor:
+        """Unit vectors float32 [n_texts, width] of texts as `tokens`; gradients flow through."""
+        import torch
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        self._half = {}  # weights that have gradients will change
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        order = np.argsort(lengths, kind="stable")
+        # The gradient of the fused kernel takes a third of a step where texts are short.
+        with sdpa_kernel(SDPBackend.MATH):
+            found = self._vectors(self._weights, [ids[at] for at in order], lengths[order])
+        return found[torch.from_numpy(np.argsort(order)).to(found.device)]
 
     def _vectors(
         self, weights: dict[str, torch.Tensor], ids: list[list[int]], lengths: NDArray[np.int64]
@@ -269,14 +297,16 @@ class PackedEncoder:
         import torch
 
         starts = np.cumsum(lengths) - lengths
-        tokens = torch.tensor(list(chain.from_iterable(ids)))
+        device = weights[_WORDS].device
+        tokens = torch.tensor(list(chain.from_iterable(ids)), device=device)
         positions = np.arange(len(tokens)) - np.repeat(starts, lengths) + self._first_position
-        states = self._states(weights, tokens, torch.from_numpy(positions), lengths)
+        places = torch.from_numpy(positions).to(device)
+        states = self._states(weights, tokens, places, lengths)
         if self._pooling == "cls":
-            pooled = states[torch.from_numpy(starts)].float()
+            pooled = states[torch.from_numpy(starts).to(device)].float()
         else:
             pooled = torch.segment_reduce(
-                states.float(), "mean", lengths=torch.from_numpy(lengths), axis=0
+                states.float(), "mean", lengths=torch.from_numpy(lengths).to(device), axis=0
             )
         return torch.nn.functional.normalize(pooled, dim=1)
 
@@ -301,7 +331,7 @@ class PackedEncoder:
         x = weights[_WORDS][tokens] + weights["embeddings.token_type_embeddings.weight"][0]
         x = x + weights["embeddings.position_embeddings.weight"][positions]
         x = norm(x, "embeddings.LayerNorm")
-        for number in range(self._layers):
+        for number in range(self.layers):
             layer = f"encoder.layer.{number}"
             q, k, v = (linear(x, f"{layer}.attention.self.{n}") for n in ("query", "key", "value"))
             attended = self._attention(q, k, v, groups)
@@ -323,13 +353,12 @@ class PackedEncoder:
         """
         import torch
 
-        outputs, end = [], 0
-        for length, n in groups:
-            start, end = end, end + n * length
-            q, k, v = (
-                x[start:end].view(n, length, self._heads, -1).transpose(1, 2)
-                for x in (query, key, value)
-            )
+        outputs = []
+        tokens = [n * length for length, n in groups]
+        # Split, not sliced: the gradient of each slice would be as large as all tokens.
+        parts = zip(*(x.split(tokens) for x in (query, key, value)), strict=True)
+        for (length, n), some in zip(groups, parts, strict=True):
+            q, k, v = (x.view(n, length, self._heads, -1).transpose(1, 2) for x in some)
             output = torch.nn.functional.scaled_dot_product_attention(q, k, v)
             outputs.append(output.transpose(1, 2).flatten(2).flatten(0, 1))
         return torch.cat(outputs)

@@ -9,13 +9,17 @@ from typing import Any
 from cascade.errors import ConfigError
 from cascade.training.adapters.experiment import AdapterExperiment
 from cascade.training.adapters.recipe import AdapterRecipe
+from cascade.training.encoders.experiment import EncoderExperiment
+from cascade.training.encoders.recipe import EncoderRecipe
 from cascade.training.experiment import Experiment
 from cascade.training.finetune_recipe import read_recipe
 from cascade.training.rankers.experiment import RankerExperiment
 from cascade.training.rankers.recipe import RankerRecipe
 
+AnyRecipe = AdapterRecipe | RankerRecipe | EncoderRecipe
 
-def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AdapterRecipe | RankerRecipe:
+
+def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AnyRecipe:
     """The recipe in a YAML file, or the shipped one of that name, of the kind that it says.
 
     Parameters
@@ -35,13 +39,17 @@ def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AdapterReci
         return AdapterRecipe.load(name, over)
     if kind in ("retriever", "reranker"):
         return RankerRecipe.load(name, over)
-    raise ConfigError(f"{path}: kind: expected adapter, retriever or reranker, found {kind!r}")
+    if kind == "encoder":
+        return EncoderRecipe.load(name, over)
+    raise ConfigError(
+        f"{path}: kind: expected adapter, retriever, reranker or encoder, found {kind!r}"
+    )
 
 
-def experiment_of(
-    recipe: AdapterRecipe | RankerRecipe, folder: Path, **options: Any
-) -> Experiment[Any]:
+def experiment_of(recipe: AnyRecipe, folder: Path, **options: Any) -> Experiment[Any]:
     """The experiment of a recipe; options as of `Experiment`."""
     if isinstance(recipe, AdapterRecipe):
         return AdapterExperiment(recipe, folder, **options)
+    if isinstance(recipe, EncoderRecipe):
+        return EncoderExperiment(recipe, folder, **options)
     return RankerExperiment(recipe, folder, **options)

@@ -57,14 +57,13 @@ class ValidationRecipe(Section):
 class FinetuneRecipe(Section):
     """A file in finetune/, or your own; each kind of recipe adds what it needs."""
 
+    FILES: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Section and field of what is a file; a section may be a list."""
+
     NAMES: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Section and field of what is a name or a file."""
 
     about: str = Field("", description="One line on what it is for.")
-    data: DataRecipe = Field(description="The labelled rows.")
-    validation: ValidationRecipe = Field(
-        default_factory=ValidationRecipe, description="What is held out."
-    )
     seed: int = Field(0, ge=0, description="Of all that is drawn.")
 
     @classmethod
@@ -105,14 +104,27 @@ class FinetuneRecipe(Section):
         cls, data: dict[str, Any], folder: Path, change: Callable[[str], str]
     ) -> dict[str, Any]:
         """Fields with each file's name changed; what is no file in `folder` keeps its name."""
-        data = {k: dict(value) if isinstance(value, dict) else value for k, value in data.items()}
-        for section, key in (*_FILES, ("data", "taxonomy"), *cls.NAMES):
-            part = data.get(section)
-            if not isinstance(part, dict) or not isinstance(part.get(key), str):
-                continue
-            if (section, key) in _FILES or (folder / part[key]).exists():
-                part[key] = change(part[key])
+        data = {section: _copied(part) for section, part in data.items()}
+        for section, key in (*cls.FILES, *cls.NAMES):
+            found = data.get(section)
+            for part in found if isinstance(found, list) else [found]:
+                if not isinstance(part, dict) or not isinstance(part.get(key), str):
+                    continue
+                if (section, key) in cls.FILES or (folder / part[key]).exists():
+                    part[key] = change(part[key])
         return data
+
+
+class LabelledRecipe(FinetuneRecipe):
+    """A recipe whose rows are of one file, over one taxonomy."""
+
+    FILES = (("data", "file"), ("validation", "file"))
+    NAMES = (("data", "taxonomy"),)
+
+    data: DataRecipe = Field(description="The labelled rows.")
+    validation: ValidationRecipe = Field(
+        default_factory=ValidationRecipe, description="What is held out."
+    )
 
 
 def read_recipe(name: str, folder: str = FOLDER) -> tuple[Path, Any]:
@@ -135,7 +147,11 @@ def read_recipe(name: str, folder: str = FOLDER) -> tuple[Path, Any]:
     return path, read_yaml(path)
 
 
-_FILES = (("data", "file"), ("validation", "file"))
+def _copied(part: Any) -> Any:
+    """A section, or a list of sections, that may be changed."""
+    if isinstance(part, list):
+        return [_copied(each) for each in part]
+    return dict(part) if isinstance(part, dict) else part
 
 
 def _replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

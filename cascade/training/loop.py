@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
+Decay = Literal["linear", "cosine", "constant"]
 STATE = ("step", "exp_avg", "exp_avg_sq")  # what AdamW remembers of a weight
 
 
@@ -35,7 +36,7 @@ class LoopSettings:
     Parameters
     ----------
     warmup
-        Share of the steps in which the rates rise; then they fall to zero, as `decay` says.
+        Share of the steps in which the rates rise; then they fall to zero or stay, see `decay`.
     clip
         Longest gradient of the optimizer's first group.
     evaluate_every
@@ -46,7 +47,7 @@ class LoopSettings:
 
     steps: int
     warmup: float
-    decay: Literal["linear", "cosine"]
+    decay: Decay
     checkpoint_every: int
     clip: float = 1.0
     evaluate_every: int | None = None
@@ -183,17 +184,21 @@ class Loop(ABC):
     def _schedule(self, first: int) -> torch.optim.lr_scheduler.LRScheduler:
         """Rates from a step on; counted from one, so that no step has a rate of zero."""
         from transformers.optimization import (
+            get_constant_schedule_with_warmup,
             get_cosine_schedule_with_warmup,
             get_linear_schedule_with_warmup,
         )
 
         settings = self.settings
-        linear = settings.decay == "linear"
-        make: Any = get_linear_schedule_with_warmup if linear else get_cosine_schedule_with_warmup
         for group in self._optimizer.param_groups:
             group["initial_lr"] = group["lr"]
         warmup = math.ceil(settings.warmup * settings.steps)
         schedule: torch.optim.lr_scheduler.LRScheduler
+        if settings.decay == "constant":
+            schedule = get_constant_schedule_with_warmup(self._optimizer, warmup, last_epoch=first)
+            return schedule
+        linear = settings.decay == "linear"
+        make: Any = get_linear_schedule_with_warmup if linear else get_cosine_schedule_with_warmup
         schedule = make(self._optimizer, warmup, settings.steps + 1, last_epoch=first)
         return schedule
 
@@ -256,8 +261,6 @@ class Loop(ABC):
 
     def _restore(self) -> int:
         """The step to go on from; 0 where there is no checkpoint."""
-        import torch
-
         path = self._folder / CHECKPOINT
         if not path.is_file():
             return 0
@@ -267,6 +270,16 @@ class Loop(ABC):
                 f"{path}: is of a run with other data or another recipe, or of another version of "
                 "cascade; go on with those, or begin anew with --overwrite"
             )
+        self._recall(arrays)
+        history = about["history"]
+        history["validation"] = [(step, loss) for step, loss in history["validation"]]
+        self.history = History(**{k: v for k, v in history.items() if k != "tokens"})
+        return int(about["step"])
+
+    def _recall(self, arrays: Mapping[str, Any]) -> None:
+        """Take up weights and what the optimizer remembers of them from a checkpoint."""
+        import torch
+
         self._take(arrays)
         for name, parameter in self._weights.items():
             state = {k: arrays[f"{name}|{k}"] for k in STATE if f"{name}|{k}" in arrays}
@@ -275,7 +288,3 @@ class Loop(ABC):
                     key: torch.from_numpy(value).to("cpu" if key == "step" else parameter.device)
                     for key, value in state.items()
                 }
-        history = about["history"]
-        history["validation"] = [(step, loss) for step, loss in history["validation"]]
-        self.history = History(**{k: v for k, v in history.items() if k != "tokens"})
-        return int(about["step"])

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from cascade.resources import shipped_names
 from cascade.training.adapters.recipe import AdapterRecipe
+from cascade.training.encoders.recipe import EncoderRecipe, SetRecipe
 from cascade.training.finetune_kinds import load_recipe
 from cascade.training.finetune_recipe import FOLDER, DataRecipe
 from cascade.training.rankers.recipe import RankerRecipe
@@ -18,6 +19,8 @@ def flat(values, before=""):
     found = {}
     for key, value in values.items():
         name = f"{before}{key}"
+        if key == "sets":
+            value = value[0]
         found |= flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return found
 
@@ -26,7 +29,8 @@ def flat(values, before=""):
 def test_recipes_that_ship_can_be_read_and_their_data_is_there(name):
     recipe = load_recipe(name)
     assert recipe.about
-    assert Path(recipe.data.file).is_file()
+    parts = recipe.sets if recipe.kind == "encoder" else [recipe.data]
+    assert all(Path(part.file).is_file() for part in parts)
 
 
 ROWS = DataRecipe(file="rows.csv", label="answer")
@@ -44,6 +48,12 @@ ROWS = DataRecipe(file="rows.csv", label="answer")
             "retriever",
             RankerRecipe(data=ROWS, kind="retriever"),
             OWN | {"data.rows_per_class"},
+        ),
+        (
+            "encoder",
+            EncoderRecipe(sets=[SetRecipe(file="rows.csv")]),
+            {"about", "sets.augmentation.trade"}
+            | {f"sets.{field}" for field in ("file", "name", "taxonomy", "text")},
         ),
     ],
 )
@@ -63,6 +73,8 @@ def test_every_field_is_described():
 
     check(AdapterRecipe)
     check(RankerRecipe)
+    check(EncoderRecipe)
+    check(SetRecipe)
 
 
 def test_files_are_relative_to_the_recipe_and_in_settings_to_the_working_folder(tmp_path):

@@ -27,8 +27,8 @@ from cascade.training.adapters.instructions import (
 from cascade.training.adapters.lora import attach_lora, save_adapter, trained
 from cascade.training.adapters.recipe import AdapterRecipe
 from cascade.training.adapters.training import AdapterLoop, training_precision
-from cascade.training.experiment import Experiment
 from cascade.training.labelled import Labelled
+from cascade.training.labelled_experiment import LabelledExperiment
 from cascade.training.loop import History, Tick
 from cascade.version import __version__
 
@@ -36,7 +36,7 @@ TYPES = "types.json"
 TYPED = 64  # items whose types are asked for between two signs of progress
 
 
-class AdapterExperiment(Experiment[AdapterRecipe]):
+class AdapterExperiment(LabelledExperiment[AdapterRecipe]):
     """One adapter."""
 
     made = "an adapter"

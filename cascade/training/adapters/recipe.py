@@ -10,7 +10,7 @@ from cascade.config import NodeText as Texts
 from cascade.config import Section
 from cascade.training.adapters.instructions import Task
 from cascade.training.adapters.lora import LoraRecipe
-from cascade.training.finetune_recipe import FinetuneRecipe, PictureDataRecipe
+from cascade.training.finetune_recipe import LabelledRecipe, PictureDataRecipe
 
 
 class ModelRecipe(Section):
@@ -74,10 +74,11 @@ class LoopRecipe(Section):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
 
 
-class AdapterRecipe(FinetuneRecipe):
+class AdapterRecipe(LabelledRecipe):
     """How a language model gets a LoRA adapter."""
 
     NAMES = (
+        *LabelledRecipe.NAMES,
         ("model", "weights"),
         *(("prompts", task) for task in PromptsRecipe.model_fields),
         ("candidates", "encoder"),

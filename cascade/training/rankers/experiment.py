@@ -27,8 +27,8 @@ from cascade.scoring.cross_encoder import CrossEncoder
 from cascade.scoring.methods.rerank import RerankScorer
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
-from cascade.training.experiment import Experiment
 from cascade.training.labelled import Labelled
+from cascade.training.labelled_experiment import LabelledExperiment
 from cascade.training.rankers.negatives import Negatives
 from cascade.training.rankers.recipe import RankerRecipe
 from cascade.training.rankers.trainers import Lesson, train_reranker, train_retriever
@@ -40,7 +40,7 @@ RANKED = 100  # nodes of a ranking that are measured
 SHOWN = ("accuracy_at_1", "recall_at_5", "recall_at_10", "mrr_at_10", "ndcg_at_10")
 
 
-class RankerExperiment(Experiment[RankerRecipe]):
+class RankerExperiment(LabelledExperiment[RankerRecipe]):
     """One retriever or reranker."""
 
     @property

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cascade.config import NodeText as Texts
 from cascade.config import Section
-from cascade.training.finetune_recipe import FinetuneRecipe, ValidationRecipe
+from cascade.training.finetune_recipe import LabelledRecipe, ValidationRecipe
 from cascade.training.rankers.negatives import NegativesRecipe
 
 
@@ -67,10 +67,10 @@ class RankerLoopRecipe(Section):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
 
 
-class RankerRecipe(FinetuneRecipe):
+class RankerRecipe(LabelledRecipe):
     """How a sentence encoder learns to find nodes, or a cross-encoder to order them."""
 
-    NAMES = (("model", "weights"), ("model", "encoder"))
+    NAMES = (*LabelledRecipe.NAMES, ("model", "weights"), ("model", "encoder"))
 
     kind: Literal["retriever", "reranker"] = Field(description="What is fine-tuned.")
     validation: ValidationRecipe = Field(

@@ -1,0 +1,155 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_encoder import save_tiny_encoder
+
+from cascade.errors import InputError
+from cascade.models.sentence_encoder import PackedEncoder
+from cascade.training.encoders import experiment
+from cascade.training.encoders.recipe import SetRecipe
+from cascade.training.encoders.sets import read_set
+from cascade.training.encoders.training import learnt
+from cascade.training.finetune_kinds import experiment_of, load_recipe
+
+TOOLS = {"Garden > Rakes": "zorba plim", "Garden > Spades": "quent ostra",
+         "Kitchen > Pans": "hule sarn", "Kitchen > Knives": "ebbo krill"}  # fmt: skip
+WORK = {"Health > Nurse": "care ward", "Health > Doctor": "cure drug", "School > Teacher": "class"}
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    words = " ".join([*TOOLS, *TOOLS.values(), *WORK, *WORK.values()])
+    return save_tiny_encoder(tmp_path_factory.mktemp("encoders"), [words] * 3)
+
+
+def rows(path, words, n=12):
+    lines = [
+        f"{words[label].split()[at % len(words[label].split())]} {at},{label}"
+        for label in words
+        for at in range(n)
+    ]
+    path.write_text("text,label\n" + "\n".join(lines) + "\n", "utf-8")
+
+
+@pytest.fixture
+def recipe(tmp_path, tiny, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows(tmp_path / "tools.csv", TOOLS)
+    rows(tmp_path / "work.csv", WORK)
+    (tmp_path / "mine.yaml").write_text(
+        f"""\
+kind: encoder
+about: For tests.
+sets:
+- {{name: tools, file: tools.csv}}
+held:
+- {{name: work, file: work.csv}}
+model: {{weights: {tiny}}}
+training: {{steps: 6, items: 8, candidates: 8, seeds: 1, family: 2, learning_rate: 0.01,
+  checkpoint_every: 2, refresh: 4, half: false, device: cpu}}
+""",
+        "utf-8",
+    )
+    return "mine.yaml"
+
+
+def made(recipe, folder, *, resume=False, **over):
+    run = experiment_of(load_recipe(recipe, over), Path(folder))
+    run.prepare(resume=resume)
+    return run.run(resume=resume)
+
+
+def weights(folder):
+    from safetensors.torch import load_file
+
+    return load_file(next(Path(folder, "model").glob("**/model.safetensors")))
+
+
+def test_an_encoder_learns_from_sets_and_is_measured_on_others(recipe, tiny):
+    metrics = made(recipe, "out", training={"steps": 40})
+    assert metrics["sets"] == {"tools": 48}
+    assert metrics["after"].keys() == metrics["before"].keys() == {"work"}
+    losses = metrics["loss_by_step"]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+    assert {f.name for f in Path("out").iterdir()} == {
+        "model", "recipe.yaml", "metrics.json", "README.md",
+    }  # fmt: skip
+    assert "For tests." in Path("out/README.md").read_text("utf-8")
+    assert "retrieval.encoder=out/model" in Path("out/README.md").read_text("utf-8")
+    before, after = PackedEncoder.open(tiny), PackedEncoder.open(Path("out/model"))
+    assert not np.allclose(before.encode(["zorba"]), after.encode(["zorba"]), atol=1e-3)
+    kept = "embeddings.word_embeddings.weight"
+    assert torch.equal(before.weights[kept], after.weights[kept])
+
+
+def test_a_run_that_was_killed_ends_in_the_same_weights(recipe, monkeypatch):
+    made(recipe, "whole")
+    losses = experiment.EncoderLoop.losses
+
+    def dies(self, step):
+        if step == 3:
+            raise KeyboardInterrupt
+        return losses(self, step)
+
+    monkeypatch.setattr(experiment.EncoderLoop, "losses", dies)
+    with pytest.raises(KeyboardInterrupt):
+        made(recipe, "killed")
+    monkeypatch.setattr(experiment.EncoderLoop, "losses", losses)
+    metrics = made(recipe, "killed", resume=True)
+    assert len(metrics["loss_by_step"]) == 6
+    assert (
+        metrics["loss_by_step"]
+        == json.loads(Path("whole/metrics.json").read_text())["loss_by_step"]
+    )
+    for name, value in weights("whole").items():
+        assert torch.equal(value, weights("killed")[name]), name
+
+
+def test_measured_texts_are_not_learnt(recipe):
+    metrics = made(
+        recipe,
+        "out",
+        held=[{"name": "same", "file": "tools.csv"}],
+        held_rows=20,
+        training={"steps": 1},
+    )
+    assert metrics["sets"] == {"tools": 48 - 20}
+
+
+def test_only_upper_layers_may_be_learnt(tiny):
+    encoder = PackedEncoder.open(tiny)
+    names = set(learnt(encoder, 1, words=False))
+    assert names
+    assert all(name.startswith("encoder.layer.1.") for name in names)
+    assert "embeddings.word_embeddings.weight" in learnt(encoder, None, words=True)
+
+
+def test_a_forward_pass_for_training_gives_the_vectors_of_use(tiny):
+    encoder = PackedEncoder.open(tiny)
+    texts = ["plim", "garden rakes and zorba", "", "care ward care"]
+    vectors = encoder.forward(encoder.tokens(texts, 64)).detach().numpy()
+    assert np.allclose(vectors, encoder.encode(texts), atol=1e-6)
+    assert [len(ids) for ids in encoder.tokens(texts, 4)] == [
+        min(4, len(ids)) for ids in encoder.tokens(texts, 64)
+    ]
+    assert encoder.tokens(texts, 4)[1][-1] == encoder.tokens(texts, 64)[1][-1]
+
+
+def test_a_column_tells_taxonomies_apart(tmp_path):
+    (tmp_path / "rows.csv").write_text(
+        "text,label,list\n"
+        "a,X > Y,one\nb,X > Z,one\nc,X > Y,two\nd,Q,two\ne,Q,lonely\n", "utf-8"
+    )  # fmt: skip
+    found = list(read_set(SetRecipe(name="lists", file=str(tmp_path / "rows.csv"), by="list")))
+    assert [(part.name, len(part)) for part in found] == [("lists/one", 2), ("lists/two", 2)]
+    assert {part.taxonomy.depth for part in found} == {2}
+
+
+def test_a_set_without_a_usable_row_is_refused_by_its_file(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("text,label\n,A > B\n", "utf-8")
+    with pytest.raises(InputError, match=r"rows\.csv"):
+        list(read_set(SetRecipe(file=str(file))))
