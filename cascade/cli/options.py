@@ -118,7 +118,9 @@ MaxRiskOption = Annotated[
 SheetOption = Annotated[
     str | None, typer.Option("--sheet", help="Sheet of a workbook; by default the first.")
 ]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of the bootstrap.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, max=2**32 - 1, metavar="N", help="Of the bootstrap.")
+]
 ResamplesOption = Annotated[
     int, typer.Option("--resamples", min=1, max=100_000, metavar="N", help="Of the bootstrap.")
 ]

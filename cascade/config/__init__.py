@@ -4,7 +4,7 @@ Belongs here: what a user can set. Does not: what recipes of `fit` and `finetune
 and any use of a setting.
 """
 
-from cascade.config.base import Section, describe_problems, is_file_name, shown
+from cascade.config.base import NAMED, Section, describe_problems, is_file_name, shown
 from cascade.config.facets import BaseTermConfig, CategoryConfig, DescriptorConfig, FacetsConfig
 from cascade.config.models import LLMConfig, NLIConfig, RerankConfig, ServerConfig, VLLMConfig
 from cascade.config.packs import (
@@ -20,6 +20,7 @@ from cascade.config.root import CascadeConfig, Columns, PicturesConfig
 from cascade.config.yaml_text import parse_yaml, read_yaml
 
 __all__ = [
+    "NAMED",
     "BackboneConfig",
     "BaseTermConfig",
     "CalibrationConfig",

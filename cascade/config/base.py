@@ -43,8 +43,8 @@ class Section(BaseModel):
         """Fields of this section alone that name a file, folder or weights, with what they name."""
         for field, info in type(self).model_fields.items():
             name = getattr(self, field)
-            if isinstance(name, str) and not MARKS.isdisjoint(map(str, info.metadata)):
-                yield field, name
+            if isinstance(name, str | Path) and not MARKS.isdisjoint(map(str, info.metadata)):
+                yield field, str(name)
 
     def sections(self) -> Iterator[Section]:
         """Itself, then all sections below."""
@@ -131,12 +131,9 @@ def _short(part: Any) -> str:
 def _fields(model: Any, loc: Sequence[Any]) -> list[str]:
     """Names of the fields of the section at a place; none where it has none."""
     for part in loc:
-        fields = getattr(model, "model_fields", None)
-        if fields is None:  # a mapping or list of sections: its keys are free
-            continue
-        if part not in fields:
-            return []
-        model = _section_in(fields[part].annotation)
+        fields = getattr(model, "model_fields", {})
+        if part in fields:  # else the key of a mapping, or the place in a list, of sections
+            model = _section_in(fields[part].annotation)
     return list(getattr(model, "model_fields", ()))
 
 

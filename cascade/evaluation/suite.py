@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from cascade.config import Columns, Section, describe_problems, read_yaml
+from cascade.config import NAMED, Columns, Section, describe_problems, read_yaml
 from cascade.errors import ConfigError
 from cascade.evaluation.metrics.descriptions import describe_metric
 from cascade.pipeline.load import is_shipped
@@ -30,12 +30,15 @@ class SuiteRow(Section):
         description="Settings to use where the weights are not found: the same architecture made "
         "small. It shows that the code runs; the row says so, and its figures mean nothing.",
     )
-    script: Path | None = Field(
+    script: Annotated[Path | None, NAMED] = Field(
         None, description="Python file, relative to the suite, that fits on `train` and predicts."
     )
     arguments: list[str] = Field(default_factory=list, description="More words for the script.")
     levels: int | None = Field(
-        None, ge=1, description="Levels that the row answers for; figures below are left out."
+        None,
+        ge=1,
+        le=10**6,
+        description="Levels that the row answers for; figures below are left out.",
     )
 
     @model_validator(mode="after")
@@ -49,9 +52,13 @@ class Suite(Section):
     """The contents of a suite file; paths are relative to it, or to the folder of public data."""
 
     title: str = Field("", description="Heading of the leaderboard.")
-    data: Path = Field(description="Labelled rows that everything is measured on.")
-    train: Path | None = Field(None, description="Labelled rows that scripts may fit on.")
-    taxonomy: str | None = Field(
+    data: Annotated[Path, NAMED] = Field(
+        description="Labelled rows that everything is measured on."
+    )
+    train: Annotated[Path | None, NAMED] = Field(
+        None, description="Labelled rows that scripts may fit on."
+    )
+    taxonomy: Annotated[str | None, NAMED] = Field(
         None,
         description="A file, or a shipped name; made of the labels of `data` and `train` if not "
         "given.",

@@ -40,9 +40,14 @@ class LexicalRecipe(Section):
         description="Weight of the first column, the item's name, where each other has 1.",
     )
     rare: int = Field(
-        2, ge=1, description="Rows that a gram of any but the first column's words must be in."
+        2,
+        ge=1,
+        le=10**9,
+        description="Rows that a gram of any but the first column's words must be in.",
     )
-    max_chars: int = Field(2000, ge=1, description="Characters of a column that are read.")
+    max_chars: int = Field(
+        2000, ge=1, le=10**7, description="Characters of a column that are read."
+    )
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import yaml
 from pydantic import Field, ValidationError
 
-from cascade.config import Section, describe_problems, read_yaml
+from cascade.config import NAMED, Section, describe_problems, read_yaml
 from cascade.errors import ConfigError
 from cascade.resources import shipped_file, shipped_names
 
@@ -20,18 +20,20 @@ FOLDER = "finetune"
 class DataRecipe(Section):
     """The labelled rows."""
 
-    file: str = Field(description="Labelled rows, relative to the recipe.")
+    file: Annotated[str, NAMED] = Field(description="Labelled rows, relative to the recipe.")
     label: str = Field(description="Column of the right answer: a code or a path.")
     text: list[str] = Field(
         default_factory=list, description="Text columns, in this order; guessed if empty."
     )
-    taxonomy: str | None = Field(
+    taxonomy: Annotated[str | None, NAMED] = Field(
         None, description="Shipped name, or file relative to the recipe; null: made of the labels."
     )
     rows_per_class: int | None = Field(
-        20, ge=1, description="Rows of each label, drawn by the seed; null for all."
+        20, ge=1, le=10**9, description="Rows of each label, drawn by the seed; null for all."
     )
-    max_chars: int = Field(200, ge=16, description="Characters of each column that are read.")
+    max_chars: int = Field(
+        200, ge=16, le=10**7, description="Characters of each column that are read."
+    )
     encoding: str | None = Field(None, description="Of a text file; guessed if null.")
     sheet: str | None = Field(None, description="Sheet of a workbook; null for the first.")
 
@@ -47,11 +49,13 @@ class PictureDataRecipe(DataRecipe):
 class ValidationRecipe(Section):
     """The rows that the loss is measured on, and that decide when to stop."""
 
-    file: str | None = Field(None, description="Labelled rows; null: a share of the others.")
+    file: Annotated[str | None, NAMED] = Field(
+        None, description="Labelled rows; null: a share of the others."
+    )
     share: float = Field(
         0.1, ge=0, lt=1, description="Share of the rows that is held out; 0 for no validation."
     )
-    most_rows: int = Field(200, ge=1, description="Rows at the most, drawn by the seed.")
+    most_rows: int = Field(200, ge=1, le=10**9, description="Rows at the most, drawn by the seed.")
 
 
 class FinetuneRecipe(Section):
@@ -64,7 +68,7 @@ class FinetuneRecipe(Section):
     """Section and field of what is a name or a file."""
 
     about: str = Field("", description="One line on what it is for.")
-    seed: int = Field(0, ge=0, description="Of all that is drawn.")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Of all that is drawn.")
 
     @classmethod
     def load(cls, name: str, over: Mapping[str, Any] | None = None) -> Self:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,14 +39,15 @@ class HeadsRecipe(Section):
     """How heads are learnt from features."""
 
     form: Form = Field("conditional", description="How levels are tied; see scoring.ttc_heads.")
-    importance: list[float] = Field(
+    importance: list[Annotated[float, Field(ge=0, le=1e6)]] = Field(
+        min_length=1,
         default_factory=lambda: [1.0],
         description="Weight of each level's loss from the top; the last holds for all below.",
     )
-    epochs: int = Field(30, ge=1, description="Times that all rows are seen.")
-    batch_size: int = Field(256, ge=1, description="Rows of one step.")
-    learning_rate: float = Field(0.003, gt=0, description="Of Adam; it falls to 0 linearly.")
-    weight_decay: float = Field(0.01, ge=0, description="Of dense features' weights.")
+    epochs: int = Field(30, ge=1, le=1000, description="Times that all rows are seen.")
+    batch_size: int = Field(256, ge=1, le=10**5, description="Rows of one step.")
+    learning_rate: float = Field(0.003, gt=0, le=10, description="Of Adam; it falls to 0 linearly.")
+    weight_decay: float = Field(0.01, ge=0, le=10, description="Of dense features' weights.")
 
 
 def fit_heads(

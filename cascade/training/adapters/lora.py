@@ -25,8 +25,10 @@ ALL: Literal["all-linear"] = "all-linear"
 class LoraRecipe(Section):
     """What LoRA adds to a language model."""
 
-    rank: int = Field(8, ge=1, description="Width of the added matrices.")
-    alpha: int = Field(16, ge=1, description="What they add is multiplied by alpha / rank.")
+    rank: int = Field(8, ge=1, le=4096, description="Width of the added matrices.")
+    alpha: int = Field(
+        16, ge=1, le=10**6, description="What they add is multiplied by alpha / rank."
+    )
     dropout: float = Field(0.05, ge=0, lt=1, description="Share of their inputs left out.")
     targets: Literal["all-linear"] | list[str] = Field(
         ALL,
@@ -34,7 +36,7 @@ class LoraRecipe(Section):
         "[q_proj, v_proj].",
     )
     layers: int | None = Field(
-        None, ge=1, description="Upper layers that are adapted; null for all."
+        None, ge=1, le=10_000, description="Upper layers that are adapted; null for all."
     )
 
 

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,23 +32,27 @@ class TuningRecipe(Section):
     """How a backbone and its heads are trained."""
 
     form: Form = Field("leaf", description="How levels are tied; see scoring.ttc_heads.")
-    importance: list[float] = Field(
+    importance: list[Annotated[float, Field(ge=0, le=1e6)]] = Field(
+        min_length=1,
         default_factory=lambda: [0.5, 0.5, 1.0],
         description="Weight of each level's loss from the top; the last holds for all below.",
     )
-    epochs: float = Field(2.0, gt=0, description="Times that all rows are seen.")
+    epochs: float = Field(2.0, gt=0, le=1000, description="Times that all rows are seen.")
     least_steps: int = Field(
-        300, ge=1, description="Steps that are made at the least, however few the rows are."
+        300,
+        ge=1,
+        le=10**8,
+        description="Steps that are made at the least, however few the rows are.",
     )
-    batch_size: int = Field(32, ge=1, description="Rows of one step.")
-    learning_rate: float = Field(1e-4, gt=0, description="Of the backbone, at its highest.")
-    head_learning_rate: float = Field(2e-3, gt=0, description="Of the heads.")
+    batch_size: int = Field(32, ge=1, le=10**5, description="Rows of one step.")
+    learning_rate: float = Field(1e-4, gt=0, le=10, description="Of the backbone, at its highest.")
+    head_learning_rate: float = Field(2e-3, gt=0, le=10, description="Of the heads.")
     warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which rates rise.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Of the vectors that heads see.")
     smoothing: float = Field(
         0.0, ge=0, lt=1, description="Share of a label that is spread over all of its level."
     )
-    checkpoint_every: int = Field(50, ge=1, description="Steps between two checkpoints.")
+    checkpoint_every: int = Field(50, ge=1, le=10**8, description="Steps between two checkpoints.")
 
 
 class TrainableBackbone(Protocol):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from cascade.config import Section, describe_problems
+from cascade.config import NAMED, Section, describe_problems
 from cascade.errors import ConfigError
 from cascade.features.lexical import LexicalRecipe
 from cascade.scoring.ttc_heads import Form
@@ -30,10 +30,11 @@ class LexicalStage(Section):
         description="Heads: leaf tells all labelled nodes apart at once, conditional the children "
         "of each node.",
     )
-    cost: float = Field(1.0, gt=0, description="LIBLINEAR's C.")
+    cost: float = Field(1.0, gt=0, le=1e6, description="LIBLINEAR's C.")
     most_problems: int = Field(
         3000,
         ge=1,
+        le=10**9,
         description="With more labelled nodes the form leaf, whose time grows with rows times "
         "nodes, is left out.",
     )
@@ -42,32 +43,43 @@ class LexicalStage(Section):
 class TunedStage(Section):
     """A backbone that is fine-tuned together with its heads."""
 
-    model: str | None = Field(None, description="Weights: built-in name, folder or hub.")
+    model: Annotated[str | None, NAMED] = Field(
+        None, description="Weights: built-in name, folder or hub."
+    )
     columns: list[str] = Field(
         default_factory=list,
         description="Columns that are read; if empty the first, and those of words from the "
         "shortest on while items have no more than `chars` characters on average.",
     )
-    chars: int = Field(100, ge=1, description="Average characters of an item, as far as chosen.")
-    max_chars: int = Field(150, ge=1, description="Characters of a column that are read.")
-    neighbours: int = Field(0, ge=0, description="Labelled neighbours that vote; 0 for none.")
+    chars: int = Field(
+        100, ge=1, le=10**7, description="Average characters of an item, as far as chosen."
+    )
+    max_chars: int = Field(150, ge=1, le=10**7, description="Characters of a column that are read.")
+    neighbours: int = Field(
+        0, ge=0, le=10**5, description="Labelled neighbours that vote; 0 for none."
+    )
     again_below: int = Field(
         3000,
         ge=0,
+        le=10**9,
         description="With fewer rows it is trained anew on the held-out ones too; with more it "
         "goes on learning, see again_epochs.",
     )
     again_epochs: float = Field(
         2.0,
         ge=0,
+        le=1000,
         description="Times that the held-out rows, with half as many others, are seen at last, at "
         "half the learning rates; 0: never.",
     )
     layers: int | None = Field(
-        None, ge=1, description="Upper layers of a language model that are adapted; null for all."
+        None,
+        ge=1,
+        le=10_000,
+        description="Upper layers of a language model that are adapted; null for all.",
     )
-    rank: int = Field(8, ge=1, description="Of LoRA's matrices, for a language model.")
-    alpha: int = Field(16, ge=1, description="LoRA's scale is alpha / rank.")
+    rank: int = Field(8, ge=1, le=4096, description="Of LoRA's matrices, for a language model.")
+    alpha: int = Field(16, ge=1, le=10**6, description="LoRA's scale is alpha / rank.")
     tuning: TuningRecipe = Field(default_factory=TuningRecipe, description="How it is trained.")
 
 
@@ -118,11 +130,15 @@ class BothStage(Section):
     text: Literal["sentence", "llama"] = Field(
         "sentence", description="Which features of the text: an encoder's or a LLaMA's."
     )
-    text_model: str | None = Field(None, description="Its weights; not fine-tuned.")
-    picture_model: str | None = Field(None, description="The vision model; not fine-tuned.")
+    text_model: Annotated[str | None, NAMED] = Field(
+        None, description="Its weights; not fine-tuned."
+    )
+    picture_model: Annotated[str | None, NAMED] = Field(
+        None, description="The vision model; not fine-tuned."
+    )
     columns: list[str] = Field(default_factory=list, description="As in sentence.columns.")
-    chars: int = Field(100, ge=1, description="As in sentence.chars.")
-    max_chars: int = Field(150, ge=1, description="As in sentence.max_chars.")
+    chars: int = Field(100, ge=1, le=10**7, description="As in sentence.chars.")
+    max_chars: int = Field(150, ge=1, le=10**7, description="As in sentence.max_chars.")
     missing: float = Field(
         0.2,
         ge=0,

@@ -19,14 +19,19 @@ from cascade.taxonomy import Taxonomy
 class NegativesRecipe(Section):
     """How many wrong nodes of each kind stand beside a right one."""
 
-    siblings: int = Field(1, ge=0, description="Children of the right node's parent.")
+    siblings: int = Field(1, ge=0, le=1000, description="Children of the right node's parent.")
     near: int = Field(
         1,
         ge=0,
+        le=1000,
         description="Drawn by (1 + shared implicit facets) / (1 + steps between the nodes).",
     )
-    similar: int = Field(2, ge=0, description="Of those that the current index ranks first.")
-    pool: int = Field(10, ge=1, description="Ranks of the index that `similar` are drawn from.")
+    similar: int = Field(
+        2, ge=0, le=1000, description="Of those that the current index ranks first."
+    )
+    pool: int = Field(
+        10, ge=1, le=100_000, description="Ranks of the index that `similar` are drawn from."
+    )
 
     @property
     def total(self) -> int:
