@@ -8,6 +8,7 @@ from pydantic import Field
 
 from cascade.config import NAMED, Section
 from cascade.config import NodeText as Texts
+from cascade.training.finetune_recipe import LabelledRecipe, ValidationRecipe
 from cascade.training.rankers.negatives import NegativesRecipe
 
 
