@@ -43,13 +43,18 @@ class ServerConfig(Section):
         None, description="Environment variable that holds the key; the key itself is kept nowhere."
     )
     concurrency: int = Field(8, ge=1, le=1024, description="Requests under way at a time.")
-    timeout: float = Field(120, gt=0, le=86_400, description="Seconds until a request has failed.")
+    timeout: float = Field(
+        120,
+        gt=0,
+        le=86_400,
+        description="Seconds until a request has failed: for all of it, to the last byte.",
+    )
     retries: int = Field(
         4,
         ge=0,
         le=100,
-        description="How often a request is sent again after 429, 5xx or a broken connection, with "
-        "waits that double (or as the server says).",
+        description="How often a request is sent again after 429, 5xx, a broken connection, a "
+        "time-out or an answer of the wrong form, with waits that double (or as the server says).",
     )
     max_requests: int | None = Field(
         None,

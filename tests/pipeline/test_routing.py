@@ -5,7 +5,9 @@ import pytest
 from fixed_scorer import FixedScorer
 
 from cascade.config import CascadeConfig
+from cascade.errors import EngineError
 from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.runs.table import count
 from cascade.retrieval.retriever import AllChildren
 from cascade.scoring import components
 from cascade.taxonomy import Taxonomy
@@ -67,3 +69,37 @@ def test_a_classifier_that_routes_ranks_leaves_as_the_scorer_that_answered(
     found = Classifier(TAXONOMY, CascadeConfig.model_validate(config)).classify("a thing")
     assert (found.source, found.path) == (source, first)
     assert len(found.ranking) == 2 and TAXONOMY.path(TAXONOMY.index(found.ranking[0])) == first
+
+
+class HalfFailingScorer(LikingScorer):
+    """Fails on items whose text has `bad`."""
+
+    def score(self, batch, choices):
+        for row, item in enumerate(batch.items):
+            if "bad" in item.text:
+                error = EngineError("refused", reason="server answered 400")
+                batch.failures.setdefault(row, error)
+        return super().score(batch, choices)
+
+
+def test_an_item_that_the_model_failed_on_is_the_fallbacks_alone(scorers, caplog):
+    scorers["llm"] = HalfFailingScorer("llm", "Clothing > Hats", 5)
+    scorers["retrieval"] = LikingScorer("retrieval", "Food > Cheese", 5)
+    clf = Classifier(TAXONOMY, CascadeConfig(method="llm"))
+    found = list(clf.classify_many(["a", "bad 1", "b", "c", "bad 2"]))
+    assert [p.source for p in found] == ["llm", "retrieval", "llm", "llm", "retrieval"]
+    assert [p.status for p in found] == ["ok", "partial", "ok", "ok", "partial"]
+    assert [p.failure for p in found if p.failure] == ["server answered 400"] * 2
+    assert found[1].path == "Food > Cheese"
+    assert "llm failed (refused); retrieval answered" in found[1].message
+    assert "llm failed on 2 items so far" in caplog.text
+    assert count(found, [()] * 5).fallback == {"server answered 400": 2}
+    list(clf.classify_many(["bad 3"]))
+    assert "so far" not in caplog.text.split("2 items so far")[1]
+
+
+def test_where_there_is_no_other_fallback_a_failure_is_raised(scorers):
+    scorers["retrieval"] = HalfFailingScorer("retrieval", "Food > Cheese", 5)
+    clf = Classifier(TAXONOMY, CascadeConfig(method="retrieval"))
+    with pytest.raises(EngineError, match="refused"):
+        clf.classify("bad")

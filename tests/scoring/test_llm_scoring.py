@@ -204,3 +204,62 @@ def test_the_built_in_model_knows_a_hat(smollm):
     choices = choices_of((0, -1), (1, -1), taxonomy=taxonomy)
     found = scorer.score(batch, choices).reshape(2, 3)
     assert [taxonomy.names[i] for i in found.argmax(axis=1)] == ["Hats", "Dairy"]
+
+
+class RefusingEngine(CountingEngine):
+    """Refuses what has a word in its prompt, in all ways of asking."""
+
+    refused = "brush"
+
+    def _refuse(self, prompts, found):
+        return [
+            EngineError("refused", reason="server answered 400")
+            if self.refused in str(prompt)
+            else one
+            for prompt, one in zip(prompts, found, strict=True)
+        ]
+
+    def score(self, questions, reading="global", session=None):
+        found = super().score(questions, reading, session)
+        return self._refuse([q.prompt for q in questions], found)
+
+    def generate(self, questions):
+        return self._refuse([q.prompt for q in questions], super().generate(questions))
+
+    def complete(self, prompts, max_tokens):
+        return self._refuse(prompts, super().complete(prompts, max_tokens))
+
+
+@pytest.mark.parametrize("answer", ["score", "generate"])
+def test_a_refused_item_leaves_the_answers_to_others_as_they_were(answer):
+    expected = scorer_of(tiny_engine(), answer=answer).score(batch_of(*TEXTS), CHOICES)
+    batch = batch_of(*TEXTS)
+    found = scorer_of(RefusingEngine(), answer=answer).score(batch, CHOICES)
+    assert {row: error.reason for row, error in batch.failures.items()} == {
+        1: "server answered 400"
+    }
+    others = CHOICES.rows[CHOICES.question] == 0
+    np.testing.assert_allclose(found[others], expected[others], atol=1e-5)
+    with pytest.raises(EngineError, match="refused"):
+        batch.raise_failure()
+
+
+def test_an_item_that_failed_is_not_asked_about_at_the_next_level():
+    engine, batch = RefusingEngine(), batch_of(*TEXTS)
+    scorer = scorer_of(engine, prior=False)
+    scorer.score(batch, choices_of((0, -1), (1, -1)))
+    engine.calls.clear()
+    scorer.score(batch, choices_of((0, 0), (1, 0)))
+    assert engine.calls == [1]
+
+
+def test_a_prior_that_failed_fails_the_items_below_its_parent_and_is_asked_again():
+    engine = RefusingEngine()
+    engine.refused = "N/A"
+    batch, scorer = batch_of(*TEXTS), scorer_of(engine)
+    scorer.score(batch, choices_of((1, -1)))
+    assert set(batch.failures) == {1}
+    engine.refused = "nothing"
+    again = batch_of(*TEXTS)
+    scorer.score(again, choices_of((1, -1)))
+    assert not again.failures

@@ -8,6 +8,7 @@ row must come out once, in its order, with a code of the taxonomy.
 from __future__ import annotations
 
 import io
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -163,7 +164,7 @@ def _classified(
         row.hang_s = time.monotonic() - run.started
         row.faults += filter(None, [run.fault()])
         row.left = run.left()
-    if status != 3:  # a row of nothing but blanks is in error
+    if status != 0:
         row.faults.append(f"it ended with {status}: {said.strip()[-300:]}")
     out = folder / "out.csv"
     found = inputs.read(out) if out.exists() else []
@@ -194,8 +195,11 @@ def _picture_pack(base: Path) -> Path:
 
     leaves = [place for place in inputs.codes().values() if " > " in place]
     rows = []
-    for at in range(64):
-        Image.new("RGB", (48, 48), (at * 4, 255 - at * 3, at % 7 * 30)).save(base / f"{at}.png")
+    chance = random.Random(0)
+    for at in range(96):
+        Image.frombytes("RGB", (8, 8), chance.randbytes(192)).resize((48, 48)).save(
+            base / f"{at}.png"
+        )
         rows.append({"photo": f"{at}.png", "label": leaves[at % len(leaves)]})
     inputs.write(base / "photos.csv", rows)
     arguments = ["fit", "photos.csv", "-t", "tax.csv", "--image", "photo", "--label", "label"]

@@ -438,6 +438,40 @@ def test_a_server_that_fails_loses_no_item(shop):
     assert found.code
 
 
+@pytest.mark.weights
+def test_one_refused_item_of_many_costs_no_other(shop):
+    def answer(path, payload):
+        if payload and "poison" in json.dumps(payload):
+            return Reply({"error": "content filter"}, 400)
+        return first_of_the_enum(path, payload)
+
+    texts = [f"straw hat {at}" for at in range(40)]
+    texts[17] = "poison hat"
+    with json_server(answer) as server:
+        found = list(classifier_at(server, shop).classify_many(texts))
+        assert sum("poison" in json.dumps(payload) for _, payload, _ in server.asked) == 1
+    assert [p.source for p in found] == ["retrieval" if at == 17 else "llm" for at in range(40)]
+    assert found[17].failure == "server answered 400"
+
+
+@pytest.mark.weights
+def test_a_wrong_key_is_told_before_anything_is_classified(shop):
+    locked = json_server(lambda *_: Reply({}, 401))
+    with locked as server, pytest.raises(ConfigError, match=r"llm\.server\.api_key_env"):
+        classifier_at(server, shop)
+
+
+@pytest.mark.weights
+def test_a_server_that_does_not_list_models_will_do_where_both_are_named(shop):
+    def answer(path, payload):
+        return Reply({}, 404) if path == "/v1/models" else first_of_the_enum(path, payload)
+
+    with json_server(answer) as server:
+        assert classifier_at(server, shop, model="m").classify("straw hat").source == "llm"
+        with pytest.raises(ConfigError, match=r"404.*llm\.server\.url"):
+            classifier_at(server, shop)
+
+
 def test_a_gateway_that_passes_on_nothing_else_will_do(weights, caplog):
     def answer(path, payload):
         return Reply({}, 404) if path == "/tokenize" else TinyVLLM()(path, payload)
