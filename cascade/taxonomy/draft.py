@@ -20,7 +20,7 @@ Of published ones those of living beings are the deepest, with about 40. The cod
 have none are their paths, and some arrays have a row for each level: what is a thousand levels deep
 by mistake would need gigabytes.
 """
-TOP_MARKERS = frozenset({"0", "-1", "null", "none", "nan", "\\n"})
+TOP_MARKERS = frozenset({"0", "-1", "null", "none", "nan", "na", "n/a", "<na>", "\\n", "#", "-"})
 
 
 class Record(NamedTuple):
@@ -130,7 +130,7 @@ class Draft:
     def link(self, parent_codes: Sequence[str]) -> None:
         r"""Set the parents by their codes, one for each node; see `match_code`.
 
-        A blank parent means the top, and so do `0`, `-1`, `NULL`, `None`, `nan` and `\N` where no
+        A blank parent means the top, and so do `0`, `-1`, `NULL`, `NA`, `#` and others where no
         node has that code.
 
         Raises

@@ -16,13 +16,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cascade.errors import TaxonomyError
 from cascade.io.files import write_text
 from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.file import TaxonomyFile
@@ -33,8 +31,6 @@ from cascade.taxonomy.names import clean, join_synonyms, match_code, normalize_c
 
 if TYPE_CHECKING:
     from cascade.taxonomy.tree import Taxonomy
-
-_SAMPLE = 500  # rows that decide the form
 
 
 def matches(file: TaxonomyFile) -> bool:
@@ -57,19 +53,24 @@ def read(file: TaxonomyFile) -> Draft:
         The columns are of no known form, two have one heading, or a row is broken.
     """
     table = TaxonomyTable.sniff(file)
-    reader = _reader(table) if table else None
-    if table and reader:
-        for i, word in enumerate(table.keys):
-            if word and word in table.keys[:i]:
-                raise file.error(
-                    f"two columns are headed {table.header[i]!r}; rename or remove one",
-                    table.line,
-                    word,
-                )
-        return reader(table)
     if table is None:
         raise file.error(f"no table; line 1 is {file.head[0][1][:80]!r}")
-    raise file.error(_problem(table), table.line)
+    return read_table(table)
+
+
+def read_table(table: TaxonomyTable) -> Draft:
+    """Nodes of a table, wherever its rows come from; see `read`."""
+    reader = _reader(table)
+    if reader is None:
+        raise table.file.error(_problem(table), table.line)
+    for i, word in enumerate(table.keys):
+        if word and word in table.keys[:i]:
+            raise table.file.error(
+                f"two columns are headed {table.header[i]!r}; rename or remove one",
+                table.line,
+                word,
+            )
+    return reader(table)
 
 
 def write(taxonomy: Taxonomy, path: Path) -> None:
@@ -110,19 +111,14 @@ def _reader(table: TaxonomyTable) -> Callable[[TaxonomyTable], Draft] | None:
     names = table.columns.get("name", next(iter(table.translations), None))
     if "parent" in table.columns and names is not None:
         return partial(_read_parents, names=names)
-    sample: list[list[str]] = []
-    try:
-        for _, cells in islice(table.rows(short=True), _SAMPLE):
-            sample.append(cells)
-    except TaxonomyError:
-        pass  # reading the row again raises the error
-    paths = _path_column(table, sample)
+    paths = _path_column(table)
     if paths is not None:
-        if separator := _code_separator(table, paths, sample):
+        if separator := _code_separator(table, paths):
             return partial(_read_code_paths, paths=paths, separator=separator)
-        separator = find_separator((r[paths] for r in sample), paths="path" in table.columns)
+        texts = [row[paths] for row in table.sample]
+        separator = find_separator(texts, paths="path" in table.columns)
         return partial(_read_paths, paths=paths, separator=separator)
-    if levels := level_columns(table, sample):
+    if levels := level_columns(table):
         return partial(read_levels, levels=levels)
     return None
 
@@ -190,10 +186,13 @@ def _read_code_paths(table: TaxonomyTable, paths: int, separator: str) -> Draft:
     return draft
 
 
-def _code_separator(table: TaxonomyTable, paths: int, sample: Sequence[Sequence[str]]) -> str:
+def _code_separator(table: TaxonomyTable, paths: int) -> str:
     """What separates the codes that paths are made of; empty where they are made of names."""
     code_at, name_at = table.columns.get("code"), table.columns.get("name")
-    if code_at is None or name_at is None or paths in (code_at, name_at) or len(sample) < 2:
+    if code_at is None or name_at is None or paths in (code_at, name_at):
+        return ""
+    sample = table.sample
+    if len(sample) < 2:
         return ""
     codes = {normalize_code(row[code_at]) for row in sample} | {""}
     names = {clean(row[name_at]) for row in sample}
@@ -205,13 +204,13 @@ def _code_separator(table: TaxonomyTable, paths: int, sample: Sequence[Sequence[
     return ""
 
 
-def _path_column(table: TaxonomyTable, sample: Sequence[Sequence[str]]) -> int | None:
+def _path_column(table: TaxonomyTable) -> int | None:
     """The column that has paths, or is headed as one that has."""
     if "path" in table.columns:
         return table.columns["path"]
     for what in ("category", "name"):
         if (at := table.columns.get(what)) is not None:
-            values = [row[at] for row in sample]
+            values = [row[at] for row in table.sample]
             if any(" > " in value for value in values) or find_separator(values) != ARROW:
                 return at
     return None
@@ -232,9 +231,8 @@ def _problem(table: TaxonomyTable) -> str:
         "lines of 'A > B > C'"
     )
     for at, heading in enumerate(table.header):
-        if 2 * sum(" > " in line for _, line in table.file.head) >= len(table.file.head) and any(
-            " > " in cells[at] for _, cells in islice(table.rows(short=True), _SAMPLE)
-        ):
+        cells = [row[at] for row in table.sample if row[at].strip()]
+        if cells and 2 * sum(" > " in cell for cell in cells) >= len(cells):
             return f"column {heading!r} looks like paths; head it 'path' to have it read as such"
     what = f"a table whose columns are not those of a taxonomy; found columns: {found}"
     if len(roles) > 1:
@@ -252,10 +250,7 @@ def _hint(table: TaxonomyTable) -> str:
     for heading in filter(is_parent, table.header):
         return f" (perhaps {heading!r}; it must hold codes, not names)"
     code_at = table.columns.get("code", table.columns.get("name"))
-    try:
-        rows = [cells for _, cells in islice(table.rows(short=True), _SAMPLE)]
-    except TaxonomyError:
-        return ""
+    rows = table.sample
     if code_at is None or len(rows) < 2:
         return ""
     codes = {normalize_code(row[code_at]) for row in rows}

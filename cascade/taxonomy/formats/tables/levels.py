@@ -44,7 +44,7 @@ class Level:
     description: int | None = None
 
 
-def level_columns(table: TaxonomyTable, sample: Sequence[Sequence[str]]) -> list[Level]:
+def level_columns(table: TaxonomyTable) -> list[Level]:
     """The levels of a table, top first; empty where it has none.
 
     Headings number or rank them, or all columns together are hierarchical.
@@ -58,7 +58,7 @@ def level_columns(table: TaxonomyTable, sample: Sequence[Sequence[str]]) -> list
     ranked = [] if numbered else [*_columns_of_levels(table, _RANKED).values()]
     found = [numbered[number] for number in sorted(numbered, key=int)] or ranked
     if not found:
-        return [*map(Level, range(len(table.header)))] if _is_hierarchical(table, sample) else []
+        return [*map(Level, range(len(table.header)))] if _is_hierarchical(table) else []
     if sum(len(roles.keys() - {"description"}) > 1 for roles in found) < 2:
         # `category_id, category, subcategory`: the code of the row, not of one level
         return [_level(table, {k: v for k, v in roles.items() if k != "code"}) for roles in found]
@@ -204,7 +204,7 @@ def _headings(table: TaxonomyTable, levels: Sequence[Level]) -> str:
     return ", ".join(table.header[level.name] for level in levels)
 
 
-def _is_hierarchical(table: TaxonomyTable, sample: Sequence[Sequence[str]]) -> bool:
+def _is_hierarchical(table: TaxonomyTable) -> bool:
     """Whether the content alone shows a hierarchy, whatever the headings.
 
     The first column has each value about twice or more, the second has more different ones, no row
@@ -212,7 +212,7 @@ def _is_hierarchical(table: TaxonomyTable, sample: Sequence[Sequence[str]]) -> b
     whose first cell stands below it, too, is no header.
     """
     known = frozenset().union(*(words for what, words in COLUMNS.items() if what != "category"))
-    width = len(table.header)
+    width, sample = len(table.header), table.sample
     if width < 2 or len(sample) < 2 or known.intersection(table.keys) or "" in table.keys:
         return False
     rows = [tuple(cell.strip() for cell in row) for row in sample]

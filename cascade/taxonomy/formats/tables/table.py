@@ -7,10 +7,12 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
-from cascade.taxonomy.draft import LANGUAGE, Draft
+from cascade.errors import TaxonomyError
+from cascade.taxonomy.draft import LANGUAGE, TOP_MARKERS, Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
-from cascade.taxonomy.names import split_synonyms
+from cascade.taxonomy.names import match_code, normalize_code, split_synonyms
 
 
 def _words(text: str) -> frozenset[str]:
@@ -42,7 +44,12 @@ COLUMNS: Mapping[str, frozenset[str]] = {
 
 _TRANSLATION = re.compile(rf"(?:name|label|title)[_ :@-]({LANGUAGE})", re.IGNORECASE)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z]|(?:ID|URI|URL)\b)")
-_PARENT = re.compile(r"(?:.*_)?(?:parent|broader|superclass|supercategory|superordinate)(?:_.*)?")
+_SAMPLE = 500  # rows that decide what columns hold
+_PARENT = re.compile(
+    r"(?!(?:is|has)_)(?:.*_)?"
+    r"(?:parents?|broader|super_?(?:class|category|ordinate|type))(?:_(?!count).*)?"
+)
+_OWN_CODE = re.compile(r"(?:.*_)?(?:id|code|notation|uri)|(?:id|code)_.*")
 _DELIMITERS = "\t,;|"
 
 
@@ -112,12 +119,64 @@ class TaxonomyTable:
 
     @cached_property
     def columns(self) -> dict[str, int]:
-        """The first column that holds each thing of `COLUMNS`, where there is one."""
+        """The column that holds each thing of `COLUMNS`, where there is one.
+
+        It is the first with a word for it. Of several columns of codes it is the one that parents
+        are named by; without any, the only column that is called like codes (`google_id`) and has
+        a value of its own in each row. Without a word for parents, it is the only column that is
+        called like them (`Overlying parent`) and has codes of other rows.
+        """
         found = {
             what: next((i for i, word in enumerate(self.keys) if word in words), None)
             for what, words in COLUMNS.items()
         }
-        return {what: i for what, i in found.items() if i is not None}
+        known = {what: i for what, i in found.items() if i is not None}
+        coded = [i for i, word in enumerate(self.keys) if word in COLUMNS["code"]]
+        if not coded:
+            coded = [
+                i
+                for i, word in enumerate(self.keys)
+                if _OWN_CODE.fullmatch(word) and not is_parent(word) and self._is_distinct(i)
+            ]
+            if len(coded) == 1:
+                known["code"] = coded[0]
+        if "parent" not in known:
+            likely = [i for i, word in enumerate(self.keys) if is_parent(word)]
+            hits = [(self._matches(i, code), i, code) for i in likely for code in coded]
+            full = {i for hit, i, _ in hits if hit == 1}
+            if len(full) == 1:
+                known["parent"] = full.pop()
+        if "parent" in known and len(coded) > 1:
+            known["code"] = max(coded, key=lambda i: self._matches(known["parent"], i))
+        return known
+
+    @cached_property
+    def sample(self) -> list[list[str]]:
+        """The first 500 rows, or those above one that is broken."""
+        rows: list[list[str]] = []
+        try:
+            for _, cells in islice(self.rows(short=True), _SAMPLE):
+                rows.append(cells)
+        except TaxonomyError:
+            pass  # reading the row again raises the error
+        return rows
+
+    def _is_distinct(self, column: int) -> bool:
+        cells = [normalize_code(row[column]) for row in self.sample]
+        return len(cells) > 1 and "" not in cells and len(set(cells)) == len(cells)
+
+    def _matches(self, parents: int, codes: int) -> float:
+        """Share of the parents of a sample that are codes of other rows, of those not blank."""
+        known = {normalize_code(row[codes]) for row in self.sample}
+        cells = [(row[parents], normalize_code(row[codes])) for row in self.sample]
+        named = [(above, own) for above, own in cells if above.strip()]
+        named = [
+            pair
+            for pair in named
+            if pair[0] in known or normalize_code(pair[0]).casefold() not in TOP_MARKERS
+        ]
+        hits = sum(match_code(above, known) not in (None, own) for above, own in named)
+        return hits / len(named) if named else 0.0
 
     @cached_property
     def translations(self) -> dict[int, str]:
