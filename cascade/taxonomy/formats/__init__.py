@@ -25,7 +25,7 @@ FORMATS = {
         "cascade.taxonomy.formats.skos",
         "SKOS as Turtle, RDF/XML, JSON-LD, N-Triples or TriG",
     ),
-    "gpc": ("cascade.taxonomy.formats.gpc", "GS1 GPC as XML"),
+    "gpc": ("cascade.taxonomy.formats.gpc", "GS1 GPC as XML or JSON"),
     "shopify": (
         "cascade.taxonomy.formats.shopify",
         "Shopify's categories, 'id : A > B' lines or JSON",

@@ -65,3 +65,44 @@ def test_capitals_and_prefixes_do_not_matter(load):
 def test_errors_name_their_line(load, content, match):
     with pytest.raises(TaxonomyError, match=match):
         load(content)
+
+
+RELEASE = """{"LanguageCode": "EN", "Schema": [
+ {"Level": 1, "Code": 10, "Title": "Pets", "Definition": "All pets.", "Active": true, "Childs": [
+  {"Level": 2, "Code": 11, "Title": "Care", "Active": true, "Childs": [
+   {"Level": 3, "Code": 12, "Title": "Fish", "Active": true, "Childs": [
+    {"Level": 4, "Code": 13, "Title": "Tanks", "Active": true, "Childs": [
+     {"Level": 5, "Code": 99, "Title": "Size", "Active": true, "Childs": []}]},
+    {"Level": 4, "Code": 14, "Title": "Nets", "Active": %s, "Childs": [
+     {"Level": 5, "Code": 99, "Title": "Size", "Active": true, "Childs": []}]}]}]}]},
+ {"Level": %s, "Code": 20, "Title": "%s", "Active": true, "Childs": []}]}
+"""
+
+
+def test_the_json_of_a_release_is_read_down_to_bricks(load):
+    tax = load(RELEASE % ("true", 1, "Food"))
+    assert tax.codes == ("10", "11", "12", "13", "14", "20")
+    assert tax.path(3) == "Pets > Care > Fish > Tanks"
+    assert (tax.description(0), tax.language) == ("All pets.", "en")
+
+
+def test_nodes_of_the_json_that_are_not_active_are_left_out(load, caplog):
+    assert "14" not in load(RELEASE % ("false", 1, "Food"))
+    assert "1 nodes are not active" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (RELEASE % ("true", 2, "Food"), "line 9: node '20' says that its level is 2, but"),
+        (RELEASE % ("true", 1, " "), "line 9: a node without 'Title'; it has: Level, Code"),
+        ('{"Schema": {"Childs": []}}', "expected a list called 'Schema'"),
+        (
+            '{"Schema": [\n{"Code": 1, "Title": "A", "Childs": "x"}]}',
+            "line 2: the 'Childs' of node",
+        ),
+    ],
+)
+def test_errors_in_the_json_name_their_line(load, content, match):
+    with pytest.raises(TaxonomyError, match=match):
+        load(content)

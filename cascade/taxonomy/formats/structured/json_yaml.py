@@ -20,10 +20,16 @@ _MOST_ALIASED = 1 << 20  # characters that aliases may add to a file
 
 @dataclass(slots=True)
 class Leaf:
-    """A scalar; `text` is empty for null."""
+    """A scalar; `text` is empty for null, `lines` those that it goes over without quotes."""
 
     text: str
     line: int
+    lines: int = 1
+
+    @property
+    def items(self) -> list[Value]:
+        """None: a scalar holds nothing."""
+        return []
 
 
 @dataclass(slots=True)
@@ -110,7 +116,8 @@ def parse_yaml(text: str, file: Path) -> Value:
                 text = "" if null else event.value
                 if event.anchor:
                     texts[event.anchor] = text
-                builder.add(Leaf(text, line))
+                end = event.end_mark if event.style in (None, "") else None
+                builder.add(Leaf(text, line, end.line + 2 - line if end else 1))
             elif isinstance(event, yaml.SequenceStartEvent):
                 builder.open(Series([], line))
             elif isinstance(event, yaml.MappingStartEvent):

@@ -2,6 +2,8 @@
 
 Ours is `{name, title, language, nodes: [{code, name, description, synonyms, translations,
 children}]}`. Plain nesting is `{A: {B: [C, D]}}`. A node without a code gets its path for one.
+Flat lists of nodes that name their parents are read as tables, see `records`; what stands around
+nodes, as in `{"data": [...]}`, is left away, see `wrapping`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade.errors import did_you_mean
 from cascade.io.files import write_text
-from cascade.taxonomy.draft import Draft
+from cascade.taxonomy.draft import LANGUAGE, TOP_MARKERS, Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.foreign import recognise
 from cascade.taxonomy.formats.structured.json_yaml import (
@@ -24,22 +26,34 @@ from cascade.taxonomy.formats.structured.json_yaml import (
     parse_json,
     parse_yaml,
 )
-from cascade.taxonomy.names import clean, split_synonyms
+from cascade.taxonomy.formats.structured.keys import (
+    KEYS,
+    KNOWN,
+    are_nodes,
+    is_node,
+    keyed,
+    meaning,
+    own_code,
+    plain_key,
+    seems_children,
+)
+from cascade.taxonomy.formats.structured.records import table_of
+from cascade.taxonomy.formats.structured.wrapping import unwrap
+from cascade.taxonomy.formats.tables.csv import read_table
+from cascade.taxonomy.formats.tables.table import COLUMNS, heading_key, words
+from cascade.taxonomy.names import clean, match_code, normalize_code, split_synonyms
 
 if TYPE_CHECKING:
     from cascade.taxonomy.tree import Taxonomy
 
 logger = logging.getLogger(__name__)
 
-_KEYS = {
-    "code": ("code", "id", "key", "notation"),
-    "name": ("name", "label", "title"),
-    "description": ("description", "definition"),
-    "synonyms": ("synonyms", "aliases", "alt_labels"),
-    "translations": ("translations",),
-    "children": ("children", "nodes", "categories", "subcategories"),
-}
-_KNOWN = [word for words in _KEYS.values() for word in words]
+PARENTS = COLUMNS["parent"] | {"parent_name", "parent_title", "parent_label"}
+_FACTS = words(
+    "name title language lang locale version id description date license licence author source url "
+    "created updated generated"
+)
+_NONE = frozenset({"", "0", "false", "none", "null"})
 _YAML = re.compile(r"---|%YAML|- |-$|\s|[\]}]|(\"[^\"]*\"|'[^']*'|[^\s:#>][^:]*):(\s|$)")
 
 
@@ -61,14 +75,25 @@ def read(file: TaxonomyFile) -> Draft:
     TaxonomyError
         The text is broken, or a node is not made as described; the line is named.
     """
-    parse = parse_json if file.is_json else parse_yaml
-    reader = _Reader(file)
-    try:
-        reader.read(parse(file.text, file.path))
-    except RecursionError:
-        raise file.error("nested too deeply for a taxonomy") from None
-    reader.draft.code_by_path()
-    return reader.draft
+    root = (parse_json if file.is_json else parse_yaml)(file.text, file.path)
+    if isinstance(root, Leaf):
+        found = f"only the text {root.text[:80]!r}; expected nested nodes"
+        raise file.error(found, root.line)
+    about: dict[str, str] = {}
+    nodes = root.get("nodes") if isinstance(root, Mapping) else None
+    listed = isinstance(root, Mapping) and isinstance(nodes, Series | Mapping)
+    if isinstance(root, Mapping) and listed:
+        parts = {key: root.get(key) for key in ("name", "title", "language")}
+        about = {key: clean(part.text) for key, part in parts.items() if isinstance(part, Leaf)}
+    value = nodes if nodes is not None and listed else unwrap(file, root)
+    if table := table_of(file, value):
+        draft = read_table(table)
+    else:
+        draft = _Reader(file, value, listed=listed).draft
+        draft.code_by_path()
+    for key, text in about.items():
+        setattr(draft, key, text)
+    return draft
 
 
 def write(taxonomy: Taxonomy, path: Path) -> None:
@@ -95,83 +120,172 @@ def write(taxonomy: Taxonomy, path: Path) -> None:
 class _Reader:
     """Visits values in file order and collects nodes."""
 
-    def __init__(self, file: TaxonomyFile) -> None:
+    def __init__(self, file: TaxonomyFile, root: Value, *, listed: bool) -> None:
         self.draft = Draft(file=file.path)
         self._file = file
         self._ignored: set[str] = set()
+        self._own_code = own_code(file, root)
+        if isinstance(root, Mapping) and not listed:
+            if is_node(root):
+                self._node(root, -1)
+                return
+            self._refuse_facts(root)
+        self._children(root, -1, listed=listed and isinstance(root, Series))
 
-    def read(self, root: Value) -> None:
-        """Add the nodes of a whole document."""
-        if isinstance(root, Leaf):
-            found = f"only the text {root.text[:80]!r}; expected nested nodes"
-            raise self._file.error(found, root.line)
-        nodes = root.get("nodes") if isinstance(root, Mapping) else None
-        if isinstance(root, Mapping) and isinstance(nodes, Series | Mapping):
-            for key in ("name", "title", "language"):
-                value = root.get(key)
-                setattr(self.draft, key, clean(value.text) if isinstance(value, Leaf) else "")
-            self._children(nodes, -1, listed=isinstance(nodes, Series))
-        elif isinstance(root, Mapping) and _is_node(root):
-            self._node(root, -1)
-        else:
-            self._children(root, -1, listed=False)
+    def _refuse_facts(self, root: Mapping) -> None:
+        """Refuse what is said of the whole beside names of nodes, as if it was one of them."""
+        if all(isinstance(part, Leaf) for _, part in root.items):
+            self._refuse_codes(root)
+            return
+        for key, part in root.items:
+            if isinstance(part, Leaf) and part.text and key.text.lower() in _FACTS:
+                raise self._file.error(
+                    f"{key.text!r} stands beside names of nodes, but seems to be about all of "
+                    "them; put the nodes below a key called 'nodes', or leave it out",
+                    key.line,
+                )
+
+    def _refuse_codes(self, root: Mapping) -> None:
+        """Refuse `{"01": "Animals", "0101": "Horses"}`, in which nothing tells parents."""
+        if all(any(map(str.isdigit, key.text)) for key, _ in root.items):
+            key = root.items[0][0]
+            raise self._file.error(
+                f"{key.text!r} seems to be a code, but nothing says which node is above which; "
+                "write a list of nodes such as "
+                f"{{code: {key.text!r}, name: .., parent: ..}}",
+                key.line,
+            )
 
     def _children(self, value: Value, parent: int, *, listed: bool) -> None:
         """Nodes of a value; where `listed`, mappings in it are nodes, never plain nesting."""
+        if isinstance(value, Mapping):
+            value = keyed(value) or value
         if isinstance(value, Leaf):
             if value.text:
-                self.draft.add(value.text, "", parent, value.line)
+                self._name(value, parent)
         elif isinstance(value, Series):
+            listed = listed or are_nodes(value)
             for item in value.items:
-                if isinstance(item, Mapping) and (listed or _is_node(item)):
+                if isinstance(item, Mapping) and (listed or is_node(item)):
                     self._node(item, parent)
                 elif isinstance(item, Leaf):
-                    self.draft.add(item.text, "", parent, item.line)
-                else:
+                    self._name(item, parent)
+                elif isinstance(item, Mapping):
                     self._children(item, parent, listed=False)
+                else:
+                    raise self._file.error(
+                        "a list directly inside a list; say which node it belongs to, or write "
+                        "each node as a mapping {code: .., name: ..}",
+                        item.line,
+                    )
         else:
             for name, below in value.items:
-                row = self.draft.add(name.text, "", parent, name.line)
+                row = self._name(name, parent)
                 self._children(below, row, listed=False)
 
+    def _name(self, leaf: Leaf, parent: int) -> int:
+        """A node that is a name alone."""
+        if leaf.lines > 1:
+            raise self._file.error(
+                f"{leaf.text[:80]!r} goes over {leaf.lines} lines; the name of a node with others "
+                "below it ends in a colon, as in '- Hats:'",
+                leaf.line,
+            )
+        return self.draft.add(leaf.text, "", parent, leaf.line)
+
     def _node(self, value: Mapping, parent: int) -> None:
-        fields = self._fields(value)
-        name, code, description = (
-            self._text(fields, key) for key in ("name", "code", "description")
-        )
+        fields = self._fields(value, parent)
+        names = self._names(fields)
+        code, description = (self._text(fields, key) for key in ("code", "description"))
+        name = names.get("", "") or names.get("en", "") or next(iter(names.values()), "")
         if not clean(name):
-            raise self._file.error("a node without a name; give it a 'name'", value.line)
+            has = ", ".join(repr(key.text) for key, _ in value.items)
+            raise self._file.error(
+                f"a node without a name; call the text that names it 'name' (it has: {has})",
+                value.line,
+            )
         row = self.draft.add(name, code, parent, value.line)
-        self.draft.describe(row, description, self._synonyms(fields), self._translations(fields))
-        if (children := fields.get("children")) is not None:
+        others = {tag: text for tag, text in names.items() if tag and text != name}
+        translations = {**others, **self._translations(fields)}
+        self.draft.describe(row, description, self._synonyms(fields), translations)
+        children = fields.get("children")
+        if isinstance(children, Leaf):
+            if children.text.casefold() not in _NONE:
+                raise self._file.error(
+                    f"the children of a node must be a list of nodes; found {children.text[:80]!r}",
+                    children.line,
+                )
+        elif children is not None:
             self._children(children, row, listed=isinstance(children, Series))
 
-    def _fields(self, value: Mapping) -> dict[str, Value]:
+    def _fields(self, value: Mapping, parent: int) -> dict[str, Value]:
+        """Values by meaning; of several keys of one meaning the first in `KEYS` counts."""
         fields: dict[str, Value] = {}
+        found_as: dict[str, str] = {}
         for key, part in value.items:
-            word = key.text.casefold()
-            what = next((what for what, words in _KEYS.items() if word in words), None)
+            word = plain_key(key.text)
+            what = "code" if key.text == self._own_code else meaning(key.text)
             if what is None:
-                self._ignore(key)
+                self._unused(key, part, parent)
             elif what not in fields:
-                fields[what] = part
-            elif what == "name" and word == "title":
-                continue
-            else:
+                fields[what], found_as[what] = part, word
+            elif word == found_as[what] or (
+                what == "children" and part.items and fields[what].items
+            ):
                 found = f"a node has its {what} twice; the second is {key.text!r}"
                 raise self._file.error(found, key.line)
+            elif _rank(what, word) < _rank(what, found_as[what]) or (
+                what == "children" and part.items
+            ):
+                fields[what], found_as[what] = part, word
         return fields
 
-    def _ignore(self, key: Leaf) -> None:
-        if key.text not in self._ignored:
+    def _unused(self, key: Leaf, part: Value, parent: int) -> None:
+        """Refuse a key that looks like more of the tree; tell that another is not used."""
+        if heading_key(key.text) in PARENTS and isinstance(part, Leaf):
+            self._check_parent(key, part, parent)
+        elif seems_children(key.text, part):
+            raise self._file.error(
+                f"nodes have {key.text!r}, which looks like the nodes below them; call it "
+                "'children' to have it read, or leave it out",
+                key.line,
+            )
+        elif key.text not in self._ignored:
             self._ignored.add(key.text)
             logger.warning(
                 "%s, line %d: nodes have %r, which is not used%s",
                 self._file.path,
                 key.line,
                 key.text,
-                did_you_mean(key.text, _KNOWN),
+                did_you_mean(key.text, KNOWN),
             )
+
+    def _check_parent(self, key: Leaf, part: Leaf, parent: int) -> None:
+        """Refuse a node that names another parent than that which it stands below."""
+        text = normalize_code(part.text)
+        if parent < 0:
+            if not text or text.casefold() in TOP_MARKERS:
+                return
+            found = "at the top"
+        else:
+            above = {self.draft.codes[parent], self.draft.names[parent]}
+            if not text or match_code(text, above) is not None:
+                return
+            found = f"below {self.draft.codes[parent] or self.draft.names[parent]!r}"
+        raise self._file.error(
+            f"{key.text!r} says that the parent is {text!r}, but the node stands {found}; mend "
+            "one, or leave it out",
+            key.line,
+        )
+
+    def _names(self, fields: dict[str, Value]) -> dict[str, str]:
+        """The name by language, without a language as `""`."""
+        value = fields.get("name")
+        if isinstance(value, Mapping):
+            names = {key.text: part.text for key, part in value.items if isinstance(part, Leaf)}
+            if names and all(re.fullmatch(LANGUAGE, tag) for tag in names):
+                return names
+        return {"": self._text(fields, "name")}
 
     def _text(self, fields: dict[str, Value], what: str) -> str:
         value = fields.get(what)
@@ -201,11 +315,8 @@ class _Reader:
         return names
 
 
-def _is_node(value: Mapping) -> bool:
-    """Whether a mapping describes one node: a text is called its name, beside a key like it."""
-    keys = {key.text.casefold(): part for key, part in value.items}
-    named = any(isinstance(keys.get(word), Leaf) for word in _KEYS["name"])
-    return named and (len(keys) == 1 or len(keys.keys() & set(_KNOWN)) > 1)
+def _rank(what: str, word: str) -> int:
+    return KEYS[what].index(word) if word in KEYS[what] else 0
 
 
 def _nested(taxonomy: Taxonomy) -> list[dict[str, Any]]:

@@ -41,7 +41,9 @@ def matches(file: TaxonomyFile) -> bool:
     if file.is_xml or file.is_json:
         return False
     table = TaxonomyTable.sniff(file)
-    return table is not None and (table.has_header or _reader(table) is not None)
+    if table is None or (len(table.header) == 1 and table.header[0].endswith(":")):
+        return False  # the latter is a key of YAML
+    return table.has_header or _reader(table) is not None
 
 
 def read(file: TaxonomyFile) -> Draft:

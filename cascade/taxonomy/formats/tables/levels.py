@@ -8,11 +8,11 @@ column of its level has names.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from cascade.taxonomy.draft import Draft, PathTree
-from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable
+from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable, heading_key
 from cascade.taxonomy.names import clean, normalize_code
 
 _LONGEST = 120
@@ -63,6 +63,12 @@ def level_columns(table: TaxonomyTable) -> list[Level]:
         # `category_id, category, subcategory`: the code of the row, not of one level
         return [_level(table, {k: v for k, v in roles.items() if k != "code"}) for roles in found]
     return [_level(table, roles) for roles in found]
+
+
+def has_levels(headings: Collection[str]) -> bool:
+    """Whether two headings or more are those of numbered levels."""
+    found = [_NUMBERED.fullmatch(heading_key(heading)) for heading in headings]
+    return len({match["level"] for match in found if match}) > 1
 
 
 def read_levels(table: TaxonomyTable, levels: Sequence[Level]) -> Draft:

@@ -15,30 +15,31 @@ from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.names import match_code, normalize_code, split_synonyms
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
     return frozenset(text.split())
 
 
 COLUMNS: Mapping[str, frozenset[str]] = {
-    "code": _words(
+    "code": words(
         "code id key identifier notation node node_id node_code category_id category_code "
         "term_code termcode uri gid kode codigo código schlüssel"
     ),
-    "name": _words(
+    "name": words(
         "name label title node_name category_name term term_name preflabel pref_label bezeichnung "
         "benennung titel nom libellé libelle intitulé intitule nombre denominación denominacion"
     ),
-    "parent": _words(
+    "parent": words(
         "parent parent_code parentcode parent_id parentid parent_key parent_node parent_category "
         "parent_category_id parent_term broader oberbegriff padre"
     ),
-    "description": _words("description definition desc scope_note scopenote"),
-    "synonyms": _words("synonyms synonym aliases alias alt_labels alt_label altlabel altlabels"),
-    "path": _words(
+    "description": words("description definition desc scope_note scopenote"),
+    "synonyms": words("synonyms synonym aliases alias alt_labels alt_label altlabel altlabels"),
+    "path": words(
         "path full_path fullpath category_path categorypath node_path full_name fullname "
         "breadcrumb breadcrumbs taxonomy hierarchy"
     ),
-    "category": _words("category categories label class product_category"),
+    "category": words("category categories label class product_category"),
 }
 """What a column holds, by the words that it may be headed with; see `heading_key`."""
 
@@ -194,13 +195,13 @@ class TaxonomyTable:
         if len(self.header) < 2 or " > " in "".join(self.header):
             return False
         known = frozenset().union(*COLUMNS.values())
-        words = sum(word in known or is_parent(word) for word in self.keys)
-        if words > 1:
+        found = sum(word in known or is_parent(word) for word in self.keys)
+        if found > 1:
             return True
         lines = [line for number, line in self.file.head if number >= self.line]
         if len(lines) < 2 or len({line.count(self.delimiter) for line in lines}) > 1:
             return False
-        if words == 1:
+        if found == 1:
             return True
         first = {
             (at, cell.partition(" > ")[0].strip())
