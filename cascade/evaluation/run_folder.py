@@ -88,7 +88,10 @@ class RunFolder:
             for old in (self.predictions, self.metrics, self.report, self.taxonomy):
                 old.unlink(missing_ok=True)
         except OSError as error:
-            raise OutputError(f"{self.path} cannot be made: {error.strerror}") from None
+            raise OutputError(
+                f"{self.path} cannot be made: {error.strerror}; solve that (free space, "
+                "permissions), or name another --out"
+            ) from None
 
     def write_config(self, config: CascadeConfig, taxonomy: Taxonomy) -> None:
         """Write the config, its taxonomy relative to the folder; and one that has no file."""

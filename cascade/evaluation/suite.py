@@ -141,4 +141,8 @@ def slug(name: str) -> str:
 def _find(file: Path, folder: Path) -> Path:
     """A file beside the suite, or else in the folder of public data."""
     beside = folder / file
-    return beside if beside.is_file() else Path(os.environ.get(DATA) or USUAL_DATA) / file
+    try:
+        here = beside.is_file()
+    except (OSError, ValueError):  # no name that a file can have
+        return beside
+    return beside if here else Path(os.environ.get(DATA) or USUAL_DATA) / file

@@ -7,6 +7,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,10 @@ def write_text(file: Path, text: str) -> None:
         partial.write_text(text, "utf-8")
         partial.replace(file)
     except OSError as error:
-        raise OutputError(f"{file} cannot be written: {error.strerror}") from None
+        raise OutputError(
+            f"{file} cannot be written: {error.strerror}; solve that (free space, permissions) and "
+            "try again"
+        ) from None
 
 
 def _defined(value: Any) -> Any:
@@ -105,17 +109,32 @@ def _defined(value: Any) -> Any:
 
 
 def write_tensors(path: Path, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-    """Write arrays to a safetensors file, with plain values that tell what they mean."""
+    """Write arrays to a safetensors file, with plain values that tell what they mean.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written; nothing half is left.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.part")
-    save_file(
-        {name: np.ascontiguousarray(array) for name, array in arrays.items()},
-        partial,
-        metadata={"cascade": json.dumps({"format": TENSORS_FORMAT, **about})},
-    )
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(
+            {name: np.ascontiguousarray(array) for name, array in arrays.items()},
+            partial,
+            metadata={"cascade": json.dumps({"format": TENSORS_FORMAT, **about})},
+        )
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise OutputError(
+            f"{path} cannot be written: {why}; solve that (free space, permissions) and try again"
+        ) from None
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

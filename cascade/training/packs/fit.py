@@ -156,7 +156,10 @@ class Fit:
             if self.folder.exists():
                 agreed.touch()
         except OSError as error:
-            raise OutputError(f"{self.work}: cannot be written: {error.strerror}") from None
+            raise OutputError(
+                f"{self.work}: cannot be written: {error.strerror}; solve that (free space, "
+                "permissions), or name another --out"
+            ) from None
 
     def run(self, progress: Progress = lambda *_: None) -> dict[str, Any]:
         """Fit, and put the pack where it belongs; call `prepare` first.
@@ -174,7 +177,7 @@ class Fit:
         try:
             return self._run(progress)
         except CascadeError:
-            if not any(path.is_dir() for path in self.work.iterdir()):
+            if self.work.is_dir() and not any(path.is_dir() for path in self.work.iterdir()):
                 shutil.rmtree(self.work)
             raise
 
@@ -315,7 +318,10 @@ class Fit:
             whole.rename(self.folder)
             shutil.rmtree(self.work)
         except OSError as error:
-            raise OutputError(f"{self.folder}: cannot be written: {error.strerror}") from None
+            raise OutputError(
+                f"{self.folder}: cannot be written: {error.strerror}; solve that (free space, "
+                "permissions) and go on with --resume"
+            ) from None
 
     def _readme(self, report: Mapping[str, Any]) -> str:
         """What the pack was fitted on, how it measured, and how it is used; Markdown."""

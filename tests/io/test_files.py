@@ -1,0 +1,26 @@
+import resource
+
+import numpy as np
+import pytest
+
+from cascade.errors import OutputError
+from cascade.io.files import read_tensors, write_tensors
+
+
+def test_arrays_that_find_no_space_are_an_error_of_ours_and_leave_nothing(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"heads\.safetensors cannot be written.*space"):
+            write_tensors(tmp_path / "heads.safetensors", {}, {"a": np.zeros(5000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+    write_tensors(tmp_path / "heads.safetensors", {"x": 1}, {"a": np.zeros(3)})
+    assert read_tensors(tmp_path / "heads.safetensors")[0]["x"] == 1
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_of_ours(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_tensors(tmp_path / "file" / "heads.safetensors", {}, {"a": np.zeros(3)})
