@@ -12,13 +12,21 @@ import sys
 
 def main() -> None:
     """Run the command line and exit; see `cascade --help`."""
+    from cascade.cli.stopping import stoppable
+
+    with stoppable():
+        _main()
+
+
+def _main() -> None:
     from cascade.cli.app import app
-    from cascade.cli.console import err
+    from cascade.cli.console import closed_pipe, err
     from cascade.errors import CascadeError
 
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
-        app()
+        with closed_pipe():
+            app()
     except CascadeError as error:
         err.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_status)

@@ -6,9 +6,15 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 from rich.console import Console
+
+from cascade.cli.stopping import Stopped
+
+READER_GONE = 141  # exit status: 128 and the number of SIGPIPE
+
 
 out = Console()
 err = Console(stderr=True)
@@ -18,21 +24,54 @@ err = Console(stderr=True)
 def interruptible(
     then: str = "finished rows are kept, go on with [bold]--resume[/]",
 ) -> Iterator[None]:
-    """End quietly when the user interrupts, or the reader of standard output goes away.
+    """Say what is there and what to do next when the user interrupts; see `cascade.cli.stopping`.
 
-    Typer would take both for itself and say nothing.
+    Ends quietly where the reader of standard output goes away.
 
     Parameters
     ----------
     then
-        What is there, and what to do next.
+        The end of the sentence.
     """
     try:
         yield
-    except KeyboardInterrupt:
+    except Stopped as stopped:
+        stopped.then = stopped.then or err.render_str(then).plain
+        raise
+    except KeyboardInterrupt:  # where no handler of signals is set
         err.print(f"interrupted; {then}")
         raise typer.Exit(130) from None
-    except BrokenPipeError:
-        # `| head`: keep the interpreter from flushing into the pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(141) from None
+    except BrokenPipeError:  # which Typer would take for a failure
+        leave_pipe()
+        raise typer.Exit(READER_GONE) from None
+
+
+@contextmanager
+def closed_pipe() -> Iterator[None]:
+    """End quietly when the reader of standard output goes away, as in `| head`."""
+    before = _standard_output()
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as error:
+        # Rich and Typer put something else in the place of a standard output that nobody reads.
+        if isinstance(error, SystemExit) and _standard_output() == before:
+            raise
+        leave_pipe()
+        sys.exit(READER_GONE)
+
+
+def _standard_output() -> tuple[Any, ...]:
+    """What standard output is at the moment."""
+    try:
+        found = os.fstat(sys.stdout.fileno())
+    except (OSError, ValueError):  # it is no file
+        return (id(sys.stdout),)
+    return id(sys.stdout), found.st_dev, found.st_ino
+
+
+def leave_pipe() -> None:
+    """Keep the interpreter from flushing into a pipe that nobody reads."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,6 +25,7 @@ from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.load import load_taxonomy, merge
 from cascade.pipeline.runs.labels import taxonomy_of_labels
+from cascade.processes import script_command
 from cascade.scoring.methods import check_method
 from cascade.taxonomy import Taxonomy
 
@@ -223,7 +223,9 @@ class SuiteRun:
         self.folder.mkdir(parents=True, exist_ok=True)
         unfinished = made.with_name(f".{made.name}.partial.csv")
         done = subprocess.run(
-            [sys.executable, *arguments, "--out", str(unfinished)], capture_output=True, text=True
+            script_command(arguments[0], [*arguments[1:], "--out", str(unfinished)]),
+            capture_output=True,
+            text=True,
         )
         last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
         if done.returncode == NEEDS:

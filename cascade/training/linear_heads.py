@@ -9,6 +9,7 @@ labelled node over all rows, `conditional` one for each child over the rows belo
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cascade.config import Section
+from cascade.processes import end_with
 from cascade.scoring.ttc_heads import Form, Heads
 from cascade.taxonomy import Taxonomy
 from cascade.training.level_loss import TorchForms, level_loss, outputs
@@ -207,10 +209,19 @@ def _solutions(
     if data.shape[0] * len(problems) < FEW:
         yield from (_solve(data, among, right, cost, seed) for _, among, right in problems)
         return
-    from joblib import Parallel, delayed
+    from joblib import Parallel, delayed, parallel_config
 
-    pool = Parallel(n_jobs=-1, return_as="generator")
-    yield from pool(delayed(_solve)(data, among, right, cost, seed) for _, among, right in problems)
+    me = os.getpid()
+    with parallel_config("loky", initializer=end_with, initargs=(me,)):
+        pool = Parallel(n_jobs=-1, return_as="generator")
+        solve = delayed(_solve_beside)
+        yield from pool(solve(me, data, among, right, cost, seed) for _, among, right in problems)
+
+
+def _solve_beside(parent: int, *problem: Any) -> tuple[csc_matrix, float]:
+    """`_solve` in a worker; joblib below 1.5 passes over its initializer."""
+    end_with(parent)
+    return _solve(*problem)
 
 
 def _family_problems(nodes: NDArray[np.int32], taxonomy: Taxonomy) -> list[Problem]:
