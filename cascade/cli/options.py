@@ -79,6 +79,24 @@ LabelOption = Annotated[
     ),
 ]
 
+SeparatorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--label-separator",
+        metavar="SIGN",
+        help="What stands between several labels of a cell, such as '|': the first is the known "
+        "answer, the others count as right too. A JSON list needs the option as well.",
+    ),
+]
+KeepCaseOption = Annotated[
+    bool,
+    typer.Option(
+        "--keep-case",
+        help="Without a taxonomy: labels that differ only in upper and lower case are different "
+        "classes. By default they are one, spelled as in most rows.",
+    ),
+]
+
 
 def _methods() -> str:
     """Each method with what it does, for the help."""

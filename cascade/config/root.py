@@ -34,6 +34,12 @@ class Columns(Section):
     )
     id: str | None = Field(None, description="Column of the row's own identifier.")
     label: str | None = Field(None, description="Column of the known answer: a code or a path.")
+    label_separator: str | None = Field(
+        None,
+        min_length=1,
+        description="What stands between several labels of a cell: the first is the known answer, "
+        "the others count as right too. None where a cell has one label.",
+    )
     also: list[str] = Field(
         default_factory=list,
         description="Columns of other answers that count as right: a code, a path, or a JSON list "

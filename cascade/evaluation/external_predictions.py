@@ -12,6 +12,7 @@ from cascade.errors import InputError
 from cascade.foodex2.code import CodeError, FoodCode
 from cascade.io import ANSWER_KEY, Row, Table, require_columns
 from cascade.io.tables.opening import TableFile
+from cascade.pipeline.runs.labels import LabelFinder
 from cascade.pipeline.runs.table import ANSWER_COLUMNS
 from cascade.predictions import Status
 from cascade.taxonomy import Taxonomy
@@ -105,7 +106,7 @@ class ExternalPredictionReader:
         self.table = table
         self.answered = self.unknown = 0
         self.first_unknown = ""
-        self._taxonomy = taxonomy
+        self._taxonomy, self._finder = taxonomy, LabelFinder(taxonomy)
         self._nested = not wanted.predicted and ANSWER_KEY in table.columns
         self._codes = wanted.predicted or _guess(table, self._nested)
         self._confidence = wanted.confidence
@@ -170,11 +171,11 @@ class ExternalPredictionReader:
         return value
 
     def _find(self, text: str, row: Row) -> int:
-        found = self._taxonomy.find(text) if text else None
-        if text and found is None:
+        found = self._finder.find(text)
+        if text and found < 0:
             self.unknown += 1
             self.first_unknown = self.first_unknown or f"line {row.line}, {text[:80]!r}"
-        return -1 if found is None else found
+        return found
 
     def _with_facets(self, texts: Sequence[str]) -> str:
         """The code of a row where it may have facets, empty for other predictions."""

@@ -154,6 +154,7 @@ class RunPredictions:
         cls, table: pa.Table, file: Path, taxonomy: Taxonomy, columns: Columns
     ) -> RunPredictions:
         finder = LabelFinder(taxonomy)
+        labels = LabelFinder(taxonomy, columns.label_separator)
         predicted = _nodes(table["cascade_code"], finder)
         codes = np.asarray(table["cascade_code"].is_valid())
         if (wrong := np.flatnonzero(codes & (predicted < 0))).size:
@@ -165,10 +166,10 @@ class RunPredictions:
             )
         return cls(
             taxonomy,
-            _nodes(table[columns.label], finder),
+            _nodes(table[columns.label], labels),
             predicted,
             np.asarray(table["cascade_confidence"].cast("float64").to_numpy(), dtype=np.float64),
-            _also(table, columns.also, finder),
+            _also(table, columns, labels),
             _levels(table, taxonomy, finder),
             _ranking(table, finder),
             _reviewed(table["cascade_status"]),
@@ -206,8 +207,9 @@ def _nodes(cells: Any, finder: LabelFinder) -> NDArray[np.int32]:
 
 
 def _also(
-    table: pa.Table, names: Sequence[str], finder: LabelFinder
+    table: pa.Table, columns: Columns, finder: LabelFinder
 ) -> Sequence[tuple[int, ...]] | None:
+    names = [*columns.also, *([columns.label] if columns.label_separator else [])]
     if not names:
         return None
     cells = [[finder.find_all(text or "") for text in table[name].to_pylist()] for name in names]

@@ -24,7 +24,7 @@ from cascade.io.files import write_json
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.load import load_taxonomy, merge
-from cascade.pipeline.runs.labels import taxonomy_of_labels
+from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_labels
 from cascade.processes import script_command
 from cascade.scoring.methods import check_method
 from cascade.taxonomy import Taxonomy
@@ -120,7 +120,11 @@ class SuiteRun:
         if label is None:
             raise ConfigError("the suite names neither a taxonomy nor a label column; add one")
         files = [file for file in (suite.data, suite.train) if file is not None]
-        taxonomy = taxonomy_of_labels([TableFile(str(file)) for file in files], label)
+        taxonomy = taxonomy_of_labels(
+            [TableFile(str(file)) for file in files],
+            label,
+            LabelForm(suite.columns.label_separator),
+        )
         self.folder.mkdir(parents=True, exist_ok=True)
         made = self.folder / "taxonomy.csv"
         taxonomy.to_csv(made)

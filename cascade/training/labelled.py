@@ -25,7 +25,7 @@ from cascade.io.tables.opening import TableFile
 from cascade.io.web.address import is_address
 from cascade.items import Item
 from cascade.pipeline.runs.columns import guessed_columns
-from cascade.pipeline.runs.labels import LabelFinder, unknown_labels_error
+from cascade.pipeline.runs.labels import LabelFinder, several_at, unknown_labels_error
 from cascade.taxonomy import Taxonomy
 
 FEW = 2  # rows with which an inner node may be an answer; one may be a slip
@@ -59,6 +59,8 @@ class Labelled:
         for all where pictures were not read.
     unread
         How many pictures cannot be used, and why not the first.
+    several
+        About unknown labels that are several known ones in a cell; empty if none are.
     """
 
     items: Sequence[Item]
@@ -66,6 +68,7 @@ class Labelled:
     skipped: dict[str, tuple[int, int]]
     picture_keys: Sequence[str] = ()
     unread: tuple[int, str] = (0, "")
+    several: str = ""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -119,6 +122,8 @@ class Labelled:
             f"{count:,} rows are left out: {reason} (first: line {line})"
             for reason, (count, line) in self.skipped.items()
         ]
+        if self.several:
+            found.append(f"some of these labels are {self.several}")
         if self.unread[0]:
             found.append(
                 f"{self.unread[0]:,} pictures cannot be used; their rows are learnt by their text, "
@@ -163,11 +168,11 @@ def read_labelled(
         A column is not there, or no row has text and a label of the taxonomy.
     """
     assert columns.label is not None
-    finder = LabelFinder(taxonomy)
+    finder = LabelFinder(taxonomy, columns.label_separator)
     items: list[Item] = []
     nodes: list[int] = []
     skipped: dict[str, tuple[int, int]] = {}
-    unknown, first, rows, unread = 0, "", 0, (0, "")
+    unknown, first, example, several, rows, unread = 0, "", "", "", 0, (0, "")
     with source.open() as table:
         named = (columns.label, columns.image)
         require_columns(table, [*columns.text, *filter(None, named)])
@@ -183,8 +188,7 @@ def read_labelled(
                     except InputError as error:  # its text may still teach something
                         unread = unread[0] + 1, unread[1] or str(error)
                 node = finder.find(label)
-                nested = table.is_nested(row, columns.label)
-                reason = _reason(row.problem, item, label, node, nested)
+                reason = _reason(row.problem, item, label, node)
                 if reason == UNKNOWN and finder.is_deprecated(label):
                     reason = DEPRECATED
                 if reason is None:
@@ -195,12 +199,16 @@ def read_labelled(
                 skipped[reason] = (count + 1, line)
                 if reason in (UNKNOWN, DEPRECATED):
                     unknown += 1
-                    first = first or f"line {row.line}, {finder.shown(label)}"
+                    if not first:
+                        first, example = f"line {row.line}, {finder.shown(label)}", label
+                    if not several and not columns.label_separator:
+                        mark = finder.several(label)
+                        several = several_at(row.line, label, mark) if mark else ""
             if progress is not None:
                 progress(rows)
     if not items:
         if unknown:
-            raise unknown_labels_error(source, columns.label, taxonomy, unknown, first)
+            raise unknown_labels_error(source, columns.label, taxonomy, unknown, first, example)
         why = ", ".join(f"{count:,} {reason}" for reason, (count, _) in skipped.items())
         raise InputError(
             f"there is nothing to learn from in {rows:,} rows ({why or 'the file is empty'}"
@@ -208,7 +216,7 @@ def read_labelled(
             "name other columns with --text and --label",
             file=source.file,
         )
-    return Labelled(items, np.array(nodes, dtype=np.int32), skipped, unread=unread)
+    return Labelled(items, np.array(nodes, dtype=np.int32), skipped, unread=unread, several=several)
 
 
 def readable(rows: Labelled, progress: Progress = lambda *_: None) -> Labelled:
@@ -245,7 +253,7 @@ def readable(rows: Labelled, progress: Progress = lambda *_: None) -> Labelled:
             f"no picture can be read (the first: {first or 'there is none'}); name another column "
             "with --image, or the folder that they lie in with --image-root"
         )
-    return Labelled(items, rows.nodes[kept], rows.skipped, keys, (bad, first))
+    return Labelled(items, rows.nodes[kept], rows.skipped, keys, (bad, first), rows.several)
 
 
 def _seen(item: Item) -> tuple[Item, str, str]:
@@ -263,7 +271,7 @@ def _seen(item: Item) -> tuple[Item, str, str]:
         return dataclasses.replace(item, image=None), "", str(error)
 
 
-def _reason(problem: str | None, item: Item, label: str, node: int, nested: bool) -> str | None:
+def _reason(problem: str | None, item: Item, label: str, node: int) -> str | None:
     """Why a row cannot be learnt from; None where it can."""
     if problem is not None:
         return "cannot be read"
@@ -271,9 +279,7 @@ def _reason(problem: str | None, item: Item, label: str, node: int, nested: bool
         return "without text or picture"
     if not label.strip():
         return "without a label"
-    if node < 0:
-        return UNKNOWN
-    return "label is a list or an object" if nested else None
+    return UNKNOWN if node < 0 else None
 
 
 def settled_columns(source: TableFile, columns: Columns) -> Columns:

@@ -54,6 +54,7 @@ def classify(
     allow_host: options.HostsOption = None,
     id: options.IdOption = None,
     label: options.LabelOption = None,
+    label_separator: options.SeparatorOption = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -128,7 +129,9 @@ def classify(
     for source, target in targets:
         for read in filter(None, (source, taxonomy, config)):
             check_output(target, read, resume=resume, overwrite=overwrite)
-    named = options.named_columns(text=text, image=image, id=id, label=label)
+    named = options.named_columns(
+        text=text, image=image, id=id, label=label, label_separator=label_separator
+    )
     settled, tree = options.resolve(
         config,
         taxonomy,

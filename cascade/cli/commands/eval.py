@@ -45,6 +45,8 @@ def evaluate(
     allow_host: options.HostsOption = None,
     id: options.IdOption = None,
     label: options.LabelOption = None,
+    label_separator: options.SeparatorOption = None,
+    keep_case: options.KeepCaseOption = False,
     also: Annotated[
         list[str] | None,
         typer.Option(
@@ -129,12 +131,19 @@ def evaluate(
     chosen = {"method": method, "allow_download": allow_download, "settings": settings}
     read = {"encoding": taxonomy_encoding, "scheme": scheme}
     settled, tree = _resolve(config, taxonomy, chosen, read)
-    named = {"text": text, "image": image, "id": id, "label": label, "also": also}
+    named = {
+        "text": text,
+        "image": image,
+        "id": id,
+        "label": label,
+        "also": also,
+        "label_separator": label_separator,
+    }
     settled.columns = settled.columns.model_copy(update={k: v for k, v in named.items() if v})
     if max_risk is not None:
         settled.calibration.max_risk = max_risk
     options.place_pictures(settled, image_root, allow_urls, allow_host)
-    tree = tree or _taxonomy_of_labels(source, settled)
+    tree = tree or _taxonomy_of_labels(source, settled, keep_case=keep_case)
     task = EvaluationTask(source, tree, settled, needs_image=image is not None)
 
     external = None
@@ -206,13 +215,14 @@ def _resolve(
     return settled, tree
 
 
-def _taxonomy_of_labels(source: TableFile, config: CascadeConfig) -> Taxonomy:
+def _taxonomy_of_labels(source: TableFile, config: CascadeConfig, *, keep_case: bool) -> Taxonomy:
     from cascade.errors import UsageError
-    from cascade.pipeline.runs.labels import taxonomy_of_labels
+    from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_labels
 
     if config.columns.label is None:
         raise UsageError("say which column holds the known answers with --label")
-    tree = taxonomy_of_labels([source], config.columns.label)
+    form = LabelForm(config.columns.label_separator, keep_case)
+    tree = taxonomy_of_labels([source], config.columns.label, form)
     err.print(
         f"no taxonomy is named: made one of the labels, {len(tree):,} nodes (name one with -t)"
     )

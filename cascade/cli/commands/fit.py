@@ -37,6 +37,8 @@ def fit(
         str, typer.Option("--label", metavar="COL", help="Known answer, a code or a path.")
     ],
     output: Annotated[str, typer.Option("--out", "-o", metavar="PACK", help="Folder to write.")],
+    label_separator: options.SeparatorOption = None,
+    keep_case: options.KeepCaseOption = False,
     taxonomy: options.TaxonomyOption = None,
     scheme: options.SchemeOption = None,
     taxonomy_encoding: options.TaxonomyEncodingOption = None,
@@ -83,20 +85,21 @@ def fit(
     from cascade.io.tables.opening import TableFile
     from cascade.pipeline.load import load_taxonomy
     from cascade.pipeline.runs.columns import picture_places
-    from cascade.pipeline.runs.labels import taxonomy_of_labels
+    from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_labels
     from cascade.training.labelled import settled_columns
     from cascade.training.packs.fit import Fit
     from cascade.training.packs.recipe import Recipe
 
     loaded = Recipe.load(recipe)
     source = TableFile(file, limit, encoding, sheet)
-    columns = settled_columns(source, Columns(text=text or [], image=image, label=label))
+    named = Columns(text=text or [], image=image, label=label, label_separator=label_separator)
+    columns = settled_columns(source, named)
     placed = CascadeConfig()
     options.place_pictures(placed, image_root, allow_urls, allow_host)
     if columns.text and not text:
         err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
     if taxonomy is None:
-        tree = taxonomy_of_labels([source], label)
+        tree = taxonomy_of_labels([source], label, LabelForm(label_separator, keep_case))
         err.print(
             f"no taxonomy is named: made one of the labels, {len(tree):,} nodes (name one with -t)"
         )

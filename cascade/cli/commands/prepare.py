@@ -32,6 +32,8 @@ def prepare(
         str, typer.Option("--label", metavar="COL", help="Known answer, a code or a path.")
     ],
     output: Annotated[str, typer.Option("--out", "-o", help="Folder to write to.")],
+    label_separator: options.SeparatorOption = None,
+    keep_case: options.KeepCaseOption = False,
     taxonomy: options.TaxonomyOption = None,
     scheme: options.SchemeOption = None,
     taxonomy_encoding: options.TaxonomyEncodingOption = None,
@@ -75,10 +77,11 @@ def prepare(
     from cascade.evaluation.preparation.prepare import prepare as prepared
     from cascade.evaluation.preparation.splits import Shares
     from cascade.pipeline.load import load_taxonomy
+    from cascade.pipeline.runs.label_taxonomy import LabelForm
 
     source = source_of(file, limit, encoding, sheet)
-    shares = Shares(validation, test)
-    chosen = PreparationOptions(source, label, tuple(text or ()), depth, split, shares, seed)
+    shares, form = Shares(validation, test), LabelForm(label_separator, keep_case)
+    chosen = PreparationOptions(source, label, tuple(text or ()), depth, split, shares, seed, form)
     folder = PreparationFolder(output)
     folder.check(filter(None, (file, taxonomy)), overwrite=overwrite)
     tree = None

@@ -18,7 +18,7 @@ from cascade.evaluation.preparation.splits import draw
 from cascade.io import Row, Table
 from cascade.pipeline.runs.labels import LabelFinder
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.names import clean
+from cascade.taxonomy.lookup import code_form
 from cascade.values import is_visible
 
 REASONS = {
@@ -202,13 +202,16 @@ class TruncatedLabels:
 
 
 def truncate_labels(
-    labels: Sequence[str], taxonomy: Taxonomy, depth: int | None = None
+    labels: Sequence[str],
+    taxonomy: Taxonomy,
+    depth: int | None = None,
+    separator: str | None = None,
 ) -> TruncatedLabels:
     """Find labels in a taxonomy; those below `depth` become the node above them at that level."""
     trimmed = taxonomy if depth is None else taxonomy.trim(depth)
     nodes = np.full(len(labels), -1, dtype=np.int32)
     instead: dict[str, str] = {}
-    finder = LabelFinder(taxonomy)
+    finder = LabelFinder(taxonomy, separator)
     for at, label in enumerate(labels):
         if (whole := finder.find(label)) < 0:
             continue
@@ -216,6 +219,6 @@ def truncate_labels(
         kept = int(way[:depth][-1])
         nodes[at] = trimmed.index(taxonomy.codes[kept])
         if kept != whole:
-            by_code = taxonomy.codes[whole] in (label, clean(label))
+            by_code = code_form(taxonomy.codes[whole]) == code_form(label)
             instead[label] = taxonomy.codes[kept] if by_code else taxonomy.path(kept)
     return TruncatedLabels(trimmed, nodes, instead)

@@ -41,7 +41,8 @@ from cascade.evaluation.preparation.splits import (
 from cascade.io import Row, require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.columns import guess_text_columns
-from cascade.pipeline.runs.labels import taxonomy_of_paths, unknown_labels_error
+from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_paths
+from cascade.pipeline.runs.labels import unknown_labels_error
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import match_code
 from cascade.version import __version__
@@ -61,6 +62,8 @@ class PreparationOptions:
         Labels below this level are cut to it; None cuts none.
     split
         A key of `SPLITS`.
+    form
+        How labels are read.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class PreparationOptions:
     split: str = "stratified"
     shares: Shares = field(default_factory=Shares)
     seed: int = 0
+    form: LabelForm = LabelForm()  # noqa: RUF009
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -270,8 +274,8 @@ def prepare(
         raise InputError("there are no rows to prepare", file=options.source.file)
     if not rows.labels:
         raise _nothing_left(options, rows, rows.fault)
-    tree = taxonomy or taxonomy_of_paths(rows.labels, Path(options.source.file).stem)
-    labels = truncate_labels(rows.labels, tree, options.depth)
+    tree = taxonomy or _taxonomy(options, rows)
+    labels = truncate_labels(rows.labels, tree, options.depth, options.form.separator)
     if (labels.node < 0).all():
         raise _nothing_known(options, rows, tree)
     cleaned = clean_rows(rows, labels.node)
@@ -284,6 +288,12 @@ def prepare(
         if not (part == PARTS.index(name)).any():
             raise _empty_part(prepared, name)
     return prepared
+
+
+def _taxonomy(options: PreparationOptions, rows: ScannedRows) -> Taxonomy:
+    counts = np.bincount(rows.label[rows.label >= 0], minlength=len(rows.labels)).tolist()
+    labels = dict(zip(rows.labels, counts, strict=True))
+    return taxonomy_of_paths(labels, Path(options.source.file).stem, options.form)
 
 
 def _settled(options: PreparationOptions) -> PreparationOptions:
@@ -316,8 +326,11 @@ def _nothing_known(
     options: PreparationOptions, rows: ScannedRows, taxonomy: Taxonomy
 ) -> InputError:
     labelled = np.flatnonzero(rows.fault == KEPT)
-    first = f"line {rows.line[labelled[0]]}, {rows.labels[0][:80]!r}"
-    return unknown_labels_error(options.source, options.label, taxonomy, len(labelled), first)
+    label = rows.labels[0]
+    first = f"line {rows.line[labelled[0]]}, {label[:80]!r}"
+    return unknown_labels_error(
+        options.source, options.label, taxonomy, len(labelled), first, label
+    )
 
 
 def _nothing_left(

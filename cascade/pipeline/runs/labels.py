@@ -1,18 +1,20 @@
-"""Known answers: what the labels of a file are in a taxonomy, and a taxonomy made of them."""
+"""Known answers: what the labels of a file are in a taxonomy."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import logging
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
-from cascade.errors import InputError, TaxonomyError
+from cascade.errors import InputError
 from cascade.io import require_columns
 from cascade.io.tables.opening import TableFile
+from cascade.pipeline.runs.label_cells import labels_in, separator_of
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.names import clean, match_code, split_path
+from cascade.taxonomy.lookup import plain
+from cascade.taxonomy.names import PATH_SEPARATOR, match_code
+
+logger = logging.getLogger(__name__)
 
 SAMPLE = 1_000  # rows that are looked at for a column that would fit better
 
@@ -45,18 +47,27 @@ class LabelCounts:
 
 
 class LabelFinder:
-    """Finds labels in a taxonomy, each different one once."""
+    """Finds labels in a taxonomy, each different one once.
 
-    def __init__(self, taxonomy: Taxonomy) -> None:
+    Parameters
+    ----------
+    separator
+        What stands between several labels of a cell, of which the first counts; None where a cell
+        has one label.
+    """
+
+    def __init__(self, taxonomy: Taxonomy, separator: str | None = None) -> None:
         self._taxonomy = taxonomy
-        self._found: dict[str, int] = {}
+        self._separator = separator
+        self._found: dict[str, tuple[int, ...]] = {}
 
     def find(self, text: str) -> int:
-        """Index of the node that a code or a path names, -1 if there is none."""
-        if text not in self._found:
-            node = self._taxonomy.find(text) if text.strip() else None
-            self._found[text] = -1 if node is None else node
-        return self._found[text]
+        """Index of the node that a cell names, -1 if there is none.
+
+        Of several labels in a cell it is the first, where a separator is known.
+        """
+        found = self._nodes(text)
+        return found[0] if len(found) == 1 or (found and self._separator) else -1
 
     def is_deprecated(self, text: str) -> bool:
         """Whether a label is the code of a node that is no longer in use."""
@@ -69,20 +80,43 @@ class LabelFinder:
         return f"{text[:80]!r}{note}"
 
     def find_all(self, text: str) -> tuple[int, ...]:
-        """Nodes of a cell that holds one code or path, or a JSON list of them; unknown ones not."""
-        parts = [text]
-        if text.lstrip().startswith("["):
-            try:
-                parsed = json.loads(text)
-            except (ValueError, RecursionError):
-                parsed = None
-            if isinstance(parsed, list):
-                parts = [str(part) for part in parsed]
-        return tuple(node for node in map(self.find, parts) if node >= 0)
+        """Nodes of a cell that holds one code or path, or several; unknown ones are left out."""
+        return tuple(node for node in self._nodes(text) if node >= 0)
+
+    def several(self, text: str) -> str | None:
+        """What stands between several known labels of a cell; None where it has one."""
+        if len(self.find_all(text)) > 1:
+            return ","
+        return separator_of(text, lambda part: part != text and self.find(part) >= 0)
+
+    def _nodes(self, text: str) -> tuple[int, ...]:
+        if text not in self._found:
+            self._found[text] = self._look_up(text)
+        return self._found[text]
+
+    def _look_up(self, text: str) -> tuple[int, ...]:
+        """A node for each label of a cell, -1 for an unknown one."""
+        if not text.strip():
+            return ()
+        if (whole := self._taxonomy.find(text)) is not None:
+            return (whole,)
+        labels = labels_in(text, self._separator)
+        nodes = [self._taxonomy.find(label) for label in labels]
+        if len(labels) > 1 and None in nodes:  # a list may also be a path
+            path = self._taxonomy.find(PATH_SEPARATOR.join(labels))
+            nodes = nodes if path is None else [path]
+        return tuple([-1 if node is None else node for node in nodes])
 
 
-def count_labels(source: TableFile, column: str, taxonomy: Taxonomy) -> LabelCounts:
+def count_labels(
+    source: TableFile, column: str, taxonomy: Taxonomy, separator: str | None = None
+) -> LabelCounts:
     """How many labels of a file are in a taxonomy.
+
+    Parameters
+    ----------
+    separator
+        Between several labels of a cell; see `LabelFinder`.
 
     Raises
     ------
@@ -90,9 +124,9 @@ def count_labels(source: TableFile, column: str, taxonomy: Taxonomy) -> LabelCou
         The column is not there, the file has no rows, or none of its labels is in the taxonomy;
         the message says how many, which first, and what to do.
     """
-    finder = LabelFinder(taxonomy)
-    rows = empty = unknown = 0
-    first = ""
+    finder = LabelFinder(taxonomy, separator)
+    rows = empty = unknown = several = 0
+    first = example = first_several = ""
     with source.open() as table:
         require_columns(table, [column])
         for row in table:
@@ -102,13 +136,19 @@ def count_labels(source: TableFile, column: str, taxonomy: Taxonomy) -> LabelCou
                 empty += 1
             elif finder.find(text) < 0:
                 unknown += 1
-                first = first or f"line {row.line}, {finder.shown(text)}"
+                if not first:
+                    first, example = f"line {row.line}, {finder.shown(text)}", text
+                if not separator and (mark := finder.several(text)):
+                    several += 1
+                    first_several = first_several or several_at(row.line, text, mark)
+    if several:
+        logger.warning("%s: %s rows have %s", source.file, f"{several:,}", first_several)
     counts = LabelCounts(rows, empty, unknown, first)
     if not rows:
         raise InputError("there are no rows to measure", file=source.file)
     if not counts.known:
         if unknown:
-            raise unknown_labels_error(source, column, taxonomy, unknown, first)
+            raise unknown_labels_error(source, column, taxonomy, unknown, first, example)
         raise InputError(
             f"all {rows:,} rows are without a label; name the column of known answers with --label",
             file=source.file,
@@ -117,13 +157,27 @@ def count_labels(source: TableFile, column: str, taxonomy: Taxonomy) -> LabelCou
     return counts
 
 
+def several_at(line: int, text: str, mark: str) -> str:
+    """What is said of the first cell with several labels, and how to have them read."""
+    return (
+        f"several labels in one cell (first: line {line}, {text[:80]!r}); name what stands between "
+        f"them with --label-separator {mark!r}, and the first of a cell counts"
+    )
+
+
 def unknown_labels_error(
-    source: TableFile, column: str, taxonomy: Taxonomy, labels: int, first: str
+    source: TableFile, column: str, taxonomy: Taxonomy, labels: int, first: str, label: str = ""
 ) -> InputError:
-    """The error of a column of which no label is in the taxonomy; `first` is where one stands."""
+    """The error of a column of which no label is in the taxonomy.
+
+    Parameters
+    ----------
+    first, label
+        Where the first of them stands, and the label.
+    """
     example = int(taxonomy.leaves[0])
     better = fitting_column(source, taxonomy)
-    cure = (
+    cure = _cure_of(label, taxonomy) or (
         f"column {better!r} has labels of it: name that with --label"
         if better not in (None, column)
         else "name another column with --label, or the taxonomy that they are from with -t"
@@ -137,6 +191,21 @@ def unknown_labels_error(
     )
 
 
+def _cure_of(label: str, taxonomy: Taxonomy) -> str:
+    """What to do about a label that is several, or a name without its path; else nothing."""
+    if mark := LabelFinder(taxonomy).several(label):
+        return (
+            "its cells have several labels: name what stands between them with --label-separator "
+            f"{mark!r}"
+        )
+    name = plain(label).casefold()
+    named = [i for i, own in enumerate(taxonomy.names) if plain(own).casefold() == name]
+    if not name or not named:
+        return ""
+    nodes = ", ".join(f"{taxonomy.codes[i]!r} ({taxonomy.path(i)})" for i in named[:3])
+    return f"{label!r} is the name of {nodes}: write codes or whole paths"
+
+
 def fitting_column(source: TableFile, taxonomy: Taxonomy) -> str | None:
     """The column whose values are nodes of a taxonomy most often, None if none has any."""
     finder = LabelFinder(taxonomy)
@@ -147,47 +216,3 @@ def fitting_column(source: TableFile, taxonomy: Taxonomy) -> str | None:
                 hits[column] += finder.find(table.text(row, column)) >= 0
     best = max(hits, key=lambda column: hits[column], default=None)
     return best if best is not None and hits[best] else None
-
-
-def taxonomy_of_labels(sources: Sequence[TableFile], column: str) -> Taxonomy:
-    """The taxonomy that the label paths of files (`A > B > C`) make, with the first one's name.
-
-    Raises
-    ------
-    InputError
-        The column is not there, or no row has a label.
-    TaxonomyError
-        No label is a path.
-    """
-    labels: dict[str, None] = {}
-    for source in sources:
-        with source.open() as table:
-            require_columns(table, [column])
-            for row in table:
-                text = table.text(row, column)
-                if text.strip() and not table.is_nested(row, column):
-                    labels.setdefault(text)
-    if not labels:
-        raise InputError(
-            "no row has a label, so that no taxonomy can be made of them; name one with -t",
-            file=sources[0].file,
-            column=column,
-        )
-    return taxonomy_of_paths(list(labels), Path(sources[0].file).stem)
-
-
-def taxonomy_of_paths(labels: Sequence[str], name: str) -> Taxonomy:
-    """The taxonomy that labels make as paths (`A > B > C`); those that are no path are left out.
-
-    Raises
-    ------
-    TaxonomyError
-        There is no path among them.
-    """
-    paths = [label for label in labels if all(map(clean, split_path(label)))]
-    if not paths:
-        raise TaxonomyError(
-            f"none of {len(labels):,} different labels is a path of names such as 'A > B' (first: "
-            f"{labels[0][:80]!r}), so that no taxonomy can be made of them; name one with -t"
-        )
-    return Taxonomy.from_paths(paths, name=name)

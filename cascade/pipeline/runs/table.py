@@ -18,6 +18,7 @@ from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.pack import file_hashes
 from cascade.pipeline.runs.columns import RowReader
+from cascade.pipeline.runs.labels import LabelFinder
 from cascade.predictions import Prediction, alternatives_as_dicts, trace_as_dicts
 from cascade.taxonomy import Taxonomy
 from cascade.version import __version__
@@ -242,7 +243,8 @@ def answer_chunk(
     """
     started, before = time.perf_counter(), dict(classifier.seconds)
     predictions = classifier.classify_read(items)
-    counts = count(predictions, _golds(classifier.taxonomy, labels))
+    separator = classifier.config.columns.label_separator
+    counts = count(predictions, _golds(classifier.taxonomy, labels, separator))
     counts.seconds = round(time.perf_counter() - started, 3)
     counts.stages = {
         stage: round(seconds - before.get(stage, 0.0), 4)
@@ -275,12 +277,15 @@ def _chunks(
     yield from ahead
 
 
-def _golds(taxonomy: Taxonomy, labels: Sequence[str]) -> list[tuple[str, ...] | None]:
+def _golds(
+    taxonomy: Taxonomy, labels: Sequence[str], separator: str | None
+) -> list[tuple[str, ...] | None]:
     """Codes along the known path of each row, top first: none without a label, None if unknown."""
     golds: list[tuple[str, ...] | None] = []
+    finder = LabelFinder(taxonomy, separator)
     for text in labels:
-        node = taxonomy.find(text) if text else None
-        if node is not None:
+        node = finder.find(text) if text else -1
+        if node >= 0:
             golds.append(tuple(taxonomy.codes[at] for at in taxonomy.path_nodes(node).tolist()))
         else:
             golds.append(None if text.strip() else ())

@@ -17,7 +17,8 @@ from cascade.evaluation.preparation.cleaning import (
 )
 from cascade.io import open_table
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.labels import fitting_column, taxonomy_of_paths
+from cascade.pipeline.runs.label_taxonomy import taxonomy_of_paths
+from cascade.pipeline.runs.labels import fitting_column
 from cascade.taxonomy import Record, Taxonomy
 
 SHOP = Taxonomy.from_records(

@@ -2,7 +2,8 @@ import pytest
 
 from cascade.errors import InputError, UsageError
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.labels import LabelFinder, count_labels, taxonomy_of_labels
+from cascade.pipeline.runs.label_taxonomy import taxonomy_of_labels
+from cascade.pipeline.runs.labels import LabelFinder, count_labels
 from cascade.taxonomy import Taxonomy
 
 
@@ -90,3 +91,54 @@ def test_a_label_of_a_deprecated_node_is_told_what_replaces_it(labelled, tmp_pat
     assert (counts.known, counts.unknown) == (1, 1)
     assert "'old' (Sledges) is deprecated" in counts.first_unknown
     assert "replaced by 'new' (Sleds)" in counts.first_unknown
+
+
+def test_labels_are_found_however_a_file_distorts_them(labelled):
+    codes = Taxonomy.from_records([("110", "Hammers"), ("NA", "Namibia"), ("NULL", "None")])
+    counts = count_labels(labelled("110.0", "'110'", "na", "NULL", "nan"), "label", codes)
+    assert (counts.known, counts.first_unknown) == (4, "line 6, 'nan'")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "Food > Oil",
+        '["Food > Oil"]',
+        "['Food > Oil']",
+        '[["Food", "Oil"]]',
+        '["Food", "Oil"]',
+        "food/oil",
+    ],
+)
+def test_lists_of_one_label_and_of_names_are_one_label(shop, cell):
+    assert LabelFinder(shop).find(cell) == shop.index("Food > Oil")
+
+
+def test_of_several_labels_the_first_counts_only_where_their_separator_is_named(shop):
+    oil, toys = shop.index("Food > Oil"), shop.index("Toys")
+    for cell, mark in [
+        ("Toys|Food > Oil", "|"),
+        ("toys ; Food>Oil", ";"),
+        ("Toys, Food > Oil", ","),
+        ('["Toys", "Food > Oil"]', ","),
+    ]:
+        assert LabelFinder(shop).find(cell) == -1
+        assert LabelFinder(shop).several(cell) == mark
+        assert LabelFinder(shop, mark).find(cell) == toys
+        assert LabelFinder(shop, mark).find_all(cell) == (toys, oil)
+    assert LabelFinder(shop).several("Toys|Cars") is None
+    assert LabelFinder(shop, "|").find("Cars|Toys") == -1
+
+
+def test_cells_with_several_labels_are_told(tmp_path, shop, caplog):
+    file = tmp_path / "rows.csv"
+    file.write_text("label\nToys\nToys|Food > Oil\n", "utf-8")
+    assert count_labels(TableFile(str(file)), "label", shop).unknown == 1
+    assert "1 rows have several labels in one cell (first: line 3" in caplog.text
+    assert "--label-separator '|'" in caplog.text
+    assert count_labels(TableFile(str(file)), "label", shop, "|").known == 2
+
+
+def test_names_in_place_of_codes_are_told(labelled, shop):
+    with pytest.raises(InputError, match=r"'apple' is the name of .*Food > Fruit > Apple"):
+        count_labels(labelled("apple", "banana"), "label", shop)

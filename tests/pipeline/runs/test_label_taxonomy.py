@@ -1,0 +1,92 @@
+"""Which spellings of labels are one class, and what is said about them."""
+
+import pytest
+
+from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_paths
+from cascade.pipeline.runs.labels import LabelFinder
+
+
+def made(labels, **form):
+    return taxonomy_of_paths(labels, "rows", LabelForm(**form))
+
+
+def test_blanks_and_unicode_forms_of_one_class_are_joined_in_silence(caplog):
+    labels = [
+        "Caf\u00e9 > Tea",
+        "Cafe\u0301 >  Tea ",
+        "Caf\u00e9>Tea\u200b",
+        "\uff23af\u00e9 > Tea",
+    ]
+    tree = made(dict.fromkeys(labels, 2))
+    assert tree.codes == ("Caf\u00e9", "Caf\u00e9 > Tea")
+    assert {LabelFinder(tree).find(label) for label in labels} == {1}
+    assert not caplog.text
+
+
+def test_case_is_joined_to_the_commonest_spelling_with_a_warning(caplog):
+    labels = {"tools > hammers": 2, "Tools > Hammers": 9, "TOOLS > pliers": 1, "Tools > Rakes": 4}
+    tree = made(labels)
+    assert tree.codes == ("Tools", "Tools > Hammers", "Tools > pliers", "Tools > Rakes")
+    assert all(LabelFinder(tree).find(label) >= 0 for label in labels)
+    for part in ("'tools > hammers' (2 rows)", "'Tools > Hammers' (9 rows)", "--keep-case"):
+        assert part in caplog.text
+
+
+def test_case_is_kept_where_that_is_asked_for(caplog):
+    tree = made(["tools > a", "Tools > a"], keep_case=True)
+    assert set(tree.codes) == {"tools", "tools > a", "Tools", "Tools > a"}
+    assert LabelFinder(tree).find("Tools > a") == tree.index("Tools > a")
+    assert not caplog.text
+
+
+def test_whole_numbers_that_became_floats_are_whole_again():
+    assert made(["110.0", "120.0", "110"]).codes == ("110", "120")
+    assert made(["1.0", "1.1"]).codes == ("1.0", "1.1")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["A > B|A > C", "A > B; A > C", "A > B, A > C", "['A > B', 'A > C']", '["A > B", "A > D"]'],
+)
+def test_cells_that_look_like_several_labels_are_told(caplog, cell):
+    made({"A > B": 5, "A > C": 5, cell: 3})
+    assert "3 rows have what looks like several labels in one cell" in caplog.text
+    assert cell[:20] in caplog.text
+    assert "--label-separator" in caplog.text
+
+
+def test_several_labels_are_all_nodes_where_their_separator_is_named(caplog):
+    tree = made({"A > B": 5, "A > C|A > B": 3}, separator="|")
+    assert tree.codes == ("A", "A > B", "A > C")
+    assert LabelFinder(tree, "|").find("A > C|A > B") == tree.index("A > C")
+    assert not caplog.text
+
+
+def test_names_with_such_signs_are_no_several_labels(caplog):
+    made(["Hats, Caps", "Hats", "Salt & Pepper", "A/B testing", "R&D"])
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("word", ["nan", "None", "N/A", "unknown", "#N/A"])
+def test_words_for_no_label_are_told(caplog, word):
+    made({"Tools > Hammers": 5, "Tools > Rakes": 5, word: 4})
+    assert f"4 rows are labelled {word!r}" in caplog.text
+
+
+def test_short_codes_may_be_like_such_words(caplog):
+    made(["NG", "NA", "KE", "ZA"])
+    assert not caplog.text
+
+
+def test_paths_with_other_separators_are_told(caplog):
+    made(["Tools/Hammers", "Tools/Rakes", "Tools/Saws"])
+    assert "write ' > ' between their names" in caplog.text
+
+
+def test_arrows_are_separators(caplog):
+    assert made(["Tools › Rakes", "Tools -> Saws"]).codes == (
+        "Tools",
+        "Tools > Rakes",
+        "Tools > Saws",
+    )
+    assert not caplog.text
