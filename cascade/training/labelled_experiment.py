@@ -16,7 +16,7 @@ from cascade.config import Columns
 from cascade.errors import CascadeError, InputError, TaxonomyError
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.load import load_taxonomy
-from cascade.pipeline.runs.labels import taxonomy_of_labels
+from cascade.pipeline.runs.label_taxonomy import taxonomy_of_labels
 from cascade.taxonomy import Taxonomy
 from cascade.training.experiment import Experiment
 from cascade.training.finetune_recipe import LabelledRecipe
