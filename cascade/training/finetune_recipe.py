@@ -28,6 +28,9 @@ class DataRecipe(Section):
     taxonomy: Annotated[str | None, NAMED] = Field(
         None, description="Shipped name, or file relative to the recipe; null: made of the labels."
     )
+    taxonomy_encoding: str | None = Field(
+        None, description="Of the taxonomy's text; guessed if null."
+    )
     rows_per_class: int | None = Field(
         20, ge=1, le=10**9, description="Rows of each label, drawn by the seed; null for all."
     )

@@ -15,6 +15,9 @@ from cascade.io.encodings import guess_encoding, marked_encoding
 
 logger = logging.getLogger(__name__)
 
+NAMING = "--taxonomy-encoding, or --encoding of cascade taxonomy, such as cp1250"
+"""How a user names the encoding of a taxonomy."""
+
 _BINARY = (
     (b"\x1f\x8b", "gzip data", "unpack it first (gunzip)"),
     (b"BZh", "bzip2 data", "unpack it first (bunzip2)"),
@@ -31,6 +34,7 @@ _BINARY = (
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _XML_ENCODING = re.compile(rb"\s*<\?xml[^>]*encoding=[\"']([\w.-]+)")
 _XML_ROOT = re.compile(r"<\s*([A-Za-z_][\w.-]*(?::[\w.-]+)?)")
+_XML_DECLARED = re.compile(r"(<\?xml[^>]*?)\s+encoding=[\"'][\w.-]+[\"']")
 _STANZA = re.compile(r"\[[A-Za-z][^\]\n,]*\][^,\n]*(?:\n|$)")
 _HEAD = 200
 _DEEPEST = 400  # elements of XML in each other
@@ -102,9 +106,11 @@ class TaxonomyFile:
         self._refuse_control_characters(text)
         if encoding not in (named, marked, "utf-8"):
             logger.warning(
-                "%s: not UTF-8; read as %s (if names look wrong, save it as UTF-8)",
+                "%s: not UTF-8; read as %s (if names look wrong, save it as UTF-8, or name its "
+                "encoding: %s)",
                 self.path,
                 encoding,
+                NAMING,
             )
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -116,10 +122,10 @@ class TaxonomyFile:
         except UnicodeDecodeError as error:
             raise self.error(
                 f"byte 0x{self.data[error.start]:02x} is not {encoding} ({error.reason}); "
-                "repair that line, or save the file as UTF-8",
+                f"repair that line, save the file as UTF-8, or name its encoding: {NAMING}",
                 self.data.count(b"\n", 0, error.start) + 1,
             ) from None
-        except (LookupError, UnicodeError):
+        except (LookupError, ValueError):
             raise self.error(
                 f"no text encoding is called {encoding!r}; use for example 'utf-8' or 'cp1252'"
             ) from None
@@ -128,7 +134,7 @@ class TaxonomyFile:
         if found := _CONTROL.search(text):
             raise self.error(
                 f"not a text file: it has the control character {found[0]!r}; expected text in "
-                "UTF-8, UTF-16 with a byte order mark, or Windows-1252",
+                f"UTF-8, UTF-16 with a byte order mark, or Windows-1252 (name another: {NAMING})",
                 text.count("\n", 0, found.start()) + 1,
             )
 
@@ -210,7 +216,9 @@ class TaxonomyFile:
                 end(name)
 
         try:
-            defusedxml.sax.parseString(self.data, Handler(), forbid_dtd=True)
+            # As text, since expat calls what is not in the declared encoding an invalid token.
+            data = _XML_DECLARED.sub(r"\1", self.text, count=1).encode()
+            defusedxml.sax.parseString(data, Handler(), forbid_dtd=True)
         except defusedxml.DefusedXmlException:
             raise self.error(
                 "the XML has a document type declaration (<!DOCTYPE>), which may define entities "

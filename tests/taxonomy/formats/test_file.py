@@ -40,8 +40,24 @@ def test_a_named_encoding_is_used(load):
     assert load("A > Ж\nA > Ш\n".encode("koi8-r"), encoding="koi8-r").names == ("A", "Ж", "Ш")
     with pytest.raises(TaxonomyError, match="line 2: byte 0xff is not utf-8"):
         load(b"A > B\n\xff > C", encoding="utf-8")
-    with pytest.raises(TaxonomyError, match="no text encoding is called 'utf-99'"):
-        load("A > B", encoding="utf-99")
+    for unknown in ("utf-99", "base64", "a\0b"):
+        with pytest.raises(TaxonomyError, match="no text encoding is called"):
+            load("A > B", encoding=unknown)
+
+
+def test_messages_about_an_encoding_say_how_to_name_it(load, caplog):
+    load(UMLAUTS.encode("cp1252"))
+    assert "or name its encoding: --taxonomy-encoding, or --encoding of cascade tax" in caplog.text
+    with pytest.raises(TaxonomyError, match="name its encoding: --taxonomy-encoding"):
+        load(b"A > B\nA > C\nA > H\x81te\n")
+
+
+@pytest.mark.parametrize("encoding", [None, "cp1250"])
+def test_xml_in_an_encoding_that_it_does_not_declare_is_read(load, encoding):
+    xml = '<schema>\n<segment code="1" text="Bačkory a Štětce"/></schema>'
+    declared = '<?xml version="1.0" encoding="utf-8"?>\n' if encoding else ""
+    tax = load((declared + xml).encode("cp1250"), encoding=encoding)
+    assert tax.names[0] == ("Bačkory a Štětce" if encoding else tax.names[0])
 
 
 @pytest.mark.parametrize(
