@@ -77,7 +77,9 @@ def split_path(path: str) -> list[str]:
 
 
 def split_synonyms(cell: str) -> list[str]:
-    r"""Synonyms of a cell: split at `|`, or where there is none at `;`, but not after a `\`."""
+    r"""Synonyms of a cell: one a line, or split at `|`, or else at `;`, but not after a `\`."""
+    if "\n" in cell.strip():
+        return cell.split("\n")
     mark = _BAR if _BAR.search(cell) else _SEMICOLON
     words, start = [], 0
     for found in mark.finditer(cell):

@@ -51,7 +51,7 @@ def with_local_contexts(file: TaxonomyFile) -> str:
     TaxonomyError
         The JSON is broken or nested too deeply.
     """
-    text = file.text
+    text = _as_one(file.text)
     if not _ADDRESS.search(text):
         return text
     try:
@@ -72,6 +72,17 @@ def with_local_contexts(file: TaxonomyFile) -> str:
         ", ".join([*addresses][:3]),
     )
     return text
+
+
+def _as_one(text: str) -> str:
+    """JSON lines as one list, each object on the line that it was; other JSON as it is."""
+    lines = text.rstrip().split("\n")
+    objects = [line for line in lines if line.strip()]
+    if len(objects) < 2 or not all(line[0] == "{" and line.rstrip()[-1] == "}" for line in objects):
+        return text
+    last = len(lines) - 1
+    ends = ("," if at < last and line.strip() else "" for at, line in enumerate(lines))
+    return "[" + "\n".join(line + end for line, end in zip(lines, ends, strict=True)) + "]"
 
 
 def _context(*, maps: bool) -> dict[str, Any]:

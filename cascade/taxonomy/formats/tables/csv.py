@@ -26,6 +26,7 @@ from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.separators import ARROW, find_separator, split_at
 from cascade.taxonomy.formats.tables.levels import level_columns, read_levels
+from cascade.taxonomy.formats.tables.published import published_reader
 from cascade.taxonomy.formats.tables.table import TaxonomyTable, is_parent
 from cascade.taxonomy.names import clean, join_synonyms, match_code, normalize_code
 
@@ -109,6 +110,8 @@ def write(taxonomy: Taxonomy, path: Path) -> None:
 
 def _reader(table: TaxonomyTable) -> Callable[[TaxonomyTable], Draft] | None:
     """What reads a table of this form; None where it is of no known form."""
+    if reader := published_reader(table):
+        return reader
     # Where there are only `name_de` and the like, the first of them has the names.
     names = table.columns.get("name", next(iter(table.translations), None))
     if "parent" in table.columns and names is not None:

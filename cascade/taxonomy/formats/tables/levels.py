@@ -17,8 +17,8 @@ from cascade.taxonomy.names import clean, normalize_code
 
 _LONGEST = 120
 _ROLES = {
-    "code": ("code", "id", "key", "nr", "no", "num", "number", "notation"),
-    "name": ("name", "label", "title", "category", "text"),
+    "code": ("code", "id", "key", "nr", "no", "num", "number", "notation", "uri"),
+    "name": ("name", "label", "title", "category", "text", "term", "preferred_term"),
     "description": ("description", "desc", "definition"),
 }
 _ROLE_OF = {word: role for role, words in _ROLES.items() for word in words}
@@ -157,7 +157,7 @@ def _columns_of_levels(
         if match := form.fullmatch(word):
             parts = match.groupdict()
             role = _ROLE_OF.get(parts["after"] or parts.get("before") or "", "")
-            found.setdefault(parts["level"].lstrip("0"), {}).setdefault(role, []).append(at)
+            found.setdefault(parts["level"].lstrip("0") or "0", {}).setdefault(role, []).append(at)
     named = [roles for roles in found.values() if roles.keys() - {"code"}]
     return found if len(named) > 1 else {}
 
@@ -169,6 +169,7 @@ def _level(table: TaxonomyTable, roles: dict[str, list[int]]) -> Level:
             continue
         names, bare = roles[kind], roles.get("", [])
         codes = roles.get("code", bare if kind != "" else [])
+        codes = sorted(codes, key=lambda at: table.keys[at].endswith("uri"))
         if kind == "" and not codes and "description" in roles:
             continue  # `Division`, `Division description`: a code and its name
         if len(names) > 1:

@@ -124,3 +124,27 @@ def test_expanded_json_ld_is_read(load):
 def test_json_that_is_no_rdf_stays_what_it_is(load):
     tax = load('{"nodes": [{"id": "1", "name": "@context", "children": [{"name": "Saws"}]}]}')
     assert tax.names == ("@context", "Saws")
+
+
+def test_lines_of_json_ld_are_one_graph(load):
+    """The Library of Congress publishes its headings so."""
+    lines = [
+        {
+            "@context": "http://example.org/context.json",
+            "@graph": [
+                {
+                    "@id": f"http://example.org/{code}",
+                    "@type": "skos:Concept",
+                    "skos:prefLabel": {"@language": "en", "@value": f"Subject {code}"},
+                    "skos:broader": [{"@id": "http://example.org/1"}] if code > 1 else [],
+                }
+            ],
+        }
+        for code in (1, 2, 3)
+    ]
+    content = "\n".join(map(json.dumps, lines))
+    assert shape(load(content)) == (
+        ("1", "2", "3"),
+        ("Subject 1", "Subject 2", "Subject 3"),
+        [-1, 0, 0],
+    )

@@ -194,7 +194,7 @@ def test_paths_of_codes_are_read_by_code(load, paths):
     ("content", "match"),
     [
         (
-            "Code,Title\n01,Food\n01.1,Bread\n",
+            "Code,Title\n01,Food\n02,Bread\n",
             "'Code' holds the code, 'Title' holds the name, but no",
         ),
         ("id,name,parentName\n1,A,\n2,B,A\n", "perhaps 'parentName'; it must hold codes"),
