@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from cascade.errors import InputError, TaxonomyError
-from cascade.foodex2.code import CodeError, FoodCode
+from cascade.foodex2.code import CATEGORY, CodeError, FoodCode, spelled
 from cascade.taxonomy.facets import Facet
 
 COMMON_NAMES, SCIENTIFIC_NAMES = "A02", "A01"  # codes of attributes
+FOODEX1_CODE = "foodexOldCode"  # likewise
+FOODEX1 = re.compile(r"[A-Z](?:\.[0-9]+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +222,40 @@ class Catalogue:
         term = self.terms.get(code)
         return f"{code} ({term.name})" if term else code
 
+    @cached_property
+    def from_foodex1(self) -> Mapping[str, str]:
+        """The term that stands for each FoodEx1 code, of the terms in use."""
+        return {
+            old: term.code for term in self._in_use for old in term.attributes.get(FOODEX1_CODE, ())
+        }
+
+    def mistaken_for(self, text: str) -> str:
+        """What a text that is no term may be instead, as the end of a sentence; or nothing.
+
+        A FoodEx1 code, a name, a facet without its base term, or the code of a hierarchy.
+        """
+        code = spelled(text)
+        if (term := self.from_foodex1.get(code)) is not None:
+            named = self.named(term)
+            return f"; it is a FoodEx1 code, which `cascade foodex2 migrate` makes {named}"
+        if FOODEX1.fullmatch(code):
+            return "; it looks like a FoodEx1 code, for which this catalogue names no term"
+        if category := CATEGORY.match(code):
+            known = self.attributes.get(category[0])
+            label = f" ({known.label})" if known else ""
+            return f"; {category[0]}{label} is a facet category, and a facet follows its base term"
+        for own in self._in_use:
+            if spelled(own.name) == code:
+                return f"; it is the name of {self.named(own.code)}"
+        for hierarchy in self.hierarchies.values():
+            if hierarchy.code.upper() == code:
+                return f"; it is a hierarchy ({hierarchy.label}), and no term"
+        return ""
+
+    @cached_property
+    def _in_use(self) -> Sequence[Term]:
+        return [term for term in self.terms.values() if not term.deprecated]
+
 
 def implied_facets(
     code: str, every: Sequence[str], own: Sequence[str], file: str
@@ -278,10 +315,14 @@ def decode(text: str, catalogue: Catalogue) -> Decoded:
     InputError
         The text is no code, or has a term that the catalogue does not have.
     """
-    code = FoodCode.parse(text)
+    try:
+        code = FoodCode.parse(text)
+    except InputError as error:
+        raise InputError(f"{error}{catalogue.mistaken_for(text)}") from None
     terms = (code.base, *(facet.descriptor for facet in code.facets))
     if unknown := [term for term in terms if term not in catalogue.terms]:
-        raise InputError(f"{text}: {catalogue.file} has no term {unknown[0]}")
+        hint = catalogue.mistaken_for(text)
+        raise InputError(f"{text}: {catalogue.file} has no term {unknown[0]}{hint}")
 
     def in_words(facet: Facet) -> str:
         attribute = catalogue.attributes.get(facet.category)

@@ -8,10 +8,21 @@ from dataclasses import dataclass
 
 from cascade.errors import InputError
 from cascade.taxonomy.facets import Facet
+from cascade.taxonomy.lookup import plain
 
 TERM = re.compile(r"[A-Z0-9]{5}")
 CATEGORY = re.compile(r"F[0-9]{2}")
+_JOINTS = re.compile(r"\s*([#$.])\s*")
+_QUOTES = "\"'` "
 SHOWN = 60  # characters of a code in a message
+
+
+def spelled(text: str) -> str:
+    """A code as it is written in the catalogue: upper case, no blanks, no quotes around it.
+
+    Full-width signs become plain ones, and characters that nobody sees are left out.
+    """
+    return _JOINTS.sub(r"\1", plain(text).strip(_QUOTES)).upper()
 
 
 class CodeError(InputError):
@@ -38,17 +49,16 @@ class FoodCode:
 
     @classmethod
     def parse(cls, text: str) -> FoodCode:
-        """Read a code; blanks around it and lower case are let pass.
+        """Read a code, see `spelled`.
 
         Raises
         ------
         CodeError
             The text is no code; says from which character on.
         """
-        start = len(text) - len(text.lstrip())
-        code = text.strip().upper()
-        if len(code) != len(text.strip()):  # one letter that is two in upper case
-            raise CodeError(text, start + 1, "has letters that no code has")
+        code, start = spelled(text), len(text) - len(text.lstrip())
+        if code != text.strip().upper():  # places are those in what is read
+            text, start = code, 0
 
         def wrong(at: int, expected: str) -> CodeError:
             found = f"found {code[at : at + 12]!r}" if at < len(code) else "it ends"

@@ -10,11 +10,10 @@ from typing import Literal
 
 from cascade.errors import InputError
 from cascade.foodex2.catalogue import COMMON_NAMES, SCIENTIFIC_NAMES, Catalogue, Hierarchy, Term
-from cascade.foodex2.code import FoodCode
+from cascade.foodex2.code import FoodCode, spelled
 from cascade.taxonomy.difference import Change
 from cascade.taxonomy.facets import Facet
 
-FOODEX1_CODE = "foodexOldCode"  # attribute
 MARKS = re.compile(r"\s*[-(]?\s*deprecated\b.*$|\s*\(e\)\s*$", re.IGNORECASE)
 RENAMED = (("(live animals)", "(as animal)"), ("(live animal)", "(as animal)"))
 
@@ -86,17 +85,19 @@ class Migration:
 
     def migrate(self, text: str) -> Migrated:
         """The code in the new release of a FoodEx2 code, or of a FoodEx1 code."""
-        found = self.replacement(text.strip()) if "#" not in text else None
+        plain = spelled(text)
+        found = self.replacement(plain) if "#" not in plain else None
         if found is not None and found.reason == "foodex1":
-            note = f"{text.strip()} is {self._new.named(found.code)}, {REASONS['foodex1']}"
+            note = f"{plain} is {self._new.named(found.code)}, {REASONS['foodex1']}"
             return Migrated(found.code, "changed", [note])
         try:
             code = FoodCode.parse(text)
         except InputError as error:
-            return Migrated(None, "error", [str(error)])
+            return Migrated(None, "error", [f"{error}{self._new.mistaken_for(text)}"])
         base = self.replacement(code.base)
         if base is None:
-            return Migrated(None, "error", [f"nothing stands for {self._named(code.base)}"])
+            hint = self._new.mistaken_for(text)
+            return Migrated(None, "error", [f"nothing stands for {self._named(code.base)}{hint}"])
         notes = self._change(code.base, base)
         exact = base.exact
         implied = self._new.terms[base.code].facets
@@ -137,8 +138,8 @@ class Migration:
         known = self._new.terms.get(code)
         if known is not None and not known.deprecated and fits(code):
             return Replacement(code, "same")
-        if known is None and code in self._from_foodex1:
-            return Replacement(self._from_foodex1[code], "foodex1")
+        if known is None and code in self._new.from_foodex1:
+            return Replacement(self._new.from_foodex1[code], "foodex1")
         term = known or (self._old.terms.get(code) if self._old else None)
         if term is None:
             return None
@@ -183,12 +184,6 @@ class Migration:
     @cached_property
     def _in_use(self) -> list[Term]:
         return [term for term in self._new.terms.values() if not term.deprecated]
-
-    @cached_property
-    def _from_foodex1(self) -> dict[str, str]:
-        return {
-            old: term.code for term in self._in_use for old in term.attributes.get(FOODEX1_CODE, ())
-        }
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:

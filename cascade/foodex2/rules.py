@@ -18,7 +18,7 @@ from typing import Literal, get_args
 
 from cascade.errors import UsageError
 from cascade.foodex2.catalogue import Catalogue
-from cascade.foodex2.code import CodeError, FoodCode
+from cascade.foodex2.code import CodeError, FoodCode, spelled
 from cascade.foodex2.parsed_code import ForbiddenProcesses, ParsedCode, RawFacet, split_code
 
 Mode = Literal["ict", "strict"]
@@ -69,8 +69,9 @@ class Checker:
 
         There is an ERROR of no rule for a text that EFSA's tool crashes on. The tool ignores much
         else that is no code, as in `A01PS##F28.A07KG`; `strict` has an ERROR of no rule for that,
-        unless another ERROR is there.
+        unless another ERROR is there. It also reads codes as people write them, see `spelled`.
         """
+        code = spelled(code) if mode == "strict" else code
         try:
             found = list(self._fired(code, mode))
         except UsageError as error:
@@ -93,7 +94,8 @@ class Checker:
         base, facets, bare = split_code(text)
         term = self.catalogue.terms.get(base)
         if term is None:
-            yield Message("BR29", "ERROR", _unknown(base, "no base term"))
+            problem = _unknown(base, "no base term") + self.catalogue.mistaken_for(base)
+            yield Message("BR29", "ERROR", problem)
             return
         if term.kind in ("r", "d") and any(facet.dots > 1 for facet in facets):
             raise UsageError(f"{text[:60]!r} has a facet with two dots; expected one")

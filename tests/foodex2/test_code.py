@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.foodex2.code import CodeError, FoodCode
+from cascade.foodex2.code import CodeError, FoodCode, spelled
 from cascade.taxonomy.facets import Facet
 
 terms = st.text("ABCXYZ0189", min_size=5, max_size=5)
@@ -43,7 +43,7 @@ def test_a_mutated_code_is_read_or_refused_with_a_position(code, data):
         assert 1 <= error.position <= len(mutated) + 1
         assert f"at character {error.position}" in str(error)
     else:
-        assert str(found) == mutated.strip().upper()
+        assert str(found) == spelled(mutated)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,26 @@ def test_every_code_of_the_catalogue_comes_back_as_it_was_and_mutated_ones_are_p
             assert f"at character {error.position}" in str(error)
             outcomes["refused"] += 1
         else:
-            assert str(FoodCode.parse(again)) == again == mutated.strip().upper()
+            assert str(FoodCode.parse(again)) == again == spelled(mutated)
             outcomes["valid"] += 1
     assert outcomes["valid"] > 500
     assert outcomes["refused"] > 5_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A01PS#F28.A07KG$F10.A077G ",
+        "\u00a0a01ps # F28 . A07KG $ f10.a077g\u200b",
+        "\ufeffＡ０１ＰＳ＃Ｆ２８．Ａ０７ＫＧ＄Ｆ１０．Ａ０７７Ｇ",
+        "'A01PS#F28.A07KG$F10.A077G'",
+        '"A01PS\t#F28.A07KG\n$F10.A077G"',
+    ],
+)
+def test_a_code_is_read_however_it_is_spelled(text):
+    assert str(FoodCode.parse(text)) == spelled(text) == "A01PS#F28.A07KG$F10.A077G"
+
+
+def test_blanks_inside_of_a_term_are_refused():
+    with pytest.raises(CodeError, match="at character 1 found .A01 PS."):
+        FoodCode.parse("A01 PS")

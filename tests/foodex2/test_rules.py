@@ -1,10 +1,14 @@
 import csv
+import re
+from dataclasses import replace
 
 import pytest
 
 from cascade.errors import InputError
+from cascade.foodex2.catalogue import decode
 from cascade.foodex2.format import load_catalogue
 from cascade.foodex2.parsed_code import ForbiddenProcesses
+from cascade.foodex2.releases import Migration
 from cascade.foodex2.rules import Checker, worst
 
 
@@ -81,7 +85,28 @@ def test_texts_are_taken_apart_as_the_tool_does(checker, code):
     assert fired(checker, code) == []
     assert fired(checker, "OTHER#") == ["BR10"]
     assert fired(checker, "OTHER##F28.A0C0R") == []  # no facets, and yet not bare
-    assert fired(checker, " WHEAT") == ["BR29"]
+    assert fired(checker, " WHEAT", "ict") == ["BR29"]
+    assert fired(checker, "wheat # F28.MILL1\u200b", "strict") == fired(
+        checker, "WHEAT#F28.MILL1", "strict"
+    )
+
+
+def test_what_is_given_in_place_of_a_code_is_told(checker):
+    old = replace(checker.catalogue.terms["OATS0"], attributes={"foodexOldCode": ("A.01.000007",)})
+    terms = {**checker.catalogue.terms, "OATS0": old}
+    told = replace(checker, catalogue=replace(checker.catalogue, terms=terms))
+    for text, said in [
+        (" a.01.000007", "FoodEx1 code, which `cascade foodex2 migrate` makes OATS0 (Oats)"),
+        ("G.1", "looks like a FoodEx1 code"),
+        ("red  wheat", "is the name of REDWH (Red wheat)"),
+        ("F28.MILL1", "a facet follows its base term"),
+        ("report", "is a hierarchy"),
+    ]:
+        assert said in told.check(text)[0].text
+        with pytest.raises(InputError, match=re.escape(said)):
+            decode(text, told.catalogue)
+    assert Migration(told.catalogue).migrate("\u00a0a.01.000007 ").code == "OATS0"
+    assert "is the name of REDWH" in Migration(told.catalogue).migrate("Red wheat").notes[0]
 
 
 @pytest.mark.parametrize(
