@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from cascade.cli.console import err
 from cascade.cli.display import ScreenOutput
 from cascade.cli.progress import classifying, lines_of, load_classifier, working
 from cascade.config import CascadeConfig, Columns
 from cascade.io import Output, Table, open_output, open_table, require_columns
+from cascade.io.files import sha256_of
 from cascade.io.tables.detection import kind_of
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.cluster import Cluster
 from cascade.pipeline.runs.cluster_run import classify_files, finished_chunks
 from cascade.pipeline.runs.cluster_worker import FileRun
 from cascade.pipeline.runs.columns import guessed_columns, require_read
-from cascade.pipeline.runs.table import AnswerForm, Counts, classify_table, fingerprint
+from cascade.pipeline.runs.redo import EarlierAnswers
+from cascade.pipeline.runs.table import Counts, classify_table, fingerprint
 from cascade.taxonomy import Taxonomy
 
 
@@ -63,6 +68,7 @@ class ClassifyRun:
     form: AnswerForm
     input: Input
     destination: Destination
+    redo: str | None = None
     _guess_told: bool = field(default=False, repr=False)
 
     def run(self, targets: Sequence[tuple[str, str]]) -> tuple[Counts, list[str]]:
@@ -129,7 +135,10 @@ class ClassifyRun:
                 # Rows that are printed as they come show progress themselves.
                 shown = not self.destination.on_screen(target)
                 lines = [lines_of(table, source) if shown else None]
-                with classifying(lines, self.input.limit, shown) as progress:
+                with (
+                    self._earlier(columns) as earlier,
+                    classifying(lines, self.input.limit, shown) as progress,
+                ):
                     return classify_table(
                         classifier,
                         table,
@@ -137,8 +146,18 @@ class ClassifyRun:
                         columns,
                         self.form,
                         limit=self.input.limit,
+                        earlier=earlier,
                         progress=progress,
                     )
+
+    @contextmanager
+    def _earlier(self, columns: Columns) -> Iterator[EarlierAnswers | None]:
+        """The answers that are kept, where the user has named an earlier output."""
+        if self.redo is None:
+            yield None
+            return
+        with open_table(self.redo) as table:
+            yield EarlierAnswers(table, columns, self.form, self.taxonomy)
 
     def _file_run(self, source: str, target: str) -> FileRun | None:
         """A file as a run on a cluster takes it; None where its output is there already."""
@@ -201,7 +220,8 @@ class ClassifyRun:
             source=source,
             fingerprint=fingerprint(
                 self.taxonomy, self.config, columns, self.form, self.input.limit
-            ),
+            )
+            | ({} if self.redo is None else {"redo": sha256_of(Path(self.redo))}),
             resume=self.destination.resume,
             overwrite=self.destination.overwrite,
         )

@@ -17,8 +17,9 @@ from cascade.io import Row, Table, open_output, require_columns
 from cascade.io.pictures import data_uri
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import guessed_columns, require_read
-from cascade.pipeline.runs.table import AnswerForm, Counts, classify_table, fingerprint
+from cascade.pipeline.runs.table import Counts, classify_table, fingerprint
 from cascade.taxonomy import Taxonomy
 
 LINE = "cascade_line"

@@ -11,6 +11,8 @@ from cascade.errors import EngineError
 from cascade.items import Batch
 from cascade.predictions import Prediction
 
+_FAILED, _ANSWERED = " failed (", " answered"
+
 logger = logging.getLogger(__name__)
 
 
@@ -19,9 +21,14 @@ def by_fallback(answer: Prediction, method: str, error: EngineError) -> Predicti
     return replace(
         answer,
         status="partial",
-        message=f"{method} failed ({error}); {answer.source} answered",
+        message=f"{method}{_FAILED}{error}); {answer.source}{_ANSWERED}",
         failure=error.reason,
     )
+
+
+def is_by_fallback(message: str) -> bool:
+    """Whether the message of an answer is that of `by_fallback`."""
+    return _FAILED in message and message.endswith(_ANSWERED)
 
 
 class FailureLog:

@@ -89,7 +89,8 @@ def classify(clf: Any, path: Path) -> float:
     """Seconds for a file, from its rows to rows with answers."""
     from cascade.config import Columns
     from cascade.io import open_output, open_table
-    from cascade.pipeline.runs.table import AnswerForm, classify_table
+    from cascade.pipeline.runs.answer_form import AnswerForm
+    from cascade.pipeline.runs.table import classify_table
 
     started = time.perf_counter()
     out, form = path.with_suffix(".out.csv"), AnswerForm()

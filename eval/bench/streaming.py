@@ -135,7 +135,8 @@ def stream(clf: Classifier, path: Path, out: Path) -> None:
     """What `cascade classify FILE --text name --id id -o OUT` does once its models are loaded."""
     from cascade.config import Columns
     from cascade.io import open_output, open_table
-    from cascade.pipeline.runs.table import AnswerForm, classify_table, fingerprint
+    from cascade.pipeline.runs.answer_form import AnswerForm
+    from cascade.pipeline.runs.table import classify_table, fingerprint
 
     form, columns = AnswerForm(), Columns(text=["name"], id="id")
     told = fingerprint(clf.taxonomy, clf.config, columns, form, None)

@@ -68,3 +68,25 @@ def test_a_killed_run_goes_on_to_the_bytes_of_one_that_never_was(many, folder, r
     idle = retrieve("many.csv", *ARGS, "-o", "killed.csv", "--resume")
     assert idle.status == 0
     assert "nothing to resume" in idle.err
+
+
+def test_redo_keeps_an_earlier_output_but_for_what_failed(many, folder, retrieve):
+    whole = retrieve("many.csv", *ARGS, "-o", "whole.csv")
+    assert whole.status == 0, whole.err
+    spoilt = (folder / "whole.csv").read_text().splitlines()
+    cells = next(csv.reader([spoilt[3]]))
+    at = next(csv.reader([spoilt[0]])).index("cascade_status")
+    cells[at : at + 2] = "partial", "llm failed (status 500); retrieval answered"
+    spoilt[3] = ",".join(f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in cells)
+    (folder / "old.csv").write_text("\n".join(spoilt) + "\n")
+    again = retrieve("many.csv", *ARGS, "--redo", "old.csv", "-o", "old.csv", "--overwrite")
+    assert again.status == 0, again.err
+    assert (folder / "old.csv").read_bytes() == (folder / "whole.csv").read_bytes()
+    several = retrieve("many.csv", "items.csv", *ARGS, "--redo", "old.csv", "-o", "out/")
+    assert (several.status, "--redo goes with one file" in several.err) == (2, True)
+    missing = retrieve("many.csv", *ARGS, "--redo", "gone.csv", "-o", "new.csv")
+    assert (missing.status, "gone.csv" in missing.err) == (2, True)
+    other = retrieve(
+        "items.csv", "-t", "tax.csv", "--text", "name", "--redo", "old.csv", "--top", "1"
+    )
+    assert (other.status, "row 1 is not that of" in other.err) == (2, True)

@@ -9,7 +9,8 @@ from cascade.config import Columns
 from cascade.errors import InputError, UsageError
 from cascade.io import open_output, open_table
 from cascade.items import Item
-from cascade.pipeline.runs.table import AnswerForm, classify_table
+from cascade.pipeline.runs.answer_form import AnswerForm
+from cascade.pipeline.runs.table import classify_table
 from cascade.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.from_paths(["Clothing > Hats", "Clothing > Shoes", "Garden > Rakes"])

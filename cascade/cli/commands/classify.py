@@ -79,6 +79,15 @@ def classify(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an output that exists.")
     ] = False,
+    redo: Annotated[
+        str | None,
+        typer.Option(
+            "--redo",
+            metavar="FILE",
+            help="An earlier output of these rows: its answers are kept, but for those of the "
+            "fallback and rows in error, which are answered again.",
+        ),
+    ] = None,
     engine: Annotated[
         Engine,
         typer.Option("--engine", help="local: this process; ray: many workers."),
@@ -122,10 +131,12 @@ def classify(
     from cascade.cli.classify_run import ClassifyRun, Destination, Input
     from cascade.cli.display import show_counts
     from cascade.io import check_output
-    from cascade.pipeline.runs.table import AnswerForm
+    from cascade.pipeline.runs.answer_form import AnswerForm
 
     cluster = _cluster(engine, workers=workers, gpus=gpus, address=address)
     targets = _targets(files, output)
+    if redo is not None:
+        _check_redo(targets, cluster)
     for source, target in targets:
         for read in filter(None, (source, taxonomy, config)):
             check_output(target, read, resume=resume, overwrite=overwrite)
@@ -154,6 +165,7 @@ def classify(
         AnswerForm(top, explain),
         Input(limit, encoding, sheet),
         Destination(resume, overwrite, as_json, as_table),
+        redo,
     )
     with interruptible():
         total, written = run.run(targets) if cluster is None else run.run_on(cluster, targets)
@@ -189,6 +201,16 @@ def _cluster(
         if value is not None:
             raise UsageError(f"{option} goes with --engine ray")
     return None
+
+
+def _check_redo(targets: list[tuple[str, str]], cluster: Cluster | None) -> None:
+    """Raise UsageError where there is not one file that an earlier output could stand beside."""
+    from cascade.errors import UsageError
+
+    if len(targets) > 1:
+        raise UsageError(f"--redo goes with one file; there are {len(targets)}")
+    if cluster is not None:
+        raise UsageError("--redo goes with --engine local")
 
 
 def _targets(given: list[str], output: str | None) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from cascade.io import Answer, Output, Row, Table
 from cascade.io.resumable.journal import digest
 from cascade.io.resumable.output import COMMIT_SECONDS
 from cascade.pipeline.classifier import BATCH
+from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.cluster import Cluster, Shares, connected, import_ray
 from cascade.pipeline.runs.cluster_worker import (
     FileRun,
@@ -28,7 +29,7 @@ from cascade.pipeline.runs.cluster_worker import (
     run_fingerprint,
 )
 from cascade.pipeline.runs.columns import RowReader
-from cascade.pipeline.runs.table import AnswerForm, Counts
+from cascade.pipeline.runs.table import Counts
 from cascade.taxonomy import Taxonomy
 
 DEATHS = 3  # times that a chunk is given to another worker when one dies over it

@@ -21,8 +21,9 @@ from cascade.io.resumable.journal import digest
 from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import RowReader
-from cascade.pipeline.runs.table import AnswerForm, answer_chunk, fingerprint
+from cascade.pipeline.runs.table import answer_chunk, fingerprint
 from cascade.predictions import Prediction
 from cascade.taxonomy import Taxonomy
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,87 +16,13 @@ from cascade.io import Answer, Output, Row, Table, require_columns
 from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.pack import file_hashes
+from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import RowReader
 from cascade.pipeline.runs.labels import LabelFinder
-from cascade.predictions import Prediction, alternatives_as_dicts, trace_as_dicts
+from cascade.pipeline.runs.redo import EarlierAnswers, as_written
+from cascade.predictions import Prediction
 from cascade.taxonomy import Taxonomy
 from cascade.version import __version__
-
-ANSWER_COLUMNS: dict[str, type] = {
-    "cascade_code": str,
-    "cascade_path": str,
-    "cascade_confidence": float,
-    "cascade_source": str,
-    "cascade_status": str,
-    "cascade_message": str,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerForm:
-    """What stands beside each row.
-
-    Parameters
-    ----------
-    top
-        Alternatives to show, the answer itself not counted.
-    explain
-        Whether the trace is shown.
-    ranking
-        Whether the ranking of leaves is shown.
-    """
-
-    top: int = 0
-    explain: bool = False
-    ranking: bool = False
-
-    @property
-    def columns(self) -> dict[str, type]:
-        """Columns of tabular output with their types."""
-        more = {
-            "cascade_alternatives": self.top > 0,
-            "cascade_trace": self.explain,
-            "cascade_ranking": self.ranking,
-        }
-        return ANSWER_COLUMNS | {name: str for name, wanted in more.items() if wanted}
-
-    def answer(self, prediction: Prediction, *, nested: bool) -> Answer:
-        """A prediction as values by column, or (`nested`) by key of one JSON object."""
-        code = prediction.code
-        confidence = round(prediction.confidence, 4) if code else None
-        values: dict[str, Any]
-        if nested:  # each row of a run passes here, and a literal is the quickest
-            values = {
-                "code": code,
-                "path": prediction.path,
-                "confidence": confidence,
-                "source": prediction.source,
-                "status": prediction.status,
-                "message": prediction.message,
-            }
-        else:
-            values = {
-                "cascade_code": code,
-                "cascade_path": prediction.path,
-                "cascade_confidence": confidence,
-                "cascade_source": prediction.source,
-                "cascade_status": prediction.status,
-                "cascade_message": prediction.message,
-            }
-        if not (self.top or self.explain or self.ranking):
-            return values
-        lists: dict[str, list[Any]] = {}
-        if self.top:
-            lists["alternatives"] = alternatives_as_dicts(prediction)[: self.top]
-        if self.explain:
-            lists["trace"] = trace_as_dicts(prediction)
-        if self.ranking:
-            lists["ranking"] = list(prediction.ranking)
-        if nested:
-            return values | lists
-        for key, value in lists.items():
-            values[f"cascade_{key}"] = json.dumps(value, ensure_ascii=False)
-        return values
 
 
 @dataclass
@@ -178,6 +103,7 @@ def classify_table(
     form: AnswerForm,
     *,
     limit: int | None = None,
+    earlier: EarlierAnswers | None = None,
     progress: Callable[[Sequence[Row]], None] | None = None,
 ) -> Counts:
     """Classify the rows of a table into an output, chunk by chunk, and finish the output.
@@ -189,6 +115,8 @@ def classify_table(
     ----------
     limit
         Rows to classify, from the start.
+    earlier
+        Answers that are kept where they are good.
     progress
         Called with the rows of each finished chunk.
 
@@ -207,10 +135,12 @@ def classify_table(
     if limit is not None:
         table.rows = islice(table.rows, limit)
     total = Counts()
-    for index, rows, items in _chunks(table, output, reader, classifier):
+    for index, rows, items, kept in _chunks(table, output, reader, classifier, earlier):
         if items is not None:
             labels = reader.labels(table, rows)
             answers, counts = answer_chunk(classifier, items, labels, form, nested=output.nested)
+            for at, answer in kept.items():
+                answers[at] = as_written(answer, nested=output.nested)
             summary: Mapping[str, Any] = vars(counts)
             output.write(index, rows, answers, summary)
         else:
@@ -258,16 +188,26 @@ def _chunks(
     output: Output,
     reader: RowReader,
     classifier: Classifier,
-) -> Iterator[tuple[int, list[Row], list[Item | Prediction] | None]]:
+    earlier: EarlierAnswers | None,
+) -> Iterator[
+    tuple[int, list[Row], list[Item | Prediction] | None, Mapping[int, Mapping[str, Any]]]
+]:
     """The chunks of a table with their items, None where the output has them already.
 
-    With pictures they are read one ahead: while a chunk is classified, the pictures of the next one
-    are decoded. Without, no row waits for others.
+    Beside them stand the earlier answers that are kept, by their place in the chunk. With pictures
+    chunks are read one ahead: while a chunk is classified, the pictures of the next one are
+    decoded. Without, no row waits for others.
     """
-    ahead: list[tuple[int, list[Row], list[Item | Prediction] | None]] = []
+    ahead: list[
+        tuple[int, list[Row], list[Item | Prediction] | None, Mapping[int, Mapping[str, Any]]]
+    ] = []
     for index, rows in enumerate(table.chunks(BATCH)):
+        kept = earlier.of(table, rows) if earlier is not None else {}
         items = None if output.has(index, rows) else reader.items(table, rows)
-        ahead.append((index, rows, items))
+        if items is not None and earlier is not None:
+            for at, answer in kept.items():
+                items[at] = earlier.prediction(answer)
+        ahead.append((index, rows, items, kept))
         if reader.columns.image is not None:
             if items is not None:
                 classifier.prefetch([item for item in items if isinstance(item, Item)])

@@ -11,8 +11,9 @@ from cascade.config import Columns
 from cascade.errors import InputError
 from cascade.io import open_output, open_table
 from cascade.pipeline.runs import table as runs
+from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import guess_text_columns
-from cascade.pipeline.runs.table import AnswerForm, Counts, classify_table, count
+from cascade.pipeline.runs.table import Counts, classify_table, count
 from cascade.predictions import Level, Prediction
 from cascade.taxonomy import Taxonomy
 

@@ -1,0 +1,87 @@
+"""What stands beside each row of an output."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from cascade.io import Answer
+from cascade.predictions import Prediction, alternatives_as_dicts, trace_as_dicts
+
+LISTS = ("alternatives", "trace", "ranking")  # JSON in tabular output
+ANSWER_COLUMNS: dict[str, type] = {
+    "cascade_code": str,
+    "cascade_path": str,
+    "cascade_confidence": float,
+    "cascade_source": str,
+    "cascade_status": str,
+    "cascade_message": str,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """What stands beside each row.
+
+    Parameters
+    ----------
+    top
+        Alternatives to show, the answer itself not counted.
+    explain
+        Whether the trace is shown.
+    ranking
+        Whether the ranking of leaves is shown.
+    """
+
+    top: int = 0
+    explain: bool = False
+    ranking: bool = False
+
+    @property
+    def columns(self) -> dict[str, type]:
+        """Columns of tabular output with their types."""
+        more = {
+            "cascade_alternatives": self.top > 0,
+            "cascade_trace": self.explain,
+            "cascade_ranking": self.ranking,
+        }
+        return ANSWER_COLUMNS | {name: str for name, wanted in more.items() if wanted}
+
+    def answer(self, prediction: Prediction, *, nested: bool) -> Answer:
+        """A prediction as values by column, or (`nested`) by key of one JSON object."""
+        code = prediction.code
+        confidence = round(prediction.confidence, 4) if code else None
+        values: dict[str, Any]
+        if nested:  # each row of a run passes here, and a literal is the quickest
+            values = {
+                "code": code,
+                "path": prediction.path,
+                "confidence": confidence,
+                "source": prediction.source,
+                "status": prediction.status,
+                "message": prediction.message,
+            }
+        else:
+            values = {
+                "cascade_code": code,
+                "cascade_path": prediction.path,
+                "cascade_confidence": confidence,
+                "cascade_source": prediction.source,
+                "cascade_status": prediction.status,
+                "cascade_message": prediction.message,
+            }
+        if not (self.top or self.explain or self.ranking):
+            return values
+        lists: dict[str, list[Any]] = {}
+        if self.top:
+            lists["alternatives"] = alternatives_as_dicts(prediction)[: self.top]
+        if self.explain:
+            lists["trace"] = trace_as_dicts(prediction)
+        if self.ranking:
+            lists["ranking"] = list(prediction.ranking)
+        if nested:
+            return values | lists
+        for key, value in lists.items():
+            values[f"cascade_{key}"] = json.dumps(value, ensure_ascii=False)
+        return values
