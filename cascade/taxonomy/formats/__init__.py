@@ -129,13 +129,13 @@ def _module(name: str) -> Format:
 
 def _unknown(file: TaxonomyFile) -> str:
     """What an unknown file looks like."""
+    from cascade.taxonomy.formats.tables.problems import problem
     from cascade.taxonomy.formats.tables.table import TaxonomyTable
 
     if file.is_xml:
         return f"XML of no known form; its first element is <{file.root}>"
     table = TaxonomyTable.sniff(file)
     if table and len(table.header) > 1:
-        columns = ", ".join(map(repr, table.header))
-        return f"a table whose columns are not those of a taxonomy; found columns: {columns}"
+        return problem(table)
     line, text = file.head[0]
     return f"no known form of a taxonomy; line {line} is {text[:80]!r}"

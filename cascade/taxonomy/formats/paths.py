@@ -13,6 +13,7 @@ from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.foreign import recognise
 from cascade.taxonomy.formats.separators import ARROW, find_separator, split_at, unclear_separator
+from cascade.taxonomy.formats.tables.problems import problem
 from cascade.taxonomy.formats.tables.table import TaxonomyTable
 from cascade.taxonomy.names import split_path
 
@@ -67,6 +68,9 @@ def _refuse_more_than_names(file: TaxonomyFile, lines: list[str], separator: str
     coded = sum(bool(_CODED.match(line)) for line in lines)
     numbered = any(ARROW in line for line in lines) and all(map(_NUMBER.match, lines))
     if len(lines) > 1 and (2 * coded > len(lines) or numbered):
+        table = TaxonomyTable.sniff(file)
+        if table and len(table.header) > 1 and not _CODED.match(lines[0]):
+            raise file.error(problem(table), table.line)
         raise file.error(
             f"{lines[0][:80]!r} and others begin with a code; put a header above them and name "
             "its columns code,path, or code,name,parent, with one delimiter",

@@ -19,7 +19,16 @@ KEYS = {
     "synonyms": ("synonyms", "aliases", "altlabels"),
     "translations": ("translations",),
     "children": (
-        *("children", "childs", "child", "childnodes", "childcategories", "nodes", "categories"),
+        *(
+            "children",
+            "childs",
+            "child",
+            "childrendata",
+            "childnodes",
+            "childcategories",
+            "nodes",
+            "categories",
+        ),
         *("subcategories", "subcategory", "subclasses", "subgroups", "narrower", "sub"),
     ),
 }
@@ -116,9 +125,28 @@ def parent_text(value: Value) -> str:
     return code_of(value.items[0] if isinstance(value, Series) and value.items else value)
 
 
-def seems_children(key: str, value: Value) -> bool:
-    """Whether what is under a key that is not known looks like more nodes."""
-    return plain_key(key) not in _BESIDE and any(map(is_node, nodes_in(value)))
+def seems_children(key: str, value: Value, *, others: bool) -> bool:
+    """Whether what is under a key that is not known looks like more nodes.
+
+    Things with a name alone do only where no `others` are under a key that is known.
+    """
+    if plain_key(key) in _BESIDE:
+        return False
+    return any(is_node(node) or (not others and has_leaf(node, "name")) for node in nodes_in(value))
+
+
+def has_children(root: Value) -> bool:
+    """Whether a known key of children is used anywhere."""
+    open_ = [root]
+    while open_:
+        value = open_.pop()
+        if isinstance(value, Mapping):
+            if any(meaning(key.text) == "children" and part.items for key, part in value.items):
+                return True
+            open_ += [part for _, part in value.items]
+        elif isinstance(value, Series):
+            open_ += value.items
+    return False
 
 
 def keyed(value: Mapping) -> Series | None:
@@ -156,7 +184,19 @@ def _is_of_nodes(key: str) -> bool:
 
 
 def are_nodes(value: Series) -> bool:
-    """Whether mappings of a list have keys in common, as nodes have and plain nesting has not."""
+    """Whether mappings of a list have keys in common, as nodes have and plain nesting has not.
+
+    One with several keys of which one, in small letters, is for its name, is a node as well.
+    """
+    if any(
+        len(node.items) > 1
+        and isinstance(part, Leaf)
+        and key.text == key.text.lower()
+        and meaning(key.text) == "name"
+        for node in nodes_in(value)
+        for key, part in node.items
+    ):
+        return True
     inner = [{key.text for key, _ in node.items} for node in nodes_in(value)]
     if not inner or len(common := set.intersection(*inner)) < 2:
         return False

@@ -30,6 +30,7 @@ from cascade.taxonomy.formats.structured.keys import (
     KEYS,
     KNOWN,
     are_nodes,
+    has_children,
     is_node,
     keyed,
     meaning,
@@ -125,6 +126,7 @@ class _Reader:
         self._file = file
         self._ignored: set[str] = set()
         self._own_code = own_code(file, root)
+        self._has_children = has_children(root)
         if isinstance(root, Mapping) and not listed:
             if is_node(root):
                 self._node(root, -1)
@@ -244,7 +246,7 @@ class _Reader:
         """Refuse a key that looks like more of the tree; tell that another is not used."""
         if heading_key(key.text) in PARENTS and isinstance(part, Leaf):
             self._check_parent(key, part, parent)
-        elif seems_children(key.text, part):
+        elif seems_children(key.text, part, others=self._has_children):
             raise self._file.error(
                 f"nodes have {key.text!r}, which looks like the nodes below them; call it "
                 "'children' to have it read, or leave it out",

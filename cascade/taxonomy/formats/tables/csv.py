@@ -26,9 +26,10 @@ from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.separators import ARROW, find_separator, split_at
 from cascade.taxonomy.formats.tables.levels import level_columns, read_levels
+from cascade.taxonomy.formats.tables.problems import has_words, problem
 from cascade.taxonomy.formats.tables.published import published_reader
-from cascade.taxonomy.formats.tables.table import TaxonomyTable, is_parent
-from cascade.taxonomy.names import clean, join_synonyms, match_code, normalize_code
+from cascade.taxonomy.formats.tables.table import TaxonomyTable
+from cascade.taxonomy.names import clean, join_synonyms, normalize_code
 
 if TYPE_CHECKING:
     from cascade.taxonomy.tree import Taxonomy
@@ -44,7 +45,7 @@ def matches(file: TaxonomyFile) -> bool:
     table = TaxonomyTable.sniff(file)
     if table is None or (len(table.header) == 1 and table.header[0].endswith(":")):
         return False  # the latter is a key of YAML
-    return table.has_header or _reader(table) is not None
+    return table.has_header or has_words(table) or _reader(table) is not None
 
 
 def read(file: TaxonomyFile) -> Draft:
@@ -65,7 +66,7 @@ def read_table(table: TaxonomyTable) -> Draft:
     """Nodes of a table, wherever its rows come from; see `read`."""
     reader = _reader(table)
     if reader is None:
-        raise table.file.error(_problem(table), table.line)
+        raise table.file.error(problem(table), table.line)
     for i, word in enumerate(table.keys):
         if word and word in table.keys[:i]:
             raise table.file.error(
@@ -219,55 +220,3 @@ def _path_column(table: TaxonomyTable) -> int | None:
             if any(" > " in value for value in values) or find_separator(values) != ARROW:
                 return at
     return None
-
-
-def _problem(table: TaxonomyTable) -> str:
-    """What is recognised in a table of no known form, and what is missing."""
-    found = ", ".join(map(repr, table.header))
-    roles = {
-        what: table.header[at]
-        for what, at in table.columns.items()
-        if what in ("code", "name", "parent")
-    }
-    known = ", ".join(f"{heading!r} holds the {what}" for what, heading in roles.items())
-    expected = (
-        "expected code,name,parent (an empty parent at the top), or one column with paths "
-        "'A > B > C', or one column for each level (level1,level2,...); or another form, such as "
-        "lines of 'A > B > C'"
-    )
-    for at, heading in enumerate(table.header):
-        cells = [row[at] for row in table.sample if row[at].strip()]
-        if cells and 2 * sum(" > " in cell for cell in cells) >= len(cells):
-            return f"column {heading!r} looks like paths; head it 'path' to have it read as such"
-    what = f"a table whose columns are not those of a taxonomy; found columns: {found}"
-    if len(roles) > 1:
-        missing = "names" if "name" not in roles else "the code of the node above"
-        heading = "name" if "name" not in roles else "parent"
-        what = (
-            f"{what}; {known}, but no column holds {missing}: add one, or rename it to "
-            f"{heading!r}{_hint(table)}"
-        )
-    return f"{what}; {expected}"
-
-
-def _hint(table: TaxonomyTable) -> str:
-    """Which column looks like parents: its values are codes of other rows."""
-    for heading in filter(is_parent, table.header):
-        return f" (perhaps {heading!r}; it must hold codes, not names)"
-    code_at = table.columns.get("code", table.columns.get("name"))
-    rows = table.sample
-    if code_at is None or len(rows) < 2:
-        return ""
-    codes = {normalize_code(row[code_at]) for row in rows}
-    for at, heading in enumerate(table.header):
-        cells = [(row[at], row[code_at]) for row in rows if row[at].strip()]
-        if (
-            at != code_at
-            and cells
-            and all(
-                match_code(cell, codes) and normalize_code(cell) != normalize_code(own)
-                for cell, own in cells
-            )
-        ):
-            return f" (perhaps {heading!r}, whose values are codes of other rows)"
-    return ""

@@ -158,7 +158,12 @@ def _code_and_parent(
         for at, key in enumerate(keys)
         if at not in used
         and not is_parent(key)
-        and (key in COLUMNS["code"] or key in ADDRESSES or _CODE.fullmatch(key))
+        and (
+            at == table.columns.get("code")
+            or key in COLUMNS["code"]
+            or key in ADDRESSES
+            or _CODE.fullmatch(key)
+        )
     ]
     codes.sort(key=lambda at: (keys[at] not in _RANKS, keys[at].endswith(("uri", "id")), at))
     if not codes:

@@ -50,7 +50,7 @@ _PARENT = re.compile(
     r"(?!(?:is|has)_)(?:.*_)?"
     r"(?:parents?|broader|super_?(?:class|category|ordinate|type))(?:_(?!count).*)?"
 )
-_OWN_CODE = re.compile(r"(?:.*_)?(?:id|code|notation|uri)|(?:id|code)_.*")
+_OWN_CODE = re.compile(r"(?:.*_)?(?:id|notation|uri)|.*code|(?:id|code)_.*")
 _DELIMITERS = "\t,;|"
 
 
@@ -132,6 +132,7 @@ class TaxonomyTable:
             for what, words in COLUMNS.items()
         }
         known = {what: i for what, i in found.items() if i is not None}
+        named = [i for i, word in enumerate(self.keys) if word in COLUMNS["name"]]
         coded = [i for i, word in enumerate(self.keys) if word in COLUMNS["code"]]
         if not coded:
             coded = [
@@ -147,8 +148,12 @@ class TaxonomyTable:
             full = {i for hit, i, _ in hits if hit == 1}
             if len(full) == 1:
                 known["parent"] = full.pop()
+        if "parent" in known and not coded and len(named) > 1:
+            coded = [i for i in named if self._is_distinct(i)]  # `label`, `name`, `parent`
         if "parent" in known and len(coded) > 1:
             known["code"] = max(coded, key=lambda i: self._matches(known["parent"], i))
+            if known.get("name") == known["code"] and len(named) > 1:
+                known["name"] = next(i for i in named if i != known["code"])
         return known
 
     @cached_property

@@ -90,6 +90,10 @@ def test_other_lists_beside_the_nodes_are_named(load, caplog):
             [{**A, "Subitems": [B]}],
             "line 1: nodes have 'Subitems', which looks like the nodes below",
         ),
+        (
+            [{"title": "Tools", "url": "x", "links_to": [{"title": "Saws"}]}],
+            "nodes have 'links_to'",
+        ),
         ([{**A, "children": 3}], "the children of a node must be a list of nodes; found '3'"),
         ([{**A, "children": [{**B, "parent_id": "x"}]}], "says that the parent is 'x', but"),
         ([{**A, "children": ["b", "c"]}, B], "node 'a' has a child 'c', which is no code"),

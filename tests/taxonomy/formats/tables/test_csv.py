@@ -197,6 +197,13 @@ def test_paths_of_codes_are_read_by_code(load, paths):
             "Code,Title\n01,Food\n02,Bread\n",
             "'Code' holds the code, 'Title' holds the name, but no",
         ),
+        (
+            "Seq. No.,2022 US Code,2022 US Title\n1,11,Farms\n2,111,Crops\n",
+            "'2022 US Code' holds the code, '2022 US Title' holds the name, but no column holds",
+        ),
+        ("1,Tools,\n2,Tools,Saws\n", "the first line is no header .'1', 'Tools', ''"),
+        ("My list,,\nid,name,parent\n1,A,\n", "the first line is no header .'My list', '', ''"),
+        ("GROUPID;GROUPDESC\nE1;Cables\nE2;Lamps\n", "found columns: 'GROUPID', 'GROUPDESC'"),
         ("id,name,parentName\n1,A,\n2,B,A\n", "perhaps 'parentName'; it must hold codes"),
         ("id,name,above\n1,A,\n2,B,1\n", "perhaps 'above', whose values are codes of other rows"),
         ("id,name,path\n1,B,A\n2,C,A > D\n", "line 2, column 'path': path 'A' does not end in"),
@@ -211,3 +218,10 @@ def test_what_is_recognised_and_what_is_missing_is_said(load, content, match):
 def test_parents_that_became_floats_are_found(load):
     assert load("id,name,parentId\n1,A,\n2,B,1.0\n3,C,\u200b2.0 \n").path(2) == "A > B > C"
     assert load('code,name,parent\n="01",A,\n="0101",B,="01"\n').codes == ("01", "0101")
+
+
+def test_of_two_columns_of_names_parents_tell_the_one_of_codes(load):
+    tax = load("label,name,parent\nt,Tools,\ns,Saws,t\n")
+    assert (tax.codes, tax.names) == (("t", "s"), ("Tools", "Saws"))
+    tax = load("id,code,name,parent_code\n1,T1,Tools,\n2,S1,Saws,T1\n")
+    assert tax.codes == ("T1", "S1")
