@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from cascade.taxonomy.draft import DEEPEST
 from cascade.taxonomy.formats.skos.findings import Findings
 from cascade.taxonomy.formats.skos.vocabulary import Vocabulary
 
@@ -80,7 +81,7 @@ class Hierarchy:
         """The first kept concepts above deprecated ones."""
         seen = set(stated)
         waiting = list(stated)
-        while waiting:
+        for _ in range(DEEPEST):  # more levels no taxonomy has
             found = [above for above in waiting if above in self._kept]
             if found:
                 return found

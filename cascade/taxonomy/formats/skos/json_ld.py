@@ -40,7 +40,7 @@ _PREFIXES = {
 
 def is_json_ld(text: str) -> bool:
     """Whether a JSON text has a key of JSON-LD, or names SKOS."""
-    return SKOS in text or _KEYS.search(text) is not None
+    return SKOS.partition(":")[2] in text or _KEYS.search(text) is not None
 
 
 def with_local_contexts(file: TaxonomyFile) -> str:

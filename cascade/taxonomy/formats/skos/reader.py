@@ -178,13 +178,14 @@ class _Reader:
 
     def _name_siblings_apart(self, draft: Draft) -> None:
         taken: set[tuple[int, str]] = set()
+        numbers: Counter[tuple[int, str]] = Counter()
         for row, (name, above) in enumerate(zip(draft.names, draft.parent, strict=True)):
             if (above, name) in taken:
                 self._findings.add(SAME_NAME, repr(name))
                 code = draft.codes[row]
-                number = 2
                 while not code or (above, f"{name} ({code})") in taken:
-                    code, number = str(number), number + 1
+                    numbers[above, name] += 1
+                    code = str(numbers[above, name] + 1)
                 name = draft.names[row] = f"{name} ({code})"
             taken.add((above, name))
 

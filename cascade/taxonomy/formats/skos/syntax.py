@@ -79,6 +79,10 @@ def triples(file: TaxonomyFile) -> Iterator[tuple[Term, str, Term]]:
     try:
         for quad in parse(text.encode(errors="replace"), form, base_iri=_BASE, lenient=True):
             yield quad.subject, quad.predicate.value, quad.object
+    except MemoryError:  # so pyoxigraph says that one word of the text fills its buffer
+        raise file.error(
+            f"broken {syntax}: one text or name is longer than 16 MiB; is a quote missing?"
+        ) from None
     except (SyntaxError, ValueError) as error:
         message = _WHERE.sub("", getattr(error, "msg", None) or str(error))
         raise file.error(f"broken {syntax}: {message}", getattr(error, "lineno", None)) from None

@@ -50,6 +50,7 @@ _LOCAL_KINDS = {
     "broaderGeneric": "broader",
     "broaderPartitive": "broader",
     "broaderInstantial": "broader",
+    "broaderPreferred": "broader",
     "narrowerGeneric": "narrower",
     "narrowerPartitive": "narrower",
     "narrowerInstantial": "narrower",
@@ -58,6 +59,8 @@ _LOCAL_KINDS = {
     "term_status": "status",
 }
 """By the last part of the address: special links of other vocabularies, and their status."""
+
+_LINKS = frozenset(("broader", "narrower", "above", "below", "scheme", "top of", "has top"))
 
 _NOT_IN_USE = frozenset(
     ("deprecated", "withdrawn", "retired", "obsolete", "invalid", "superseded", "replaced")
@@ -103,12 +106,13 @@ class Vocabulary:
         ancestors: Any = defaultdict(list)
         subjects: dict[str, None] = {}
         kinds: dict[str, str] = {}
+        loose: set[str] = set()
         shared: dict[str, str] = {}  # one string for each thing and each language
         for subject, predicate, value in triples:
             kind = kinds.get(predicate)
             if kind is None:
                 local = _LOCAL_KINDS.get(last_part(predicate), "")
-                kind = kinds[predicate] = _KINDS.get(predicate, local)
+                kind = kinds[predicate] = _KINDS.get(_usual(predicate), local)
             if isinstance(subject, NamedNode):
                 one = subject.value
             elif isinstance(subject, BlankNode):
@@ -119,14 +123,17 @@ class Vocabulary:
             subjects[one] = None
             if not kind:
                 continue
-            if isinstance(value, Literal):
+            if isinstance(value, Literal) and kind in _LINKS:
+                other = value.value.strip()  # an address or a code that is not marked as a link
+                loose.add(other)
+            elif isinstance(value, Literal):
                 tag = value.language or ""
                 datatype = value.datatype.value if kind == "notation" else ""
                 datatype = shared.setdefault(datatype, datatype)
                 texts[kind][one].append(Text(value.value, shared.setdefault(tag, tag), datatype))
                 continue
-            if isinstance(value, NamedNode):
-                other = value.value
+            elif isinstance(value, NamedNode):
+                other = _usual(value.value) if kind == "type" else value.value
             elif isinstance(value, BlankNode):
                 other = f"_:{value.value}"
             else:
@@ -142,7 +149,25 @@ class Vocabulary:
                 ancestors[other].append(one)
             else:
                 links[kind][one].append(other)
-        return cls(dict(texts), dict(links), dict(parents), dict(ancestors), subjects)
+        found = cls(dict(texts), dict(links), dict(parents), dict(ancestors), subjects)
+        found._tie(loose.difference(subjects))
+        return found
+
+    def _tie(self, loose: set[str]) -> None:
+        """Put things in place of the codes that links name them by, where these are clear."""
+        if not loose:
+            return
+        meant: dict[str, list[str]] = defaultdict(list)
+        for one in self.subjects:
+            codes = {text.text.strip() for text in self.said(one, "notation")}
+            for code in (codes | {last_part(one)}) & loose:
+                meant[code].append(one)
+        clear = {code: ones[0] for code, ones in meant.items() if len(ones) == 1}
+        for links in (self.parents, self.ancestors, *self.links.values()):
+            for one, others in [*links.items()]:
+                others[:] = [clear.get(other, other) for other in others]
+                if one in clear:
+                    links.setdefault(clear[one], []).extend(links.pop(one))
 
     def concepts(self) -> list[str]:
         """All concepts, in the order of the file.
@@ -225,6 +250,13 @@ class Vocabulary:
 
     def _linked(self, *kinds: str) -> set[str]:
         return {one for kind in kinds for one in self.links.get(kind, {})}
+
+
+def _usual(address: str) -> str:
+    """An address of the W3C as it is published; some write https, or SKOS's first namespace."""
+    if address.startswith("https://www.w3.org/"):
+        address = f"http{address[5:]}"
+    return address.replace("http://www.w3.org/2008/05/skos#", _SKOS)
 
 
 def last_part(address: str) -> str:

@@ -265,3 +265,21 @@ def test_a_notation_that_several_share_is_no_code(read):
     assert "concepts that share a notation have their address for a code: 2" in warning
     tax, _, _ = read('<http://other.org/b> a skos:Concept ; skos:prefLabel "B"@en .\n')
     assert tax.codes == ("a", "http://example.org/k/b", "http://other.org/b")
+
+
+def test_a_namespace_with_https_is_that_of_skos(load):
+    content = HEAD.replace("http://www.w3.org", "https://www.w3.org")
+    assert load(content).codes == ("a", "b")
+
+
+def test_links_that_are_written_as_texts_are_links(read):
+    _, parents, warning = read(
+        ':a skos:notation "A1" .\n'
+        ':c skos:prefLabel "C"@en ; skos:broader "http://example.org/k/b" .\n'
+        ':d skos:prefLabel "D"@en ; skos:broader "A1" .\n'
+        ':e skos:prefLabel "E"@en . :b skos:narrower "e" .\n'
+    )
+    assert (parents["c"], parents["d"], parents["e"], warning) == ("b", "A1", "b", "")
+    _, parents, warning = read(':c skos:prefLabel "C"@en ; skos:broader "nowhere" .\n')
+    assert parents["c"] is None
+    assert "whose broader one is not in the file is at the top: 1 ('c')" in warning

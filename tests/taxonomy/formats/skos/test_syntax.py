@@ -161,6 +161,11 @@ def test_xml_in_another_encoding_is_read(load):
     assert load(content.encode("latin-1")).names == ("Fruits", "Pêches")
 
 
+def test_a_text_that_never_ends_is_an_error_of_ours(load):
+    with pytest.raises(TaxonomyError, match="longer than 16 MiB; is a quote missing"):
+        load(TURTLE + ':x skos:prefLabel "' + "x" * 17_000_000)
+
+
 @pytest.mark.parametrize(
     "deep",
     [
