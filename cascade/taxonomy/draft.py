@@ -157,6 +157,13 @@ class Draft:
 
     def _unknown_parent(self, row: int, code: str) -> TaxonomyError:
         own = self.codes[row]
+        if code.isdecimal() and (padded := [c for c in self.codes if c.lstrip("0") == code]):
+            return self.error(
+                f"node {own!r} has parent {code!r}, which is no code of this taxonomy, but "
+                f"{padded[0]!r} is: zeros in front were lost, as spreadsheets do; format the "
+                "columns of codes as text",
+                row,
+            )
         close = did_you_mean(code, [other for other in self.codes if other != own])
         return self.error(
             f"node {own!r} has parent {code!r}, which is no code of this taxonomy{close}; add "
@@ -186,8 +193,11 @@ class Draft:
             if (before := first.setdefault(code, row)) != row:
                 line = self.line(before)
                 taken = f" by line {line}" if line else ""
+                number = re.fullmatch(r"\d(?:\.\d+)?[eE]\+?\d+", code)
+                shortened = " (a spreadsheet shortened it: format the column as text)"
                 raise self.error(
-                    f"code {code!r} is already taken{taken}; each node needs a code of its own",
+                    f"code {code!r}{shortened if number else ''} is already taken{taken}; each "
+                    "node needs a code of its own",
                     row,
                 )
 

@@ -9,9 +9,7 @@ PATH_SEPARATOR = " > "
 
 _UNWANTED = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
-_EDGES = re.compile(
-    "^[\u200c-\u200f\u202a-\u202e\u2066-\u2069\\s]+|[\u200c-\u200f\u202a-\u202e\u2066-\u2069\\s]+$"
-)
+_EDGES = " \u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _EXCEL_TEXT = re.compile(r'="([^"]*)"')
 _WHOLE_FLOAT = re.compile(r"([-+]?[0-9]+)\.0+")
@@ -30,7 +28,7 @@ def clean(text: str) -> str:
     if text.isprintable() and "  " not in text:
         return text.strip(" ")
     text = _INVISIBLE.sub("", _SURROGATE.sub("\ufffd", _UNWANTED.sub(" ", text)))
-    return " ".join(_EDGES.sub("", text).split())
+    return " ".join(text.split()).strip(_EDGES)
 
 
 def normalize_code(text: str) -> str:
@@ -73,6 +71,7 @@ def clean_text(text: str) -> str:
 
 def split_path(path: str) -> list[str]:
     """Names of `A > B > C`; a `>` without blanks counts only where none has them."""
+    path = clean(path)  # of runs of blanks the patterns would try each part
     return (_SPACED_ARROW if _SPACED_ARROW.search(path) else _ARROW).split(path)
 
 

@@ -46,3 +46,17 @@ def test_nodes_are_found_by_a_code_that_became_a_float():
     assert tax.parent.tolist() == [-1, 0]
     with pytest.raises(TaxonomyError, match=r"no node '120\.5'"):
         tax.index("120.5")
+
+
+def test_numbers_that_a_spreadsheet_changed_are_told():
+    rows = [("01", "A"), ("0101", "B", "1")]
+    with pytest.raises(TaxonomyError, match=r"but '01' is: zeros in front were lost"):
+        Taxonomy.from_records(rows)
+    with pytest.raises(TaxonomyError, match=r"'1.2E.11' .a spreadsheet shortened it"):
+        Taxonomy.from_records([("1.2E+11", "A"), ("1.2E+11", "B")])
+
+
+def test_long_runs_of_blanks_take_no_longer_than_they_are_long():
+    blanks = " " * 300_000
+    assert clean(f"A\u00a0{blanks}B") == "A B"
+    assert Taxonomy.from_paths([f"A{blanks}B > C"]).names == ("A B", "C")

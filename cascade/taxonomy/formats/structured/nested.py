@@ -149,7 +149,7 @@ class _Reader:
 
     def _refuse_codes(self, root: Mapping) -> None:
         """Refuse `{"01": "Animals", "0101": "Horses"}`, in which nothing tells parents."""
-        if all(any(map(str.isdigit, key.text)) for key, _ in root.items):
+        if root.items and all(any(map(str.isdigit, key.text)) for key, _ in root.items):
             key = root.items[0][0]
             raise self._file.error(
                 f"{key.text!r} seems to be a code, but nothing says which node is above which; "

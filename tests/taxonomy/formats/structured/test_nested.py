@@ -107,6 +107,8 @@ def test_keys_that_are_not_used_are_named_once(load, caplog):
         ('{"a": 1}\n{"a": 2}\n', "line 2: broken JSON: .*is this JSON Lines"),
         ('{"A": ["B",\n"B"]}', "line 2: code 'A > B' is already taken by line 1"),
         ("nodes: []\n", "needs at least one"),
+        ("{}", "needs at least one"),
+        ("[]", "needs at least one"),
         ("[\n" * 100_000, "line 401: nested too deeply"),
         (
             "a: &a " + "x" * 2000 + "\nb: [" + "*a, " * 1000 + "]",
