@@ -30,11 +30,11 @@ from typing import Any
 
 import jinja2
 import jinja2.meta
-import jinja2.sandbox
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cascade.config import describe_problems, parse_yaml
 from cascade.errors import ConfigError
+from cascade.generation.bounded_templates import BoundedEnvironment, render
 from cascade.generation.engine import Message, Prompt
 from cascade.resources import shipped_folder, shipped_names
 
@@ -126,7 +126,7 @@ class PromptTemplate:
         text = {"shared": "", "start": ""}
         for section, template in self.sections:
             try:
-                content = template.render(variables)
+                content = render(template, variables)
             except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
                 raise ConfigError(f"prompt {self.head.id}: [{section}]: {error}") from None
             if section in ("system", "user"):
@@ -147,9 +147,7 @@ def prompt_names() -> list[str]:
 
 def _sections(body: str, head: PromptHead, origin: str) -> tuple[tuple[str, jinja2.Template], ...]:
     """Name and template of each section."""
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True
-    )
+    environment = BoundedEnvironment()
     before, *rest = _SECTION_LINE.split(body)
     found = list(zip(rest[::2], rest[1::2], strict=True)) or [("text", before)]
     if rest and before.strip():
