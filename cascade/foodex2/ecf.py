@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from cascade.errors import TaxonomyError
 from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term, implied_facets
+from cascade.io.zips import swollen
 
 LARGEST = 1 << 30  # bytes of XML; MTX 17.0 has 95 million
 DEFAULT = re.compile(r"\[defaultHierarchy=(\w+)\]")
@@ -39,6 +40,8 @@ def read_ecf(path: str | Path) -> Catalogue:
                     f"is a zip with {len(names):,} files; a catalogue of EFSA has one XML in it",
                     file=file,
                 )
+            if (problem := swollen(archive)) is not None:
+                raise TaxonomyError(problem, file=file)
             if archive.getinfo(names[0]).file_size > LARGEST:
                 raise TaxonomyError(
                     f"holds more than {LARGEST >> 30} GiB of XML; no catalogue is so large",

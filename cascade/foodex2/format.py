@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from cascade.foodex2.ecf import read_ecf
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.foodex2.workbook import TERMS, read_workbook
 from cascade.io.files import cache_folder
+from cascade.io.zips import BROKEN
 from cascade.taxonomy.facets import Facet
 from cascade.taxonomy.formats.file import TaxonomyFile
 
@@ -78,7 +78,7 @@ def is_catalogue(path: str | Path) -> bool:
             if len(names) == 1 and names[0].endswith(".xml") and names[0] != WORKBOOK:
                 return True
             return WORKBOOK in names and f'name="{TERMS}"'.encode() in archive.read(WORKBOOK)
-    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error):
+    except BROKEN:
         return False  # reading it as something else tells what is wrong
 
 
@@ -129,7 +129,7 @@ def _is_workbook(path: str | Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return WORKBOOK in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except BROKEN:
         return False  # reading it as an .ecf tells what is wrong
 
 

@@ -10,10 +10,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from cascade.errors import TaxonomyError
 from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term, implied_facets
 from cascade.foodex2.code import CATEGORY
+from cascade.io.zips import swollen
 
 TERMS, ATTRIBUTES, HIERARCHIES = "term", "attribute", "hierarchy"
 SHEETS = {TERMS, ATTRIBUTES, HIERARCHIES}
@@ -97,6 +99,9 @@ def _sheets(path: str | Path) -> dict[str, list[tuple[int, Row]]]:
     from openpyxl import load_workbook
 
     try:
+        with ZipFile(path) as archive:
+            if (problem := swollen(archive)) is not None:
+                raise TaxonomyError(problem, file=str(path))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
@@ -104,6 +109,8 @@ def _sheets(path: str | Path) -> dict[str, list[tuple[int, Row]]]:
             return {name: list(_rows(book[name])) for name in book.sheetnames if name in SHEETS}
         finally:
             book.close()
+    except TaxonomyError:
+        raise
     except Exception as error:  # openpyxl fails in many ways on broken workbooks
         raise TaxonomyError(f"is no workbook that can be read: {error}", file=str(path)) from None
 

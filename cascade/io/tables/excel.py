@@ -17,12 +17,13 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, BinaryIO
-from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from cascade.errors import InputError, OutputError, UsageError, did_you_mean
 from cascade.io.encodings import escape_surrogates
 from cascade.io.tables.layout import Answer, Layout
 from cascade.io.tables.rows import Kind, Row, Table
+from cascade.io.zips import BROKEN, swollen
 from cascade.values import text_of
 
 log = logging.getLogger(__name__)
@@ -63,11 +64,13 @@ def _worksheet(file: BinaryIO, name: str, sheet: str | None) -> tuple[Any, Any]:
                     "inside, or save the sheet as .xlsx or CSV UTF-8",
                     file=name,
                 )
+            if (problem := swollen(archive)) is not None:
+                raise InputError(f"{problem}; save the sheet as CSV UTF-8", file=name)
         file.seek(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError, SyntaxError) as error:
+    except (*BROKEN, InvalidFileException) as error:
         raise InputError(
             f"this workbook cannot be read ({error}); open it and save it again as .xlsx",
             file=name,
@@ -104,7 +107,7 @@ def _sheet_rows(worksheet: Any, name: str) -> Iterator[tuple[int, tuple[Any, ...
     try:
         for line, values in enumerate(worksheet.iter_rows(values_only=True), start=1):
             yield line, tuple(map(_plain, values))
-    except (SyntaxError, KeyError, ValueError, OSError, BadZipFile) as error:
+    except BROKEN as error:
         raise InputError(
             f"the sheet is damaged ({error}); open it and save it again as .xlsx",
             file=name,
