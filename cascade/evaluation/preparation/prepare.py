@@ -5,6 +5,7 @@ The file is read twice: here to decide about every row, then to copy each to whe
 
 from __future__ import annotations
 
+import logging
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -42,10 +43,12 @@ from cascade.io import Row, require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.columns import guess_text_columns
 from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_paths
-from cascade.pipeline.runs.labels import unknown_labels_error
+from cascade.pipeline.runs.labels import LabelFinder, several_at, unknown_labels_error
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import match_code
 from cascade.version import __version__
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -276,6 +279,7 @@ def prepare(
         raise _nothing_left(options, rows, rows.fault)
     tree = taxonomy or _taxonomy(options, rows)
     labels = truncate_labels(rows.labels, tree, options.depth, options.form.separator)
+    _tell_several(options, rows, labels.node, tree)
     if (labels.node < 0).all():
         raise _nothing_known(options, rows, tree)
     cleaned = clean_rows(rows, labels.node)
@@ -294,6 +298,24 @@ def _taxonomy(options: PreparationOptions, rows: ScannedRows) -> Taxonomy:
     counts = np.bincount(rows.label[rows.label >= 0], minlength=len(rows.labels)).tolist()
     labels = dict(zip(rows.labels, counts, strict=True))
     return taxonomy_of_paths(labels, Path(options.source.file).stem, options.form)
+
+
+def _tell_several(
+    options: PreparationOptions, rows: ScannedRows, nodes: NDArray[np.int32], taxonomy: Taxonomy
+) -> None:
+    """Log a warning if unknown labels are several known ones in a cell."""
+    if options.form.separator:
+        return
+    finder = LabelFinder(taxonomy)
+    marks = {at: finder.several(rows.labels[at]) for at in np.flatnonzero(nodes < 0).tolist()}
+    found = [at for at, mark in marks.items() if mark]
+    if not found:
+        return
+    here = np.isin(rows.label, found)
+    first = int(np.argmax(here))
+    at = int(rows.label[first])
+    said = several_at(int(rows.line[first]), rows.labels[at], marks[at] or "")
+    logger.warning("%s: %s rows have %s", options.source.file, f"{here.sum():,}", said)
 
 
 def _settled(options: PreparationOptions) -> PreparationOptions:
