@@ -13,7 +13,7 @@ import cascade
 
 PACKAGE = Path(cascade.__file__).parent
 ROOMS = [  # a room imports from those before it
-    ["errors", "lazy", "processes", "resources", "values", "version"],
+    ["errors", "forks", "lazy", "processes", "resources", "values", "version"],
     ["config"],
     ["items", "predictions"],
     ["io"],

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.forks import renew_in_child
 from cascade.io.files import cache_folder
 from cascade.models.vision import VisionModel
 
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 
 MAX_AGE = 60 * 24 * 3600  # seconds after which a cache that is not used is removed
 MAX_VECTORS = 200_000  # vectors of a model, at most; then the oldest go
+
+
+_of_parents: list[Any] = []
 
 
 class PictureVectorCache:
@@ -40,6 +44,7 @@ class PictureVectorCache:
         self._width = width
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
+        renew_in_child(self, PictureVectorCache._let_go)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _remove_unused(path)
@@ -52,6 +57,12 @@ class PictureVectorCache:
             self._database = database
         except (OSError, sqlite3.Error) as error:
             log.warning("%s cannot be used, features are not kept: %s", path, error)
+
+    def _let_go(self) -> None:
+        """Do without the connection of another process, which must not even be closed here."""
+        self._lock = threading.Lock()
+        _of_parents.append(self._database)
+        self._database = None
 
     @classmethod
     def of(cls, model: VisionModel) -> PictureVectorCache:

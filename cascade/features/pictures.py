@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cascade.errors import InputError
 from cascade.features.picture_cache import PictureVectorCache
+from cascade.forks import renew_in_child
 from cascade.io.pictures import open_picture, picture_key
 from cascade.items import Item
 from cascade.models.runtime import autocast
@@ -146,6 +147,13 @@ class Decoder:
         # With the picture itself, so that no other gets its id.
         self._begun: dict[Any, tuple[Any, Future[NDArray[np.uint8]]]] = {}
         self._lock = threading.Lock()
+        renew_in_child(self, Decoder._begin_anew)
+
+    def _begin_anew(self) -> None:
+        self._begun.clear()
+        self._lock = threading.Lock()
+        decoding_pool.cache_clear()
+        _model_threads.cache_clear()
 
     def begin(self, picture: Path | bytes | str | Any) -> Future[NDArray[np.uint8]]:
         """The prepared picture, or its InputError, when it will be there."""

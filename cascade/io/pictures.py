@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import os
 import threading
 import warnings
 from collections.abc import Collection, Mapping
@@ -29,7 +30,7 @@ MAX_RATIO = 20  # of the sides: models scale the shorter one up to a few hundred
 LARGE = 4_000_000  # pixels from which few pictures are decoded at a time
 MAX_SIDE = 768  # pixels that are kept of the longer side, twice what encoders read
 
-_FEW = threading.BoundedSemaphore(2)
+_few = threading.BoundedSemaphore(2)
 DATA = "data:"  # begins a picture that stands in the cell itself
 
 
@@ -127,6 +128,16 @@ def bytes_of_data_uri(uri: str) -> bytes:
     return found
 
 
+def _begin_anew() -> None:
+    """Take back what the threads of a parent hold."""
+    global _few
+    _few = threading.BoundedSemaphore(2)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
 def data_uri(picture: bytes) -> str:
     """Bytes as text that `PicturePlaces.find` reads."""
     return f"{DATA}application/octet-stream;base64,{base64.b64encode(picture).decode()}"
@@ -178,7 +189,7 @@ def open_picture(source: Path | bytes | str | Image) -> Image:
         with opened:
             _check_sides(what, *opened.size)
             opened.draft("RGB", (MAX_SIDE, MAX_SIDE))  # a JPEG is decoded smaller at once
-            with _FEW if opened.width * opened.height > LARGE else nullcontext():
+            with _few if opened.width * opened.height > LARGE else nullcontext():
                 picture = _in_eight_bits(opened)
                 picture.thumbnail((MAX_SIDE, MAX_SIDE))
         ImageOps.exif_transpose(picture, in_place=True)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Any, Protocol
 
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
+from cascade.forks import Turn
 from cascade.io.pictures import allowed_address
 from cascade.io.web.address import is_address
 from cascade.items import Batch, Item
 from cascade.pipeline.acceptance import Acceptance
 from cascade.pipeline.intake import Intake
+from cascade.pipeline.pack import resolve_paths
 from cascade.pipeline.router import Router
 from cascade.predictions import Prediction
 from cascade.retrieval.index import Progress
@@ -88,7 +92,12 @@ class Classifier:
         self._components = components = Components(taxonomy, config, progress)
         self._walker = _walker(taxonomy, components)
         self._acceptance = Acceptance(config.calibration, config.method)
+        self._turn = Turn()
         self.check_pictures_are_read(config.columns)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and other processes load what the config names for themselves."""
+        return Classifier, (self.taxonomy, resolve_paths(self.config, Path.cwd()))
 
     def check_pictures_are_read(self, columns: Columns) -> None:
         """Raise UsageError if there is a column of pictures, and nothing that reads pictures."""
@@ -180,7 +189,18 @@ class Classifier:
         return [next(rest) if isinstance(item, Item) else item for item in items]
 
     def classify_batch(self, items: Sequence[Item]) -> list[Prediction]:
-        """Predictions for items that are classified together."""
+        """Predictions for items that are classified together; other threads wait for their turn.
+
+        Raises
+        ------
+        UsageError
+            A GPU was used before this process was forked.
+        """
+        with self._turn:
+            _refuse_lost_gpu()
+            return self._classified(items)
+
+    def _classified(self, items: Sequence[Item]) -> list[Prediction]:
         found: dict[int, Prediction] = {}
         items = list(items)
         for row, item in enumerate(items):
@@ -266,6 +286,17 @@ class Classifier:
 
     def __repr__(self) -> str:
         return f"Classifier({self.taxonomy!r}, method={self.method!r})"
+
+
+def _refuse_lost_gpu() -> None:
+    """Raise UsageError in a process that was forked from one that used a GPU."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    lost = getattr(cuda, "_is_in_bad_fork", None)
+    if lost is not None and lost():
+        raise UsageError(
+            "a GPU cannot be used in a process that was forked from one that used it; start "
+            'workers with multiprocessing.get_context("spawn")'
+        )
 
 
 def _walker(taxonomy: Taxonomy, components: Components) -> Walker:

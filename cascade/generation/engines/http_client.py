@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from cascade.config import ServerConfig
 from cascade.errors import ConfigError, EngineError
+from cascade.forks import renew_in_child
 from cascade.generation.engines.answer_forms import UNASKED, Answer
 from cascade.io.web.breaker import Breaker
 from cascade.io.web.exchange import Connections, NoReply, Reply
@@ -90,10 +91,15 @@ class Client:
         self._connections = Connections()
         self._breaker = Breaker(FAILURES * REFUSALS, REST, LONGEST_REST)
         self._lock = threading.Lock()
+        renew_in_child(self, Client._renew)
         self._requests = 0
         self._tokens = 0
         self._answered = False
         self._no_entry = 0
+
+    def _renew(self) -> None:
+        self._connections = Connections()
+        self._lock = threading.Lock()
 
     def get(self, url: str, form: type[A]) -> A:
         """The answer to a GET, outside of the budget.
