@@ -8,9 +8,11 @@ for what it reads and makes while a template is rendered, so that what would not
 from __future__ import annotations
 
 import functools
+import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any
 
 import jinja2
@@ -25,21 +27,24 @@ _LOOP, _JOIN, _SAME = "bounded loop", "bounded join", "bounded value"
 _WIDENING = ("center", "expandtabs", "indent", "ljust", "rjust", "tojson", "wordwrap", "zfill")
 _MULTIPLYING = ("batch", "join", "replace", "slice")
 _WIDE_FIELD = re.compile(r"\d{4}|\*")  # in a format
+_TRACKED = re.compile(r"\{%(-?)\s*(?:end)?generation\s*(-?)%\}")
 _steps: ContextVar[list[int] | None] = ContextVar("steps", default=None)
 
 
 class BoundedEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
-    """An environment whose templates are rendered by `render`."""
+    """An environment whose templates are rendered by `render`.
+
+    Parameters
+    ----------
+    **options
+        Of Jinja's environment, in place of those of prompts.
+    """
 
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
-    def __init__(self) -> None:
-        super().__init__(
-            undefined=jinja2.StrictUndefined,
-            autoescape=False,
-            keep_trailing_newline=True,
-            finalize=_charged,
-        )
+    def __init__(self, **options: Any) -> None:
+        usual = {"undefined": jinja2.StrictUndefined, "keep_trailing_newline": True}
+        super().__init__(autoescape=False, finalize=_charged, **(options or usual))
         own = {name: _bounded(filter_) for name, filter_ in self.filters.items()}
         self.filters = own | {_LOOP: _turns, _JOIN: _joined, _SAME: _charged}
         del self.globals["lipsum"]  # as many paragraphs as it is asked for
@@ -88,6 +93,53 @@ def render(template: jinja2.Template, variables: Mapping[str, Any]) -> str:
         raise jinja2.TemplateRuntimeError("it calls itself without end") from None
     finally:
         _steps.reset(token)
+
+
+def render_chat(source: str, messages: Sequence[Mapping[str, str]], names: Any) -> str:
+    """Messages, and the beginning of an answer, by the chat template that lies beside weights.
+
+    Parameters
+    ----------
+    source
+        The template, written for transformers.
+    names
+        Names of special tokens, as `bos_token`, with each token.
+
+    Raises
+    ------
+    jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError
+        The template does not take the messages, or makes too much.
+    """
+    plain = _TRACKED.sub(r"{#\1 \2#}", source)  # which part the model said matters in training
+    template = _chat_environment().from_string(plain)
+    settings = {"tools": None, "documents": None, "add_generation_prompt": True}
+    return render(template, {**names, "messages": messages, **settings})
+
+
+@functools.cache
+def _chat_environment() -> BoundedEnvironment:
+    """As `apply_chat_template` of transformers has it."""
+    environment = BoundedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.filters["tojson"] = _bounded(_to_json)
+    environment.globals |= {"raise_exception": _refuse, "strftime_now": _now}
+    return environment
+
+
+def _to_json(value: Any, ensure_ascii: bool = False, **options: Any) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, **options)
+
+
+_to_json.__name__ = "do_tojson"
+
+
+def _refuse(message: str) -> None:
+    raise jinja2.TemplateError(f"{message:.200}")
+
+
+def _now(form: str) -> str:
+    return datetime.now().strftime(form[:100])
 
 
 def _with_bounds(template: jinja2.nodes.Template) -> jinja2.nodes.Template:

@@ -16,10 +16,12 @@ from functools import cached_property, lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import EngineError
+from cascade.generation.bounded_templates import render_chat
 from cascade.generation.engine import Message, Prompt
 from cascade.models.language_models import plain_text_tokenizer
 
@@ -176,11 +178,18 @@ class PromptEncoder:
                 "the model has no chat template; use a prompt in plain form (see `cascade prompts`)"
             )
         messages = [Message(role, MARK) for role in roles]  # type: ignore[arg-type]
-        rendered = self._tokenizer.apply_chat_template(
-            [{"role": m.role, "content": m.content} for m in messages],
-            add_generation_prompt=True,
-            tokenize=False,
-        )
+        try:
+            rendered = render_chat(
+                self._tokenizer.get_chat_template(),
+                [{"role": m.role, "content": m.content} for m in messages],
+                self._tokenizer.special_tokens_map,
+            )
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+            problem = " ".join(str(error).split())
+            raise EngineError(
+                f"the model's chat template cannot be used ({problem:.200}); use a prompt in plain "
+                "form (see `cascade prompts`)"
+            ) from error
         pieces = rendered.split(MARK)
         if len(pieces) != len(roles) + 1:
             raise EngineError(

@@ -2,7 +2,7 @@ import jinja2
 import pytest
 
 from cascade.errors import ConfigError
-from cascade.generation.bounded_templates import BoundedEnvironment, render
+from cascade.generation.bounded_templates import BoundedEnvironment, render, render_chat
 from cascade.generation.prompts import PromptTemplate
 
 VARIABLES = {"item": "a straw hat, 100% straw {12345}", "path": ["A", "B"], "names": ["x"] * 2000}
@@ -102,3 +102,37 @@ def test_a_prompt_that_would_not_end_is_an_error_of_its_own(source, tmp_path):
     (tmp_path / "mine.jinja").write_text(head + source)
     with pytest.raises(ConfigError, match="mine"):
         PromptTemplate.load(str(tmp_path / "mine.jinja")).render(VARIABLES)
+
+
+MESSAGES = [
+    {"role": "system", "content": "You file products."},
+    {"role": "user", "content": "A straw hat\n<b>"},
+]
+CHAT_TEMPLATES = [
+    "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}",
+    "{{- bos_token }}\n{%- set ns = namespace(seen=false) %}\n{%- for m in messages %}\n"
+    "  {%- if m.role == 'system' %}{% set ns.seen = true %}{% continue %}{% endif %}\n"
+    "  [{{ loop.index0 }}] {{ m.content | trim }} {{ tools }} {{ ns.seen }}\n{%- endfor %}\n",
+    "{% macro one(m) %}{{ m.role | upper ~ ': ' ~ m.content }}{% endmacro %}"
+    "{% for m in messages %}{{ one(m) }}\n{%- generation %} x {% endgeneration -%} \n{% endfor %}",
+    "{{ messages | tojson }} {% if documents is defined and documents %}x{% endif %}"
+    "{% if unheard_of %}y{% endif %}{{ messages[0]['content'].split(' ')[-1] }}",
+]
+
+
+@pytest.mark.parametrize("source", CHAT_TEMPLATES)
+def test_a_chat_template_is_rendered_as_by_transformers(source):
+    from tests.tiny_llm import tiny_tokenizer
+
+    tokenizer = tiny_tokenizer()
+    expected = tokenizer.apply_chat_template(
+        MESSAGES, chat_template=source, add_generation_prompt=True, tokenize=False
+    )
+    assert render_chat(source, MESSAGES, tokenizer.special_tokens_map) == expected
+
+
+@pytest.mark.parametrize("source", [*BOMBS, "{{ raise_exception('no') }}"])
+def test_a_chat_template_that_would_not_end_is_refused(source):
+    with pytest.raises((jinja2.TemplateError, TypeError, ValueError, ArithmeticError)):
+        render_chat(source + "{% for n in messages.x %}{% endfor %}", MESSAGES, VARIABLES)
