@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from cascade.cli.options import resolve
 from cascade.taxonomy import Taxonomy
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -178,3 +179,19 @@ def test_encoding_and_scheme_say_how_a_taxonomy_is_read(cascade, folder):
     done = cascade("taxonomy", "validate", "tax.csv", "--scheme", "Products")
     assert (done.status, done.out) == (2, "")
     assert "only SKOS has concept schemes" in done.err
+
+
+def test_the_scheme_of_a_config_counts_for_its_own_taxonomy_only(cascade, folder):
+    skos = "@prefix s: <http://www.w3.org/2004/02/skos/core#> . @prefix : <http://example.org/> .\n"
+    (folder / "two.ttl").write_text(
+        f'{skos}:a s:prefLabel "Glass" ; s:inScheme :materials .\n'
+        ':b s:prefLabel "Tumblers" ; s:inScheme :products .\n'
+    )
+    (folder / "cascade.yaml").write_text("taxonomy: two.ttl\ntaxonomy_scheme: products\n")
+    _, tree = resolve("cascade.yaml", None)
+    assert tree.names == ("Tumblers",)
+    _, tree = resolve("cascade.yaml", "two.ttl", scheme="materials")
+    assert tree.names == ("Glass",)
+    settled, tree = resolve("cascade.yaml", "tax.csv")
+    assert (len(tree), settled.taxonomy_scheme) == (9, None)
+    assert "Tumblers" in cascade("taxonomy", "show", "two.ttl", "--scheme", "products").out

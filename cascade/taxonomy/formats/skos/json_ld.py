@@ -1,4 +1,7 @@
-"""JSON-LD whose context is an address: its keys are read as those of SKOS, nothing is fetched."""
+"""JSON-LD whose context is an address, or lost: its keys are read as those of SKOS.
+
+Nothing is fetched.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,10 @@ SKOS = "http://www.w3.org/2004/02/skos/core#"
 
 _KEYS = re.compile(r'"@(?:context|graph)"\s*:')
 _ADDRESS = re.compile(r'"@(?:context"\s*:\s*(?:"|\[[^{}\]]*")|import"\s*:)')
+
+_NAMED = re.compile(r'"prefLabel"\s*:')
+_LINKED = re.compile(r'"(?:narrower|broader|hasTopConcept|topConceptOf|inScheme)"\s*:')
+_VALUES = re.compile(r'"@?value"\s*:')
 
 _IN_LANGUAGES = (
     "prefLabel altLabel hiddenLabel definition scopeNote note example historyNote changeNote "
@@ -39,8 +46,15 @@ _PREFIXES = {
 
 
 def is_json_ld(text: str) -> bool:
-    """Whether a JSON text has a key of JSON-LD, or names SKOS."""
-    return SKOS.partition(":")[2] in text or _KEYS.search(text) is not None
+    """Whether a JSON text has a key of JSON-LD, or names SKOS, or has its keys."""
+    named = SKOS.partition(":")[2] in text or _KEYS.search(text) is not None
+    return named or _is_bare(text)
+
+
+def _is_bare(text: str) -> bool:
+    """Whether a JSON text has keys of SKOS, and nothing that says what they are."""
+    keys = _NAMED.search(text) is not None and _LINKED.search(text) is not None
+    return keys and _KEYS.search(text) is None
 
 
 def with_local_contexts(file: TaxonomyFile) -> str:
@@ -52,18 +66,25 @@ def with_local_contexts(file: TaxonomyFile) -> str:
         The JSON is broken or nested too deeply.
     """
     text = _as_one(file.text)
-    if not _ADDRESS.search(text):
+    bare = _is_bare(text)
+    if not bare and not _ADDRESS.search(text):
         return text
     try:
         root = json.loads(text)
-        if not (addresses := dict.fromkeys(_remove(root))):
+        addresses = dict.fromkeys(_remove(root))
+        if not bare and not addresses:
             return text
-        context = _context(maps='"@value"' not in text)
+        context = _context(maps=_VALUES.search(text) is None)
         text = json.dumps({"@context": context, "@graph": root}, ensure_ascii=False)
     except json.JSONDecodeError as error:
         raise file.error(f"broken JSON: {error.msg} (column {error.colno})", error.lineno) from None
     except RecursionError:
         raise file.error("JSON nested too deeply for a taxonomy") from None
+    if bare:
+        logger.warning(
+            "%s: JSON-LD without @context; keys such as prefLabel are read as SKOS's", file.path
+        )
+        return text
     logger.warning(
         "%s: its @context is an address (%s), and addresses are never fetched; keys such as "
         "prefLabel and narrower are read as those of SKOS (if nodes or names are missing, put the "
@@ -96,6 +117,9 @@ def _context(*, maps: bool) -> dict[str, Any]:
         "uri": "@id",
         "type": "@type",
         "graph": "@graph",
+        "lang": "@language",
+        "language": "@language",
+        "value": "@value",
         "title": {"@id": "dct:title", **languages},
         "description": {"@id": "dct:description", **languages},
         "label": {"@id": "rdfs:label", **languages},

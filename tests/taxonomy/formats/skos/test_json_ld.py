@@ -148,3 +148,15 @@ def test_lines_of_json_ld_are_one_graph(load):
         ("Subject 1", "Subject 2", "Subject 3"),
         [-1, 0, 0],
     )
+
+
+def test_keys_of_skos_without_a_context_are_read_as_skos(load, caplog):
+    assert shape(load(json.dumps(CONCEPTS))) == EXPECTED
+    assert "JSON-LD without @context" in caplog.text
+
+
+def test_labels_with_lang_and_value_are_read(load):
+    labels = [{"lang": "en", "value": "Saws"}, {"lang": "de", "value": "Sägen"}]
+    content = {"@context": "https://example.org/c", "graph": [{"uri": "x:1", "prefLabel": labels}]}
+    tax = load(json.dumps(content))
+    assert (tax.names, tax.node("x:1").translations) == (("Saws",), {"de": "Sägen"})
