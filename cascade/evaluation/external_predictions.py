@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, takewhile, zip_longest
@@ -17,10 +18,13 @@ from cascade.pipeline.runs.labels import LabelFinder
 from cascade.predictions import Status
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
+from cascade.taxonomy.lookup import code_form
+from cascade.taxonomy.names import normalize_code
 
 USUAL = ("cascade_code", "predicted", "prediction", "predicted_label", "code", "path")
 USUAL_CONFIDENCE = ("cascade_confidence", "confidence", "probability")
 RANKING = "cascade_ranking"
+WHOLE_FLOAT = re.compile(r"^([0-9]+)\.0+$")
 SHOWN = 3  # ids that a message names
 
 Values = Callable[[str], str]
@@ -247,7 +251,7 @@ class ExternalPredictions:
 
     def of(self, table: Table, row: Row) -> ExternalPrediction:
         """The prediction for a labelled row of `table`."""
-        key = row.number if self.id is None else table.text(row, self.id)
+        key = row.number if self.id is None else _same_id(table.text(row, self.id))
         return self._by_key.get(key) or ExternalPrediction(
             message="there is no prediction for this row"
         )
@@ -342,9 +346,15 @@ class ExternalPredictions:
                 self._by_key[row.number] = reader.read(other)
 
 
+def _same_id(text: str) -> str:
+    """An id without blanks, and whole again where a program wrote it as a float."""
+    text = normalize_code(text)
+    return WHOLE_FLOAT.sub(r"\1", text)
+
+
 def _key(table: Table, row: Row, id: str, seen: dict[str, int]) -> str:
     """The id of a row, which no row before may have."""
-    key = table.text(row, id)
+    key = _same_id(table.text(row, id))
     if not key and row.problem is None:
         raise InputError(
             "a row without an id cannot be matched; fill it in, or match by order without --id",
@@ -388,7 +398,7 @@ def _check_same(
         return
     for name in shared:
         ours, theirs = table.text(row, name), others.text(other, name)
-        if ours != theirs:
+        if ours != theirs and code_form(ours) != code_form(theirs):
             raise InputError(
                 f"found {theirs[:60]!r} where {table.name} has {ours[:60]!r} in line {row.line}, "
                 f"so these are other rows or another order; {cure}",

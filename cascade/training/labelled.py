@@ -27,6 +27,7 @@ from cascade.items import Item
 from cascade.pipeline.runs.columns import guessed_columns
 from cascade.pipeline.runs.labels import LabelFinder, several_at, unknown_labels_error
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.names import clean
 
 FEW = 2  # rows with which an inner node may be an answer; one may be a slip
 CHUNK = 1024  # rows between two signs of progress
@@ -277,7 +278,7 @@ def _reason(problem: str | None, item: Item, label: str, node: int) -> str | Non
         return "cannot be read"
     if not item.text and item.image is None:
         return "without text or picture"
-    if not label.strip():
+    if not clean(label):
         return "without a label"
     return UNKNOWN if node < 0 else None
 

@@ -152,3 +152,16 @@ def test_a_confidence_that_is_no_probability_is_told_where(files):
 def test_a_file_without_a_likely_column_asks_for_one(files):
     with pytest.raises(InputError, match=r"--predicted; it has: x, y"):
         files("label\nF\n", "x,y\nF,1\n")
+
+
+def test_ids_that_became_floats_are_the_same_ids(tmp_path):
+    tree = Taxonomy.from_records([("110", "Hammers"), ("120", "Pliers")])
+    gold, theirs = tmp_path / "gold.csv", tmp_path / "theirs.csv"
+    gold.write_text("id,label\n1,110\n2,120\n", "utf-8")
+    theirs.write_text("id,code\n2.0 ,120.0\n1.0,110\n", "utf-8")
+    found = ExternalPredictions.match(
+        TableFile(str(gold)), TableFile(str(theirs)), tree, PredictionColumns(("code",)), id="id"
+    )
+    assert (found.missing, found.unused, found.unknown) == (0, 0, 0)
+    with TableFile(str(gold)).open() as table:
+        assert [found.of(table, row).node for row in table] == [0, 1]

@@ -19,6 +19,7 @@ from cascade.io import Row, Table
 from cascade.pipeline.runs.labels import LabelFinder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.lookup import code_form
+from cascade.taxonomy.names import clean
 from cascade.values import is_visible
 
 REASONS = {
@@ -124,7 +125,7 @@ def scan_rows(
                 fault = UNREADABLE
             elif not any(map(is_visible, texts := list(table.texts(row, text).values()))):
                 fault = TEXTLESS
-            elif not (name := table.text(row, label).strip()):
+            elif not clean(name := table.text(row, label).strip()):
                 fault = UNLABELLED
             else:
                 key = draw(normalised(texts), seed)

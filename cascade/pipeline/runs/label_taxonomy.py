@@ -76,7 +76,9 @@ def taxonomy_of_labels(
             require_columns(table, [column])
             for row in table:
                 text = table.text(row, column)
-                if text.strip() and (not table.is_nested(row, column) or form.separator):
+                if not clean(text):
+                    continue
+                if not table.is_nested(row, column) or form.separator or _one_of_a_list(text):
                     seen = labels.setdefault(text, _Seen(0, f"line {row.line}"))
                     seen.rows += 1
     if not labels:
@@ -254,6 +256,10 @@ def _other_separators(labels: Mapping[str, _Seen]) -> list[str]:
                 "paths, write ' > ' between their names"
             ]
     return []
+
+
+def _one_of_a_list(text: str) -> bool:
+    return is_list(text) and len(labels_in(text)) == 1
 
 
 def _at(seen: _Seen) -> str:

@@ -12,7 +12,7 @@ from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.label_cells import labels_in, separator_of
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.lookup import plain
-from cascade.taxonomy.names import PATH_SEPARATOR, match_code
+from cascade.taxonomy.names import PATH_SEPARATOR, clean, match_code
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class LabelFinder:
 
     def _look_up(self, text: str) -> tuple[int, ...]:
         """A node for each label of a cell, -1 for an unknown one."""
-        if not text.strip():
+        if not clean(text):
             return ()
         if (whole := self._taxonomy.find(text)) is not None:
             return (whole,)
@@ -132,7 +132,7 @@ def count_labels(
         for row in table:
             text = table.text(row, column)
             rows += 1
-            if not text.strip():
+            if not clean(text):
                 empty += 1
             elif finder.find(text) < 0:
                 unknown += 1

@@ -188,6 +188,12 @@ class Fit:
             self.notify(warning)
         fitted, held, new = self._divided(rows, progress)
         stays = rows.stays(self.taxonomy)
+        if stays:
+            first = self.taxonomy.path(self.taxonomy.index(stays[0]))
+            self.notify(
+                f"{len(stays):,} inner nodes have rows of their own and can be answers (first: "
+                f"{first!r})"
+            )
         tree = staying(self.taxonomy, stays)
         placed, fitted = (replace(r, nodes=places(tree, r.nodes)) for r in (rows, fitted))
         part, whole = self.work / "part", self.work / "pack"

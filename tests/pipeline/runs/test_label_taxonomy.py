@@ -2,7 +2,8 @@
 
 import pytest
 
-from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_paths
+from cascade.io.tables.opening import TableFile
+from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_labels, taxonomy_of_paths
 from cascade.pipeline.runs.labels import LabelFinder
 
 
@@ -90,3 +91,9 @@ def test_arrows_are_separators(caplog):
         "Tools > Saws",
     )
     assert not caplog.text
+
+
+def test_lists_of_one_label_make_a_taxonomy(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"label": ["A > B"]}\n{"label": [["A", "C"]]}\n{"label": "\u200b"}\n', "utf-8")
+    assert taxonomy_of_labels([TableFile(str(file))], "label").codes == ("A", "A > B", "A > C")

@@ -216,8 +216,10 @@ def half_inside(rows):
 
 
 def test_inner_nodes_with_rows_of_their_own_are_answered(half_inside, tmp_path):
-    report = fitted(half_inside, tmp_path / "pack")
+    said = []
+    report = fitted(half_inside, tmp_path / "pack", notify=said.append)
     assert report["pack"]["exact"] > 0.9
+    assert any("1 inner nodes have rows of their own" in sentence for sentence in said)
     pack = cascade.load(tmp_path / "pack")
     assert pack.config.descent.stays == ["Home > Garden"]
     found = pack.classify("assorted gift set for lovers")
