@@ -50,7 +50,13 @@ def run(part: str, module: ModuleType, args: argparse.Namespace, share: float) -
     seconds = round(time.monotonic() - started)
     date = datetime.now(UTC).strftime("%Y-%m-%d")
     found = [asdict(row) | {"right": row.right} for row in rows]
-    return {"part": part, "title": title, "seconds": seconds, "date": date, "rows": found}
+    made = {"date": date, "seconds": seconds, "command": command()}
+    return {"part": part, "title": title, **made, "rows": found}
+
+
+def command() -> str:
+    """What was typed."""
+    return shlex.join(["python", "eval/soak", *sys.argv[1:]])
 
 
 def line(row: dict[str, Any]) -> str:
@@ -83,15 +89,11 @@ def markdown(record: dict[str, Any]) -> str:
         lines += [f"- {row['attack']}: {f}" for row in part["rows"] for f in row["faults"]]
         if any(row["faults"] for row in part["rows"]):
             lines.append("")
-        lines += [f"Made on {part['date']} in {part['seconds']} s.", ""]
+        lines += [f"Made on {part['date']} in {part['seconds']} s by `{part['command']}`.", ""]
     about = record["about"]
     lines += [
         f"Python {about['python']} on {about['system']}, {about['cores']} cores, "
-        f"{about['jobs']} tries at a time, seed {about['seed']}. Made by:",
-        "",
-        "```sh",
-        record["command"],
-        "```",
+        f"{about['jobs']} tries at a time, seed {about['seed']}. All parts together: `make soak`.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -117,7 +119,6 @@ def main() -> None:
         kept = json.loads(args.out.read_text("utf-8"))["parts"] if args.out.exists() else []
         merged = {part["part"]: part for part in [*kept, *parts] if part["part"] in PARTS}
         record = {
-            "command": shlex.join(["python", "eval/soak", *sys.argv[1:]]),
             "about": {
                 "python": platform.python_version(),
                 "system": platform.system(),
