@@ -127,7 +127,10 @@ class PromptTemplate:
         for section, template in self.sections:
             try:
                 content = render(template, variables)
-            except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            except (
+                *(jinja2.TemplateError, TypeError, ValueError, ArithmeticError),
+                *(LookupError, AttributeError, RecursionError),
+            ) as error:
                 raise ConfigError(f"prompt {self.head.id}: [{section}]: {error}") from None
             if section in ("system", "user"):
                 messages.append(Message(section, content))  # type: ignore[arg-type]
@@ -164,6 +167,8 @@ def _sections(body: str, head: PromptHead, origin: str) -> tuple[tuple[str, jinj
             raise ConfigError(
                 f"{origin}: [{section}], line {error.lineno}: {error.message}"
             ) from None
+        except (RecursionError, MemoryError, SyntaxError):  # of Python, for which it is compiled
+            raise ConfigError(f"{origin}: [{section}]: nested too deep to be read") from None
         if unknown := sorted(used - head.variables.keys()):
             raise ConfigError(f"{origin}: uses {unknown[0]!r}, which the head does not describe")
         if section == "shared" and used:

@@ -142,3 +142,11 @@ def test_text_of_an_item_makes_no_turn_and_is_never_evaluated(text):
     prompt = PromptTemplate.parse(source(CHAT)).render({"item": text, "path": [text]})
     assert prompt.messages == (Message("system", "Sort products."), Message("user", text))
     assert prompt.start == f"Department: {text} >"
+
+
+@pytest.mark.parametrize("opening", ["(", "[", "{{'a': ", "-", "not "])
+def test_expressions_that_are_nested_too_deep_are_refused(opening):
+    head = "id: x\nversion: 1\ntask: t\nabout: a\nvariables: {item: the item}\n"
+    text = f"---\n{head}---\n{{{{ {opening * 5000} item }}}}"
+    with pytest.raises(ConfigError, match=r"\[text\]"):
+        PromptTemplate.parse(text)

@@ -258,9 +258,12 @@ def in_tensors(data: bytes, chance: random.Random, others: Sequence[bytes]) -> b
             about = json.loads(head)
         except (ValueError, RecursionError):
             return flip(data, chance, others)
-        meta = about.get("__metadata__", {}).get("cascade")
-        if meta and chance.random() < 0.6:
-            about["__metadata__"]["cascade"] = json.dumps(_changed(json.loads(meta), chance))
+        own = about.get("__metadata__") if isinstance(about, dict) else None
+        meta = own.get("cascade") if isinstance(own, dict) else None
+        if isinstance(meta, str) and chance.random() < 0.6:
+            own["cascade"] = in_json(meta.encode("utf-8", "replace"), chance, others).decode(
+                "utf-8", "replace"
+            )
         else:
             about = _changed(about, chance)
         head = json.dumps(about).encode()
