@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.structured.json_yaml import Leaf, Mapping, Series, Value
@@ -56,6 +57,7 @@ def plain_key(key: str) -> str:
     return key if key == "_id" else heading_key(key).replace("_", "")
 
 
+@lru_cache(maxsize=256)
 def meaning(key: str) -> str | None:
     """What a key holds, of `KEYS`; None where it is not known."""
     word = plain_key(key)

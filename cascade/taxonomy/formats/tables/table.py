@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 
 from cascade.errors import TaxonomyError
@@ -63,6 +63,7 @@ def heading_key(heading: str) -> str:
     return re.sub(r"[\W_]+", "_", _HUMP.sub("_", heading).casefold()).strip("_")
 
 
+@lru_cache(maxsize=256)
 def is_parent(heading: str) -> bool:
     """Whether a heading seems to say that its column names the node above."""
     return bool(_PARENT.fullmatch(heading_key(heading)))
