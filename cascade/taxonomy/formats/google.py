@@ -28,9 +28,17 @@ def read(file: TaxonomyFile) -> Draft:
     Raises
     ------
     TaxonomyError
-        A line has no id though others have, or a path is blank or given twice.
+        A line has no id though others have, or has one though others have none, or a path is
+        blank or given twice.
     """
     if not _has_ids(file):
+        for number, line in file.lines():
+            if _LINE.match(line):
+                raise file.error(
+                    f"{line[:80]!r} has an id before its path, though most lines have none; give "
+                    "each line one, or none",
+                    number,
+                )
         return paths.read(file)
     return paths.read_coded_paths(file, _LINE, "'12 - A > B'")
 

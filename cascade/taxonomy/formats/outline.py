@@ -1,6 +1,7 @@
 """Names indented below the names that they belong to, with or without `-`, `*` or `+` in front.
 
-Tabs or blanks, of any width; a line that ends further left must end where one above it began.
+Tabs or blanks, of any width; a line that ends further left must end where one above it began. The
+lines that `tree` draws count as blanks; of a link `[name](address)` the name counts.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from cascade.taxonomy.formats.foreign import recognise
 from cascade.taxonomy.formats.tables.table import TaxonomyTable
 
 _LINE = re.compile(r"([ \t]*)(?:[-*+•] +)?(\S.*)")
-_YAML = re.compile(r"\s*(?:- )?[^\s'\"{\[][^:]*:(?:\s|$)|\s*(?:- )?[{\[\"']|\s*-?$|---|%")
+_DRAWN = re.compile(r"^[\s│├└─┬┌╰╭|`]*(?=[^\s│├└─┬┌╰╭|`])")
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
+_YAML = re.compile(
+    r"\s*(?:- )?[^\s'\"{\[][^:]*:(?:\s|$)|\s*(?:- )?(?!\[[^\]]*\]\()[{\[\"']|\s*-?$|---|%"
+)
 _LONGEST = 120
 
 
@@ -21,8 +26,9 @@ def matches(file: TaxonomyFile) -> bool:
     """Whether some of the first lines, short names all, are indented below others."""
     if file.is_xml or file.is_json:
         return False
-    lines = [text.rstrip() for _, text in file.head]
-    if lines[0][0].isspace() or not any(line[0].isspace() for line in lines):
+    lines = [_undrawn(text).rstrip() for _, text in file.head]
+    indents = [len(line) - len(line.lstrip()) for line in lines]
+    if min(indents) < indents[0] or max(indents) == min(indents):
         return False
     if any(" > " in line or len(line) > _LONGEST or _YAML.match(line) for line in lines):
         return False
@@ -41,8 +47,10 @@ def read(file: TaxonomyFile) -> Draft:
     tree = PathTree(file.path)
     open_: list[tuple[str, str]] = []  # indentation and name of the lines that others are below
     for number, line in file.lines():
-        found = _LINE.match(line)
+        found = _LINE.match(_undrawn(line).rstrip())
         indent, name = found.groups() if found else ("", line)
+        if link := _LINK.fullmatch(name):
+            name = link[1]
         while open_ and not (indent.startswith(open_[-1][0]) and indent != open_[-1][0]):
             if not open_[-1][0].startswith(indent):
                 raise file.error(
@@ -58,3 +66,11 @@ def read(file: TaxonomyFile) -> Draft:
         open_.append((indent, name))
         tree.add([name for _, name in open_], line=number, once=True)
     return tree.finish()
+
+
+def _undrawn(line: str) -> str:
+    """A line with blanks for the signs of a drawn tree, which must have some of its own."""
+    found = _DRAWN.match(line)
+    if not found or found[0].isspace() or not any(sign in found[0] for sign in "├└╰"):
+        return line
+    return " " * len(found[0]) + line[found.end() :]

@@ -21,6 +21,8 @@ _LONGEST = 120
 _CODED = re.compile(
     r"\s*[\"']?[A-Za-z]{0,3}[-_]?\d[\w.-]*[\"']?\s*(?:[,;:|\t=)\]]|[-\u2013\u2014] )"
 )
+_TAILED = re.compile(r".*(?:[,;|\t]\s*|\s*[\[(])[\"']?[A-Za-z]{0,3}[-_]?\d[\w.-]*[\"']?[\])]?\s*")
+_MARKED = re.compile(r"\s*(?:--|\*\*|\+\+|\.\.|>>)[-*+.>]*\s*[^-*+.>\s]")
 _NUMBER = re.compile(r"\s*\d+\s+[^\s>]")
 _NUMBERED = re.compile(r"\s*(?:[A-Z]\d[\d.]*|\d[\d.-]*[A-Z]?)\s+[^\s>]")
 _ENDS = (".", ",", ";", ":", "!", "?")
@@ -76,8 +78,22 @@ def _refuse_more_than_names(file: TaxonomyFile, lines: list[str], separator: str
             "its columns code,path, or code,name,parent, with one delimiter",
             first,
         )
+    if len(lines) > 1 and 2 * sum(bool(_TAILED.fullmatch(line[-60:])) for line in lines) > len(
+        lines
+    ):
+        raise file.error(
+            f"{lines[0][:80]!r} and others end in a code; put a header above them and name its "
+            "columns path,code, with one delimiter",
+            first,
+        )
     if separator != ARROW or 2 * sum(ARROW in line for line in lines) >= len(lines):
         return
+    if marked := next((at for at, line in file.head if _MARKED.match(line)), None):
+        raise file.error(
+            "signs in front of names seem to say how deep they are; write blanks for them, two "
+            "more for each level, or lines of 'A > B > C'",
+            marked,
+        )
     if sign := unclear_separator(lines):
         raise file.error(
             f"most lines have a {sign!r}, as in {next(x for x in lines if sign in x)[:80]!r}, but "
@@ -85,7 +101,7 @@ def _refuse_more_than_names(file: TaxonomyFile, lines: list[str], separator: str
             "a table with a header such as code,name,parent",
             first,
         )
-    if len(lines) > 1 and 4 * sum(bool(_NUMBERED.match(line)) for line in lines) > 3 * len(lines):
+    if len(lines) > 1 and 2 * sum(bool(_NUMBERED.match(line)) for line in lines) >= len(lines):
         raise file.error(
             f"{lines[0][:80]!r} and others begin with a code, but nothing says which node is above "
             "which; write a table with a header code,name,parent",

@@ -15,6 +15,7 @@ from cascade.taxonomy.names import split_path
 ARROW = ">"
 _SURE = ("->", "=>", "→", "»", "›", "::")
 _LIKELY = ("|", "\\", ";", "/")
+_DOUBTFUL = (":", "=", ".")
 
 
 def find_separator(texts: Iterable[str], *, paths: bool = False) -> str:
@@ -47,8 +48,14 @@ def is_common(texts: Sequence[str], sign: str) -> bool:
 
 
 def unclear_separator(texts: Sequence[str]) -> str:
-    """A sign that half of the texts have though nothing shows that it separates; else empty."""
-    return next((sign for sign in _LIKELY if is_common(texts, sign)), "")
+    """A sign that half of the texts have though little shows that it separates; else empty."""
+    for sign in _LIKELY:
+        if is_common(texts, sign):
+            return sign
+    for sign in _DOUBTFUL:
+        if is_common(texts, sign) and _joins(texts, sign):
+            return sign
+    return ""
 
 
 def split_at(path: str, separator: str) -> list[str]:

@@ -69,6 +69,12 @@ def test_names_with_a_slash_now_and_then_stay_names(load):
         ("12 Tools > Saws\n13 Tools > Files\n", "line 1: '12 Tools > Saws' and others begin with"),
         ("01 Animals\n0101 Horses\n0102 Cows\n", "nothing says which node is above which"),
         ("A00 Cholera\nA00.1 Other\nB01 Pox\n", "nothing says which node is above which"),
+        ("A Tools\n01 Saws\n02 Files\nB Sport\n", "nothing says which node is above which"),
+        ("Tools > Saws,12\nTools > Files,13\n", "'Tools > Saws,12' and others end in a code"),
+        ("Tools > Saws [12]\nTools > Files [13]\n", "and others end in a code; put a header"),
+        ("Tools\n--Saws\n----Jigsaws\n--Files\n", "line 2: signs in front of names seem to say"),
+        ("Tools:Saws\nTools:Files\n", "most lines have a ':'"),
+        ("Tools.Saws\nTools.Files\nSport\n", r"most lines have a '\.'"),
         ("# Tools\n## Saws\nJigsaws\nBandsaws\n", "line 2: .* headings of Markdown"),
         ("sku,trail\nx,A > B\ny,A > C\n", "column 'trail' looks like paths; head it 'path'"),
         ("One line of text.\nAnd another one,\nand its end.\n", "no known form"),
@@ -89,6 +95,14 @@ def test_one_line_without_its_id_is_named_wherever_it_stands(load, at):
     lines[at] = "Tools > Hoes"
     with pytest.raises(TaxonomyError, match=f"line {at + 1}: 'Tools > Hoes' has no id before"):
         load("\n".join(lines))
+
+
+def test_one_line_with_an_id_among_others_without_is_named(load):
+    lines = "# Google_Product_Taxonomy_Version: 2021\nTools\nTools > Saws\n7 - Tools > Files\n"
+    with pytest.raises(
+        TaxonomyError, match="line 4: '7 - Tools > Files' has an id before its path"
+    ):
+        load(lines)
 
 
 @pytest.mark.parametrize("between", ["\t", " : ", "  :  "])

@@ -11,6 +11,9 @@ from cascade.errors import TaxonomyError
         "Music\n  Strings\n    Violins\n  Winds\nSport\n",
         "Music\n\tStrings\n\t\tViolins\n\tWinds\nSport\n",
         "- Music\n  - Strings\n    - Violins\n  - Winds\n- Sport\n",
+        "  Music\n    Strings\n      Violins\n    Winds\n  Sport\n",
+        "├── Music\n│   ├── Strings\n│   │   └── Violins\n│   └── Winds\n└── Sport\n",
+        "- [Music](http://a)\n  - [Strings](b)\n    - Violins\n  - Winds\n- Sport\n",
         "* Music\n    * Strings\n      * Violins\n    * Winds\n* Sport\n",
     ],
 )

@@ -76,7 +76,9 @@ def read(file: TaxonomyFile) -> Draft:
     TaxonomyError
         The text is broken, or a node is not made as described; the line is named.
     """
-    root = (parse_json if file.is_json else parse_yaml)(file.text, file.path)
+    root = _lines_of_json(file) or (parse_json if file.is_json else parse_yaml)(
+        file.text, file.path
+    )
     if isinstance(root, Leaf):
         found = f"only the text {root.text[:80]!r}; expected nested nodes"
         raise file.error(found, root.line)
@@ -95,6 +97,15 @@ def read(file: TaxonomyFile) -> Draft:
     for key, text in about.items():
         setattr(draft, key, text)
     return draft
+
+
+def _lines_of_json(file: TaxonomyFile) -> Value | None:
+    """The list of nodes that JSON lines are, each on its own line; None where this is another."""
+    lines = file.text.rstrip().split("\n")
+    if len(lines) < 2 or not all(line.startswith("{") and line.endswith("}") for line in lines):
+        return None
+    value = parse_json("[" + ",\n".join(lines) + "]", file.path)
+    return value if table_of(file, value) else None
 
 
 def write(taxonomy: Taxonomy, path: Path) -> None:

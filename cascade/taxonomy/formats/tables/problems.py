@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from cascade.taxonomy.formats.tables.table import TaxonomyTable, is_parent
 from cascade.taxonomy.names import match_code, normalize_code
@@ -68,11 +69,21 @@ def _roles(table: TaxonomyTable) -> dict[str, str]:
 def _headless(table: TaxonomyTable) -> str:
     """What to say of a first line that names no columns; empty where it may."""
     cells = table.header
-    if len(cells) < 2 or not (any(not cell or cell[0].isdigit() for cell in cells)):
+    if len(cells) < 2:
+        return ""
+    if any(
+        row[at].strip() == cell for row in table.sample for at, cell in enumerate(cells) if cell
+    ):
+        return _no_header(cells)
+    if not any(not cell or cell[0].isdigit() for cell in cells):
         return ""
     numbers = sum(cell.replace(".", "").isdigit() for cell in cells)
     if not numbers and sum(map(bool, cells)) > len(cells) // 2:
         return ""
+    return _no_header(cells)
+
+
+def _no_header(cells: Sequence[str]) -> str:
     shown = ", ".join(map(repr, cells[:4]))
     return (
         f"the first line is no header ({shown}); the file must begin with a line that names the "

@@ -134,6 +134,15 @@ def test_errors_in_flat_lists_name_the_line_of_the_node(load):
         )
 
 
+def test_json_lines_are_read_where_they_name_their_parents(load):
+    lines = "\n".join(map(json.dumps, flat()))
+    assert paths(load(lines)) == ["Tools", "Tools > Saws"]
+    with pytest.raises(TaxonomyError, match="line 2: node 'b' has parent 'q'"):
+        load(lines.replace('"parent": "a"', '"parent": "q"'))
+    with pytest.raises(TaxonomyError, match="is this JSON Lines"):
+        load('{"text": "x", "label": "y"}\n{"text": "z", "label": "y"}\n')
+
+
 def test_yaml_lists_are_flat_or_nested_likewise(load):
     tax = load("- code: a\n  name: Tools\n- code: b\n  name: Saws\n  parent: a\n")
     assert paths(tax) == ["Tools", "Tools > Saws"]
