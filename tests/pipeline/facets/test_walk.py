@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cascade.config import CascadeConfig
-from cascade.errors import UsageError
+from cascade.errors import EngineError, UsageError
 from cascade.foodex2.code import FoodCode
 from cascade.foodex2.rules import worst
 from cascade.items import Batch, Item
@@ -180,3 +180,46 @@ def test_a_language_model_may_choose_at_every_stage(made, smollm, monkeypatch):
     candidates = prediction.levels[-1].candidates
     assert all(set(c.scores) == {"retrieval", "llm"} for c in candidates)
     assert np.isclose(sum(c.probability for c in candidates), 1)
+
+
+class Refusing:
+    """An engine that refuses whatever speaks of Zanzibar."""
+
+    reads_pictures = False
+
+    def __init__(self, engine):
+        self.engine = engine
+
+    def _refuse(self, prompts, found):
+        return [
+            EngineError("refused", reason="server answered 400") if "zanzibar" in str(p) else one
+            for p, one in zip(prompts, found, strict=True)
+        ]
+
+    def score(self, questions, reading="global", session=None):
+        found = self.engine.score(questions, reading, session)
+        return self._refuse([q.prompt for q in questions], found)
+
+    def choose_several(self, prompts, names, lead=" "):
+        return self._refuse(prompts, self.engine.choose_several(prompts, names, lead))
+
+
+def test_a_description_that_the_model_refuses_is_left_to_evidence_and_is_partial(
+    made, smollm, monkeypatch
+):
+    from cascade.generation.engines.transformers_engine import TransformersEngine
+
+    texts = ["wheat flour, baked", "zanzibar bread, baked"]
+    by_evidence = made().classify(texts[1])
+    llm = {"method": "llm", "sure": 1.0}
+    found = []
+    for engine in (smollm, Refusing(smollm)):
+        load = classmethod(lambda cls, name, engine=engine, **options: engine)
+        monkeypatch.setattr(TransformersEngine, "load", load)
+        classifier = made(base=llm, categories={"method": "llm"}, descriptors=llm)
+        found.append(list(classifier.classify_many(texts)))
+    (alone, _), (beside, refused) = found
+    assert (beside.code, beside.source, beside.failure) == (alone.code, "llm", "")
+    assert (refused.source, refused.status) == ("retrieval", "partial")
+    assert refused.failure == "server answered 400"
+    assert refused.code == by_evidence.code
