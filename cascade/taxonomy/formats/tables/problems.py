@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from cascade.taxonomy.formats.tables.roles import roles_of
 from cascade.taxonomy.formats.tables.table import TaxonomyTable, is_parent
 from cascade.taxonomy.names import match_code, normalize_code
 
@@ -63,6 +64,8 @@ def _roles(table: TaxonomyTable) -> dict[str, str]:
             roles.setdefault(what, found[0])
     if "name" not in roles and table.translations:
         roles["name"] = table.header[next(iter(table.translations))]
+    if "name" not in roles and (published := roles_of(table)):
+        roles |= {"code": table.header[published.code], "name": table.header[published.name]}
     return {what: roles[what] for what in ("code", "name", "parent") if what in roles}
 
 

@@ -5,8 +5,9 @@ is above a node stands
 
 - in a column of parents, perhaps several in a cell, or in one table of pairs;
 - in a column of levels, the rows in the order of the tree;
-- in the code itself, where that is certain: CPV, ISCO, ESCO, and dotted codes such as `1.2.3`, if
-  all of their parents are there.
+- in the code itself, where that is certain: CPV, ISCO, ESCO, dotted codes such as `1.2.3` if all of
+  their parents are there, and codes that begin with those above them (ISIC, NAICS, HS) if the rows
+  are in the order of the tree and all codes of a level have one length.
 
 Tables whose headings the other modules know are theirs.
 """
@@ -17,7 +18,6 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import islice
 
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.tables.roles import ABOVE, ADDRESSES, NO_CODE, Roles, key_of, roles_of
@@ -26,9 +26,9 @@ from cascade.taxonomy.names import match_code, normalize_code, split_synonyms
 
 logger = logging.getLogger(__name__)
 
-_SAMPLE = 500  # rows that are looked at before all are
 _CPV = re.compile(r"(\d{2,8}?)0*-\d")
 _ISCO = re.compile(r"C?\d{1,4}(?:\.\d+)*")
+_SECTION = re.compile(r"[A-Z]")
 _DOTTED = re.compile(r"\w+(?:\.\w+)*")
 _NOT_IN_USE = frozenset(("obsolete", "deprecated", "withdrawn", "retired", "superseded"))
 _TRUE = frozenset(("1", "true", "yes"))
@@ -50,7 +50,7 @@ def published_reader(table: TaxonomyTable) -> Callable[[TaxonomyTable], Draft] |
     if roles.parent is not None:
         plain = table.columns.get("code"), table.columns.get("name"), table.columns.get("parent")
         same = plain == (roles.code, roles.name, roles.parent) and roles.status is None
-        if same and not any(_several(cells[roles.parent]) for cells in _sample(table)):
+        if same and not any(_several(cells[roles.parent]) for cells in table.sample):
             return None
         return partial(_read_parents, roles=roles)
     if "path" in table.columns:
@@ -59,7 +59,7 @@ def published_reader(table: TaxonomyTable) -> Callable[[TaxonomyTable], Draft] |
         return partial(_read_levels, roles=roles) if _are_levels(table, roles.level) else None
     if any(is_parent(heading) for heading in table.header):
         return None
-    if _parents_in_codes(table, [cells[roles.code] for cells in _sample(table)], part=True) is None:
+    if _parents_in_codes(table, [cells[roles.code] for cells in table.sample], part=True) is None:
         return None
     above = _parents_in_codes(table, [cells[roles.code] for _, cells in table.rows(short=True)])
     return partial(_read_codes, roles=roles, parents=above) if above is not None else None
@@ -184,10 +184,6 @@ def _without(draft: Draft, old: set[int]) -> Draft:
     return made
 
 
-def _sample(table: TaxonomyTable) -> list[list[str]]:
-    return [cells for _, cells in islice(table.rows(short=True), _SAMPLE)]
-
-
 def _are_levels(table: TaxonomyTable, level: int) -> bool:
     values = {cells[level].strip() for _, cells in table.rows(short=True)}
     return len(values) > 1 and all(value.isascii() and value.isdecimal() for value in values)
@@ -278,7 +274,9 @@ def _parents_in_codes(
     above = {code: code.rpartition(".")[0] for code in dotted}
     complete = all(map(_DOTTED.fullmatch, codes)) and (part or known.issuperset(above.values()))
     doubtful = any(code[:-1] in known and code[:-1] != above[code] for code in dotted)
-    return above if dotted and complete and not doubtful else None
+    if dotted and complete and not doubtful:
+        return above
+    return _by_order(codes) if complete or not dotted else None
 
 
 def _significant(code: str) -> str:
@@ -295,6 +293,38 @@ def _by_prefix(significant: dict[str, str]) -> dict[str, str]:
         if found := next((code_of[part] for part in shorter if part in code_of), None):
             above[code] = found
     return above
+
+
+def _by_order(codes: list[str]) -> dict[str, str] | None:
+    """Codes below the last before them that they begin with; sections are single letters.
+
+    None where another code would do as well, codes of one level have several lengths, or too
+    little tells codes from running numbers.
+    """
+    plain = [re.sub(r"\W", "", code) for code in codes]
+    sections = bool(plain) and bool(_SECTION.fullmatch(plain[0]))
+    known = {short for short in plain if not (sections and _SECTION.fullmatch(short))}
+    above: dict[str, str] = {}
+    lengths: dict[int, int] = {}
+    way: list[tuple[str, str]] = []
+    section = ""
+    for code, short in zip(codes, plain, strict=True):
+        if sections and _SECTION.fullmatch(short):
+            section, way = code, []
+            continue
+        while way and not short.startswith(way[-1][0]):
+            way.pop()
+        longest = next((short[:n] for n in range(len(short) - 1, 0, -1) if short[:n] in known), "")
+        if longest != (way[-1][0] if way else "") or not short:
+            return None
+        if lengths.setdefault(len(way), len(short)) != len(short):
+            return None
+        if parent := way[-1][1] if way else section:
+            above[code] = parent
+        way.append((short, code))
+    zeros = any(short.startswith("0") and len(short) > 1 for short in plain)
+    told = sections or zeros or len(lengths) > 2 or plain != codes
+    return above if told and above and len(set(plain)) == len(plain) else None
 
 
 def _above_isco(code: str, known: set[str]) -> str:

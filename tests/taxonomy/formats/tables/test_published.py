@@ -147,10 +147,43 @@ def test_dotted_codes_tell_their_parents_where_all_are_there(load):
     [
         "01,Food\n02,Drink\n",
         "01,Food\n01.1.1,Rolls\n",
-        "01,Food\n01.1,Bread\n01.11,Rolls\n",
+        "10,A\n100,B\n101,C\n11,D\n",
         "1,A\n11,B\n",
     ],
 )
 def test_codes_that_leave_a_doubt_are_not_guessed_at(load, rows):
     with pytest.raises(TaxonomyError, match="no column holds the code of the node above"):
         load("Code,Title\n" + rows)
+
+
+@pytest.mark.parametrize(
+    ("codes", "parents"),
+    [
+        ("A 01 011 0111 012 B 05", "- A 01 011 01 - B"),  # ISIC
+        ("A 01 01.1 01.11 01.2 B 05", "- A 01 01.1 01 - B"),  # NACE
+        ("01 0101 010121 0102 05", "- 01 0101 01 -"),  # HS
+        ("11 111 1111 112 21", "- 11 111 11 -"),  # NAICS
+        ("A00 A00.0 A01 A01.0 B20", "- A00 - A01 -"),  # ICD
+    ],
+)
+def test_codes_that_begin_with_those_above_tell_them_in_the_order_of_the_tree(load, codes, parents):
+    rows = "".join(f"{code},Name of {code}\n" for code in codes.split())
+    found = {
+        code: parent or "-" for code, (_, parent) in tree(load("Code,Description\n" + rows)).items()
+    }
+    assert found == dict(zip(codes.split(), parents.split(), strict=True))
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        "1 2 10 11 12 20",  # running numbers
+        "1 10 11 12 2 20",  # sorted as texts
+        "5 12 51 123 1234",  # any numbers
+        "01 02 011 012 021",  # sorted by level
+    ],
+)
+def test_numbers_that_begin_alike_by_chance_make_no_tree(load, codes):
+    rows = "".join(f"{code},Name of {code}\n" for code in codes.split())
+    with pytest.raises(TaxonomyError, match="no column holds the code of the node above"):
+        load("Code,Description\n" + rows)
