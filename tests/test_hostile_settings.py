@@ -284,3 +284,46 @@ def test_json_of_settings_is_yaml_too(tmp_path):
     file = tmp_path / "cascade.yaml"
     file.write_text("\ufeff" + json.dumps({"taxonomy": "store"}))
     assert CascadeConfig.load(file).taxonomy == yaml.safe_load("store")
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "\ud800", "../" * 2000, "a/" + "b" * 256])
+def test_a_name_that_no_file_can_have_is_refused_wherever_it_is_given(name):
+    import cascade
+    from cascade.generation.prompts import PromptTemplate
+    from cascade.models.weights import find_weights
+    from cascade.pipeline.load import load_config, load_taxonomy
+    from cascade.training.finetune_recipe import read_recipe
+
+    doors = (
+        cascade.load,
+        load_config,
+        load_taxonomy,
+        PromptTemplate.load,
+        find_weights,
+        read_recipe,
+    )
+    for door in doors:
+        with pytest.raises(CascadeError, match="no file can have this name") as caught:
+            door(name)
+        assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("settings", "circle"),
+    [
+        ({"fusion": {"weights": {"cascade": 1}}}, "method 'cascade' of method 'cascade'"),
+        (
+            {"method": "ttc"}
+            | {"backbones": {n: {"kind": "joined", "of": [o]} for n, o in ("ab", "ba")}}
+            | {"heads": {"h": {"file": "h", "backbone": "a"}}},
+            "backbone 'a' of backbone 'b' of backbone 'a'",
+        ),
+    ],
+)
+def test_a_part_that_is_made_of_itself_is_refused(settings, circle):
+    from cascade.scoring.components import Components
+    from cascade.taxonomy import Taxonomy
+
+    components = Components(Taxonomy.from_paths(["A > B"]), CascadeConfig.parse(settings))
+    with pytest.raises(ConfigError, match=circle):
+        components.scorer("cascade") if "fusion" in settings else components.backbone("a")

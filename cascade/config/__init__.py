@@ -4,7 +4,7 @@ Belongs here: what a user can set. Does not: what recipes of `fit` and `finetune
 and any use of a setting.
 """
 
-from cascade.config.base import NAMED, Section, describe_problems, is_file_name, shown
+from cascade.config.base import NAMED, Section, check_name, describe_problems, is_file_name, shown
 from cascade.config.facets import BaseTermConfig, CategoryConfig, DescriptorConfig, FacetsConfig
 from cascade.config.models import LLMConfig, NLIConfig, RerankConfig, ServerConfig, VLLMConfig
 from cascade.config.packs import (
@@ -45,6 +45,7 @@ __all__ = [
     "Section",
     "ServerConfig",
     "VLLMConfig",
+    "check_name",
     "describe_problems",
     "is_file_name",
     "parse_yaml",

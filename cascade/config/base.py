@@ -9,7 +9,7 @@ from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from cascade.errors import did_you_mean
+from cascade.errors import ConfigError, did_you_mean
 
 MOST_PROBLEMS = 8  # of a file that are told at once
 MOST_SHOWN = 80  # characters of a value in a message
@@ -81,6 +81,12 @@ def is_file_name(name: str) -> bool:
         return False
     longest = max(map(len, parts))
     return b"\0" not in b"".join(parts) and longest <= LONGEST_PART and len(name) <= LONGEST_NAME
+
+
+def check_name(what: str, name: object) -> None:
+    """Raise ConfigError where no file can have a name, which is of a `what` for the message."""
+    if not is_file_name(str(name)):
+        raise ConfigError(f"no {what} {shown(str(name))}: no file can have this name")
 
 
 def describe_problems(error: ValidationError, model: type[BaseModel] | None = None) -> str:

@@ -32,7 +32,7 @@ import jinja2
 import jinja2.meta
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cascade.config import describe_problems, parse_yaml
+from cascade.config import check_name, describe_problems, parse_yaml
 from cascade.errors import ConfigError
 from cascade.generation.bounded_templates import BoundedEnvironment, render
 from cascade.generation.engine import Message, Prompt
@@ -83,6 +83,7 @@ class PromptTemplate:
         ConfigError
             No such file or shipped prompt, or the file does not hold a prompt.
         """
+        check_name("prompt", name)
         path = Path(name)
         if not path.is_file():
             path = shipped_folder("prompts") / f"{name}{SUFFIX}"
@@ -93,6 +94,8 @@ class PromptTemplate:
                 )
         try:
             return cls.parse(path.read_text("utf-8"), str(path))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError as error:
             raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cascade.config import is_file_name, shown
 from cascade.errors import WeightsError, did_you_mean
 from cascade.io.files import cache_folder
 from cascade.models.inspection import check_config, check_folder
@@ -159,7 +160,12 @@ def find_weights(name: str, *, allow_download: bool = False, recheck: bool = Fal
     WeightsError
         Nothing of that name is there, or a built-in file is not what it was pinned to be.
     """
-    path = Path(name).expanduser()
+    if not is_file_name(name):
+        raise WeightsError(f"no weights {shown(name)}: no file can have this name")
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError as error:  # ~ of somebody that there is not
+        raise WeightsError(f"no weights {shown(name)}: {error}") from None
     if name in BUILT_IN and not path.is_dir():
         return _in_package(BUILT_IN[name], recheck=recheck)
     if path.is_dir() or path.suffix == ".gguf":

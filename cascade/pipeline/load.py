@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cascade.config import CascadeConfig, read_yaml, shown
+from cascade.config import CascadeConfig, check_name, read_yaml, shown
 from cascade.errors import ConfigError, TaxonomyError, did_you_mean
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.pack import SEAL, confine, resolve_paths, verify
@@ -53,6 +53,7 @@ def load(
     >>> clf.classify("straw panama hat").names[0]
     'Shoes, Bags & Accessories'
     """
+    check_name("config, pack or taxonomy", source)
     if _is_config(Path(source)):
         named_here = {**settings, **({} if taxonomy is None else {"taxonomy": taxonomy})}
         config, origin = load_config(source, named_here)
@@ -92,6 +93,7 @@ def load_config(
     ConfigError
         There is no such file or shipped taxonomy, or the file is no config.
     """
+    check_name("config", source)
     path = Path(source)
     is_folder = path.is_dir()
     if is_folder:
@@ -143,6 +145,7 @@ def load_taxonomy(
     TaxonomyError
         There is neither, or the file holds no taxonomy.
     """
+    check_name("taxonomy", name)
     path = Path(name) if folder is None else folder / name
     shipped = shipped_file("taxonomies", str(name), TAXONOMY_SUFFIX)
     if shipped and is_shipped(name, folder):

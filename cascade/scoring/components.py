@@ -5,7 +5,8 @@ A part is made when it is first asked for, so a method that needs no language mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,7 @@ class Components:
         self.progress = progress
         self._backbones: dict[str, Backbone] = {}
         self._scorers: dict[str, Scorer] = {}
+        self._making: list[str] = []
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -142,7 +144,8 @@ class Components:
             )
         twin = next((other for other in self._backbones if known[other] == known[name]), name)
         if twin not in self._backbones:
-            self._backbones[twin] = self._make_backbone(name)
+            with self._not_of_itself(f"backbone {name!r}"):
+                self._backbones[twin] = self._make_backbone(name)
         return self._backbones.setdefault(name, self._backbones[twin])
 
     def _make_backbone(self, name: str) -> Backbone:
@@ -162,8 +165,21 @@ class Components:
     def scorer(self, name: str) -> Scorer:
         """The scorer of a method, made once; see `make_scorer`."""
         if name not in self._scorers:
-            self._scorers[name] = make_scorer(name, self)
+            with self._not_of_itself(f"method {name!r}"):
+                self._scorers[name] = make_scorer(name, self)
         return self._scorers[name]
+
+    @contextmanager
+    def _not_of_itself(self, part: str) -> Iterator[None]:
+        """Raise ConfigError where a part is asked for while it is made."""
+        if part in self._making:
+            circle = " of ".join([*self._making[self._making.index(part) :], part])
+            raise ConfigError(f"the config makes a part of itself: {circle}")
+        self._making.append(part)
+        try:
+            yield
+        finally:
+            self._making.remove(part)
 
     def fusion(
         self,

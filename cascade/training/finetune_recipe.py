@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Self
 import yaml
 from pydantic import Field, ValidationError
 
-from cascade.config import NAMED, Section, describe_problems, read_yaml
+from cascade.config import NAMED, Section, check_name, describe_problems, read_yaml
 from cascade.errors import ConfigError
 from cascade.resources import shipped_file, shipped_names
 
@@ -142,6 +142,7 @@ def read_recipe(name: str, folder: str = FOLDER) -> tuple[Path, Any]:
     ConfigError
         There is no such file, or it is not YAML.
     """
+    check_name("recipe", name)
     path = Path(name)
     if not path.is_file():
         shipped = shipped_file(folder, name, ".yaml")
