@@ -60,8 +60,15 @@ def read(file: TaxonomyFile) -> Draft:
     _refuse_more_than_names(file, lines, separator)
     tree = PathTree(file.path)
     for number, line in file.lines():
-        tree.add(split_at(line.strip(), separator), line=number, once=True)
+        tree.add(split_at(_unquoted(line.strip()), separator), line=number, once=True)
     return tree.finish()
+
+
+def _unquoted(line: str) -> str:
+    """A line without the quotes that a spreadsheet puts round cells with commas."""
+    if len(line) > 1 and line[0] == line[-1] == '"' and line.count('"') % 2 == 0:
+        return line[1:-1].replace('""', '"')
+    return line
 
 
 def _refuse_more_than_names(file: TaxonomyFile, lines: list[str], separator: str) -> None:

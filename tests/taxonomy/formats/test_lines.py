@@ -57,6 +57,11 @@ def test_a_backslash_before_a_separator_makes_it_a_part_of_the_name(load):
     assert load("Sport/Shoes\nSport/Half 1\\/2\n").names == ("Sport", "Shoes", "Half 1/2")
 
 
+def test_lines_that_a_spreadsheet_quoted_lose_their_quotes(load):
+    tax = load('Tools > Saws\n"Tools > Files, rasps"\n"Tools > 3"" nails"\n')
+    assert tax.names == ("Tools", "Saws", "Files, rasps", '3" nails')
+
+
 def test_names_with_a_slash_now_and_then_stay_names(load):
     assert load("Hats\nShoes\nTV/Audio\nTools\n").depth == 1
 

@@ -30,7 +30,7 @@ _NUMBERED = re.compile(
 )
 _RANKED = re.compile(
     r"(?P<level>(?:sub_?|major_|minor_|broad_|unit_|main_|detailed_)*"
-    r"(?:sector|segment|division|department|section|group|family|category|class|brick|type|"
+    r"(?:sector|segment|division|department|dept|section|group|family|category|class|brick|type|"
     rf"chapter|heading|commodity|occupation))(?:_(?P<after>{_ROLE}))?"
 )
 

@@ -14,6 +14,7 @@ EXPECTED = (
     "'A > B > C', or one column for each level (level1,level2,...); or another form, such as "
     "lines of 'A > B > C'"
 )
+_CHILDREN = re.compile(r"(?:child(?:ren|s)?|narrower|sub_?categories)(?:_(?:ids?|codes?))?")
 _NAMES = re.compile(r".*_(?:name|title|label)(?:_[a-z]{2})?")
 _CODES = re.compile(r"(?:.*_)?code(?:_.*)?|(?:.*_)?id")
 
@@ -98,6 +99,9 @@ def _hint(table: TaxonomyTable) -> str:
     """Which column looks like parents: its heading says so, or its values are codes of others."""
     for heading in filter(is_parent, table.header):
         return f" (perhaps {heading!r}; it must hold codes, not names)"
+    for heading, word in zip(table.header, table.keys, strict=True):
+        if _CHILDREN.fullmatch(word):
+            return f" ({heading!r} lists nodes below; write the one above into each row instead)"
     rows = table.sample
     code_at = table.columns.get("code", table.columns.get("name"))
     if code_at is None or len(rows) < 2:

@@ -204,6 +204,10 @@ def test_paths_of_codes_are_read_by_code(load, paths):
         ("1,Tools,\n2,Tools,Saws\n", "the first line is no header .'1', 'Tools', ''"),
         ("My list,,\nid,name,parent\n1,A,\n", "the first line is no header .'My list', '', ''"),
         ("Food\tFruit\nFood\tBread\n", "the first line is no header .'Food', 'Fruit'"),
+        (
+            "code,name,children\n1,A,2|3\n2,B,\n3,C,\n",
+            "'children' lists nodes below; write the one",
+        ),
         ("GROUPID;GROUPDESC\nE1;Cables\nE2;Lamps\n", "found columns: 'GROUPID', 'GROUPDESC'"),
         ("id,name,parentName\n1,A,\n2,B,A\n", "perhaps 'parentName'; it must hold codes"),
         ("id,name,above\n1,A,\n2,B,1\n", "perhaps 'above', whose values are codes of other rows"),
