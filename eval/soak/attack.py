@@ -196,15 +196,24 @@ class Soak:
         made.mkdir(parents=True)
         return made
 
-    def tries(self, attack: str, one: Callable[[Kind], Row], kinds: Iterable[Kind]) -> Row:
+    def tries(
+        self,
+        attack: str,
+        one: Callable[[Kind], Row],
+        kinds: Iterable[Kind],
+        *,
+        share: float = 1.0,
+    ) -> Row:
         """Make an attack in all its kinds, as long as there is time; one row for all.
+
+        No try begins after this share of the time that is left.
 
         A try that raises is a fault of the row, for it says that an attack was not seen to its end.
         """
-        total = Row(attack)
+        total, end = Row(attack), time.monotonic() + self.left_s * share
 
         def attempt(kind: Kind) -> Row | None:
-            if self.left_s <= 0:
+            if time.monotonic() >= end:
                 return None
             try:
                 return one(kind)

@@ -47,7 +47,10 @@ def run(soak: Soak) -> list[Row]:
     def bound(attack: Callable[[Soak, Work], Row]) -> Callable[[Work], Row]:
         return lambda work: attack(soak, work)
 
-    return [soak.tries(name, bound(attack), tried) for name, attack, tried in attacks]
+    return [
+        soak.tries(name, bound(attack), tried, share=1 / (len(attacks) - at))
+        for at, (name, attack, tried) in enumerate(attacks)
+    ]
 
 
 def _full(soak: Soak, work: Work) -> Row:

@@ -28,15 +28,15 @@ def run(soak: Soak) -> list[Row]:
     base = works.folder(soak)
     counts = soak.options.kills
     return [
-        _killed(soak, "kill of classify", works.classify(base), counts[0]),
-        _killed(soak, "kill of fit", [works.fit(base)], counts[1]),
-        _killed(soak, "kill of eval", [works.evaluate(base)], counts[1]),
-        _killed(soak, "kill of foodex2 encode", [works.encode(base)], counts[1]),
+        _killed(soak, "kill of classify", works.classify(base), counts[0], 1 / 2),
+        _killed(soak, "kill of fit", [works.fit(base)], counts[1], 1 / 3),
+        _killed(soak, "kill of eval", [works.evaluate(base)], counts[1], 1 / 2),
+        _killed(soak, "kill of foodex2 encode", [works.encode(base)], counts[1], 1),
     ]
 
 
-def _killed(soak: Soak, attack: str, commands: Sequence[Work], count: int) -> Row:
-    """Kill each of some commands in turn, so often in all."""
+def _killed(soak: Soak, attack: str, commands: Sequence[Work], count: int, share: float) -> Row:
+    """Kill each of some commands in turn, so often in all, in a share of the time."""
     for at, work in enumerate(commands):
         work.undisturbed(soak.place(f"whole-{attack.split()[-1]}-{at}"))
     tries = [
@@ -51,7 +51,7 @@ def _killed(soak: Soak, attack: str, commands: Sequence[Work], count: int) -> Ro
     def one(what: tuple[Work, signal.Signals, random.Random]) -> Row:
         return _kill(soak.place("killed"), *what)
 
-    return soak.tries(attack, one, tries)
+    return soak.tries(attack, one, tries, share=share)
 
 
 def _kill(folder: Path, work: Work, with_: signal.Signals, chance: random.Random) -> Row:
