@@ -175,6 +175,9 @@ def _code_and_parent(
             if what and (keys[code] == what or keys[code].endswith(f"_{what}")):
                 return code, parent
     parent = next(iter(above))
-    values = {normalize_code(cells[parent]) for _, cells in table.rows(short=True)} - {""}
-    held = {at: {normalize_code(cells[at]) for _, cells in table.rows(short=True)} for at in codes}
-    return max(codes, key=lambda at: len(values & held[at])), parent
+    if len(codes) == 1 or not table.sample:
+        return codes[0], parent
+    rows = [[cells[at] for at in (parent, *codes)] for _, cells in table.rows(short=True)]
+    values, *held = ({*map(normalize_code, column)} - {""} for column in zip(*rows, strict=True))
+    hits = [len(values & codes_held) for codes_held in held]
+    return codes[hits.index(max(hits))] if hits else codes[0], parent
