@@ -96,6 +96,11 @@ class FacetedTaxonomy(Taxonomy):
                     draft.describe(row, tree.description(i), tree.synonyms(i))
         return Taxonomy(draft)
 
+    @property
+    def base_terms(self) -> Taxonomy:
+        """The tree alone, with the same indices."""
+        return Taxonomy(self._draft())
+
     def find(self, text: str) -> int | None:
         """Index of the base term of a code, or at a path; None if there is none."""
         return super().find(_HASH.split(text, 1)[0])

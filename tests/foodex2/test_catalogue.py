@@ -8,6 +8,7 @@ from cascade.errors import TaxonomyError
 from cascade.foodex2.code import Facet, FoodCode
 from cascade.foodex2.ecf import read_ecf
 from cascade.foodex2.format import load_catalogue
+from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.taxonomy import Taxonomy
 
 
@@ -224,3 +225,14 @@ def test_the_catalogue_of_the_feast_paper_is_read(efsa):
     assert len(found.categories) == 28
     assert found.version == "12.0"
     assert sum(term.deprecated for term in found.terms.values()) == 293
+
+
+def test_base_terms_are_found_by_codes_as_people_write_them_and_stand_alone(catalogue):
+    foods = FoodEx2Taxonomy.from_catalogue(catalogue)
+    wheat = foods.index("WHEAT")
+    for written in (" wheat # F28.MILL1", "WHEAT\u200b", "ＷＨＥＡＴ＃Ｆ２８．ＭＩＬＬ１"):
+        assert foods.find(written) == wheat
+    alone = foods.base_terms
+    assert type(alone) is Taxonomy
+    assert alone.codes == foods.codes
+    assert alone.fingerprint == foods.fingerprint

@@ -31,6 +31,7 @@ from cascade.pipeline.acceptance import Calibration
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.pipeline.pack import SEAL, seal, work_folder
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.taxonomy.staying import places, staying
 from cascade.training.labelled import (
     Labelled,
@@ -187,14 +188,16 @@ class Fit:
         for warning in rows.warnings(self.taxonomy):
             self.notify(warning)
         fitted, held, new = self._divided(rows, progress)
-        stays = rows.stays(self.taxonomy)
+        base = self.taxonomy  # a pack has no facets, so that it is measured without them
+        base = base.base_terms if isinstance(base, FacetedTaxonomy) else base
+        stays = rows.stays(base)
         if stays:
-            first = self.taxonomy.path(self.taxonomy.index(stays[0]))
+            first = base.path(base.index(stays[0]))
             self.notify(
                 f"{len(stays):,} inner nodes have rows of their own and can be answers (first: "
                 f"{first!r})"
             )
-        tree = staying(self.taxonomy, stays)
+        tree = staying(base, stays)
         placed, fitted = (replace(r, nodes=places(tree, r.nodes)) for r in (rows, fitted))
         part, whole = self.work / "part", self.work / "pack"
         context = FitContext(tree, self.columns.text, self.seed, self.allow_download, progress)
@@ -203,7 +206,7 @@ class Fit:
             each.fit(fitted.with_pictures() if each.needs_picture else fitted, part)
             config.add(each.config(part))
         settings, report, calibration = Assembly(
-            self.taxonomy, stays, self.columns, self.recipe, config, part, rows, held, progress
+            base, stays, self.columns, self.recipe, config, part, rows, held, progress
         ).settings()
         for each in parts:
             if each.needs_picture:
