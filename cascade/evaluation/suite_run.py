@@ -226,11 +226,12 @@ class SuiteRun:
         """Run a script: what it measured of itself, and why it could not run (empty if it did)."""
         self.folder.mkdir(parents=True, exist_ok=True)
         unfinished = made.with_name(f".{made.name}.partial.csv")
-        done = subprocess.run(
-            script_command(arguments[0], [*arguments[1:], "--out", str(unfinished)]),
-            capture_output=True,
-            text=True,
-        )
+        command = script_command(arguments[0], [*arguments[1:], "--out", str(unfinished)])
+        try:
+            done = subprocess.run(command, capture_output=True, text=True)
+        except BaseException:  # interrupted: the script is ended, and what it left goes
+            unfinished.unlink(missing_ok=True)
+            raise
         last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
         if done.returncode == NEEDS:
             return {}, last

@@ -96,6 +96,9 @@ def write_text(file: Path, text: str) -> None:
             f"{file} cannot be written: {error.strerror}; solve that (free space, permissions) and "
             "try again"
         ) from None
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _defined(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -58,10 +59,11 @@ class ComparisonFolder:
         page = comparison_report(comparison)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with self.differences.open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file).writerows(_differences(comparison))
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written: {error.strerror}") from None
+        differences = io.StringIO(newline="")
+        csv.writer(differences).writerows(_differences(comparison))
+        write_text(self.differences, differences.getvalue())
         write_text(self.report, page)
         write_json(self.figures, comparison.to_dict())
 

@@ -36,6 +36,7 @@ class TableWriter:
         kind = kind_of(path)
         self._format = _ObjectLines() if kind == "jsonl" else format_of(kind, table, extra or {})
         self._part = path.with_name(f"{path.name}{self._format.suffix}.part")
+        self._whole = path.with_name(f".{path.name}.partial")
         self._file = self._part.open("wb")
 
     def write(self, rows: Sequence[Row], answers: Sequence[Answer] | None = None) -> None:
@@ -54,12 +55,14 @@ class TableWriter:
     def finish(self) -> None:
         """Put the whole file in its place."""
         self._file.close()
-        self._format.assemble([self._part], self.path)
+        self._format.assemble([self._part], self._whole)
+        self._whole.replace(self.path)
 
     def close(self) -> None:
         """Let go of the file, whether whole or not."""
         self._file.close()
         self._part.unlink(missing_ok=True)
+        self._whole.unlink(missing_ok=True)
 
     def __enter__(self) -> TableWriter:
         return self
