@@ -14,7 +14,7 @@ KEYS = {
     "code": ("code", "id", "key", "notation", "_id", "identifier", "uri", "nodeid", "categoryid"),
     "name": (
         *("name", "label", "title", "text", "displayname", "preflabel", "caption"),
-        *("categoryname", "nodename", "termname"),
+        *("categoryname", "nodename", "termname", "category"),
     ),
     "description": ("description", "definition"),
     "synonyms": ("synonyms", "aliases", "altlabels"),
@@ -45,6 +45,7 @@ WRAPPERS = words(
 """Keys that hold the nodes of a file and name none themselves."""
 
 _OWN = re.compile(r".*_(?:id|code)")
+_LIKE_CHILDREN = re.compile("sub|child|narrow|descend")
 _BESIDE = words(
     "ancestors attributes attribute properties images image links _links media related "
     "relations equivalents examples products mappings matches metadata options facets tags "
@@ -134,7 +135,11 @@ def seems_children(key: str, value: Value, *, others: bool) -> bool:
     """
     if plain_key(key) in _BESIDE:
         return False
-    return any(is_node(node) or (not others and has_leaf(node, "name")) for node in nodes_in(value))
+    if value.items and _LIKE_CHILDREN.match(plain_key(key)):
+        return True
+    return is_node(value) or any(
+        is_node(node) or (not others and has_leaf(node, "name")) for node in nodes_in(value)
+    )
 
 
 def has_children(root: Value) -> bool:
@@ -188,13 +193,13 @@ def _is_of_nodes(key: str) -> bool:
 def are_nodes(value: Series) -> bool:
     """Whether mappings of a list have keys in common, as nodes have and plain nesting has not.
 
-    One with several keys of which one, in small letters, is for its name, is a node as well.
+    One with several keys of which one, in small letters, is for its name or its children, is a node
+    as well.
     """
     if any(
         len(node.items) > 1
-        and isinstance(part, Leaf)
         and key.text == key.text.lower()
-        and meaning(key.text) == "name"
+        and meaning(key.text) == ("name" if isinstance(part, Leaf) else "children")
         for node in nodes_in(value)
         for key, part in node.items
     ):

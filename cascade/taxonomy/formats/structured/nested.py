@@ -31,9 +31,11 @@ from cascade.taxonomy.formats.structured.keys import (
     KNOWN,
     are_nodes,
     has_children,
+    is_linked,
     is_node,
     keyed,
     meaning,
+    nodes_in,
     own_code,
     plain_key,
     seems_children,
@@ -54,6 +56,8 @@ _FACTS = words(
     "name title language lang locale version id description date license licence author source url "
     "created updated generated"
 )
+_ABOUT = words("code id description definition synonyms uri url")
+_LINKS = words("edges links arcs relations relationships connections")
 _NONE = frozenset({"", "0", "false", "none", "null"})
 _YAML = re.compile(r"---|%YAML|- |-$|\s|[\]}]|(\"[^\"]*\"|'[^']*'|[^\s:#>][^:]*):(\s|$)")
 
@@ -89,13 +93,21 @@ def read(file: TaxonomyFile) -> Draft:
         parts = {key: root.get(key) for key in ("name", "title", "language")}
         about = {key: clean(part.text) for key, part in parts.items() if isinstance(part, Leaf)}
     value = nodes if nodes is not None and listed else unwrap(file, root)
+    if isinstance(root, Mapping) and not is_linked(value) and not has_children(value):
+        for key, part in root.items:
+            if key.text.lower() in _LINKS and nodes_in(part):
+                raise file.error(
+                    f"{key.text!r} seem to say which node is above which, but are not read; write "
+                    "the code of the node above into each node, as its 'parent'",
+                    key.line,
+                )
     if table := table_of(file, value):
         draft = read_table(table)
     else:
         draft = _Reader(file, value, listed=listed).draft
         draft.code_by_path()
-    for key, text in about.items():
-        setattr(draft, key, text)
+    for field, text in about.items():
+        setattr(draft, field, text)
     return draft
 
 
@@ -193,6 +205,12 @@ class _Reader:
                     )
         else:
             for name, below in value.items:
+                if parent >= 0 and isinstance(below, Leaf) and below.text and name.text in _ABOUT:
+                    raise self._file.error(
+                        f"{name.text!r} seems to be about the node above it, and no node; write "
+                        "nodes as {name: .., description: .., children: [..]}",
+                        name.line,
+                    )
                 row = self._name(name, parent)
                 self._children(below, row, listed=False)
 
@@ -238,6 +256,8 @@ class _Reader:
         for key, part in value.items:
             word = plain_key(key.text)
             what = "code" if key.text == self._own_code else meaning(key.text)
+            if what == "name" and seems_children(key.text, part, others=True):
+                what = None  # `{"category": {"name": ..}}`
             if what is None:
                 self._unused(key, part, parent)
             elif what not in fields:

@@ -26,6 +26,8 @@ from cascade.taxonomy.formats.tables.levels import has_levels
 from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable, heading_key, is_parent
 from cascade.taxonomy.names import join_synonyms
 
+_LEVELS = ("level", "Level", "depth", "Depth", "lvl")
+
 logger = logging.getLogger(__name__)
 
 
@@ -45,7 +47,7 @@ class RecordTable(TaxonomyTable):
     def keys(self) -> tuple[str, ...]:
         """Keys as they are compared; those that name nodes in JSON alone are words for `name`."""
         keys = tuple(map(heading_key, self.header))
-        if not COLUMNS["name"].isdisjoint(keys):
+        if not COLUMNS["name"].isdisjoint(keys) or has_levels(self.header):
             return keys
         at = next((i for i, key in enumerate(keys) if plain_key(key) in KEYS["name"]), None)
         return tuple("name" if i == at else key for i, key in enumerate(keys))
@@ -72,7 +74,8 @@ def table_of(file: TaxonomyFile, value: Value) -> RecordTable | None:
         return None
     keys = {key.text for node in nodes for key, _ in node.items}
     paths = any(heading_key(key) in COLUMNS["path"] for key in keys)
-    if not (is_flat(value) or parents or paths or has_levels(keys)):
+    levels = has_levels(keys) or not keys.isdisjoint(_LEVELS)
+    if not (is_flat(value) or parents or paths or levels):
         return None
     return _table(file, value.line, nodes, parents)
 
@@ -85,7 +88,7 @@ def _table(
     for node in nodes:
         cells: dict[str, str] = {}
         for key, part in node.items:
-            if meaning(key.text) == "children":
+            if meaning(key.text) == "children" and not isinstance(part, Leaf):
                 continue
             if not is_parent(key.text):
                 _flatten(key.text, part, cells)

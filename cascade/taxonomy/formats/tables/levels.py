@@ -66,9 +66,12 @@ def level_columns(table: TaxonomyTable) -> list[Level]:
 
 
 def has_levels(headings: Collection[str]) -> bool:
-    """Whether two headings or more are those of numbered levels."""
-    found = [_NUMBERED.fullmatch(heading_key(heading)) for heading in headings]
-    return len({match["level"] for match in found if match}) > 1
+    """Whether two headings or more are those of numbered levels, or of ranks."""
+    return any(
+        len({match["level"] for match in map(form.fullmatch, map(heading_key, headings)) if match})
+        > 1
+        for form in (_NUMBERED, _RANKED)
+    )
 
 
 def read_levels(table: TaxonomyTable, levels: Sequence[Level]) -> Draft:

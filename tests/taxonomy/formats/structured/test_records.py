@@ -48,6 +48,8 @@ def test_flat_lists_are_read_by_their_parents(load, key, top):
         [{"shop_id": "a", "name": "Tools", "children": [{"shop_id": "b", "name": "Saws"}]}],
         [{"id": "a", "text": "Tools", "parent": "#"}, {"id": "b", "text": "Saws", "parent": "a"}],
         [{**A, "childs": [B]}],
+        {"tree": [{"id": "a", "category": "Tools", "children": [{"id": "b", "category": "Saws"}]}]},
+        [{**A, "level": 1}, {**B, "level": 2}],
         [{**A, "SubCategories": [B]}],
         {"name": "shop", "nodes": flat()},
     ],
@@ -94,6 +96,11 @@ def test_other_lists_beside_the_nodes_are_named(load, caplog):
             [{"title": "Tools", "url": "x", "links_to": [{"title": "Saws"}]}],
             "nodes have 'links_to'",
         ),
+        ({"nodes": [A, B], "edges": [{"source": "a", "target": "b"}]}, "'edges' seem to say which"),
+        ([{"name": "Tools", "subs": ["Saws"]}], "nodes have 'subs', which looks like the nodes"),
+        ([{**A, "category": {"id": "b", "name": "Saws"}}], "nodes have 'category', which looks"),
+        ({"Tools": {"description": "x", "Saws": {}}}, "'description' seems to be about the node"),
+        ([{**A, "level": "x"}, {**B, "level": "y"}], "no column holds the code of the node above"),
         ([{**A, "children": 3}], "the children of a node must be a list of nodes; found '3'"),
         ([{**A, "children": [{**B, "parent_id": "x"}]}], "says that the parent is 'x', but"),
         ([{**A, "children": ["b", "c"]}, B], "node 'a' has a child 'c', which is no code"),
@@ -152,3 +159,8 @@ def test_yaml_lists_are_flat_or_nested_likewise(load):
 def test_names_that_go_over_lines_without_quotes_are_refused(load):
     with pytest.raises(TaxonomyError, match="line 2: 'Saws - Jigsaws' goes over 2 lines"):
         load("Tools:\n- Saws\n  - Jigsaws\n")
+
+
+def test_lists_with_a_key_for_each_level_are_read_as_levels(load):
+    rows = [{"category": "Tools", "subcategory": name} for name in ("Saws", "Files")]
+    assert paths(load(json.dumps(rows))) == ["Tools", "Tools > Saws", "Tools > Files"]
