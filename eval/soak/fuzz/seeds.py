@@ -25,6 +25,11 @@ B1,Crème,B,,
 """
 PATHS = "Clothing > Hats\nClothing > Shoes\n# a comment\nFood > Cheese > Gouda\nFood > Milk\n"
 LEVELS = "Level 1;Level 2;Level 3\nClothing;Hats;\nClothing;Shoes;\nFood;Cheese;Gouda\n"
+ESCO = """conceptUri,preferredLabel,altLabels,code,status
+http://x/C1,Managers,"bosses
+chiefs",C1,released
+http://x/C11,Chief executives,,C11,released
+"""
 GOOGLE = """# Google_Product_Taxonomy_Version: 2021-09-21
 1 - Animals & Pet Supplies
 3237 - Animals & Pet Supplies > Live Animals
@@ -88,6 +93,16 @@ def taxonomies() -> dict[str, Seeds]:
     """Seeds by format."""
     tree = [{"code": "A", "name": "Clothing", "children": [{"code": "A1", "name": "Hats"}]}]
     flat = [{"id": 1, "name": "Top"}, {"id": 2, "name": "Below", "parent_id": 1}]
+    linked = {
+        "@context": {"skos": "http://www.w3.org/2004/02/skos/core#"},
+        "@graph": [
+            {"@id": "http://x/a", "@type": "skos:Concept", "skos:prefLabel": "A"},
+            {
+                **{"@id": "http://x/b", "@type": "skos:Concept", "skos:prefLabel": "B"},
+                "skos:broader": {"@id": "http://x/a"},
+            },
+        ],
+    }
     gpc = {
         "Schema": [
             {
@@ -110,6 +125,7 @@ def taxonomies() -> dict[str, Seeds]:
             **{
                 "table.csv": TABLE.encode(),
                 "levels.csv": LEVELS.encode(),
+                "esco.csv": ESCO.encode(),
             },
             "tabs.tsv": TABLE.replace(",", "\t").encode(),
         },
@@ -124,6 +140,7 @@ def taxonomies() -> dict[str, Seeds]:
         },
         "skos": {
             **{"skos.ttl": TURTLE.encode(), "skos.rdf": RDF.encode()},
+            "skos.jsonld": json.dumps(linked).encode(),
         },
         "gpc": {"gpc.xml": GPC.encode()},
         "efsa": catalogues(),
