@@ -1,10 +1,12 @@
 """The file formats that a taxonomy is read from.
 
 To add one, write a module with `matches(file)` and `read(file)`, as `Format` describes them, and
-add a line for it to `FORMATS`. A format that recognises a file by strong signs (a header, the form of
-most lines, a key that only it has) owns it: each line that does not fit is an error with its line,
-column and cure. No laxer reader makes another tree of it. A format only reads nodes from a file: checks of the tree and search
+add a line for it to `FORMATS`. A format only reads nodes from a file: checks of the tree and search
 belong in `cascade.taxonomy`, and files of items in `cascade.io`.
+
+A format that recognises a file by strong signs (a header, the form of most lines, a key that only
+it has) owns it: each line that does not fit is an error with its line, column and cure, and no laxer
+reader makes another tree of it.
 """
 
 from __future__ import annotations
