@@ -44,7 +44,7 @@ class StayingTaxonomy(Taxonomy):
     """
 
     def __init__(self, base: Taxonomy, codes: Sequence[str]) -> None:
-        self.base, self._stay_codes = base, tuple(codes)
+        self.base, self._stay_codes = base, tuple(dict.fromkeys(codes))
         draft = base._draft()
         draft.descriptions, draft.synonyms = dict(draft.descriptions), dict(draft.synonyms)
         draft.translations = dict(draft.translations)

@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from cascade.io.tables.rows import text_of
 from cascade.taxonomy.names import PATH_SEPARATOR
+from cascade.values import text_of
 
 SEPARATORS = ("|", ";", "\n", ",", "/", "+", "&")
 """What people write between several labels, those first that stand inside of names seldom."""
