@@ -1,4 +1,4 @@
-"""`cascade finetune`: a recipe in; a LoRA adapter, a retriever or a reranker out."""
+"""`cascade finetune`: a recipe in; a LoRA adapter, a retriever, a reranker or an encoder out."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def finetune(
     allow_download: options.DownloadOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Fine-tune a language model with LoRA, a retriever or a reranker, as a recipe says."""
+    """Fine-tune a language model (LoRA), a retriever, a reranker or an encoder by a recipe."""
     from rich.table import Table
 
     from cascade.cli.progress import working

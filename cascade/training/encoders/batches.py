@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.training.encoders.augmentation import changed
-from cascade.training.encoders.forms import FORMS, SHARES
 from cascade.training.encoders.recipe import EncoderLoopRecipe
 from cascade.training.encoders.sets import EncoderSet
 
@@ -59,6 +58,9 @@ class BatchSource:
         self.sets, self._recipe, self._seed = list(sets), recipe, seed
         weights = np.array([s.weight for s in sets], float)
         self._shares = weights / weights.sum()
+        forms = recipe.forms.shares()
+        self._forms = list(forms)
+        self._form_shares = np.array(list(forms.values())) / sum(forms.values())
         self.neighbours: Mapping[str, NDArray[np.int32]] = {}
 
     def draw(self, step: int) -> TaxonomyBatch:
@@ -80,7 +82,7 @@ class BatchSource:
             named = below & (rng.random(len(gold)) < 0.2)
             texts = [n if use else t for n, t, use in zip(names, texts, named, strict=True)]
         nodes = self._candidates(chosen, gold, rng)
-        form = FORMS[int(rng.choice(len(FORMS), p=SHARES))]
+        form = str(rng.choice(self._forms, p=self._form_shares))
         words = [chosen.forms.text(int(node), form, rng) for node in nodes]
         wrong, shared = _relations(chosen, gold, nodes, words)
         for row, others in enumerate(right):

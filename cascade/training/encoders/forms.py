@@ -8,12 +8,33 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from pydantic import Field, model_validator
 
+from cascade.config import Section
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import readable_name
 
-FORMS = ("leaf", "path", "parent", "upward", "more")
-SHARES = (0.32, 0.30, 0.20, 0.10, 0.08)  # of the batches that read nodes in each form
+
+class FormsRecipe(Section):
+    """How often the nodes of a step are read in each form, against the others."""
+
+    leaf: float = Field(4, ge=0, description="The name.")
+    parent: float = Field(3, ge=0, description="The name, and its parent's in brackets.")
+    path: float = Field(2, ge=0, description="The names from the top.")
+    upward: float = Field(0.5, ge=0, description="The names from the node upward.")
+    more: float = Field(
+        0.5, ge=0, description="A synonym, or the name with its description; else the name."
+    )
+
+    @model_validator(mode="after")
+    def _some(self) -> FormsRecipe:
+        if not sum(self.shares().values()):
+            raise ValueError("expected one form at the least that is greater than 0")
+        return self
+
+    def shares(self) -> dict[str, float]:
+        """The weight of each form."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
 
 
 class NodeForms:
@@ -24,7 +45,7 @@ class NodeForms:
         self._names = [readable_name(name) for name in taxonomy.names]
 
     def text(self, node: int, form: str, rng: np.random.Generator) -> str:
-        """The text of a node in a form of `FORMS`.
+        """The text of a node in a form that `FormsRecipe` names.
 
         - `leaf`: the name
         - `path`: the names from the top

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from cascade.config import Section
 from cascade.training.encoders.augmentation import AugmentationRecipe
+from cascade.training.encoders.forms import FormsRecipe
 from cascade.training.finetune_recipe import FinetuneRecipe
 from cascade.training.loop import Decay
 
@@ -51,6 +52,9 @@ class EncoderLoopRecipe(Section):
     family: int = Field(8, ge=1, description="Nodes of each such group.")
     upper_rows: float = Field(
         0.2, ge=0, le=1, description="Share of the steps whose labels are cut to a level above."
+    )
+    forms: FormsRecipe = Field(
+        default_factory=FormsRecipe, description="The texts that nodes are read by."
     )
     item_tokens: int = Field(32, ge=4, description="Tokens of an item that are read.")
     node_tokens: int = Field(40, ge=4, description="Tokens of a node's text that are read.")

@@ -4,7 +4,7 @@ import pytest
 from cascade import Taxonomy
 from cascade.training.encoders.augmentation import AugmentationRecipe, changed
 from cascade.training.encoders.batches import BatchSource, neighbours_of
-from cascade.training.encoders.forms import FORMS, NodeForms
+from cascade.training.encoders.forms import FormsRecipe, NodeForms
 from cascade.training.encoders.recipe import EncoderLoopRecipe
 from cascade.training.encoders.sets import EncoderSet
 
@@ -101,7 +101,7 @@ def test_neighbours_are_the_most_similar_and_never_on_the_own_path():
     ],
 )
 def test_the_forms_of_a_node(form, text):
-    assert form in FORMS
+    assert form in FormsRecipe().shares()
     node = TREE.find("garden > garden p > garden p a")
     assert NodeForms(TREE).text(node, form, np.random.default_rng(0)) == text
 
