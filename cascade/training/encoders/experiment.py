@@ -54,9 +54,9 @@ class EncoderExperiment(Experiment[EncoderRecipe]):
     @property
     def _contents(self) -> Any:
         def hashed(chosen: SetRecipe) -> list[str | None]:
-            tree = chosen.taxonomy
+            tree, file = chosen.taxonomy, Path(chosen.file)
             own = sha256_of(Path(tree)) if tree and Path(tree).is_file() else tree
-            return [sha256_of(Path(chosen.file)), own]
+            return [sha256_of(file) if file.is_file() else None, own]
 
         return [self.limit, *(hashed(each) for each in (*self.recipe.sets, *self.recipe.held))]
 
@@ -117,7 +117,7 @@ class EncoderExperiment(Experiment[EncoderRecipe]):
         self, chosen: SetRecipe, left_out: frozenset[str] = frozenset()
     ) -> Sequence[EncoderSet]:
         self.progress("reading rows", 0, None, chosen.name)
-        return list(read_set(chosen, left_out, self.limit))
+        return read_set(chosen, left_out, self.limit, self.notify)
 
     def _show(self, tick: Tick) -> None:
         words = f"loss {tick.loss:.3f}, {tick.seconds_left / 60:.0f} min left"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import InputError
+from cascade.errors import InputError, TaxonomyError
 from cascade.io import require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.load import load_taxonomy
@@ -19,6 +20,7 @@ from cascade.taxonomy import Taxonomy
 from cascade.training.encoders.augmentation import AugmentationRecipe
 from cascade.training.encoders.forms import NodeForms
 from cascade.training.encoders.recipe import SetRecipe
+from cascade.training.labelled import UNKNOWN
 
 CHUNK = 1024
 
@@ -70,9 +72,19 @@ class EncoderSet:
         return {text: nodes for text, nodes in found.items() if len(nodes) > 1}
 
 
+@dataclass(frozen=True)
+class _Row:
+    text: str
+    label: str
+    line: int
+
+
 def read_set(
-    recipe: SetRecipe, left_out: frozenset[str] = frozenset(), limit: int | None = None
-) -> Iterator[EncoderSet]:
+    recipe: SetRecipe,
+    left_out: frozenset[str] = frozenset(),
+    limit: int | None = None,
+    notify: Callable[[str], None] = lambda _: None,
+) -> list[EncoderSet]:
     """The set of a recipe, or one for each taxonomy that its column `by` tells apart.
 
     Parameters
@@ -81,47 +93,104 @@ def read_set(
         Texts, casefolded, that must not be learnt, since they are measured on.
     limit
         Rows that are read at the most.
+    notify
+        Called with whole sentences on rows and taxonomies that are left out.
 
     Raises
     ------
     InputError
-        A column is not there, or no row has a text and a label of the taxonomy.
+        A column is not there, its taxonomy cannot be read, or no row has a text and a label of it.
     """
-    rows: dict[str, list[tuple[str, str]]] = {}
+    groups, skipped = _rows(recipe, left_out, limit)
+    total = sum(map(len, groups.values()))
+    found = []
+    for by, rows in groups.items():
+        taxonomy = _taxonomy(recipe, by, rows)
+        finder = LabelFinder(taxonomy)
+        nodes = np.array([finder.find(row.label) for row in rows], np.int32)
+        for row, node in zip(rows, nodes.tolist(), strict=True):
+            if node < 0:
+                skipped.add(UNKNOWN, row.line)
+        kept = np.flatnonzero(nodes >= 0)
+        if len(np.unique(nodes[kept])) < 2:
+            if by:  # a list of one heading teaches nothing; others of the file may
+                skipped.add("of a taxonomy with one label alone", rows[0].line, len(kept))
+            continue
+        found.append(
+            EncoderSet(
+                f"{recipe.name}/{by}" if by else recipe.name,
+                taxonomy,
+                [rows[at].text for at in kept.tolist()],
+                nodes[kept],
+                recipe.weight * total**recipe.power * len(rows) / total,
+                recipe.augmentation,
+            )
+        )
+    for reason, (count, line) in skipped.counts.items():
+        notify(f"{recipe.name}: {count:,} rows are left out: {reason} (first: line {line})")
+    if not found:
+        why = ", ".join(f"{n:,} {reason}" for reason, (n, _) in skipped.counts.items())
+        raise InputError(
+            f"no two rows have texts and different labels of one taxonomy ({why or 'too few rows'}"
+            "); name other columns with text and label, or the taxonomy that the labels are from",
+            file=recipe.file,
+            column=recipe.label,
+        )
+    return found
+
+
+class _Skipped:
+    """Rows that are left out, by reason: how many, and the line of the first."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, tuple[int, int]] = {}
+
+    def add(self, reason: str, line: int, n: int = 1) -> None:
+        count, first = self.counts.get(reason, (0, line))
+        self.counts[reason] = (count + n, first)
+
+
+def _rows(
+    recipe: SetRecipe, left_out: frozenset[str], limit: int | None
+) -> tuple[dict[str, list[_Row]], _Skipped]:
+    """Rows with a text and a label, by the value of the column `by`, and the others."""
+    if recipe.label in recipe.text:
+        raise InputError(
+            f"column {recipe.label!r} is named as text and as label; the text must not hold the "
+            "answer",
+            file=recipe.file,
+        )
+    if not Path(recipe.file).is_file():
+        raise InputError(
+            f"sets or held, {recipe.name}: there is no file {recipe.file}; files are relative to "
+            "the recipe, and in --set to the working folder"
+        )
+    groups: dict[str, list[_Row]] = {}
+    skipped = _Skipped()
     with TableFile(recipe.file, limit).open() as table:
         require_columns(table, [*recipe.text, recipe.label, *filter(None, [recipe.by])])
         for chunk in table.chunks(CHUNK):
             for row in chunk:
-                text = joined_fields_of(table.texts(row, recipe.text), recipe)
-                if text and text.casefold() not in left_out:
+                if row.problem is not None:
+                    skipped.add("cannot be read", row.line)
+                    continue
+                fields = table.texts(row, recipe.text).values()
+                text = " ".join(v.strip()[: recipe.max_chars] for v in fields if v.strip())
+                label = table.text(row, recipe.label).strip()
+                if not text or not label:
+                    skipped.add("without a text" if not text else "without a label", row.line)
+                elif text.casefold() in left_out:
+                    skipped.add("measured, so not learnt", row.line)
+                else:
                     by = table.text(row, recipe.by) if recipe.by else ""
-                    rows.setdefault(by, []).append((text, table.text(row, recipe.label)))
-    found = 0
-    for by, pairs in rows.items():
-        if recipe.taxonomy is None or recipe.by:
-            taxonomy = taxonomy_of_paths(list(dict.fromkeys(label for _, label in pairs)), by)
-        else:
-            taxonomy = load_taxonomy(recipe.taxonomy)
-        finder = LabelFinder(taxonomy)
-        known = [(t, node) for t, label in pairs if (node := finder.find(label)) >= 0]
-        found += len(known)
-        nodes = np.array([node for _, node in known], np.int32)
-        if len(np.unique(nodes)) < 2:
-            continue
-        share = len(pairs) / sum(map(len, rows.values()))
-        total = float(sum(map(len, rows.values()))) ** recipe.power
-        yield EncoderSet(
-            f"{recipe.name}/{by}" if by else recipe.name,
-            taxonomy,
-            [t for t, _ in known],
-            nodes,
-            recipe.weight * total * share,
-            recipe.augmentation,
-        )
-    if not found:
-        raise InputError("no row has a text and a label of the taxonomy", file=recipe.file)
+                    groups.setdefault(by, []).append(_Row(text, label, row.line))
+    return groups, skipped
 
 
-def joined_fields_of(fields: dict[str, str], recipe: SetRecipe) -> str:
-    """The text of a row, each column shortened."""
-    return " ".join(v.strip()[: recipe.max_chars] for v in fields.values() if v.strip())
+def _taxonomy(recipe: SetRecipe, by: str, rows: Sequence[_Row]) -> Taxonomy:
+    try:
+        if recipe.taxonomy is not None and not recipe.by:
+            return load_taxonomy(recipe.taxonomy)
+        return taxonomy_of_paths(list(dict.fromkeys(row.label for row in rows)), by or recipe.name)
+    except TaxonomyError as error:
+        raise InputError(f"sets or held, {recipe.name}, taxonomy: {error}") from error

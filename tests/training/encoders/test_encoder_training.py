@@ -140,16 +140,50 @@ def test_a_forward_pass_for_training_gives_the_vectors_of_use(tiny):
 
 def test_a_column_tells_taxonomies_apart(tmp_path):
     (tmp_path / "rows.csv").write_text(
-        "text,label,list\n"
-        "a,X > Y,one\nb,X > Z,one\nc,X > Y,two\nd,Q,two\ne,Q,lonely\n", "utf-8"
-    )  # fmt: skip
-    found = list(read_set(SetRecipe(name="lists", file=str(tmp_path / "rows.csv"), by="list")))
+        "text,label,list\na,X > Y,one\nb,X > Z,one\nc,X > Y,two\nd,Q,two\ne,Q,lonely\n", "utf-8"
+    )
+    said = []
+    recipe = SetRecipe(name="lists", file=str(tmp_path / "rows.csv"), by="list")
+    found = read_set(recipe, notify=said.append)
     assert [(part.name, len(part)) for part in found] == [("lists/one", 2), ("lists/two", 2)]
     assert {part.taxonomy.depth for part in found} == {2}
+    assert said == [
+        "lists: 1 rows are left out: of a taxonomy with one label alone (first: line 6)"
+    ]
 
 
-def test_a_set_without_a_usable_row_is_refused_by_its_file(tmp_path):
+def test_rows_that_teach_nothing_are_counted_by_reason(tmp_path):
+    (tmp_path / "tax.csv").write_text("code,name,parent\n1,Hats,\n2,Caps,\n", "utf-8")
+    (tmp_path / "rows.csv").write_text("text,label\na,1\nb,2\n,1\nc,\nd,77\ne,78\nf,1\n", "utf-8")
+    said = []
+    recipe = SetRecipe(
+        name="hats", file=str(tmp_path / "rows.csv"), taxonomy=str(tmp_path / "tax.csv")
+    )
+    (found,) = read_set(recipe, frozenset({"f"}), notify=said.append)
+    assert list(found.texts) == ["a", "b"]
+    assert said == [
+        "hats: 1 rows are left out: without a text (first: line 4)",
+        "hats: 1 rows are left out: without a label (first: line 5)",
+        "hats: 1 rows are left out: measured, so not learnt (first: line 8)",
+        "hats: 2 rows are left out: label not in the taxonomy (first: line 6)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "words"),
+    [
+        ("text,label\n,A > B\n", {}, "1 without a text"),
+        ("text,label\nx,A > B\n", {}, "no two rows"),
+        ("text,answer\nx,A > B\n", {}, "label"),
+        ("text,label\nx,A > B\n", {"text": ["label"]}, "must not hold the answer"),
+        ("text,label\nx,A > B\n", {"taxonomy": "nowhere.csv"}, "taxonomy"),
+        (None, {}, "there is no file"),
+    ],
+)
+def test_a_set_that_cannot_be_used_is_refused_by_its_file(tmp_path, content, settings, words):
     file = tmp_path / "rows.csv"
-    file.write_text("text,label\n,A > B\n", "utf-8")
-    with pytest.raises(InputError, match=r"rows\.csv"):
-        list(read_set(SetRecipe(file=str(file))))
+    if content is not None:
+        file.write_text(content, "utf-8")
+    with pytest.raises(InputError, match=words) as caught:
+        read_set(SetRecipe(name="mine", file=str(file), **settings))
+    assert "rows.csv" in str(caught.value) or "mine" in str(caught.value)
