@@ -30,7 +30,7 @@ class Hierarchy:
     deprecated
         Those that do not, though they are concepts of the file.
     others
-        Concepts of the file that were not asked for.
+        What else is no node, and is not told: concepts that were not asked for, and schemes.
     code
         The code of a concept, for examples.
     """

@@ -57,7 +57,8 @@ def draft_of(file: TaxonomyFile, vocabulary: Vocabulary) -> Draft:
     if not kept:
         raise file.error(f"all {len(wanted):,} concepts are deprecated; none can be answered")
     reader = _Reader(vocabulary, kept, findings)
-    others = set(concepts).difference(kept, deprecated)
+    # Some write that a scheme is broader than its top concepts; that leaves these at the top.
+    others = {*concepts, *vocabulary.schemes()}.difference(kept, deprecated)
     draft = reader.draft(Hierarchy(vocabulary, kept, deprecated, others, reader.code, findings))
     draft.deprecated = reader.deprecated([one for one in wanted if one in deprecated])
     draft.file = file.path

@@ -283,3 +283,8 @@ def test_links_that_are_written_as_texts_are_links(read):
     _, parents, warning = read(':c skos:prefLabel "C"@en ; skos:broader "nowhere" .\n')
     assert parents["c"] is None
     assert "whose broader one is not in the file is at the top: 1 ('c')" in warning
+
+
+def test_a_scheme_that_is_broader_leaves_its_concepts_at_the_top(read):
+    _, parents, warning = read(":s a skos:ConceptScheme . :a skos:broader :s .\n")
+    assert (parents["a"], warning) == (None, "")
