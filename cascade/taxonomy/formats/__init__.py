@@ -5,8 +5,8 @@ add a line for it to `FORMATS`. A format only reads nodes from a file: checks of
 belong in `cascade.taxonomy`, and files of items in `cascade.io`.
 
 A format that recognises a file by strong signs (a header, the form of most lines, a key that only
-it has) owns it: each line that does not fit is an error with its line, column and cure, and no laxer
-reader makes another tree of it.
+it has) owns it: each line that does not fit is an error with its line, column and cure. No
+laxer reader makes another tree of it.
 """
 
 from __future__ import annotations
