@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from cascade.errors import WeightsError
-from cascade.models.inspection import NO_CODE, reading
+from cascade.models.inspection import NO_CODE, check_complete, reading
 from cascade.models.runtime import Precision, best_device, precision_dtype, quiet_libraries
 from cascade.models.weights import Weights
 
@@ -42,12 +42,14 @@ def load_sequence_classifier(
             )
         with quiet_libraries():
             tokenizer = AutoTokenizer.from_pretrained(weights.path, **NO_CODE)
-            model = AutoModelForSequenceClassification.from_pretrained(
+            model, told = AutoModelForSequenceClassification.from_pretrained(
                 weights.path,
                 dtype=precision_dtype(precision, device),
                 use_safetensors=True,
+                output_loading_info=True,
                 **NO_CODE,
             )
+            check_complete(told)
     if not tokenizer.is_fast:
         raise WeightsError(f"{weights.path}: its tokenizer is slow; expected a tokenizer.json")
     model.to(device)

@@ -29,7 +29,7 @@ PICKLED_WEIGHTS = frozenset({".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack"})
 VOCABULARIES = ("tokenizer.json", "vocab.json", "added_tokens.json")
 MOST_BYTES = 16 << 20  # of a config
 MOST_FILES = 10_000  # that a folder of weights has
-MOST_LAYERS = 1_000
+MOST_LAYERS = 256
 MOST_WIDE = 10**8  # rows of an embedding, tokens of a context, ...
 SAFE_MODULES = "sentence_transformers."
 SAFE_FUNCTIONS = "torch.nn."
@@ -172,6 +172,18 @@ def read_object(file: Path) -> Any:
         raise WeightsError(f"{file}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise WeightsError(f"{file}: is no JSON ({error!s:.120}); copy it again") from None
+
+
+def check_complete(told: Mapping[str, Any]) -> None:
+    """Raise ValueError where weights were missing, for which transformers takes random numbers.
+
+    Parameters
+    ----------
+    told
+        What `from_pretrained` tells with `output_loading_info`.
+    """
+    if missing := sorted(told["missing_keys"]):
+        raise ValueError(f"{len(missing)} weights are missing, such as {missing[0]:.100}")
 
 
 @contextmanager

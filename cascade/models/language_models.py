@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade.errors import WeightsError
 from cascade.io.files import cache_folder
-from cascade.models.inspection import NO_CODE, adapter_config, reading
+from cascade.models.inspection import NO_CODE, adapter_config, check_complete, reading
 from cascade.models.runtime import Precision, best_device, precision_dtype, quiet_libraries
 from cascade.models.weights import Weights
 
@@ -144,9 +144,11 @@ def load_llm(
             model = load_vision_language(folder, dtype)
     else:
         with reading(folder, "no language model that can be used"), quiet_libraries():
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, use_safetensors=True, **NO_CODE
+            found: Any = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **NO_CODE
             )
+            model, told = found
+            check_complete(told)
     if adapter is not None:
         model = _adapted(model, Path(adapter), weights.name)
     model.to(device)  # type: ignore[arg-type]

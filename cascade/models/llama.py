@@ -86,17 +86,41 @@ class Llama:
             model = cls(
                 {name: value.to(dtype) for name, value in stored.items()}, config, rope_base
             )
-            return model if set(stored) - {"lm_head.weight"} == model._expected() else None
-        except (OSError, ValueError, LookupError, TypeError, SafetensorError):
+            shapes = {name: tuple(value.shape) for name, value in stored.items()}
+            head = shapes.pop("lm_head.weight", None)
+            expected = model._expected()
+            whole = head in (None, expected["model.embed_tokens.weight"])
+            return model if whole and shapes == expected else None
+        except (OSError, ValueError, LookupError, TypeError, ArithmeticError, SafetensorError):
             return None  # transformers may know the form, or says what is wrong
 
-    def _expected(self) -> set[str]:
-        """Names of the weights, without the output head."""
-        parts = ["input_layernorm", "post_attention_layernorm"]
-        parts += [f"self_attn.{name}_proj" for name in "qkvo"]
-        parts += [f"mlp.{name}_proj" for name in ("gate", "up", "down")]
-        names = {f"model.layers.{n}.{p}.weight" for n in range(len(self._layers)) for p in parts}
-        return names | {"model.embed_tokens.weight", "model.norm.weight"}
+    def _expected(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the weights, without the output head."""
+        config = vars(self.config)
+        vocabulary, hidden = self._weights["model.embed_tokens.weight"].shape
+        inner, heads = config["intermediate_size"], config["num_attention_heads"]
+        queries = heads * self._head_size
+        keys = (config.get("num_key_value_heads") or heads) * self._head_size
+        layer: dict[str, tuple[int, ...]] = {
+            "input_layernorm": (hidden,),
+            "post_attention_layernorm": (hidden,),
+            "self_attn.q_proj": (queries, hidden),
+            "self_attn.k_proj": (keys, hidden),
+            "self_attn.v_proj": (keys, hidden),
+            "self_attn.o_proj": (hidden, queries),
+            "mlp.gate_proj": (inner, hidden),
+            "mlp.up_proj": (inner, hidden),
+            "mlp.down_proj": (hidden, inner),
+        }
+        shapes = {
+            f"model.layers.{number}.{part}.weight": shape
+            for number in range(len(self._layers))
+            for part, shape in layer.items()
+        }
+        return shapes | {
+            "model.embed_tokens.weight": (vocabulary, hidden),
+            "model.norm.weight": (hidden,),
+        }
 
     @property
     def base_model(self) -> Llama:

@@ -83,7 +83,9 @@ def load_sentence_encoder(weights: Weights, device: str = "auto") -> SentenceEnc
     if weights.origin == "package" or compared.is_file():
         return packed
     padded = PaddedEncoder(load_sentence_transformer(weights, device))
-    if (packed.encode(SAMPLE) * padded.encode(SAMPLE)).sum(axis=1).min() < 1 - UNLIKE:
+    with reading(weights.path, "no sentence encoder that can be used"):
+        vectors = packed.encode(SAMPLE)
+    if (vectors * padded.encode(SAMPLE)).sum(axis=1).min() < 1 - UNLIKE:
         return padded
     with suppress(OSError):  # a cache that cannot be written: compared again the next time
         compared.parent.mkdir(parents=True, exist_ok=True)

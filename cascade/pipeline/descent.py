@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import PathChoice
+from cascade.errors import EngineError
 from cascade.items import Batch, Choices
 from cascade.pipeline.trace import LevelScores, PackedTrace, pack_traces
 from cascade.predictions import Prediction
@@ -157,12 +158,13 @@ class Descent:
         """The scores of each candidate; an only child is certain, so no scorer is asked."""
         several = choices.sizes > 1
         if several.all():
-            scores = scorer.score_parts(batch, choices)
+            scores = _numbers(scorer, scorer.score_parts(batch, choices))
             return LevelScores(choices, {scorer.name: scores[scorer.name], **scores})
         asked, member = choices.subset(several)
         by_scorer = {scorer.name: np.zeros(len(choices.nodes))}
         if len(asked):
-            for name, values in scorer.score_parts(batch, asked).items():
+            parts = _numbers(scorer, scorer.score_parts(batch, asked))
+            for name, values in parts.items():
                 by_scorer.setdefault(name, np.full(len(choices.nodes), np.nan))[member] = values
         return LevelScores(choices, by_scorer)
 
@@ -251,3 +253,15 @@ def make_descent(components: Components, scorer: Scorer) -> Descent:
         answer=config.answer,
         ends=[taxonomy.index(code) for code in config.ends],
     )
+
+
+def _numbers(
+    scorer: Scorer, parts: dict[str, NDArray[np.float64]]
+) -> dict[str, NDArray[np.float64]]:
+    """The scores, none of which is NaN: that is no answer, whatever is made of it."""
+    if np.isnan(parts[scorer.name]).any():
+        raise EngineError(
+            f"{scorer.name} answered with NaN: its weights are damaged or beyond their precision; "
+            "use other weights, or llm.precision: float32"
+        )
+    return parts

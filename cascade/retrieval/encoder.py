@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import InputError
+from cascade.errors import InputError, WeightsError
 from cascade.io.pictures import open_picture
 from cascade.items import Batch, as_text
 from cascade.models.sentence_encoder import SentenceEncoder, load_sentence_encoder
@@ -86,6 +86,12 @@ class Encoder:
         for start in range(0, len(texts), BLOCK):
             block = [as_text(text[: self._max_chars]) for text in texts[start : start + BLOCK]]
             out[start : start + len(block)] = self._model.encode(block, half=half)
+        if not np.isfinite(out).all():
+            name = self.identity.partition(":")[0]
+            raise WeightsError(
+                f"the encoder {name!r} answers with NaN: its weights are damaged; copy them again, "
+                "or use others"
+            )
         return out
 
     def encode_pictures(self, pictures: Sequence[Image]) -> NDArray[np.float32]:

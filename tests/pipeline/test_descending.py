@@ -229,3 +229,16 @@ def test_a_prediction_keeps_its_own_trace_and_nothing_of_its_batch():
     assert len(trace._table) == (5 + 5) * 3 * 8  # two levels of five; node, total, what was said
     assert [len(level.candidates) for level in kept.levels] == [5, 5]
     assert pickle.loads(pickle.dumps(kept)) == kept
+
+
+def test_a_scorer_that_answers_with_nan_has_failed():
+    from cascade.errors import EngineError
+    from cascade.pipeline.descent import _numbers
+
+    class Named:
+        name = "llm"
+
+    with pytest.raises(EngineError, match="llm answered with NaN"):
+        _numbers(Named(), {"llm": np.array([0.0, np.nan])})
+    parts = {"llm": np.array([0.0, -np.inf]), "other": np.array([np.nan, 0.0])}
+    assert _numbers(Named(), parts) is parts
