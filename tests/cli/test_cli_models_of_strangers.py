@@ -8,8 +8,7 @@ import sys
 import pytest
 import yaml
 from safetensors.torch import save_file
-
-from tests.tiny_llm import tiny_model, tiny_tokenizer
+from tiny_llm import tiny_model, tiny_tokenizer
 
 CODE = """
 from pathlib import Path

@@ -123,7 +123,7 @@ CHAT_TEMPLATES = [
 
 @pytest.mark.parametrize("source", CHAT_TEMPLATES)
 def test_a_chat_template_is_rendered_as_by_transformers(source):
-    from tests.tiny_llm import tiny_tokenizer
+    from tiny_llm import tiny_tokenizer
 
     tokenizer = tiny_tokenizer()
     expected = tokenizer.apply_chat_template(
