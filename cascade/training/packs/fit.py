@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +56,7 @@ from cascade.training.sampling import hold_out_stratified, near_duplicate_groups
 from cascade.version import __version__
 
 STATE = "fit.json"
+LOCK = "lock"
 REPLACES = "replaces"  # there if the pack in the way may be replaced
 METRICS = "metrics.json"
 
@@ -152,7 +154,7 @@ class Fit:
             for path in self.work.iterdir():
                 if path.is_dir():
                     shutil.rmtree(path)
-                elif path != state:
+                elif path not in (state, self.work / LOCK):
                     path.unlink()
             if self.folder.exists():
                 agreed.touch()
@@ -175,6 +177,32 @@ class Fit:
         CascadeError
             The rows cannot be learnt from; where nothing was fitted yet, nothing is left behind.
         """
+        with self._alone():
+            return self._run_or_tidy(progress)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from fitting the same pack."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.work / LOCK, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise OutputError(
+                f"another process is fitting {self.folder}; wait for it to end, or name another "
+                "--out"
+            ) from None
+        except OSError as error:
+            raise OutputError(
+                f"{self.work}: cannot be written: {error.strerror}; begin again"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _run_or_tidy(self, progress: Progress) -> dict[str, Any]:
         try:
             return self._run(progress)
         except CascadeError:

@@ -305,3 +305,21 @@ def test_a_broken_calibration_is_refused_by_its_file(tmp_path):
     path.write_text('{"levels": [], "risk": {}}')
     with pytest.raises(ConfigError, match=r"calibration\.json"):
         Calibration.load(path)
+
+
+def test_two_fits_of_one_pack_do_not_write_into_each_other(rows, tmp_path):
+    first, second = a_fit(rows, tmp_path / "pack"), a_fit(rows, tmp_path / "pack")
+    first.prepare()
+
+    def another(*_):
+        second.prepare(resume=True)
+        with pytest.raises(OutputError, match="another process is fitting"):
+            second.run()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        first.run(another)
+    second.prepare(resume=True)
+    second.run()
+    assert (tmp_path / "pack" / "pack.json").is_file()
+    assert not (tmp_path / "pack.fitting").exists()
