@@ -126,6 +126,7 @@ class Taxonomy(Forest):
         format: str | None = None,
         encoding: str | None = None,
         scheme: str | None = None,
+        sheet: str | None = None,
     ) -> Taxonomy:
         """Read a file; its content, not its name, decides the format.
 
@@ -138,13 +139,15 @@ class Taxonomy(Forest):
             For example `latin-1`, where UTF-8, UTF-16 and Windows-1252 are not it.
         scheme
             Concept scheme of a SKOS vocabulary: its title, code or address; all if None.
+        sheet
+            Of a workbook; if None, the one that alone looks like a taxonomy.
 
         Raises
         ------
         TaxonomyError
             The file cannot be read, is of no known format, or holds no tree.
         """
-        found = read(path, format=format, encoding=encoding, scheme=scheme)
+        found = read(path, format=format, encoding=encoding, scheme=scheme, sheet=sheet)
         return found if isinstance(found, Taxonomy) else cls(found)
 
     @classmethod

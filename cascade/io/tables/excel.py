@@ -52,29 +52,41 @@ def read_excel(file: BinaryIO, name: str, sheet: str | None = None) -> Table:
     )
 
 
-def _worksheet(file: BinaryIO, name: str, sheet: str | None) -> tuple[Any, Any]:
+def open_workbook(file: BinaryIO, name: str, error: type[InputError] = InputError) -> Any:
+    """A workbook of openpyxl, read-only, with the values that Excel last saved.
+
+    Raises
+    ------
+    InputError
+        It is none, it is damaged, or it would unpack to far more than its size. Of the class
+        `error`.
+    """
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         with ZipFile(file) as archive:
             if not any(entry.startswith("xl/workbook") for entry in archive.namelist()):
-                raise InputError(
+                raise error(
                     "this is a zip archive and no .xlsx workbook; unpack it and give the file "
                     "inside, or save the sheet as .xlsx or CSV UTF-8",
                     file=name,
                 )
             if (problem := swollen(archive)) is not None:
-                raise InputError(f"{problem}; save the sheet as CSV UTF-8", file=name)
+                raise error(f"{problem}; save the sheet as CSV UTF-8", file=name)
         file.seek(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-    except (*BROKEN, InvalidFileException) as error:
-        raise InputError(
-            f"this workbook cannot be read ({error}); open it and save it again as .xlsx",
+            return load_workbook(file, read_only=True, data_only=True, keep_links=False)
+    except (*BROKEN, InvalidFileException) as broken:
+        raise error(
+            f"this workbook cannot be read ({broken}); open it and save it again as .xlsx",
             file=name,
         ) from None
+
+
+def _worksheet(file: BinaryIO, name: str, sheet: str | None) -> tuple[Any, Any]:
+    book = open_workbook(file, name)
 
     def close() -> None:
         book.close()
@@ -106,7 +118,7 @@ def _sheet_rows(worksheet: Any, name: str) -> Iterator[tuple[int, tuple[Any, ...
     line = 0
     try:
         for line, values in enumerate(worksheet.iter_rows(values_only=True), start=1):
-            yield line, tuple(map(_plain, values))
+            yield line, tuple(map(plain_value, values))
     except BROKEN as error:
         raise InputError(
             f"the sheet is damaged ({error}); open it and save it again as .xlsx",
@@ -143,7 +155,7 @@ def _trimmed(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values[:end]
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     r"""A date where Excel has a date without a time; `_x000D_` as the character it stands for."""
     if type(value) is str and "_x" in value:
         return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 FORMATS = {
     "efsa": ("cascade.foodex2.format", "a catalogue of EFSA (.ecf or .xlsx)"),
+    "excel": (
+        "cascade.taxonomy.formats.tables.excel",
+        "an Excel workbook (.xlsx) with a table like those of CSV",
+    ),
     "skos": (
         "cascade.taxonomy.formats.skos",
         "SKOS as Turtle, RDF/XML, JSON-LD, N-Triples or TriG",
@@ -75,6 +79,7 @@ def read(
     format: str | None = None,
     encoding: str | None = None,
     scheme: str | None = None,
+    sheet: str | None = None,
 ) -> Draft | Taxonomy:
     """What is in a file: its nodes, named like the file where it states no name.
 
@@ -86,6 +91,8 @@ def read(
         Of text; by default a guess, see `TaxonomyFile.text`.
     scheme
         Concept scheme of a SKOS vocabulary: its title, code or address; all if None.
+    sheet
+        Of a workbook; if None, the one that alone looks like a taxonomy.
 
     Raises
     ------
@@ -97,12 +104,17 @@ def read(
             f"no format {format!r}{did_you_mean(format, list(FORMATS))}; there are: "
             f"{', '.join(FORMATS)}"
         )
-    file = TaxonomyFile(Path(path), encoding, scheme)
+    file = TaxonomyFile(Path(path), encoding, scheme, sheet)
     name = format or detect(file)
     if scheme is not None and name != "skos":
         raise file.error(
             f"scheme {scheme!r} is asked for, but only SKOS has concept schemes, and this is read "
             f"as {name}; leave the scheme out"
+        )
+    if sheet is not None and name != "excel":
+        raise file.error(
+            f"sheet {sheet!r} is asked for, but this is no workbook with a table, and read as "
+            f"{name}; leave the sheet out"
         )
     found = _module(name).read(file)
     if isinstance(found, Draft):

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from zipfile import ZipFile
 
 from cascade.errors import TaxonomyError, did_you_mean
 from cascade.io.encodings import guess_encoding, marked_encoding
+from cascade.io.zips import BROKEN
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +27,22 @@ _BINARY = (
     (b"\x28\xb5\x2f\xfd", "zstd data", "unpack it first (unzstd)"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it first"),
     (b"PAR1", "a Parquet file", "write it as CSV with columns code,name,parent"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save the sheet as CSV"),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "an old Excel workbook (.xls), or one with a password",
+        "save it as .xlsx without a password, or the sheet as CSV",
+    ),
     (b"%PDF", "a PDF", "give the taxonomy as CSV, YAML or lines of 'A > B > C'"),
     (b"SQLite format 3\x00", "an SQLite database", "export the table as CSV"),
     (b"PK\x03\x04", "a zip archive", "unpack it first"),
     (b"PK\x05\x06", "a zip archive", "unpack it first"),
+)
+_PACKAGES = (
+    ("xl/workbook.bin", "a binary Excel workbook (.xlsb)", "save it as .xlsx"),
+    ("xl/workbook.xml", "an Excel workbook", "let its content decide how it is read"),
+    ("word/document.xml", "a Word document", "copy the table into a sheet, saved as .xlsx or CSV"),
+    ("content.xml", "an OpenDocument file (.ods)", "save the sheet as .xlsx or CSV"),
+    ("Index/Document.iwa", "a file of Apple's Numbers", "export it as .xlsx or CSV"),
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _XML_ENCODING = re.compile(rb"\s*<\?xml[^>]*encoding=[\"']([\w.-]+)")
@@ -50,13 +63,34 @@ class TaxonomyFile:
         Where it is.
     encoding
         Of the text, where the caller knows it.
-    scheme
-        Concept scheme that the caller asks for, see `cascade.taxonomy.formats.read`.
+    scheme, sheet
+        What the caller asks for, see `cascade.taxonomy.formats.read`.
+    part
+        What of the file is read, for messages; empty where it is all.
     """
 
     path: Path
     encoding: str | None = None
     scheme: str | None = None
+    sheet: str | None = None
+    part: str = ""
+
+    @property
+    def label(self) -> str:
+        """The file as messages name it: `nace.xlsx, sheet 'Classes'`."""
+        return f"{self.path}, {self.part}" if self.part else str(self.path)
+
+    @cached_property
+    def package(self) -> frozenset[str]:
+        """The names of what is in a zip archive, such as a workbook; empty where this is none."""
+        try:
+            with self.path.open("rb") as file:
+                if file.read(2) != b"PK":
+                    return frozenset()
+                with ZipFile(file) as archive:
+                    return frozenset(archive.namelist())
+        except BROKEN:
+            return frozenset()  # reading it as text tells what is wrong
 
     @cached_property
     def data(self) -> bytes:
@@ -77,12 +111,19 @@ class TaxonomyFile:
             raise TaxonomyError(f"no usable file name: {error}", file=name) from error
         for start, what, cure in _BINARY:
             if data.startswith(start):
-                if start[:2] == b"PK" and b"xl/" in data:
-                    what, cure = "an Excel workbook", "save the sheet as CSV"
+                if start[:2] == b"PK":
+                    what, cure = self._packed() or (what, cure)
                 raise self.error(f"this is {what}, not a text file; {cure}")
         if not data.strip(b" \t\r\n\v\f\x00\xef\xbb\xbf\xfe\xff"):
             raise self.error("the file is empty; expected a taxonomy")
         return data
+
+    def _packed(self) -> tuple[str, str] | None:
+        """What a zip archive is, and the cure; None where it is not known."""
+        for entry, what, cure in _PACKAGES:
+            if entry in self.package:
+                return what, cure
+        return None
 
     @cached_property
     def text(self) -> str:
@@ -234,7 +275,7 @@ class TaxonomyFile:
         self, message: str, line: int | None = None, column: str | None = None
     ) -> TaxonomyError:
         """An error in this file."""
-        return TaxonomyError(message, file=self.path, line=line, column=column)
+        return TaxonomyError(message, file=self.label, line=line, column=column)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

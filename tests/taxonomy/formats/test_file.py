@@ -81,10 +81,11 @@ def test_only_comments_hold_no_node(load):
         load("# nothing\n# here\n")
 
 
-def packed_zip(name: str) -> bytes:
+def packed_zip(*names: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(name, "x")
+        for name in names:
+            archive.writestr(name, "x")
     return buffer.getvalue()
 
 
@@ -93,7 +94,13 @@ def packed_zip(name: str) -> bytes:
     [
         (gzip.compress(b"A > B"), "gzip data, not a text file; unpack"),
         (packed_zip("taxonomy.csv"), "a zip archive, not a text file; unpack"),
-        (packed_zip("xl/workbook.xml"), "an Excel workbook, not a text file; save the sheet"),
+        (packed_zip("xl/workbook.xml"), "this workbook cannot be read"),
+        (packed_zip("xl/workbook.bin"), r"a binary Excel workbook \(.xlsb\), not a text file"),
+        (
+            packed_zip("mimetype", "content.xml"),
+            r"an OpenDocument file \(.ods\)",
+        ),
+        (b"\xd0\xcf\x11\xe0", r"an old Excel workbook \(.xls\), or one with a password"),
         (b"PAR1abcPAR1", "a Parquet file"),
         (b"%PDF-1.4", "a PDF"),
     ],

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+import logging
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,14 +25,16 @@ from cascade.io.files import write_text
 from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.separators import ARROW, find_separator, split_at
-from cascade.taxonomy.formats.tables.levels import level_columns, read_levels
+from cascade.taxonomy.formats.tables.levels import level_columns, read_levels, telling
 from cascade.taxonomy.formats.tables.problems import has_words, problem
-from cascade.taxonomy.formats.tables.published import published_reader
-from cascade.taxonomy.formats.tables.table import TaxonomyTable
+from cascade.taxonomy.formats.tables.published import published_reading
+from cascade.taxonomy.formats.tables.table import Reading, TaxonomyTable
 from cascade.taxonomy.names import clean, join_synonyms, normalize_code
 
 if TYPE_CHECKING:
     from cascade.taxonomy.tree import Taxonomy
+
+logger = logging.getLogger(__name__)
 
 
 def matches(file: TaxonomyFile) -> bool:
@@ -45,7 +47,7 @@ def matches(file: TaxonomyFile) -> bool:
     table = TaxonomyTable.sniff(file)
     if table is None or (len(table.header) == 1 and table.header[0].endswith(":")):
         return False  # the latter is a key of YAML
-    return table.has_header or has_words(table) or _reader(table) is not None
+    return table.has_header or has_words(table) or reading_of(table) is not None
 
 
 def read(file: TaxonomyFile) -> Draft:
@@ -64,8 +66,8 @@ def read(file: TaxonomyFile) -> Draft:
 
 def read_table(table: TaxonomyTable) -> Draft:
     """Nodes of a table, wherever its rows come from; see `read`."""
-    reader = _reader(table)
-    if reader is None:
+    reading = reading_of(table)
+    if reading is None:
         raise table.file.error(problem(table), table.line)
     for i, word in enumerate(table.keys):
         if word and word in table.keys[:i]:
@@ -74,7 +76,19 @@ def read_table(table: TaxonomyTable) -> Draft:
                 table.line,
                 word,
             )
-    return reader(table)
+    table.check(reading.columns)
+    if others := table.other_codes(reading.columns):
+        at = table.columns.get("code")
+        logger.warning(
+            "%s: %s %s like codes and %s not used; %s",
+            table.file.label,
+            ", ".join(map(repr, others)),
+            *(("looks", "is") if len(others) == 1 else ("look", "are")),
+            f"those of {table.header[at]!r} are the codes"
+            if at in reading.columns and at is not None
+            else "head one 'code' to have it read",
+        )
+    return reading.nodes()
 
 
 def write(taxonomy: Taxonomy, path: Path) -> None:
@@ -109,28 +123,39 @@ def write(taxonomy: Taxonomy, path: Path) -> None:
     write_text(path, lines.getvalue())
 
 
-def _reader(table: TaxonomyTable) -> Callable[[TaxonomyTable], Draft] | None:
-    """What reads a table of this form; None where it is of no known form."""
-    if reader := published_reader(table):
-        return reader
+def reading_of(table: TaxonomyTable) -> Reading | None:
+    """How to read a table; None where it is of no known form.
+
+    Raises
+    ------
+    TaxonomyError
+        It is of a form that lacks something.
+    """
+    if reading := published_reading(table):
+        return reading
     # Where there are only `name_de` and the like, the first of them has the names.
     names = table.columns.get("name", next(iter(table.translations), None))
-    if "parent" in table.columns and names is not None:
-        return partial(_read_parents, names=names)
+    codes = table.columns.get("code", names)
+    if "parent" in table.columns and names is not None and codes is not None:
+        return Reading(
+            partial(_read_parents, table, names),
+            frozenset((names, codes, table.columns["parent"])),
+        )
     paths = _path_column(table)
     if paths is not None:
+        columns = frozenset(table.columns.get(what, paths) for what in ("code", "name")) | {paths}
         if separator := _code_separator(table, paths):
-            return partial(_read_code_paths, paths=paths, separator=separator)
+            return Reading(partial(_read_code_paths, table, paths, separator), columns)
         texts = [row[paths] for row in table.sample]
         separator = find_separator(texts, paths="path" in table.columns)
-        return partial(_read_paths, paths=paths, separator=separator)
+        return Reading(partial(_read_paths, table, paths, separator), columns)
     if levels := level_columns(table):
-        return partial(read_levels, levels=levels)
+        return Reading(partial(read_levels, table, levels), telling(table, levels))
     return None
 
 
 def _read_parents(table: TaxonomyTable, names: int) -> Draft:
-    draft = Draft(file=table.file.path)
+    draft = Draft(file=table.file.label)
     code_at, parent_at = table.columns.get("code", names), table.columns["parent"]
     described = table.has_descriptions
     cleaned: dict[str, str] = {}
@@ -155,7 +180,7 @@ def _read_parents(table: TaxonomyTable, names: int) -> Draft:
 def _read_paths(table: TaxonomyTable, paths: int, separator: str) -> Draft:
     table.refuse_parents(f"the paths of column {table.header[paths]!r} are read")
     code_at, name_at = table.columns.get("code"), table.columns.get("name", paths)
-    tree = PathTree(table.file.path)
+    tree = PathTree(table.file.label)
     stray = None  # the first row, as long as no path ends in the name of its row
     named = name_at == paths
     for line, cells in table.rows():
@@ -180,7 +205,7 @@ def _read_paths(table: TaxonomyTable, paths: int, separator: str) -> Draft:
 
 def _read_code_paths(table: TaxonomyTable, paths: int, separator: str) -> Draft:
     """Nodes whose paths are made of codes, with or without that of the node itself."""
-    draft = Draft(file=table.file.path)
+    draft = Draft(file=table.file.label)
     code_at, name_at = table.columns["code"], table.columns["name"]
     parents = []
     for line, cells in table.rows():

@@ -65,6 +65,14 @@ def level_columns(table: TaxonomyTable) -> list[Level]:
     return [_level(table, roles) for roles in found]
 
 
+def telling(table: TaxonomyTable, levels: Sequence[Level]) -> frozenset[int]:
+    """Columns that tell the codes and names of levels."""
+    columns = {at for level in levels for at in (level.name, level.code) if at is not None}
+    if not any(level.code is not None for level in levels) and "code" in table.columns:
+        columns.add(table.columns["code"])
+    return frozenset(columns)
+
+
 def has_levels(headings: Collection[str]) -> bool:
     """Whether two headings or more are those of numbered levels, or of ranks."""
     return any(
@@ -79,7 +87,7 @@ def read_levels(table: TaxonomyTable, levels: Sequence[Level]) -> Draft:
     _refuse_unused_names(table, levels)
     if any(level.code is not None for level in levels):
         return _read_coded(table, levels)
-    tree = PathTree(table.file.path)
+    tree = PathTree(table.file.label)
     code_at = table.columns.get("code")
     names_at = [level.name for level in levels]
     for line, cells in table.rows(short=True):
@@ -95,7 +103,7 @@ def _read_coded(table: TaxonomyTable, levels: Sequence[Level]) -> Draft:
 
     Tables of attributes, such as those of GPC, have many rows for a node.
     """
-    draft = Draft(file=table.file.path, distinct_siblings=True)
+    draft = Draft(file=table.file.label, distinct_siblings=True)
     names_at = [level.name for level in levels]
     rows: dict[tuple[int, str], int] = {}
     for line, cells in table.rows(short=True):

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.tables.roles import ABOVE, ADDRESSES, NO_CODE, Roles, key_of, roles_of
-from cascade.taxonomy.formats.tables.table import TaxonomyTable, heading_key, is_parent
+from cascade.taxonomy.formats.tables.table import Reading, TaxonomyTable, heading_key, is_parent
 from cascade.taxonomy.names import match_code, normalize_code, split_synonyms
 
 logger = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ _NOT_IN_USE = frozenset(("obsolete", "deprecated", "withdrawn", "retired", "supe
 _TRUE = frozenset(("1", "true", "yes"))
 
 
-def published_reader(table: TaxonomyTable) -> Callable[[TaxonomyTable], Draft] | None:
-    """What reads a table of a published vocabulary; None where it is none.
+def published_reading(table: TaxonomyTable) -> Reading | None:
+    """How to read a table of a published vocabulary; None where it is none.
 
     Raises
     ------
@@ -52,17 +52,21 @@ def published_reader(table: TaxonomyTable) -> Callable[[TaxonomyTable], Draft] |
         same = plain == (roles.code, roles.name, roles.parent) and roles.status is None
         if same and not any(_several(cells[roles.parent]) for cells in table.sample):
             return None
-        return partial(_read_parents, roles=roles)
+        return Reading(partial(_read_parents, table, roles), roles.telling)
     if "path" in table.columns:
         return None
     if roles.level is not None:
-        return partial(_read_levels, roles=roles) if _are_levels(table, roles.level) else None
+        if not _are_levels(table, roles.level):
+            return None
+        return Reading(partial(_read_levels, table, roles), roles.telling)
     if any(is_parent(heading) for heading in table.header):
         return None
     if _parents_in_codes(table, [cells[roles.code] for cells in table.sample], part=True) is None:
         return None
     above = _parents_in_codes(table, [cells[roles.code] for _, cells in table.rows(short=True)])
-    return partial(_read_codes, roles=roles, parents=above) if above is not None else None
+    if above is None:
+        return None
+    return Reading(partial(_read_codes, table, roles, above), roles.telling)
 
 
 def _unnamed_pairs(table: TaxonomyTable) -> str:
@@ -104,7 +108,7 @@ def _rows(table: TaxonomyTable, roles: Roles) -> Iterator[tuple[int, list[str], 
 def _read_parents(table: TaxonomyTable, roles: Roles) -> Draft:
     """Nodes with a column of parents; those that only it names are there too, if it names them."""
     assert roles.parent is not None
-    draft = Draft(file=table.file.path, language=roles.language, distinct_siblings=True)
+    draft = Draft(file=table.file.label, language=roles.language, distinct_siblings=True)
     row_of: dict[str, int] = {}
     parents: list[str] = []
     above: dict[str, tuple[str, int]] = {}
@@ -136,7 +140,7 @@ def _read_parents(table: TaxonomyTable, roles: Roles) -> Draft:
     if several:
         logger.warning(
             "%s: %d nodes have several parents, of which the first counts (%s%s)",
-            table.file.path,
+            table.file.label,
             len(several),
             ", ".join(map(repr, several[:3])),
             ", ..." if len(several) > 3 else "",
@@ -198,7 +202,7 @@ def _read_levels(table: TaxonomyTable, roles: Roles) -> Draft:
         A level is left out, or the rows are sorted by level, so that they are not a tree.
     """
     assert roles.level is not None
-    draft = Draft(file=table.file.path, language=roles.language, distinct_siblings=True)
+    draft = Draft(file=table.file.label, language=roles.language, distinct_siblings=True)
     open_rows: list[tuple[int, int]] = []
     old: set[int] = set()
     levels: list[int] = []
@@ -233,7 +237,7 @@ def _read_levels(table: TaxonomyTable, roles: Roles) -> Draft:
 
 def _read_codes(table: TaxonomyTable, roles: Roles, parents: dict[str, str]) -> Draft:
     """Nodes whose parents their codes tell."""
-    draft = Draft(file=table.file.path, language=roles.language, distinct_siblings=True)
+    draft = Draft(file=table.file.label, language=roles.language, distinct_siblings=True)
     above, old = [], set()
     for line, cells, in_use in _rows(table, roles):
         row = _add(draft, table, roles, line, cells)
@@ -243,7 +247,7 @@ def _read_codes(table: TaxonomyTable, roles: Roles, parents: dict[str, str]) -> 
     draft.link(above)
     logger.warning(
         "%s: no column names the node above; %s",
-        table.file.path,
+        table.file.label,
         "codes tell it, such as {!r} below {!r}".format(*next(iter(parents.items())))
         if parents
         else "all nodes are at the top (add a column 'parent' with the code of the node above; "
@@ -275,7 +279,8 @@ def _parents_in_codes(
     complete = all(map(_DOTTED.fullmatch, codes)) and (part or known.issuperset(above.values()))
     doubtful = any(code[:-1] in known and code[:-1] != above[code] for code in dotted)
     if dotted and complete and not doubtful:
-        return above
+        lone = {code for code in codes if _SECTION.fullmatch(code)} - {*above.values()}
+        return (_by_order(codes) if lone else None) or above
     return _by_order(codes) if complete or not dotted else None
 
 

@@ -73,6 +73,12 @@ class Roles:
     translations: dict[int, str] = field(default_factory=dict)
     language: str = ""
 
+    @property
+    def telling(self) -> frozenset[int]:
+        """Columns that tell codes, names, and what is above."""
+        columns = (self.code, self.name, self.parent, self.above, self.level)
+        return frozenset(at for at in columns if at is not None)
+
 
 def key_of(heading: str) -> str:
     """A heading as it is compared, see `heading_key`, without the prefix of a vocabulary."""

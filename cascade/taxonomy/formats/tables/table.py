@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -67,6 +67,22 @@ def heading_key(heading: str) -> str:
 def is_parent(heading: str) -> bool:
     """Whether a heading seems to say that its column names the node above."""
     return bool(_PARENT.fullmatch(heading_key(heading)))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a table is read.
+
+    Parameters
+    ----------
+    nodes
+        Reads them.
+    columns
+        Those that tell codes, names, and what is above.
+    """
+
+    nodes: Callable[[], Draft]
+    columns: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -200,8 +216,7 @@ class TaxonomyTable:
         """
         if len(self.header) < 2 or " > " in "".join(self.header):
             return False
-        known = frozenset().union(*COLUMNS.values())
-        found = sum(word in known or is_parent(word) for word in self.keys)
+        found = self.named_columns
         if found > 1:
             return True
         lines = [line for number, line in self.file.head if number >= self.line]
@@ -218,6 +233,37 @@ class TaxonomyTable:
         digits = any(cell[:1].isdigit() for cell in self.header)
         paths = 2 * sum(" > " in line for line in lines) >= len(lines)
         return paths and not repeated and not digits
+
+    @property
+    def named_columns(self) -> int:
+        """How many headings are words for what columns of a taxonomy hold."""
+        known = frozenset().union(*COLUMNS.values())
+        return sum(word in known or is_parent(word) for word in self.keys)
+
+    def other_codes(self, used: Collection[int]) -> list[str]:
+        """Headings of columns that look like codes, with a value of its own in each row.
+
+        Those that are `used` do not count.
+        """
+        return [
+            heading
+            for at, (heading, word) in enumerate(zip(self.header, self.keys, strict=True))
+            if at not in used
+            and (word in COLUMNS["code"] or _OWN_CODE.fullmatch(word))
+            and not is_parent(word)
+            and self._is_distinct(at)
+        ]
+
+    def check(self, columns: Collection[int]) -> None:
+        """Refuse cells of columns that tell codes and names, but cannot be as they were written.
+
+        A text is as it was written; workbooks are not always.
+
+        Raises
+        ------
+        TaxonomyError
+            There is one.
+        """
 
     def refuse_parents(self, instead: str) -> None:
         """Refuse a column that looks like parents, where something else is read.
