@@ -1,9 +1,10 @@
-r"""How right an encoder is, without a label, on many domains: the nearest node under several texts.
+r"""How right an encoder is, without a label, on many domains, by the texts that a node is read by.
 
 Reads the folders of a collection of pairs (`items.csv` with `text,label`, `taxonomy.csv`, perhaps a
 column `taxonomy` that tells taxonomies apart), and GPC and Flipkart where they lie beside it; draws
-a fixed sample of each, and prints hF1 and exact of the nearest node, each node by its name, its
-path, and the mean and the greater of both.
+a fixed sample of each, and prints hF1 and exact of the nearest node: each node by its name, its
+path, its name with its parent's, the sum of these, and the sum with shared characters of names.
+Vectors are kept in the folder `--work`, for `zero_shot_walk.py` too.
 
 python eval/bench/zero_shot_domains.py --pairs pairs --encoder minilm --encoder runs/encoder/model
 """
@@ -12,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +23,14 @@ from numpy.typing import NDArray
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.evaluation.metrics.hierarchical_f1 import exact_match, hf1_micro
 from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.node_texts import all_paths
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import readable_name
+from cascade.training.encoders.forms import NodeForms
 
 csv.field_size_limit(10**9)
+FORMS = ("leaf", "path", "parent")
+CHARACTERS = 0.3  # weight of shared characters beside the sum of three cosines
+Floats = NDArray[np.float64]
 
 
 @dataclass
@@ -66,7 +68,7 @@ def taxonomy_of(rows: Iterable[dict[str, str]], name: str, folder: Path) -> Taxo
 
 
 def part_of(taxonomy: Taxonomy, rows: list[dict[str, str]], text: str, wanted: set[int]) -> Part:
-    """The wanted rows whose labels are known, and all labelled nodes and leaves."""
+    """The wanted rows whose labels are known; answers are labelled nodes and leaves."""
     found = {row["label"]: taxonomy.find(row["label"]) for row in rows}
     answers = np.union1d(taxonomy.leaves, [n for n in found.values() if n is not None])
     kept = [
@@ -74,12 +76,8 @@ def part_of(taxonomy: Taxonomy, rows: list[dict[str, str]], text: str, wanted: s
         for at, row in enumerate(rows)
         if at in wanted and found[row["label"]] is not None and row[text].strip()
     ]
-    return Part(
-        taxonomy,
-        [t for t, _ in kept],
-        np.array([n for _, n in kept], np.int32),
-        answers.astype(np.int32),
-    )
+    texts, gold = [t for t, _ in kept], np.array([n for _, n in kept], np.int32)
+    return Part(taxonomy, texts, gold, answers.astype(np.int32))
 
 
 def read_domain(folder: Path, most: int, work: Path) -> Domain:
@@ -105,79 +103,102 @@ def read_file(name: str, file: Path, taxonomy: Taxonomy, most: int) -> Domain:
     return Domain(name, [part_of(taxonomy, rows, "name", set(drawn.tolist()))])
 
 
-def all_domains(pairs: Path, most: int, work: Path) -> list[Domain]:
-    """All sets of pairs, GPC and Flipkart, as they lie beside each other."""
+def all_domains(pairs: Path, most: int, work: Path, only: Iterable[str] = ()) -> list[Domain]:
+    """The sets of pairs, GPC and Flipkart, as they lie beside each other."""
+    wanted = set(only)
     work.mkdir(parents=True, exist_ok=True)
     domains = [
-        read_domain(folder, most, work) for folder in sorted(pairs.iterdir()) if folder.is_dir()
+        read_domain(folder, most, work)
+        for folder in sorted(pairs.iterdir())
+        if folder.is_dir() and (not wanted or folder.name in wanted)
     ]
     gpc, flipkart = pairs.parent / "gpc_offers", pairs.parent / "flipkart"
-    if gpc.is_dir():
+    if gpc.is_dir() and (not wanted or "gpc" in wanted):
         tree = Taxonomy.load(gpc / "taxonomy.csv")
         domains.append(read_file("gpc", gpc / "validation.csv", tree, most))
-    if flipkart.is_dir():
-        labels = [
-            r["label"] for f in ("train", "validation") for r in read_rows(flipkart / f"{f}.csv")
-        ]
-        tree = Taxonomy.from_paths(list(dict.fromkeys(labels)), name="flipkart")
+    if flipkart.is_dir() and (not wanted or "flipkart" in wanted):
+        files = (flipkart / f"{name}.csv" for name in ("train", "validation"))
+        labels = dict.fromkeys(row["label"] for file in files for row in read_rows(file))
+        tree = Taxonomy.from_paths(list(labels), name="flipkart")
         domains.append(read_file("flipkart", flipkart / "validation.csv", tree, most))
     return domains
 
 
-FORMS = ("leaf", "path")
+def vectors(domain: Domain, encoder: Encoder, folder: Path) -> list[dict[str, Floats]]:
+    """For each part vectors of its items, and of all nodes in each form; kept in a file."""
+    path = folder / f"{domain.name}-{sum(len(part.texts) for part in domain.parts)}.npz"
+    if not path.is_file():
+        arrays = {}
+        for at, part in enumerate(domain.parts):
+            arrays[f"{at}.items"] = encoder.encode(part.texts, half=True)
+            forms, rng = NodeForms(part.taxonomy), np.random.default_rng(0)
+            for form in FORMS:
+                texts = [forms.text(node, form, rng) for node in range(len(part.taxonomy))]
+                different, at_text = np.unique(texts, return_inverse=True)
+                arrays[f"{at}.{form}"] = encoder.encode(list(different), half=True)[at_text]
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(path, **arrays)
+    kept = np.load(path)
+    return [
+        {name: kept[f"{at}.{name}"] for name in ("items", *FORMS)}
+        for at in range(len(domain.parts))
+    ]
 
 
-def form_texts(taxonomy: Taxonomy) -> dict[str, list[str]]:
-    """Names, and paths, of all nodes, in a readable form."""
-    names = [readable_name(n) for n in taxonomy.names]
-    return {"leaf": names, "path": all_paths(taxonomy)}
+def similarities(part: Part, own: dict[str, Floats]) -> dict[str, Floats]:
+    """For each way to read a node how like it each item is, [n_items, n_answers]."""
+    found = {form: own["items"] @ own[form][part.answers].T for form in FORMS}
+    found["sum"] = sum(found.values())
+    found["sum+characters"] = found["sum"] + CHARACTERS * shared_characters(part)
+    return found
 
 
-def figures(part: Part, chosen: NDArray[np.int32]) -> tuple[float, float, float, float]:
-    """Numerator and denominator of hF1, exact answers, rows."""
-    answers = GoldAndPredicted.of(part.taxonomy, chosen, part.gold)
-    hf1, exact = hf1_micro(answers), exact_match(answers)
-    return (hf1.part.sum(), hf1.whole.sum(), exact.part.sum(), exact.whole.sum())
+def shared_characters(part: Part) -> Floats:
+    """Cosines of TF-IDF weights of character n-grams in words, of items and names."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    names = [readable_name(part.taxonomy.names[node]) for node in part.answers]
+    grams = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
+    grams.fit([*names, *part.texts])
+    return (grams.transform(part.texts) @ grams.transform(names).T).toarray()
 
 
-def measure(domain: Domain, encoder: Encoder) -> dict[str, tuple[float, float]]:
-    """hF1 and exact of each way to read a node."""
-    sums: dict[str, NDArray[np.float64]] = {}
-    for part in domain.parts:
-        items = encoder.encode(part.texts)
-        texts = form_texts(part.taxonomy)
-        similar = {
-            form: items @ encoder.encode([texts[form][n] for n in part.answers]).T for form in FORMS
-        }
-        similar["mean"] = (similar["leaf"] + similar["path"]) / 2
-        similar["max"] = np.maximum(similar["leaf"], similar["path"])
-        for form, values in similar.items():
-            found = np.array(figures(part, part.answers[values.argmax(axis=1)]))
-            sums[form] = sums.get(form, np.zeros(4)) + found
-    return {f: (float(s[0] / s[1]), float(s[2] / s[3])) for f, s in sums.items()}
+def counted(part: Part, chosen: NDArray[np.int32]) -> Floats:
+    """Part and whole of hF1, and of exact answers, of each row: [n_rows, 4]."""
+    found = GoldAndPredicted.of(part.taxonomy, chosen, part.gold)
+    hf1, exact = hf1_micro(found), exact_match(found)
+    return np.stack([hf1.part, hf1.whole, exact.part, exact.whole], axis=1)
+
+
+def figures(rows: list[Floats]) -> tuple[float, float]:
+    """hF1 and exact of the rows of `counted`."""
+    sums = np.concatenate(rows).sum(axis=0)
+    return float(sums[0] / sums[1]), float(sums[2] / sums[3])
 
 
 def main() -> None:
-    """Print a line for each domain and encoder."""
+    """Print a line for each encoder, way to read nodes, and domain."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=Path, required=True)
     parser.add_argument("--encoder", action="append", default=[])
-    parser.add_argument("--rows", type=int, default=400)
+    parser.add_argument("--rows", type=int, default=250)
     parser.add_argument("--work", type=Path, default=Path("runs/zero_shot_domains"))
-    parser.add_argument("--only", nargs="*")
+    parser.add_argument("--only", nargs="*", default=[])
     arguments = parser.parse_args()
-    domains = all_domains(arguments.pairs, arguments.rows, arguments.work)
+    domains = all_domains(arguments.pairs, arguments.rows, arguments.work, arguments.only)
     for name in arguments.encoder or ["minilm"]:
-        encoder, results, started = Encoder.load(name), {}, time.perf_counter()
+        encoder, rows = Encoder.load(name), dict[str, dict[str, list[Floats]]]()
+        folder = arguments.work / encoder.identity.replace(":", "-")
         for domain in domains:
-            if arguments.only and domain.name not in arguments.only:
-                continue
-            results[domain.name] = measure(domain, encoder)
-            cells = " ".join(f"{f} {h:.3f}/{e:.3f}" for f, (h, e) in results[domain.name].items())
-            print(f"{domain.name:20} {cells}", flush=True)
-        print(f"{name}: {time.perf_counter() - started:.0f} s")
-        out = arguments.work / f"{Path(name).parent.name or name}-{Path(name).name}.json"
-        out.write_text(json.dumps(results, indent=1))
+            for part, own in zip(domain.parts, vectors(domain, encoder, folder), strict=True):
+                for way, values in similarities(part, own).items():
+                    best = part.answers[values.argmax(axis=1)]
+                    rows.setdefault(way, {}).setdefault(domain.name, []).append(counted(part, best))
+        for way, by_domain in rows.items():
+            found = {domain: figures(counts) for domain, counts in by_domain.items()}
+            mean = np.mean(list(found.values()), axis=0)
+            cells = " ".join(f"{domain} {hf1:.3f}/{ex:.3f}" for domain, (hf1, ex) in found.items())
+            print(f"{name} {way}: mean {mean[0]:.4f}/{mean[1]:.4f} {cells}")
 
 
 if __name__ == "__main__":

@@ -80,9 +80,8 @@ class EncoderExperiment(Experiment[EncoderRecipe]):
                 "taxonomies; name another in model.weights, or use a recipe of the kind retriever"
             )
         rows = sum(map(len, learnt))
-        self.notify(
-            f"{rows:,} rows in {len(learnt):,} taxonomies, on {best_device(recipe.training.device)}"
-        )
+        many = "1 taxonomy" if len(learnt) == 1 else f"{len(learnt):,} taxonomies"
+        self.notify(f"{rows:,} rows in {many}, on {best_device(recipe.training.device)}")
         loop = EncoderLoop(
             encoder,
             BatchSource(learnt, recipe.training, recipe.seed),
@@ -184,7 +183,8 @@ Use it:
 |  |  |
 | --- | --- |
 | made by | `{self.command}` |
-| data | {sum(metrics["sets"].values()):,} rows in {len(metrics["sets"]):,} taxonomies: {sets} |
+| rows | {sum(metrics["sets"].values()):,} |
+| taxonomies | {len(metrics["sets"]):,}, of the sets {sets} |
 | training | {metrics["steps"]:,} steps of {training.items} rows at {training.learning_rate} |
 | time | {metrics["seconds"]:,.0f} s on {metrics["device"]} |
 | seed | {recipe.seed} |

@@ -56,7 +56,7 @@ def nearest_nodes(chosen: EncoderSet, encoder: SentenceEncoder) -> Figures:
         @ encoder.encode([chosen.forms.text(int(node), form, rng) for node in answers]).T
         for form in READ
     }
-    similar["mean"] = sum(similar.values()) / len(READ)
+    similar["mean"] = np.mean([similar[form] for form in READ], axis=0)
     sums = {}
     for form, values in similar.items():
         found = GoldAndPredicted.of(taxonomy, answers[values.argmax(axis=1)], chosen.nodes)

@@ -17,7 +17,9 @@ from cascade.training.loop import Decay
 class SetRecipe(Section):
     """One set of labelled rows."""
 
-    name: str = Field("", description="For logs and the README; by default its folder's.")
+    name: str = Field(
+        "", description="For logs and the README; by default that of the file's folder."
+    )
     file: str = Field(description="Labelled rows, relative to the recipe.")
     label: str = Field("label", description="Column of the right answer: a code or a path.")
     text: list[str] = Field(default_factory=lambda: ["text"], description="Text columns.")
@@ -39,7 +41,7 @@ class SetRecipe(Section):
 
     def model_post_init(self, context: object) -> None:
         """Name it."""
-        self.name = self.name or Path(self.file).parent.name
+        self.name = self.name or Path(self.file).parent.name or Path(self.file).stem
 
 
 class EncoderLoopRecipe(Section):
