@@ -32,7 +32,7 @@ class Candidate:
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
-@lazy_fields("candidates")
+@lazy_fields("candidates", "below")
 @dataclass(frozen=True, slots=True)
 class Level:
     """What was decided at one level of a prediction's path.
@@ -47,6 +47,9 @@ class Level:
         Probability that the item lies at or below this node.
     candidates
         What it was chosen from, best first; a single child has itself alone.
+    below
+        At an inner node that is the answer: what was considered below it, best first. Where an item
+        may be filed at the node itself, the node is among them.
     """
 
     level: int
@@ -54,6 +57,7 @@ class Level:
     name: str
     confidence: float
     candidates: tuple[Candidate, ...] = ()
+    below: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +187,8 @@ class Prediction:
         rows = []
         for level in self.levels:
             others = _others(level.candidates, level.code)
+            if below := _others(level.below, level.code):
+                others += f"{'; ' if others else ''}below it {below}"
             bar = (
                 "<div style='background:#e6e6e6;width:100px;height:.6em;display:inline-block'>"
                 "<div style='background:#4c78a8;height:100%;"
@@ -235,6 +241,7 @@ def levels_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
             "confidence": round(level.confidence, 6),
             "candidates": _plain(level.candidates),
         }
+        | ({"below": _plain(level.below)} if level.below else {})
         for level in prediction.levels
     ]
 

@@ -93,6 +93,9 @@ def show_counts(
         table.add_row("label unknown", f"{counts.unknown:,}", what)
     if label and not counts.labelled:
         table.add_row("right", "", Text(f"unknown: no {label} is in the taxonomy", "yellow"))
+    for mark, n in counts.several.items():
+        told = f"have several labels in one cell; read them with --label-separator {mark!r}"
+        table.add_row("several labels", f"{n:,}", Text(told, "yellow"))
     if counts.seconds:
         rate = f"{counts.rows / counts.seconds:,.1f} rows/s"
         table.add_row("time", f"{counts.seconds:,.1f} s", rate)

@@ -101,7 +101,8 @@ def evaluate(
         raise UsageError("say which column holds the known answers with --label")
     external = predictor if isinstance(predictor, ExternalPredictions) else None
     task = settle_columns(task, text=external is None)
-    labels = count_labels(task.source, label, task.taxonomy, task.columns.label_separator)
+    columns = task.columns
+    labels = count_labels(task.source, label, task.taxonomy, columns.label_separator, columns.also)
     fingerprint = _fingerprint(task, external)
     before = folder.check(fingerprint, resume=options.resume, overwrite=options.overwrite)
     load = None if isinstance(predictor, ExternalPredictions) else cache(predictor)

@@ -68,8 +68,8 @@ class Calibration:
         below, levels = 1.0, []
         for level in prediction.levels:
             below = min(below, self._map(level.level).apply(level.confidence))
-            seen = peek(level, "candidates")
-            levels.append(Level(level.level, level.code, level.name, below, seen))
+            seen = peek(level, "candidates"), peek(level, "below")
+            levels.append(Level(level.level, level.code, level.name, below, *seen))
         own = self._map(len(levels))
         rest = 1 - below
         alternatives = []

@@ -116,9 +116,16 @@ class PackedTrace(Lazy):
             table = self._level(depth)
             confidence *= float(np.exp(table[table[:, NODE] == node, LOGPROB][0]))
             code, name = taxonomy.codes[node], taxonomy.names[node]
-            lazy: Any = _PackedCandidates(taxonomy, self._columns.scorers[depth], table)
-            levels.append(Level(depth + 1, code, name, confidence, lazy))
+            below = self._candidates(depth + 1) if node == answer else ()
+            levels.append(Level(depth + 1, code, name, confidence, self._candidates(depth), below))
         return tuple(levels)
+
+    def _candidates(self, depth: int) -> Any:
+        """The candidates of one level, made when they are read; none if nothing was asked."""
+        if sum(self._sizes[depth : depth + 1]) == 0:
+            return ()
+        columns = self._columns
+        return _PackedCandidates(columns.taxonomy, columns.scorers[depth], self._level(depth))
 
     def alternatives(self) -> tuple[Alternative, ...]:
         """The ends of the other paths."""
@@ -153,6 +160,10 @@ class _PackedCandidates(Lazy):
         """The candidates, likeliest first, with the log-probability that each scorer gave."""
         order = np.argsort(-self._table[:, LOGPROB], kind="stable")
         return tuple([self._candidate(row) for row in self._table[order]])
+
+    def below(self) -> tuple[Candidate, ...]:
+        """The same, where they stand as what was considered below a node."""
+        return self.candidates()
 
     def _candidate(self, row: NDArray[np.float64]) -> Candidate:
         taxonomy, node = self._taxonomy, int(row[NODE])

@@ -2,14 +2,15 @@
 
 First a text is looked up as it stands. Only where that finds nothing it is compared by *form*,
 which is the same for `A01PS`, `a01ps ` and full-width signs, for `110`, `110.0` and `'00110'`, and
-for `A > B`, `a>b` and `A / B`. A form that two nodes share finds neither.
+for `A > B`, `a>b` and `A / B`. A form that two nodes share finds neither. At last a code and a name
+beside each other (`110 Hammers`, `Hammers (110)`) find the node that has both.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,11 @@ SEPARATOR = re.compile(r"\s*(?:->|=>|>{1,3}|[›»→⟩|/\\¦]|::)\s*")
 _QUOTES = "\"'`´‘’‚‛“”„‟«»‹›"
 _NUMBER = re.compile(r"(\d+)(?:\.(\d*))?", re.ASCII)
 _JOINT = "\x1f"
+_BRACKETS = "()[]{}"
+_EDGES = f"{_BRACKETS}{_JOINT} -:=.,;_"
+"""What may stand around a name that is written beside its code."""
+_BREAK = re.compile(r"[\W_]+")
+_BREAKS = 16  # places from either end of a text at which a code may end
 _SEVERAL = -1
 
 
@@ -81,7 +87,53 @@ class NodeFinder:
         found = self._code_forms.get(form) if form else None
         if found is None:
             found = self._forms.descend(path_form(text), _JOINT)
+        if found is None:
+            text = plain(text).strip(_QUOTES + " ")
+            found = self._with_name(text)
+            found = self._along(SEPARATOR.split(text)) if found is None else found
         return None if found == _SEVERAL else found
+
+    def _with_name(self, text: str) -> int | None:
+        """The one node whose code stands in front of its name or path, or behind it."""
+        gaps = [gap.span() for gap in _BREAK.finditer(text)]
+        found: set[int] = set()
+        for start, end in gaps[:_BREAKS]:
+            codes = self._with_code(text[:start]), self._with_code(text[:end])
+            found.update(node for node in codes if self._has_name(node, text[start:]))
+        for start, end in gaps[-_BREAKS:]:
+            codes = self._with_code(text[end:]), self._with_code(text[start:])
+            found.update(node for node in codes if self._has_name(node, text[:end]))
+        return found.pop() if len(found) == 1 else None
+
+    def _along(self, parts: Sequence[str]) -> int | None:
+        """The node at the end of a path whose names, some or all, stand beside their codes."""
+        above = -1
+        for part in parts:
+            node = self._forms.child(path_form(part), above)
+            if node < 0:
+                coded = self._with_name(part)
+                if coded is None or int(self._taxonomy.parent[coded]) != above:
+                    return None
+                node = coded
+            above = node
+        return above
+
+    def _with_code(self, text: str) -> int:
+        """The node with a code that may stand in brackets, negative if there is none."""
+        for written in dict.fromkeys((text.strip(), text.strip(_BRACKETS + " "))):
+            known = match_code(written, self._index)
+            if known is not None:
+                return self._index[known]
+            if (found := self._code_forms.get(code_form(written), _SEVERAL)) >= 0:
+                return found
+        return _SEVERAL
+
+    def _has_name(self, node: int, text: str) -> bool:
+        if node < 0:
+            return False
+        form = path_form(text).strip(_EDGES)
+        own = self._taxonomy.names[node], self._taxonomy.path(node)
+        return bool(form) and form in [path_form(name).strip(_EDGES) for name in own]
 
     @cached_property
     def _code_forms(self) -> dict[str, int]:
@@ -108,6 +160,10 @@ class _ChildrenByName:
                 return found
             cut = rest.find(joint, cut + 1)
         return below.get(rest)
+
+    def child(self, form: str, above: int) -> int:
+        """The child of `above` with a name of this form, negative if there is none."""
+        return self._below(above).get(form, _SEVERAL)
 
     def _below(self, above: int) -> dict[str, int]:
         if above not in self._known:

@@ -126,7 +126,7 @@ class LabelledRecipe(FinetuneRecipe):
     """A recipe whose rows are of one file, over one taxonomy."""
 
     FILES = (("data", "file"), ("validation", "file"))
-    NAMES = (("data", "taxonomy"),)
+    NAMES: ClassVar[tuple[tuple[str, str], ...]] = (("data", "taxonomy"),)
 
     data: DataRecipe = Field(description="The labelled rows.")
     validation: ValidationRecipe = Field(

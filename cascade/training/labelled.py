@@ -202,8 +202,8 @@ def read_labelled(
                     unknown += 1
                     if not first:
                         first, example = f"line {row.line}, {finder.shown(label)}", label
-                    if not several and not columns.label_separator:
-                        mark = finder.several(label)
+                    if not several:
+                        mark = finder.unread(label)
                         several = several_at(row.line, label, mark) if mark else ""
             if progress is not None:
                 progress(rows)

@@ -184,6 +184,18 @@ def test_the_summary_tells_what_is_right(folder, retrieve):
     assert "label unknown 1 no label of the taxonomy" in " ".join(done.err.split())
 
 
+def test_the_summary_names_the_option_for_cells_with_several_labels(folder, retrieve):
+    text = (folder / "items.csv").read_text("utf-8").replace("Clothing > Hats", "CLO-HAT|GAR")
+    (folder / "items.csv").write_text(text, encoding="utf-8")
+    told = "several labels 1 have several labels in one cell; read them with --label-separator '|'"
+    args = ("items.csv", "--text", "name", "--label", "label")
+    done = retrieve(*args, "-o", "out.csv")
+    assert told in " ".join(done.err.split())
+    done = retrieve(*args, "--label-separator", "|", "-o", "two.csv")
+    assert "several labels" not in done.err
+    assert "label unknown" not in done.err
+
+
 def test_labels_that_are_no_nodes_are_told(folder, retrieve):
     done = retrieve("items.csv", "--text", "name", "--label", "price", "-o", "out.csv")
     assert done.status == 0

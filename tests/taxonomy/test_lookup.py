@@ -81,3 +81,82 @@ def test_dashes_are_one_dash():
 def test_the_form_of_a_form_is_itself():
     for text in ["007.50", ' ="01" ', "x..", "'a'"]:
         assert code_form(code_form(text)) == code_form(text)
+
+
+TOOLS = Taxonomy.from_records(
+    [
+        ("1", "Tools"),
+        ("110", "Hammers", "1"),
+        ("11O", "Saws", "1"),
+        ("0120", "Drills (electric)", "1"),
+        ("B-7.1", "C++", "1"),
+        ("B-7.2", "C#", "1"),
+        ("2", "110"),
+        ("44", "44 mm screws"),
+        ("3 a", "Nuts/Bolts"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("110 Hammers", "110"),
+        ("110 - Hammers", "110"),
+        ("110 \u2013 HAMMERS", "110"),
+        ("110: hammers", "110"),
+        ("110. Hammers", "110"),
+        ("110_Hammers", "110"),
+        ("110\tHammers", "110"),
+        ("110|Hammers", "110"),
+        ("110, Hammers", "110"),
+        ("[110] Hammers", "110"),
+        ("(110) Hammers", "110"),
+        ("Hammers (110)", "110"),
+        ("Hammers [110]", "110"),
+        ("Hammers - 110", "110"),
+        ("Hammers, 110", "110"),
+        ("'Hammers (110.0)'", "110"),
+        ("110.0 Hammers", "110"),
+        ("120 Drills (electric)", "0120"),
+        ("Drills (electric) (0120)", "0120"),
+        ("b-7.1 C++", "B-7.1"),
+        ("C# (B-7.2)", "B-7.2"),
+        ("3 a Nuts / Bolts", "3 a"),
+        ("Nuts/Bolts (3 A)", "3 a"),
+        ("44 44 mm screws", "44"),
+        ("110 Tools > Hammers", "110"),
+        ("Tools / Hammers (110)", "110"),
+        ("1 Tools > 110 Hammers", "110"),
+        ("Tools (1) > Hammers (110)", "110"),
+        ("Tools > 110 Hammers", "110"),
+    ],
+)
+def test_a_code_beside_its_name_is_found_where_both_agree(written, code):
+    assert TOOLS.find(written) == TOOLS.index(code)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "110 Saws",
+        "Hammers (11O)",
+        "110 Hammer",
+        "110 -",
+        "(110)x",
+        "B-7.1 C#",
+        "C (B-7.1)",
+        "2 Tools > 110 Hammers",
+        "110 Hammers > 1 Tools",
+        "1 Tools > 110",
+        "999 Hammers",
+        "110 Hammers and Saws",
+        "2 110 Hammers",
+    ],
+)
+def test_a_code_beside_what_is_not_its_name_finds_none(written):
+    assert TOOLS.find(written) is None
+
+
+def test_a_code_and_a_name_that_are_those_of_two_nodes_find_none():
+    assert Taxonomy.from_records([("1", "2"), ("2", "1")]).find("1 2") is None

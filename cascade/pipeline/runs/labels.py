@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -57,7 +58,7 @@ class LabelFinder:
     """
 
     def __init__(self, taxonomy: Taxonomy, separator: str | None = None) -> None:
-        self._taxonomy = taxonomy
+        self.taxonomy = taxonomy
         self._separator = separator
         self._found: dict[str, tuple[int, ...]] = {}
 
@@ -71,23 +72,37 @@ class LabelFinder:
 
     def is_deprecated(self, text: str) -> bool:
         """Whether a label is the code of a node that is no longer in use."""
-        return match_code(text, self._taxonomy.deprecated) is not None
+        return match_code(text, self.taxonomy.deprecated) is not None
 
     def shown(self, text: str) -> str:
         """A label for messages; one that names a deprecated node with what to use instead."""
-        old = match_code(text, self._taxonomy.deprecated)
-        note = "" if old is None else f": {self._taxonomy.deprecated[old]}"
+        old = match_code(text, self.taxonomy.deprecated)
+        note = "" if old is None else f": {self.taxonomy.deprecated[old]}"
         return f"{text[:80]!r}{note}"
 
     def find_all(self, text: str) -> tuple[int, ...]:
         """Nodes of a cell that holds one code or path, or several; unknown ones are left out."""
         return tuple(node for node in self._nodes(text) if node >= 0)
 
+    def first_unknown(self, text: str) -> str | None:
+        """The first label of a cell that is not in the taxonomy; None if all are."""
+        nodes = self._nodes(text)
+        if all(node >= 0 for node in nodes):
+            return None
+        labels = labels_in(text, self._separator)
+        return next(label for label, node in zip(labels, nodes, strict=True) if node < 0)
+
     def several(self, text: str) -> str | None:
         """What stands between several known labels of a cell; None where it has one."""
         if len(self.find_all(text)) > 1:
             return ","
         return separator_of(text, lambda part: part != text and self.find(part) >= 0)
+
+    def unread(self, text: str) -> str | None:
+        """What stands between several labels of a cell that is unknown, as no separator is told."""
+        if self._separator or not text.strip() or self.find(text) >= 0:
+            return None
+        return self.several(text)
 
     def _nodes(self, text: str) -> tuple[int, ...]:
         if text not in self._found:
@@ -98,25 +113,33 @@ class LabelFinder:
         """A node for each label of a cell, -1 for an unknown one."""
         if not clean(text):
             return ()
-        if (whole := self._taxonomy.find(text)) is not None:
+        if (whole := self.taxonomy.find(text)) is not None:
             return (whole,)
         labels = labels_in(text, self._separator)
-        nodes = [self._taxonomy.find(label) for label in labels]
+        nodes = [self.taxonomy.find(label) for label in labels]
         if len(labels) > 1 and None in nodes:  # a list may also be a path
-            path = self._taxonomy.find(PATH_SEPARATOR.join(labels))
+            path = self.taxonomy.find(PATH_SEPARATOR.join(labels))
             nodes = nodes if path is None else [path]
         return tuple([-1 if node is None else node for node in nodes])
 
 
 def count_labels(
-    source: TableFile, column: str, taxonomy: Taxonomy, separator: str | None = None
+    source: TableFile,
+    column: str,
+    taxonomy: Taxonomy,
+    separator: str | None = None,
+    also: Sequence[str] = (),
 ) -> LabelCounts:
     """How many labels of a file are in a taxonomy.
+
+    Several labels in a cell, and other right answers that are not in the taxonomy, are logged.
 
     Parameters
     ----------
     separator
         Between several labels of a cell; see `LabelFinder`.
+    also
+        Columns of other right answers.
 
     Raises
     ------
@@ -125,24 +148,31 @@ def count_labels(
         the message says how many, which first, and what to do.
     """
     finder = LabelFinder(taxonomy, separator)
+    others = {name: _OtherAnswers(finder) for name in [*also, *([column] if separator else [])]}
     rows = empty = unknown = several = 0
     first = example = first_several = ""
     with source.open() as table:
-        require_columns(table, [column])
+        require_columns(table, [column, *also])
         for row in table:
             text = table.text(row, column)
             rows += 1
+            for other in others:
+                if other != column or finder.find(text) >= 0:
+                    others[other].look(row.line, table.text(row, other))
             if not clean(text):
                 empty += 1
             elif finder.find(text) < 0:
                 unknown += 1
                 if not first:
                     first, example = f"line {row.line}, {finder.shown(text)}", text
-                if not separator and (mark := finder.several(text)):
+                if mark := finder.unread(text):
                     several += 1
                     first_several = first_several or several_at(row.line, text, mark)
     if several:
         logger.warning("%s: %s rows have %s", source.file, f"{several:,}", first_several)
+    for name, answers in others.items():
+        if answers.unknown:
+            logger.warning("%s, column %r: %s", source.file, name, answers)
     counts = LabelCounts(rows, empty, unknown, first)
     if not rows:
         raise InputError("there are no rows to measure", file=source.file)
@@ -155,6 +185,31 @@ def count_labels(
             column=column,
         )
     return counts
+
+
+@dataclass
+class _OtherAnswers:
+    """What of a column of other right answers is not in the taxonomy."""
+
+    finder: LabelFinder
+    unknown: int = 0
+    first: str = ""
+
+    def look(self, line: int, text: str) -> None:
+        """Count a cell in which something is unknown."""
+        if not clean(text) or (label := self.finder.first_unknown(text)) is None:
+            return
+        self.unknown += 1
+        if not self.first:
+            mark = self.finder.unread(text)
+            cure = f"; name what stands between with --label-separator {mark!r}" if mark else ""
+            self.first = f"line {line}, {self.finder.shown(label)}{cure}"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.unknown:,} rows have other right answers that are not in the taxonomy and do "
+            f"not count (first: {self.first})"
+        )
 
 
 def several_at(line: int, text: str, mark: str) -> str:

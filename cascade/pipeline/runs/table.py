@@ -39,6 +39,8 @@ class Counts:
         Rows with a known label by level, and those of them that are right down to that level.
     unknown
         Rows whose label is not in the taxonomy.
+    several
+        Those of them that have several labels, by what stands between these.
     fallback
         Rows that the fallback answered, by how the method had failed.
     seconds
@@ -54,6 +56,7 @@ class Counts:
     labelled: dict[str, int] = field(default_factory=dict)
     right: dict[str, int] = field(default_factory=dict)
     unknown: int = 0
+    several: dict[str, int] = field(default_factory=dict)
     fallback: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
@@ -64,7 +67,7 @@ class Counts:
         self.unknown += other["unknown"]
         self.seconds += other["seconds"]
         self.confidence = [a + b for a, b in zip(self.confidence, other["confidence"], strict=True)]
-        for name in ("status", "source", "labelled", "right", "fallback", "stages"):
+        for name in ("status", "source", "labelled", "right", "several", "fallback", "stages"):
             found = getattr(self, name)
             for key, value in other.get(name, {}).items():  # older journals lack some
                 if value:
@@ -173,8 +176,9 @@ def answer_chunk(
     """
     started, before = time.perf_counter(), dict(classifier.seconds)
     predictions = classifier.classify_read(items)
-    separator = classifier.config.columns.label_separator
-    counts = count(predictions, _golds(classifier.taxonomy, labels, separator))
+    finder = LabelFinder(classifier.taxonomy, classifier.config.columns.label_separator)
+    counts = count(predictions, _golds(finder, labels))
+    counts.several = dict(Counter(filter(None, map(finder.unread, labels))))
     counts.seconds = round(time.perf_counter() - started, 3)
     counts.stages = {
         stage: round(seconds - before.get(stage, 0.0), 4)
@@ -217,12 +221,10 @@ def _chunks(
     yield from ahead
 
 
-def _golds(
-    taxonomy: Taxonomy, labels: Sequence[str], separator: str | None
-) -> list[tuple[str, ...] | None]:
+def _golds(finder: LabelFinder, labels: Sequence[str]) -> list[tuple[str, ...] | None]:
     """Codes along the known path of each row, top first: none without a label, None if unknown."""
+    taxonomy = finder.taxonomy
     golds: list[tuple[str, ...] | None] = []
-    finder = LabelFinder(taxonomy, separator)
     for text in labels:
         node = finder.find(text) if text else -1
         if node >= 0:

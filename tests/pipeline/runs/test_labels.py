@@ -142,3 +142,30 @@ def test_cells_with_several_labels_are_told(tmp_path, shop, caplog):
 def test_names_in_place_of_codes_are_told(labelled, shop):
     with pytest.raises(InputError, match=r"'apple' is the name of .*Food > Fruit > Apple"):
         count_labels(labelled("apple", "banana"), "label", shop)
+
+
+def test_other_right_answers_that_are_unknown_are_told(tmp_path, shop, caplog):
+    rows = ["label,other", "Toys,Food", 'Toys,"[""Toys"", ""Cars""]"', "Toys,", "Toys,Toys|Food"]
+    file = tmp_path / "rows.csv"
+    file.write_text("\n".join(rows) + "\n", "utf-8")
+    count_labels(TableFile(str(file)), "label", shop, also=["other"])
+    assert "column 'other': 2 rows have other right answers" in caplog.text
+    assert "(first: line 3, 'Cars')" in caplog.text
+
+
+def test_labels_after_the_first_that_are_unknown_are_told(tmp_path, shop, caplog):
+    file = tmp_path / "rows.csv"
+    file.write_text("label\nToys|Food\nToys|Cars\nCars|Toys\n", "utf-8")
+    counts = count_labels(TableFile(str(file)), "label", shop, "|")
+    assert (counts.known, counts.unknown) == (2, 1)
+    assert "1 rows have other right answers" in caplog.text
+    assert "(first: line 3, 'Cars')" in caplog.text
+
+
+def test_other_right_answers_with_a_separator_that_is_not_named_are_told_the_option(
+    tmp_path, shop, caplog
+):
+    file = tmp_path / "rows.csv"
+    file.write_text("label,other\nToys,Toys|Food\n", "utf-8")
+    count_labels(TableFile(str(file)), "label", shop, also=["other"])
+    assert "--label-separator '|'" in caplog.text

@@ -11,6 +11,7 @@ from cascade.config import Columns
 from cascade.errors import ConfigError, InputError, OutputError, UsageError
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.label_taxonomy import taxonomy_of_labels
+from cascade.predictions import trace_as_dicts
 from cascade.taxonomy import Taxonomy
 from cascade.training.packs.fit import Fit
 from cascade.training.packs.recipe import Recipe
@@ -226,6 +227,14 @@ def test_inner_nodes_with_rows_of_their_own_are_answered(half_inside, tmp_path):
     assert (found.code, found.path, found.status) == ("Home > Garden", "Home > Garden", "ok")
     assert [level.code for level in found.levels] == ["Home", "Home > Garden"]
     assert 0.5 < found.confidence == found.levels[1].confidence <= found.levels[0].confidence
+    top, garden = found.levels
+    assert top.below == ()
+    assert garden.below[0].code == "Home > Garden"
+    names = {candidate.name for candidate in garden.below}
+    assert names == {"Garden", "Rakes", "Hoses"}
+    assert sum(candidate.probability for candidate in garden.below) == pytest.approx(1)
+    assert trace_as_dicts(found)[1]["below"][0]["code"] == "Home > Garden"
+    assert "below" not in trace_as_dicts(found)[0]
     below = pack.classify("garden rake with 5 teeth")
     assert below.path == "Home > Garden > Rakes"
     assert [c.code for c in below.levels[2].candidates].count("Home > Garden") == 1
