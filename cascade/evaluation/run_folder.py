@@ -69,9 +69,9 @@ class RunFolder:
             )
         if found.get("fingerprint") != fingerprint:
             raise OutputError(
-                f"the run in {self.path} is of other data, another taxonomy or other settings (its "
-                f"command: {found.get('command')}); use the same to go on, or begin again with "
-                "--overwrite"
+                f"the run in {self.path} is of other data, another taxonomy or other settings, or "
+                f"of a version of cascade with other settings (its command: "
+                f"{found.get('command')}); use the same to go on, or begin again with --overwrite"
             )
         return found
 

@@ -196,7 +196,7 @@ def _resolve(
     config: str | None,
     taxonomy: str | None,
     chosen: dict[str, Any],
-    read: dict[str, str | None],
+    read: dict[str, Any],
 ) -> tuple[CascadeConfig, Taxonomy | None]:
     """The config, with rankings as the metrics need them, and the taxonomy if one is named."""
     from cascade.config import CascadeConfig
