@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -296,7 +297,7 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
             value = parse_yaml(text, f"--set {key}")
         except ConfigError:
             value = text
-        *sections, last = key.strip().split(".")
+        *sections, last = parts_of(key.strip())
         place = nested
         for section in sections:
             place = place.setdefault(section, {})
@@ -304,6 +305,12 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
                 raise UsageError(f"--set {setting!r}: {section} has a value, and no fields, before")
         place[last] = value
     return nested
+
+
+def parts_of(key: str) -> list[str]:
+    """The parts of a dotted key; one with a dot in it stands in quotes: `a."b.c".d`."""
+    parts = re.split(r'\.(?=(?:[^"]*"[^"]*")*[^"]*$)', key)
+    return [part[1:-1] if len(part) > 2 and part[0] == part[-1] == '"' else part for part in parts]
 
 
 def is_folder(path: str) -> bool:

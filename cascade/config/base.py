@@ -62,14 +62,22 @@ class Section(BaseModel):
                 if LOCAL_FILE in info.metadata and name is not None:
                     yield name
 
-    def resolve(self, folder: Path) -> None:
-        """Name files and folders from where we are, in place of from the folder of the config."""
+    def resolve(self, folder: Path, *, named: bool = False) -> None:
+        """Name files and folders from where we are, in place of from the folder of the config.
+
+        Parameters
+        ----------
+        named
+            Whether what is marked `NAMED` is taken from the folder too where it is there: of a
+            pack, which brings all that it names. Not the taxonomy, which is read from there.
+        """
         for section in self.sections():
             for field, info in type(section).model_fields.items():
                 name = getattr(section, field)
                 is_file = LOCAL_FILE in info.metadata and name is not None
                 is_folder = LOCAL_FOLDER in info.metadata and name and (folder / name).is_dir()
-                if is_file or is_folder:
+                is_part = named and section is not self and NAMED in info.metadata and name
+                if is_file or is_folder or (is_part and (folder / name).exists()):
                     setattr(section, field, str(folder / name))
 
 

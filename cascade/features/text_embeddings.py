@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cascade.errors import InputError
 from cascade.items import Item
+from cascade.models.inspection import reading
 from cascade.models.language_models import load_llm, picture_bank
 from cascade.models.runtime import padded_batches
 from cascade.models.weights import find_weights
@@ -135,7 +136,7 @@ class HiddenStates:
                 tokens.append(self.tokens(replace(item, image=None)))
         out = np.empty((len(items), self.width), dtype=np.float32)
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
-        with torch.inference_mode():
+        with reading("the language model", "cannot read these texts"), torch.inference_mode():
             for batch in padded_batches(lengths, BATCH_TOKENS):
                 vectors = self.vectors(self.model.model, [tokens[at] for at in batch.tolist()])
                 out[batch] = vectors.float().cpu().numpy()
@@ -153,7 +154,8 @@ class HiddenStates:
         if self._bank is not None and item.image is not None:
             (picture,) = self._bank.tokens([item.image])
         text = joined_fields(item, self._columns, self._max_chars)
-        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        with reading("the language model", "cannot read this text"):
+            encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
         return [*picture, *encoded["input_ids"], *self._cue]
 
     @staticmethod

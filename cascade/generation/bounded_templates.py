@@ -20,9 +20,11 @@ import jinja2.nodes
 import jinja2.sandbox
 
 STEPS = 400_000  # turns of loops, calls, and thousands of characters of one rendering
-SIZE = 4_000_000  # characters and values of anything that is made
+SIZE = 4_000_000  # characters of anything that is made
+VALUE = 40  # characters that a value in a list, or a number of a range, counts as
 COUNT = 200  # of a number that tells a call or filter how wide to write
 
+_HOLDING = (str, list, tuple, dict, set)
 _LOOP, _JOIN, _SAME = "bounded loop", "bounded join", "bounded value"
 _WIDENING = ("center", "expandtabs", "indent", "ljust", "rjust", "tojson", "wordwrap", "zfill")
 _MULTIPLYING = ("batch", "join", "replace", "slice")
@@ -46,6 +48,7 @@ class BoundedEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
         usual = {"undefined": jinja2.StrictUndefined, "keep_trailing_newline": True}
         super().__init__(autoescape=False, finalize=_charged, **(options or usual))
         own = {name: _bounded(filter_) for name, filter_ in self.filters.items()}
+        self.tests = {name: _bounded(test) for name, test in self.tests.items()}
         self.filters = own | {_LOOP: _turns, _JOIN: _joined, _SAME: _charged}
         del self.globals["lipsum"]  # as many paragraphs as it is asked for
 
@@ -147,6 +150,14 @@ def _with_bounds(template: jinja2.nodes.Template) -> jinja2.nodes.Template:
     for replace, node in _below(template):
         if isinstance(node, jinja2.nodes.Concat):
             replace(_filtered(_JOIN, jinja2.nodes.List(node.nodes), node))
+        elif isinstance(node, jinja2.nodes.Compare):  # of deep lists, or a search in a long one
+            node.expr = _filtered(_SAME, node.expr, node)
+            for operand in node.ops:
+                operand.expr = _filtered(_SAME, operand.expr, node)
+        elif isinstance(node, jinja2.nodes.List | jinja2.nodes.Dict) or (
+            isinstance(node, jinja2.nodes.Tuple) and node.ctx == "load"
+        ):
+            replace(_filtered(_SAME, node, node))
         elif isinstance(node, jinja2.nodes.For):
             node.iter = _filtered(_LOOP, node.iter, node)
         elif isinstance(node, jinja2.nodes.AssignBlock):
@@ -197,7 +208,7 @@ def _joined(parts: Iterable[Any]) -> str:
 
 
 def _bounded(filter_: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that is charged for."""
+    """A filter, or a test, that is charged for."""
     name = filter_.__name__.removeprefix("do_").removeprefix("sync_do_")
 
     @functools.wraps(filter_)
@@ -261,19 +272,19 @@ def _size(value: Any) -> int:
     """Characters and values in a value, as far as that is not too much anyway."""
     if isinstance(value, str):
         return len(value)
-    if not isinstance(value, list | tuple | dict | set):
+    if isinstance(value, range):
+        return VALUE * len(value)
+    if not isinstance(value, _HOLDING):
         return 1
     size, todo = 0, [value]
     while todo and size <= SIZE:
         part = todo.pop()
         if isinstance(part, str):
             size += len(part)
-        elif isinstance(part, dict):
-            size += 2 * len(part)
-            todo += [*part.keys(), *part.values()]
-        elif isinstance(part, list | tuple | set):
-            size += len(part)
-            todo += part
+            continue
+        parts = [*part.keys(), *part.values()] if isinstance(part, dict) else part
+        size += VALUE * len(parts)
+        todo += [each for each in parts if isinstance(each, _HOLDING)]
     return size
 
 

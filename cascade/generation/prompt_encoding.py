@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from cascade.errors import EngineError
 from cascade.generation.bounded_templates import render_chat
 from cascade.generation.engine import Message, Prompt
+from cascade.models.inspection import reading
 from cascade.models.language_models import plain_text_tokenizer
 
 if TYPE_CHECKING:
@@ -165,7 +166,8 @@ class PromptEncoder:
         return self._wordwise.encode(answers, self.answer("", end))
 
     def _encode_text(self, text: str) -> tuple[int, ...]:
-        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        with reading("the tokenizer", "cannot read this text", EngineError):
+            encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
         return tuple(encoded["input_ids"])
 
     def _adds_bos(self) -> bool:

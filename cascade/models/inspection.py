@@ -26,8 +26,11 @@ PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle", ".np
 PICKLED_WEIGHTS = frozenset({".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack"})
 """Refused where no safetensors lie beside them, which are read in their place."""
 
-VOCABULARIES = ("tokenizer.json", "vocab.json", "added_tokens.json")
+TOKENIZER = "tokenizer.json"
+VOCABULARIES = (TOKENIZER, "vocab.json", "added_tokens.json")
 MOST_BYTES = 16 << 20  # of a config
+MOST_VOCABULARY = 256 << 20  # bytes of a tokenizer
+MOST_GROWTH = 64  # characters that a tokenizer makes of one
 MOST_FILES = 10_000  # that a folder of weights has
 MOST_LAYERS = 256
 MOST_WIDE = 10**8  # rows of an embedding, tokens of a context, ...
@@ -76,6 +79,8 @@ def check_folder(folder: Path) -> None:
     check_configs(folder)
     for place in _places(folder):
         _check_weights(place)
+        if (place / TOKENIZER).is_file():
+            _check_tokenizer(place / TOKENIZER)
 
 
 def check_configs(folder: Path) -> None:
@@ -154,8 +159,8 @@ def check_safetensors(file: Path) -> None:
         ) from None
 
 
-def read_object(file: Path) -> Any:
-    """The values in a JSON file beside weights.
+def read_object(file: Path, most: int = MOST_BYTES) -> Any:
+    """The values in a JSON file beside weights, of at most so many bytes.
 
     Raises
     ------
@@ -163,9 +168,9 @@ def read_object(file: Path) -> Any:
         It cannot be read, or is no JSON.
     """
     try:
-        if file.stat().st_size > MOST_BYTES:
+        if file.stat().st_size > most:
             raise WeightsError(
-                f"{file}: has {file.stat().st_size:,} bytes; a config has {MOST_BYTES:,} at most"
+                f"{file}: has {file.stat().st_size:,} bytes; such a file has {most:,} at most"
             )
         return json.loads(file.read_text("utf-8-sig"))
     except OSError as error:
@@ -187,8 +192,10 @@ def check_complete(told: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def reading(path: Path, failure: str) -> Iterator[None]:
-    """Whatever a library raises over the files at `path` becomes a WeightsError.
+def reading(
+    path: Path | str, failure: str, kind: type[CascadeError] = WeightsError
+) -> Iterator[None]:
+    """Whatever a library raises over the files at `path` becomes an error of a kind.
 
     Parameters
     ----------
@@ -205,7 +212,7 @@ def reading(path: Path, failure: str) -> Iterator[None]:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         problem = " ".join(str(error).split()) or type(error).__name__
-        raise WeightsError(f"{path}: {failure}: {problem:.300}") from error
+        raise kind(f"{path}: {failure}: {problem:.300}") from error
 
 
 def _configs(folder: Path) -> Iterator[Path]:
@@ -219,10 +226,11 @@ def _configs(folder: Path) -> Iterator[Path]:
                 f"{folder}: holds more than {MOST_FILES:,} files; name the folder of one model"
             )
         for name in sorted(files):
-            if name.endswith(".json") and name not in VOCABULARIES:
-                path = Path(place, name)
-                if path.is_file():
-                    yield path
+            path = Path(place, name)
+            if path.exists() and not path.is_file():  # a named pipe is waited for without end
+                raise WeightsError(f"{path}: is no file, and a folder of weights has files only")
+            if path.suffix == ".json" and name not in VOCABULARIES and path.is_file():
+                yield path
 
 
 def _check_values(values: Any, file: Path) -> None:
@@ -309,6 +317,27 @@ def _check_weights(folder: Path) -> None:
             raise _pickled(path)
     for path in safe:
         check_safetensors(path)
+
+
+def _check_tokenizer(file: Path) -> None:
+    """Refuse a tokenizer that makes a text of a million characters out of one of a hundred."""
+    values = read_object(file, MOST_VOCABULARY)
+    told = values.get("normalizer") if isinstance(values, dict) else None
+    growth, todo = 1, [told]
+    while todo:
+        one = todo.pop()
+        if not isinstance(one, dict):
+            continue
+        steps = one.get("normalizers")
+        todo += steps if isinstance(steps, list) else []
+        written = one.get("content", one.get("prepend"))
+        if isinstance(written, str) and one.get("type") in ("Replace", "Prepend"):
+            growth *= max(1, len(written))
+    if growth > MOST_GROWTH:
+        raise WeightsError(
+            f"{file}: its normalizer makes texts up to {growth:.3g} times as long, which no "
+            "tokenizer needs; use another model"
+        )
 
 
 def _leads_away(name: str) -> bool:

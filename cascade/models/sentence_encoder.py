@@ -161,6 +161,16 @@ class PaddedEncoder:
         return vectors
 
 
+def _tokenizer(file: Path) -> Any:
+    """The tokenizer in a file; WeightsError where it holds none, for which a library panics."""
+    from tokenizers import Tokenizer
+
+    if not file.is_file():
+        raise FileNotFoundError(file)
+    with reading(file, "no tokenizer that can be used"):
+        return Tokenizer.from_file(str(file))
+
+
 class PackedEncoder:
     """A transformer of the BERT kind (Devlin et al., arXiv 1810.04805) and the pooling after it.
 
@@ -206,7 +216,6 @@ class PackedEncoder:
         """The encoder in a folder of sentence-transformers; None where it is of another form."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
-        from tokenizers import Tokenizer
 
         try:
             modules = _json(folder / "modules.json")
@@ -230,12 +239,21 @@ class PackedEncoder:
             prefix = next(n for n in weights if n.endswith(_WORDS)).removesuffix(_WORDS)
             return cls(
                 {name.removeprefix(prefix): value.float() for name, value in weights.items()},
-                Tokenizer.from_file(str(own / "tokenizer.json")),
+                _tokenizer(own / "tokenizer.json"),
                 config,
                 pooling,
                 int(longest),
             )
-        except (OSError, ValueError, LookupError, TypeError, StopIteration, SafetensorError):
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+            StopIteration,
+            SafetensorError,
+        ):
             return None  # sentence-transformers may know the form, or says what is wrong
 
     def __getstate__(self) -> dict[str, Any]:

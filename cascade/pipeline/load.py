@@ -10,7 +10,7 @@ from typing import Any
 from cascade.config import CascadeConfig, check_name, read_yaml, shown
 from cascade.errors import ConfigError, TaxonomyError, did_you_mean
 from cascade.pipeline.classifier import Classifier
-from cascade.pipeline.pack import SEAL, confine, resolve_paths, verify
+from cascade.pipeline.pack import SEAL, check_files, confine, is_own, resolve_paths, verify
 from cascade.resources import shipped_file, shipped_names
 from cascade.retrieval.index import Progress
 from cascade.taxonomy import Taxonomy
@@ -112,8 +112,11 @@ def load_config(
     is_pack = (path.parent / SEAL).is_file() or bool(config.reads)
     if is_pack:  # what `cascade fit` wrote is sealed
         verify(path.parent)
+    elif is_folder:
+        check_files(path.parent)
     if is_pack or is_folder:
-        for field, value in confine(config, path.parent, named_here or {}).items():
+        own = is_own(path.parent)
+        for field, value in confine(config, path.parent, named_here or {}, own=own).items():
             logger.warning(
                 "%s sets %s to %s, which a pack cannot: it holds only where you set it yourself, "
                 "in a cascade.yaml of your own or with --set %s=...",
@@ -122,7 +125,7 @@ def load_config(
                 shown(value),
                 field,
             )
-    config = resolve_paths(config, path.parent)
+    config = resolve_paths(config, path.parent, is_pack=is_pack or is_folder)
     return config, path.parent
 
 

@@ -1,20 +1,23 @@
 """Packs: a folder with a cascade.yaml, and a seal that tells when a file is not what it was.
 
 The seal is against accidents: whoever changes a pack can seal it again. So a pack is taken for the
-work of a stranger: it sets only what is listed here, and names nothing outside of its folder.
+work of a stranger: it sets only what is listed here, and names nothing outside of its folder. Only
+one that was fitted on this machine may name the models that it was fitted with, wherever they are.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from cascade.config import CascadeConfig, Section, is_file_name, shown
 from cascade.errors import ConfigError
-from cascade.io.files import read_json, sha256_of
+from cascade.io.files import cache_folder, read_json, sha256_of
 
 SEAL = "pack.json"
 FORMAT = 1
@@ -59,8 +62,15 @@ MAY_SET = (
 word: where pictures come from, servers and their keys, options of vLLM, downloads."""
 
 
-def seal(folder: Path) -> None:
-    """Write `pack.json`: SHA-256 and size of every file of the pack that its answers depend on."""
+def seal(folder: Path, *, own: bool = False) -> None:
+    """Write `pack.json`: SHA-256 and size of every file of the pack that its answers depend on.
+
+    Parameters
+    ----------
+    own
+        Whether the user made it here, of models that the user named: this machine then remembers
+        the seal, so that the pack may name them. On others they have to be named again.
+    """
     files = {
         path.relative_to(folder).as_posix(): {
             "sha256": sha256_of(path),
@@ -72,6 +82,24 @@ def seal(folder: Path) -> None:
     staging = folder / f"{SEAL}.part"
     staging.write_text(json.dumps({"format": FORMAT, "files": files}, indent=1), "utf-8")
     staging.replace(folder / SEAL)
+    if own:
+        with suppress(OSError):  # a cache that cannot be written: they have to be named here too
+            mark = _mark(folder)
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+
+
+def is_own(folder: Path) -> bool:
+    """Whether the user made a pack on this machine; no more so once any file of it is changed."""
+    try:
+        return _mark(folder).is_file()
+    except OSError:  # there is no seal
+        return False
+
+
+def _mark(folder: Path) -> Path:
+    """The file in the user's cache that tells that a pack of this seal was made here."""
+    return cache_folder() / "packs" / sha256_of(folder / SEAL)
 
 
 def work_folder(folder: Path) -> Path:
@@ -106,7 +134,7 @@ def verify(folder: Path) -> None:
         raise ConfigError(f"{path}: is no seal of a pack; copy or fit the pack again") from None
     if known != FORMAT:
         raise ConfigError(f"{path}: a pack of format {known!r}, this version reads {FORMAT}")
-    _check_links(folder)
+    check_files(folder)
     for name, size, digest in listed:
         file = folder / name
         if leads_out(name, folder) or not file.is_file():
@@ -124,8 +152,11 @@ def verify(folder: Path) -> None:
             )
 
 
-def _check_links(folder: Path) -> None:
-    """Raise ConfigError where a link in a pack leads out of it, or it has far too many files."""
+def check_files(folder: Path) -> None:
+    """Raise ConfigError where a link in a pack leads out of it, or it has other than files.
+
+    A named pipe would be waited for without end.
+    """
     seen = 0
     for place, folders, files in os.walk(folder):
         seen += len(files)
@@ -133,6 +164,8 @@ def _check_links(folder: Path) -> None:
             raise ConfigError(f"{folder}: holds more than {MOST_FILES:,} files, so it is no pack")
         for name in (*folders, *files):
             path = Path(place, name)
+            if name in files and path.exists() and not path.is_file():
+                raise ConfigError(f"{path}: is no file, and a pack has files only; remove it")
             if path.is_symlink() and leads_out(str(path.relative_to(folder)), folder):
                 raise ConfigError(
                     f"{path}: is a link that leads out of the pack; put a copy in its place"
@@ -149,7 +182,9 @@ def leads_out(name: str, folder: Path) -> bool:
         return True
 
 
-def confine(config: CascadeConfig, folder: Path, named_here: Mapping[str, Any]) -> dict[str, Any]:
+def confine(
+    config: CascadeConfig, folder: Path, named_here: Mapping[str, Any], *, own: bool = False
+) -> dict[str, Any]:
     """Take out of a pack's config what a pack may not set.
 
     Parameters
@@ -158,6 +193,8 @@ def confine(config: CascadeConfig, folder: Path, named_here: Mapping[str, Any]) 
         The pack's.
     named_here
         Nested fields that the user sets; they come in the place of what the pack says.
+    own
+        Whether the user made it here, so that it may name what lies outside of it.
 
     Returns
     -------
@@ -170,14 +207,31 @@ def confine(config: CascadeConfig, folder: Path, named_here: Mapping[str, Any]) 
     """
     taken = _take_out(config, (), named_here)
     for at, field, name in _names(config):
-        if _is_set((*at, field), named_here) or not leads_out(name, folder):
+        if own or _is_set((*at, field), named_here) or not _lies_outside(name, folder):
             continue
-        dotted = ".".join((*at, field))
         raise ConfigError(
-            f"{folder}: its {dotted} lies outside of the pack, {name!r:.120}; put it into the pack "
-            f"and name it from there, or name it yourself with --set {dotted}=..."
+            f"{folder}: its {_dotted(*at, field)} lies outside of the pack, {name!r:.120}; if you "
+            f"trust that, name it yourself with --set {_setting(*at, field, value=name)} (in "
+            "Python as a keyword of load); or put it into the pack and name it from there"
         )
     return taken
+
+
+def _lies_outside(name: str, folder: Path) -> bool:
+    """Whether a name leads out of a folder, or is of something in the working folder."""
+    if leads_out(name, folder):
+        return True
+    return not (folder / name).exists() and Path(name).exists()
+
+
+def _dotted(*place: str) -> str:
+    """The place of a field as `--set` takes it: parts with a dot in quotes."""
+    return ".".join(f'"{part}"' if "." in part else part for part in place)
+
+
+def _setting(*place: str, value: str) -> str:
+    """What to write behind `--set`, as a shell takes it."""
+    return shlex.quote(f"{_dotted(*place)}={value:.1000}")
 
 
 def _take_out(section: Section, at: tuple[str, ...], named: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,9 +256,10 @@ def _take_out(section: Section, at: tuple[str, ...], named: Mapping[str, Any]) -
 def _names(
     section: Section, at: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """Place and field of each file, folder and weights that a config names, with the name."""
+    """Place and field of each file, folder and weights that a config sets, with the name."""
     for field, name in section.names():
-        yield at, field, name
+        if name != type(section).model_fields[field].default:
+            yield at, field, name
     for field, value in dict(section).items():
         parts = value.items() if isinstance(value, dict) else [("", value)]
         for key, part in parts:
@@ -222,10 +277,10 @@ def _is_set(place: Sequence[str], named: Mapping[str, Any]) -> bool:
     return found is not None
 
 
-def resolve_paths(config: CascadeConfig, folder: Path) -> CascadeConfig:
+def resolve_paths(config: CascadeConfig, folder: Path, *, is_pack: bool = False) -> CascadeConfig:
     """The config with the files of its parts named from where we are, not from its folder."""
     resolved = config.model_copy(deep=True)
-    resolved.resolve(folder)
+    resolved.resolve(folder, named=is_pack)
     return resolved
 
 

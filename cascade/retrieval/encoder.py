@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cascade.errors import InputError, WeightsError
 from cascade.io.pictures import open_picture
 from cascade.items import Batch, as_text
+from cascade.models.inspection import reading
 from cascade.models.sentence_encoder import SentenceEncoder, load_sentence_encoder
 from cascade.models.weights import Weights, find_weights
 
@@ -82,12 +83,13 @@ class Encoder:
         -------
         float32 [n_texts, width]
         """
+        name = self.identity.partition(":")[0]
         out = np.empty((len(texts), self.width), dtype=np.float32)
         for start in range(0, len(texts), BLOCK):
             block = [as_text(text[: self._max_chars]) for text in texts[start : start + BLOCK]]
-            out[start : start + len(block)] = self._model.encode(block, half=half)
+            with reading(f"the encoder {name!r}", "cannot read these texts"):
+                out[start : start + len(block)] = self._model.encode(block, half=half)
         if not np.isfinite(out).all():
-            name = self.identity.partition(":")[0]
             raise WeightsError(
                 f"the encoder {name!r} answers with NaN: its weights are damaged; copy them again, "
                 "or use others"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cascade.errors import EngineError
 from cascade.items import as_text
 from cascade.models.classifiers import load_sequence_classifier
+from cascade.models.inspection import reading
 from cascade.models.language_models import plain_text_tokenizer
 from cascade.models.runtime import Precision, padded_batches
 from cascade.models.weights import find_weights
@@ -79,7 +80,8 @@ class CrossEncoder:
 
     def tokens(self, text: str) -> Tokens:
         """The token ids of a text, as many as can be read."""
-        encoded = self._tokenizer.encode(as_text(text), add_special_tokens=False)
+        with reading(self.name, "cannot read this text", EngineError):
+            encoded = self._tokenizer.encode(as_text(text), add_special_tokens=False)
         return np.array(encoded.ids[: self._max_tokens], dtype=np.int32)
 
     def logits(self, pairs: Sequence[tuple[Tokens, Tokens]]) -> NDArray[np.float32]:
@@ -106,7 +108,7 @@ class CrossEncoder:
             with torch.inference_mode():
                 for rows in padded_batches(lengths, self._batch_tokens):
                     out[rows] = self._forward([pairs[row] for row in rows.tolist()])
-        except RuntimeError as error:
+        except (RuntimeError, IndexError) as error:
             problem = str(error).strip().splitlines()[0]
             raise EngineError(
                 f"{self.name} failed: {problem}; lower its batch_tokens ({self._batch_tokens})"

@@ -80,6 +80,17 @@ BOMBS = [
     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
     "{% for a in path recursive %}{{ loop(path) }}{% endfor %}",
+    "{% set a = [1] %}{% set b = [1] %}"
+    + "{% set a = [a, a] %}{% set b = [b, b] %}" * 40
+    + "{{ a == b }}",
+    "{% set a = [1] %}" + "{% set a = [a, a] %}" * 40 + "{{ a is eq(a) }}",
+    "{% set a = (1,) %}" + "{% set a = (a, a) %}" * 40 + "{% set d = {a: 1} %}",
+    "{% set a = {} %}" + "{% set a = {'x': a, 'y': a} %}" * 40 + "{{ 1 in [a] }}",
+    "{% set ns = namespace(a=[1]) %}" + "{% set ns.a = [ns.a, ns.a] %}" * 40 + "{{ ns.a == ns.a }}",
+    "{% for i in range(99999) %}{% set x = range(99999) | sum %}{% endfor %}",
+    "{% for i in range(99999) %}{% set x = range(99999) | max %}{% endfor %}",
+    "{% set t = range(99999) | list %}{% for i in range(99999) %}{{ -1 in t }}{% endfor %}",
+    "{% set t = range(99999) | list %}{% for i in t %}{{ -1 is in t }}{% endfor %}",
     "{{ item.__class__.__mro__ }}",
     "{{ ''.__class__.__base__.__subclasses__() }}",
     "{{ self.__init__.__globals__ }}",

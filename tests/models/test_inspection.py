@@ -1,5 +1,6 @@
 import ast
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -182,6 +183,13 @@ def test_what_the_libraries_write_is_accepted(tmp_path):
         },
     )
     check_folder(folder)
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path):
+    folder = folder_of(tmp_path / "m")
+    os.mkfifo(folder / "tokenizer.json")
+    with pytest.raises(WeightsError, match=r"tokenizer\.json: is no file"):
+        find_weights(str(folder))
 
 
 def adapter(path, **fields):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 
 import numpy as np
@@ -30,6 +31,7 @@ NEEDS_A_WORD = (  # of the user: what a pack cannot set
     "pictures.root",
     "pictures.anywhere",
     "pictures.urls",
+    "pictures.hosts",
     "llm.vllm.options",
     "llm.server.url",
     "llm.server.kind",
@@ -174,6 +176,71 @@ def test_the_user_may_name_what_lies_outside(pack, tmp_path):
     settings = ["llm.model=/elsewhere/model"]
     settled, _ = resolve(str(pack), str(tmp_path / "tree.yaml"), settings=settings)
     assert settled.llm.model == "/elsewhere/model"
+
+
+def test_a_pack_made_here_may_name_what_it_was_made_of(whole, pack, monkeypatch, tmp_path):
+    set_in(pack, **{"retrieval.encoder": str(tmp_path / "mine")})
+    seal(pack, own=True)
+    assert load_config(pack)[0].retrieval.encoder == str(tmp_path / "mine")
+    pack.rename(tmp_path / "moved")
+    assert load_config(tmp_path / "moved")[0].retrieval.encoder == str(tmp_path / "mine")
+    monkeypatch.setenv("CASCADE_CACHE", str(tmp_path / "another machine"))
+    with pytest.raises(ConfigError, match=r"--set retrieval\.encoder=/"):
+        load_config(tmp_path / "moved")
+    monkeypatch.undo()
+    set_in(tmp_path / "moved", **{"descent.beam": 2})  # sealed again, by whomever
+    with pytest.raises(ConfigError, match="outside of the pack"):
+        load_config(tmp_path / "moved")
+
+
+def test_what_is_to_be_set_is_told_as_a_shell_takes_it(pack, tmp_path):
+    config = yaml.safe_load((pack / "cascade.yaml").read_text())
+    outside = {"kind": "picture", "model": str(tmp_path / "my model")}
+    config["backbones"]["both.picture"] = outside
+    (pack / "cascade.yaml").write_text(yaml.safe_dump(config))
+    seal(pack)
+    with pytest.raises(ConfigError, match="lies outside of the pack") as caught:
+        load_config(pack)
+    told = shlex.split(str(caught.value).partition("--set ")[2])[0]
+    settled, _ = resolve(str(pack), None, settings=[told])
+    assert settled.backbones["both.picture"].model == outside["model"]
+
+
+def test_a_pack_names_nothing_from_the_working_folder(pack, tmp_path, monkeypatch):
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    set_in(pack, **{"retrieval.encoder": "models/mine"})
+    with pytest.raises(ConfigError, match=r"retrieval\.encoder lies outside of the pack"):
+        load_config(pack)
+    (pack / "models" / "mine").mkdir(parents=True)
+    assert load_config(pack)[0].retrieval.encoder == str(pack / "models" / "mine")
+
+
+def test_a_pack_brings_what_it_names(pack, tmp_path, monkeypatch):
+    (tmp_path / "own.jinja").write_text("a file of the user")
+    monkeypatch.chdir(tmp_path)
+    set_in(pack, **{"llm.prompt": "own.jinja"})
+    with pytest.raises(ConfigError, match=r"llm\.prompt lies outside of the pack"):
+        load_config(pack)
+    (pack / "own.jinja").write_text("a file of the pack")
+    (pack / "models").mkdir()
+    set_in(pack, **{"nli.model": "models", "facets.base.prompt": "own.jinja"})
+    config, _ = load_config(pack)
+    assert config.llm.prompt == config.facets.base.prompt == str(pack / "own.jinja")
+    assert config.nli.model == str(pack / "models")
+    assert config.llm.type_prompt == CascadeConfig().llm.type_prompt  # one that ships
+
+
+@pytest.mark.parametrize("name", ["taxonomy.yaml", "calibration.json", "more"])
+def test_a_pipe_in_a_pack_is_not_waited_for(pack, name):
+    (pack / name).unlink(missing_ok=True)
+    seal(pack)
+    os.mkfifo(pack / name)
+    with pytest.raises(ConfigError, match=f"{name}: is no file"):
+        cascade.load(pack)
+    (pack / "pack.json").unlink()
+    with pytest.raises(ConfigError):
+        cascade.load(pack)
 
 
 def test_a_link_that_leads_out_of_a_pack_is_refused(pack, tmp_path):

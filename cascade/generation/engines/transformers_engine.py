@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.errors import EngineError
 from cascade.generation.engine import Question, Reading
 from cascade.generation.engines.token_engine import Generated, GenerationRequest, TokenEngine
 from cascade.generation.grammar import GrammarMasks
 from cascade.generation.tree_scoring.prefix_cache import PrefixCache, Row
 from cascade.generation.tree_scoring.tree_scorer import Session, TokenizedQuestion, TreeScorer
 from cascade.generation.tree_scoring.trie import Trie
+from cascade.models.inspection import reading
 from cascade.models.language_models import load_for_inference, picture_bank
 from cascade.models.runtime import Precision
 from cascade.models.weights import find_weights
@@ -96,8 +99,8 @@ class TransformersEngine(TokenEngine):
         elif session is not None and session is not self._session:
             self._begin()
             self._session, self._kept = session, {}
-        asked = [self._tokenized(question) for question in questions]
-        with torch.inference_mode():
+        with self._running(), torch.inference_mode():
+            asked = [self._tokenized(question) for question in questions]
             return self._trees.score(asked, reading, None if session is None else self._kept)
 
     def _tokenized(self, question: Question) -> TokenizedQuestion:
@@ -125,7 +128,7 @@ class TransformersEngine(TokenEngine):
                 grammars = [r.constraint.lark for r in some if r.constraint is not None]
                 as_spelled = {"clean_up_tokenization_spaces": False}
                 constrain = self._grammars.logits_processor(grammars)
-            with torch.inference_mode():
+            with self._running(), torch.inference_mode():
                 answers = decode(
                     self.model,
                     self._prefixes,
@@ -139,6 +142,10 @@ class TransformersEngine(TokenEngine):
                 text = self.tokenizer.decode(tokens, skip_special_tokens=True, **as_spelled)
                 found[index] = Generated(text, logprob)
         return [generated for generated in found if generated is not None]
+
+    def _running(self) -> AbstractContextManager[None]:
+        """Failures of the model and its tokenizer as errors of the engine; a fallback answers."""
+        return reading(f"the language model {self.name!r}", "failed", EngineError)
 
     def _is_finished(self, stop: str | None, tokens: list[int]) -> bool:
         if tokens[-1] == self.tokenizer.eos_token_id:

@@ -8,7 +8,7 @@ from pathlib import Path
 from cascade.errors import ConfigError
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.load import load_config, load_taxonomy
-from cascade.pipeline.pack import seal
+from cascade.pipeline.pack import is_own, seal
 from cascade.pipeline.runs.columns import picture_places
 from cascade.scoring.components import Components
 from cascade.scoring.methods.neighbours import Examples, unit
@@ -81,8 +81,9 @@ def add_examples(
         if progress is not None:
             progress(min(start + ENCODED, len(rows)), len(rows))
     if added:
+        own = is_own(folder)
         examples.save(path)
-        seal(folder)
+        seal(folder, own=own)
         with (folder / "README.md").open("a", encoding="utf-8") as file:
             name = Path(source.file).name
             file.write(f"\nLater {added:,} rows of `{name}` were added to its neighbours.\n")

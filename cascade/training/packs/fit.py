@@ -347,7 +347,7 @@ class Fit:
             (whole / CONFIG_NAME).write_text(text, "utf-8")
             (whole / "README.md").write_text(self._readme(report), "utf-8")
             (whole / METRICS).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
-            seal(whole)
+            seal(whole, own=True)
             old = self.work / "old"
             shutil.rmtree(old, ignore_errors=True)
             if self.folder.exists():

@@ -280,9 +280,9 @@ def test_a_gallery_shows_pictures_beside_predictions(frozen, shop):
 
 
 def test_nothing_is_fetched_for_a_gallery(frozen, monkeypatch):
-    from cascade.io import pictures
+    from cascade.io.web import fetching
 
-    monkeypatch.setattr(pictures, "fetch", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr(fetching, "fetch", lambda *_: pytest.fail("fetched"))
     clf = frozen[0]
     items = [Item({}, image="http://127.0.0.1:9/a.jpg")]
     found = clf.classify_batch(items)
