@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import EngineError, UsageError
-from cascade.values import is_visible, text_of
+from cascade.values import is_visible, reading_of
 
 T = TypeVar("T")
 
@@ -33,8 +33,8 @@ class Item:
     ----------
     fields
         Text by column name, in the order in which the columns were named. Other values become text
-        as cells of files do: 12.0 is `12`, True `true`, lists JSON, and None, NaN, NaT and NA are
-        none. Halves of surrogate pairs become U+FFFD.
+        as cells of files do: 12.0 is `12`, True `true`, lists JSON, and None, NaN, NaT, NA and
+        lists of nothing are none. Halves of surrogate pairs become U+FFFD.
     id
         The caller's own identifier, passed through.
     image
@@ -93,7 +93,7 @@ def _picture(name: str) -> Path | str:
 
 def as_text(value: Any) -> str:
     """A value as text that can be encoded: halves of surrogate pairs become U+FFFD."""
-    text = text_of(value)
+    text = reading_of(value)
     return (
         text
         if text.isascii()

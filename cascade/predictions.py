@@ -29,7 +29,7 @@ class Candidate:
     name: str
     path: str
     probability: float
-    scores: Mapping[str, float] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @lazy_fields("candidates", "below")

@@ -40,7 +40,7 @@ def text_of(value: Any) -> str:
             return str(int(value)) if whole else repr(float(value))
         case int():
             return str(value)
-        case bytes():
+        case bytes() | bytearray():
             try:
                 return value.decode()
             except UnicodeDecodeError:
@@ -54,6 +54,46 @@ def text_of(value: Any) -> str:
         case _:
             plain = plain_of(value)
             return str(value) if plain is value else text_of(plain)
+
+
+def reading_of(value: Any) -> str:
+    """A value as text to read: as `text_of`, but of a list or object with nothing in it nothing."""
+    if type(value) is str:
+        return value
+    return text_of(value) if _holds(value) else ""
+
+
+def _holds(value: Any) -> bool:
+    """Whether anything stands in a value, however deep."""
+    if isinstance(value, str):
+        return bool(value.strip())
+    if is_missing(value):
+        return False
+    match plain_of(value):
+        case dict() as found:
+            return any(map(_holds, found.values()))
+        case list() as found:
+            return any(map(_holds, found))
+        case _:
+            return True
+
+
+class CellError(str):
+    """What a cell of a sheet shows where its formula failed, such as `#REF!`."""
+
+    __slots__ = ()
+
+
+def fault_of(value: Any) -> str | None:
+    """Why a value that is there cannot be read as text, as the object of "has"; None if it can."""
+    if isinstance(value, CellError):
+        return f"the error {str(value)!r} of a formula; mend it, or leave the cell empty"
+    if isinstance(value, bytes | bytearray):
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            return "bytes that are not UTF-8 text; decode them first"
+    return None
 
 
 def plain_of(value: Any) -> Any:

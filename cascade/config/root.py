@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from cascade.config.base import LOCAL_FILE, NAMED, Section, describe_problems
 from cascade.config.facets import FacetsConfig
@@ -45,6 +45,11 @@ class Columns(Section):
         description="Columns of other answers that count as right: a code, a path, or a JSON list "
         "of them.",
     )
+
+    @field_validator("text", "also")
+    @classmethod
+    def _once(cls, names: list[str]) -> list[str]:
+        return list(dict.fromkeys(names))
 
 
 class PicturesConfig(Section):

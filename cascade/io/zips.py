@@ -13,6 +13,14 @@ BROKEN = (
 )
 """What zipfile and openpyxl raise about archives that are broken somewhere."""
 
+
+def reason_of(error: Exception) -> str:
+    """Why an archive is broken, in words that are not those of a program."""
+    if isinstance(error, TypeError | AttributeError | IndexError):
+        return "a part of it is damaged, or of a kind that is not known"
+    return str(error)
+
+
 FREE = 64 << 20  # bytes that a file in an archive may unpack to, however small it is packed
 RATIO = 200  # of unpacked to packed bytes beyond that; workbooks of repeating rows reach some 100
 

@@ -23,7 +23,7 @@ from cascade.pipeline.runs.columns import (
     text_column_names,
 )
 from cascade.predictions import Prediction
-from cascade.values import is_missing, plain_of, text_of
+from cascade.values import fault_of, is_missing, plain_of, text_of
 
 EXPECTED = "expected a text, a mapping of column to text, or an Item"
 
@@ -143,7 +143,13 @@ class Intake:
         return _item(fields, record.get(id_), record.get(image))
 
 
-def _item(fields: Mapping[str, Any], id_: Any, image: Any) -> Item:
+def _item(fields: Mapping[str, Any], id_: Any, image: Any) -> Item | Prediction:
+    """The item of some values, or why one of them cannot be read."""
+    for name, value in fields.items():
+        if fault := fault_of(value):
+            return Prediction.failed(
+                f"{name!r} has {fault}", None if is_missing(id_) else text_of(id_)
+            )
     if is_missing(image) or (isinstance(image, str | bytes) and not image):
         image = None
     return Item(fields, None if is_missing(id_) else text_of(id_), image)

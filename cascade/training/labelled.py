@@ -189,7 +189,7 @@ def read_labelled(
                     except InputError as error:  # its text may still teach something
                         unread = unread[0] + 1, unread[1] or str(error)
                 node = finder.find(label)
-                reason = _reason(row.problem, item, label, node)
+                reason = _reason(table.problem(row, columns.text), item, label, node)
                 if reason == UNKNOWN and finder.is_deprecated(label):
                     reason = DEPRECATED
                 if reason is None:

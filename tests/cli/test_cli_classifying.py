@@ -196,6 +196,13 @@ def test_the_summary_names_the_option_for_cells_with_several_labels(folder, retr
     assert "label unknown" not in done.err
 
 
+def test_a_text_column_that_is_named_twice_is_read_once(folder, retrieve):
+    done = retrieve("items.csv", "--text", "name", "--text", "name", "-o", "out.csv")
+    assert done.status == 0, done.err
+    retrieve("items.csv", "--text", "name", "-o", "two.csv")
+    assert (folder / "out.csv").read_bytes() == (folder / "two.csv").read_bytes()
+
+
 def test_labels_that_are_no_nodes_are_told(folder, retrieve):
     done = retrieve("items.csv", "--text", "name", "--label", "price", "-o", "out.csv")
     assert done.status == 0

@@ -120,6 +120,35 @@ def test_a_missing_value_is_an_error_of_its_row(clf, value):
         assert [p.status for p in clf.classify_many(table)] == ["ok", "error", "ok"]
 
 
+def test_bytes_that_are_no_text_are_an_error_of_their_row(clf):
+    table = pa.table({"text": [b"straw hat", b"\xff\xfe", b"garden rake"]})
+    for given in (table, table.to_pylist()):
+        found = list(clf.classify_many(given))
+        assert [p.status for p in found] == ["ok", "error", "ok"]
+        assert "not UTF-8" in found[1].message
+
+
+def test_lists_of_nothing_are_no_text(clf):
+    empty = [[], {}, [None], [" "], {"a": [float("nan")]}, np.array([])]
+    assert {clf.classify({"text": value}).status for value in empty} == {"error"}
+    assert clf.classify({"text": [0]}).status == "ok"
+
+
+def test_series_of_different_rows_are_refused(clf):
+    texts, ids = pd.Series(TEXTS), pd.Series([1, 2, 3], index=[2, 1, 0])
+    with pytest.raises(UsageError, match="'text' and 'id' have different indexes"):
+        clf.classify_many({"text": texts, "id": ids})
+    assert paths(clf.classify_many({"text": texts, "id": ids.reset_index(drop=True)})) == PATHS
+
+
+def test_a_column_that_is_named_twice_is_read_once(clf):
+    assert paths(clf.classify_many(frame(), text=["Title", "Title"])) == PATHS
+
+
+def test_predictions_can_be_kept_in_sets(clf):
+    assert len({clf.classify("straw hat"), clf.classify("straw hat")}) == 1
+
+
 INVISIBLE = {
     "nothing": "",
     "blanks": " \t\r\n\u00a0\u3000\u2028",

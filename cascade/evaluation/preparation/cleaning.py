@@ -121,7 +121,7 @@ def scan_rows(
     for rows in table.chunks(CHUNK):
         for row in rows:
             fault, key, found = KEPT, 0, -1
-            if row.problem is not None:
+            if table.problem(row, text) is not None:
                 fault = UNREADABLE
             elif not any(map(is_visible, texts := list(table.texts(row, text).values()))):
                 fault = TEXTLESS

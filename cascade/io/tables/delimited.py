@@ -12,7 +12,13 @@ from typing import BinaryIO
 
 from cascade.errors import InputError
 from cascade.io.encodings import Encoding, escape_surrogates, lines_of
-from cascade.io.tables.detection import FIELD_LIMIT, delimiter_of, newline_of
+from cascade.io.tables.detection import (
+    FIELD_LIMIT,
+    delimiter_of,
+    newline_of,
+    note_of,
+    refuse_notes,
+)
 from cascade.io.tables.layout import Answer, Layout, TextFormat
 from cascade.io.tables.rows import Kind, Row, Table
 from cascade.values import text_of
@@ -78,9 +84,14 @@ def read_delimited(
         Whether `head` is all there is.
     """
     csv.field_size_limit(FIELD_LIMIT)
-    newline, delimiter = newline_of(head), delimiter_of(head, whole)
+    newline, note = newline_of(head), note_of(head)
+    delimiter = note or delimiter_of(head, whole)
+    if note is None:
+        refuse_notes(head, delimiter, name)
     text = encoding.wrap(stream, newline[-1])
     lines = _Lines(lines_of(text, RECORD_LIMIT, name))
+    if note is not None:  # the line is no row
+        next(lines)
     columns = _header(lines, delimiter, encoding, name)
     return Table(
         name=name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import json
 import logging
 import re
 from collections import Counter
@@ -42,6 +41,18 @@ _COMPRESSED = {
     b"\xfd7zXZ\x00": ("xz", "xzcat"),
     b"\x28\xb5\x2f\xfd": ("zstd", "zstdcat"),
 }
+_OTHERS = {
+    b"%PDF-": "a PDF; copy its table into a sheet and save that as .xlsx or CSV UTF-8",
+    b"{\\rtf": "a document in RTF; save its table as .xlsx or CSV UTF-8",
+    b"ARROW1": "an Arrow (Feather) file; write it as Parquet (df.to_parquet)",
+    b"SQLite format 3": "a database of SQLite; export the table as CSV",
+    b"ORC": "an ORC file; write it as Parquet",
+    b"Obj\x01": "an Avro file; write it as Parquet",
+    b"\x80\x04\x95": "a pickle, which is never read; write the rows as Parquet or CSV",
+    b"\x80\x05\x95": "a pickle, which is never read; write the rows as Parquet or CSV",
+}
+_NOTE = re.compile(r"\ufeff?sep=([,;\t|])\r?(?:\n|\r|\Z)", re.IGNORECASE)
+NOTES = 20  # lines that are looked at for what stands above the header
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
@@ -91,6 +102,9 @@ def container_of(head: bytes, name: str) -> Literal["parquet", "xlsx"] | None:
                 f"this is {kind}-compressed; unpack it first: {command} FILE | cascade classify -",
                 file=name,
             )
+    for magic, what in _OTHERS.items():
+        if head.startswith(magic):
+            raise InputError(f"this is {what}", file=name)
     start = head[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise InputError(f"this is a web page or XML, no table; {_EXPECTED}", file=name)
@@ -146,8 +160,9 @@ def _refuse_binary(head: bytes, name: str) -> None:
     if not many and first_line is not None and at >= first_line.end():
         return
     cure = _EXPECTED
-    if head.count(0) > len(head) // 4:
-        odd = head[1::2].count(0) >= head[::2].count(0)
+    zeros = head[::2].count(0), head[1::2].count(0)
+    if sum(zeros) > len(head) // 4 and max(zeros) > 10 * min(zeros):
+        odd = zeros[1] > zeros[0]
         cure = f"if it is UTF-16 text, say --encoding utf-16-{'le' if odd else 'be'}"
     raise InputError(
         f"this is a binary file (byte 0x{head[at]:02X} at offset {at}); {cure}", file=name
@@ -169,42 +184,55 @@ def head_text(head: bytes, encoding: Encoding, name: str) -> str:
         ) from None
 
 
-def is_json_lines(text: str, name: str) -> bool:
-    """Whether the text is JSON lines; JSON of another shape raises InputError with the cure."""
-    start = text.lstrip()
-    if re.match(r'\[\s*[\[{"\d\]]', start):
-        raise InputError(
-            f"this is one JSON array; one object on each line is expected: "
-            f"jq -c '.[]' {name} > items.jsonl",
-            file=name,
-        )
-    if not start.startswith("{"):
-        return False
-    first, _, rest = start.partition("\n")
-    if rest and (first.strip() == "{" or _is_spread(start)):
-        raise InputError(
-            "this JSON spreads objects over several lines; one object on each line is "
-            f"expected: jq -c . {name} > items.jsonl",
-            file=name,
-        )
-    return True
-
-
-def _is_spread(text: str) -> bool:
-    """Whether the object that the text begins with ends on a later line."""
-    try:
-        _, end = json.JSONDecoder().raw_decode(text)
-    except (ValueError, RecursionError):
-        return False
-    return "\n" in text[:end]
-
-
 def newline_of(text: str) -> str:
     r"""What ends the first line: `\r\n`, `\n` or, in old Mac files, `\r`."""
     at = text.find("\n")
     if at < 0:
         return "\r" if "\r" in text.rstrip() else "\n"
     return "\r\n" if text[at - 1 : at] == "\r" else "\n"
+
+
+def note_of(text: str) -> str | None:
+    """The delimiter that a line `sep=;` above the header names, as Excel reads it; else None."""
+    found = _NOTE.match(text)
+    return found[1] if found else None
+
+
+def refuse_notes(text: str, delimiter: str, name: str) -> None:
+    """Refuse lines of other text above the header, which would be taken for it.
+
+    They are one cell each and look like a comment, or end in an empty line, and all lines below
+    them are cut into the same number of cells.
+
+    Raises
+    ------
+    InputError
+        There are such lines; tells where the header seems to be.
+    """
+    lines = text[:_SAMPLE].splitlines()[:NOTES]
+    start = next((at for at, line in enumerate(lines) if line.strip()), 0)
+    comment = lines[start].lstrip()[:1] in ("#", "%") if lines else False
+    below = start + 1
+    while comment and below < len(lines) and lines[below].lstrip()[:1] in ("#", "%"):
+        below += 1
+    filled = [bool(line.strip(f"{_DELIMITERS} ")) for line in lines]
+    if not (comment or not all(filled[below : below + 1])) or _cells(lines[start], _DELIMITERS) > 1:
+        return
+    at = [n for n in range(below, len(lines)) if filled[n]]
+    for mark in dict.fromkeys((delimiter, *_DELIMITERS)):
+        counts = {_cells(lines[n], mark) for n in at}
+        if len(at) > 1 and len(counts) == 1 and counts.pop() > 1:
+            raise InputError(
+                f"line {start + 1} is no header, since those below it have more cells: "
+                f"{lines[start][:60]!r}; remove what stands above the header, which seems to be "
+                f"in line {at[0] + 1}",
+                file=name,
+            )
+
+
+def _cells(line: str, marks: str) -> int:
+    """The most cells that one of some delimiters cuts a line into."""
+    return max(len(next(csv.reader([line], delimiter=mark), [])) for mark in marks)
 
 
 def delimiter_of(text: str, whole: bool) -> str:

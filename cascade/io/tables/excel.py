@@ -23,12 +23,31 @@ from cascade.errors import InputError, OutputError, UsageError, did_you_mean
 from cascade.io.encodings import escape_surrogates
 from cascade.io.tables.layout import Answer, Layout
 from cascade.io.tables.rows import Kind, Row, Table
-from cascade.io.zips import BROKEN, swollen
-from cascade.values import text_of
+from cascade.io.zips import BROKEN, reason_of, swollen
+from cascade.values import CellError, text_of
 
 log = logging.getLogger(__name__)
 
+_ERRORS = frozenset(
+    [
+        *("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA"),
+        *("#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!", "#CONNECT!", "#UNKNOWN!", "#BUSY!"),
+        *("#EXTERNAL!", "#PYTHON!"),
+    ]
+)
+"""What cells show whose formula failed."""
+
+_UNCOMPUTED = re.compile(
+    rb"<c r=\"([A-Z]+[0-9]+)\"[^>]*>\s*<f\b[^>]*(?:/>|>[^<]*</f>)\s*"
+    rb"(?:<v\s*/>|<v>\s*</v>)?\s*</c>"
+)
+"""A cell with a formula that was never computed."""
+
 _ESCAPED = re.compile(r"_x(00[01][0-9A-Fa-f]|005F|FFF[EF])_")
+
+
+SAMPLE = 1 << 20
+"""Bytes of a sheet that are looked at for formulas without values."""
 
 
 def read_excel(file: BinaryIO, name: str, sheet: str | None = None) -> Table:
@@ -42,6 +61,7 @@ def read_excel(file: BinaryIO, name: str, sheet: str | None = None) -> Table:
     if not header:
         close()
         raise InputError(f"sheet {worksheet.title!r} is empty; expected a header row", file=name)
+    _tell_uncomputed(worksheet, name)
     columns = tuple(text_of(value) for value in header)
     return Table(
         name=name,
@@ -80,7 +100,8 @@ def open_workbook(file: BinaryIO, name: str, error: type[InputError] = InputErro
             return load_workbook(file, read_only=True, data_only=True, keep_links=False)
     except (*BROKEN, InvalidFileException) as broken:
         raise error(
-            f"this workbook cannot be read ({broken}); open it and save it again as .xlsx",
+            f"this workbook cannot be read ({reason_of(broken)}); open it and save it again as "
+            ".xlsx",
             file=name,
         ) from None
 
@@ -112,6 +133,22 @@ def _worksheet(file: BinaryIO, name: str, sheet: str | None) -> tuple[Any, Any]:
     return book[sheet], close
 
 
+def _tell_uncomputed(worksheet: Any, name: str) -> None:
+    """Log a warning if formulas at the begin of a sheet have no value, so that cells are empty."""
+    try:
+        with worksheet._get_source() as source:
+            found = _UNCOMPUTED.search(source.read(SAMPLE))
+    except BROKEN:
+        return  # the reading of rows says so
+    if found is not None:
+        log.warning(
+            "%s has formulas that were never computed (first: cell %s), and their cells are empty; "
+            "open it in Excel or LibreOffice and save it again",
+            name,
+            found[1].decode(),
+        )
+
+
 def _sheet_rows(worksheet: Any, name: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
     """Line and values of every row, whatever size the file says that the sheet has."""
     worksheet.reset_dimensions()
@@ -121,7 +158,7 @@ def _sheet_rows(worksheet: Any, name: str) -> Iterator[tuple[int, tuple[Any, ...
             yield line, tuple(map(plain_value, values))
     except BROKEN as error:
         raise InputError(
-            f"the sheet is damaged ({error}); open it and save it again as .xlsx",
+            f"the sheet is damaged ({reason_of(error)}); open it and save it again as .xlsx",
             file=name,
             line=line + 1,
         ) from None
@@ -157,6 +194,8 @@ def _trimmed(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def plain_value(value: Any) -> Any:
     r"""A date where Excel has a date without a time; `_x000D_` as the character it stands for."""
+    if type(value) is str and value[:1] == "#" and value in _ERRORS:
+        return CellError(value)
     if type(value) is str and "_x" in value:
         return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)
     if type(value) is dt.datetime and value.time() == dt.time():

@@ -65,8 +65,25 @@ def _of_columns(columns: Mapping[Any, Any]) -> Table:
             "the columns differ in length: "
             + ", ".join(f"{name!r} has {length:,}" for name, length in [*lengths.items()][:10])
         )
+    _refuse_other_order(columns)
     values = (c.to_pylist() if hasattr(c, "to_pylist") else c for c in columns.values())
     return _table("the mapping of columns", columns, zip(*values, strict=True))
+
+
+def _refuse_other_order(columns: Mapping[Any, Any]) -> None:
+    """Refuse series whose indexes differ: pandas would join their rows otherwise."""
+    series = {
+        name: column.index
+        for name, column in columns.items()
+        if hasattr(column, "index") and hasattr(column.index, "equals")
+    }
+    names = list(series)
+    for name in names[1:]:
+        if not series[name].equals(series[names[0]]):
+            raise UsageError(
+                f"the series {names[0]!r} and {name!r} have different indexes, so that it is not "
+                "clear which values are of one row; give a data frame, or reset_index(drop=True)"
+            )
 
 
 def _is_column(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, BinaryIO
@@ -53,6 +54,18 @@ def read_json_lines(stream: BinaryIO, encoding: Encoding, name: str) -> Table:
     )
 
 
+class _Object(dict[str, Any]):
+    """An object of a JSON file, and the first key that it has more than once."""
+
+    twice: str | None = None
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        if len(self) != len(pairs):
+            keys = Counter([key for key, _ in pairs])
+            self.twice = next(key for key, count in keys.items() if count > 1)
+
+
 def _rows(lines: Iterator[str], encoding: Encoding) -> Iterator[Row]:
     number = 0
     for line, raw in enumerate(lines, start=1):
@@ -63,7 +76,7 @@ def _rows(lines: Iterator[str], encoding: Encoding) -> Iterator[Row]:
         cells: dict[str, Any] = {}
         problem = None
         try:
-            value = json.loads(stripped)
+            value = json.loads(stripped, object_pairs_hook=_Object)
         except RecursionError:
             problem = f"line {line} is nested too deeply; flatten it"
         except ValueError as error:
@@ -72,8 +85,10 @@ def _rows(lines: Iterator[str], encoding: Encoding) -> Iterator[Row]:
             else:
                 problem = f"line {line} is not JSON ({error}); one object on each line is expected"
         else:
-            if isinstance(value, dict):
+            if isinstance(value, _Object):
                 cells = value
+                if value.twice is not None:
+                    problem = f"line {line} has the key {value.twice!r} twice; keep one of them"
             else:
                 problem = (
                     f"line {line} holds {_called(value)}; one object on each line is expected, "

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from cascade.errors import InputError, UsageError, did_you_mean
 from cascade.io.files import sha256_of
 from cascade.io.tables.delimited import read_delimited
-from cascade.io.tables.detection import HEAD, container_of, encoding_of, head_text, is_json_lines
+from cascade.io.tables.detection import HEAD, container_of, encoding_of, head_text
 from cascade.io.tables.folder import fingerprint, read_folder
+from cascade.io.tables.json_shapes import is_json_lines
 from cascade.io.tables.jsonlines import read_json_lines
 from cascade.io.tables.rows import Table
 
@@ -145,7 +146,7 @@ def _table(
         stream = file
     else:
         stream = cast(BinaryIO, BufferedReader(_Chained(head, file, owned=name != STDIN), 1 << 20))
-    if is_json_lines(text, name):
+    if is_json_lines(text, name, whole=len(head) < HEAD):
         return read_json_lines(stream, found, name)
     return read_delimited(stream, text, len(head) < HEAD, found, name)
 

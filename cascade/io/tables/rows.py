@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from cascade.errors import InputError, did_you_mean
 from cascade.io.encodings import replace_surrogates
-from cascade.values import text_of
+from cascade.values import fault_of, reading_of
 
 Kind = Literal["csv", "tsv", "jsonl", "parquet", "xlsx", "frame"]
 
@@ -126,7 +126,7 @@ class Table:
         Halves of surrogate pairs, which JSON may hold, become U+FFFD.
         """
         value = self.value(row, column)
-        text = value if type(value) is str else text_of(value)
+        text = reading_of(value)
         return text if text.isascii() else replace_surrogates(text)
 
     def text_column(self, rows: Sequence[Row], column: str) -> list[str]:
@@ -140,7 +140,9 @@ class Table:
             for cells in [row.cells for row in rows]
         ]
         return [
-            value if type(value) is str and value.isascii() else replace_surrogates(text_of(value))
+            value
+            if type(value) is str and value.isascii()
+            else replace_surrogates(reading_of(value))
             for value in values
         ]
 
@@ -155,6 +157,15 @@ class Table:
             return cells.get(column)
         at = self._at.get(column, len(cells))
         return cells[at] if at < len(cells) else None
+
+    def problem(self, row: Row, columns: Iterable[str]) -> str | None:
+        """Why a row cannot be used, or one of some cells cannot be read as text; else None."""
+        if row.problem is not None or self.kind in ("csv", "tsv"):  # whose cells are text
+            return row.problem
+        for column in columns:
+            if why := fault_of(self.value(row, column)):
+                return f"row {row.number}, column {column!r} has {why}"
+        return None
 
     def texts(self, row: Row, columns: Iterable[str]) -> dict[str, str]:
         """Several cells as text, by column name."""

@@ -43,7 +43,7 @@ class RowReader:
         UsageError
             More text columns are named than a pack was fitted to.
         """
-        names = item_names(config.reads, list(dict.fromkeys(columns.text)))
+        names = item_names(config.reads, columns.text)
         return cls(columns, tuple(names), picture_places(config))
 
     def items(self, table: Table, rows: Sequence[Row]) -> list[Item | Prediction]:
@@ -56,8 +56,8 @@ class RowReader:
         found: list[Item | Prediction] = []
         for row, values, id_ in zip(rows, fields, ids, strict=True):
             image = None
-            if row.problem is not None:
-                found.append(Prediction.failed(row.problem))
+            if (problem := table.problem(row, columns.text)) is not None:
+                found.append(Prediction.failed(problem))
                 continue
             if columns.image:
                 try:
@@ -155,6 +155,9 @@ def guess_text_columns(table: Table, besides: Iterable[str | None] = ()) -> list
     others = set(besides)
     found = text_column_names(table.columns, lambda name: name not in others and holds_text(name))
     if not found:
+        first = next(iter(table.peek(1)), None)
+        if not table.columns and first is not None and first.problem is not None:
+            raise InputError(first.problem, file=table.name)
         raise no_text_error(table.name, table.columns, _option(table))
     return found
 
@@ -164,7 +167,7 @@ def text_column_names(names: Iterable[str], holds_text: Callable[[str], bool]) -
 
     None where that is none or several. The only column of all is text whatever it holds.
     """
-    known = {name.casefold(): name for name in names}
+    known = {name.strip().casefold(): name for name in names}
     usual = [known[name] for name in USUAL_TEXT_COLUMNS if name in known]
     if usual or len(known) == 1:
         return usual or list(known.values())

@@ -171,7 +171,7 @@ def _rows(
         require_columns(table, [*recipe.text, recipe.label, *filter(None, [recipe.by])])
         for chunk in table.chunks(CHUNK):
             for row in chunk:
-                if row.problem is not None:
+                if table.problem(row, recipe.text) is not None:
                     skipped.add("cannot be read", row.line)
                     continue
                 fields = table.texts(row, recipe.text).values()

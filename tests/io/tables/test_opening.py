@@ -77,6 +77,119 @@ def test_json_of_another_shape_is_an_error_with_the_command_that_mends_it(write,
     assert cure in str(caught.value)
 
 
+SHAPES = {
+    "columns of lists": ('{"t": ["x", "y"], "id": [1, 2]}\n', "holds columns"),
+    "columns by row": ('{"t": {"0": "x", "1": "y"}}\n', "holds columns"),
+    "columns by name": ('{"t": {"a": "x"}, "u": {"a": "y"}}', "holds columns"),
+    "columns apart": ('{"columns": ["t"], "index": [0], "data": [["x"]]}', "holds columns"),
+    "one key": ('{"stock": [{"t": "x"}]}\n\n', "jq -c '.[\"stock\"][]'"),
+    "a usual key": ('{"count": 1, "results": [{"t": "x"}]}', "jq -c '.[\"results\"][]'"),
+    "lines of arrays": ('["x", 1]\n["y", 2]\n', "each line of this JSON is an array"),
+    "an array of texts": ('["x", "y"]', "jq -c '.[] | {text: .}'"),
+}
+
+
+@pytest.mark.parametrize(("content", "says"), SHAPES.values(), ids=SHAPES)
+def test_one_object_that_holds_all_rows_is_no_row(write, content, says):
+    with pytest.raises(InputError) as caught:
+        read(write("a.json", content))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"t": ["x", "y"]}',
+        '{"t": "x", "sizes": [{"s": 1}]}',
+        '{"t": {"title": "x"}}',
+        '{"data": [{"t": "x"}]}\n{"data": [{"t": "y"}]}',
+        '{"t": ["x"], "u": ["y", "z"]}',
+    ],
+)
+def test_a_single_object_is_a_row(write, content):
+    _, rows = read(write("a.json", content))
+    assert [row.problem for row in rows] == [None] * len(content.splitlines())
+
+
+def test_what_its_name_calls_json_lines_is_never_read_as_csv(write):
+    for lines in (['"x"', '"y"'], ["x", '{"t": "y"}'], ["t,u", "x,y"]):
+        table, rows = read(write("a.jsonl", "\n".join(lines)))
+        assert table.kind == "jsonl"
+        assert rows[0].problem is not None
+
+
+def test_a_key_that_is_there_twice_is_an_error_of_its_row(write):
+    _, rows = read(write("a.jsonl", '{"t": "x", "t": "y"}\n{"t": {"a": 1, "a": 2}}\n'))
+    assert "line 1 has the key 't' twice" in rows[0].problem
+    assert rows[1].problem is None
+
+
+@pytest.mark.parametrize("note", ["sep=;\n", "SEP=;\r\n", "\ufeffsep=;\n"])
+def test_a_line_for_excel_names_the_delimiter(write, note):
+    table, rows = read(write("a.csv", f"{note}t;id\nx, y;1\n".encode()))
+    assert (table.columns, table.delimiter) == (("t", "id"), ";")
+    assert [(row.cells, row.line) for row in rows] == [(("x, y", "1"), 3)]
+
+
+NOTES = {
+    "a comment": "# exported on Monday\nt,id\nx,1\n",
+    "comments": "#a\n# b\nt;id\nx;1\ny;2\n",
+    "a title and an empty line": "Stock of May\n\nt\tid\nx\t1\n",
+    "a title and a line of delimiters": "\nStock of May\n,\nt,id\nx,1\n",
+}
+
+
+@pytest.mark.parametrize("content", NOTES.values(), ids=NOTES)
+def test_what_stands_above_the_header_is_not_taken_for_it(write, content):
+    at = 1 + next(n for n, line in enumerate(content.splitlines()) if line.startswith("t"))
+    with pytest.raises(InputError, match=f"header, which seems to be in line {at}"):
+        read(write("a.csv", content))
+
+
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        ("#,t\n1,x\n2,y\n", ("#", "t")),
+        ("# of pieces\n1\n2\n", ("# of pieces",)),
+        ("text\nx, y\nz, u\n", ("text",)),
+        ("text\n\nx, y\nz\n", ("text",)),
+        ("text\n\nx, y\n", ("text",)),
+        ("#tag,t\n", ("#tag", "t")),
+    ],
+)
+def test_a_header_that_looks_like_a_note_is_one(write, content, columns):
+    assert read(write("a.csv", content))[0].columns == columns
+
+
+OTHERS = {
+    b"%PDF-1.7\n%\xe2\xe3\n": "a PDF",
+    b"{\\rtf1 text}": "RTF",
+    b"ARROW1\0\0\xff\xff": "Feather",
+    b"SQLite format 3\0\x10\0": "SQLite",
+    b"\x80\x04\x95\x10\0\0\0\0": "never read",
+    b"ORC\x1a\n": "ORC",
+}
+
+
+@pytest.mark.parametrize(("head", "says"), OTHERS.items())
+def test_files_of_other_kinds_are_named(write, head, says):
+    with pytest.raises(InputError, match=says):
+        read(write("a.csv", head))
+
+
+def test_zeros_here_and_there_are_not_called_utf_16(write):
+    with pytest.raises(InputError, match="binary file") as caught:
+        read(write("a.csv", bytes(range(9)) + b"\0" * 90 + b"abc" * 9))
+    assert "utf-16" not in str(caught.value)
+
+
+@pytest.mark.parametrize("empty", ["[]", "{}", '[""]', '[null, {"a": " "}]', "null", "NaN"])
+def test_a_list_of_nothing_is_no_text(write, empty):
+    table, rows = read(write("a.jsonl", f'{{"t": {empty}}}\n{{"t": [0]}}\n'))
+    assert [table.text(row, "t") for row in rows] == ["", "[0]"]
+    assert table.text_column(rows, "t") == ["", "[0]"]
+
+
 def test_parquet_gives_values_and_text(tmp_path):
     moment = dt.datetime(2024, 1, 2, 3, 4, 5)
     table = pa.table(
@@ -166,6 +279,36 @@ def test_a_sheet_is_chosen_by_name(workbook):
 def test_what_is_no_table_is_an_error_with_a_cure(write, content, says):
     with pytest.raises(InputError, match=says):
         read(write("a.csv", content))
+
+
+def test_errors_of_formulas_are_problems_where_the_cell_is_read(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["t", "n"], ["x", "#REF!"], ["#N/A", 1], ["#1", 2]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    table, rows = read(tmp_path / "a.xlsx")
+    problems = [table.problem(row, ["t"]) for row in rows]
+    assert problems[0] is None and problems[2] is None
+    assert "row 2, column 't' has the error '#N/A'" in problems[1]
+    assert table.text(rows[0], "n") == "#REF!"
+
+
+def test_formulas_that_were_never_computed_are_told(tmp_path, caplog):
+    book = openpyxl.Workbook()
+    for row in (["t", "n"], ["x", 1], ['="a"&"b"', 2]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    table, rows = read(tmp_path / "a.xlsx")
+    assert "never computed (first: cell A3)" in caplog.text
+    assert [table.text(row, "t") for row in rows] == ["x", ""]
+
+
+def test_a_workbook_with_an_odd_part_is_told_in_plain_words(tmp_path):
+    book = openpyxl.Workbook()
+    book.create_chartsheet()
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(InputError, match="damaged, or of a kind that is not known"):
+        read(tmp_path / "a.xlsx")
 
 
 def test_a_zip_that_is_no_workbook_is_told(tmp_path):

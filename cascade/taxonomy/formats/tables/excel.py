@@ -18,7 +18,7 @@ from typing import Any
 
 from cascade.errors import TaxonomyError, did_you_mean
 from cascade.io.tables.excel import open_workbook, plain_value
-from cascade.io.zips import BROKEN
+from cascade.io.zips import BROKEN, reason_of
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.tables.csv import read_table, reading_of
@@ -222,7 +222,8 @@ def _sheet(file: TaxonomyFile, worksheet: Any) -> Sheet:
         _fill_merged(rows, worksheet)
     except BROKEN as error:
         raise file.error(
-            f"the sheet is damaged ({error}); open it and save it again as .xlsx", line + 1
+            f"the sheet is damaged ({reason_of(error)}); open it and save it again as .xlsx",
+            line + 1,
         ) from None
     return Sheet(worksheet.title, [*rows.items()], faults, fractions)
 
