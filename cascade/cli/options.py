@@ -37,6 +37,14 @@ TaxonomyEncodingOption = Annotated[
         "--taxonomy-encoding", help="Encoding of the taxonomy's text; by default it is detected."
     ),
 ]
+TaxonomySheetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--taxonomy-sheet",
+        metavar="NAME",
+        help="Sheet of a taxonomy in a workbook; by default the one that alone looks like one.",
+    ),
+]
 TextOption = Annotated[
     list[str] | None,
     typer.Option("--text", metavar="COL", help="Text column; repeat it for several."),
@@ -155,6 +163,7 @@ def resolve(
     *,
     encoding: str | None = None,
     scheme: str | None = None,
+    sheet: str | None = None,
     method: str | None = None,
     columns: Mapping[str, Any] | None = None,
     max_risk: float | None = None,
@@ -170,7 +179,7 @@ def resolve(
 
     Parameters
     ----------
-    encoding, scheme
+    encoding, scheme, sheet
         How the taxonomy is read; where one is named, those of the config do not count.
 
     Raises
@@ -197,17 +206,16 @@ def resolve(
             here["taxonomy"] = taxonomy
         base, folder = load_config(config, here)
     if taxonomy is not None:
-        base.taxonomy_encoding = base.taxonomy_scheme = None
+        base.forget_reading()
     settled = settle(base, settings, method=method, allow_download=allow_download)
-    settled.taxonomy_encoding = encoding or settled.taxonomy_encoding
-    settled.taxonomy_scheme = scheme or settled.taxonomy_scheme
+    settled.read_taxonomy(encoding=encoding, scheme=scheme, sheet=sheet)
     name = taxonomy if taxonomy is not None else settled.taxonomy
     if name is None:
         raise ConfigError(f"{config}: names no taxonomy; add one with -t")
     if taxonomy is None and folder is not None and not is_shipped(name, folder):
         name = str(folder / name)
     settled.taxonomy = name
-    tree = load_taxonomy(name, encoding=settled.taxonomy_encoding, scheme=settled.taxonomy_scheme)
+    tree = load_taxonomy(name, **settled.taxonomy_reading)
     check_method(settled.method, settled.heads)
     if max_risk is not None:
         settled.calibration.max_risk = max_risk

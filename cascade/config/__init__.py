@@ -17,6 +17,7 @@ from cascade.config.packs import (
 )
 from cascade.config.retrieval import DescentConfig, IndexKind, NodeText, PathChoice, RetrievalConfig
 from cascade.config.root import CascadeConfig, Columns, PicturesConfig
+from cascade.config.taxonomy import TaxonomyReading, TaxonomySource
 from cascade.config.yaml_text import parse_yaml, read_yaml
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "RoutingConfig",
     "Section",
     "ServerConfig",
+    "TaxonomyReading",
+    "TaxonomySource",
     "VLLMConfig",
     "check_name",
     "describe_problems",

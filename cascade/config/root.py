@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator
 
-from cascade.config.base import LOCAL_FILE, NAMED, Section, describe_problems
+from cascade.config.base import LOCAL_FILE, Section, describe_problems
 from cascade.config.facets import FacetsConfig
 from cascade.config.models import LLMConfig, NLIConfig, RerankConfig
 from cascade.config.packs import (
@@ -19,6 +19,7 @@ from cascade.config.packs import (
     RoutingConfig,
 )
 from cascade.config.retrieval import DescentConfig, RetrievalConfig
+from cascade.config.taxonomy import TaxonomySource
 from cascade.config.yaml_text import read_yaml
 from cascade.errors import ConfigError
 
@@ -71,20 +72,9 @@ class PicturesConfig(Section):
     )
 
 
-class CascadeConfig(Section):
+class CascadeConfig(TaxonomySource):
     """A cascade.yaml."""
 
-    taxonomy: Annotated[str | None, NAMED] = Field(
-        None, description="Shipped name, or file relative to this one."
-    )
-    taxonomy_encoding: str | None = Field(
-        None, description="Encoding of its text; detected if not given."
-    )
-    taxonomy_scheme: str | None = Field(
-        None,
-        description="Concept scheme of a SKOS vocabulary that has several: its title, code or "
-        "address.",
-    )
     method: str = Field(
         "cascade", description="Method that answers; `cascade` combines scorers and routes items."
     )

@@ -123,12 +123,7 @@ class RunFolder:
         if not isinstance(known, dict) or "sha256" not in known:
             raise InputError("does not tell its taxonomy; make the run anew", file=self.manifest)
         try:
-            taxonomy = load_taxonomy(
-                config.taxonomy,
-                self.path,
-                encoding=config.taxonomy_encoding,
-                scheme=config.taxonomy_scheme,
-            )
+            taxonomy = load_taxonomy(config.taxonomy, self.path, **config.taxonomy_reading)
         except TaxonomyError as error:
             raise InputError(
                 f"its taxonomy cannot be read ({error}); a run finds it from its own folder: move "

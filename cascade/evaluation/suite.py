@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from cascade.config import NAMED, Columns, Section, describe_problems, read_yaml
+from cascade.config import NAMED, Columns, Section, TaxonomySource, describe_problems, read_yaml
 from cascade.errors import ConfigError
 from cascade.evaluation.metrics.descriptions import describe_metric
 from cascade.pipeline.load import is_shipped
@@ -48,7 +48,7 @@ class SuiteRow(Section):
         return self
 
 
-class Suite(Section):
+class Suite(TaxonomySource):
     """The contents of a suite file; paths are relative to it, or to the folder of public data."""
 
     title: str = Field("", description="Heading of the leaderboard.")

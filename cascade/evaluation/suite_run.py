@@ -116,7 +116,10 @@ class SuiteRun:
         """The taxonomy that is named, or else one that is made of all labels and written."""
         suite, label = self.suite, self.suite.columns.label
         if suite.taxonomy is not None:
-            return load_taxonomy(suite.taxonomy)
+            taxonomy = load_taxonomy(suite.taxonomy, **suite.taxonomy_reading)
+            if any(suite.taxonomy_reading.values()):  # which scripts do not know
+                self._write(taxonomy)
+            return taxonomy
         if label is None:
             raise ConfigError("the suite names neither a taxonomy nor a label column; add one")
         files = [file for file in (suite.data, suite.train) if file is not None]
@@ -125,11 +128,16 @@ class SuiteRun:
             label,
             LabelForm(suite.columns.label_separator),
         )
+        return load_taxonomy(self._write(taxonomy))
+
+    def _write(self, taxonomy: Taxonomy) -> Path:
+        """Write the taxonomy as a file that methods and scripts read from now on."""
         self.folder.mkdir(parents=True, exist_ok=True)
         made = self.folder / "taxonomy.csv"
         taxonomy.to_csv(made)
-        self.suite = suite.model_copy(update={"taxonomy": str(made)})
-        return load_taxonomy(made)
+        self.suite = self.suite.model_copy(update={"taxonomy": str(made)})
+        self.suite.forget_reading()
+        return made
 
     def _row(self, row: SuiteRow, taxonomy: Taxonomy) -> Outcome:
         self._report(row.name, "runs")

@@ -60,7 +60,7 @@ def load(
     else:
         config, origin = CascadeConfig(taxonomy=str(source)), None
     if taxonomy is not None:  # how it is read belongs to the one that the config names
-        config.taxonomy_encoding = config.taxonomy_scheme = None
+        config.forget_reading()
     if settings:
         config = CascadeConfig.parse(merge(config.model_dump(), settings), "settings")
     if isinstance(taxonomy, Taxonomy):
@@ -69,9 +69,7 @@ def load(
     if named is None:
         raise ConfigError(f"{source}: names no taxonomy; add a line such as `taxonomy: store`")
     folder = origin if taxonomy is None else None
-    tree = load_taxonomy(
-        named, folder, encoding=config.taxonomy_encoding, scheme=config.taxonomy_scheme
-    )
+    tree = load_taxonomy(named, folder, **config.taxonomy_reading)
     return Classifier(tree, config, progress=progress)
 
 
@@ -135,12 +133,13 @@ def load_taxonomy(
     *,
     encoding: str | None = None,
     scheme: str | None = None,
+    sheet: str | None = None,
 ) -> Taxonomy:
     """The shipped taxonomy called `name`, or the one in that file, relative to `folder`.
 
     Parameters
     ----------
-    encoding, scheme
+    encoding, scheme, sheet
         Of a file, see `Taxonomy.load`.
 
     Raises
@@ -152,14 +151,14 @@ def load_taxonomy(
     path = Path(name) if folder is None else folder / name
     shipped = shipped_file("taxonomies", str(name), TAXONOMY_SUFFIX)
     if shipped and is_shipped(name, folder):
-        return Taxonomy.load(shipped, scheme=scheme)
+        return Taxonomy.load(shipped, scheme=scheme, sheet=sheet)
     if not path.exists() and path.name == str(name) and not path.suffix:
         names = shipped_names("taxonomies", TAXONOMY_SUFFIX)
         raise TaxonomyError(
             f"no taxonomy {str(name)!r}: it is neither a file nor shipped "
             f"(shipped are: {', '.join(names)}){did_you_mean(str(name), names)}"
         )
-    return Taxonomy.load(path, encoding=encoding, scheme=scheme)
+    return Taxonomy.load(path, encoding=encoding, scheme=scheme, sheet=sheet)
 
 
 def is_shipped(name: str | Path, folder: Path | None = None) -> bool:

@@ -28,6 +28,7 @@ MAY_SET = (
     "taxonomy",
     "taxonomy_encoding",
     "taxonomy_scheme",
+    "taxonomy_sheet",
     "method",
     "columns",
     "reads",

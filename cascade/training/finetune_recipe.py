@@ -10,14 +10,14 @@ from typing import Annotated, Any, ClassVar, Self
 import yaml
 from pydantic import Field, ValidationError
 
-from cascade.config import NAMED, Section, check_name, describe_problems, read_yaml
+from cascade.config import NAMED, Section, TaxonomySource, check_name, describe_problems, read_yaml
 from cascade.errors import ConfigError
 from cascade.resources import shipped_file, shipped_names
 
 FOLDER = "finetune"
 
 
-class DataRecipe(Section):
+class DataRecipe(TaxonomySource):
     """The labelled rows."""
 
     file: Annotated[str, NAMED] = Field(description="Labelled rows, relative to the recipe.")
@@ -27,9 +27,6 @@ class DataRecipe(Section):
     )
     taxonomy: Annotated[str | None, NAMED] = Field(
         None, description="Shipped name, or file relative to the recipe; null: made of the labels."
-    )
-    taxonomy_encoding: str | None = Field(
-        None, description="Of the taxonomy's text; guessed if null."
     )
     rows_per_class: int | None = Field(
         20, ge=1, le=10**9, description="Rows of each label, drawn by the seed; null for all."

@@ -64,7 +64,7 @@ class LabelledExperiment(Experiment[R]):
         data = self.recipe.data
         if data.taxonomy is not None:
             try:
-                return load_taxonomy(data.taxonomy, encoding=data.taxonomy_encoding)
+                return load_taxonomy(data.taxonomy, **data.taxonomy_reading)
             except TaxonomyError as error:
                 raise InputError(f"data.taxonomy: {error}") from error
         with _in_words_of_recipes():

@@ -195,3 +195,23 @@ def test_the_scheme_of_a_config_counts_for_its_own_taxonomy_only(cascade, folder
     settled, tree = resolve("cascade.yaml", "tax.csv")
     assert (len(tree), settled.taxonomy_scheme) == (9, None)
     assert "Tumblers" in cascade("taxonomy", "show", "two.ttl", "--scheme", "products").out
+
+
+def test_the_sheet_of_a_taxonomy_is_named_apart_from_that_of_items(cascade, folder):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for title, name in (("Old", "Saws"), ("New", "Axes")):
+        for row in (["code", "name", "parent"], ["1", name, None]):
+            sheet = book[title] if title in book.sheetnames else book.create_sheet(title)
+            sheet.append(row)
+    book.save(folder / "tools.xlsx")
+    done = cascade("taxonomy", "validate", "tools.xlsx")
+    assert done.status == 2
+    assert "2 of its sheets look like taxonomies: 'Old', 'New'; name one: --tax" in done.err
+    assert "Axes" in cascade("taxonomy", "show", "tools.xlsx", "--sheet", "New").out
+    (folder / "cascade.yaml").write_text("taxonomy: tools.xlsx\ntaxonomy_sheet: Old\n")
+    _, tree = resolve("cascade.yaml", None)
+    assert tree.names == ("Saws",)
+    _, tree = resolve("cascade.yaml", None, sheet="New")
+    assert tree.names == ("Axes",)

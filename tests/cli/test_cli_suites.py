@@ -241,3 +241,20 @@ def test_the_suites_of_the_repository_are_whole():
         assert all(
             row.script.is_file() if row.script else check_method(row.method) for row in suite.rows
         )
+
+
+def test_a_suite_says_how_its_taxonomy_is_read_and_scripts_get_it_as_it_was_read(cascade, folder):
+    Path("items.csv").write_text("name,label\nfrog,1\ntoad,2\n", "utf-8")
+    Path("polish.csv").write_bytes("code,name,parent\n1,Żaby,\n2,Ropuchy,\n".encode("cp1250"))
+    Path("memory.py").write_text(
+        MEMORY + "assert 'Żaby' in open(args.taxonomy, encoding='utf-8').read()\n", "utf-8"
+    )
+    Path("suite.yaml").write_text(
+        "data: items.csv\ntrain: items.csv\ntaxonomy: polish.csv\ntaxonomy_encoding: cp1250\n"
+        "columns: {text: [name], label: label}\nmetrics: [exact_match]\n"
+        "rows: [{name: memory, script: memory.py, arguments: [--shout]}]\n"
+    )
+    done = cascade("eval", "--suite", "suite.yaml", "-o", "run", "--resamples", 20)
+    assert done.status == 0, done.err
+    assert board()["memory"]["figures"]["exact_match"]["value"] == 1
+    assert "Żaby" in Path("run/taxonomy.csv").read_text("utf-8")

@@ -11,7 +11,7 @@ from cascade.cli import options
 from cascade.cli.console import err, interruptible
 
 if TYPE_CHECKING:
-    from cascade.config import CascadeConfig
+    from cascade.config import CascadeConfig, TaxonomyReading
     from cascade.evaluation.evaluate import RunOptions
     from cascade.evaluation.evaluation_task import EvaluationTask
     from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
@@ -37,6 +37,7 @@ def evaluate(
     taxonomy: options.TaxonomyOption = None,
     scheme: options.SchemeOption = None,
     taxonomy_encoding: options.TaxonomyEncodingOption = None,
+    taxonomy_sheet: options.TaxonomySheetOption = None,
     config: options.ConfigOption = None,
     text: options.TextOption = None,
     image: options.ImageOption = None,
@@ -129,7 +130,11 @@ def evaluate(
 
     source = TableFile(file, limit, encoding, sheet)
     chosen = {"method": method, "allow_download": allow_download, "settings": settings}
-    read = {"encoding": taxonomy_encoding, "scheme": scheme}
+    read: TaxonomyReading = {
+        "encoding": taxonomy_encoding,
+        "scheme": scheme,
+        "sheet": taxonomy_sheet,
+    }
     settled, tree = _resolve(config, taxonomy, chosen, read)
     named = {
         "text": text,
@@ -196,7 +201,7 @@ def _resolve(
     config: str | None,
     taxonomy: str | None,
     chosen: dict[str, Any],
-    read: dict[str, Any],
+    read: TaxonomyReading,
 ) -> tuple[CascadeConfig, Taxonomy | None]:
     """The config, with rankings as the metrics need them, and the taxonomy if one is named."""
     from cascade.config import CascadeConfig

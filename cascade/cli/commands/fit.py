@@ -42,6 +42,7 @@ def fit(
     taxonomy: options.TaxonomyOption = None,
     scheme: options.SchemeOption = None,
     taxonomy_encoding: options.TaxonomyEncodingOption = None,
+    taxonomy_sheet: options.TaxonomySheetOption = None,
     text: options.TextOption = None,
     image: options.ImageOption = None,
     image_root: options.ImageRootOption = None,
@@ -104,7 +105,9 @@ def fit(
             f"no taxonomy is named: made one of the labels, {len(tree):,} nodes (name one with -t)"
         )
     else:
-        tree = load_taxonomy(taxonomy, encoding=taxonomy_encoding, scheme=scheme)
+        tree = load_taxonomy(
+            taxonomy, encoding=taxonomy_encoding, scheme=scheme, sheet=taxonomy_sheet
+        )
     job = Fit(
         source,
         tree,

@@ -37,6 +37,7 @@ def prepare(
     taxonomy: options.TaxonomyOption = None,
     scheme: options.SchemeOption = None,
     taxonomy_encoding: options.TaxonomyEncodingOption = None,
+    taxonomy_sheet: options.TaxonomySheetOption = None,
     text: options.TextOption = None,
     depth: Annotated[
         int | None,
@@ -86,7 +87,9 @@ def prepare(
     folder.check(filter(None, (file, taxonomy)), overwrite=overwrite)
     tree = None
     if taxonomy is not None:
-        tree = load_taxonomy(taxonomy, encoding=taxonomy_encoding, scheme=scheme)
+        tree = load_taxonomy(
+            taxonomy, encoding=taxonomy_encoding, scheme=scheme, sheet=taxonomy_sheet
+        )
     with working("reading") as bar:
 
         def progress(what: str, of: int | None) -> Callable[[Row], None]:

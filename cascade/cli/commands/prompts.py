@@ -57,6 +57,7 @@ def render(
     taxonomy: options.TaxonomyOption = "store",
     scheme: options.SchemeOption = None,
     taxonomy_encoding: options.TaxonomyEncodingOption = None,
+    taxonomy_sheet: options.TaxonomySheetOption = None,
     at: Annotated[
         str | None, typer.Option("--at", help="Code or path of the node to choose below.")
     ] = None,
@@ -71,7 +72,9 @@ def render(
     from cascade.pipeline.load import load_taxonomy
     from cascade.scoring.item_prompts import make_question
 
-    tree = load_taxonomy(taxonomy or "store", encoding=taxonomy_encoding, scheme=scheme)
+    tree = load_taxonomy(
+        taxonomy or "store", encoding=taxonomy_encoding, scheme=scheme, sheet=taxonomy_sheet
+    )
     parent = -1 if at is None else tree.node(at).index
     if not len(tree.children(parent)):
         raise UsageError(f"--at {at}: {tree.path(parent)} is a leaf; there is nothing to choose")

@@ -37,6 +37,15 @@ TaxonomyArgument = Annotated[
 Target = Annotated[Path, typer.Argument(help="What to write: .csv or .yaml.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")]
 
+TaxonomySheet = Annotated[
+    str | None,
+    typer.Option(
+        "--sheet",
+        metavar="NAME",
+        help="Sheet of a workbook; by default the one that alone looks like a taxonomy.",
+    ),
+]
+
 HEADINGS = ("  code", "name", "hierarchy", "was", "is", "replacement")
 
 app = typer.Typer(
@@ -52,13 +61,14 @@ def show(
     ] = None,
     depth: Annotated[int, typer.Option("--depth", min=1, help="Levels to show.")] = 2,
     scheme: options.SchemeOption = None,
+    sheet: TaxonomySheet = None,
     encoding: options.EncodingOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Show a taxonomy, or a part of it, as a tree."""
     from rich.tree import Tree
 
-    tree = _load(source, encoding, scheme)
+    tree = _load(source, encoding, scheme, sheet)
     start = None if node is None else tree.node(node)
     if as_json:
         nodes = range(len(tree)) if start is None else tree.subtree(start.index)
@@ -84,13 +94,14 @@ def search(
     query: Annotated[str, typer.Argument(help="Words of a name, a synonym or a code.")],
     limit: Annotated[int, typer.Option("--limit", min=1, help="Most nodes to show.")] = 10,
     scheme: options.SchemeOption = None,
+    sheet: TaxonomySheet = None,
     encoding: options.EncodingOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Find nodes by words of their names, synonyms or codes."""
     from rich.table import Table
 
-    found = _load(source, encoding, scheme).search(query, limit)
+    found = _load(source, encoding, scheme, sheet).search(query, limit)
     if as_json:
         out.print_json(data=[_node_values(node) for node in found])
     if not found:
@@ -108,6 +119,7 @@ def search(
 def validate(
     source: TaxonomyArgument,
     scheme: options.SchemeOption = None,
+    sheet: TaxonomySheet = None,
     encoding: options.EncodingOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -117,7 +129,7 @@ def validate(
     if is_catalogue(source):
         _validate_catalogue(source, as_json=as_json)
         return
-    tree = _load(source, encoding, scheme)
+    tree = _load(source, encoding, scheme, sheet)
     leaf_levels = tree.level[tree.leaves]
     levels = [
         {
@@ -177,12 +189,13 @@ def convert(
     source: TaxonomyArgument,
     target: Target,
     scheme: options.SchemeOption = None,
+    sheet: TaxonomySheet = None,
     encoding: options.EncodingOption = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a taxonomy of any known form as CSV or YAML."""
     _check_target(source, target, overwrite)
-    tree = _load(source, encoding, scheme)
+    tree = _load(source, encoding, scheme, sheet)
     _write(tree, target)
     err.print(f"{target}: {len(tree):,} nodes", highlight=False)
 
@@ -193,12 +206,13 @@ def trim(
     target: Target,
     depth: Annotated[int, typer.Option("--depth", min=1, help="Levels to keep, from the top.")],
     scheme: options.SchemeOption = None,
+    sheet: TaxonomySheet = None,
     encoding: options.EncodingOption = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a taxonomy without the levels below a depth, as CSV or YAML."""
     _check_target(source, target, overwrite)
-    tree = _load(source, encoding, scheme)
+    tree = _load(source, encoding, scheme, sheet)
     trimmed = tree.trim(depth)
     _write(trimmed, target)
     counts = f"{len(trimmed):,} of {len(tree):,} nodes, {trimmed.depth} of {tree.depth} levels"
@@ -214,6 +228,7 @@ def diff(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Changes of a kind to show.")] = 5,
     scheme: options.SchemeOption = None,
+    sheet: TaxonomySheet = None,
     encoding: options.EncodingOption = None,
     overwrite: Overwrite = False,
     as_json: options.JsonOption = False,
@@ -225,7 +240,7 @@ def diff(
     from cascade.taxonomy.difference import KINDS, write_changes
 
     _check_new(target, overwrite)
-    changes = _changes(old, new, encoding, scheme)
+    changes = _changes(old, new, encoding, scheme, sheet)
     if target is not None:
         write_changes(changes, target)
     if as_json:
@@ -252,7 +267,9 @@ def _print_changes(kind: str, changes: list[Change], limit: int) -> None:
         out.print(f"  [dim]and {len(changes) - limit:,} more", highlight=False)
 
 
-def _changes(old: str, new: str, encoding: str | None, scheme: str | None) -> list[Change]:
+def _changes(
+    old: str, new: str, encoding: str | None, scheme: str | None, sheet: str | None
+) -> list[Change]:
     """The changes from one to the other, of terms where both are catalogues of EFSA."""
     from cascade.foodex2.format import is_catalogue, load_catalogue
     from cascade.foodex2.releases import release_differences
@@ -260,7 +277,9 @@ def _changes(old: str, new: str, encoding: str | None, scheme: str | None) -> li
 
     if is_catalogue(old) and is_catalogue(new):
         return list(release_differences(load_catalogue(old), load_catalogue(new)))
-    return list(differences(_load(old, encoding, scheme), _load(new, encoding, scheme)))
+    return list(
+        differences(_load(old, encoding, scheme, sheet), _load(new, encoding, scheme, sheet))
+    )
 
 
 def _check_target(source: str, target: Path, overwrite: bool) -> None:
@@ -294,10 +313,10 @@ def _write(tree: Taxonomy, target: Path) -> None:
         tree.to_yaml(target)
 
 
-def _load(source: str, encoding: str | None, scheme: str | None) -> Taxonomy:
+def _load(source: str, encoding: str | None, scheme: str | None, sheet: str | None) -> Taxonomy:
     from cascade.pipeline.load import load_taxonomy
 
-    return load_taxonomy(source, encoding=encoding, scheme=scheme)
+    return load_taxonomy(source, encoding=encoding, scheme=scheme, sheet=sheet)
 
 
 def _add_children(branch: Tree, tree: Taxonomy, parent: int, depth: int) -> None:

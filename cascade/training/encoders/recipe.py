@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cascade.config import Section
+from cascade.config import NAMED, Section, TaxonomySource
 from cascade.training.encoders.augmentation import AugmentationRecipe
 from cascade.training.encoders.forms import FormsRecipe
 from cascade.training.finetune_recipe import FinetuneRecipe
 from cascade.training.loop import Decay
 
 
-class SetRecipe(Section):
+class SetRecipe(TaxonomySource):
     """One set of labelled rows."""
 
     name: str = Field(
@@ -23,7 +23,9 @@ class SetRecipe(Section):
     file: str = Field(description="Labelled rows, relative to the recipe.")
     label: str = Field("label", description="Column of the right answer: a code or a path.")
     text: list[str] = Field(default_factory=lambda: ["text"], description="Text columns.")
-    taxonomy: str | None = Field(None, description="As data.taxonomy of other kinds.")
+    taxonomy: Annotated[str | None, NAMED] = Field(
+        None, description="As data.taxonomy of other kinds."
+    )
     by: str | None = Field(
         None, description="Column that tells several taxonomies apart, each made of its labels."
     )

@@ -190,7 +190,7 @@ def _rows(
 def _taxonomy(recipe: SetRecipe, by: str, rows: Sequence[_Row]) -> Taxonomy:
     try:
         if recipe.taxonomy is not None and not recipe.by:
-            return load_taxonomy(recipe.taxonomy)
+            return load_taxonomy(recipe.taxonomy, **recipe.taxonomy_reading)
         return taxonomy_of_paths(list(dict.fromkeys(row.label for row in rows)), by or recipe.name)
     except TaxonomyError as error:
         raise InputError(f"sets or held, {recipe.name}, taxonomy: {error}") from error

@@ -55,12 +55,7 @@ def add_examples(
             f"{pack}: has no labelled neighbours; fit a pack with a recipe that has some, such as "
             "fast"
         )
-    taxonomy = load_taxonomy(
-        config.taxonomy,
-        folder,
-        encoding=config.taxonomy_encoding,
-        scheme=config.taxonomy_scheme,
-    )
+    taxonomy = load_taxonomy(config.taxonomy, folder, **config.taxonomy_reading)
     columns = config.columns.model_copy(update={"label": label or config.columns.label})
     rows = read_labelled(source, columns, taxonomy, places=picture_places(config))
     if columns.image is not None:

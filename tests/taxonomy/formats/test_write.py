@@ -75,3 +75,15 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 def test_the_deepest_taxonomy_survives_both(kind):
     tax = Taxonomy.from_records([(str(i), "n", str(i - 1) if i else None) for i in range(100)])
     assert content(again(tax, kind)) == content(tax)
+
+
+def test_what_is_said_of_deprecated_codes_is_kept_in_yaml():
+    rows = "code,name,status,parent\n1,Tools,,\n2,Saws,,1\n3,Axes,withdrawn,1\n"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "taxonomy"
+        path.write_text(rows, encoding="utf-8")
+        tax = Taxonomy.load(path)
+    copy = again(tax, "yaml")
+    assert (
+        copy.deprecated == tax.deprecated == {"3": "'3' (Axes) is no longer in use; choose another"}
+    )

@@ -187,3 +187,12 @@ def test_a_set_that_cannot_be_used_is_refused_by_its_file(tmp_path, content, set
     with pytest.raises(InputError, match=words) as caught:
         read_set(SetRecipe(name="mine", file=str(file), **settings))
     assert "rows.csv" in str(caught.value) or "mine" in str(caught.value)
+
+
+def test_a_set_says_how_its_taxonomy_is_read(tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\nfrog,1\ntoad,2\n" * 3, "utf-8")
+    tree = "code,name,parent\n1,Żaby,\n2,Ropuchy,\n"
+    (tmp_path / "tree.csv").write_bytes(tree.encode("cp1250"))
+    file, taxonomy = str(tmp_path / "rows.csv"), str(tmp_path / "tree.csv")
+    recipe = SetRecipe(file=file, taxonomy=taxonomy, taxonomy_encoding="cp1250")
+    assert read_set(recipe)[0].taxonomy.names == ("Żaby", "Ropuchy")

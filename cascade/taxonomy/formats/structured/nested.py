@@ -1,9 +1,10 @@
 """Nested YAML and JSON: our own form, lists of nodes with children, and plain nesting.
 
 Ours is `{name, title, language, nodes: [{code, name, description, synonyms, translations,
-children}]}`. Plain nesting is `{A: {B: [C, D]}}`. A node without a code gets its path for one.
-Flat lists of nodes that name their parents are read as tables, see `records`; what stands around
-nodes, as in `{"data": [...]}`, is left away, see `wrapping`.
+children}], deprecated: {code: what to say of it}}`. Plain nesting is `{A: {B: [C, D]}}`. A node
+without a code gets its path for one. Flat lists of nodes that name their parents are read as
+tables, see `records`; what stands around nodes, as in `{"data": [...]}`, is left away, see
+`wrapping`.
 """
 
 from __future__ import annotations
@@ -108,7 +109,19 @@ def read(file: TaxonomyFile) -> Draft:
         draft.code_by_path()
     for field, text in about.items():
         setattr(draft, field, text)
+    if isinstance(root, Mapping) and listed:
+        draft.deprecated = _deprecated(root, draft) or draft.deprecated
     return draft
+
+
+def _deprecated(root: Mapping, draft: Draft) -> dict[str, str]:
+    """Codes that are no nodes any more, with what is said of them."""
+    part, known = root.get("deprecated"), set(draft.codes)
+    pairs = part.items if isinstance(part, Mapping) else []
+    found = {
+        normalize_code(key.text): clean(text.text) for key, text in pairs if isinstance(text, Leaf)
+    }
+    return {code: text for code, text in found.items() if code and text and code not in known}
 
 
 def _lines_of_json(file: TaxonomyFile) -> Value | None:
@@ -121,7 +134,7 @@ def _lines_of_json(file: TaxonomyFile) -> Value | None:
 
 
 def write(taxonomy: Taxonomy, path: Path) -> None:
-    """Write nested YAML: name, title, language, and nodes with children.
+    """Write nested YAML: name, title, language, nodes with children, and deprecated codes.
 
     Raises
     ------
@@ -136,6 +149,8 @@ def write(taxonomy: Taxonomy, path: Path) -> None:
         if (value := getattr(taxonomy, key)) and not (key == "title" and value == taxonomy.name)
     }
     content["nodes"] = _nested(taxonomy)
+    if taxonomy.deprecated:
+        content["deprecated"] = dict(taxonomy.deprecated)
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text = yaml.dump(content, Dumper=dumper, allow_unicode=True, sort_keys=False, width=100)
     write_text(path, text)

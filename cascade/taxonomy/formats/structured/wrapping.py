@@ -15,8 +15,13 @@ from cascade.taxonomy.formats.structured.keys import (
     nodes_in,
     plain_key,
 )
+from cascade.taxonomy.formats.tables.table import words
 
 _DEEPEST = 8
+_WHOLE = words(
+    "taxonomy taxonomies categories category tree nodes hierarchy classification codelist "
+    "data items root children departments terms concepts"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +88,25 @@ def _inside(file: TaxonomyFile, value: Value) -> Value | None:
     ]
     if not lists and len(mappings) == 1 and (scalars or _holds_nodes(mappings[0])):
         return mappings[0]
-    return None
+    return _below_wrapper(file, value)
+
+
+def _below_wrapper(file: TaxonomyFile, value: Mapping) -> Value | None:
+    """What is below a key that is alone and called like the whole, as in `{taxonomy: {A: [B]}}`."""
+    if len(value.items) != 1:
+        return None
+    key, part = value.items[0]
+    if plain_key(key.text) not in _WHOLE or isinstance(part, Leaf) or not part.items:
+        return None
+    logger.warning(
+        "%s, line %d: %r is taken for the key around all nodes, and is none itself; if it is the "
+        "top node, write 'nodes: [{name: %s, children: ...}]'",
+        file.path,
+        key.line,
+        key.text,
+        key.text,
+    )
+    return part
 
 
 def _holds_nodes(value: Value) -> bool:

@@ -168,3 +168,23 @@ def test_yaml_scalars_stay_text():
     value = parse_yaml("[010, no, ~, '~', 1.50, 2024-01-01]", FILE)
     assert [leaf.text for leaf in value.items] == ["010", "no", "", "~", "1.50", "2024-01-01"]
     assert isinstance(value.items[0], Leaf)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "taxonomy:\n  Tools: [Saws, Axes]\n  Toys:\n",
+        "categories:\n  - Tools: [Saws, Axes]\n  - Toys\n",
+        '{"data": {"Taxonomy": {"Tools": ["Saws", "Axes"], "Toys": null}}}',
+    ],
+)
+def test_a_key_alone_that_is_called_like_the_whole_is_no_node(load, caplog, content):
+    assert load(content).names == ("Tools", "Saws", "Axes", "Toys")
+    assert "is taken for the key around all nodes, and is none itself" in caplog.text
+
+
+def test_a_key_alone_that_is_a_name_is_the_top_node(load, caplog):
+    assert load("Tools: {Saws: , Axes: }\n").names == ("Tools", "Saws", "Axes")
+    assert load("nodes: [{name: Categories, children: [A, B]}]\n").names[0] == "Categories"
+    assert load("Items: [Saws]\nToys:\n").names == ("Items", "Saws", "Toys")
+    assert not caplog.text

@@ -153,7 +153,7 @@ def test_json_lines_are_read_where_they_name_their_parents(load):
 def test_yaml_lists_are_flat_or_nested_likewise(load):
     tax = load("- code: a\n  name: Tools\n- code: b\n  name: Saws\n  parent: a\n")
     assert paths(tax) == ["Tools", "Tools > Saws"]
-    assert load("taxonomy:\n  - Tools:\n    - Saws\n").depth == 3
+    assert load("taxonomy:\n  - Tools:\n    - Saws\n").depth == 2
 
 
 def test_names_that_go_over_lines_without_quotes_are_refused(load):

@@ -230,3 +230,14 @@ def test_of_two_columns_of_names_parents_tell_the_one_of_codes(load):
     assert (tax.codes, tax.names) == (("t", "s"), ("Tools", "Saws"))
     tax = load("id,code,name,parent_code\n1,T1,Tools,\n2,S1,Saws,T1\n")
     assert tax.codes == ("T1", "S1")
+
+
+def test_a_second_column_of_codes_is_told(load, caplog):
+    tax = load("id,code,name,parent\n7,a,Tools,\n8,b,Saws,a\n9,c,Axes,a\n")
+    assert tax.codes == ("a", "b", "c")
+    assert "'id' looks like codes and is not used; those of 'code' are the codes" in caplog.text
+    caplog.clear()
+    load("code,name,parent,country code\na,Tools,,DE\nb,Saws,a,DE\nc,Axes,a,FR\n")
+    assert not caplog.text
+    load("shop id,other id,path\n1,5,A\n2,6,A > B\n")
+    assert "'shop id', 'other id' look like codes and are not used; head one 'code'" in caplog.text
