@@ -92,7 +92,7 @@ class EncoderExperiment(Experiment[EncoderRecipe]):
         )
         started = time.perf_counter()
         history = loop.run(resume=resume, progress=self._show)
-        loop.take_averages()
+        loop.settle()
         seconds = time.perf_counter() - started
         self._save(encoder, weights)
         after = self._figures(

@@ -76,6 +76,13 @@ class EncoderLoopRecipe(Section):
     average: float = Field(
         0.998, ge=0, lt=1, description="Decay of the running average of weights; 0 for none."
     )
+    share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="How far the result goes from the weights that training began with to that "
+        "average; less keeps more of what was known of other domains.",
+    )
     layers: int | None = Field(
         None, ge=1, description="Upper layers that are learnt; null for all."
     )

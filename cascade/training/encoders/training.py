@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class EncoderLoop(Loop):
-    """Trains a packed encoder; in the end `averages` has the running average of its weights."""
+    """Trains a packed encoder; `settle` gives it the weights of the result."""
 
     def __init__(
         self,
@@ -59,8 +59,8 @@ class EncoderLoop(Loop):
         super().__init__(weights, optimizer, settings, folder, seed=seed, identity=identity)
         self._encoder, self._source, self._recipe = encoder, source, recipe
         self._device = best_device(recipe.device)
+        self._start = {name: p.detach().clone() for name, p in weights.items()}
         self.averages = {name: p.detach().clone() for name, p in weights.items()}
-        self.sets: list[str] = []
 
     def losses(self, step: int) -> Iterable[torch.Tensor]:
         """The loss of the step's batch."""
@@ -76,7 +76,6 @@ class EncoderLoop(Loop):
             vectors = encoder.forward(ids)
         vectors = vectors.float()
         n = len(batch.items)
-        self.sets.append(batch.name)
         yield tree_loss(
             vectors[:n] @ vectors[n:].T,
             batch.gold,
@@ -87,10 +86,19 @@ class EncoderLoop(Loop):
             back=recipe.back,
         )
 
-    def take_averages(self) -> None:
-        """Put the running averages in the place of the weights."""
-        if self._recipe.average:
-            self._take({name: value.cpu().numpy() for name, value in self.averages.items()})
+    def settle(self) -> None:
+        """Put in the place of the weights those of the result.
+
+        They lie between the weights that training began with and the average of those learnt
+        (WiSE-FT, Wortsman et al., arXiv 2109.01903): what was known before helps with taxonomies
+        that no set is like.
+        """
+        import torch
+
+        learnt = self.averages if self._recipe.average else self._weights
+        with torch.no_grad():
+            for name, weight in self._weights.items():
+                weight.copy_(torch.lerp(self._start[name], learnt[name], self._recipe.share))
 
     def _neighbours(self) -> dict[str, Any]:
         started = time.perf_counter()

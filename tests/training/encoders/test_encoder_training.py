@@ -119,6 +119,17 @@ def test_measured_texts_are_not_learnt(recipe):
     assert metrics["sets"] == {"tools": 48 - 20}
 
 
+def test_the_result_lies_between_the_first_weights_and_those_learnt(recipe, tiny):
+    for folder, share in (("none", 0), ("half", 0.5), ("all", 1)):
+        made(recipe, folder, training={"share": share})
+    first = {name.split("0.auto_model.")[-1]: v for name, v in weights("none").items()}
+    for name, value in PackedEncoder.open(tiny).weights.items():
+        assert torch.equal(first[name], value)
+    for name, value in weights("half").items():
+        both = (weights("none")[name] + weights("all")[name]) / 2
+        assert torch.allclose(value, both, atol=1e-6)
+
+
 def test_only_upper_layers_may_be_learnt(tiny):
     encoder = PackedEncoder.open(tiny)
     names = set(learnt(encoder, 1, words=False))
