@@ -29,6 +29,9 @@ _JOINT = "\x1f"
 _BRACKETS = "()[]{}"
 _EDGES = f"{_BRACKETS}{_JOINT} -:=.,;_"
 """What may stand around a name that is written beside its code."""
+_TRAIL = re.compile(r"(?<=\S)(?:\s*(?:>|\||/|\\\\|::))+\s*\Z")
+"""Separators behind the last name of a path."""
+
 _BREAK = re.compile(r"[\W_]+")
 _BREAKS = 16  # places from either end of a text at which a code may end
 _SEVERAL = -1
@@ -87,6 +90,8 @@ class NodeFinder:
         found = self._code_forms.get(form) if form else None
         if found is None:
             found = self._forms.descend(path_form(text), _JOINT)
+        if found is None and (shorter := _TRAIL.sub("", text)) != text:  # names of no level below
+            return self.find(shorter)
         if found is None:
             text = plain(text).strip(_QUOTES + " ")
             found = self._with_name(text)

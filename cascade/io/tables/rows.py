@@ -172,6 +172,12 @@ class Table:
         return {column: self.text(row, column) for column in columns}
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names of columns for messages; those with blanks or signs that nobody sees as literals."""
+    shown = [n if n.isprintable() and n == n.strip() else ascii(n) for n in names[:30]]
+    return ", ".join(shown) + (", ..." if len(names) > 30 else "")
+
+
 def require_columns(table: Table, names: Iterable[str]) -> None:
     """Check that every name is one column of the table.
 
@@ -189,8 +195,7 @@ def require_columns(table: Table, names: Iterable[str]) -> None:
                 f"column {name!r} is there {found} times in {table.name}; "
                 "give the columns different names in the header"
             )
-        has = ", ".join(table.columns[:30]) + (", ..." if len(table.columns) > 30 else "")
         raise InputError(
-            f"column {name!r} is not in {table.name}; it has: {has}"
+            f"column {name!r} is not in {table.name}; it has: {listed(table.columns)}"
             f"{did_you_mean(name, table.columns)}"
         )

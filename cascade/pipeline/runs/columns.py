@@ -11,6 +11,7 @@ from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
 from cascade.io import Row, Table
 from cascade.io.pictures import PicturePlaces
+from cascade.io.tables.rows import listed
 from cascade.items import Item
 from cascade.predictions import Prediction
 
@@ -130,7 +131,7 @@ def require_read(table: Table, columns: Sequence[str], reads: Sequence[str]) -> 
         raise InputError(
             f"has no column {missing[0]!r}; the pack reads {', '.join(reads)}: name the columns "
             f"that stand for them, in this order, with {_option(table)} (it has: "
-            f"{', '.join(table.columns[:30])})",
+            f"{listed(table.columns)})",
             file=table.name,
         )
 
@@ -177,7 +178,7 @@ def text_column_names(names: Iterable[str], holds_text: Callable[[str], bool]) -
 
 def no_text_error(what: str, names: Sequence[str], option: str) -> InputError:
     """The error of a table or a record of which no column is known to hold the text."""
-    has = ", ".join(names[:30]) or "no columns"
+    has = listed(names) or "no columns"
     return InputError(f"say which column holds the text with {option}; it has: {has}", file=what)
 
 

@@ -14,8 +14,8 @@ from cascade.io import require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.label_cells import is_list, labels_in, separator_of
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.lookup import plain
-from cascade.taxonomy.names import PATH_SEPARATOR, clean, split_path
+from cascade.taxonomy.lookup import SEPARATOR, code_form, plain
+from cascade.taxonomy.names import PATH_SEPARATOR, clean, normalize_code, split_path
 
 _FROM_PROGRAMS = "nan none null nil n/a n.a. na #n/a #na <na> nat - -- ?"
 _FROM_PEOPLE = "unknown unlabeled unlabelled undefined missing tbd todo"
@@ -121,6 +121,7 @@ def _taxonomy(cells: Mapping[str, _Seen], name: str, form: LabelForm) -> Taxonom
     spellings = _Spellings(form.keep_case, drop_zeros=not any(map(_FRACTION.fullmatch, labels)))
     for label, seen in labels.items():
         spellings.add(label, seen.rows)
+    spellings.join_separators()
     if not spellings.paths:
         first = next(iter(labels), next(iter(cells)))
         raise TaxonomyError(
@@ -130,6 +131,7 @@ def _taxonomy(cells: Mapping[str, _Seen], name: str, form: LabelForm) -> Taxonom
     for warning in (
         *_several(labels, spellings, form),
         *_joined(labels, spellings),
+        *_zeros(labels),
         *_missing(labels),
         *_other_separators(labels),
     ):
@@ -149,6 +151,7 @@ class _Spellings:
     drop_zeros: bool
     paths: dict[Path_, None] = field(default_factory=dict)
     _counts: dict[Path_, Counter[str]] = field(default_factory=dict)
+    _others: dict[Path_, Path_] = field(default_factory=dict)  # classes of names with separators
 
     def add(self, label: str, rows: int) -> None:
         """Count a label, if it is a path."""
@@ -161,7 +164,22 @@ class _Spellings:
 
     def key(self, label: str) -> Path_ | None:
         """What labels of one class have in common; None for what is no path."""
-        names = self._names(label)
+        key = self._key(self._names(label))
+        return key if key is None else self._others.get(key, key)
+
+    def is_other(self, label: str) -> bool:
+        """Whether a label is a path with other separators than those of its class."""
+        return self._key(self._names(label)) in self._others
+
+    def join_separators(self) -> None:
+        """Take names such as `A/B` for the path `A > B` where that is a class, too."""
+        for key in [key for key in self.paths if len(key) == 1]:
+            parts = self._key([clean(part) for part in SEPARATOR.split(key[0])])
+            if parts is not None and len(parts) > 1 and parts in self.paths:
+                self._others[key] = parts
+                del self.paths[key], self._counts[key]
+
+    def _key(self, names: Sequence[str]) -> Path_ | None:
         if not all(names):
             return None
         forms = map(plain, names)
@@ -177,14 +195,18 @@ class _Spellings:
         return tuple([self._counts[key[:depth]].most_common(1)[0][0] for depth in depths])
 
     def _names(self, label: str) -> list[str]:
-        label = clean(label)
+        label = normalize_code(label)
         if self.drop_zeros and (whole := _WHOLE.fullmatch(label)):
             return [whole[1]]
-        return [clean(name) for name in split_path(_ARROWS.sub(PATH_SEPARATOR, label))]
+        names = [clean(name) for name in split_path(_ARROWS.sub(PATH_SEPARATOR, label))]
+        while len(names) > 1 and not names[-1]:  # a path may end in levels that are empty
+            names.pop()
+        return names
 
 
 def _joined(labels: Mapping[str, _Seen], spellings: _Spellings) -> list[str]:
-    """A warning if labels that differ in case were joined."""
+    """Warnings if labels that differ in case, or in separators of paths, were joined."""
+    separated: dict[str, str] = {}
     others: dict[str, tuple[str, int]] = {}
     rows: Counter[str] = Counter()
     for label, seen in labels.items():
@@ -193,15 +215,24 @@ def _joined(labels: Mapping[str, _Seen], spellings: _Spellings) -> list[str]:
         shown = PATH_SEPARATOR.join(spellings.shown(key))
         own = PATH_SEPARATOR.join(spellings._names(label))
         rows[own] += seen.rows
-        if plain(own) != plain(shown) and own != shown:
+        if spellings.is_other(label):
+            separated.setdefault(own, shown)
+        elif plain(own) != plain(shown) and own != shown:
             others.setdefault(own, (shown, 0))
+    told = []
+    for own, shown in list(separated.items())[:1]:
+        told.append(
+            f"{len(separated):,} labels are taken for paths that are written with ' > ' elsewhere, "
+            f"such as {own[:80]!r} ({rows[own]:,} rows) for {shown[:80]!r} ({rows[shown]:,} rows)"
+        )
     if not others:
-        return []
+        return told
     own, (shown, _) = next(iter(others.items()))
     return [
+        *told,
         f"{len(others):,} labels differ from others in upper and lower case only and are taken for "
         f"these, such as {own[:80]!r} ({rows[own]:,} rows) for {shown[:80]!r} ({rows[shown]:,} "
-        "rows); keep such spellings apart with --keep-case"
+        "rows); keep such spellings apart with --keep-case",
     ]
 
 
@@ -227,6 +258,24 @@ def _several(labels: Mapping[str, _Seen], spellings: _Spellings, form: LabelForm
         f"{sum(seen.rows for _, seen, _ in found):,} rows have what looks like several labels in "
         f"one cell ({_at(first)}{label[:80]!r}), each of which is taken for one label; if they are "
         f"several, say so with --label-separator {mark!r}, and the first of a cell counts"
+    ]
+
+
+def _zeros(labels: Mapping[str, _Seen]) -> list[str]:
+    """A warning if numbers differ in zeros at their beginning only, which spreadsheets lose."""
+    forms: dict[str, dict[str, int]] = {}
+    for label, seen in labels.items():
+        if (written := normalize_code(label)).isdecimal():
+            same = forms.setdefault(code_form(written), {})
+            same[written] = same.get(written, 0) + seen.rows
+    found = [same for same in forms.values() if len(same) > 1]
+    if not found:
+        return []
+    shown = " and ".join(f"{label!r} ({rows:,} rows)" for label, rows in [*found[0].items()][:2])
+    return [
+        f"{len(found):,} labels differ from others in zeros at their beginning only, which "
+        f"spreadsheets lose, such as {shown}, and each is taken for a class of its own; if they "
+        "are one, write them in one way"
     ]
 
 

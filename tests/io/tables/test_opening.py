@@ -16,7 +16,7 @@ import pytest
 from io_helpers import read
 
 from cascade.errors import InputError
-from cascade.io import open_table
+from cascade.io import open_table, require_columns
 
 
 def test_json_lines_are_told_by_content_and_give_objects(write):
@@ -45,6 +45,12 @@ def test_a_line_that_is_no_object_spoils_itself_only(write, line, says):
     _, rows = read(write("a.jsonl", f'{{"t": "x"}}\n{line}\n{{"t": "y"}}\n'))
     assert [bool(row.problem) for row in rows] == [False, True, False]
     assert "line 2" in rows[1].problem and says in rows[1].problem
+
+
+def test_names_with_signs_that_nobody_sees_are_shown_with_them(write):
+    table, _ = read(write("a.csv", "id,te\u200bxt,na me, b\n1,x,y,z\n"))
+    with pytest.raises(InputError, match=r"has: id, 'te\\u200bxt', na me, ' b'"):
+        require_columns(table, ["text"])
 
 
 def test_json_lines_with_bad_bytes_spoil_their_row_only(write):

@@ -93,6 +93,28 @@ def test_arrows_are_separators(caplog):
     assert not caplog.text
 
 
+def test_names_with_other_separators_are_the_paths_that_are_there(caplog):
+    labels = {"Food > Oil": 3, "food/oil": 2, "Toys/Games": 1, "Food | Oil": 1}
+    tree = taxonomy_of_paths(labels, "x")
+    assert list(tree.codes) == ["Food", "Food > Oil", "Toys/Games"]
+    assert "2 labels are taken for paths" in caplog.text
+    assert "'food/oil' (2 rows) for 'Food > Oil' (3 rows)" in caplog.text
+
+
+def test_a_path_may_end_in_empty_levels(caplog):
+    tree = taxonomy_of_paths(["Food > Oil", "Food > ", "Food > > ", "Food > Oil >"], "x")
+    assert list(tree.codes) == ["Food", "Food > Oil"]
+    assert tree.find("Food > >") == tree.index("Food")
+    assert tree.find("> Food") is None
+    assert tree.find("Food > > Oil") is None
+
+
+def test_zeros_that_spreadsheets_lose_are_told(caplog):
+    tree = taxonomy_of_paths({"0110": 4, "110": 2, '="0110"': 1, "7": 1}, "x")
+    assert set(tree.codes) == {"0110", "110", "7"}
+    assert "such as '0110' (5 rows) and '110' (2 rows)" in caplog.text
+
+
 def test_lists_of_one_label_make_a_taxonomy(tmp_path):
     file = tmp_path / "rows.jsonl"
     file.write_text('{"label": ["A > B"]}\n{"label": [["A", "C"]]}\n{"label": "\u200b"}\n', "utf-8")
