@@ -117,7 +117,7 @@ class Fit:
         Raises
         ------
         UsageError, OutputError
-            The pack exists, or another fit was interrupted there.
+            The pack exists, another fit was interrupted there, or one is under way.
         InputError
             The validation file cannot be read, or lacks a column.
         """
@@ -148,16 +148,18 @@ class Fit:
                 )
             return
         try:
-            # The new state first, so that what a kill leaves here is known as ours.
             self.work.mkdir(parents=True, exist_ok=True)
-            write_text(state, json.dumps(identity))
-            for path in self.work.iterdir():
-                if path.is_dir():
-                    shutil.rmtree(path)
-                elif path not in (state, self.work / LOCK):
-                    path.unlink()
-            if self.folder.exists():
-                agreed.touch()
+            if not state.is_file():  # first, so that what a kill leaves here is known as ours
+                write_text(state, json.dumps(identity))
+            with self._alone():
+                write_text(state, json.dumps(identity))
+                for path in self.work.iterdir():
+                    if path.is_dir():
+                        shutil.rmtree(path)
+                    elif path not in (state, self.work / LOCK):
+                        path.unlink()
+                if self.folder.exists():
+                    agreed.touch()
         except OSError as error:
             raise OutputError(
                 f"{self.work}: cannot be written: {error.strerror}; solve that (free space, "
@@ -177,8 +179,22 @@ class Fit:
         CascadeError
             The rows cannot be learnt from; where nothing was fitted yet, nothing is left behind.
         """
+        self._check_begun()  # before, since a lock makes its folder
         with self._alone():
+            self._check_begun()
             return self._run_or_tidy(progress)
+
+    def _check_begun(self) -> None:
+        """Raise OutputError unless the work folder is there and is of this fit."""
+        try:
+            found = json.loads((self.work / STATE).read_text("utf-8"))
+        except (OSError, ValueError):
+            found = None
+        if found != self.identity:
+            raise OutputError(
+                f"{self.folder}: another process began or ended a fit of it meanwhile; see what "
+                "is there, then begin again with --overwrite, or name another --out"
+            )
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

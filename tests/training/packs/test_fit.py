@@ -324,6 +324,10 @@ def test_two_fits_of_one_pack_do_not_write_into_each_other(rows, tmp_path):
         second.prepare(resume=True)
         with pytest.raises(OutputError, match="another process is fitting"):
             second.run()
+        before = sorted(first.work.rglob("*"))
+        with pytest.raises(OutputError, match="another process is fitting"):
+            second.prepare(overwrite=True)
+        assert sorted(first.work.rglob("*")) == before
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -332,3 +336,16 @@ def test_two_fits_of_one_pack_do_not_write_into_each_other(rows, tmp_path):
     second.run()
     assert (tmp_path / "pack" / "pack.json").is_file()
     assert not (tmp_path / "pack.fitting").exists()
+
+
+def test_a_fit_does_not_go_on_in_the_work_of_another(rows, tmp_path):
+    first, second = a_fit(rows, tmp_path / "pack"), a_fit(rows, tmp_path / "pack", seed=1)
+    first.prepare()
+    second.prepare(overwrite=True)  # before the first has begun
+    with pytest.raises(OutputError, match="another process began or ended"):
+        first.run()
+    second.run()
+    with pytest.raises(OutputError, match="another process began or ended"):
+        first.run()
+    assert (tmp_path / "pack" / "pack.json").is_file()
+    assert not first.work.exists()
