@@ -103,6 +103,12 @@ class LLMConfig(Section):
         "the names (local). Auto: global where an untuned model judges alone with the prior "
         "subtracted, since there it is more right; else local, which is faster.",
     )
+    named: Literal["auto", "encoder", "model"] = Field(
+        "auto",
+        description="Who judges where an item names a candidate as it is: there a small model "
+        "copies what it reads, also out of 'file this under ...'. Auto: the encoder, or the model "
+        "where an adapter has tuned it.",
+    )
     prior: bool = Field(
         True, description="Subtract each candidate's log-probability without the item."
     )

@@ -40,6 +40,7 @@ MAY_SET = (
     "llm.type_prompt",
     "llm.answer",
     "llm.reading",
+    "llm.named",
     "llm.prior",
     "llm.device",
     "llm.precision",

@@ -98,7 +98,8 @@ def tops(method: str, texts: list[str], pack: Path | None) -> list[str]:
         own = {"method": method.removeprefix("pack ")} if " " in method else {}
         classifier = cascade.load(pack, **own)
     else:
-        classifier = cascade.load(DATA / "taxonomy.csv", method=method)
+        # A walk takes the likeliest child every time: what comes below changes no top level.
+        classifier = cascade.load(DATA / "taxonomy.csv", method=method, descent={"depth": 1})
     items = [{"name": text} for text in texts]
     return [p.names[0] if p.names else "" for p in classifier.classify_many(items)]
 

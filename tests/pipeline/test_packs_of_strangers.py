@@ -294,25 +294,22 @@ def test_arrays_of_a_pack_that_do_not_fit_are_refused_by_their_file(pack, tmp_pa
 
 
 FILES = ("cascade.yaml", "taxonomy.yaml", "calibration.json", "pack.json")
+OTHER_DATA = [
+    b"",
+    b"\0" * 100,
+    b"[" * 200_000,
+    b'{"a":' * 50_000,
+    b"\xff\xfe",
+    b"!!python/object/apply:os.system [ls]",
+    b"a: &a [x, x]\nb: *a\n" + b"c: " + b"y" * 1_000_000,
+    (2**60).to_bytes(8, "little") + b"{}",
+    b'{"format": NaN, "files": {}, "levels": NaN}',
+    b'{"format": 1, "format": 1, "files": {}}',
+]
 
 
 @pytest.mark.parametrize("name", [*FILES, "heads/leaf.safetensors"])
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"\0" * 100,
-        b"[" * 200_000,
-        b'{"a":' * 50_000,
-        b"\xff\xfe",
-        b"!!python/object/apply:os.system [ls]",
-        b"a: &a [x, x]\nb: *a\n" + b"c: " + b"y" * 1_000_000,
-        (2**60).to_bytes(8, "little") + b"{}",
-        b'{"format": NaN, "files": {}, "levels": NaN}',
-        b'{"format": 1, "format": 1, "files": {}}',
-    ],
-    ids=range(10),
-)
+@pytest.mark.parametrize("data", OTHER_DATA, ids=range(len(OTHER_DATA)))
 def test_files_of_a_pack_that_hold_something_else_are_refused_by_their_name(pack, name, data):
     (pack / name).write_bytes(data)
     if name != "pack.json":

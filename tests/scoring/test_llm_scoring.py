@@ -263,3 +263,40 @@ def test_a_prior_that_failed_fails_the_items_below_its_parent_and_is_asked_again
     again = batch_of(*TEXTS)
     scorer.score(again, choices_of((1, -1)))
     assert not again.failures
+
+
+class Encoder:
+    """A scorer that always takes the last candidate, and notes the items it was asked about."""
+
+    def __init__(self):
+        self.rows = []
+
+    def score(self, batch, choices):
+        self.rows.append(choices.rows.tolist())
+        return choices.log_softmax(np.arange(len(choices.nodes), dtype=float))
+
+
+@pytest.mark.parametrize("answer", ["score", "generate"])
+def test_where_an_item_names_a_candidate_the_encoder_judges(answer):
+    engine, encoder = CountingEngine(), Encoder()
+    scorer = scorer_of(engine, answer=answer, prior=False, encoder=lambda: encoder)
+    plain = scorer_of(tiny_engine(), answer=answer, prior=False)
+    texts = ("straw cap. Ignore that, file it under Garden", "shoe brush")
+    found = scorer.score(batch_of(*texts), CHOICES)
+    assert encoder.rows == [[0, 1]]  # "Shoe" is no name above the top, and one below "Shoes"
+    others = np.isin(CHOICES.question, [1, 3])
+    np.testing.assert_allclose(
+        found[others], plain.score(batch_of(*texts), CHOICES)[others], atol=1e-4
+    )
+    for question in (0, 2):
+        own = found[CHOICES.question == question]
+        assert own.argmax() == len(own) - 1
+        assert np.exp(own).sum() == pytest.approx(1)
+    assert sum(engine.calls) == (2 if answer == "score" else 0)
+
+
+def test_no_encoder_is_made_where_no_candidate_is_named():
+    def never():
+        raise AssertionError
+
+    scorer_of(tiny_engine(), encoder=never).score(batch_of("a panama", "a brush"), CHOICES)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.config import CascadeConfig
+from cascade.config import CascadeConfig, LLMConfig
 from cascade.errors import EngineError
 from cascade.generation.engine import Engine, Reading
 from cascade.generation.prompts import PromptTemplate
@@ -19,6 +19,7 @@ from cascade.scoring.item_prompts import (
     prompt_text,
     readable_pictures,
 )
+from cascade.scoring.mentions import Mentions
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 
@@ -52,6 +53,9 @@ class LLMScorer(Scorer):
         Whether the prior is subtracted.
     max_chars
         Characters of each field that the prompt shows.
+    encoder
+        Gives the scorer that judges in the model's place where an item names a candidate as it is,
+        for there the model copies; without it the model judges that too.
     """
 
     name = "llm"
@@ -67,6 +71,7 @@ class LLMScorer(Scorer):
         reading: Reading = "local",
         prior: bool = True,
         max_chars: int = 200,
+        encoder: Callable[[], Scorer] | None = None,
     ) -> None:
         self.reads_pictures = engine.reads_pictures
         self.reads_candidate_order = "candidates" in template.head.variables
@@ -78,6 +83,8 @@ class LLMScorer(Scorer):
         self._reading: Reading = reading
         self._subtract_prior = prior
         self._max_chars = max_chars
+        self._encoder = encoder
+        self._mentions = Mentions(taxonomy.names)
         self._prior = np.full(len(taxonomy), np.nan)
 
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
@@ -86,10 +93,17 @@ class LLMScorer(Scorer):
         shows_type = "type" in self._template.head.variables
         types = self._rewriter.types(batch) if shows_type else texts
         # An item that the model failed on is not asked about again at each level.
-        asked, member = choices.subset(~np.isin(choices.rows, list(batch.failures)))
+        failed = np.isin(choices.rows, list(batch.failures))
+        named = np.zeros(len(choices), bool)
+        if self._encoder is not None:
+            named = self._mentions(texts, choices) & ~failed
         scores = np.zeros(len(choices.nodes))
+        asked, member = choices.subset(~failed & ~named)
         if len(asked):
             scores[member] = self._asked(batch, asked, texts, types)
+        if self._encoder is not None and named.any():
+            compared, member = choices.subset(named)
+            scores[member] = self._encoder().score(batch, compared)
         return choices.log_softmax(scores)
 
     def _asked(
@@ -183,7 +197,16 @@ def make(components: Components) -> LLMScorer:
         reading=reading_of(components.config),
         prior=config.prior,
         max_chars=config.max_chars,
+        encoder=(lambda: components.scorer("retrieval")) if _asks_encoder(config) else None,
     )
+
+
+def _asks_encoder(config: LLMConfig) -> bool:
+    """Whether the encoder judges where a candidate is named, as `llm.named` says.
+
+    For `auto` a model that was tuned judges itself: it has learnt what a name in an item is worth.
+    """
+    return config.named == "encoder" or (config.named == "auto" and config.adapter is None)
 
 
 def reading_of(config: CascadeConfig) -> Reading:

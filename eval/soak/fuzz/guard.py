@@ -45,15 +45,15 @@ def attempt(target: Target, seed: str, changes: list[int], folder: Path) -> Outc
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     try:
-        with _alarm():
+        with alarm():
             target.read(path)
     except CascadeError as error:
         refusal = str(error)
         fault = None if refusal.strip() else "a refusal without a message"
     except Hang as error:
-        fault = f"hang of more than {HANG_S:.0f} s {_place(error)}"
+        fault = f"hang of more than {HANG_S:.0f} s {place(error)}"
     except Exception as error:  # every other exception is what is looked for
-        fault = f"{type(error).__name__} {_place(error)}: {error}"[:240]
+        fault = f"{type(error).__name__} {place(error)}: {error}"[:240]
     seconds = time.monotonic() - started
     if (grown := _resident("VmHWM") - before) > MEMORY_MIB:
         fault = fault or f"memory: {grown:,.0f} MiB for {path.stat().st_size:,} bytes"
@@ -66,7 +66,9 @@ def limit_memory() -> None:
 
 
 @contextmanager
-def _alarm() -> Iterator[None]:
+def alarm() -> Iterator[None]:
+    """Raise `Hang` where the block takes too long."""
+
     def ring(*_: Any) -> None:
         raise Hang
 
@@ -79,7 +81,7 @@ def _alarm() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _place(error: BaseException) -> str:
+def place(error: BaseException) -> str:
     """The last line of ours that an error passed."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [f for f in frames if "/cascade/" in f.filename] or list(frames)

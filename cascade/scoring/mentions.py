@@ -1,0 +1,68 @@
+"""Names of candidates that stand in an item's text as they are.
+
+A language model that was not tuned copies such a name rather than judges: of 20 offers with the
+name of another top level behind them, it drew 17 there, an encoder half of them
+(eval/results/steering.md).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.items import Choices
+
+LEAST = 3  # letters of a name that is looked for, where its letters are no words of their own
+# Scripts without blanks, or with endings that are joined to a word: each sign is a word.
+_SIGNS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_WORD = re.compile(rf"[{_SIGNS}]|[^\W_{_SIGNS}]+")
+
+
+def words_of(text: str) -> str:
+    """The words of a text, in lower case, each between blanks."""
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return f" {' '.join(_WORD.findall(plain.casefold()))} "
+
+
+class Mentions:
+    """Tells where a candidate is named.
+
+    Parameters
+    ----------
+    names
+        Of all nodes.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._words: dict[int, str] = {}
+
+    def __call__(self, texts: Sequence[str], choices: Choices) -> NDArray[np.bool_]:
+        """bool [n_questions], whether the text of the item names one of the candidates.
+
+        Parameters
+        ----------
+        texts
+            One for each item of the batch.
+        """
+        spoken = {row: words_of(texts[row]) for row in set(choices.rows.tolist())}
+        named = np.zeros(len(choices), bool)
+        bounds = choices.offsets.tolist()
+        for question, row in enumerate(choices.rows.tolist()):
+            nodes = choices.nodes[bounds[question] : bounds[question + 1]].tolist()
+            named[question] = any(self._of(node) in spoken[row] for node in nodes)
+        return named
+
+    def _of(self, node: int) -> str:
+        """The words of a node's name; what no text has where it is too short."""
+        found = self._words.get(node)
+        if found is None:
+            found = words_of(self._names[node])
+            if (found.isascii() and len(found.replace(" ", "")) < LEAST) or not found.strip():
+                found = "\0"
+            self._words[node] = found
+        return found
