@@ -14,6 +14,7 @@ from cascade.errors import InputError, UsageError
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap, paired_difference
 from cascade.evaluation.metrics.mcnemar import McNemar, mcnemar
 from cascade.evaluation.run_folder import RunFolder
+from cascade.evaluation.run_forms import ManifestForm, MetricsForm, check_form
 from cascade.evaluation.run_predictions import RunPredictions
 
 
@@ -40,8 +41,8 @@ class Run:
         return cls(
             Path(path).resolve().name,
             RunPredictions.read(folder.predictions, taxonomy, config.columns),
-            folder.read_json(folder.manifest),
-            folder.read_json(folder.metrics),
+            check_form(folder.read_json(folder.manifest), ManifestForm, folder.manifest),
+            check_form(folder.read_json(folder.metrics), MetricsForm, folder.metrics),
         )
 
 

@@ -14,6 +14,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from cascade.config import describe_problems
 from cascade.errors import InputError, UsageError
 from cascade.evaluation.error_analysis import Example, analyse_errors
 from cascade.evaluation.evaluation_task import (
@@ -129,7 +132,7 @@ def evaluate(
             task, folder.predictions, load, resume=bool(before), progress=answered
         )
     if counts is None and manifest.get("counts"):
-        counts = Counts(**manifest["counts"])
+        counts = _kept_counts(manifest["counts"], folder)
     manifest["counts"] = None if counts is None else asdict(counts)
     write_json(folder.manifest, manifest)
 
@@ -141,6 +144,17 @@ def evaluate(
     write_text(folder.report, run_report(manifest, metrics, errors))
     write_json(folder.manifest, manifest)
     return metrics
+
+
+def _kept_counts(values: Any, folder: RunFolder) -> Counts:
+    """What an interrupted run had counted."""
+    try:
+        return TypeAdapter(Counts).validate_python(values)
+    except ValidationError as error:
+        raise InputError(
+            f"counts cannot be used ({describe_problems(error)}); begin again with --overwrite",
+            file=folder.manifest,
+        ) from None
 
 
 def _fingerprint(task: EvaluationTask, external: ExternalPredictions | None) -> str:

@@ -11,7 +11,7 @@ import yaml
 
 from cascade.config import CascadeConfig
 from cascade.errors import InputError, OutputError, TaxonomyError
-from cascade.io.files import write_text
+from cascade.io.files import MOST_JSON, write_text
 from cascade.pipeline.load import is_shipped, load_taxonomy
 from cascade.taxonomy import Taxonomy
 
@@ -116,6 +116,8 @@ class RunFolder:
                 "the run is not finished; go on with the same `cascade eval` command and --resume",
                 file=self.path,
             )
+        for file in (self.config, self.predictions):
+            _check_kind(file)
         config = CascadeConfig.load(self.config)
         if config.taxonomy is None:
             raise InputError("names no taxonomy; make the run anew", file=self.config)
@@ -145,8 +147,13 @@ class RunFolder:
         InputError
             It is not there, or is no JSON object.
         """
+        _check_kind(file)
         try:
-            values = json.loads(file.read_text("utf-8"))
+            with file.open("rb") as stream:
+                data = stream.read(MOST_JSON + 1)
+            if len(data) > MOST_JSON:
+                raise InputError(f"has more than {MOST_JSON:,} bytes; make the run anew", file=file)
+            values = json.loads(data.decode("utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             raise InputError(
                 "there is no such file, so this is not the folder of a run; make one with: "
@@ -160,3 +167,9 @@ class RunFolder:
         if not isinstance(values, dict):
             raise InputError("expected a JSON object; make the run anew", file=file)
         return values
+
+
+def _check_kind(file: Path) -> None:
+    """Refuse what is there and is no file: a named pipe would be waited for without end."""
+    if file.exists() and not file.is_file() and not file.is_dir():
+        raise InputError("is no file; make the run anew", file=file)

@@ -168,7 +168,7 @@ class RunPredictions:
             taxonomy,
             _nodes(table[columns.label], labels),
             predicted,
-            np.asarray(table["cascade_confidence"].cast("float64").to_numpy(), dtype=np.float64),
+            _confidence(table["cascade_confidence"], file),
             _also(table, columns, labels),
             _levels(table, taxonomy, finder),
             _ranking(table, finder),
@@ -204,6 +204,19 @@ def _nodes(cells: Any, finder: LabelFinder) -> NDArray[np.int32]:
     values = [finder.find(text or "") for text in encoded.dictionary.to_pylist()]
     nodes = np.array([*values, -1], dtype=np.int32)
     return np.asarray(nodes[encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)])
+
+
+def _confidence(cells: Any, file: Path) -> NDArray[np.float64]:
+    """float64 [n_rows], nan where there is none."""
+    found = np.asarray(cells.cast("float64").to_numpy(), dtype=np.float64)
+    wrong = np.flatnonzero((found < 0) | (found > 1))
+    if wrong.size:
+        raise InputError(
+            f"holds a confidence of {found[wrong[0]]:.3g}, which is no probability; make the run "
+            "anew",
+            file=file,
+        )
+    return found
 
 
 def _also(

@@ -260,6 +260,12 @@ def _check_values(values: Any, file: Path) -> None:
 
 
 def _check_sizes(values: Mapping[str, Any], file: Path) -> None:
+    if file.name == "sentence_bert_config.json":
+        longest = values.get("max_seq_length")
+        if longest is not None and (type(longest) is not int or not 3 <= longest <= MOST_WIDE):
+            raise WeightsError(
+                f"{file}: max_seq_length is {longest!r:.40}; expected a number of tokens, from 3 on"
+            )
     if file.name != "config.json":  # others say of a length that it has no end
         return
     for name, value in values.items():
@@ -333,11 +339,27 @@ def _check_tokenizer(file: Path) -> None:
         written = one.get("content", one.get("prepend"))
         if isinstance(written, str) and one.get("type") in ("Replace", "Prepend"):
             growth *= max(1, len(written))
+    if _longest_list(values.get("post_processor") if isinstance(values, dict) else None) > 64:
+        raise WeightsError(
+            f"{file}: its post_processor puts more than 64 tokens around a text, which no "
+            "tokenizer needs; use another model"
+        )
     if growth > MOST_GROWTH:
         raise WeightsError(
             f"{file}: its normalizer makes texts up to {growth:.3g} times as long, which no "
             "tokenizer needs; use another model"
         )
+
+
+def _longest_list(value: Any) -> int:
+    """Entries of the longest list or mapping in some values."""
+    longest, todo = 0, [value]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, list | dict):
+            longest = max(longest, len(part))
+            todo += part.values() if isinstance(part, dict) else part
+    return longest
 
 
 def _leads_away(name: str) -> bool:

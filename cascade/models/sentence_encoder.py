@@ -84,8 +84,8 @@ def load_sentence_encoder(weights: Weights, device: str = "auto") -> SentenceEnc
         return packed
     padded = PaddedEncoder(load_sentence_transformer(weights, device))
     with reading(weights.path, "no sentence encoder that can be used"):
-        vectors = packed.encode(SAMPLE)
-    if (vectors * padded.encode(SAMPLE)).sum(axis=1).min() < 1 - UNLIKE:
+        alike = (packed.encode(SAMPLE) * padded.encode(SAMPLE)).sum(axis=1).min() >= 1 - UNLIKE
+    if not alike:
         return padded
     with suppress(OSError):  # a cache that cannot be written: compared again the next time
         compared.parent.mkdir(parents=True, exist_ok=True)

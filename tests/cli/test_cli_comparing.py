@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,10 @@ def test_a_perfect_run_is_compared_with_one_that_is_wrong_everywhere(cascade, ru
         ("manifest.json", "[" * 200_000, "not JSON"),
         ("predictions.parquet", "PAR1", "cannot be read"),
         ("metrics.json", "[]", "expected a JSON object"),
+        ("metrics.json", "{}", "does not hold what a run writes"),
+        ("manifest.json", "\xff", "not JSON"),
+        ("config.yaml", "[" * 200_000, "config.yaml"),
+        ("config.yaml", "method: [", "config.yaml"),
     ],
 )
 def test_a_damaged_run_is_told_with_its_file(cascade, both, file, content, told):
@@ -139,6 +144,67 @@ def test_a_damaged_run_is_told_with_its_file(cascade, both, file, content, told)
     refused = cascade("compare", "good", "bad", "-o", "cmp")
     assert refused.status == 2 and told in refused.err and "bad" in refused.err
     assert not Path("cmp").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("bootstrap", None),
+        ("bootstrap.resamples", "many"),
+        ("bootstrap.seed", {}),
+        ("command", [[]]),
+        ("data.columns.text", "name"),
+        ("data.file", 3),
+        ("data.limit", "ten"),
+        ("finished", {"a": 1}),
+        ("machine", True),
+        ("machine.cores", [2]),
+        ("method", None),
+        ("predictions", "\ud800"),
+        ("predictions.file", 3),
+        ("taxonomy.nodes", None),
+        ("versions", ["x"]),
+    ],
+)
+def test_a_manifest_with_values_of_another_kind_is_told(cascade, both, place, value):
+    manifest = json.loads(Path("bad/manifest.json").read_text())
+    *sections, last = place.split(".")
+    at = manifest
+    for section in sections:
+        at = at[section]
+    at[last] = value
+    Path("bad/manifest.json").write_text(json.dumps(manifest))
+    refused = cascade("compare", "good", "bad", "-o", "cmp")
+    assert refused.status == 2 and "bad/manifest.json" in refused.err
+    assert place in refused.err
+
+
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "metrics.json", "config.yaml", "predictions.parquet"]
+)
+def test_a_pipe_in_a_run_is_not_waited_for(cascade, both, name):
+    Path("bad", name).unlink()
+    os.mkfifo(Path("bad", name))
+    refused = cascade("compare", "good", "bad", "-o", "cmp")
+    assert refused.status == 2 and f"bad/{name}: is no file" in refused.err
+
+
+def test_half_a_file_of_predictions_and_numbers_that_are_no_probability_are_told(cascade, both):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = Path("bad/predictions.parquet")
+    whole, data = pq.read_table(file), file.read_bytes()
+    footer = (2**31 - 1).to_bytes(4, "little") + b"PAR1"  # its declared size
+    for damaged in (b"", data[:-1], data[: len(data) // 2], data[:-8] + footer):
+        file.write_bytes(damaged)
+        refused = cascade("compare", "good", "bad", "-o", "cmp")
+        assert refused.status == 2 and str(file) in refused.err
+    at = whole.column_names.index("cascade_confidence")
+    for number in (float("inf"), -0.5, 1.5):
+        pq.write_table(whole.set_column(at, "cascade_confidence", pa.array([number] * 5)), file)
+        refused = cascade("compare", "good", "bad", "-o", "cmp")
+        assert refused.status == 2 and f"{file}: holds a confidence of" in refused.err
 
 
 def test_predictions_with_other_columns_or_types_are_told_as_damaged(cascade, both):

@@ -97,6 +97,32 @@ def test_a_tokenizer_that_makes_texts_far_longer_is_refused(used, normalizer):
         find_weights(str(folder))
 
 
+def test_a_tokenizer_that_puts_many_tokens_around_a_text_is_refused(used):
+    folder, _ = used
+    ids = {"id": "x", "ids": [1] * 3_000, "tokens": ["x"] * 3_000}
+    piece = [{"SpecialToken": {"id": "x", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    change(
+        folder,
+        post_processor={
+            "type": "TemplateProcessing",
+            "single": piece,
+            "pair": piece,
+            "special_tokens": {"x": ids},
+        },
+    )
+    with pytest.raises(WeightsError, match="more than 64 tokens around a text"):
+        find_weights(str(folder))
+
+
+@pytest.mark.parametrize("longest", [-5, 0, 1, "512", 10**12, 1.5, [512]])
+def test_a_length_that_no_encoder_has_is_refused(models, tmp_path, longest):
+    folder = tmp_path / "model"
+    shutil.copytree(models["encoder"], folder)
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": longest}))
+    with pytest.raises(WeightsError, match=r"sentence_bert_config\.json: max_seq_length is"):
+        find_weights(str(folder))
+
+
 def test_what_tokenizers_replace_is_accepted(used):
     folder, _ = used
     change(folder, normalizer=replacing({"String": " "}, "\u2581", 20))

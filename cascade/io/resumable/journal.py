@@ -26,6 +26,7 @@ VERSION = 1
 JOURNAL = "journal.jsonl"
 LOCK = "lock"
 ASSEMBLED = "output.tmp"
+MOST = 10**12  # rows that anybody counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +109,12 @@ class Journal:
                 if not line.endswith(b"\n"):
                     return
                 self._take(entry)
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, RecursionError):
                 return
             self._length += len(line)
 
-    def _take(self, entry: dict[str, Any]) -> None:
+    def _take(self, entry: Any) -> None:
+        """Take in the values of a line; ValueError, TypeError or KeyError where it is damaged."""
         if self.header is None:
             if entry["version"] != VERSION:
                 raise ValueError
@@ -121,7 +123,15 @@ class Journal:
             self.assembled = entry["assembled"]
         else:
             chunks = tuple(Chunk(**chunk) for chunk in entry["chunks"])
-            self._list(Part(entry["index"], entry["sha256"], chunks))
+            part = Part(entry["index"], entry["sha256"], chunks)
+            if not chunks or not _is_number(part.index) or not isinstance(part.sha256, str):
+                raise ValueError
+            for chunk in chunks:
+                numbers = _is_number(chunk.first_row) and _is_number(chunk.rows)
+                texts = isinstance(chunk.input, str) and isinstance(chunk.summary, dict)
+                if not numbers or not texts:
+                    raise ValueError
+            self._list(part)
 
     def _list(self, part: Part) -> None:
         for at in range(part.index, part.index + len(part.chunks)):
@@ -282,6 +292,11 @@ class Journal:
         for pattern in ("part-??????*", ASSEMBLED):
             for path in self.folder.glob(pattern):
                 path.unlink()
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value can be the number of a row, or of a part."""
+    return type(value) is int and 0 <= value < MOST
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from cascade.config import CascadeConfig, Columns
+from cascade.errors import OutputError
 from cascade.generation.prompts import PromptTemplate
 from cascade.io import Answer, Output, Row, Table, require_columns
 from cascade.items import Item
@@ -62,7 +63,22 @@ class Counts:
     stages: dict[str, float] = field(default_factory=dict)
 
     def add(self, other: Mapping[str, Any]) -> None:
-        """Add the counts of a part, as plain values by name."""
+        """Add the counts of a part, as plain values by name.
+
+        Raises
+        ------
+        OutputError
+            They are no counts: the journal that kept them is damaged.
+        """
+        try:
+            self._add(other)
+        except (TypeError, KeyError, ValueError, AttributeError):
+            raise OutputError(
+                "the journal of the interrupted run is damaged: it holds no counts of its rows; "
+                "begin again with --overwrite"
+            ) from None
+
+    def _add(self, other: Mapping[str, Any]) -> None:
         self.rows += other["rows"]
         self.unknown += other["unknown"]
         self.seconds += other["seconds"]

@@ -100,6 +100,51 @@ def test_a_torn_line_of_the_journal_is_dropped(source, tmp_path, torn):
     assert run(source, tmp_path / "out.csv", resume=True).read_bytes() == whole
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("index", -1),
+        ("index", 10**18),
+        ("index", "0"),
+        ("index", True),
+        ("sha256", 5),
+        ("chunks", []),
+        ("chunks", {"a": 1}),
+        ("chunks", "x"),
+        ("first_row", "x"),
+        ("rows", "x"),
+        ("rows", -3),
+        ("input", None),
+        ("summary", [1]),
+        ("summary", None),
+        ("more", 1),
+    ],
+)
+def test_a_line_of_the_journal_with_values_of_another_kind_is_made_again(
+    source, tmp_path, field, value
+):
+    whole = run(source, tmp_path / "whole.csv").read_bytes()
+    out = tmp_path / "out.csv"
+    interrupted(source, out)
+    journal = tmp_path / "out.csv.parts" / "journal.jsonl"
+    *lines, last = journal.read_text().splitlines()
+    entry = json.loads(last)
+    at = entry if field in entry else entry["chunks"][0]
+    at[field] = value
+    journal.write_text("\n".join([*lines, json.dumps(entry), ""]))
+    assert run(source, out, resume=True).read_bytes() == whole
+
+
+@pytest.mark.parametrize("line", ["[" * 200_000, '{"a":' * 5000, "[]", "3", '"x"', "null", "NaN"])
+def test_a_line_of_the_journal_that_is_none_is_made_again(source, tmp_path, line):
+    whole = run(source, tmp_path / "whole.csv").read_bytes()
+    out = tmp_path / "out.csv"
+    interrupted(source, out)
+    with (tmp_path / "out.csv.parts" / "journal.jsonl").open("a") as file:
+        file.write(f"{line}\n")
+    assert run(source, out, resume=True).read_bytes() == whole
+
+
 def test_half_written_and_unlisted_files_are_dropped(source, tmp_path):
     whole = run(source, tmp_path / "whole.csv").read_bytes()
     interrupted(source, tmp_path / "out.csv")
