@@ -199,7 +199,8 @@ class TaxonomyFile:
     @property
     def is_xml(self) -> bool:
         """Whether this is markup."""
-        return self.start.startswith("<") and self.root != ""
+        is_link = re.match(r"<[a-z]+:[^\s>]*>", self.start)  # `<http://..>`, as in N-Triples
+        return self.start.startswith("<") and not is_link and self.root != ""
 
     @property
     def is_json(self) -> bool:

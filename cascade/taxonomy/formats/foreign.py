@@ -24,6 +24,10 @@ _SIGNS = {
         f"this is OWL in functional syntax, which is not read; write it as SKOS, or {_CSV}"
     ),
     r"(?:INSERT INTO|CREATE TABLE)\s": f"this is SQL, which is not read; {_CSV}",
+    r"<[a-z]+:[^\s>]*>\t": (
+        "this is a list of subjects as Annif has it ('<address> TAB label'), which does not say "
+        f"what is above what; give the vocabulary as SKOS, or {_CSV}"
+    ),
     r"<ClaML\b": f"this is ClaML, in which ICD is published, and which is not read; {_CSV}",
 }
 _FORMS = {re.compile(rf"^(?:{sign})", re.MULTILINE): what for sign, what in _SIGNS.items()}

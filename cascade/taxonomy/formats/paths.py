@@ -59,8 +59,17 @@ def read(file: TaxonomyFile) -> Draft:
     separator = find_separator(lines)
     _refuse_more_than_names(file, lines, separator)
     tree = PathTree(file.path)
+    indent = 0
     for number, line in file.lines():
-        tree.add(split_at(_unquoted(line.strip()), separator), line=number, once=True)
+        before, indent = indent, len(line) - len(line.lstrip())
+        names = split_at(_unquoted(line.strip()), separator)
+        if indent > before and len(names) == 1 and number != file.head[0][0]:
+            raise file.error(
+                f"{line.strip()[:80]!r} is indented, but the lines of this file are paths and "
+                "depth counts for nothing; write it as 'A > B > C' as well",
+                number,
+            )
+        tree.add(names, line=number, once=True)
     return tree.finish()
 
 

@@ -1,11 +1,13 @@
 """What stands between the names of a path: `>` in most files, `/`, `|`, `->` and others in some.
 
 A sign counts as a separator only where the texts together speak for it, since each of them also
-belongs to names: `TV/Audio`, `A|B`.
+belongs to names: `TV/Audio`, `A|B`. Where it stands between blanks, one without them is a part of a
+name: `Tops / T/Shirts`.
 """
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,9 +15,17 @@ from collections.abc import Iterable, Sequence
 from cascade.taxonomy.names import split_path
 
 ARROW = ">"
-_SURE = ("->", "=>", "→", "»", "›", "::")
+_DOUBLED = {">>": re.compile("(?<!>)>>(?!>)"), "||": re.compile(r"(?<!\|)\|\|(?!\|)")}
+_SURE = (
+    *("->", "=>", "→", "»", "›", "::", "⇒", "⟶", "➔", "➜", "➤", "▸", "►", "▶", "❯", "＞"),
+    *("&gt;", "&raquo;", "&rsaquo;", "&rarr;", "&#62;", "&#187;", "&#8250;"),
+)
 _LIKELY = ("|", "\\", ";", "/")
-_DOUBTFUL = (":", "=", ".")
+_DOUBTFUL = (
+    *(":", "=", ".", "•", "·", "—", "–", " - ", "~", "^", "#", "@", "%", "__", "<", "｜", "／"),
+)
+_ENTITY = re.compile(r"&(#?\w{1,9});")
+_HIDDEN = "\x00"  # stands for the `;` of an entity
 
 
 def find_separator(texts: Iterable[str], *, paths: bool = False) -> str:
@@ -23,6 +33,8 @@ def find_separator(texts: Iterable[str], *, paths: bool = False) -> str:
 
     One counts where no text has a `>`, and at least half of them have it. Signs that are common in
     names must also join most of those texts to others: the part before the first one is shared.
+    Arrows that do so need not be in half of the texts. What is returned has blanks around it where
+    only those with blanks separate.
 
     Parameters
     ----------
@@ -30,15 +42,32 @@ def find_separator(texts: Iterable[str], *, paths: bool = False) -> str:
         Whether it is known that these are paths; then a `|`, `;` or backslash needs no such proof.
     """
     texts = [text.strip() for text in texts]
-    for sign in _SURE:
-        if 2 * sum(sign in text for text in texts) >= max(1, len(texts)):
+    for sign, form in _DOUBLED.items():
+        # One of them alone may leave out a name: `A||C` beside `A|B|C`.
+        if 2 * sum(bool(form.search(text)) for text in texts) >= max(1, len(texts)) and not any(
+            sign[0] in form.sub("", text) for text in texts
+        ):
             return sign
+    for sign in _SURE:
+        found = sum(sign in text for text in texts)
+        if 2 * found >= max(1, len(texts)) or (found and sign != "::" and _joins(texts, sign)):
+            return _spaced(texts, sign)
     if any(ARROW in text for text in texts):
         return ARROW
     for sign in _LIKELY:
         if is_common(texts, sign) and (_joins(texts, sign) or (paths and sign != "/")):
-            return sign
+            return _spaced(texts, sign)
     return ARROW
+
+
+def _spaced(texts: Sequence[str], sign: str) -> str:
+    """The sign between blanks, where it stands so in the texts and not bare in other paths."""
+    form = re.compile(rf"\s{re.escape(sign)}\s")
+    wide = [text for text in texts if form.search(text)]
+    tops = {form.split(text)[0].strip() for text in wide}
+    bare = [text for text in texts if sign in text and not form.search(text)]
+    mixed = _joins(bare, sign) or any(split_at(text, sign)[0] in tops for text in bare)
+    return f" {sign} " if wide and not mixed else sign
 
 
 def is_common(texts: Sequence[str], sign: str) -> bool:
@@ -65,15 +94,16 @@ def split_at(path: str, separator: str) -> list[str]:
     """
     if separator == ARROW:
         return split_path(path)
-    path = path.strip()
-    if separator == "\\":
-        return path.strip("\\").split("\\")
+    sign, path = separator.strip(), " ".join(path.split())
+    if sign in (";", "#"):
+        path = _ENTITY.sub(rf"&\1{_HIDDEN}", path)
+    form = re.escape(sign) if sign == "\\" else rf"(?<!\\){re.escape(sign)}"
+    ends = re.compile(rf"^(?:{re.escape(sign)})|{form}$")
     for _ in range(2):  # one at either end
-        path = path.removeprefix(separator).strip()
-        if not path.endswith("\\" + separator):
-            path = path.removesuffix(separator).strip()
-    names = re.split(rf"(?<!\\){re.escape(separator)}", path)
-    return [name.replace("\\" + separator, separator).strip() for name in names]
+        path = ends.sub("", path).strip()
+    names = re.split(form if separator == sign else rf"\s{form}(?=\s)", path)
+    names = [name.replace(f"\\{sign}", sign).replace(_HIDDEN, ";").strip() for name in names]
+    return [*map(html.unescape, names)] if sign.startswith("&") else names
 
 
 def _joins(texts: Sequence[str], sign: str) -> bool:

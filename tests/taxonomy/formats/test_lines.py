@@ -46,11 +46,39 @@ def test_a_google_line_without_its_id_is_named(load):
         load(lines + "A > x\n")
 
 
-@pytest.mark.parametrize("sign", ["/", "\\", "|", ";", "->", " -> ", "::", " » ", "→"])
+@pytest.mark.parametrize(
+    "sign",
+    ["/", "\\", "|", ";", "->", " -> ", "::", " » ", "→", " >> ", "||", " ▸ ", "＞", " &gt; "],
+)
 def test_other_separators_are_told_by_the_lines_together(load, sign):
     lines = [["Tools"], ["Tools", "Saws"], ["Tools", "Saws", "Jigsaws"], ["Tools", "Files"]]
     tax = load("\n".join(map(sign.join, lines)))
     assert [tax.path(i) for i in range(4)] == [*map(" > ".join, lines)]
+
+
+@pytest.mark.parametrize("sign", ["/", "|", "\\", ";", "->", "::"])
+def test_signs_between_blanks_leave_those_in_names_alone(load, sign):
+    lines = [["Tools"], ["Tools", "Saws"], ["Tools", f"Rasps{sign}Files"], [f"A{sign}V"]]
+    tax = load("\n".join(map(f" {sign} ".join, lines)))
+    assert [tax.path(i) for i in range(4)] == [*map(" > ".join, lines)]
+
+
+def test_signs_with_and_without_blanks_both_separate_where_they_join(load):
+    tax = load("Tools / Saws\nTools/Files\nTools / Axes\n")
+    assert tax.names == ("Tools", "Saws", "Files", "Axes")
+
+
+def test_an_arrow_in_few_lines_separates_where_it_joins_them(load):
+    tax = load("Tools\nTools → Saws\nTools → Files\nSport\nToys\nFood\nPets\n")
+    assert tax.depth == 2
+    assert load("Tools\nTurn → left\nSport\nToys\nFood\n").depth == 1
+
+
+def test_entities_of_html_are_written_out_where_they_separate(load):
+    tax = load("Tools &gt; Saws\nTools &gt; Nuts &amp; bolts\n")
+    assert tax.names == ("Tools", "Saws", "Nuts & bolts")
+    tax = load("id,path\n1,Tools &gt; Saws\n2,Tools &gt; Nuts &amp; bolts\n")
+    assert tax.names == ("Tools", "Saws", "Nuts & bolts")
 
 
 def test_a_backslash_before_a_separator_makes_it_a_part_of_the_name(load):
@@ -79,6 +107,13 @@ def test_names_with_a_slash_now_and_then_stay_names(load):
         ("Tools > Saws [12]\nTools > Files [13]\n", "and others end in a code; put a header"),
         ("Tools\n--Saws\n----Jigsaws\n--Files\n", "line 2: signs in front of names seem to say"),
         ("Tools:Saws\nTools:Files\n", "most lines have a ':'"),
+        ("Tools : Saws\nTools : Saws : Jigs\nToys : Cars\n", "most lines have a ':'"),
+        ("Tools • Saws\nTools • Files\n", "most lines have a '•'"),
+        ("Tools — Saws\nTools — Files\n", "most lines have a '—'"),
+        ("Tools - Saws\nTools - Files\n", "most lines have a ' - '"),
+        ("Tools__Saws\nTools__Files\n", "most lines have a '__'"),
+        ("Tools > Saws\nSport\n  Balls\n", "line 3: 'Balls' is indented, but"),
+        ("<http://a.org/1>\tSaws\n<http://a.org/2>\tFiles\n", "as Annif has it"),
         ("Tools.Saws\nTools.Files\nSport\n", r"most lines have a '\.'"),
         ("# Tools\n## Saws\nJigsaws\nBandsaws\n", "line 2: .* headings of Markdown"),
         ("sku,trail\nx,A > B\ny,A > C\n", "column 'trail' looks like paths; head it 'path'"),

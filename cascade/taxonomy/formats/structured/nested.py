@@ -19,6 +19,7 @@ from cascade.io.files import write_text
 from cascade.taxonomy.draft import LANGUAGE, TOP_MARKERS, Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.foreign import recognise
+from cascade.taxonomy.formats.separators import unclear_separator
 from cascade.taxonomy.formats.structured.json_yaml import (
     Leaf,
     Mapping,
@@ -60,6 +61,7 @@ _FACTS = words(
 _ABOUT = words("code id description definition synonyms uri url")
 _LINKS = words("edges links arcs relations relationships connections")
 _NONE = frozenset({"", "0", "false", "none", "null"})
+_COLONS = re.compile(r"[^\s\"'].* : .* : ")  # of YAML one line has one key
 _YAML = re.compile(r"---|%YAML|- |-$|\s|[\]}]|(\"[^\"]*\"|'[^']*'|[^\s:#>][^:]*):(\s|$)")
 
 
@@ -69,6 +71,8 @@ def matches(file: TaxonomyFile) -> bool:
         return True
     lines = [text for _, text in file.head]
     if file.is_xml or lines[0][0].isspace() or not all(map(_YAML.match, lines)):
+        return False
+    if any(map(_COLONS.match, lines)) and unclear_separator(lines) == ":":
         return False
     return not recognise(file)
 
