@@ -54,16 +54,18 @@ def read_json_lines(stream: BinaryIO, encoding: Encoding, name: str) -> Table:
     )
 
 
-class _Object(dict[str, Any]):
-    """An object of a JSON file, and the first key that it has more than once."""
-
-    twice: str | None = None
+class _Repeating(dict[str, Any]):
+    """An object of a JSON file that has a key more than once."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
-        if len(self) != len(pairs):
-            keys = Counter([key for key, _ in pairs])
-            self.twice = next(key for key, count in keys.items() if count > 1)
+        keys = Counter([key for key, _ in pairs])
+        self.twice = next(key for key, count in keys.items() if count > 1)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _Repeating(pairs)
 
 
 def _rows(lines: Iterator[str], encoding: Encoding) -> Iterator[Row]:
@@ -76,7 +78,7 @@ def _rows(lines: Iterator[str], encoding: Encoding) -> Iterator[Row]:
         cells: dict[str, Any] = {}
         problem = None
         try:
-            value = json.loads(stripped, object_pairs_hook=_Object)
+            value = json.loads(stripped, object_pairs_hook=_object)
         except RecursionError:
             problem = f"line {line} is nested too deeply; flatten it"
         except ValueError as error:
@@ -85,9 +87,9 @@ def _rows(lines: Iterator[str], encoding: Encoding) -> Iterator[Row]:
             else:
                 problem = f"line {line} is not JSON ({error}); one object on each line is expected"
         else:
-            if isinstance(value, _Object):
+            if isinstance(value, dict):
                 cells = value
-                if value.twice is not None:
+                if isinstance(value, _Repeating):
                     problem = f"line {line} has the key {value.twice!r} twice; keep one of them"
             else:
                 problem = (

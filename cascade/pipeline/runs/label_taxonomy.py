@@ -17,9 +17,10 @@ from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.lookup import SEPARATOR, code_form, plain
 from cascade.taxonomy.names import PATH_SEPARATOR, clean, normalize_code, split_path
 
-_FROM_PROGRAMS = "nan none null nil n/a n.a. na #n/a #na <na> nat - -- ?"
+_FROM_PROGRAMS = "nan none null nil n/a n.a. na #na <na> nat - -- ?"
+_FROM_SHEETS = "#n/a #ref! #value! #name? #div/0! #null! #num!"
 _FROM_PEOPLE = "unknown unlabeled unlabelled undefined missing tbd todo"
-MISSING = frozenset(f"{_FROM_PROGRAMS} {_FROM_PEOPLE}".split())
+MISSING = frozenset(f"{_FROM_PROGRAMS} {_FROM_SHEETS} {_FROM_PEOPLE}".split())
 """What programs and people write for no label."""
 
 SHORT = 3  # characters of codes among which NA may be one
