@@ -70,11 +70,15 @@ def markdown(record: dict[str, Any]) -> str:
     """The record as tables, with what was not right below each."""
     parts = record["parts"]
     rows = [row for part in parts for row in part["rows"]]
-    right = sum(row["right"] for row in rows)
+    made = [row for row in rows if row["tries"]]
+    right = sum(row["right"] for row in made)
+    missed = len(rows) - len(made)
     lines = [
         "# reliability",
         "",
-        f"{right} of {len(rows)} attacks found nothing. " + ABOUT.replace("\n", " "),
+        f"{right} of {len(made)} attacks found nothing"
+        + (f"; {missed} were not made, for want of time" if missed else "")
+        + f". {ABOUT}".replace("\n", " "),
         "",
     ]
     for part in parts:
