@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
 from cascade.errors import TaxonomyError, did_you_mean
 from cascade.taxonomy.names import PATH_SEPARATOR, clean, clean_text, match_code, normalize_code
@@ -253,9 +254,10 @@ class PathTree:
             )
         row = -1
         for name in names:
-            found = self._row.get((row, name))
+            key = row, name if name.isascii() else normalize("NFC", name)
+            found = self._row.get(key)
             if found is None:
-                found = self._row[row, name] = draft.add(name, parent=row, line=line)
+                found = self._row[key] = draft.add(name, parent=row, line=line)
             row = found
         if row in self._given and (once or code != draft.codes[row]):
             raise self._repeated(names, code, row, line)

@@ -111,6 +111,11 @@ class TaxonomyFile:
             raise TaxonomyError(f"no usable file name: {error}", file=name) from error
         for start, what, cure in _BINARY:
             if data.startswith(start):
+                if start[:2] == b"PK" and not self.package:
+                    raise self.error(
+                        "this begins like a workbook or another zip archive, but is damaged or cut "
+                        "off; copy or download it again"
+                    )
                 if start[:2] == b"PK":
                     what, cure = self._packed() or (what, cure)
                 raise self.error(f"this is {what}, not a text file; {cure}")

@@ -17,6 +17,9 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import re
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,13 +31,39 @@ from cascade.taxonomy.formats.separators import ARROW, find_separator, split_at
 from cascade.taxonomy.formats.tables.levels import level_columns, read_levels, telling
 from cascade.taxonomy.formats.tables.problems import has_words, problem
 from cascade.taxonomy.formats.tables.published import published_reading
-from cascade.taxonomy.formats.tables.table import Reading, TaxonomyTable
+from cascade.taxonomy.formats.tables.table import COLUMNS, Reading, TaxonomyTable, words
 from cascade.taxonomy.names import clean, join_synonyms, normalize_code
 
 if TYPE_CHECKING:
     from cascade.taxonomy.tree import Taxonomy
 
 logger = logging.getLogger(__name__)
+
+_ALONE = (
+    COLUMNS["name"]
+    | COLUMNS["category"]
+    | COLUMNS["code"]
+    | words(
+        "names labels classes tags tag topics topic intents intent terms codes kategorie kategorien"
+    )
+)
+_FACT = re.compile(r"(?:synonyms?|alt_?labels?|aliases|descriptions?|definition)_[a-z]{2}$")
+_JOINING = (
+    "__",
+    " - ",
+    " \u2013 ",
+    "\u2022",
+    "\u00b7",
+    "|",
+    ";",
+    "/",
+    ".",
+    ": ",
+    ":",
+    ", ",
+    "~",
+    "_",
+)
 
 
 def matches(file: TaxonomyFile) -> bool:
@@ -47,6 +76,8 @@ def matches(file: TaxonomyFile) -> bool:
     table = TaxonomyTable.sniff(file)
     if table is None or (len(table.header) == 1 and table.header[0].endswith(":")):
         return False  # the latter is a key of YAML
+    if _heads_names(table) and any(line[0].isspace() for _, line in file.head):
+        return False  # names indented below others
     return table.has_header or has_words(table) or reading_of(table) is not None
 
 
@@ -76,6 +107,7 @@ def read_table(table: TaxonomyTable) -> Draft:
                 table.line,
                 word,
             )
+    table.refuse_unheaded()
     table.check(reading.columns)
     if others := table.other_codes(reading.columns):
         at = table.columns.get("code")
@@ -87,6 +119,12 @@ def read_table(table: TaxonomyTable) -> Draft:
             f"those of {table.header[at]!r} are the codes"
             if at in reading.columns and at is not None
             else "head one 'code' to have it read",
+        )
+    if other := [h for h, word in zip(table.header, table.keys, strict=True) if _FACT.match(word)]:
+        logger.warning(
+            "%s: columns that are not used: %s (synonyms and descriptions have one language)",
+            table.file.label,
+            ", ".join(map(repr, other)),
         )
     return reading.nodes()
 
@@ -149,12 +187,15 @@ def reading_of(table: TaxonomyTable) -> Reading | None:
         texts = [row[paths] for row in table.sample]
         separator = find_separator(texts, paths="path" in table.columns)
         return Reading(partial(_read_paths, table, paths, separator), columns)
+    if _heads_names(table):
+        return Reading(partial(_read_names, table), frozenset((0,)))
     if levels := level_columns(table):
         return Reading(partial(read_levels, table, levels), telling(table, levels))
     return None
 
 
 def _read_parents(table: TaxonomyTable, names: int) -> Draft:
+    _refuse_blank_parents(table)
     draft = Draft(file=table.file.label)
     code_at, parent_at = table.columns.get("code", names), table.columns["parent"]
     described = table.has_descriptions
@@ -177,7 +218,51 @@ def _read_parents(table: TaxonomyTable, names: int) -> Draft:
     return draft
 
 
+def _refuse_blank_parents(table: TaxonomyTable) -> None:
+    """Refuse parents that are all blank beside paths that have several names."""
+    parents, paths = table.columns["parent"], table.columns.get("path")
+    if paths is None or any(row[parents].strip() for row in table.sample):
+        return
+    for line, cells in table.rows(short=True):
+        if cells[parents].strip():
+            return
+        if ARROW in cells[paths]:
+            raise table.file.error(
+                f"column {table.header[parents]!r} is blank in all rows, but "
+                f"{table.header[paths]!r} has paths; remove one of the two columns",
+                line,
+                table.header[parents],
+            )
+
+
+def _read_names(table: TaxonomyTable) -> Draft:
+    logger.warning(
+        "%s, line %d: %r is taken for the heading of the names below it, and is no node",
+        table.file.label,
+        table.line,
+        table.header[0],
+    )
+    return _read_paths(table, 0, ARROW)
+
+
+def _heads_names(table: TaxonomyTable) -> bool:
+    """Whether a single column has names below a word for names, and no paths.
+
+    Not in workbooks, where names may be indented without blanks, as formats or groups.
+    """
+    if (
+        table.file.part
+        or len(table.header) != 1
+        or table.keys[0] not in _ALONE
+        or _path_column(table) is not None
+    ):
+        return False
+    below = [row[0] for row in table.sample]
+    return bool(below) and table.header[0] not in {split_at(text, ARROW)[0] for text in below}
+
+
 def _read_paths(table: TaxonomyTable, paths: int, separator: str) -> Draft:
+    _refuse_unsplit(table, paths, separator)
     table.refuse_parents(f"the paths of column {table.header[paths]!r} are read")
     code_at, name_at = table.columns.get("code"), table.columns.get("name", paths)
     tree = PathTree(table.file.label)
@@ -201,6 +286,33 @@ def _read_paths(table: TaxonomyTable, paths: int, separator: str) -> Draft:
             table.header[paths],
         )
     return tree.finish()
+
+
+def _refuse_unsplit(table: TaxonomyTable, paths: int, separator: str) -> None:
+    """Refuse a column of paths whose names are separated by a sign that is not read as such."""
+    texts = [clean(row[paths]) for row in table.sample]
+    if table.columns.get("path") != paths or separator != ARROW or any(ARROW in t for t in texts):
+        return
+    lists = sum(text.startswith("[") and text.endswith("]") for text in texts)
+    sign = "[" if texts and 2 * lists >= len(texts) else joining_sign(texts)
+    if sign:
+        shown = next(text for text in texts if sign in text)
+        raise table.file.error(
+            f"paths are not split: {shown[:80]!r} and others have {sign!r}, which does not "
+            "separate names for certain; write paths as 'A > B > C'",
+            table.line,
+            table.header[paths],
+        )
+
+
+def joining_sign(texts: Sequence[str]) -> str:
+    """A sign that half of the texts have, most of them after a part that others share; or empty."""
+    for sign in _JOINING:
+        cut = [text.partition(sign)[0].strip() for text in texts if sign in text]
+        tops = Counter([*cut, *(text for text in texts if sign not in text)])
+        if 2 * len(cut) >= max(2, len(texts)) and 2 * sum(tops[top] > 1 for top in cut) > len(cut):
+            return sign
+    return ""
 
 
 def _read_code_paths(table: TaxonomyTable, paths: int, separator: str) -> Draft:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -36,6 +36,11 @@ _MOST_COLUMNS = 256  # further ones are not read
 _MOST_NOTES = 30  # rows that may stand above the header
 _DIGITS = 15  # of a number that Excel keeps
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref=[\"']([A-Z]+)(\d+):([A-Z]+)(\d+)[\"']")
+_UNCOMPUTED = re.compile(
+    rb"<(?:\w+:)?c(?=\s)(?![^>]*\st=[\"']str)[^>]*?\sr=[\"']([A-Z]{1,3}\d{1,7})[\"'][^>]*>\s*"
+    rb"<(?:\w+:)?f(?:\s[^>]*)?(?:/>|>[^<]*</(?:\w+:)?f>)\s*"
+    rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
+)
 _PADDED = re.compile(r"(?:0|\\.|\"[^\"]*\"|[- /()])+")
 _DECIMALS = re.compile(r"(0+)\.(0+)")
 _PART = re.compile(r"0|\\(.)|\"([^\"]*)\"|(.)")
@@ -198,7 +203,8 @@ def _sheet(file: TaxonomyFile, worksheet: Any) -> Sheet:
     TaxonomyError
         It is damaged.
     """
-    from openpyxl.utils import get_column_letter
+    from openpyxl.utils import column_index_from_string, get_column_letter
+    from openpyxl.utils.cell import coordinate_from_string
 
     rows: dict[int, list[str]] = {}
     faults: dict[tuple[int, int], str] = {}
@@ -219,7 +225,14 @@ def _sheet(file: TaxonomyFile, worksheet: Any) -> Sheet:
                     fractions.setdefault(at, f"{get_column_letter(at + 1)}{line}")
             if any(text.strip() for text in texts):
                 rows[line] = texts
-        _fill_merged(rows, worksheet)
+        with worksheet._get_source() as source:  # what openpyxl does not tell of read-only sheets
+            markup = source.read()
+        _fill_merged(rows, _MERGED.findall(markup))
+        for cell in _UNCOMPUTED.findall(markup):
+            letters, number = coordinate_from_string(cell.decode())
+            faults[number, column_index_from_string(letters) - 1] = (
+                f"cell {letters}{number} has a formula without a value; open the file, and save it"
+            )
     except BROKEN as error:
         raise file.error(
             f"the sheet is damaged ({reason_of(error)}); open it and save it again as .xlsx",
@@ -285,12 +298,12 @@ def _padded(digits: str, form: str) -> str:
     )
 
 
-def _fill_merged(rows: dict[int, list[str]], worksheet: Any) -> None:
+def _fill_merged(
+    rows: dict[int, list[str]], found: Iterable[tuple[bytes, bytes, bytes, bytes]]
+) -> None:
     """Give all rows of a merged cell its value, if they have others; to the right it is blank."""
     from openpyxl.utils import column_index_from_string
 
-    with worksheet._get_source() as source:  # of read-only sheets openpyxl does not tell them
-        found = _MERGED.findall(source.read())
     lines = sorted(rows)
     ranges = sorted(
         (column_index_from_string(left.decode()) - 1, int(first), int(last))
@@ -328,6 +341,7 @@ def _below_header(file: TaxonomyFile, sheet: Sheet) -> SheetTable:
             header.pop()
         if sum(map(bool, header)) < min(2, widest):
             continue
+        header += [""] * (_width_below(sheet, line) - len(header))
         table = SheetTable(file, "", tuple(header), line, sheet)
         first = first or table
         if _has_words(table):
@@ -346,6 +360,12 @@ def _below_header(file: TaxonomyFile, sheet: Sheet) -> SheetTable:
             f"line {above[0]}" if len(above) == 1 else f"lines {above[0]} to {above[-1]}",
         )
     return first
+
+
+def _width_below(sheet: Sheet, header: int) -> int:
+    """How many columns at least half of the rows below a header have."""
+    widths = sorted(len(cells) for line, cells in sheet.rows if line > header)
+    return widths[len(widths) // 2] if widths else 0
 
 
 def _has_words(table: SheetTable) -> bool:

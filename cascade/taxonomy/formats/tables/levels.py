@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from cascade.taxonomy.draft import Draft, PathTree
+from cascade.taxonomy.formats.tables.level_checks import MISSING, check_levels
 from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable, heading_key
 from cascade.taxonomy.names import clean, normalize_code
 
@@ -26,13 +27,16 @@ _ROLE = "|".join(_ROLE_OF)
 _NUMBERED = re.compile(
     rf"(?:(?P<before>{_ROLE})_(?:of_)?)?(?:.*_)?"
     r"(?:levels?|lvl|l|cat|category|tier|depth|ebene|stufe|niveau|nivel|livello|hierarchy)"
-    rf"_?(?P<level>\d{{1,2}})(?:_(?P<after>{_ROLE}))?"
+    rf"_?(?P<level>\d{{1,3}})(?:_(?P<after>{_ROLE}))?"
 )
 _RANKED = re.compile(
-    r"(?P<level>(?:sub_?|major_|minor_|broad_|unit_|main_|detailed_)*"
+    r"(?P<level>(?:sub_?|super_?|major_|minor_|broad_|unit_|main_|top_|detailed_|industry_)*"
     r"(?:sector|segment|division|department|dept|section|group|family|category|class|brick|type|"
-    rf"chapter|heading|commodity|occupation))(?:_(?P<after>{_ROLE}))?"
+    r"chapter|heading|commodity|occupation|industry|universe|kingdom|phylum|order|genus|species))"
+    rf"(?:_(?P<after>{_ROLE}))?"
 )
+
+_LIVING = {"kingdom", "phylum", "order", "family", "genus", "species"}
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ def has_levels(headings: Collection[str]) -> bool:
 def read_levels(table: TaxonomyTable, levels: Sequence[Level]) -> Draft:
     """Nodes of all rows in the order in which they are first mentioned."""
     _refuse_unused_names(table, levels)
+    _check(table, levels)
     if any(level.code is not None for level in levels):
         return _read_coded(table, levels)
     tree = PathTree(table.file.label)
@@ -96,6 +101,20 @@ def read_levels(table: TaxonomyTable, levels: Sequence[Level]) -> Draft:
         row = tree.add(names, code, line=line, once=True)
         table.describe(tree.draft, row, cells, {*names_at})
     return tree.finish()
+
+
+def _check(table: TaxonomyTable, levels: Sequence[Level]) -> None:
+    """See `check_levels`."""
+    used = {at for level in levels for at in (level.name, level.code, level.description)}
+    known = (table.columns.get(what) for what in ("code", "name", "description", "synonyms"))
+    read = {at for at in (*used, *known, *table.translations) if at is not None}
+
+    def rank_of(key: str) -> str:
+        found = _NUMBERED.fullmatch(key) or _RANKED.fullmatch(key)
+        role = found and _ROLE_OF.get(found["after"] or "")
+        return found["level"] if found and role in (None, "name") else ""
+
+    check_levels(table, [level.name for level in levels], read, rank_of)
 
 
 def _read_coded(table: TaxonomyTable, levels: Sequence[Level]) -> Draft:
@@ -115,6 +134,9 @@ def _read_coded(table: TaxonomyTable, levels: Sequence[Level]) -> Draft:
                 found = f"blank code of node {name!r}; each node needs one"
                 raise table.file.error(found, line, table.header[level.code])
             above, key = row, (row, code or name)
+            if code and key not in rows:  # `10` and `10.0` are one
+                other = code.removesuffix(".0") if code.endswith(".0") else f"{code}.0"
+                key = (row, other) if (row, other) in rows else key
             if (known := rows.get(key)) is None:
                 known = rows[key] = draft.add(name, code, above, line)
             elif draft.names[known] != name:
@@ -129,7 +151,7 @@ def _read_coded(table: TaxonomyTable, levels: Sequence[Level]) -> Draft:
             row = known
         table.describe(draft, row, cells, {*names_at})
         for level in levels[len(names) :]:
-            if level.code is not None and cells[level.code].strip():
+            if level.code is not None and not _is_missing(cells[level.code]):
                 raise table.file.error(
                     f"code {cells[level.code]!r} without a name; fill it in",
                     line,
@@ -144,6 +166,7 @@ def _filled(
 ) -> list[str]:
     """Names of a row without blank ones at the end."""
     names = [cell.strip() for cell in cells]
+    names = names[:1] + ["" if _is_missing(name) else name for name in names[1:]]
     while names and not names[-1]:
         names.pop()
     if "" in names or not names:
@@ -154,6 +177,10 @@ def _filled(
             table.header[columns[names.index("") if names else 0]],
         )
     return names
+
+
+def _is_missing(cell: str) -> bool:
+    return not (text := cell.strip()) or text.casefold() in MISSING
 
 
 def _columns_of_levels(
@@ -169,6 +196,8 @@ def _columns_of_levels(
             parts = match.groupdict()
             role = _ROLE_OF.get(parts["after"] or parts.get("before") or "", "")
             found.setdefault(parts["level"].lstrip("0") or "0", {}).setdefault(role, []).append(at)
+    if found.keys() & _LIVING == {"order"}:
+        del found["order"]  # the rows' own
     named = [roles for roles in found.values() if roles.keys() - {"code"}]
     return found if len(named) > 1 else {}
 

@@ -20,7 +20,15 @@ from collections.abc import Iterator
 from functools import partial
 
 from cascade.taxonomy.draft import Draft
-from cascade.taxonomy.formats.tables.roles import ABOVE, ADDRESSES, NO_CODE, Roles, key_of, roles_of
+from cascade.taxonomy.formats.tables.roles import (
+    ABOVE,
+    ADDRESSES,
+    IN_USE,
+    NO_CODE,
+    Roles,
+    key_of,
+    roles_of,
+)
 from cascade.taxonomy.formats.tables.table import Reading, TaxonomyTable, heading_key, is_parent
 from cascade.taxonomy.names import match_code, normalize_code, split_synonyms
 
@@ -28,10 +36,17 @@ logger = logging.getLogger(__name__)
 
 _CPV = re.compile(r"(\d{2,8}?)0*-\d")
 _ISCO = re.compile(r"C?\d{1,4}(?:\.\d+)*")
+_LEVEL = re.compile(r"[0-9]+(?:\.0+)?")
 _SECTION = re.compile(r"[A-Z]")
 _DOTTED = re.compile(r"\w+(?:\.\w+)*")
-_NOT_IN_USE = frozenset(("obsolete", "deprecated", "withdrawn", "retired", "superseded"))
-_TRUE = frozenset(("1", "true", "yes"))
+_NOT_IN_USE = frozenset(
+    (
+        *("obsolete", "deprecated", "withdrawn", "retired", "superseded", "inactive", "expired"),
+        *("deleted", "discontinued", "archived", "invalid", "disabled", "rejected"),
+    )
+)
+_TRUE = frozenset(("1", "true", "yes", "y", "x"))
+_FALSE = frozenset(("0", "false", "no", "n"))
 
 
 def published_reading(table: TaxonomyTable) -> Reading | None:
@@ -99,10 +114,19 @@ def _add(draft: Draft, table: TaxonomyTable, roles: Roles, line: int, cells: lis
 
 def _rows(table: TaxonomyTable, roles: Roles) -> Iterator[tuple[int, list[str], bool]]:
     """Line and cells of each row, and whether it is in use."""
+    key = "" if roles.status is None else key_of(table.header[roles.status])
     for line, cells in table.rows(short=True):
-        status = "" if roles.status is None else cells[roles.status].strip().casefold()
-        flag = roles.status is not None and key_of(table.header[roles.status]) != "status"
-        yield line, cells, status not in (_TRUE if flag else _NOT_IN_USE)
+        yield line, cells, roles.status is None or _is_in_use(key, cells[roles.status])
+
+
+def _is_in_use(key: str, cell: str) -> bool:
+    """Whether a row is in use, of which a cell says its status, that it is in use, or is not."""
+    text = match_code(cell, _TRUE | _FALSE) or cell.strip().casefold()
+    if key in IN_USE:
+        return text not in _FALSE
+    if key != "status":
+        return text not in _TRUE
+    return (re.split(r"\W", text) or [""])[0] not in _NOT_IN_USE
 
 
 def _read_parents(table: TaxonomyTable, roles: Roles) -> Draft:
@@ -189,8 +213,8 @@ def _without(draft: Draft, old: set[int]) -> Draft:
 
 
 def _are_levels(table: TaxonomyTable, level: int) -> bool:
-    values = {cells[level].strip() for _, cells in table.rows(short=True)}
-    return len(values) > 1 and all(value.isascii() and value.isdecimal() for value in values)
+    values = {cells[level].strip() for _, cells in table.rows(short=True)} - {""}
+    return len(values) > 1 and all(map(_LEVEL.fullmatch, values))
 
 
 def _read_levels(table: TaxonomyTable, roles: Roles) -> Draft:
@@ -207,7 +231,11 @@ def _read_levels(table: TaxonomyTable, roles: Roles) -> Draft:
     old: set[int] = set()
     levels: list[int] = []
     for line, cells, in_use in _rows(table, roles):
-        level = int(cells[roles.level].strip()[:9] or 0)
+        if not cells[roles.level].strip():
+            raise table.file.error(
+                "blank level; each row needs one", line, table.header[roles.level]
+            )
+        level = int(cells[roles.level].strip().partition(".")[0][:9])
         while open_rows and open_rows[-1][0] >= level:
             open_rows.pop()
         lowest = min(levels, default=level)
@@ -268,6 +296,8 @@ def _parents_in_codes(
     keys = {*map(heading_key, table.header)}
     esco = {"concept_uri", "preferred_label"} <= keys
     if codes and all(map(_CPV.fullmatch, codes)):
+        if len({*map(len, codes)}) > 1:
+            return None  # zeros in front were lost
         return _by_prefix({code: _significant(code) for code in codes})
     if esco or any("isco" in key for key in keys):
         if all(map(_ISCO.fullmatch, codes)):
@@ -278,7 +308,8 @@ def _parents_in_codes(
     above = {code: code.rpartition(".")[0] for code in dotted}
     complete = all(map(_DOTTED.fullmatch, codes)) and (part or known.issuperset(above.values()))
     doubtful = any(code[:-1] in known and code[:-1] != above[code] for code in dotted)
-    if dotted and complete and not doubtful:
+    padded = any(code.startswith("0") and code[:-1] in known for code in codes if "." not in code)
+    if dotted and complete and not doubtful and not padded:
         lone = {code for code in codes if _SECTION.fullmatch(code)} - {*above.values()}
         return (_by_order(codes) if lone else None) or above
     return _by_order(codes) if complete or not dotted else None

@@ -29,6 +29,7 @@ _NOTES = (
 )
 ABOVE = re.compile(r"(?:parent|broader|super)(?:_(?P<what>\w+))?")
 NO_CODE = ("type", "label", "name", "title", "term", "level", "preferred_label", "pref_label")
+IN_USE = ("active", "is_active", "enabled", "in_use")
 _LEVELS = (
     "level",
     "lvl",
@@ -131,7 +132,7 @@ def roles_of(table: TaxonomyTable) -> Roles | None:
             keys.index(word) for word in _NOTES if word in keys and keys.index(word) not in used
         ),
         synonyms=first(_SYNONYMS) if synonyms is None else synonyms,
-        status=first(("status", "deprecated", "obsolete")),
+        status=first(("status", "deprecated", "obsolete", "retired", "inactive", *IN_USE)),
         translations={at: tag for at, tag in translations.items() if at not in used},
         language=translations.get(name, "") if name != table.columns.get("name") else "",
     )

@@ -254,6 +254,25 @@ class TaxonomyTable:
             and self._is_distinct(at)
         ]
 
+    def refuse_unheaded(self) -> None:
+        """Refuse texts below no heading, as where a header goes over two lines.
+
+        Raises
+        ------
+        TaxonomyError
+            At least half of the rows have one in a column.
+        """
+        for at, heading in enumerate(self.header):
+            if heading or len(self.header) == 1:
+                continue
+            cells = [row[at] for row in self.sample if any(map(str.isalpha, row[at]))]
+            if cells and 2 * len(cells) >= len(self.sample):
+                raise self.file.error(
+                    f"column {at + 1} has no heading, but cells such as {cells[0].strip()[:40]!r}; "
+                    "the header must be one line that names each column, with no title above it",
+                    self.line,
+                )
+
     def check(self, columns: Collection[int]) -> None:
         """Refuse cells of columns that tell codes and names, but cannot be as they were written.
 

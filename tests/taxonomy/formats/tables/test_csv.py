@@ -241,3 +241,36 @@ def test_a_second_column_of_codes_is_told(load, caplog):
     assert not caplog.text
     load("shop id,other id,path\n1,5,A\n2,6,A > B\n")
     assert "'shop id', 'other id' look like codes and are not used; head one 'code'" in caplog.text
+
+
+@pytest.mark.parametrize("heading", ["label", "Names", "classes", "Tag", "Kategorie", '"code"'])
+def test_a_heading_above_names_alone_is_no_node(load, caplog, heading):
+    assert load(f"{heading}\nTools\nToys\n").names == ("Tools", "Toys")
+    assert "is taken for the heading of the names below it, and is no node" in caplog.text
+
+
+def test_a_first_name_that_others_are_below_is_no_heading(load):
+    assert load("Class\n  Saws\n  Axes\n").names == ("Class", "Saws", "Axes")
+    assert load("Class\nClass > Saws\nClass > Axes\n").names == ("Class", "Saws", "Axes")
+
+
+@pytest.mark.parametrize("sign", [".", "__", " - ", ": ", ", ", " \u2022 "])
+def test_paths_that_no_sign_separates_for_certain_are_refused(load, sign):
+    rows = f'id,path\n1,"Tools{sign}Saws"\n2,"Tools{sign}Axes"\n'
+    with pytest.raises(TaxonomyError, match="line 1, column 'path': paths are not split: 'Tools"):
+        load(rows)
+
+
+def test_lists_in_a_column_of_paths_are_refused(load):
+    with pytest.raises(TaxonomyError, match="paths are not split: "):
+        load("id,path\n1,\"['Tools', 'Saws']\"\n2,\"['Tools', 'Axes']\"\n")
+
+
+def test_blank_parents_beside_paths_are_refused(load):
+    with pytest.raises(TaxonomyError, match="line 3, column 'parent_id': column 'parent_id' is bl"):
+        load("id,name,parent_id,path\n1,Tools,,Tools\n2,Saws,,Tools > Saws\n")
+
+
+def test_synonyms_of_other_languages_are_told(load, caplog):
+    load("code,name,parent,name_de,synonyms_de\na,Tools,,Werkzeug,Ger\u00e4t\nb,Saws,a,,\n")
+    assert "columns that are not used: 'synonyms_de'" in caplog.text

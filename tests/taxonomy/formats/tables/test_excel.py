@@ -172,3 +172,25 @@ def test_a_workbook_that_is_damaged_or_swells_is_refused(load):
         new.writestr("xl/worksheets/sheet1.xml", bytes(80 << 20))
     with pytest.raises(TaxonomyError, match="would unpack to"):
         load(bomb.getvalue())
+
+
+def test_a_header_of_two_lines_is_refused_in_sheets_too(load):
+    rows = [["Segment", None, "Family"], ["Code", "Title", "Code", "Title"]]
+    rows += [["1", "Tools", "11", "Saws"], ["1", "Tools", "12", "Axes"]]
+    with pytest.raises(TaxonomyError, match="sheet 'S', line 1: column 2 has no heading"):
+        load(sheets(S=rows, merged=["A1:B1", "C1:D1"]))
+
+
+def test_names_alone_in_a_sheet_are_refused_as_they_may_be_indented(load):
+    with pytest.raises(TaxonomyError, match="no column holds the code of the node above"):
+        load(sheets(S=[["Name"], ["Tools"], ["  Saws"]]))
+
+
+def test_formulas_without_values_are_refused_by_cell(load):
+    with pytest.raises(TaxonomyError, match="cell B3 has a formula without a value"):
+        load(sheets(Kinds=[*KINDS[:2], ["11", '=UPPER("saws")', "1"]]))
+
+
+def test_a_workbook_that_is_cut_off_is_told(load):
+    with pytest.raises(TaxonomyError, match="is damaged or cut off; copy or download it again"):
+        load(sheets(Kinds=KINDS)[:-200])

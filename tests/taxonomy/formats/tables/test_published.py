@@ -187,3 +187,33 @@ def test_numbers_that_begin_alike_by_chance_make_no_tree(load, codes):
     rows = "".join(f"{code},Name of {code}\n" for code in codes.split())
     with pytest.raises(TaxonomyError, match="no column holds the code of the node above"):
         load("Code,Description\n" + rows)
+
+
+@pytest.mark.parametrize(
+    ("heading", "old", "new"),
+    [("active", "0", "1"), ("is active", "0.0", "1.0"), ("status", "Inactive", "released"),
+     ("status", "Obsolete (2019)", "current"), ("retired", "TRUE", "")],
+)  # fmt: skip
+def test_rows_that_are_said_not_to_be_in_use_are_no_nodes(load, heading, old, new):
+    rows = f"code,name,parent,{heading}\na,Tools,,{new}\nb,Saws,a,{old}\nc,Axes,a,{new}\n"
+    assert load(rows).codes == ("a", "c")
+
+
+def test_codes_tell_parents_also_where_some_have_dots_and_zeros_in_front(load):
+    parents = {code: above for code, (_, above) in tree(load(
+        "code,name\n0,General\n00,Computers\n004,Data\n004.6,Nets\n1,Thought\n"
+    )).items()}  # fmt: skip
+    assert parents == {"0": None, "00": "0", "004": "00", "004.6": "004", "1": None}
+    assert tree(load("Code,Description\nA,Crops\n01,Plants\n01.1,Cereals\n"))["01"][1] == "A"
+
+
+def test_codes_of_cpv_that_lost_zeros_tell_no_parents(load):
+    with pytest.raises(TaxonomyError, match="no column holds the code of the node above"):
+        load("CODE,NAME\n3000000-1,Farming\n3100000-2,Crops\n09000000-3,Fuel\n")
+
+
+def test_levels_are_numbers_however_they_are_written(load):
+    rows = "Level,Code,Name\n1.0,A,Crops\n2.0,01,Plants\n1,B,Mining\n2,02,Ores\n"
+    assert {code: above for code, (_, above) in tree(load(rows)).items()}["01"] == "A"
+    with pytest.raises(TaxonomyError, match="line 3, column 'Level': blank level; each row needs"):
+        load(rows.replace("2.0", ""))
