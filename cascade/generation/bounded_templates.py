@@ -154,9 +154,9 @@ def _with_bounds(template: jinja2.nodes.Template) -> jinja2.nodes.Template:
             node.expr = _filtered(_SAME, node.expr, node)
             for operand in node.ops:
                 operand.expr = _filtered(_SAME, operand.expr, node)
-        elif isinstance(node, jinja2.nodes.List | jinja2.nodes.Dict) or (
+        elif isinstance(node, jinja2.nodes.List | jinja2.nodes.Dict | jinja2.nodes.Getitem) or (
             isinstance(node, jinja2.nodes.Tuple) and node.ctx == "load"
-        ):
+        ):  # an item may be a slice, which is a copy
             replace(_filtered(_SAME, node, node))
         elif isinstance(node, jinja2.nodes.For):
             node.iter = _filtered(_LOOP, node.iter, node)

@@ -21,11 +21,22 @@ TENSORS_FORMAT = 1  # raised when the same file would mean something else
 
 
 def cache_folder() -> Path:
-    """The user's cache: `$CASCADE_CACHE`, else `cascade` under `$XDG_CACHE_HOME` or `~/.cache`."""
-    if given := os.environ.get("CASCADE_CACHE"):
-        return Path(given).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base).expanduser() if base else Path.home() / ".cache") / "cascade"
+    """The user's cache: `$CASCADE_CACHE`, else `cascade` under `$XDG_CACHE_HOME` or `~/.cache`.
+
+    Raises
+    ------
+    ConfigError
+        There is no home folder that it could be in.
+    """
+    try:
+        if given := os.environ.get("CASCADE_CACHE"):
+            return Path(given).expanduser()
+        base = os.environ.get("XDG_CACHE_HOME")
+        return (Path(base).expanduser() if base else Path.home() / ".cache") / "cascade"
+    except RuntimeError as error:  # ~ of somebody that there is not, or no home folder at all
+        raise ConfigError(
+            f"the cache folder cannot be found ({error}); set CASCADE_CACHE to a folder"
+        ) from None
 
 
 def sha256_of(path: Path) -> str:

@@ -23,6 +23,8 @@ from cascade.config import IndexKind
 
 logger = logging.getLogger(__name__)
 
+_limits = Lock()  # FAISS has one limit for all threads
+
 Kind = Literal["flat", "hnsw", "ivf"]
 
 MAX_EXACT = 100_000
@@ -114,7 +116,7 @@ def read(kind: Kind, path: Path, flat: Any) -> Any | None:
     """
     faiss = faiss_library()
     skipped = faiss.IO_FLAG_SKIP_STORAGE if kind == "hnsw" else faiss.IO_FLAG_MMAP
-    index = faiss.read_index(str(path), skipped)
+    index = read_file(path, skipped)
     if (index.ntotal, index.d) != (flat.ntotal, flat.d):
         return None
     if kind == "hnsw":
@@ -124,6 +126,28 @@ def read(kind: Kind, path: Path, flat: Any) -> Any | None:
         index.referenced_objects = [flat]  # kept alive as long as the graph
         return index
     return index if isinstance(index, faiss.IndexIVFFlat) and _are_whole_lists(index) else None
+
+
+def read_file(path: Path, flags: int) -> Any:
+    """The index in a file, in memory in proportion to the file, whatever sizes it declares.
+
+    Raises
+    ------
+    RuntimeError, MemoryError
+        There is no index in the file.
+    """
+    faiss = faiss_library()
+    known = hasattr(faiss, "set_deserialization_vector_byte_limit")  # since FAISS 1.14
+    if known:
+        size = path.stat().st_size if path.is_file() else 0
+        with _limits:
+            before = faiss.get_deserialization_vector_byte_limit()
+            faiss.set_deserialization_vector_byte_limit(max(1 << 20, 4 * size))
+            try:
+                return faiss.read_index(str(path), flags)
+            finally:
+                faiss.set_deserialization_vector_byte_limit(before)
+    return faiss.read_index(str(path), flags)
 
 
 def _is_whole_graph(index: Any) -> bool:

@@ -136,6 +136,8 @@ def _read_or_build(
         index = read(path)
     except RuntimeError:
         logger.info("no index at %s yet", path)
+    except MemoryError:  # a size that no file has
+        logger.warning("the index %s is damaged; it is built again", path)
     else:
         if index is not None:
             return index
@@ -223,7 +225,7 @@ def _read_flat(path: Path, n: int, width: int) -> Any | None:
     """The flat index in a file; None if it does not hold n unit vectors of a width."""
     import faiss
 
-    index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+    index = faiss_index.read_file(path, faiss.IO_FLAG_MMAP)
     flat = faiss.downcast_index(index)
     if not isinstance(flat, faiss.IndexFlat) or (flat.ntotal, flat.d) != (n, width):
         return None

@@ -89,6 +89,8 @@ BOMBS = [
     "{% set ns = namespace(a=[1]) %}" + "{% set ns.a = [ns.a, ns.a] %}" * 40 + "{{ ns.a == ns.a }}",
     "{% for i in range(99999) %}{% set x = range(99999) | sum %}{% endfor %}",
     "{% for i in range(99999) %}{% set x = range(99999) | max %}{% endfor %}",
+    "{% set t = range(99999) | list %}{% for i in t %}{% set x = t[1:] %}{% endfor %}",
+    "{% set t = 'x' * 3000000 %}{% for i in range(99999) %}{% set x = t[1:] %}{% endfor %}",
     "{% set t = range(99999) | list %}{% for i in range(99999) %}{{ -1 in t }}{% endfor %}",
     "{% set t = range(99999) | list %}{% for i in t %}{{ -1 is in t }}{% endfor %}",
     "{{ item.__class__.__mro__ }}",

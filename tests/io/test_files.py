@@ -3,8 +3,8 @@ import resource
 import numpy as np
 import pytest
 
-from cascade.errors import OutputError
-from cascade.io.files import read_tensors, write_tensors
+from cascade.errors import ConfigError, OutputError
+from cascade.io.files import cache_folder, read_tensors, write_tensors
 
 
 def test_arrays_that_find_no_space_are_an_error_of_ours_and_leave_nothing(tmp_path):
@@ -24,3 +24,11 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_ours(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="cannot be written"):
         write_tensors(tmp_path / "file" / "heads.safetensors", {}, {"a": np.zeros(3)})
+
+
+@pytest.mark.parametrize("name", ["CASCADE_CACHE", "XDG_CACHE_HOME"])
+def test_a_cache_folder_of_nobody_is_told_with_its_cure(monkeypatch, name):
+    monkeypatch.delenv("CASCADE_CACHE", raising=False)
+    monkeypatch.setenv(name, "~no-such-user/cache")
+    with pytest.raises(ConfigError, match="set CASCADE_CACHE to a folder"):
+        cache_folder()

@@ -3,6 +3,7 @@
 import faiss
 import numpy as np
 import pytest
+from bounded_memory import bounded
 from hash_encoder import HashEncoder
 
 from cascade.config import CascadeConfig
@@ -190,3 +191,17 @@ def test_an_index_that_does_not_fit_on_the_gpu_stays_on_the_processor(
     similar, _ = opened(tmp_path, "flat").searcher.search(QUERIES, 5)
     assert similar.shape == (len(QUERIES), 5)
     assert "out of memory" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["flat", *BESIDE])
+def test_sizes_that_a_file_declares_and_has_not_cost_no_memory(tmp_path, kind):
+    expected = opened(tmp_path, kind).vectors.copy()
+    file = file_of(tmp_path, kind)
+    data = file.read_bytes()
+    for at in range(4, min(len(data) - 8, 120), 3):
+        for size in (2**33, 2**62, -1):
+            word = (size % 2**64).to_bytes(8, "little")
+            file.write_bytes(data[:at] + word + data[at + 8 :])
+            with bounded():
+                index = opened(tmp_path, kind)
+            np.testing.assert_array_equal(index.vectors, expected)

@@ -88,7 +88,9 @@ def evaluate(
     suite: Annotated[
         str | None,
         typer.Option(
-            "--suite", metavar="YAML", help="Run all methods of a suite, see eval/suites."
+            "--suite",
+            metavar="YAML",
+            help="Run all methods of a suite, and the scripts that it names; see eval/suites.",
         ),
     ] = None,
     max_risk: options.MaxRiskOption = None,
