@@ -1,8 +1,8 @@
 """Names of candidates that stand in an item's text as they are.
 
 A language model that was not tuned copies such a name rather than judges: of 20 offers with the
-name of another top level behind them, it drew 17 there, an encoder half of them
-(eval/results/steering.md).
+name of another top level behind them it followed 17, where an encoder follows half (eval/LOG.md,
+eval/results/steering.md).
 """
 
 from __future__ import annotations
