@@ -12,7 +12,13 @@ import re
 from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.foreign import recognise
-from cascade.taxonomy.formats.separators import ARROW, find_separator, split_at, unclear_separator
+from cascade.taxonomy.formats.separators import (
+    ARROW,
+    doubt,
+    find_separator,
+    split_at,
+    unclear_separator,
+)
 from cascade.taxonomy.formats.tables.problems import problem
 from cascade.taxonomy.formats.tables.table import TaxonomyTable
 from cascade.taxonomy.names import split_path
@@ -110,13 +116,8 @@ def _refuse_more_than_names(file: TaxonomyFile, lines: list[str], separator: str
             "more for each level, or lines of 'A > B > C'",
             marked,
         )
-    if sign := unclear_separator(lines):
-        raise file.error(
-            f"most lines have a {sign!r}, as in {next(x for x in lines if sign in x)[:80]!r}, but "
-            "do not show whether it separates the names of a path; write paths as 'A > B > C', or "
-            "a table with a header such as code,name,parent",
-            first,
-        )
+    if unclear := doubt(lines, "lines"):
+        raise file.error(unclear, first)
     if len(lines) > 1 and 2 * sum(bool(_NUMBERED.match(line)) for line in lines) >= len(lines):
         raise file.error(
             f"{lines[0][:80]!r} and others begin with a code, but nothing says which node is above "

@@ -87,6 +87,19 @@ def unclear_separator(texts: Sequence[str]) -> str:
     return ""
 
 
+def doubt(texts: Sequence[str], what: str) -> str:
+    """A sentence for texts (`what` they are) with an unclear separator; empty where none is."""
+    sign = unclear_separator(texts)
+    if not sign:
+        return ""
+    example = next(text for text in texts if sign in text)
+    return (
+        f"most {what} have a {sign!r}, as in {example[:80]!r}, but do not show whether it "
+        "separates the names of a path; write paths as 'A > B > C', or a table with a header such "
+        "as code,name,parent"
+    )
+
+
 def split_at(path: str, separator: str) -> list[str]:
     r"""Names of a path; separators at its ends do not count, nor those after a backslash.
 

@@ -183,8 +183,21 @@ class _Builder:
             raise _too_deep(self._file, value.line)
 
     def close(self) -> None:
-        """The end of the list or mapping that was opened last."""
-        self._open.pop()
+        """The end of the list or mapping that was opened last.
+
+        What MongoDB writes for a value, such as `{"$oid": "5f1"}`, is the text in it; of
+        `{"$ref": .., "$id": ..}` it is the id.
+        """
+        closed, _ = self._open.pop()
+        if not isinstance(closed, Mapping) or not closed.items or len(self._open) < 2:
+            return
+        if all(key.text[:1] == "$" for key, _ in closed.items):
+            text = closed.get("$id") if len(closed.items) > 1 else closed.items[0][1]
+            holder = self._open[-1][0]
+            if isinstance(text, Leaf) and isinstance(holder, Series):
+                holder.items[-1] = text
+            elif isinstance(text, Leaf) and isinstance(holder, Mapping):
+                holder.items[-1] = (holder.items[-1][0], text)
 
 
 def _too_deep(file: Path, line: int | None) -> TaxonomyError:

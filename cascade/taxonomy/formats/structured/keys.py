@@ -128,6 +128,16 @@ def parent_text(value: Value) -> str:
     return code_of(value.items[0] if isinstance(value, Series) and value.items else value)
 
 
+def is_without_code(value: Value) -> bool:
+    """Whether a parent, or the first of several, is a mapping in which no key is that of a code."""
+    one = value.items[0] if isinstance(value, Series) and value.items else value
+    return (
+        isinstance(one, Mapping)
+        and bool(one.items)
+        and not any(meaning(key.text) == "code" for key, _ in one.items)
+    )
+
+
 def seems_children(key: str, value: Value, *, others: bool) -> bool:
     """Whether what is under a key that is not known looks like more nodes.
 

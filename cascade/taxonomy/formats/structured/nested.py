@@ -42,6 +42,13 @@ from cascade.taxonomy.formats.structured.keys import (
     plain_key,
     seems_children,
 )
+from cascade.taxonomy.formats.structured.plain import (
+    check_value,
+    paths_in,
+    refuse_no_names,
+    refuse_pairs,
+    refuse_paths,
+)
 from cascade.taxonomy.formats.structured.records import table_of
 from cascade.taxonomy.formats.structured.wrapping import unwrap
 from cascade.taxonomy.formats.tables.csv import read_table
@@ -108,8 +115,11 @@ def read(file: TaxonomyFile) -> Draft:
                 )
     if table := table_of(file, value):
         draft = read_table(table)
+    elif (paths := paths_in(file, value)) is not None:
+        draft = paths
     else:
         draft = _Reader(file, value, listed=listed).draft
+        refuse_paths(file, draft)
         draft.code_by_path()
     for field, text in about.items():
         setattr(draft, field, text)
@@ -174,12 +184,16 @@ class _Reader:
                 self._node(root, -1)
                 return
             self._refuse_facts(root)
+        elif isinstance(root, Series) and not (are_nodes(root) or any(map(is_node, root.items))):
+            refuse_pairs(file, root)
         self._children(root, -1, listed=listed and isinstance(root, Series))
 
     def _refuse_facts(self, root: Mapping) -> None:
         """Refuse what is said of the whole beside names of nodes, as if it was one of them."""
         if all(isinstance(part, Leaf) for _, part in root.items):
             self._refuse_codes(root)
+        refuse_no_names(self._file, root)
+        if all(isinstance(part, Leaf) for _, part in root.items):
             return
         for key, part in root.items:
             if isinstance(part, Leaf) and part.text and key.text.lower() in _FACTS:
@@ -230,6 +244,7 @@ class _Reader:
                         "nodes as {name: .., description: .., children: [..]}",
                         name.line,
                     )
+                check_value(self._file, name, below)
                 row = self._name(name, parent)
                 self._children(below, row, listed=False)
 

@@ -7,24 +7,27 @@ for each of its keys, `{"name": {"de": ..}}` is `name_de`; one for a parent is t
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from cascade.taxonomy.formats.file import TaxonomyFile
+from cascade.taxonomy.formats.separators import ARROW, find_separator
 from cascade.taxonomy.formats.structured.json_yaml import Leaf, Mapping, Series, Value
 from cascade.taxonomy.formats.structured.keys import (
     KEYS,
     code_of,
     is_flat,
+    is_without_code,
     meaning,
     nodes_in,
     parent_text,
     plain_key,
 )
+from cascade.taxonomy.formats.structured.plain import no_code
 from cascade.taxonomy.formats.tables.levels import has_levels
 from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable, heading_key, is_parent
-from cascade.taxonomy.names import join_synonyms
+from cascade.taxonomy.names import clean, join_synonyms
 
 _LEVELS = ("level", "Level", "depth", "Depth", "lvl")
 
@@ -73,11 +76,23 @@ def table_of(file: TaxonomyFile, value: Value) -> RecordTable | None:
     if parents is None:
         return None
     keys = {key.text for node in nodes for key, _ in node.items}
-    paths = any(heading_key(key) in COLUMNS["path"] for key in keys)
+    paths = any(heading_key(key) in COLUMNS["path"] for key in keys) or _are_paths(nodes)
     levels = has_levels(keys) or not keys.isdisjoint(_LEVELS)
     if not (is_flat(value) or parents or paths or levels):
         return None
     return _table(file, value.line, nodes, parents)
+
+
+def _are_paths(nodes: list[Mapping]) -> bool:
+    """Whether the names of nodes are paths, and nothing stands below them."""
+    below = any(meaning(key.text) == "children" for node in nodes for key, _ in node.items)
+    names = [
+        part.text
+        for node in nodes
+        for key, part in node.items
+        if isinstance(part, Leaf) and heading_key(key.text) in COLUMNS["name"]
+    ]
+    return not below and (any(" > " in name for name in names) or find_separator(names) != ARROW)
 
 
 def _table(
@@ -87,6 +102,10 @@ def _table(
     several: list[int] = []
     for node in nodes:
         cells: dict[str, str] = {}
+        keys = [heading_key(key.text) for key, _ in node.items]
+        if "@id" in {key.text for key, _ in node.items} and keys.count("id") > 1:
+            # An address beside a number, as API Platform has them; parents are either.
+            node = Mapping([(_address(key), part) for key, part in node.items], node.line)
         for key, part in node.items:
             if meaning(key.text) == "children" and not isinstance(part, Leaf):
                 continue
@@ -95,6 +114,8 @@ def _table(
                 continue
             if isinstance(part, Series) and len(part.items) > 1:
                 several.append(node.line)
+            if is_without_code(part):
+                raise no_code(file, key)
             cells.setdefault(key.text, parent_text(part))
         if parents and not any(is_parent(key) for key in cells):
             cells["parent"] = parents.get(code_of(node), "")
@@ -109,6 +130,10 @@ def _table(
     header = tuple(dict.fromkeys(key for _, cells in rows for key in cells))
     records = tuple((line, tuple(cells.get(key, "") for key in header)) for line, cells in rows)
     return RecordTable(file, "", header, line, records)
+
+
+def _address(key: Leaf) -> Leaf:
+    return Leaf("uri", key.line) if key.text == "@id" else key
 
 
 def _flatten(key: str, value: Value, cells: dict[str, str]) -> None:
@@ -142,6 +167,7 @@ def _parents_of_children(file: TaxonomyFile, nodes: list[Mapping]) -> dict[str, 
             if not items and part.items:
                 return None
             if not codes.issuperset(below) and not codes.intersection(below):
+                _refuse_names(file, nodes, items)
                 return None
             for code in below:
                 if code not in codes:
@@ -157,3 +183,21 @@ def _parents_of_children(file: TaxonomyFile, nodes: list[Mapping]) -> dict[str, 
                         part.line,
                     )
     return parents
+
+
+def _refuse_names(file: TaxonomyFile, nodes: list[Mapping], items: Sequence[Value]) -> None:
+    """Refuse children that are given by names, of which one is the name of a node of the list."""
+    names = {
+        clean(part.text): node
+        for node in nodes
+        for key, part in node.items
+        if isinstance(part, Leaf) and meaning(key.text) == "name"
+    }
+    for item in items:
+        if isinstance(item, Leaf) and (other := names.get(clean(item.text))):
+            raise file.error(
+                f"the child {item.text!r} has the name of the node on line {other.line}, but "
+                "nothing says whether it is that one; give nodes codes and list those, or write "
+                "the node itself among the children",
+                item.line,
+            )

@@ -164,3 +164,37 @@ def test_names_that_go_over_lines_without_quotes_are_refused(load):
 def test_lists_with_a_key_for_each_level_are_read_as_levels(load):
     rows = [{"category": "Tools", "subcategory": name} for name in ("Saws", "Files")]
     assert paths(load(json.dumps(rows))) == ["Tools", "Tools > Saws", "Tools > Files"]
+
+
+@pytest.mark.parametrize(
+    ("own", "above"),
+    [
+        ('{"$oid": "5f1"}', '{"$oid": "5f1"}'),
+        ('{"$oid": "5f1"}', '{"$ref": "tools", "$id": {"$oid": "5f1"}}'),
+        ('{"$numberInt": "5"}', "5"),
+    ],
+)
+def test_what_mongodb_writes_for_a_value_is_the_value(load, own, above):
+    tax = load(
+        f'[{{"_id": {own}, "name": "Tools", "parent": null}},'
+        f'{{"_id": {{"$oid": "5f2"}}, "name": "Saws", "parent": {above}}}]'
+    )
+    assert tax.parent.tolist() == [-1, 0]
+
+
+def test_a_parent_without_a_code_is_named(load):
+    with pytest.raises(TaxonomyError, match="line 2: 'parent' is a mapping without a code"):
+        load('[{"id": 1, "name": "Tools"},\n{"id": 2, "name": "Saws", "parent": {"href": "/1"}}]')
+
+
+def test_parents_may_be_named_by_address_beside_a_number(load):
+    tax = load(
+        '[{"@id": "/t/1", "id": 1, "name": "Tools", "parent": null},'
+        '{"@id": "/t/2", "id": 2, "name": "Saws", "parent": "/t/1"}]'
+    )
+    assert (tax.codes, tax.parent.tolist()) == (("/t/1", "/t/2"), [-1, 0])
+
+
+def test_a_child_that_is_called_like_a_node_of_the_list_is_named(load):
+    with pytest.raises(TaxonomyError, match="child 'Saws' has the name of the node on line 2"):
+        load('[{"name": "Tools", "children": ["Saws"]},\n{"name": "Saws", "children": ["Jigs"]}]')
