@@ -38,6 +38,7 @@ def read(file: TaxonomyFile) -> Draft:
         raise MissingExtraError("reading SKOS", "pyoxigraph", "skos") from None
     from cascade.taxonomy.formats.skos.reader import draft_of
     from cascade.taxonomy.formats.skos.syntax import triples
-    from cascade.taxonomy.formats.skos.vocabulary import Vocabulary
+    from cascade.taxonomy.formats.skos.vocabulary import Vocabulary, own_kinds
 
-    return draft_of(file, Vocabulary.collect(triples(file)))
+    own = own_kinds(triples(file)) if "subPropertyOf" in file.text else {}
+    return draft_of(file, Vocabulary.collect(triples(file), own))

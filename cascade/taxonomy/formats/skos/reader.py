@@ -7,7 +7,8 @@ The rules, each of which is told in a warning where it was needed:
 - The name is the preferred label in the main language: English where most concepts have it, else
   the language that most have. Without one it is the label in another language, and without any
   the code. Other languages become translations, other labels synonyms.
-- The parent is found by `hierarchy`. A name that an earlier sibling has gets the code appended.
+- The parent is found by `hierarchy`; where nothing is broader, the class above counts. A name that
+  an earlier sibling has gets the code appended.
 - Deprecated concepts are no nodes; labels that name them are told what replaces them.
 - All concepts are read, or those of the scheme that is asked for.
 """
@@ -32,6 +33,8 @@ SEVERAL_LABELS = "of several preferred labels of one language the first is the n
 SHARED_NOTATION = "concepts that share a notation have their address for a code"
 SAME_NAME = "a concept that is called like an earlier sibling has its code appended"
 DEPRECATED = "deprecated concepts are no nodes"
+BY_CLASSES = "without any skos:broader, what rdfs:subClassOf says is the parent"
+UNREAD = "all concepts are at the top, and these links between them are not read"
 SCHEMES = "concept schemes are read together, choose one with --scheme"
 
 
@@ -60,6 +63,10 @@ def draft_of(file: TaxonomyFile, vocabulary: Vocabulary) -> Draft:
     # Some write that a scheme is broader than its top concepts; that leaves these at the top.
     others = {*concepts, *vocabulary.schemes()}.difference(kept, deprecated)
     draft = reader.draft(Hierarchy(vocabulary, kept, deprecated, others, reader.code, findings))
+    if vocabulary.by_classes:
+        findings.add_all(BY_CLASSES, vocabulary.by_classes, "classes")
+    if max(draft.parent) < 0 and (links := vocabulary.unread_links(set(concepts))):
+        findings.add_all(UNREAD, len(links), ", ".join(f"<{name}>" for name in links[:SHOWN]))
     draft.deprecated = reader.deprecated([one for one in wanted if one in deprecated])
     draft.file = file.path
     draft.title = schemes.title(scheme) if scheme else ""

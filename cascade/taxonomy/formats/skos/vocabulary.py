@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,6 +37,7 @@ _KINDS = {
     f"{_SKOS}notation": "notation",
     f"{_SKOS}broader": "broader",
     f"{_SKOS}narrower": "narrower",
+    f"{_RDFS}subClassOf": "class above",
     f"{_SKOS}broaderTransitive": "above",
     f"{_SKOS}narrowerTransitive": "below",
     f"{_SKOS}inScheme": "scheme",
@@ -55,13 +56,26 @@ _LOCAL_KINDS = {
     "narrowerPartitive": "narrower",
     "narrowerInstantial": "narrower",
     "deprecated": "deprecated",
+    "retired": "deprecated",
     "status": "status",
     "term_status": "status",
 }
 """By the last part of the address: special links of other vocabularies, and their status."""
 
+_UNDECLARED = {
+    "skos": _SKOS,
+    "skosxl": _XL,
+    "rdf": _RDF,
+    "rdfs": _RDFS,
+    "owl": "http://www.w3.org/2002/07/owl#",
+    "dct": _DCT,
+    "dcterms": _DCT,
+}
+_NO_HIERARCHY = re.compile(r".*[/#:](?:related\w*|\w+Match|sameAs|seeAlso|isDefinedBy|replaces)")
+_SAMPLE = 50  # links of one kind that decide whether it leads from concept to concept
 _LINKS = frozenset(("broader", "narrower", "above", "below", "scheme", "top of", "has top"))
 
+_DEPRECATED = re.compile(r"(?:true|1)$|\d{4}(?:-|$)")  # the latter is the day from which on
 _NOT_IN_USE = frozenset(
     ("deprecated", "withdrawn", "retired", "obsolete", "invalid", "superseded", "replaced")
 )
@@ -87,6 +101,10 @@ class Vocabulary:
         By concept: what is stated to be directly above it, and anywhere above it, from either side.
     subjects
         All things that something is said of, in the order of the file.
+    unread
+        By the address of a property that is not known: the first pairs of things that it links.
+    by_classes
+        How many parents are those of classes, since no concept has another one.
     """
 
     texts: dict[str, dict[str, list[Text]]] = field(default_factory=dict)
@@ -94,10 +112,14 @@ class Vocabulary:
     parents: dict[str, list[str]] = field(default_factory=dict)
     ancestors: dict[str, list[str]] = field(default_factory=dict)
     subjects: dict[str, None] = field(default_factory=dict)
+    unread: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    by_classes: int = 0
 
     @classmethod
-    def collect(cls, triples: Iterable[tuple[Term, str, Term]]) -> Vocabulary:
-        """What triples say."""
+    def collect(
+        cls, triples: Iterable[tuple[Term, str, Term]], own: Mapping[str, str] | None = None
+    ) -> Vocabulary:
+        """What triples say; `own` are the kinds of a file's own properties, see `own_kinds`."""
         from pyoxigraph import BlankNode, Literal, NamedNode
 
         texts: Any = defaultdict(lambda: defaultdict(list))
@@ -105,14 +127,14 @@ class Vocabulary:
         parents: Any = defaultdict(list)
         ancestors: Any = defaultdict(list)
         subjects: dict[str, None] = {}
-        kinds: dict[str, str] = {}
+        kinds = dict(own or {})
+        unread: dict[str, list[tuple[str, str]]] = defaultdict(list)
         loose: set[str] = set()
         shared: dict[str, str] = {}  # one string for each thing and each language
         for subject, predicate, value in triples:
             kind = kinds.get(predicate)
             if kind is None:
-                local = _LOCAL_KINDS.get(last_part(predicate), "")
-                kind = kinds[predicate] = _KINDS.get(_usual(predicate), local)
+                kind = kinds[predicate] = _kind(predicate)
             if isinstance(subject, NamedNode):
                 one = subject.value
             elif isinstance(subject, BlankNode):
@@ -122,6 +144,8 @@ class Vocabulary:
             one = shared.setdefault(one, one)
             subjects[one] = None
             if not kind:
+                if isinstance(value, NamedNode) and len(unread[predicate]) < _SAMPLE:
+                    unread[predicate].append((one, value.value))
                 continue
             if isinstance(value, Literal) and kind in _LINKS:
                 other = value.value.strip()  # an address or a code that is not marked as a link
@@ -150,8 +174,29 @@ class Vocabulary:
             else:
                 links[kind][one].append(other)
         found = cls(dict(texts), dict(links), dict(parents), dict(ancestors), subjects)
+        found.unread = {name: pairs for name, pairs in unread.items() if pairs}
+        found._place_by_classes()
         found._tie(loose.difference(subjects))
         return found
+
+    def _place_by_classes(self) -> None:
+        """Concepts that are classes below others, where nothing else places any of them."""
+        if self.parents or self.ancestors:
+            return
+        concepts = {one for one, types in self.links.get("type", {}).items() if CONCEPT in types}
+        for one, classes in self.links.get("class above", {}).items():
+            if one in concepts and (above := [name for name in classes if name in concepts]):
+                self.parents[one] = above
+                self.by_classes += 1
+
+    def unread_links(self, concepts: Collection[str]) -> list[str]:
+        """Properties that are not read though they lead from concept to concept."""
+        return [
+            name
+            for name, pairs in self.unread.items()
+            if not _NO_HIERARCHY.fullmatch(name)
+            and all(one in concepts and other in concepts for one, other in pairs)
+        ]
 
     def _tie(self, loose: set[str]) -> None:
         """Put things in place of the codes that links name them by, where these are clear."""
@@ -222,7 +267,7 @@ class Vocabulary:
         """
         found = set(self.links.get("replaced by", {}))
         for one, texts in self.texts.get("deprecated", {}).items():
-            if any(text.text.strip().casefold() in ("true", "1") for text in texts):
+            if any(_DEPRECATED.match(text.text.strip().casefold()) for text in texts):
                 found.add(one)
         for one, texts in self.texts.get("status", {}).items():
             if any(text.text.strip().casefold() in _NOT_IN_USE for text in texts):
@@ -256,7 +301,38 @@ def _usual(address: str) -> str:
     """An address of the W3C as it is published; some write https, or SKOS's first namespace."""
     if address.startswith("https://www.w3.org/"):
         address = f"http{address[5:]}"
+    prefix, _, rest = address.partition(":")
+    if prefix in _UNDECLARED:  # a file may use a prefix and forget to say what it stands for
+        return _UNDECLARED[prefix] + rest
     return address.replace("http://www.w3.org/2008/05/skos#", _SKOS)
+
+
+def _kind(predicate: str) -> str:
+    """What a property says, a value of `_KINDS`; empty where it is not known."""
+    usual = _usual(predicate)
+    return _KINDS.get(usual, _LOCAL_KINDS.get(last_part(usual), ""))
+
+
+def own_kinds(triples: Iterable[tuple[Term, str, Term]]) -> dict[str, str]:
+    """What the properties say that a file declares below known ones (`rdfs:subPropertyOf`)."""
+    from pyoxigraph import NamedNode
+
+    above = {
+        subject.value: value.value
+        for subject, predicate, value in triples
+        if _usual(predicate) == f"{_RDFS}subPropertyOf"
+        and isinstance(subject, NamedNode)
+        and isinstance(value, NamedNode)
+    }
+    found: dict[str, str] = {}
+    for own in above:
+        name, seen = own, {own}
+        while not (kind := _kind(name)) and above.get(name, own) not in seen:
+            name = above[name]
+            seen.add(name)
+        if kind:
+            found[own] = kind
+    return found
 
 
 def last_part(address: str) -> str:

@@ -288,3 +288,44 @@ def test_links_that_are_written_as_texts_are_links(read):
 def test_a_scheme_that_is_broader_leaves_its_concepts_at_the_top(read):
     _, parents, warning = read(":s a skos:ConceptScheme . :a skos:broader :s .\n")
     assert (parents["a"], warning) == (None, "")
+
+
+FLAT = HEAD.partition(":a a skos:Concept")[0]
+TWO = ':c a skos:Concept ; skos:prefLabel "C" . :d a skos:Concept ; skos:prefLabel "D" . '
+
+
+def test_own_properties_count_as_those_that_they_are_below(read):
+    own = ":under rdfs:subPropertyOf :within . :within rdfs:subPropertyOf skos:broader . "
+    _, parents, _ = read(f"{TWO} :d :under :c . {own}", FLAT)
+    assert parents == {"c": None, "d": "c"}
+    _, parents, _ = read(f"{TWO} :d :under :c . :under rdfs:subPropertyOf :under .", FLAT)
+    assert parents == {"c": None, "d": None}
+
+
+def test_classes_above_count_where_nothing_is_broader(read):
+    _, parents, warning = read(f"{TWO} :d rdfs:subClassOf :c .", FLAT)
+    assert parents == {"c": None, "d": "c"}
+    assert "what rdfs:subClassOf says is the parent: 1" in warning
+    _, parents, _ = read(f"{TWO} :d rdfs:subClassOf :c .")
+    assert parents == {"a": None, "b": "a", "c": None, "d": None}
+
+
+def test_links_that_are_not_read_are_told_where_all_concepts_are_at_the_top(read):
+    _, _, warning = read(f"{TWO} :d :within :c . :c skos:related :d . :c :page <http://x> .", FLAT)
+    assert "these links between them are not read: 1 (<http://example.org/k/within>)" in warning
+    assert read(f"{TWO} :d :within :c .")[2] == ""
+
+
+def test_a_prefix_that_is_not_declared_is_the_usual_one(load):
+    tax = load(
+        '[{"@id": "http://e.org/c", "@type": "skos:Concept", "skos:prefLabel": "C"},'
+        '{"@id": "http://e.org/d", "@type": "skos:Concept", "skos:prefLabel": "D",'
+        '"skos:broader": {"@id": "http://e.org/c"}, "@context": {}}]'
+    )
+    assert tax.parent.tolist() == [-1, 0]
+
+
+def test_a_concept_with_a_day_of_retirement_is_deprecated(read):
+    tax, _, warning = read(f'{TWO} :c :retired "2020-01-01" . :d :retired "false" .')
+    assert tax.codes == ("a", "b", "d")
+    assert "deprecated concepts are no nodes: 1 ('c')" in warning
