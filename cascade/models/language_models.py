@@ -69,9 +69,24 @@ def _complete(target: Path) -> bool:
         return False
 
 
+def _check_declared(config: dict[str, Any], file: Path) -> None:
+    """Raise ValueError where a GGUF file declares a far larger model than it can hold.
+
+    The model is made as it is declared before any tensor of the file is looked at.
+    """
+    layers, hidden, inner, words = (
+        int(config.get(name) or 0)
+        for name in ("num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size")
+    )
+    declared = words * hidden + layers * (2 * hidden * hidden + 3 * hidden * inner)
+    most = 8 * file.stat().st_size  # a weight takes a bit or more
+    if min(layers, hidden, inner, words) < 0 or max(declared, layers * 1000) > most:
+        raise ValueError(f"it declares {declared:,} weights, and has room for {most:,} at most")
+
+
 def _convert(source: Path, target: Path) -> None:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
     logger.info("converting %s to %s (once)", source.name, target)
     with (
@@ -79,6 +94,8 @@ def _convert(source: Path, target: Path) -> None:
         quiet_libraries(),
         redirect_stderr(io.StringIO()),  # tqdm's bar, which knows no other way
     ):
+        told = AutoConfig.from_pretrained(source.parent, gguf_file=source.name, **NO_CODE)
+        _check_declared(told.to_dict(), source)
         tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, **NO_CODE)
         loaded = AutoModelForCausalLM.from_pretrained(
             source.parent, gguf_file=source.name, dtype=torch.float32, **NO_CODE

@@ -1,10 +1,12 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from bounded_memory import bounded
 from tiny_gguf import write_gguf
 from tiny_llm import tiny_model, tiny_tokenizer
 
@@ -149,3 +151,24 @@ def test_a_folder_of_safetensors_is_taken_as_it_is(tmp_path, own_cache):
     weights = find_weights(str(tmp_path / "model"))
     assert safetensors_folder(weights) == weights.path
     assert not own_cache.exists()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "llama.block_count",
+        "llama.embedding_length",
+        "llama.feed_forward_length",
+        "llama.vocab_size",
+    ],
+)
+@pytest.mark.parametrize("size", [10**5, 2**31 - 1, 2**32 - 1])
+def test_a_gguf_file_that_declares_more_than_it_holds_is_refused(
+    source, own_cache, tmp_path, key, size
+):
+    data = Path(source).read_bytes()
+    at = data.index(key.encode()) + len(key) + 4  # behind the key the kind of its value
+    file = tmp_path / "large.gguf"
+    file.write_bytes(data[:at] + size.to_bytes(4, "little") + data[at + 4 :])
+    with bounded(), pytest.raises(WeightsError, match=r"large\.gguf: cannot be read"):
+        safetensors_folder(find_weights(str(file)))
