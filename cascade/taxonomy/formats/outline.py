@@ -58,12 +58,6 @@ def read(file: TaxonomyFile) -> Draft:
         indent = indent.translate(_BLANKS)
         if link := _LINK.fullmatch(name):
             name = link[1]
-        if "\t" in name:
-            raise file.error(
-                f"{name[:80]!r} has a tab inside, so this line has more than a name; write a table "
-                "with a header code,name,parent, or a blank for the tab",
-                number,
-            )
         while open_ and not (indent.startswith(open_[-1][0]) and indent != open_[-1][0]):
             if not open_[-1][0].startswith(indent):
                 raise file.error(
@@ -101,6 +95,12 @@ def _tree(file: TaxonomyFile, nodes: list[tuple[int, list[str]]]) -> Draft:
         code = ""
         if coded and (last := matches_[-1]):
             code, path = last[1], [part[2] for part in matches_ if part]
+        if "\t" in path[-1]:
+            raise file.error(
+                f"{path[-1][:80]!r} has a tab inside, so this line has more than a name; write a "
+                "table with a header code,name,parent, or a blank for the tab",
+                number,
+            )
         tree.add(path, code, line=number, once=True)
     return tree.finish()
 

@@ -116,14 +116,14 @@ def _refuse_more_than_names(file: TaxonomyFile, lines: list[str], separator: str
             "more for each level, or lines of 'A > B > C'",
             marked,
         )
-    if unclear := doubt(lines, "lines"):
-        raise file.error(unclear, first)
     if len(lines) > 1 and 2 * sum(bool(_NUMBERED.match(line)) for line in lines) >= len(lines):
         raise file.error(
             f"{lines[0][:80]!r} and others begin with a code, but nothing says which node is above "
             "which; write a table with a header code,name,parent",
             first,
         )
+    if unclear := doubt(lines, "lines"):
+        raise file.error(unclear, first)
     if _HEADING.search(file.text):
         raise file.error(
             "lines that begin with ## are headings of Markdown, and comments here; write names "

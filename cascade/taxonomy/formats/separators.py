@@ -33,7 +33,8 @@ def find_separator(texts: Iterable[str], *, paths: bool = False) -> str:
 
     One counts where no text has a `>`, and at least half of them have it. Signs that are common in
     names must also join most of those texts to others: the part before the first one is shared.
-    Arrows that do so need not be in half of the texts. What is returned has blanks around it where
+    Arrows that do so need not be in half of the texts, nor do paths above which all
+    is given. What is returned has blanks around it where
     only those with blanks separate.
 
     Parameters
@@ -55,7 +56,8 @@ def find_separator(texts: Iterable[str], *, paths: bool = False) -> str:
     if any(ARROW in text for text in texts):
         return ARROW
     for sign in _LIKELY:
-        if is_common(texts, sign) and (_joins(texts, sign) or (paths and sign != "/")):
+        common = is_common(texts, sign) and (_joins(texts, sign) or (paths and sign != "/"))
+        if common or _is_whole(texts, sign):
             return _spaced(texts, sign)
     return ARROW
 
@@ -125,3 +127,11 @@ def _joins(texts: Sequence[str], sign: str) -> bool:
     cut = [split_at(text, sign) for text in texts]
     cut = [names for names in cut if len(names) > 1]
     return bool(cut) and 2 * sum(tops[names[0]] > 1 for names in cut) > len(cut)
+
+
+def _is_whole(texts: Sequence[str], sign: str) -> bool:
+    """Whether of each of several paths the part above its last name is a text of its own."""
+    cut = [tuple(split_at(text, sign)) for text in texts if sign in text]
+    found = [names for names in cut if len(names) > 1]
+    known = {*cut, *((text,) for text in texts if sign not in text)} if len(found) > 1 else set()
+    return bool(known) and all(names[:-1] in known for names in found)

@@ -74,6 +74,12 @@ def test_an_arrow_in_few_lines_separates_where_it_joins_them(load):
     assert load("Tools\nTurn → left\nSport\nToys\nFood\n").depth == 1
 
 
+def test_few_paths_separate_where_all_above_them_is_given(load):
+    lines = "Tools\nTools/Saws\nTools/Saws/Jig\nSport\nToys\nFood\nPets\nCars\n"
+    assert load(lines).depth == 3
+    assert load("Audio\nAudio/Video\nSport\nToys\n").depth == 1
+
+
 def test_entities_of_html_are_written_out_where_they_separate(load):
     tax = load("Tools &gt; Saws\nTools &gt; Nuts &amp; bolts\n")
     assert tax.names == ("Tools", "Saws", "Nuts & bolts")
@@ -108,6 +114,7 @@ def test_names_with_a_slash_now_and_then_stay_names(load):
         ("Tools\n--Saws\n----Jigsaws\n--Files\n", "line 2: signs in front of names seem to say"),
         ("Tools:Saws\nTools:Files\n", "most lines have a ':'"),
         ("Tools : Saws\nTools : Saws : Jigs\nToys : Cars\n", "most lines have a ':'"),
+        ("1. Tools\n1.1. Saws\n1.2. Files\n", "nothing says which node is above which"),
         ("Tools • Saws\nTools • Files\n", "most lines have a '•'"),
         ("Tools — Saws\nTools — Files\n", "most lines have a '—'"),
         ("Tools - Saws\nTools - Files\n", "most lines have a ' - '"),

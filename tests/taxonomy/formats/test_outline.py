@@ -53,6 +53,10 @@ def test_numbers_that_go_on_from_those_above_are_codes(load):
     assert tax.names == ("Music", "Strings", "Violins", "Winds", "Sport")
 
 
+def test_a_tab_may_follow_such_a_code(load):
+    assert load("1\tMusic\n  1.1\tStrings\n").codes == ("1", "1.1")
+
+
 def test_a_number_in_front_of_few_names_belongs_to_them(load):
     tax = load("Suits\n  3 piece suits\n  Tuxedos\nCars\n")
     assert tax.names[1] == "3 piece suits"

@@ -184,8 +184,12 @@ class _Reader:
                 self._node(root, -1)
                 return
             self._refuse_facts(root)
-        elif isinstance(root, Series) and not (are_nodes(root) or any(map(is_node, root.items))):
-            refuse_pairs(file, root)
+        elif isinstance(root, Mapping):
+            if keyed(root) is None:
+                refuse_pairs(file, root)
+        elif isinstance(root, Series) and not listed:
+            if not (are_nodes(root) or any(map(is_node, root.items))):
+                refuse_pairs(file, root)
         self._children(root, -1, listed=listed and isinstance(root, Series))
 
     def _refuse_facts(self, root: Mapping) -> None:
@@ -281,6 +285,8 @@ class _Reader:
                     children.line,
                 )
         elif children is not None:
+            if isinstance(children, Mapping) and keyed(children) is None:
+                refuse_pairs(self._file, children)
             self._children(children, row, listed=isinstance(children, Series))
 
     def _fields(self, value: Mapping, parent: int) -> dict[str, Value]:

@@ -19,6 +19,8 @@ from cascade.errors import TaxonomyError
         ("- Saws: that cut\n- Files: that smooth\n", "line 1: 'Saws' and others have a"),
         ('{"Saws": "Tools", "Files": "Tools"}', "'Saws' and others have a text each"),
         ('{"treeId": "0", "root": {"node": {"nodeId": "0"}}}', "'nodeId' has the value '0'"),
+        ('{"name": "Tools", "children": {"Saws": "x", "Files": "y"}}', "'Saws' and others have"),
+        ('{"nodes": {"Saws": "x", "Files": "y"}}', "'Saws' and others have a text each"),
         ('{"_embedded": {"Tools": ["Saws"]}}', "'_embedded' stands where names of nodes do"),
         ('{"Tools > Saws": null, "Tools > Files": null}', "names of nodes are paths"),
         ('["Tools.Saws", "Tools.Files"]', r"most texts have a '\.'"),
