@@ -48,7 +48,8 @@ class BoundedEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
         usual = {"undefined": jinja2.StrictUndefined, "keep_trailing_newline": True}
         super().__init__(autoescape=False, finalize=_charged, **(options or usual))
         own = {name: _bounded(filter_) for name, filter_ in self.filters.items()}
-        self.tests = {name: _bounded(test) for name, test in self.tests.items()}
+        tests: dict[str, Any] = dict(self.tests)
+        self.tests = {name: _bounded(test) for name, test in tests.items()}
         self.filters = own | {_LOOP: _turns, _JOIN: _joined, _SAME: _charged}
         del self.globals["lipsum"]  # as many paragraphs as it is asked for
 
