@@ -27,4 +27,6 @@ def test_forms_that_are_not_read_are_called_by_name_with_a_cure(load, content, m
 
 
 def test_translations_in_yaml_are_not_taken_for_open_food_facts(load):
-    assert load("en: Hats\nfr: Chapeaux\n").depth == 2
+    assert load("en: [Hats]\nfr: [Chapeaux]\n").depth == 2
+    with pytest.raises(TaxonomyError, match="'en' and others have a text each"):
+        load("en: Hats\nfr: Chapeaux\n")

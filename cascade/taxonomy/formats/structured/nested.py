@@ -187,9 +187,10 @@ class _Reader:
         elif isinstance(root, Mapping):
             if keyed(root) is None:
                 refuse_pairs(file, root)
-        elif isinstance(root, Series) and not listed:
-            if not (are_nodes(root) or any(map(is_node, root.items))):
-                refuse_pairs(file, root)
+        elif not (listed or any(map(is_node, root.items))) and not (
+            isinstance(root, Series) and are_nodes(root)
+        ):
+            refuse_pairs(file, root)
         self._children(root, -1, listed=listed and isinstance(root, Series))
 
     def _refuse_facts(self, root: Mapping) -> None:
