@@ -15,7 +15,7 @@ from cascade.config import CalibrationConfig
 from cascade.errors import ConfigError, UsageError
 from cascade.io.files import read_json
 from cascade.lazy import peek
-from cascade.predictions import Level, Prediction
+from cascade.predictions import Alternative, Level, Prediction
 from cascade.scoring.calibration import BetaCalibration, RiskTable
 from cascade.taxonomy.names import PATH_SEPARATOR
 
@@ -62,30 +62,73 @@ class Calibration:
         return cls(levels, risk)
 
     def calibrated(self, prediction: Prediction) -> Prediction:
-        """The prediction with probabilities in place of raw confidences, in the same order."""
-        if prediction.code is None:
+        """The prediction with probabilities in place of raw confidences.
+
+        Confidences never grow down the path of the answer, and together with those of its
+        alternatives, which it excludes, they are at most 1: see `_alternatives`.
+        """
+        if prediction.code is None or not prediction.levels:
             return prediction
         below, levels = 1.0, []
         for level in prediction.levels:
             below = min(below, self._map(level.level).apply(level.confidence))
             seen = peek(level, "candidates"), peek(level, "below")
             levels.append(Level(level.level, level.code, level.name, below, *seen))
-        own = self._map(len(levels))
-        rest = 1 - below
-        alternatives = []
-        for alternative in prediction.alternatives:
-            apart = not alternative.path.startswith(f"{prediction.path}{PATH_SEPARATOR}")
-            found = min(own.apply(alternative.confidence), rest if apart else below, below)
-            alternatives.append(replace(alternative, confidence=found))
         return replace(
             prediction,
             confidence=below,
             levels=tuple(levels),
-            alternatives=tuple(alternatives),
+            alternatives=self._alternatives(prediction, [level.confidence for level in levels]),
         )
+
+    def _alternatives(
+        self, prediction: Prediction, calibrated: Sequence[float]
+    ) -> tuple[Alternative, ...]:
+        """The alternatives, best first, with their parts of what the answer's path leaves over.
+
+        Where the path goes from a node to its child, calibration leaves the difference of the two
+        for all that parts from the path there; each alternative has the share of it that it has of
+        the raw difference. It is never surer than the answer, nor than an answer as raw as it is
+        would be. What is below an inner node that is the answer shares that node's confidence.
+
+        Parameters
+        ----------
+        calibrated
+            Confidences of the levels of the prediction's path.
+        """
+        raw = [1.0, *[level.confidence for level in prediction.levels]]
+        left = [1.0, *calibrated]
+        parts_at = [_steps_together(prediction, a.path) for a in prediction.alternatives]
+        total = [0.0] * len(raw)
+        for steps, alternative in zip(parts_at, prediction.alternatives, strict=True):
+            total[steps] += alternative.confidence
+        found = []
+        for steps, alternative in zip(parts_at, prediction.alternatives, strict=True):
+            path_takes = slice(steps + 1, steps + 2)  # nothing below the end of the path
+            over = left[steps] - sum(left[path_takes])
+            raw_over = max(raw[steps] - sum(raw[path_takes]), total[steps])
+            share = alternative.confidence / raw_over if raw_over > 0 else 0.0
+            own = self._map(alternative.path.count(PATH_SEPARATOR) + 1)
+            sure = min(over * share, own.apply(alternative.confidence), left[-1])
+            found.append(replace(alternative, confidence=sure))
+        return tuple(sorted(found, key=lambda alternative: -alternative.confidence))
 
     def _map(self, level: int) -> BetaCalibration:
         return self.levels[min(level, len(self.levels)) - 1]
+
+
+def _steps_together(prediction: Prediction, path: str) -> int:
+    """How many levels the path of an alternative has in common with that of the answer.
+
+    All of them only below the answer: what has the answer's own path is another child there.
+    """
+    steps, prefix, path = 0, "", f"{path}{PATH_SEPARATOR}"
+    for level in prediction.levels:
+        prefix += f"{level.name}{PATH_SEPARATOR}"
+        if not path.startswith(prefix) or (path == prefix and level is prediction.levels[-1]):
+            break
+        steps += 1
+    return steps
 
 
 class Acceptance:

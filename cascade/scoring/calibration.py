@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-RIDGE = 1e-3  # regularisation of a map towards no change, so that few rows give nothing wild
+PRIOR = np.linspace(
+    -4.5, 4.5, 10
+)  # log-odds of the rows that count for no change, beside real ones
+LEAST_SLOPE = 0.1  # of a map, so that a higher confidence stays a higher one
 TINY = 1e-6  # a confidence is at least this far from 0 and 1
 DELTA = 0.1  # probability, over the held-out rows, that a promised risk is exceeded
 ROWS = 1000  # thresholds of a table, at most
@@ -26,6 +29,7 @@ class BetaCalibration:
     """Beta calibration (Kull et al. 2017): `logit(q) = a log p - b log(1 - p) + c`, a and b >= 0.
 
     It never changes the order of confidences, and three numbers cannot overfit a few hundred rows.
+    With fewer the prior holds it: see `fit`.
     """
 
     a: float = 1.0
@@ -34,26 +38,27 @@ class BetaCalibration:
 
     @classmethod
     def fit(cls, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> BetaCalibration:
-        """The map that makes it likeliest which answers were right; [n_rows] each."""
+        """The likeliest map, given which answers were right; [n_rows] each.
+
+        Beside the rows there are those of `PRIOR`, on which raw confidences are true: of those with
+        p the share p is right. So no rows give no change, a few that are all wrong do not give 0
+        (Platt 1999 smooths his targets for the same reason), and where there are no rows, as at the
+        low confidences of alternatives, a map stays near to what it maps.
+        """
         from scipy.optimize import minimize
 
-        if len(right) < 2:
-            return cls()
-        p = np.clip(confidence, TINY, 1 - TINY)
+        prior = 1 / (1 + np.exp(-PRIOR))
+        p = np.clip(np.concatenate([confidence, prior]), TINY, 1 - TINY)
+        share = np.concatenate([right.astype(np.float64), prior])
         x = np.stack([np.log(p), -np.log1p(-p), np.ones_like(p)], axis=1)
-        sign = np.where(right, 1.0, -1.0)
-        start = np.array([1.0, 1.0, 0.0])
 
         def loss(t: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            z = sign * (x @ t)
-            pull = t - start
-            slope = -(sign / (1 + np.exp(np.clip(z, -500, 500)))) @ x / len(z)
-            return (
-                float(np.logaddexp(0, -z).mean() + RIDGE * pull @ pull),
-                slope + 2 * RIDGE * pull,
-            )
+            z = x @ t
+            q = 1 / (1 + np.exp(-np.clip(z, -500, 500)))
+            return float((np.logaddexp(0, z) - share * z).mean()), (q - share) @ x / len(z)
 
-        bounds = [(0, None), (0, None), (None, None)]
+        bounds = [(LEAST_SLOPE, None), (LEAST_SLOPE, None), (None, None)]
+        start = np.array([1.0, 1.0, 0.0])
         found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
         return cls(*(round(float(value), 6) for value in found))
 
