@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PRIOR = np.linspace(
-    -4.5, 4.5, 10
-)  # log-odds of the rows that count for no change, beside real ones
+PRIOR = np.linspace(-4.5, 4.5, 20)  # log-odds of rows that stand for no change, beside real ones
 LEAST_SLOPE = 0.1  # of a map, so that a higher confidence stays a higher one
 TINY = 1e-6  # a confidence is at least this far from 0 and 1
 DELTA = 0.1  # probability, over the held-out rows, that a promised risk is exceeded

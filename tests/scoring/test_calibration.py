@@ -40,6 +40,34 @@ def test_a_map_of_few_or_uniform_rows_keeps_the_order(right):
     assert all(a <= b for a, b in pairwise(mapped))
 
 
+def test_a_few_answers_that_are_all_wrong_or_all_right_do_not_make_a_certainty():
+    raw = np.linspace(0.3, 0.5, 8)
+    for right, least, most in ((False, 0.05, 0.35), (True, 0.5, 0.97)):
+        found = BetaCalibration.fit(raw, np.full(8, right))
+        assert least < found.apply(0.4) < most
+
+
+def test_a_map_of_answers_that_are_all_as_sure_keeps_a_slope():
+    rng = np.random.default_rng(3)
+    found = BetaCalibration.fit(0.5 + rng.normal(0, 0.02, size=40), rng.random(40) < 0.5)
+    assert found.apply(0.001) < 0.05
+    assert found.apply(0.999) > 0.9
+
+
+def test_slopes_are_above_zero_even_where_surer_answers_are_wrong_more_often():
+    raw = np.linspace(0.05, 0.95, 400)
+    found = BetaCalibration.fit(raw, np.arange(400) % 400 < 200)
+    mapped = [found.apply(c) for c in np.linspace(0.01, 0.99, 30)]
+    assert all(a < b for a, b in pairwise(mapped))
+
+
+def test_no_rows_change_nothing_and_many_rows_outweigh_the_prior():
+    assert BetaCalibration.fit(np.empty(0), np.empty(0, bool)) == BetaCalibration()
+    raw = np.full(5000, 0.9)
+    found = BetaCalibration.fit(raw, np.arange(5000) % 10 < 6)
+    assert found.apply(0.9) == pytest.approx(0.6, abs=0.01)
+
+
 def test_the_risk_among_accepted_rows_is_kept_as_often_as_promised():
     rng = np.random.default_rng(1)
     broken = 0
