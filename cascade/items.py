@@ -47,6 +47,11 @@ class Item:
     image: Any = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.fields, Mapping):
+            raise UsageError(
+                f"an Item has fields, a mapping of column to text; found {self.fields!r:.80}: "
+                'write Item({"text": "..."})'
+            )
         # Most values are plain text, and there are a great many items.
         texts = {
             name: value if type(value) is str and value.isascii() else as_text(value)

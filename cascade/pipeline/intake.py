@@ -44,7 +44,7 @@ class Intake:
 
     def __init__(self, config: CascadeConfig, columns: Columns | None = None) -> None:
         named = {} if columns is None else columns.model_dump(exclude_defaults=True)
-        self._reads = config.reads
+        self._reads, self._id_is_named = config.reads, "id" in named
         self._columns = config.columns.model_copy(update=named)
         named_so = self._columns.text
         self._names = dict(zip(named_so, item_names(self._reads, named_so), strict=True))
@@ -108,9 +108,9 @@ class Intake:
         columns = guessed_columns(table, self._columns, self._reads)
         if columns.text:
             require_read(table, columns.text, self._reads)
-        if columns.id not in table.columns:
+        if columns.id not in table.columns and not self._id_is_named:
             columns = columns.model_copy(update={"id": None})
-        require_columns(table, [*columns.text, *filter(None, [columns.image])])
+        require_columns(table, [*columns.text, *filter(None, [columns.image, columns.id])])
         return columns
 
     def _rows(self, table: Table, columns: Columns) -> Iterator[Item | Prediction]:

@@ -145,6 +145,16 @@ def test_a_column_that_is_named_twice_is_read_once(clf):
     assert paths(clf.classify_many(frame(), text=["Title", "Title"])) == PATHS
 
 
+def test_an_id_that_is_named_must_be_there(clf):
+    with pytest.raises(InputError, match="column 'SKU' is not in"):
+        clf.classify_many(frame(), id="SKU")
+
+
+def test_an_item_of_a_text_is_told_what_to_write():
+    with pytest.raises(UsageError, match="a mapping of column to text"):
+        Item("straw hat")
+
+
 def test_predictions_can_be_kept_in_sets(clf):
     assert len({clf.classify("straw hat"), clf.classify("straw hat")}) == 1
 
