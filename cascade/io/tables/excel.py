@@ -155,6 +155,11 @@ def _sheet_rows(worksheet: Any, name: str) -> Iterator[tuple[int, tuple[Any, ...
     line = 0
     try:
         for line, values in enumerate(worksheet.iter_rows(values_only=True), start=1):
+            if line > MAX_ROWS:
+                raise InputError(
+                    f"more rows than Excel has ({MAX_ROWS:,}); open it and save it again as .xlsx",
+                    file=name,
+                )
             yield line, tuple(map(plain_value, values))
     except BROKEN as error:
         raise InputError(

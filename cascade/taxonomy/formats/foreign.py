@@ -28,6 +28,10 @@ _SIGNS = {
         "this is a list of subjects as Annif has it ('<address> TAB label'), which does not say "
         f"what is above what; give the vocabulary as SKOS, or {_CSV}"
     ),
+    r"(?i:<!doctype html|<html|<table)\b": (
+        "this is a web page, which some programs call .xls; open it in Excel, save it as .xlsx"
+    ),
+    r"<(?:\w+:)?Workbook\b": "this is Excel's XML of 2003; open it in Excel, save it as .xlsx",
     r"<ClaML\b": f"this is ClaML, in which ICD is published, and which is not read; {_CSV}",
 }
 _FORMS = {re.compile(rf"^(?:{sign})", re.MULTILINE): what for sign, what in _SIGNS.items()}

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any
 
 from cascade.errors import TaxonomyError, did_you_mean
-from cascade.io.tables.excel import open_workbook, plain_value
+from cascade.io.tables.excel import MAX_ROWS, open_workbook, plain_value
 from cascade.io.zips import BROKEN, reason_of
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
@@ -35,6 +35,7 @@ NAMING = "--taxonomy-sheet, or --sheet of cascade taxonomy"
 _MOST_COLUMNS = 256  # further ones are not read
 _MOST_NOTES = 30  # rows that may stand above the header
 _DIGITS = 15  # of a number that Excel keeps
+_COLUMN = re.compile(rb"\sr=[\"']([A-Z]{1,3})[0-9]+[\"']")
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref=[\"']([A-Z]+)(\d+):([A-Z]+)(\d+)[\"']")
 _UNCOMPUTED = re.compile(
     rb"<(?:\w+:)?c(?=\s)(?![^>]*\st=[\"']str)[^>]*?\sr=[\"']([A-Z]{1,3}\d{1,7})[\"'][^>]*>\s*"
@@ -212,7 +213,15 @@ def _sheet(file: TaxonomyFile, worksheet: Any) -> Sheet:
     line = 0
     worksheet.reset_dimensions()  # files may state a wrong size
     try:
-        for line, cells in enumerate(worksheet.iter_rows(max_col=_MOST_COLUMNS), 1):
+        with worksheet._get_source() as source:  # what openpyxl does not tell of read-only sheets
+            markup = source.read()
+        before = None
+        for line, cells in enumerate(worksheet.iter_rows(max_col=_width(markup)), 1):
+            if line > MAX_ROWS:
+                raise file.error(f"more rows than Excel has ({MAX_ROWS:,}); save it again as .xlsx")
+            if cells is before:  # rows that are not there
+                continue
+            before = cells
             texts: list[str] = []
             for at, cell in enumerate(cells):
                 if cell.value is None:
@@ -225,8 +234,6 @@ def _sheet(file: TaxonomyFile, worksheet: Any) -> Sheet:
                     fractions.setdefault(at, f"{get_column_letter(at + 1)}{line}")
             if any(text.strip() for text in texts):
                 rows[line] = texts
-        with worksheet._get_source() as source:  # what openpyxl does not tell of read-only sheets
-            markup = source.read()
         _fill_merged(rows, _MERGED.findall(markup))
         for cell in _UNCOMPUTED.findall(markup):
             letters, number = coordinate_from_string(cell.decode())
@@ -239,6 +246,14 @@ def _sheet(file: TaxonomyFile, worksheet: Any) -> Sheet:
             line + 1,
         ) from None
     return Sheet(worksheet.title, [*rows.items()], faults, fractions)
+
+
+def _width(markup: bytes) -> int:
+    """How many columns to read of a sheet, whatever it says of its size."""
+    from openpyxl.utils import column_index_from_string
+
+    columns = {letters.decode() for letters in _COLUMN.findall(markup)}
+    return min(_MOST_COLUMNS, max(map(column_index_from_string, columns), default=_MOST_COLUMNS))
 
 
 def _text(cell: Any) -> tuple[str, str]:
