@@ -284,10 +284,11 @@ def test_a_model_without_end_of_turn_asks_for_an_end():
 
 
 def test_a_chat_form_that_drops_a_role_is_refused():
+    template = "{% for turn in messages if turn.role != 'system' %}{{ turn.content }}{% endfor %}"
+
     class DropsSystem(WithoutTemplate):
-        def apply_chat_template(self, turns, **kwargs):
-            kept = [turn for turn in turns if turn["role"] != "system"]
-            return tiny_tokenizer().apply_chat_template(kept, **kwargs)
+        def get_chat_template(self):
+            return template
 
     engine = TransformersEngine(tiny_model(), DropsSystem())
     with pytest.raises(EngineError, match="roles system, user"):
