@@ -186,4 +186,4 @@ def test_an_unknown_kind_is_named(folder, cascade):
     (folder / "mine.yaml").write_text("kind: oracle\ndata: {file: a.csv, label: b}\n")
     done = cascade("finetune", "mine.yaml")
     assert done.status != 0
-    assert "expected adapter, retriever or reranker, found 'oracle'" in done.err
+    assert "expected adapter, retriever, reranker or encoder, found 'oracle'" in done.err
