@@ -6,9 +6,10 @@ named, else those of the config, else usual names, else the only one that holds 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from itertools import islice
 from os import PathLike
-from typing import Any
+from typing import Any, NamedTuple
 
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import UsageError
@@ -16,6 +17,7 @@ from cascade.io.tables.frames import table_of
 from cascade.io.tables.rows import Table, require_columns
 from cascade.items import Item
 from cascade.pipeline.runs.columns import (
+    GUESSED_FROM,
     guessed_columns,
     item_names,
     no_text_error,
@@ -57,20 +59,23 @@ class Intake:
         UsageError
             The value is no item.
         """
+        return self._read(value, None)
+
+    def _read(self, value: Any, read: _TextColumns | None) -> Item | Prediction:
         if isinstance(value, Item):
             return value
         if isinstance(value, str):
             return Item({self._reads[0] if self._reads else "text": value})
         if isinstance(value, Mapping):
-            return self._record(value)
+            return self._record(value, read)
         if is_missing(value):
             return Prediction.failed(f"there is no text, found {value!r}; nothing to classify")
         if getattr(value, "ndim", None) == 0 or hasattr(value, "as_py"):
             plain = plain_of(value)
             if isinstance(plain, str | Mapping):
-                return self.one(plain)
+                return self._read(plain, read)
         if (row := _row_of(value)) is not None:
-            return self._record(row)
+            return self._record(row, read)
         raise UsageError(f"an item is {_shown(value)}; {EXPECTED}")
 
     def many(self, values: Any) -> Iterator[Item | Prediction]:
@@ -101,7 +106,7 @@ class Intake:
                 f"the array has the shape {getattr(values, 'shape', '')}; give one column of it, "
                 "or a mapping of column to array"
             )
-        return map(self._kept, values)
+        return self._members(values)
 
     def _settled(self, table: Table) -> Columns:
         """The columns of a table that are read, all of them there."""
@@ -120,13 +125,38 @@ class Intake:
             id_ = table.value(row, columns.id) if columns.id else None
             yield _item({name: table.value(row, column) for name, column in names}, id_, image)
 
-    def _kept(self, value: Any) -> Item | Prediction:
-        try:
-            return self.one(value)
-        except UsageError as error:
-            return Prediction.failed(str(error))
+    def _members(self, values: Iterable[Any]) -> Iterator[Item | Prediction]:
+        """The items of values; the text of all records is read from the same columns.
 
-    def _record(self, record: Mapping[Any, Any]) -> Item | Prediction:
+        Those are chosen by the first records of a collection, by the first one of an iterator,
+        which is not read ahead.
+        """
+        first = islice(values, GUESSED_FROM) if isinstance(values, Collection) else ()
+        read = None if self._columns.text else self._text_columns(first)
+        for value in values:
+            if read is None and not self._columns.text:
+                read = self._text_columns([value])
+            try:
+                yield self._read(value, read)
+            except UsageError as error:
+                yield Prediction.failed(str(error))
+
+    def _text_columns(self, values: Iterable[Any]) -> _TextColumns | None:
+        """The text columns of some records together; None if none of the values is a record."""
+        records = [record for record in map(_record_of, values) if record]
+        if not records:
+            return None
+        others = (self._columns.image, self._columns.id)
+        names = dict.fromkeys(str(key) for record in records for key in record if key not in others)
+        texts = {
+            str(key)
+            for record in records
+            for key, value in record.items()
+            if isinstance(value, str)
+        }
+        return _TextColumns(text_column_names(names, texts.__contains__), list(names))
+
+    def _record(self, record: Mapping[Any, Any], read: _TextColumns | None) -> Item | Prediction:
         image, id_ = self._columns.image, self._columns.id
         values = {str(key): value for key, value in record.items() if key not in (image, id_)}
         found = [column for column in self._columns.text if column in values]
@@ -136,11 +166,34 @@ class Intake:
                     f"{'the pack' if self._reads else 'the config'} reads "
                     f"{', '.join(self._columns.text)}; the item has {', '.join(values):.200}"
                 )
-            found = text_column_names(values, lambda name: isinstance(values[name], str))
+            if read is None:
+                read = self._text_columns([record]) or _TextColumns([], [])
+            if not read.names:
+                return Prediction.failed(str(no_text_error("the record", read.among, "text=")))
+            found = [column for column in read.names if column in values]
             if not found:
-                return Prediction.failed(str(no_text_error("the record", list(values), "text=")))
+                return Prediction.failed(
+                    f"the text is read from {', '.join(read.names)}, as of the other items; this "
+                    f"one has {', '.join(values) or 'nothing':.200}"
+                )
         fields = {self._names.get(column, column): values[column] for column in found}
         return _item(fields, record.get(id_), record.get(image))
+
+
+class _TextColumns(NamedTuple):
+    """The columns of records that are text, none where that is not known, and all columns."""
+
+    names: list[str]
+    among: list[str]
+
+
+def _record_of(value: Any) -> Mapping[Any, Any] | None:
+    """The record that a value is; None where it is a text or anything else."""
+    if isinstance(value, str | Item) or is_missing(value):
+        return None
+    if getattr(value, "ndim", None) == 0 or hasattr(value, "as_py"):
+        value = plain_of(value)
+    return value if isinstance(value, Mapping) else _row_of(value)
 
 
 def _item(fields: Mapping[str, Any], id_: Any, image: Any) -> Item | Prediction:

@@ -25,7 +25,7 @@ from cascade.io.tables.opening import TableFile
 from cascade.io.web.address import is_address
 from cascade.items import Item
 from cascade.pipeline.runs.columns import guessed_columns
-from cascade.pipeline.runs.labels import LabelFinder, several_at, unknown_labels_error
+from cascade.pipeline.runs.labels import LabelFinder, OtherAnswers, several_at, unknown_labels_error
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import clean
 
@@ -154,6 +154,8 @@ def read_labelled(
 ) -> Labelled:
     """The rows of a file whose labels are nodes of a taxonomy.
 
+    Further labels of a cell that are not in the taxonomy are logged.
+
     Parameters
     ----------
     columns
@@ -170,6 +172,7 @@ def read_labelled(
     """
     assert columns.label is not None
     finder = LabelFinder(taxonomy, columns.label_separator)
+    further = OtherAnswers(finder)
     items: list[Item] = []
     nodes: list[int] = []
     skipped: dict[str, tuple[int, int]] = {}
@@ -193,6 +196,7 @@ def read_labelled(
                 if reason == UNKNOWN and finder.is_deprecated(label):
                     reason = DEPRECATED
                 if reason is None:
+                    further.look(row.line, label)
                     items.append(item)
                     nodes.append(node)
                     continue
@@ -217,6 +221,7 @@ def read_labelled(
             "name other columns with --text and --label",
             file=source.file,
         )
+    further.warn(source.file, columns.label)
     return Labelled(items, np.array(nodes, dtype=np.int32), skipped, unread=unread, several=several)
 
 

@@ -78,6 +78,7 @@ def test_a_code_is_explained_in_words(there, cascade):
         (["WHEAT", "-o", "out.csv"], "--out is for a file"),
         (["WHEAT", "OATS0", "--text", "code"], "give that file alone"),
         (["codes.csv", "--text", "nosuch"], "nosuch"),
+        (["nofile.CSV"], "nofile.CSV: no such file"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(there, folder, cascade, arguments, problem):

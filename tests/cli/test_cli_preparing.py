@@ -358,5 +358,14 @@ def test_a_file_that_changes_between_the_two_readings_is_told(here, cascade, mon
     assert sorted(p.name for p in here.iterdir()) == ["items.csv", "rows.csv", "tax.csv"]
 
 
+def test_labels_after_the_first_that_are_unknown_are_told(here, cascade, caplog):
+    odd = ("o1", "a hat for the garden", "", "CLO-HAT|bogus")
+    make("csv", (*GOOD, odd, ("o2", "a rake with a hat", "", "GAR-RAK|CLO-HAT")))
+    done = cascade("prepare", "rows.csv", *ARGS, "--label-separator", "|")
+    assert done.status == 0, done.err
+    assert "column 'label': 1 rows have other right answers" in caplog.text
+    assert "(first: line 202, 'bogus')" in caplog.text
+
+
 def test_help_shows_an_example(cascade):
     assert "cascade prepare" in cascade("prepare", "--help").out.partition("Examples")[2]

@@ -105,6 +105,20 @@ def test_other_columns_of_a_record_are_not_read(clf):
         assert (found.status, "with text=" in found.message) == ("error", True)
 
 
+def test_records_are_all_read_from_the_same_columns(clf):
+    short, whole = {"sku": "scarf-13"}, {"sku": "A-12", "name": "straw hat"}
+    for records in ([whole, short], [short, whole], {1: whole, 2: short}.values()):
+        found = {p.status: p for p in clf.classify_many(records)}
+        assert found["ok"].path == PATHS[0]
+        assert "read from name, as of the other items; this one has sku" in found["error"].message
+    streamed = list(clf.classify_many(iter([{"words": "straw hat"}, short, "garden rake", {}])))
+    assert [p.status for p in streamed] == ["ok", "error", "ok", "error"]
+    unclear = clf.classify_many([{"a": "hat", "b": "rake"}, {"a": "hat"}])
+    assert ["with text=; it has: a, b" in p.message for p in unclear] == [True, True]
+    two = clf.classify_many([{"title": "straw hat"}, {"name": "straw hat"}])
+    assert paths(two) == PATHS[:1] * 2
+
+
 NONE_THERE = [None, float("nan"), np.nan, np.float32("nan"), pd.NA, pd.NaT, Decimal("nan")]
 NONE_THERE += [np.datetime64("NaT"), np.ma.masked, pa.scalar(None), pa.scalar(None, pa.string())]
 

@@ -43,7 +43,12 @@ from cascade.io import Row, require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.columns import guess_text_columns
 from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_paths
-from cascade.pipeline.runs.labels import LabelFinder, several_at, unknown_labels_error
+from cascade.pipeline.runs.labels import (
+    LabelFinder,
+    OtherAnswers,
+    several_at,
+    unknown_labels_error,
+)
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import match_code
 from cascade.version import __version__
@@ -303,8 +308,9 @@ def _taxonomy(options: PreparationOptions, rows: ScannedRows) -> Taxonomy:
 def _tell_several(
     options: PreparationOptions, rows: ScannedRows, nodes: NDArray[np.int32], taxonomy: Taxonomy
 ) -> None:
-    """Log a warning if unknown labels are several known ones in a cell."""
+    """Log a warning if unknown labels are several known ones in a cell, or further ones unknown."""
     if options.form.separator:
+        _tell_further(options, rows, nodes, taxonomy)
         return
     finder = LabelFinder(taxonomy)
     marks = {at: finder.several(rows.labels[at]) for at in np.flatnonzero(nodes < 0).tolist()}
@@ -316,6 +322,19 @@ def _tell_several(
     at = int(rows.label[first])
     said = several_at(int(rows.line[first]), rows.labels[at], marks[at] or "")
     logger.warning("%s: %s rows have %s", options.source.file, f"{here.sum():,}", said)
+
+
+def _tell_further(
+    options: PreparationOptions, rows: ScannedRows, nodes: NDArray[np.int32], taxonomy: Taxonomy
+) -> None:
+    """Log a warning if labels after the first of a cell are unknown."""
+    finder = LabelFinder(taxonomy, options.form.separator)
+    known = np.flatnonzero(nodes >= 0).tolist()
+    found = [at for at in known if finder.first_unknown(rows.labels[at]) is not None]
+    further = OtherAnswers(finder)
+    for row in np.flatnonzero(np.isin(rows.label, found)).tolist():
+        further.look(int(rows.line[row]), rows.labels[rows.label[row]])
+    further.warn(options.source.file, options.label)
 
 
 def _settled(options: PreparationOptions) -> PreparationOptions:

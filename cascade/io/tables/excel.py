@@ -49,6 +49,12 @@ _ESCAPED = re.compile(r"_x(00[01][0-9A-Fa-f]|005F|FFF[EF])_")
 SAMPLE = 1 << 20
 """Bytes of a sheet that are looked at for formulas without values."""
 
+MAX_BLANK = 10_000
+"""Blank rows that may stand between two others; more are there by mistake."""
+
+_ROW = re.compile(rb"<row\s[^>]{0,500}?\br=\"([0-9]{1,7})\"")
+_FILLED = re.compile(rb"<v>[^<]|<v\s|<is>")
+
 
 def read_excel(file: BinaryIO, name: str, sheet: str | None = None) -> Table:
     """A table over one sheet: the named one, else the first; its first row is the header.
@@ -62,12 +68,17 @@ def read_excel(file: BinaryIO, name: str, sheet: str | None = None) -> Table:
         close()
         raise InputError(f"sheet {worksheet.title!r} is empty; expected a header row", file=name)
     _tell_uncomputed(worksheet, name)
+    try:
+        _refuse_far_rows(worksheet, name)
+    except InputError:
+        close()
+        raise
     columns = tuple(text_of(value) for value in header)
     return Table(
         name=name,
         kind="xlsx",
         columns=columns,
-        rows=_rows(source, line, columns),
+        rows=_rows(source, line, columns, name),
         close=close,
     )
 
@@ -149,6 +160,36 @@ def _tell_uncomputed(worksheet: Any, name: str) -> None:
         )
 
 
+def _refuse_far_rows(worksheet: Any, name: str) -> None:
+    """Raise InputError, before any row is read, if a filled row stands far below the others."""
+    last, gap, rest = 0, (0, 0), b""
+    try:
+        with worksheet._get_source() as source:
+            while block := source.read(SAMPLE):
+                rest += block
+                if not gap[0]:
+                    for found in _ROW.finditer(rest):
+                        line = int(found[1])
+                        if last and line - last > MAX_BLANK + 1:
+                            gap, rest = (last, line), rest[found.end() :]
+                            break
+                        last = line
+                if gap[0] and _FILLED.search(rest):
+                    raise _far_row(name, *gap)
+                rest = rest[-1000:]
+    except BROKEN:
+        return  # the reading of rows says so
+
+
+def _far_row(name: str, above: int, below: int) -> InputError:
+    return InputError(
+        f"rows {above + 1:,} to {below - 1:,} are empty, but something stands below them; delete "
+        "these rows, or what stands below, and save the sheet again",
+        file=name,
+        line=below,
+    )
+
+
 def _sheet_rows(worksheet: Any, name: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
     """Line and values of every row, whatever size the file says that the sheet has."""
     worksheet.reset_dimensions()
@@ -170,7 +211,7 @@ def _sheet_rows(worksheet: Any, name: str) -> Iterator[tuple[int, tuple[Any, ...
 
 
 def _rows(
-    source: Iterator[tuple[int, tuple[Any, ...]]], first: int, columns: tuple[str, ...]
+    source: Iterator[tuple[int, tuple[Any, ...]]], first: int, columns: tuple[str, ...], name: str
 ) -> Iterator[Row]:
     """Rows below the header; empty ones count, but not those after the last filled one."""
     width, last = len(columns), first
@@ -178,6 +219,8 @@ def _rows(
         cells = _trimmed(values)
         if not cells:
             continue
+        if line - last > MAX_BLANK + 1:
+            raise _far_row(name, last, line)
         for empty in range(last + 1, line):
             yield Row(empty - first, empty, (None,) * width)
         last, number, problem = line, line - first, None
@@ -207,8 +250,6 @@ def plain_value(value: Any) -> Any:
         return value.date()
     return value
 
-
-log = logging.getLogger(__name__)
 
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384

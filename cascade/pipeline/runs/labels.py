@@ -148,7 +148,7 @@ def count_labels(
         the message says how many, which first, and what to do.
     """
     finder = LabelFinder(taxonomy, separator)
-    others = {name: _OtherAnswers(finder) for name in [*also, *([column] if separator else [])]}
+    others = {name: OtherAnswers(finder) for name in [*also, *([column] if separator else [])]}
     rows = empty = unknown = several = 0
     first = example = first_several = ""
     with source.open() as table:
@@ -171,8 +171,7 @@ def count_labels(
     if several:
         logger.warning("%s: %s rows have %s", source.file, f"{several:,}", first_several)
     for name, answers in others.items():
-        if answers.unknown:
-            logger.warning("%s, column %r: %s", source.file, name, answers)
+        answers.warn(source.file, name)
     counts = LabelCounts(rows, empty, unknown, first)
     if not rows:
         raise InputError("there are no rows to measure", file=source.file)
@@ -188,7 +187,7 @@ def count_labels(
 
 
 @dataclass
-class _OtherAnswers:
+class OtherAnswers:
     """What of a column of other right answers is not in the taxonomy."""
 
     finder: LabelFinder
@@ -204,6 +203,11 @@ class _OtherAnswers:
             mark = self.finder.unread(text)
             cure = f"; name what stands between with --label-separator {mark!r}" if mark else ""
             self.first = f"line {line}, {self.finder.shown(label)}{cure}"
+
+    def warn(self, file: str, column: str) -> None:
+        """Log a warning if something is unknown."""
+        if self.unknown:
+            logger.warning("%s, column %r: %s", file, column, self)
 
     def __str__(self) -> str:
         return (

@@ -309,6 +309,30 @@ def test_formulas_that_were_never_computed_are_told(tmp_path, caplog):
     assert [table.text(row, "t") for row in rows] == ["x", ""]
 
 
+@pytest.mark.parametrize("cell", ["XFD1048576", "A1048576", "B10005"])
+def test_a_cell_far_below_the_rows_is_refused_at_once(tmp_path, cell):
+    book = openpyxl.Workbook()
+    for row in (["name"], ["hat"], [], ["rake"]):
+        book.active.append(row)
+    book.active[cell] = "stray"
+    book.save(tmp_path / "far.xlsx")
+    if cell == "B10005":  # as many blank rows as may be
+        assert len(read(tmp_path / "far.xlsx")[1]) == 10_004
+        return
+    with pytest.raises(InputError, match=r"line 1048576: rows 5 to 1,048,575 are empty.*delete"):
+        open_table(tmp_path / "far.xlsx")
+
+
+def test_rows_far_below_that_are_formatted_only_do_not_count(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["name"], ["hat"]):
+        book.active.append(row)
+    book.active["A900000"].font = openpyxl.styles.Font(bold=True)
+    book.save(tmp_path / "a.xlsx")
+    with open_table(tmp_path / "a.xlsx") as table:
+        assert next(iter(table)).cells == ("hat",)
+
+
 def test_a_workbook_with_an_odd_part_is_told_in_plain_words(tmp_path):
     book = openpyxl.Workbook()
     book.create_chartsheet()

@@ -13,6 +13,7 @@ from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.label_taxonomy import taxonomy_of_labels
 from cascade.predictions import trace_as_dicts
 from cascade.taxonomy import Taxonomy
+from cascade.training.labelled import read_labelled
 from cascade.training.packs.fit import Fit
 from cascade.training.packs.recipe import Recipe
 
@@ -180,6 +181,16 @@ def test_lists_of_several_labels_are_left_out(tmp_path):
     assert len(taxonomy_of_labels([TableFile(str(path))], "label").leaves) == len(KINDS)
     report = fitted(path, tmp_path / "pack")
     assert sum(report["rows"]["left_out"].values()) == 1
+
+
+def test_labels_after_the_first_that_are_unknown_are_told(tmp_path, caplog):
+    path = tmp_path / "rows.csv"
+    path.write_text("name,label\nhat,Hats|bogus\nrake,Rakes|Hats\n")
+    columns = Columns(text=["name"], label="label", label_separator="|")
+    rows = read_labelled(TableFile(str(path)), columns, Taxonomy.from_paths(["Hats", "Rakes"]))
+    assert len(rows) == 2
+    assert "1 rows have other right answers that are not in the taxonomy" in caplog.text
+    assert "(first: line 2, 'bogus')" in caplog.text
 
 
 def test_labels_above_the_leaves_are_answered(rows, tmp_path):

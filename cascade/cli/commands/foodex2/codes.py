@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn
 
 import typer
@@ -173,6 +174,7 @@ class _File(NamedTuple):
             With what to change.
         """
         from cascade.errors import UsageError
+        from cascade.io.tables.detection import KINDS
 
         if self.column is not None and len(codes) != 1:
             raise UsageError("--text names a column of one file; give that file alone")
@@ -180,6 +182,10 @@ class _File(NamedTuple):
             raise UsageError("--out is for a file of codes; name their column with --text")
         if self.column is None and len(codes) == 1 and is_file(codes[0]):
             raise UsageError(f"{codes[0]} is a file; name the column of its codes with --text")
+        if self.column is None:
+            for code in codes:
+                if PurePath(code).suffix.lower() in KINDS and not is_file(code):
+                    raise UsageError(f"{code}: no such file; give a file of codes, or codes")
 
 
 def _annotate(
