@@ -15,6 +15,7 @@ from cascade.cli.progress import classifying, lines_of, load_classifier, working
 from cascade.config import CascadeConfig, Columns
 from cascade.io import Output, Table, open_output, open_table, require_columns
 from cascade.io.files import sha256_of
+from cascade.io.resumable.finished import check_finished
 from cascade.io.tables.detection import kind_of
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import Classifier
@@ -128,7 +129,7 @@ class ClassifyRun:
         with self._open(source) as table:
             columns = self._columns(table)
             with self._output(table, columns, source, target) as output:
-                if not self._is_left(output, target):
+                if not self._is_left(output, table, target):
                     return None
                 classifier = self._classifier
                 classifier.check_pictures_are_read(columns)
@@ -167,19 +168,20 @@ class ClassifyRun:
             columns = self._columns(table)
             if self.destination.resume:
                 with self._output(table, columns, source, target) as output:
-                    if not self._is_left(output, target):
+                    if not self._is_left(output, table, target):
                         return None
                     done = finished_chunks(table, output) if output.resumed_rows else done
 
         nested = self.destination.as_json if target == "-" else kind_of(target) == "jsonl"
         return FileRun(rows, columns, done, nested, ordered=target == "-")
 
-    def _is_left(self, output: Output, target: str) -> bool:
+    def _is_left(self, output: Output, table: Table, target: str) -> bool:
         """Whether an output is not finished, with a word on what an earlier run has done of it."""
         if output.complete:
+            check_finished(target, table, self.form.columns, self.input.limit)
             err.print(
-                f"{target} is there already, there is nothing to resume; "
-                "make it anew with --overwrite"
+                f"{target} is there already, there is nothing to resume; the settings of a "
+                "finished run are not compared: make it anew with --overwrite if they changed"
             )
         elif output.resumed_rows:
             err.print(f"going on after {output.resumed_rows:,} finished rows")

@@ -1,4 +1,5 @@
 import csv
+import json
 import signal
 import subprocess
 import sys
@@ -68,6 +69,53 @@ def test_a_killed_run_goes_on_to_the_bytes_of_one_that_never_was(many, folder, r
     idle = retrieve("many.csv", *ARGS, "-o", "killed.csv", "--resume")
     assert idle.status == 0
     assert "nothing to resume" in idle.err
+
+
+def test_a_finished_output_of_other_rows_is_refused(folder, retrieve):
+    def resumed(*args):
+        return retrieve("items.csv", "-t", "tax.csv", "--text", "name", *args, "--resume")
+
+    for ending in ("csv", "jsonl", "parquet", "xlsx"):
+        out = ("-o", f"out.{ending}")
+        assert resumed(*out, "--limit", "3").status == 0
+        same = resumed(*out, "--limit", "3")
+        assert (same.status, "settings of a finished run" in " ".join(same.err.split())) == (
+            0,
+            True,
+        )
+        for args, told in (
+            ((), "it has 3 rows, not 5"),
+            (("--limit", "2"), "it has 3 rows, not 2"),
+        ):
+            done = resumed(*out, *args)
+            assert (done.status, told in done.err, "--overwrite" in done.err) == (2, True, True)
+    more = resumed("-o", "out.csv", "--limit", "3", "--top", "2")
+    assert (more.status, "has no column 'cascade_alternatives'" in more.err) == (2, True)
+    whole = (folder / "out.csv").read_bytes()
+    (folder / "out.csv").write_bytes(whole[:-3])
+    cut = resumed("-o", "out.csv", "--limit", "3")
+    assert (cut.status, "its end is missing" in cut.err) == (2, True)
+    (folder / "out.csv").write_bytes(whole.replace(b"leather", b"rubber"))
+    other = resumed("-o", "out.csv", "--limit", "3")
+    assert (other.status, "row 2 is of another input: column 'name'" in other.err) == (2, True)
+
+
+def test_a_finished_output_of_the_same_odd_rows_is_accepted(folder, retrieve):
+    rows = [
+        b"\xef\xbb\xbfid;name;;note;note\r\n",
+        b' 007 ;"hat ""a""\r\nb";x;;#N/A\r\n1e5;\xc3\xa9t\xc3\xa9 hat;;2024-01-02;TRUE\r\n',
+        b"9007199254740993;bad \xff;;;\r\n;;;;\r\n1;short\r\n_x000D_;=1+1;;\xc2\xa0;\r\n",
+    ]
+    (folder / "odd.csv").write_bytes(b"".join(rows))
+    lines = [{"name": "hat", "n": 5, "big": 1 << 60}, {"name": "\ud83d", "n": 2.5, "x": [1]}, 3]
+    (folder / "odd.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    for source, *more in (("odd.csv", "--encoding", "utf-8"), ("odd.jsonl",)):
+        for ending in ("csv", "tsv", "jsonl", "parquet", "xlsx"):
+            args = (source, "-t", "tax.csv", "--text", "name", *more, "--resume")
+            first = retrieve(*args, "-o", f"{source}.{ending}")
+            assert "written to" in first.err, first.err
+            again = retrieve(*args, "-o", f"{source}.{ending}")
+            assert "nothing to resume" in again.err, (source, ending, again.err)
 
 
 def test_redo_keeps_an_earlier_output_but_for_what_failed(many, folder, retrieve):
