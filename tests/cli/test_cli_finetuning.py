@@ -221,7 +221,7 @@ def test_a_recipe_that_is_not_there_is_told_from_those_that_ship(cascade, folder
     ("content", "problem"),
     [
         (b"data: [", "not YAML"),
-        (b"\xff", "not YAML"),
+        (b"\xff", "not UTF-8"),
         (b"- 1", "expected fields"),
         (b"about: x", "data: Field required"),
         (b"data: {file: a.csv}", "data.label: Field required"),
