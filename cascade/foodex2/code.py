@@ -57,7 +57,8 @@ class FoodCode:
             The text is no code; says from which character on.
         """
         code, start = spelled(text), len(text) - len(text.lstrip())
-        if code != text.strip().upper():  # places are those in what is read
+        written = text.strip()
+        if code != written.upper() or len(code) != len(written):  # places are those in what is read
             text, start = code, 0
 
         def wrong(at: int, expected: str) -> CodeError:
