@@ -22,7 +22,14 @@ def spelled(text: str) -> str:
 
     Full-width signs become plain ones, and characters that nobody sees are left out.
     """
-    return _JOINTS.sub(r"\1", plain(text).strip(_QUOTES)).upper()
+    return _capitals(_JOINTS.sub(r"\1", plain(text).strip(_QUOTES)))
+
+
+def _capitals(text: str) -> str:
+    """In upper case without moving a character: what has no single capital, as ß, stays."""
+    if text.isascii():
+        return text.upper()
+    return "".join([high if len(high := sign.upper()) == 1 else sign for sign in text])
 
 
 class CodeError(InputError):
@@ -57,8 +64,7 @@ class FoodCode:
             The text is no code; says from which character on.
         """
         code, start = spelled(text), len(text) - len(text.lstrip())
-        written = text.strip()
-        if code != written.upper() or len(code) != len(written):  # places are those in what is read
+        if code != _capitals(text.strip()):  # places are those in what is read
             text, start = code, 0
 
         def wrong(at: int, expected: str) -> CodeError:
