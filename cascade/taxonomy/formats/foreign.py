@@ -29,7 +29,8 @@ _SIGNS = {
         f"what is above what; give the vocabulary as SKOS, or {_CSV}"
     ),
     r"(?i:<!doctype html|<html|<table)\b": (
-        "this is a web page, which some programs call .xls; open it in Excel, save it as .xlsx"
+        "this is a web page, no taxonomy (some programs write one and call it .xls: open it in "
+        "Excel, save it as .xlsx)"
     ),
     r"<(?:\w+:)?Workbook\b": "this is Excel's XML of 2003; open it in Excel, save it as .xlsx",
     r"<ClaML\b": f"this is ClaML, in which ICD is published, and which is not read; {_CSV}",

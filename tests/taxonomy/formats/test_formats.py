@@ -83,8 +83,8 @@ def test_labelled_rows_are_told_from_a_taxonomy(load):
         load(rows)
 
 
-def test_html_is_answered_with_its_root(load):
-    with pytest.raises(TaxonomyError, match="its first element is <html>"):
+def test_a_web_page_is_named_as_such(load):
+    with pytest.raises(TaxonomyError, match="this is a web page, no taxonomy"):
         load("<!DOCTYPE html>\n<html><body>A > B</body></html>")
 
 
