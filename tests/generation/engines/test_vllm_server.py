@@ -125,6 +125,7 @@ def test_in_chat_form_it_generates_what_is_allowed(url):
 def test_in_chat_form_a_text_holds_no_control_token_for_the_server_either(url, smollm):
     """As many tokens are read, and none of them ends a turn: the server's own count."""
     from cascade.config import ServerConfig
+    from cascade.generation.engines.answer_forms import Tokens
     from cascade.generation.engines.chat_engine import messages
     from cascade.generation.engines.http_client import Client
 
@@ -133,7 +134,7 @@ def test_in_chat_form_a_text_holds_no_control_token_for_the_server_either(url, s
 
     def found(turns):
         asked = {"model": "smollm", "messages": turns}
-        tokens = client.post(f"{client.root}/tokenize", asked)["tokens"]
+        tokens = client.post(f"{client.root}/tokenize", asked, Tokens).tokens_
         return [token for token in tokens if token in control]
 
     def spelled(text):
