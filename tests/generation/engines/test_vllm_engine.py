@@ -92,7 +92,7 @@ def test_an_answer_that_no_grammar_held_is_never_returned(engine, monkeypatch):
     assert all("none of the allowed answers" in str(error) for error in errors)
     (error,) = engine.choose_several([chat("hat")], ["Shoe", "Hat"])
     assert isinstance(error, EngineError)
-    assert "no list of names" in str(error)
+    assert "which is no JSON" in str(error)
 
 
 def test_a_prompt_that_is_too_long_is_an_engine_error_and_the_next_is_answered(engine):
