@@ -7,6 +7,7 @@ from cascade.training.encoders.batches import BatchSource, neighbours_of
 from cascade.training.encoders.forms import FormsRecipe, NodeForms
 from cascade.training.encoders.recipe import EncoderLoopRecipe
 from cascade.training.encoders.sets import EncoderSet
+from cascade.training.encoders.titles import singular, title_of
 
 PLAIN = AugmentationRecipe(typos=0, lost_words=0, shortened=0)
 TREE = Taxonomy.from_paths(
@@ -126,5 +127,31 @@ def test_changes_leave_words_to_go_by(kind):
     results = [changed(text, recipe, rng) for _ in range(20)]
     assert any(result != text for result in results)
     for result in results:
-        assert len(set(result.split()) & set(text.split())) >= 2
+        assert len(set(result.casefold().split()) & set(text.split())) >= 2
     assert changed("hat", PLAIN.model_copy(update={kind: 1.0}), rng)
+
+
+@pytest.mark.parametrize(
+    "text", ["Deck Ovens - Bakery Ovens", "Deck Ovens: for bakers, gas", "Deck Ovens – x"]
+)
+def test_shortened_to_what_stands_before_a_dash_or_a_colon(text):
+    recipe = PLAIN.model_copy(update={"shortened": 1.0})
+    assert changed(text, recipe, np.random.default_rng(0)) == "Deck Ovens"
+
+
+def test_a_title_has_words_of_trade_around_the_thing():
+    rng = np.random.default_rng(0)
+    titles = [title_of("Deck Ovens", rng) for _ in range(200)]
+    assert all("deck oven" in title.casefold() for title in titles)
+    lengths = [len(title.split()) for title in titles]
+    assert min(lengths) == 2 and 4 < np.median(lengths) < 10 and len(set(titles)) > 190
+
+
+@pytest.mark.parametrize(
+    ("names", "name"),
+    [("Dresses", "Dress"), ("Berries", "Berry"), ("Axes", "Axe"), ("Cases", "Case"),
+     ("Bus", "Bus"), ("Brushes", "Brush"), ("Glass", "Glass"), ("Chess", "Chess"),
+     ("Pies", "Pie"), ("Boxes", "Box")],
+)  # fmt: skip
+def test_the_name_of_one(names, name):
+    assert singular(names) == name
