@@ -1,4 +1,5 @@
-"""Where the files that travel with the package are: prompts, taxonomies, recipes, examples.
+"""Where the files that travel with the package are: prompts, taxonomies, recipes, weights and
+examples.
 
 In an installed wheel they lie inside the package, in a checkout beside it.
 """

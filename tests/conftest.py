@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 from cascade.io.files import cache_folder
-from cascade.models.weights import BUILT_IN, find_weights, package_folder
+from cascade.models.weights import BUILT_IN, find_weights
 
 # Models of tests are tiny: more threads would only wait for one another, most of all beside other
 # work. Set before torch is imported.
@@ -25,7 +25,7 @@ SLOW = Path(__file__).with_name("slow.txt")
 def pytest_collection_modifyitems(items):
     slow = {line for line in SLOW.read_text("utf-8").split("\n") if not line.startswith("#")}
     needed = [built_in for built_in in BUILT_IN.values() if not built_in.optional]
-    missing = [b.install for b in needed if package_folder(b.package) is None]
+    missing = [b.install for b in needed if b.place is None]
     skips = {
         "vllm": importlib.util.find_spec("vllm") is None
         and "vLLM is not installed; make test-vllm has it",

@@ -64,7 +64,7 @@ def test_the_wheel_holds_the_package_its_data_and_nothing_else(wheel):
     }
     data = {
         f"cascade/_data/{path.relative_to(ROOT)}"
-        for kind in ("prompts", "taxonomies", "finetune")
+        for kind in ("prompts", "taxonomies", "finetune", "weights")
         for path in (ROOT / kind).rglob("*")
         if path.is_file()
     } | {"cascade/_data/examples/products.csv"}  # what the recipes in finetune/ learn from

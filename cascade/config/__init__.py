@@ -15,12 +15,22 @@ from cascade.config.packs import (
     NeighboursConfig,
     RoutingConfig,
 )
-from cascade.config.retrieval import DescentConfig, IndexKind, NodeText, PathChoice, RetrievalConfig
+from cascade.config.retrieval import (
+    ENCODER,
+    FITTED_ENCODER,
+    DescentConfig,
+    IndexKind,
+    NodeText,
+    PathChoice,
+    RetrievalConfig,
+)
 from cascade.config.root import CascadeConfig, Columns, PicturesConfig
 from cascade.config.taxonomy import TaxonomyReading, TaxonomySource
 from cascade.config.yaml_text import parse_yaml, read_yaml
 
 __all__ = [
+    "ENCODER",
+    "FITTED_ENCODER",
     "NAMED",
     "BackboneConfig",
     "BaseTermConfig",

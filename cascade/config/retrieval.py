@@ -8,6 +8,13 @@ from pydantic import Field
 
 from cascade.config.base import LOCAL_FOLDER, Section
 
+ENCODER = "cascade-minilm-1"
+"""The sentence encoder where there are no labels: of names of any taxonomy, and of items."""
+
+FITTED_ENCODER = "minilm"
+"""The sentence encoder below what is fitted to labels (heads, neighbours), and of FoodEx2, whose
+networks and thresholds are fitted to it. Also of packs made before packs named theirs."""
+
 NodeText = Literal["leaf", "path", "path+description", "full"]
 PathChoice = Literal["walk", "likeliest"]
 IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
@@ -17,7 +24,7 @@ class RetrievalConfig(Section):
     """How an item is compared with the texts of nodes, and how many candidates are kept."""
 
     encoder: Annotated[str, LOCAL_FOLDER] = Field(
-        "minilm",
+        ENCODER,
         description="Sentence encoder: built-in name, folder or hub. For pictures one that reads "
         "both, as CLIP and SigLIP do; small:clip has random weights, for trying a set-up.",
     )

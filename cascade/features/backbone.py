@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.config import BackboneConfig
+from cascade.config import FITTED_ENCODER, BackboneConfig
 from cascade.errors import ConfigError
 from cascade.items import Batch, Item
 
@@ -112,7 +112,7 @@ def make_backbone(config: BackboneConfig, *, allow_download: bool = False) -> Ba
         from cascade.features.text_embeddings import SentenceFeatures
         from cascade.retrieval.encoder import Encoder
 
-        encoder = Encoder.load(config.model or "minilm", allow_download=allow_download)
+        encoder = Encoder.load(config.model or FITTED_ENCODER, allow_download=allow_download)
         return SentenceFeatures(encoder, config.columns, config.max_chars)
     from cascade.features.text_embeddings import HiddenStates
 

@@ -81,4 +81,5 @@ def load_cross_encoder(weights: Weights, device: str = "auto") -> CrossEncoder:
             model_kwargs={"use_safetensors": True, "dtype": torch.float32},
             **NO_CODE,
         )
+        weights.change(model.transformers_model)
     return model

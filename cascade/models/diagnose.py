@@ -100,15 +100,17 @@ def _device() -> Iterator[Finding]:
 
 def _weights(name: str) -> Finding:
     built_in = BUILT_IN.get(name)
+    base = BUILT_IN.get(built_in.base or "") if built_in else None
     what = f"weights {name}" + (f" ({built_in.about})" if built_in else "")
     try:
         weights = find_weights(name, recheck=True)
     except WeightsError as error:
-        cure = built_in.install if built_in else ""
+        cured = base if base is not None and base.place is None else built_in
+        cure = cured.install if cured else ""
         state: State = "optional" if built_in and built_in.optional else "missing"
         return Finding(state, what, str(error), cure)
     pinned = ", SHA-256 as pinned" if weights.origin == "package" else ""
-    return Finding("ok", what, f"{weights.path} ({weights.origin}{pinned})")
+    return Finding("ok", what, f"{weights.changed or weights.path} ({weights.origin}{pinned})")
 
 
 def _cache() -> str:

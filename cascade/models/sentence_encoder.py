@@ -75,7 +75,7 @@ def load_sentence_encoder(weights: Weights, device: str = "auto") -> SentenceEnc
     sentence-transformers. Other weights are compared once on each machine.
     """
     device = best_device(device)
-    packed = PackedEncoder.open(weights.path) if device == "cpu" else None
+    packed = PackedEncoder.open(weights) if device == "cpu" else None
     if packed is None:
         return PaddedEncoder(load_sentence_transformer(weights, device))
     key = hashlib.sha256(f"{FORMAT}:{weights.identity}".encode()).hexdigest()[:16]
@@ -110,6 +110,7 @@ def load_sentence_transformer(weights: Weights, device: str = "auto") -> Sentenc
             model_kwargs={"use_safetensors": True},
             **NO_CODE,
         )
+        weights.change(model.transformers_model)
     reader: Any = model[0]
     config = getattr(reader, "config", None)
     if config is not None and config.model_type.startswith("siglip"):
@@ -212,11 +213,12 @@ class PackedEncoder:
         self._pooling = pooling
 
     @classmethod
-    def open(cls, folder: Path) -> PackedEncoder | None:
+    def open(cls, weights: Weights) -> PackedEncoder | None:
         """The encoder in a folder of sentence-transformers; None where it is of another form."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
+        folder = weights.path
         try:
             modules = _json(folder / "modules.json")
             kinds = [module["type"].rpartition(".")[2] for module in modules]
@@ -235,10 +237,11 @@ class PackedEncoder:
                 _json(own / "tokenizer_config.json")["model_max_length"],
                 config["max_position_embeddings"],
             )
-            weights = load_file(own / "model.safetensors")
-            prefix = next(n for n in weights if n.endswith(_WORDS)).removesuffix(_WORDS)
+            tensors = load_file(own / "model.safetensors")
+            prefix = next(n for n in tensors if n.endswith(_WORDS)).removesuffix(_WORDS)
+            tensors = {n.removeprefix(prefix): value.float() for n, value in tensors.items()}
             return cls(
-                {name.removeprefix(prefix): value.float() for name, value in weights.items()},
+                tensors | weights.changed_tensors(),
                 _tokenizer(own / "tokenizer.json"),
                 config,
                 pooling,

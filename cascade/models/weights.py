@@ -1,7 +1,8 @@
 """Finding weights: a folder, an installed package, or a hub when that is allowed.
 
 Weights inside packages are pinned by their SHA-256: only the files named here are read, and the
-packages' own code is never imported.
+packages' own code is never imported. Weights that ship with cascade are no more than the tensors in
+which they differ from those of a package.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import importlib.util
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cascade.config import is_file_name, shown
 from cascade.errors import WeightsError, did_you_mean
 from cascade.io.files import cache_folder
 from cascade.models.inspection import check_config, check_folder
 from cascade.models.small import SMALL, small_folder
+from cascade.resources import shipped_folder
+
+if TYPE_CHECKING:
+    import torch
 
 WeightKind = Literal["encoder", "llm", "vision"]
 BESIDE_GGUF = (
@@ -28,11 +33,12 @@ BESIDE_GGUF = (
     "preprocessor_config.json",
 )
 Origin = Literal["folder", "package", "hub", "made"]
+CHANGED = "changed.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltIn:
-    """Weights that travel inside an installable package.
+    """Weights that travel inside an installable package, or with cascade itself.
 
     Parameters
     ----------
@@ -48,6 +54,9 @@ class BuiltIn:
         One line for `cascade doctor`.
     optional
         Whether nothing is amiss without them.
+    base
+        Of weights that ship with cascade: the name of those that they were made of. Their one file,
+        in the folder of their name, has the tensors that are others.
     """
 
     name: str
@@ -58,6 +67,15 @@ class BuiltIn:
     files: dict[str, str]
     about: str
     optional: bool = False
+    base: str | None = None
+
+    @property
+    def place(self) -> Path | None:
+        """The folder of the files; None where the package is not installed."""
+        if self.base is not None:
+            return shipped_folder("weights") / self.name
+        root = package_folder(self.package)
+        return None if root is None else root / self.folder
 
 
 def _efficientnet(scale: int, file: str, sha256: str, parameters: str) -> BuiltIn:
@@ -94,6 +112,18 @@ BUILT_IN: dict[str, BuiltIn] = {
             "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         },
         about="all-MiniLM-L6-v2, sentence encoder, 22M parameters, 384 dimensions, Apache-2.0",
+    ),
+    "cascade-minilm-1": BuiltIn(
+        name="cascade-minilm-1",
+        kind="encoder",
+        package="",
+        folder="",
+        install="pip install WHEEL, with the wheel of cascade; in a checkout: git checkout weights",
+        files={
+            CHANGED: "4b1a00451657c17139427506b2d3c73201fa20f09178acad9df44e6f2a498a59",
+        },
+        about="minilm tuned to file short texts under any taxonomy, the default encoder, Apache-2.0",
+        base="minilm",
     ),
     "smollm2-135m": BuiltIn(
         name="smollm2-135m",
@@ -139,12 +169,27 @@ class Weights:
         How they were found.
     identity
         Changes when the weights change: hash of what pins them. Part of index cache keys.
+    changed
+        A file of safetensors whose tensors stand in the place of those of the same name in `path`.
     """
 
     name: str
     path: Path
     origin: Origin
     identity: str
+    changed: Path | None = None
+
+    def changed_tensors(self) -> dict[str, torch.Tensor]:
+        """float32 tensors that stand in the place of those of the same name in `path`."""
+        from safetensors.torch import load_file
+
+        found = {} if self.changed is None else load_file(self.changed)
+        return {name: tensor.float() for name, tensor in found.items()}
+
+    def change(self, model: Any) -> None:
+        """Give a model of transformers that was read from `path` the tensors that are others."""
+        if self.changed is not None:
+            model.base_model.load_state_dict(self.changed_tensors(), strict=False)
 
 
 def find_weights(name: str, *, allow_download: bool = False, recheck: bool = False) -> Weights:
@@ -183,13 +228,16 @@ def package_folder(package: str) -> Path | None:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def _in_package(built_in: BuiltIn, *, recheck: bool) -> Weights:
-    root = package_folder(built_in.package)
-    if root is None:
+def _in_package(built_in: BuiltIn, *, recheck: bool, part_of: str = "") -> Weights:
+    base, folder = None, built_in.place
+    if built_in.base is not None:
+        base = _in_package(BUILT_IN[built_in.base], recheck=recheck, part_of=built_in.name)
+    if folder is None:
+        needed = f", which {part_of!r} were made of," if part_of else ""
         raise WeightsError(
-            f"the weights {built_in.name!r} are not installed; get them with: {built_in.install}"
+            f"the weights {built_in.name!r}{needed} are not installed; get them with: "
+            f"{built_in.install}"
         )
-    folder = root / built_in.folder
     pinned = {folder / file: sha256 for file, sha256 in built_in.files.items()}
     mark = cache_folder() / "models" / f"checked-{_stamp(pinned)}"
     if recheck or not mark.is_file():
@@ -198,9 +246,12 @@ def _in_package(built_in: BuiltIn, *, recheck: bool) -> Weights:
         with suppress(OSError):  # a cache that cannot be written: hashed again the next time
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()
-    identity = hashlib.sha256("".join(built_in.files.values()).encode()).hexdigest()
-    files = list(built_in.files)
-    path = folder / files[0] if files[0].endswith((".gguf", ".pth")) else folder
+    told = "".join([*([base.identity] if base else []), *built_in.files.values()])
+    identity = hashlib.sha256(told.encode()).hexdigest()
+    first = folder / next(iter(built_in.files))
+    if base is not None:
+        return Weights(built_in.name, base.path, "package", identity, changed=first)
+    path = first if first.suffix in {".gguf", ".pth"} else folder
     return Weights(built_in.name, path, "package", identity)
 
 

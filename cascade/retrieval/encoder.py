@@ -42,9 +42,7 @@ class Encoder:
         self._max_chars = max_chars
 
     @classmethod
-    def load(
-        cls, name: str = "minilm", *, device: str = "auto", allow_download: bool = False
-    ) -> Encoder:
+    def load(cls, name: str, *, device: str = "auto", allow_download: bool = False) -> Encoder:
         """The encoder over the weights called `name`.
 
         Raises

@@ -82,7 +82,7 @@ def main() -> None:
     test = read_labelled(TableFile(args.test), columns, tree)
     short = short_columns(train.items, args.text, 100, 150)
     lexical = LexicalFeatures.fit(train.items, args.text, LexicalRecipe())
-    sentence = SentenceFeatures(Encoder.load(), short, 150)
+    sentence = SentenceFeatures(Encoder.load("minilm"), short, 150)
     backbones = {
         "sentence encoder": (sentence, {}),
         "LLaMA": (HiddenStates.load("smollm2-135m", short, 150), {}),

@@ -1,11 +1,14 @@
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
+from cascade.config import ENCODER
 from cascade.errors import UsageError, WeightsError
 from cascade.io.files import cache_folder
 from cascade.models import weights
@@ -90,7 +93,8 @@ def test_a_download_that_fails_says_so(hub):
     ("name", "problem"),
     [
         ("minilmm", "did you mean 'minilm'"),
-        ("nowhere", "no weights 'nowhere'.*minilm, smollm2-135m"),
+        ("cascade-minilm", "did you mean 'cascade-minilm-1'"),
+        ("nowhere", "no weights 'nowhere'.*cascade-minilm-1, .*minilm, smollm2-135m"),
         ("./no/such/folder", "no weights"),
         ("missing.gguf", "no such file"),
     ],
@@ -127,7 +131,9 @@ def place(built_in, folder):
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize("name", sorted(n for n, b in BUILT_IN.items() if not b.optional))
+@pytest.mark.parametrize(
+    "name", sorted(n for n, b in BUILT_IN.items() if not (b.optional or b.base))
+)
 def test_a_built_in_file_is_taken_where_it_is_as_pinned(name, tmp_path, monkeypatch):
     place(BUILT_IN[name], tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -215,5 +221,71 @@ def test_a_built_in_file_is_hashed_once_and_again_when_it_changes(tmp_path, monk
     assert len(hashed) == 2 * len(built_in.files)
     (folder / "vocab.txt").unlink()
     (folder / "vocab.txt").write_text("another", "utf-8")
-    with pytest.raises(WeightsError, match="SHA-256"):
+    with pytest.raises(WeightsError, match=r"SHA-256"):
         find_weights("minilm")
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """A copy of the weights that ship with cascade, in the place of those."""
+    folder = tmp_path / "weights"
+    shutil.copytree(BUILT_IN[ENCODER].place, folder / ENCODER)
+    monkeypatch.setattr(weights, "shipped_folder", lambda kind: tmp_path / kind)
+    return folder / ENCODER
+
+
+@pytest.mark.weights
+def test_weights_that_ship_are_a_few_tensors_beside_those_of_a_package(shipped):
+    own, base = find_weights(ENCODER), find_weights("minilm")
+    assert own.origin == "package"
+    assert own.path == base.path
+    assert own.changed == shipped / "changed.safetensors"
+    assert own.identity != base.identity
+    before, after = (load_file(file) for file in (base.path / "model.safetensors", own.changed))
+    assert after
+    for name, tensor in after.items():
+        assert tensor.shape == before[name].shape
+        assert tensor.dtype == np.float16
+    assert own.changed.stat().st_size < 24 * 2**20
+    assert base.changed is None
+    assert base.changed_tensors() == {}
+
+
+@pytest.mark.weights
+def test_the_identity_of_weights_that_ship_depends_on_theirs_and_on_those_below(
+    shipped, monkeypatch
+):
+    found = {find_weights(ENCODER).identity}
+    monkeypatch.setattr(weights, "_verify", lambda *_: None)
+    for name in (ENCODER, "minilm"):
+        built_in = BUILT_IN[name]
+        files = built_in.files | dict.fromkeys(list(built_in.files)[-1:], "0" * 64)
+        with monkeypatch.context() as patch:
+            patch.setitem(BUILT_IN, name, replace(built_in, files=files))
+            found.add(find_weights(ENCODER, recheck=True).identity)
+    assert len(found) == 3
+
+
+@pytest.mark.weights
+def test_a_byte_that_is_flipped_in_weights_that_ship_is_refused(shipped):
+    file = shipped / "changed.safetensors"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(WeightsError, match=r"SHA-256.*git checkout weights"):
+        find_weights(ENCODER)
+    file.unlink()
+    with pytest.raises(WeightsError, match=r"cannot be read.*git checkout weights"):
+        find_weights(ENCODER)
+    (finding,) = [f for f in diagnose() if f.what.startswith(f"weights {ENCODER}")]
+    assert finding.state == "missing"
+    assert "git checkout weights" in finding.cure
+
+
+def test_weights_that_ship_tell_what_they_need(monkeypatch):
+    absent = replace(BUILT_IN["minilm"], package="no_such_package_here")
+    monkeypatch.setitem(BUILT_IN, "minilm", absent)
+    with pytest.raises(WeightsError, match=r"'minilm', .*'cascade-minilm-1'.*not installed.*pip"):
+        find_weights(ENCODER)
+    (finding,) = [f for f in diagnose() if f.what.startswith(f"weights {ENCODER}")]
+    assert (finding.state, finding.cure) == ("missing", absent.install)

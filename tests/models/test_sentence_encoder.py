@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from cascade.config import ENCODER
 from cascade.models import sentence_encoder
+from cascade.models.classifiers import load_cross_encoder
 from cascade.models.runtime import divided
 from cascade.models.sentence_encoder import (
     PackedEncoder,
@@ -14,7 +16,7 @@ from cascade.models.sentence_encoder import (
     load_sentence_encoder,
     load_sentence_transformer,
 )
-from cascade.models.weights import find_weights
+from cascade.models.weights import Weights, find_weights
 
 pytestmark = pytest.mark.weights
 
@@ -57,29 +59,49 @@ def made(wheel, folder, kind="bert", pooling="mean", extra=(), **settings):
     return folder / "made"
 
 
+def opened(folder):
+    return PackedEncoder.open(Weights("made", folder, "folder", ""))
+
+
 def padded(folder):
     return PaddedEncoder(load_sentence_transformer(find_weights(str(folder)), "cpu"))
 
 
-def test_the_built_in_encoder_is_that_of_sentence_transformers(wheel):
+@pytest.mark.parametrize("name", ["minilm", ENCODER])
+def test_a_built_in_encoder_is_that_of_sentence_transformers(wheel, name):
     """It is not compared when it is loaded, so that it is compared here."""
-    own = load_sentence_encoder(find_weights("minilm"), "cpu")
+    own = load_sentence_encoder(find_weights(name), "cpu")
     assert isinstance(own, PackedEncoder)
     texts = [*TEXTS, "hat [SEP] cap", "帽子 👒 Hüte", "x" * 3000, "rake " * 400]
-    expected = PaddedEncoder(wheel).encode(texts)
+    model = wheel if name == "minilm" else load_sentence_transformer(find_weights(name), "cpu")
+    expected = PaddedEncoder(model).encode(texts)
     np.testing.assert_allclose(own.encode(texts), expected, atol=1e-5)
     assert (own.encode(texts, half=True) * expected).sum(axis=1).min() > 1 - 5e-4
 
 
-def test_the_built_in_encoder_needs_no_library_that_loads_slowly():
+def test_the_encoder_that_ships_is_another_than_the_one_it_was_made_of(minilm):
+    own = load_sentence_encoder(find_weights(ENCODER), "cpu").encode(TEXTS)
+    assert 0.5 < (own * minilm.encode(TEXTS)).sum(axis=1).min() < 0.999
+
+
+def test_a_cross_encoder_starts_from_the_weights_that_ship():
+    weights = find_weights(ENCODER)
+    found = load_cross_encoder(weights, "cpu").transformers_model.base_model.state_dict()
+    for name, tensor in weights.changed_tensors().items():
+        assert torch.equal(found[name], tensor), name
+
+
+@pytest.mark.parametrize("name", ["minilm", ENCODER])
+def test_a_built_in_encoder_needs_no_library_that_loads_slowly(name):
     code = """if True:
         import sys
         from cascade.retrieval.encoder import Encoder
-        Encoder.load("minilm", device="cpu").encode(["hat"], half=True)
+        Encoder.load(sys.argv[1], device="cpu").encode(["hat"], half=True)
         slow = {"transformers", "sentence_transformers", "sklearn", "scipy"}
         print(sorted(slow & set(sys.modules)))
     """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code, name]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 
 
@@ -88,7 +110,7 @@ def test_the_built_in_encoder_needs_no_library_that_loads_slowly():
 def test_vectors_are_those_of_sentence_transformers(wheel, tmp_path, monkeypatch, kind, pooling):
     folder = made(wheel, tmp_path, kind, pooling)
     expected = padded(folder).encode(TEXTS)
-    found = PackedEncoder.open(folder)
+    found = opened(folder)
     for most in (sentence_encoder.TOKENS, 20):
         monkeypatch.setattr(sentence_encoder, "TOKENS", most)
         np.testing.assert_allclose(found.encode(TEXTS), expected, atol=1e-5)
@@ -128,19 +150,19 @@ def test_other_kinds_are_not_packed(wheel, tmp_path):
         "dense": {"extra": [models.Dense(32, 16)]},
         "activation": {"hidden_act": "relu"},
     }.items():
-        assert PackedEncoder.open(made(wheel, tmp_path / name, **settings)) is None, name
+        assert opened(made(wheel, tmp_path / name, **settings)) is None, name
     folder = made(wheel, tmp_path / "prompted")
     path = folder / "config_sentence_transformers.json"
     changed = {"default_prompt_name": "query", "prompts": {"query": "query: "}}
     path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changed}), "utf-8")
-    assert PackedEncoder.open(folder) is None
+    assert opened(folder) is None
 
 
 @pytest.mark.parametrize("file", ["modules.json", "config.json", "model.safetensors"])
 def test_a_broken_folder_is_left_to_sentence_transformers_to_refuse(wheel, tmp_path, file):
     folder = made(wheel, tmp_path)
     (folder / file).write_text("{", "utf-8")
-    assert PackedEncoder.open(folder) is None
+    assert opened(folder) is None
 
 
 def test_parts_are_of_nearly_the_same_size_and_hold_all():

@@ -1,9 +1,10 @@
 import pytest
 
 import cascade
-from cascade.config import CascadeConfig
+from cascade.config import ENCODER, FITTED_ENCODER, CascadeConfig
 from cascade.errors import ConfigError, TaxonomyError, UsageError
 from cascade.pipeline.load import load_config, load_taxonomy, merge
+from cascade.pipeline.pack import seal
 from cascade.resources import shipped_names
 from cascade.scoring.methods.llm import reading_of
 from cascade.taxonomy import Taxonomy
@@ -66,6 +67,28 @@ class TestSources:
         clf = cascade.load(folder, method="retrieval", descent={"beam": 9})
         assert clf.method == "retrieval"
         assert (clf.config.descent.beam, clf.config.descent.stop) == (9, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [("", FITTED_ENCODER), ("encoder: minilm, ", "minilm"), (f"encoder: {ENCODER}, ", ENCODER)],
+)
+def test_a_pack_keeps_the_encoder_that_it_was_made_with(place, named, expected):
+    text = f"taxonomy: tree.txt\nretrieval: {{{named}candidates: 12}}\n"
+    folder = place(cascade__yaml=text, tree__txt=TREE)
+    assert load_config(folder)[0].retrieval.encoder == (expected if named else ENCODER)
+    seal(folder)
+    config, _ = load_config(folder)
+    assert (config.retrieval.encoder, config.retrieval.candidates) == (expected, 12)
+
+
+def test_a_pack_without_a_word_on_retrieval_is_of_before_the_encoder_that_ships(place):
+    folder = place(cascade__yaml="taxonomy: tree.txt\n", tree__txt=TREE)
+    seal(folder)
+    assert cascade.load(folder).config.retrieval.encoder == FITTED_ENCODER
+    named = cascade.load(folder, retrieval={"encoder": ENCODER})
+    assert named.config.retrieval.encoder == ENCODER
+    assert cascade.load(folder / "tree.txt").config.retrieval.encoder == ENCODER
 
 
 def test_a_folder_without_a_config_is_no_pack(tmp_path):

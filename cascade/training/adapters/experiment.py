@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cascade.config import LLMConfig
+from cascade.config import ENCODER, LLMConfig
 from cascade.errors import UsageError
 from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.prompts import PromptTemplate
@@ -184,6 +184,8 @@ class AdapterExperiment(LabelledExperiment[AdapterRecipe]):
                 settings["llm.prior"] = "false"
             if recipe.prompts.type != default.type_prompt:
                 settings["llm.type_prompt"] = recipe.prompts.type
+        if recipe.candidates.encoder != ENCODER:
+            settings["retrieval.encoder"] = recipe.candidates.encoder
         if recipe.data.max_chars != default.max_chars:
             settings["llm.max_chars"] = str(recipe.data.max_chars)
         return "llm", settings

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from cascade.config import NAMED, Section
+from cascade.config import ENCODER, NAMED, Section
 from cascade.config import NodeText as Texts
 from cascade.training.adapters.instructions import Task
 from cascade.training.adapters.lora import LoraRecipe
@@ -42,7 +42,7 @@ class CandidatesRecipe(Section):
         2, ge=0, le=1000, description="Of these, siblings whose names are like the right one."
     )
     encoder: Annotated[str, NAMED] = Field(
-        "minilm", description="Sentence encoder, as retrieval.encoder in use."
+        ENCODER, description="Sentence encoder, as retrieval.encoder in use."
     )
     texts: Texts = Field("full", description="What is embedded, as retrieval.texts in use.")
 

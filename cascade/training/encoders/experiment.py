@@ -73,7 +73,7 @@ class EncoderExperiment(Experiment[EncoderRecipe]):
         kept = frozenset(text.casefold() for part in measured for text in part.texts)
         learnt = [part for each in recipe.sets for part in self._read(each, kept)]
         before = self._figures(measured, load_sentence_encoder(weights, "cpu"), "measuring before")
-        encoder = PackedEncoder.open(weights.path)
+        encoder = PackedEncoder.open(weights)
         if encoder is None:
             raise WeightsError(
                 f"{weights.name} is no plain encoder of the BERT kind, and only such learn many "

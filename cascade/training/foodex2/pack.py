@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from cascade.config import BaseTermConfig
+from cascade.config import FITTED_ENCODER, BaseTermConfig
 from cascade.errors import OutputError
 from cascade.foodex2.format import CATALOGUE
 from cascade.foodex2.parsed_code import PROCESSES
@@ -73,7 +73,7 @@ def fit_pack(
     checker: Checker,
     folder: Path,
     *,
-    encoder: str = "minilm",
+    encoder: str = FITTED_ENCODER,
     rows: int = 6000,
     seed: int = 0,
     overwrite: bool = False,
@@ -215,6 +215,7 @@ def _copy(checker: Checker, encoder: str, folder: Path) -> None:
     shutil.copyfile(checker.processes.file, folder / PROCESSES)
     config: dict[str, Any] = {
         "taxonomy": CATALOGUE,
+        "retrieval": {"encoder": encoder},
         "facets": {"categories": {"network": NETWORK, "classifier": CLASSIFIER_FILE}},
     }
     if Path(encoder).is_dir():

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cascade.config import CascadeConfig, Columns
+from cascade.config import FITTED_ENCODER, CascadeConfig, Columns
 from cascade.items import Batch
 from cascade.pipeline.acceptance import Calibration
 from cascade.pipeline.classifier import Classifier
@@ -112,7 +112,10 @@ class Assembly:
             "method": "cascade",
             "columns": self.columns.model_dump(exclude_defaults=True),
             "reads": list(self.columns.text),
-            "retrieval": {"candidates": max(10, max_children(self._tree))},
+            "retrieval": {
+                "encoder": FITTED_ENCODER,
+                "candidates": max(10, max_children(self._tree)),
+            },
             "backbones": parts.backbones,
             "heads": parts.heads,
             **({"neighbours": parts.neighbours} if parts.neighbours else {}),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.config import BackboneConfig
+from cascade.config import FITTED_ENCODER, BackboneConfig
 from cascade.features.backbone import DEFAULT_VISION, Backbone, JoinedFeatures, make_backbone
 from cascade.features.lexical import LexicalFeatures
 from cascade.io.files import write_text
@@ -28,7 +28,7 @@ from cascade.training.packs.backbones import short_columns
 from cascade.training.packs.recipe import BothStage, LexicalStage, PictureStage, TunedStage
 
 COLUMNS = "columns.json"  # the columns that a backbone reads, beside its heads
-MODELS = {"sentence": "minilm", "llama": "smollm2-135m", "picture": DEFAULT_VISION}
+MODELS = {"sentence": FITTED_ENCODER, "llama": "smollm2-135m", "picture": DEFAULT_VISION}
 ENCODED = 512  # items that are encoded between two signs of progress
 
 Features = tuple[Any, NDArray[np.int32]]

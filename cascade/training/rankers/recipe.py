@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cascade.config import NAMED, Section
+from cascade.config import ENCODER, FITTED_ENCODER, NAMED, Section
 from cascade.config import NodeText as Texts
 from cascade.training.finetune_recipe import LabelledRecipe, ValidationRecipe
 from cascade.training.rankers.negatives import NegativesRecipe
@@ -16,12 +16,12 @@ class RankerModelRecipe(Section):
     """What is trained, and beside what it is used."""
 
     weights: Annotated[str, NAMED] = Field(
-        "minilm",
+        FITTED_ENCODER,
         description="Built-in name, folder or hub: a sentence encoder; for a reranker a "
         "cross-encoder, or an encoder that becomes one.",
     )
     encoder: Annotated[str, NAMED] = Field(
-        "minilm",
+        ENCODER,
         description="Sentence encoder that finds the leaves on which a reranker is trained and "
         "measured; a retriever is its own.",
     )

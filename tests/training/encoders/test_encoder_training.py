@@ -8,6 +8,7 @@ from tiny_encoder import save_tiny_encoder
 
 from cascade.errors import InputError
 from cascade.models.sentence_encoder import PackedEncoder
+from cascade.models.weights import find_weights
 from cascade.training.encoders import experiment
 from cascade.training.encoders.recipe import SetRecipe
 from cascade.training.encoders.sets import read_set
@@ -62,6 +63,10 @@ def made(recipe, folder, *, resume=False, **over):
     return run.run(resume=resume)
 
 
+def opened(folder):
+    return PackedEncoder.open(find_weights(str(folder)))
+
+
 def weights(folder):
     from safetensors.torch import load_file
 
@@ -79,7 +84,7 @@ def test_an_encoder_learns_from_sets_and_is_measured_on_others(recipe, tiny):
     }  # fmt: skip
     assert "For tests." in Path("out/README.md").read_text("utf-8")
     assert "retrieval.encoder=out/model" in Path("out/README.md").read_text("utf-8")
-    before, after = PackedEncoder.open(tiny), PackedEncoder.open(Path("out/model"))
+    before, after = opened(tiny), opened("out/model")
     assert not np.allclose(before.encode(["zorba"]), after.encode(["zorba"]), atol=1e-3)
     kept = "embeddings.word_embeddings.weight"
     assert torch.equal(before.weights[kept], after.weights[kept])
@@ -123,7 +128,7 @@ def test_the_result_lies_between_the_first_weights_and_those_learnt(recipe, tiny
     for folder, share in (("none", 0), ("half", 0.5), ("all", 1)):
         made(recipe, folder, training={"share": share})
     first = {name.split("0.auto_model.")[-1]: v for name, v in weights("none").items()}
-    for name, value in PackedEncoder.open(tiny).weights.items():
+    for name, value in opened(tiny).weights.items():
         assert torch.equal(first[name], value)
     for name, value in weights("half").items():
         both = (weights("none")[name] + weights("all")[name]) / 2
@@ -131,7 +136,7 @@ def test_the_result_lies_between_the_first_weights_and_those_learnt(recipe, tiny
 
 
 def test_only_upper_layers_may_be_learnt(tiny):
-    encoder = PackedEncoder.open(tiny)
+    encoder = opened(tiny)
     names = set(learnt(encoder, 1, words=False))
     assert names
     assert all(name.startswith("encoder.layer.1.") for name in names)
@@ -139,7 +144,7 @@ def test_only_upper_layers_may_be_learnt(tiny):
 
 
 def test_a_forward_pass_for_training_gives_the_vectors_of_use(tiny):
-    encoder = PackedEncoder.open(tiny)
+    encoder = opened(tiny)
     texts = ["plim", "garden rakes and zorba", "", "care ward care"]
     vectors = encoder.forward(encoder.tokens(texts, 64)).detach().numpy()
     assert np.allclose(vectors, encoder.encode(texts), atol=1e-6)
