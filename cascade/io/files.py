@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -74,20 +75,23 @@ def strict_json(text: str) -> Any:
     ValueError, RecursionError
         It is no such JSON, or is nested too deeply.
     """
-    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    return _STRICT.decode(text)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        keys = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in keys.items() if count > 1)
         raise ValueError(f"{twice!r:.80} stands twice")
     return found
 
 
 def _no_number(constant: str) -> Any:
     raise ValueError(f"{constant} is no number of JSON")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number)
 
 
 def write_json(file: Path, values: Mapping[str, Any]) -> None:

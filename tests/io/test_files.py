@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cascade.errors import ConfigError, OutputError
-from cascade.io.files import cache_folder, read_tensors, write_tensors
+from cascade.io.files import cache_folder, read_json, read_tensors, write_tensors
 
 
 def test_arrays_that_find_no_space_are_an_error_of_ours_and_leave_nothing(tmp_path):
@@ -32,3 +32,10 @@ def test_a_cache_folder_of_nobody_is_told_with_its_cure(monkeypatch, name):
     monkeypatch.setenv(name, "~no-such-user/cache")
     with pytest.raises(ConfigError, match="set CASCADE_CACHE to a folder"):
         cache_folder()
+
+
+def test_a_key_that_stands_twice_is_found_among_many_in_time_in_proportion(tmp_path):
+    file = tmp_path / "pack.json"
+    file.write_text("{" + "".join(f'"{n}": 0, ' for n in range(100_000)) + '"99999": 1}')
+    with pytest.raises(ConfigError, match="'99999' stands twice"):
+        read_json(file)

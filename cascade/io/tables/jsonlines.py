@@ -68,6 +68,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found if len(found) == len(pairs) else _Repeating(pairs)
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)  # `json.loads` would make one for each line
+
+
 def _rows(lines: Iterator[str], encoding: Encoding) -> Iterator[Row]:
     number = 0
     for line, raw in enumerate(lines, start=1):
@@ -78,7 +81,7 @@ def _rows(lines: Iterator[str], encoding: Encoding) -> Iterator[Row]:
         cells: dict[str, Any] = {}
         problem = None
         try:
-            value = json.loads(stripped, object_pairs_hook=_object)
+            value = _DECODER.decode(stripped)
         except RecursionError:
             problem = f"line {line} is nested too deeply; flatten it"
         except ValueError as error:
