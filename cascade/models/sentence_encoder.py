@@ -239,7 +239,7 @@ class PackedEncoder:
             )
             tensors = load_file(own / "model.safetensors")
             prefix = next(n for n in tensors if n.endswith(_WORDS)).removesuffix(_WORDS)
-            tensors = {n.removeprefix(prefix): value.float() for n, value in tensors.items()}
+            tensors = {_of_today(n.removeprefix(prefix)): x.float() for n, x in tensors.items()}
             return cls(
                 tensors | weights.changed_tensors(),
                 _tokenizer(own / "tokenizer.json"),
@@ -388,6 +388,13 @@ class PackedEncoder:
 
 
 _WORDS = "embeddings.word_embeddings.weight"
+_TODAY = {"gamma": "weight", "beta": "bias"}  # TensorFlow's names, which older files have
+
+
+def _of_today(name: str) -> str:
+    """The name that transformers has today for a weight."""
+    layer, dot, kind = name.rpartition(".")
+    return f"{layer}{dot}{_TODAY.get(kind, kind)}"
 
 
 def _json(path: Path) -> Any:

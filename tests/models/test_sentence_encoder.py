@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from cascade.config import ENCODER
 from cascade.models import sentence_encoder
@@ -115,6 +116,20 @@ def test_vectors_are_those_of_sentence_transformers(wheel, tmp_path, monkeypatch
         monkeypatch.setattr(sentence_encoder, "TOKENS", most)
         np.testing.assert_allclose(found.encode(TEXTS), expected, atol=1e-5)
     assert found.encode([]).shape == (0, 32)
+
+
+def test_weights_with_the_names_of_tensorflow_are_read(wheel, tmp_path):
+    """So do many older models name them, and those that transformers 5.1 saves again."""
+    folder = made(wheel, tmp_path)
+    expected = padded(folder).encode(TEXTS)
+    file = folder / "model.safetensors"
+    weights = {
+        n.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta"): value
+        for n, value in load_file(file).items()
+    }
+    assert "embeddings.LayerNorm.gamma" in weights
+    save_file(weights, file, {"format": "pt"})
+    np.testing.assert_allclose(PackedEncoder.open(folder).encode(TEXTS), expected, atol=1e-5)
 
 
 def test_other_weights_are_compared_once(wheel, tmp_path, monkeypatch):
