@@ -64,7 +64,7 @@ licences: $(VENV)/.installed-dev
 
 test-oldest: $(VENV_OLDEST)/.installed
 	OMP_NUM_THREADS=1 $(VENV_OLDEST)/bin/python -m pytest -n 2 --dist load \
-	  -m "not slow and not vllm and not ray and not wheel" --ignore tests/test_docs.py
+	  -m "not slow and not vllm and not ray and not wheel" --ignore tests/test_docs.py --ignore tests/test_notebook.py
 
 soak: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python eval/soak --out eval/results/reliability.json \

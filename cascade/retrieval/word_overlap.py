@@ -84,8 +84,8 @@ class WordIndex:
     def _shares(self) -> scipy.sparse.csr_matrix:
         """Share of each word in its name; the rows sum to one, where a name has a word."""
         weighed = self._has.multiply(self._idf).tocsr()
-        total = np.maximum(np.asarray(weighed.sum(axis=1)).ravel(), 1e-9)
-        return scipy.sparse.diags_array(1 / total).dot(weighed).tocsr()
+        total = np.maximum(np.asarray(weighed.sum(axis=1)), 1e-9)
+        return weighed.multiply(1 / total).tocsr()
 
     def covered(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Share of a node's words that a text has, by rarity, of its best name.

@@ -144,14 +144,14 @@ def test_a_rendered_prompt_holds_the_item_and_the_allowed_answers(cascade):
         (("show", "file-undr"), "file-under"),
         (("render", "file-under", "-t", "tax.csv", "clogs", "--at", "Clothes"), "Clothes"),
         (("render", "file-under", "-t", "tax.csv", "clogs", "--at", "GAR-RAK"), "Rakes"),
-        (("render", "file-under"), "item"),
+        (("render", "file-under"), "Missing argument 'item'"),
     ],
     ids=["unknown", "no such node", "leaf", "no item"],
 )
 def test_a_prompt_that_cannot_be_shown_is_refused(args, word, cascade):
     done = cascade("prompts", *args)
     assert (done.status, done.out) == (2, "")
-    assert word in done.err
+    assert word.casefold() in done.err.casefold()  # older Typer writes an argument in capitals
 
 
 @pytest.mark.weights

@@ -61,7 +61,6 @@ def test_the_rows_of_a_table_are_the_items(clf, table):
 COLLECTIONS = {
     "array": np.array(TEXTS),
     "array of objects": np.array(TEXTS, dtype=object),
-    "array of string type": np.array(TEXTS, dtype=np.dtypes.StringDType()),
     "Arrow array": pa.array(TEXTS),
     "series": pd.Series(TEXTS, index=[2, 2, 2]),
     "index": pd.Index(TEXTS),
@@ -73,6 +72,8 @@ COLLECTIONS = {
     "keys of a dict": dict.fromkeys(TEXTS).keys(),
     "items": [Item({"x": text}) for text in TEXTS],
 }
+if hasattr(np.dtypes, "StringDType"):  # since NumPy 2
+    COLLECTIONS["array of string type"] = np.array(TEXTS, dtype=np.dtypes.StringDType())
 
 
 @pytest.mark.parametrize("texts", COLLECTIONS.values(), ids=COLLECTIONS)
