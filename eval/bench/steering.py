@@ -11,6 +11,7 @@ encoder; a pack of `cascade fit --recipe fast` is fitted to labelled rows, and `
 
     python eval/bench/steering.py --rows 100 --out eval/results/steering.json
     python eval/bench/steering.py --methods retrieval llm --rows 20
+    python eval/bench/steering.py --rows 100 --methods pack --add --out eval/results/steering.json
 """
 
 from __future__ import annotations
@@ -186,6 +187,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="where the pack is made, and kept")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--add", action="store_true", help="to the record that --out has already")
     args = parser.parse_args()
     record: dict[str, Any] = {
         "command": shlex.join(["python", *sys.argv]),
@@ -195,6 +197,13 @@ def main() -> None:
         "python": platform.python_version(),
         "methods": {},
     }
+    if args.add:
+        before = json.loads(args.out.read_text("utf-8"))
+        for key in ("rows", "fitted rows", "seed", "python"):
+            if before[key] != record[key]:
+                parser.error(f"--add: the record is of {key} {before[key]}, not {record[key]}")
+        record["command"] = f"{before['command']}\n{record['command']}"
+        record["methods"] = before["methods"]
     with tempfile.TemporaryDirectory() as made:
         folder = args.folder or Path(made)
         for method in args.methods:

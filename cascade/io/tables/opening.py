@@ -136,7 +136,7 @@ def _table(
             from cascade.io.tables.parquet import read_parquet
 
             return read_parquet(seekable, name)
-        from cascade.io.tables.excel import read_excel
+        from cascade.io.tables.excel.reading import read_excel
 
         return read_excel(seekable, name, sheet)
     found = encoding_of(head, name, encoding)

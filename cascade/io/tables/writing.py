@@ -133,7 +133,7 @@ def format_of(kind: Kind, table: Table, extra: Mapping[str, type]) -> Format:
 
         return ParquetFormat(layout)
     if kind == "xlsx":
-        from cascade.io.tables.excel import ExcelFormat
+        from cascade.io.tables.excel.writing import ExcelFormat
 
         return ExcelFormat(layout)
     return CsvFormat(layout, kind)

@@ -18,7 +18,8 @@ from io_helpers import EXTRA, piped, read, run
 
 from cascade.errors import OutputError, UsageError
 from cascade.io import open_output, open_table
-from cascade.io.tables import excel, parquet
+from cascade.io.tables import parquet
+from cascade.io.tables.excel import writing as excel
 
 ITEMS = 'id,title,label\n007,"a, b",x\n2,=1+1,\n3,two words,z\n'
 

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any
 
 from cascade.errors import TaxonomyError, did_you_mean
-from cascade.io.tables.excel import MAX_ROWS, open_workbook, plain_value
+from cascade.io.tables.excel.reading import MAX_ROWS, open_workbook, plain_value
 from cascade.io.zips import BROKEN, reason_of
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile

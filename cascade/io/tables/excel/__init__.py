@@ -1,0 +1,1 @@
+"""Excel: sheets of .xlsx workbooks as tables, in and out."""
