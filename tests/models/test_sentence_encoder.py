@@ -129,7 +129,7 @@ def test_weights_with_the_names_of_tensorflow_are_read(wheel, tmp_path):
     }
     assert "embeddings.LayerNorm.gamma" in weights
     save_file(weights, file, {"format": "pt"})
-    np.testing.assert_allclose(PackedEncoder.open(folder).encode(TEXTS), expected, atol=1e-5)
+    np.testing.assert_allclose(opened(folder).encode(TEXTS), expected, atol=1e-5)
 
 
 def test_other_weights_are_compared_once(wheel, tmp_path, monkeypatch):
