@@ -4,11 +4,14 @@ import hashlib
 
 import numpy as np
 
+from cascade.retrieval.encoder_prompts import Prompts
+
 
 class HashEncoder:
     """Unit vectors drawn from the text's hash; with `kinds` few different ones, so many ties."""
 
     width = 8
+    prompts = Prompts()
     reads_pictures = False
 
     def __init__(self, identity="hash", kinds=None):
@@ -19,6 +22,9 @@ class HashEncoder:
     def encode(self, texts):
         self.encoded.append(list(texts))
         return np.array([self.vector(text) for text in texts], np.float32).reshape(-1, self.width)
+
+    def encode_documents(self, texts):
+        return self.encode(texts)
 
     def vector(self, text):
         number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])

@@ -23,6 +23,7 @@ from cascade.config.retrieval import (
     NodeText,
     PathChoice,
     RetrievalConfig,
+    prompt_problem,
 )
 from cascade.config.root import CascadeConfig, Columns, PicturesConfig
 from cascade.config.taxonomy import TaxonomyReading, TaxonomySource
@@ -62,6 +63,7 @@ __all__ = [
     "describe_problems",
     "is_file_name",
     "parse_yaml",
+    "prompt_problem",
     "read_yaml",
     "shown",
 ]

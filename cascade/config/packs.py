@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cascade.config.base import LOCAL_FILE, LOCAL_FOLDER, Section
+from cascade.config.retrieval import Prompt
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 
@@ -48,6 +49,9 @@ class BackboneConfig(Section):
     )
     adapter: Annotated[str | None, LOCAL_FOLDER] = Field(
         None, description="Folder of a LoRA adapter of the model."
+    )
+    prompt: Prompt = Field(
+        "", description="What a sentence encoder reads before each item, as it was fitted with."
     )
     columns: list[str] = Field(default_factory=list, description="Columns that are read.")
     max_chars: int = Field(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from cascade.config.base import LOCAL_FOLDER, Section
 
@@ -19,14 +20,50 @@ NodeText = Literal["leaf", "path", "path+description", "full"]
 PathChoice = Literal["walk", "likeliest"]
 IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
 
+LONGEST_PROMPT = 2000  # characters; most encoders read no more than these in all
+JOINERS = "\u200c\u200d"  # format characters that words of some languages are written with
+
+
+def prompt_problem(prompt: str) -> str:
+    """Why a text is no prompt of an encoder; empty where it is one."""
+    if len(prompt) > LONGEST_PROMPT:
+        return f"has {len(prompt):,} characters; a prompt has {LONGEST_PROMPT:,} at most"
+    for character in prompt:
+        odd = unicodedata.category(character) in ("Cc", "Cf", "Cs")
+        if odd and character not in f"\n\t{JOINERS}":
+            return f"holds the control character {character!a}; take it out"
+    return ""
+
+
+def _checked(prompt: str) -> str:
+    if problem := prompt_problem(prompt):
+        raise ValueError(problem)
+    return prompt
+
+
+Prompt = Annotated[str, AfterValidator(_checked)]
+"""What an encoder reads before a text; empty for nothing."""
+
 
 class RetrievalConfig(Section):
     """How an item is compared with the texts of nodes, and how many candidates are kept."""
 
     encoder: Annotated[str, LOCAL_FOLDER] = Field(
         ENCODER,
-        description="Sentence encoder: built-in name, folder or hub. For pictures one that reads "
+        description="Sentence encoder: built-in name, folder or hub. One that wants prompts gets "
+        "them: see query_prompt. For pictures one that reads "
         "both, as CLIP and SigLIP do; small:clip has random weights, for trying a set-up.",
+    )
+    query_prompt: Prompt | None = Field(
+        None,
+        description="What the encoder reads before the text of an item, such as 'query: '. null: "
+        "as the encoder's own config says, or else what its family is known to want (E5, BGE, "
+        'Qwen3-Embedding, ...). "": nothing.',
+    )
+    document_prompt: Prompt | None = Field(
+        None,
+        description="What the encoder reads before the text of a node, such as 'passage: '; null "
+        'and "" as for query_prompt.',
     )
     texts: NodeText = Field(
         "full",

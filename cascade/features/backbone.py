@@ -112,7 +112,11 @@ def make_backbone(config: BackboneConfig, *, allow_download: bool = False) -> Ba
         from cascade.features.text_embeddings import SentenceFeatures
         from cascade.retrieval.encoder import Encoder
 
-        encoder = Encoder.load(config.model or FITTED_ENCODER, allow_download=allow_download)
+        encoder = Encoder.load(
+            config.model or FITTED_ENCODER,
+            allow_download=allow_download,
+            query_prompt=config.prompt,
+        )
         return SentenceFeatures(encoder, config.columns, config.max_chars)
     from cascade.features.text_embeddings import HiddenStates
 

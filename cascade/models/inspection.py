@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cascade.config import prompt_problem, shown
 from cascade.errors import CascadeError, WeightsError
 
 NO_CODE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -95,6 +96,8 @@ def check_config(file: Path) -> None:
     _check_values(values, file)
     if file.name in ("modules.json", "router_config.json"):
         _check_modules(values, file)
+    if file.name == "config_sentence_transformers.json":
+        _check_prompts(values, file)
 
 
 def adapter_config(folder: Path) -> dict[str, Any]:
@@ -299,6 +302,29 @@ def _check_modules(values: Any, file: Path) -> None:
         path = module.get("path") if isinstance(module, dict) else None
         if isinstance(path, str) and _leads_away(path):
             raise WeightsError(f"{file}: names a module outside of its folder, {path!r:.80}")
+
+
+def _check_prompts(values: Any, file: Path) -> None:
+    """Refuse prompts that are no texts, or texts that no prompt is."""
+    told = values if isinstance(values, dict) else {}
+    prompts, usual = told.get("prompts") or {}, told.get("default_prompt_name")
+    if not isinstance(prompts, dict):
+        raise WeightsError(f"{file}: prompts is {shown(prompts)}; expected texts by name")
+    for name, prompt in prompts.items():
+        problem = "is no text" if prompt is not None else ""
+        if isinstance(prompt, str):
+            problem = prompt_problem(prompt)
+        if problem := problem or prompt_problem(name):
+            raise WeightsError(
+                f"{file}: the prompt {shown(name)} {problem}; mend a copy of the folder, or use "
+                "another model"
+            )
+    known = {"query", "document", *prompts}  # these two the library always has
+    if usual is not None and (not isinstance(usual, str) or usual not in known):
+        raise WeightsError(
+            f"{file}: default_prompt_name is {shown(usual)}, which is none of the prompts "
+            f"({', '.join(map(shown, list(prompts)[:8])) or 'there are none'})"
+        )
 
 
 def _places(folder: Path) -> Iterator[Path]:

@@ -53,13 +53,17 @@ class SentenceEncoder(Protocol):
     width: int
     reads_pictures: bool
 
-    def encode(self, texts: Sequence[str], *, half: bool = False) -> NDArray[np.float32]:
+    def encode(
+        self, texts: Sequence[str], *, half: bool = False, prompt: str = ""
+    ) -> NDArray[np.float32]:
         """Unit vectors float32 [n_texts, width].
 
         Parameters
         ----------
         half
             With weights in half precision where the hardware multiplies it.
+        prompt
+            What is read before each text; plain text too.
         """
         ...
 
@@ -101,13 +105,14 @@ def load_sentence_transformer(weights: Weights, device: str = "auto") -> Sentenc
     WeightsError
         The weights cannot be read, or are of no such model.
     """
+    import torch
     from sentence_transformers import SentenceTransformer
 
     with reading(weights.path, "no sentence encoder that can be used"), quiet_libraries():
         model = SentenceTransformer(
             str(weights.path),
             device=best_device(device),
-            model_kwargs={"use_safetensors": True},
+            model_kwargs={"use_safetensors": True, "dtype": torch.float32},
             **NO_CODE,
         )
         weights.change(model.transformers_model)
@@ -130,31 +135,36 @@ class PaddedEncoder:
         self._model = model
         model.tokenizer.split_special_tokens = True
 
-    def encode(self, texts: Sequence[str], *, half: bool = False) -> NDArray[np.float32]:
+    def encode(
+        self, texts: Sequence[str], *, half: bool = False, prompt: str = ""
+    ) -> NDArray[np.float32]:
         """Unit vectors of texts; see `SentenceEncoder.encode`."""
         device = self._model.device.type
         half = half and precision_dtype("auto", device).itemsize < 4
         most, many = (CHARACTERS, 64) if device == "cpu" else (CHARACTERS_ON_GPU, 256)
         most = most if half else most // 2
-        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + len(prompt)
         if self._model.max_seq_length:
             lengths = lengths.clip(max=4 * self._model.max_seq_length)
         order = np.argsort(-lengths, kind="stable")
         out = np.empty((len(texts), self.width), dtype=np.float32)
         with autocast(device) if half else nullcontext():
             for batch in divided(order, lengths.clip(min=most // many), most):
-                out[batch] = self._encoded([texts[at] for at in batch], len(batch))
+                out[batch] = self._encoded([texts[at] for at in batch], len(batch), prompt)
         return out
 
     def encode_pictures(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
         """Unit vectors of pictures; see `SentenceEncoder.encode_pictures`."""
         return self._encoded(pictures, 32)
 
-    def _encoded(self, inputs: Sequence[Any], batch_size: int) -> NDArray[np.float32]:
+    def _encoded(
+        self, inputs: Sequence[Any], batch_size: int, prompt: str = ""
+    ) -> NDArray[np.float32]:
         if not len(inputs):
             return np.empty((0, self.width), dtype=np.float32)
         vectors: NDArray[np.float32] = self._model.encode(
             list(inputs),
+            prompt=prompt,  # an empty one keeps the default of the model away
             batch_size=batch_size,
             normalize_embeddings=True,
             show_progress_bar=False,
@@ -224,12 +234,13 @@ class PackedEncoder:
             kinds = [module["type"].rpartition(".")[2] for module in modules]
             own = folder / modules[0]["path"]
             config = _json(own / "config.json")
-            pooling = _pooling(_json(folder / modules[1]["path"] / "config.json"))
+            pool = _json(folder / modules[1]["path"] / "config.json")
+            pooling = _pooling(pool)
             if (
                 kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
                 or _of_another_form(config)
                 or pooling not in POOLING
-                or _json(folder / "config_sentence_transformers.json").get("default_prompt_name")
+                or pool.get("include_prompt") is False
                 or (own / "adapter_config.json").is_file()
             ):
                 return None
@@ -263,7 +274,9 @@ class PackedEncoder:
         """What is pickled: the machine that reads it may have no half precision."""
         return {**vars(self), "_half": {}}
 
-    def encode(self, texts: Sequence[str], *, half: bool = False) -> NDArray[np.float32]:
+    def encode(
+        self, texts: Sequence[str], *, half: bool = False, prompt: str = ""
+    ) -> NDArray[np.float32]:
         """Unit vectors of texts; see `SentenceEncoder.encode`."""
         import torch
 
@@ -272,7 +285,8 @@ class PackedEncoder:
             self._half = self._half or {n: value.to(dtype) for n, value in weights.items()}
             weights, most = self._half, TOKENS
         out = np.empty((len(texts), self.width), dtype=np.float32)
-        ids = [row.ids for row in self._tokenizer.encode_batch_fast(list(texts))]
+        prompted = [prompt + text for text in texts]
+        ids = [row.ids for row in self._tokenizer.encode_batch_fast(prompted)]
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
         order = np.argsort(lengths, kind="stable")
         with torch.inference_mode():

@@ -117,6 +117,10 @@ def load_config(
     elif is_folder:
         check_files(path.parent)
     if is_pack or is_folder:
+        named = (named_here or {}).get("retrieval")
+        if isinstance(named, Mapping) and named.get("encoder") is not None:
+            # The pack's prompts are those of its own encoder.
+            config.retrieval.query_prompt = config.retrieval.document_prompt = None
         own = is_own(path.parent)
         for field, value in confine(config, path.parent, named_here or {}, own=own).items():
             logger.warning(

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import InputError, WeightsError
+from cascade.config import shown
+from cascade.errors import ConfigError, InputError, WeightsError
 from cascade.io.pictures import open_picture
 from cascade.items import Batch, as_text
 from cascade.models.inspection import reading
 from cascade.models.sentence_encoder import SentenceEncoder, load_sentence_encoder
 from cascade.models.weights import Weights, find_weights
+from cascade.retrieval.encoder_prompts import Prompts, prompts_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 BLOCK = 2048  # texts that are tokenized together
 PICTURE_BLOCK = 32  # opened pictures that are in memory together
+NO_PROMPTS = Prompts()
 
 
 class Encoder:
@@ -32,31 +35,64 @@ class Encoder:
         The loaded encoder.
     identity
         Names the weights; part of the key of an index on disk.
+    prompts
+        What is read before items, and before texts of nodes.
     max_chars
         Characters of a text that are read; far beyond what encoders of 256 or 512 tokens see.
+
+    Raises
+    ------
+    ConfigError
+        A prompt is so long that nothing of a text behind it is read.
     """
 
-    def __init__(self, model: SentenceEncoder, identity: str, *, max_chars: int = 4000) -> None:
+    def __init__(
+        self,
+        model: SentenceEncoder,
+        identity: str,
+        *,
+        prompts: Prompts = NO_PROMPTS,
+        max_chars: int = 4000,
+    ) -> None:
         self.identity = identity
+        self.prompts = prompts
         self._model = model
         self._max_chars = max_chars
+        for prompt in {prompts.query, prompts.document} - {""}:
+            one, other = self._encode(["rake", "straw hat"], prompt)
+            if np.array_equal(one, other):
+                raise ConfigError(
+                    f"the prompt {shown(prompt)} is as long as all that the encoder "
+                    f"{self._name!r} reads, and leaves no room for a text; shorten "
+                    "retrieval.query_prompt or retrieval.document_prompt"
+                )
 
     @classmethod
-    def load(cls, name: str, *, device: str = "auto", allow_download: bool = False) -> Encoder:
-        """The encoder over the weights called `name`.
+    def load(
+        cls,
+        name: str,
+        *,
+        device: str = "auto",
+        allow_download: bool = False,
+        query_prompt: str | None = None,
+        document_prompt: str | None = None,
+    ) -> Encoder:
+        """The encoder over the weights called `name`; prompts that are None are the model's own.
 
         Raises
         ------
         WeightsError
             The weights are not found, or are not what they were pinned to be.
         """
-        return cls.of(find_weights(name, allow_download=allow_download), device)
+        weights = find_weights(name, allow_download=allow_download)
+        return cls.of(weights, device, prompts_of(weights).settled(query_prompt, document_prompt))
 
     @classmethod
-    def of(cls, weights: Weights, device: str = "auto") -> Encoder:
-        """The encoder over weights that were found."""
+    def of(cls, weights: Weights, device: str = "auto", prompts: Prompts | None = None) -> Encoder:
+        """The encoder over weights that were found, by default with the prompts that it wants."""
         identity = f"{Path(weights.name).name}:{weights.identity}"
-        return cls(load_sentence_encoder(weights, device), identity)
+        wanted = prompts_of(weights) if prompts is None else prompts
+        return cls(load_sentence_encoder(weights, device), identity, prompts=wanted)
 
     @property
     def width(self) -> int:
@@ -69,7 +105,7 @@ class Encoder:
         return self._model.reads_pictures
 
     def encode(self, texts: Sequence[str], *, half: bool = False) -> NDArray[np.float32]:
-        """Unit vectors of texts.
+        """Unit vectors of texts of items.
 
         Parameters
         ----------
@@ -81,16 +117,34 @@ class Encoder:
         -------
         float32 [n_texts, width]
         """
-        name = self.identity.partition(":")[0]
+        return self._encode(texts, self.prompts.query, half)
+
+    def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors of texts of nodes.
+
+        Returns
+        -------
+        float32 [n_texts, width]
+        """
+        return self._encode(texts, self.prompts.document)
+
+    @property
+    def _name(self) -> str:
+        """Of the weights, for messages."""
+        return self.identity.partition(":")[0]
+
+    def _encode(self, texts: Sequence[str], prompt: str, half: bool = False) -> NDArray[np.float32]:
         out = np.empty((len(texts), self.width), dtype=np.float32)
         for start in range(0, len(texts), BLOCK):
             block = [as_text(text[: self._max_chars]) for text in texts[start : start + BLOCK]]
-            with reading(f"the encoder {name!r}", "cannot read these texts"):
-                out[start : start + len(block)] = self._model.encode(block, half=half)
+            with reading(f"the encoder {self._name!r}", "cannot read these texts"):
+                out[start : start + len(block)] = self._model.encode(
+                    block, half=half, prompt=prompt
+                )
         if not np.isfinite(out).all():
             raise WeightsError(
-                f"the encoder {name!r} answers with NaN: its weights are damaged; copy them again, "
-                "or use others"
+                f"the encoder {self._name!r} answers with NaN: its weights are damaged; copy them "
+                "again, or use others"
             )
         return out
 

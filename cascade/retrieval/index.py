@@ -117,8 +117,10 @@ class NodeIndex:
 
 
 def _key(texts: list[str], node: NDArray[np.int32], encoder: Encoder, recipe: NodeText) -> str:
-    """Hash of the taxonomy as the recipe sees it, the recipe and the model."""
+    """Hash of the taxonomy as the recipe sees it, the recipe, the model and its prompt."""
     digest = hashlib.sha256(f"{FORMAT}\n{recipe}\n{encoder.identity}\n".encode())
+    if prompt := encoder.prompts.document:
+        digest.update(hashlib.sha256(prompt.encode()).digest())
     digest.update(node.astype("<i4").tobytes())
     digest.update("".join(f"{text}\0" for text in texts).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:32]
@@ -177,7 +179,7 @@ def _embed(texts: list[str], encoder: Encoder, folder: Path, progress: Progress 
     report(done, n)
     save = len(missing) > 1
     for block in missing:
-        vectors[block] = encoder.encode(texts[block])
+        vectors[block] = encoder.encode_documents(texts[block])
         save = save and _write_block(folder, vectors, block)
         done += block.stop - block.start
         report(done, n)

@@ -58,8 +58,13 @@ class Components:
     @cached_property
     def encoder(self) -> Encoder:
         """The sentence encoder."""
-        name = self.config.retrieval.encoder
-        return Encoder.load(name, allow_download=self.config.allow_download)
+        config = self.config.retrieval
+        return Encoder.load(
+            config.encoder,
+            allow_download=self.config.allow_download,
+            query_prompt=config.query_prompt,
+            document_prompt=config.document_prompt,
+        )
 
     @cached_property
     def retriever(self) -> Retriever:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Batch, Item
+from cascade.retrieval.encoder_prompts import Prompts
 
 WIDTH = 384  # as of MiniLM
 CHILDREN = 10
@@ -35,6 +36,7 @@ class SyntheticEncoder:
 
     width = WIDTH
     reads_pictures = False
+    prompts = Prompts()
 
     def __init__(self, n_nodes: int) -> None:
         self.identity = f"synthetic-{n_nodes}"
@@ -52,6 +54,10 @@ class SyntheticEncoder:
         if self._nodes is None:
             self._nodes = node_vectors(self._n)
         return self._nodes[number]
+
+    def encode_documents(self, texts: Sequence[str]) -> Vectors:
+        """As `encode`."""
+        return self.encode(texts)
 
     def _items(self, number: NDArray[np.int64]) -> Vectors:
         """Made once for each item, so that benchmarks can make them beforehand."""

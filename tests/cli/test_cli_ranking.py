@@ -128,6 +128,19 @@ def test_a_retriever_learns_what_trade_names_are_and_classifies(rows, cascade):
     assert sum(right) / len(right) > 0.9
 
 
+def test_a_retriever_is_trained_with_the_prompts_that_it_is_used_with(rows, cascade):
+    short = (*SET, "--set", "training.epochs=0.1", "--set", "training.batch_size=32")
+    assert cascade("finetune", "retriever", "-o", "plain", *short).status == 0
+    (rows / "e5-small").symlink_to((rows / "bert").resolve(), target_is_directory=True)
+    own = ("--set", "model.weights=e5-small")
+    done = cascade("finetune", "retriever", "-o", "out", *short, *own)
+    assert done.status == 0, done.err
+    told = json.loads((rows / "out/model/config_sentence_transformers.json").read_text())
+    assert told["prompts"] == {"query": "query: ", "document": "passage: "}
+    losses = [metrics(rows, name)["loss_by_step"][0] for name in ("plain", "out")]
+    assert losses[0] != losses[1]
+
+
 def test_a_reranker_learns_which_words_belong_together_and_classifies(rows, cascade):
     # Its output is new, so that it starts from chance; what trade names are takes it far longer.
     write({label: [label.split()[-1].lower()] for label in WORDS})

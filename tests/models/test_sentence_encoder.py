@@ -166,11 +166,23 @@ def test_other_kinds_are_not_packed(wheel, tmp_path):
         "activation": {"hidden_act": "relu"},
     }.items():
         assert opened(made(wheel, tmp_path / name, **settings)) is None, name
-    folder = made(wheel, tmp_path / "prompted")
+    folder = made(wheel, tmp_path / "without prompts")
+    path = folder / "1_Pooling" / "config.json"
+    changed = {**json.loads(path.read_text("utf-8")), "include_prompt": False}
+    path.write_text(json.dumps(changed), "utf-8")
+    assert opened(folder) is None
+
+
+def test_the_default_prompt_of_a_model_is_read_where_it_is_asked_for_alone(wheel, tmp_path):
+    folder = made(wheel, tmp_path)
+    plain = padded(folder).encode(TEXTS)
     path = folder / "config_sentence_transformers.json"
     changed = {"default_prompt_name": "query", "prompts": {"query": "query: "}}
     path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changed}), "utf-8")
-    assert opened(folder) is None
+    for encoder in (padded(folder), opened(folder)):
+        np.testing.assert_allclose(encoder.encode(TEXTS), plain, atol=1e-5)
+        expected = encoder.encode([f"query: {text}" for text in TEXTS])
+        np.testing.assert_allclose(encoder.encode(TEXTS, prompt="query: "), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("file", ["modules.json", "config.json", "model.safetensors"])

@@ -193,6 +193,17 @@ def test_a_pack_made_here_may_name_what_it_was_made_of(whole, pack, monkeypatch,
         load_config(tmp_path / "moved")
 
 
+def test_the_prompts_of_a_pack_are_those_of_its_own_encoder(pack):
+    set_in(pack, **{"retrieval.query_prompt": "query: ", "retrieval.document_prompt": ""})
+    assert load_config(pack)[0].retrieval.query_prompt == "query: "
+    other = {"retrieval": {"encoder": "small:clip"}}
+    found = load_config(pack, other)[0].retrieval
+    assert (found.query_prompt, found.document_prompt) == (None, None)
+    set_in(pack, **{"retrieval.query_prompt": "x" * 10_000})
+    with pytest.raises(ConfigError, match=r"retrieval\.query_prompt: .*10,000 characters"):
+        load_config(pack)
+
+
 def test_what_is_to_be_set_is_told_as_a_shell_takes_it(pack, tmp_path):
     config = yaml.safe_load((pack / "cascade.yaml").read_text())
     outside = {"kind": "picture", "model": str(tmp_path / "my model")}

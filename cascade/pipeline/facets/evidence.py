@@ -188,7 +188,7 @@ class FacetFeatureExtractor:
         self.codes = list(taxonomy.categories)
         self.categories = list(taxonomy.categories.values())
         self._rows = [finder.rows_of(category.tree) for category in self.categories]
-        self._labels = finder.encoder.encode(
+        self._labels = finder.encoder.encode_documents(
             [f"{own.label.replace('-', ' ')}: {own.note[:200]}" for own in self.categories]
         )
         self._excluded: dict[str, list[NDArray[np.int32]]] = {}

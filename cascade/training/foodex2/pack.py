@@ -27,6 +27,7 @@ from cascade.pipeline.facets.ranking import BaseTermRanker
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.pipeline.pack import SEAL, seal
 from cascade.retrieval.encoder import Encoder
+from cascade.retrieval.encoder_prompts import Prompts
 from cascade.training.foodex2.categories import (
     category_figures,
     features_and_labels,
@@ -140,7 +141,7 @@ def fit_pack(
         "pairs": category_figures(network.of(test.features) >= network.thresholds, test.labels),
         "classifier": category_figures(likely >= classifier.thresholds, test.labels),
     }
-    _copy(checker, encoder, partial)
+    _copy(checker, encoder, loaded.prompts, partial)
     seconds = round(time.perf_counter() - started)
     write_json(partial / "metrics.json", {"figures": figures, "seconds": seconds})
     about = (
@@ -209,8 +210,11 @@ def _compose(
     return _Split(texts, np.concatenate(features), np.concatenate(labels))
 
 
-def _copy(checker: Checker, encoder: str, folder: Path) -> None:
-    """Write the config, and copies of the files that it names."""
+def _copy(checker: Checker, encoder: str, prompts: Prompts, folder: Path) -> None:
+    """Write the config, and copies of the files that it names.
+
+    With the prompts, which the name of a copy does not tell.
+    """
     shutil.copyfile(checker.catalogue.file, folder / CATALOGUE)
     shutil.copyfile(checker.processes.file, folder / PROCESSES)
     config: dict[str, Any] = {
@@ -221,6 +225,11 @@ def _copy(checker: Checker, encoder: str, folder: Path) -> None:
     if Path(encoder).is_dir():
         shutil.copytree(encoder, folder / ENCODER)
         config["retrieval"] = {"encoder": ENCODER}
+        if prompts != Prompts():
+            config["retrieval"] |= {
+                "query_prompt": prompts.query,
+                "document_prompt": prompts.document,
+            }
     write_text(folder / CONFIG_NAME, yaml.safe_dump(config, sort_keys=False))
 
 

@@ -21,6 +21,7 @@ from cascade.models.runtime import best_device, quiet_libraries
 from cascade.models.sentence_encoder import load_sentence_transformer
 from cascade.models.vision import load_vision
 from cascade.models.weights import find_weights
+from cascade.retrieval.encoder_prompts import prompts_of
 from cascade.training.adapters.lora import LoraRecipe, attach_lora, load_adapter
 from cascade.training.packs.recipe import AugmentRecipe, PictureStage, TunedStage
 
@@ -34,18 +35,37 @@ TRIES = 10  # boxes that are drawn before the whole picture is taken
 SHAPE = 4 / 3  # of a box that is cut out, the longer side to the shorter at the most
 
 
+def with_prompt(model: str, *, allow_download: bool = False) -> dict[str, str]:
+    """The field `prompt` of a backbone's config, where a sentence encoder wants one for items."""
+    prompt = prompts_of(find_weights(model, allow_download=allow_download)).query
+    return {"prompt": prompt} if prompt else {}
+
+
 class TrainableEncoder:
     """A sentence encoder of which all weights are trained.
 
     Its own dropout stays off: drawing the masks takes long on CPUs, and vectors that
     heads see have theirs.
+
+    Parameters
+    ----------
+    prompt
+        What is read before each item.
     """
 
     def __init__(
-        self, model: str, columns: Sequence[str], stage: TunedStage, *, allow_download: bool = False
+        self,
+        model: str,
+        columns: Sequence[str],
+        stage: TunedStage,
+        *,
+        prompt: str = "",
+        allow_download: bool = False,
     ) -> None:
         weights = find_weights(model, allow_download=allow_download)
         self._model = load_sentence_transformer(weights).eval()
+        self._model.set_pooling_include_prompt(True)  # as here, in use too
+        self._prompt = prompt
         self._model.tokenizer.split_special_tokens = True
         with_plain_attention(getattr(self._model[0], "auto_model", None))
         self._columns, self._max_chars = tuple(columns), stage.max_chars
@@ -58,7 +78,7 @@ class TrainableEncoder:
 
     def inputs(self, item: Item) -> list[int]:
         """What is read of an item, as plain text between the encoder's own marks."""
-        text = joined_fields(item, self._columns, self._max_chars)
+        text = self._prompt + joined_fields(item, self._columns, self._max_chars)
         longest = self._model.max_seq_length
         encoded = self._model.tokenizer(text, truncation=True, max_length=longest)
         return list(encoded["input_ids"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,12 @@ from cascade.scoring.methods.neighbours import Examples, unit
 from cascade.scoring.ttc_heads import Heads
 from cascade.training.labelled import Labelled
 from cascade.training.packs.backbone_training import TrainableBackbone, TuningRecipe, fine_tune
-from cascade.training.packs.backbones import TrainableEncoder, TrainableLlama, TrainableVision
+from cascade.training.packs.backbones import (
+    TrainableEncoder,
+    TrainableLlama,
+    TrainableVision,
+    with_prompt,
+)
 from cascade.training.packs.parts import (
     MODELS,
     FitContext,
@@ -148,14 +154,20 @@ class FineTunedPart(Part):
         stage, allow = self._stage, self.context.allow_download
         if self.name == "sentence":
             name = self._model if before is None else str(before)
-            return TrainableEncoder(name, columns, stage, allow_download=allow)
+            prompt = self._prompt.get("prompt", "")
+            return TrainableEncoder(name, columns, stage, prompt=prompt, allow_download=allow)
         return TrainableLlama(self._model, columns, stage, adapter=before, allow_download=allow)
+
+    @cached_property
+    def _prompt(self) -> dict[str, str]:
+        """What the encoder reads before items, which the name of what was trained does not tell."""
+        return with_prompt(self._model, allow_download=self.context.allow_download)
 
     def _backbone(self, place: Path, model: str) -> dict[str, Any]:
         """The backbone in a cascade.yaml, where `model` is what was trained."""
         read = {"columns": read_columns(place), "max_chars": self._stage.max_chars}
         if self.name == "sentence":
-            return {"kind": self.name, **read, "model": model}
+            return {"kind": self.name, **read, "model": model, **self._prompt}
         return {"kind": self.name, **read, "model": self._model, "adapter": model}
 
 

@@ -24,7 +24,7 @@ from cascade.scoring.ttc_heads import Form, Heads
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled, Progress
 from cascade.training.linear_heads import fit_heads, fit_hinge
-from cascade.training.packs.backbones import short_columns
+from cascade.training.packs.backbones import short_columns, with_prompt
 from cascade.training.packs.recipe import BothStage, LexicalStage, PictureStage, TunedStage
 
 COLUMNS = "columns.json"  # the columns that a backbone reads, beside its heads
@@ -292,11 +292,13 @@ class TextAndPicturePart(FrozenPart):
 
     def _backbones(self, folder: Path) -> dict[str, dict[str, Any]]:
         stage = self._stage
+        model, allow = stage.text_model or MODELS[stage.text], self.context.allow_download
         text = {
             "kind": stage.text,
             "columns": read_columns(folder / self.name),
             "max_chars": stage.max_chars,
-            "model": stage.text_model or MODELS[stage.text],
+            "model": model,
+            **(with_prompt(model, allow_download=allow) if stage.text == "sentence" else {}),
         }
         return {
             "both.text": text,

@@ -21,6 +21,7 @@ from cascade.models.sentence_encoder import load_sentence_transformer
 from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.encoder import Encoder
+from cascade.retrieval.encoder_prompts import prompts_of
 from cascade.retrieval.node_texts import node_texts
 from cascade.retrieval.retriever import Retriever
 from cascade.scoring.cross_encoder import CrossEncoder
@@ -212,6 +213,9 @@ class RankerExperiment(LabelledExperiment[RankerRecipe]):
         model: Any
         if recipe.kind == "retriever":
             model = load_sentence_transformer(weights, recipe.training.device)
+            wanted = prompts_of(weights)
+            model.prompts = {"query": wanted.query, "document": wanted.document}
+            model.default_prompt_name = None
             train: Any = train_retriever
         else:
             model = load_cross_encoder(weights, recipe.training.device)

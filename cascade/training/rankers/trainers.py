@@ -40,7 +40,8 @@ def train_retriever(
 
     An item is to be nearer to its node than to its wrong nodes and to all nodes of the other items
     of its batch. Where its own node is among those, in the same words, the gradients of the two
-    add up to those of one: duplicates only lift the loss.
+    add up to those of one: duplicates only lift the loss. Texts are read behind the prompts
+    `query` and `document` of the model.
 
     Parameters
     ----------
@@ -68,8 +69,12 @@ def train_retriever(
             lesson.wrong[at % len(lesson.wrong)] if lesson.wrong else lesson.right
             for lesson in lessons
         ]
+    query, document = (model.prompts.get(name) or "" for name in ("query", "document"))
+    prompts = {name: query if name == "anchor" else document for name in columns}
     per_epoch = math.ceil(len(lessons) / recipe.batch_size)
-    arguments = SentenceTransformerTrainingArguments(**_arguments(recipe, work, per_epoch, seed))
+    arguments = SentenceTransformerTrainingArguments(
+        **_arguments(recipe, work, per_epoch, seed), prompts=prompts if query or document else None
+    )
     loss = MultipleNegativesRankingLoss(model, scale=recipe.scale)
     return _run(SentenceTransformerTrainer, model, arguments, columns, loss, work, ticked)
 

@@ -4,10 +4,19 @@ import torch
 from tiny_encoder import save_tiny_encoder
 from tiny_llm import tiny_model, tiny_tokenizer
 
+from cascade.config import BackboneConfig
+from cascade.io.files import write_text
 from cascade.items import Item
 from cascade.taxonomy import Taxonomy
 from cascade.training.packs.backbone_training import TuningRecipe, fine_tune
-from cascade.training.packs.backbones import TrainableEncoder, TrainableLlama, short_columns
+from cascade.training.packs.backbones import (
+    TrainableEncoder,
+    TrainableLlama,
+    short_columns,
+    with_prompt,
+)
+from cascade.training.packs.fine_tuned_parts import FineTunedPart
+from cascade.training.packs.parts import FitContext
 from cascade.training.packs.recipe import TunedStage
 
 TREE = Taxonomy.from_paths(["Home > Garden", "Home > Kitchen", "Clothing > Hats"])
@@ -100,6 +109,27 @@ def test_what_was_trained_is_what_is_loaded(backbone, models, tmp_path):
     np.testing.assert_allclose(rows, expected.float().cpu().numpy(), atol=2e-2)
     read = HierarchicalSoftmax(TREE, heads.form).log_probs(heads.logits(rows), heads.nodes)
     assert (TREE.leaves[read[TREE.leaves].argmax(axis=0)] == NODES).mean() > 0.9
+
+
+def test_an_encoder_that_wants_a_prompt_is_trained_and_read_with_it(models, tmp_path):
+    from cascade.features.backbone import make_backbone
+
+    folder = tmp_path / "e5-small"
+    folder.symlink_to(models["sentence"], target_is_directory=True)
+    context = FitContext(TREE, ["name"], 0, False, lambda *_: None)
+    part = FineTunedPart("sentence", TunedStage(model=str(folder), max_chars=100), context)
+    trained = part._trainable(["name"], None)
+    write_text(tmp_path / "columns.json", '["name"]')
+    trained.save(tmp_path / "model")
+    config = part._backbone(tmp_path, str(tmp_path / "model"))
+    assert config["prompt"] == "query: "
+    with torch.no_grad():
+        expected = trained.vectors([trained.inputs(item) for item in ITEMS]).cpu().numpy()
+    found = make_backbone(BackboneConfig.model_validate(config)).rows(ITEMS)
+    np.testing.assert_allclose(found, expected, atol=2e-2)  # half precision
+    bare = make_backbone(BackboneConfig.model_validate(config | {"prompt": ""})).rows(ITEMS)
+    assert (found * bare).sum(axis=1).max() < 0.999
+    assert with_prompt(models["sentence"]) == {}
 
 
 def test_short_columns_are_read_beside_the_first():
