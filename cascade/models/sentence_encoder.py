@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from sentence_transformers import SentenceTransformer
 
+Vectors = NDArray[np.float32]
+
 KINDS = ("bert", "roberta", "xlm-roberta")
 POOLING = ("mean", "cls")
 TOKENS = 3200  # of one forward pass; as many as are fastest in half precision
@@ -53,9 +55,7 @@ class SentenceEncoder(Protocol):
     width: int
     reads_pictures: bool
 
-    def encode(
-        self, texts: Sequence[str], *, half: bool = False, prompt: str = ""
-    ) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], *, half: bool = False, prompt: str = "") -> Vectors:
         """Unit vectors float32 [n_texts, width].
 
         Parameters
@@ -135,9 +135,7 @@ class PaddedEncoder:
         self._model = model
         model.tokenizer.split_special_tokens = True
 
-    def encode(
-        self, texts: Sequence[str], *, half: bool = False, prompt: str = ""
-    ) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], *, half: bool = False, prompt: str = "") -> Vectors:
         """Unit vectors of texts; see `SentenceEncoder.encode`."""
         device = self._model.device.type
         half = half and precision_dtype("auto", device).itemsize < 4
@@ -157,12 +155,10 @@ class PaddedEncoder:
         """Unit vectors of pictures; see `SentenceEncoder.encode_pictures`."""
         return self._encoded(pictures, 32)
 
-    def _encoded(
-        self, inputs: Sequence[Any], batch_size: int, prompt: str = ""
-    ) -> NDArray[np.float32]:
+    def _encoded(self, inputs: Sequence[Any], batch_size: int, prompt: str = "") -> Vectors:
         if not len(inputs):
             return np.empty((0, self.width), dtype=np.float32)
-        vectors: NDArray[np.float32] = self._model.encode(
+        vectors: Vectors = self._model.encode(
             list(inputs),
             prompt=prompt,  # an empty one keeps the default of the model away
             batch_size=batch_size,
@@ -274,9 +270,7 @@ class PackedEncoder:
         """What is pickled: the machine that reads it may have no half precision."""
         return {**vars(self), "_half": {}}
 
-    def encode(
-        self, texts: Sequence[str], *, half: bool = False, prompt: str = ""
-    ) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], *, half: bool = False, prompt: str = "") -> Vectors:
         """Unit vectors of texts; see `SentenceEncoder.encode`."""
         import torch
 

@@ -225,11 +225,9 @@ def _copy(checker: Checker, encoder: str, prompts: Prompts, folder: Path) -> Non
     if Path(encoder).is_dir():
         shutil.copytree(encoder, folder / ENCODER)
         config["retrieval"] = {"encoder": ENCODER}
-        if prompts != Prompts():
-            config["retrieval"] |= {
-                "query_prompt": prompts.query,
-                "document_prompt": prompts.document,
-            }
+    if prompts != Prompts():
+        told = {"query_prompt": prompts.query, "document_prompt": prompts.document}
+        config["retrieval"] |= told
     write_text(folder / CONFIG_NAME, yaml.safe_dump(config, sort_keys=False))
 
 
