@@ -115,8 +115,6 @@ class EngineError(CascadeError):
         What happened, in few words that are the same for all calls that failed so, to be counted.
     """
 
-    exit_status = 1
-
     def __init__(
         self, message: str, *, retry: bool = False, reason: str = "the model failed"
     ) -> None:

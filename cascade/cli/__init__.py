@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def _main() -> None:
     from cascade.errors import CascadeError
 
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of pictures with odd metadata
     try:
         with closed_pipe():
             app()

@@ -6,6 +6,7 @@ import base64
 import binascii
 import io
 import os
+import re
 import threading
 import warnings
 from collections.abc import Collection, Mapping
@@ -18,6 +19,7 @@ import numpy as np
 
 from cascade.errors import InputError
 from cascade.io.web.address import WebAddress, is_address
+from cascade.values import is_missing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,6 +32,7 @@ MAX_RATIO = 20  # of the sides: models scale the shorter one up to a few hundred
 LARGE = 4_000_000  # pixels from which few pictures are decoded at a time
 MAX_SIDE = 768  # pixels that are kept of the longer side, twice what encoders read
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+|(javascript|blob|file|about|mailto):", re.I)
 _few = threading.BoundedSemaphore(2)
 DATA = "data:"  # begins a picture that stands in the cell itself
 
@@ -73,19 +76,26 @@ class PicturePlaces:
         """
         if isinstance(value, Mapping):
             value = value.get("bytes") or value.get("path")
+        if is_missing(value):
+            return None
         if isinstance(value, bytes | bytearray | memoryview):
             return bytes(value) or None
-        if value is not None and not isinstance(value, str):
+        if not isinstance(value, str):
             raise InputError(
                 f"the picture is {value!r:.60}; expected a path, a data URI, an address or bytes"
             )
-        name = (value or "").strip()
+        name = value.strip()
         if not name:
             return None
         if name[: len(DATA)].lower() == DATA:
             return bytes_of_data_uri(name)
         if is_address(name):
             return allowed_address(name, self.urls, self.hosts)
+        if kind := _SCHEME.match(name):
+            raise InputError(
+                f"the picture {name!r:.200} is an address that is not read ({kind[0]}); expected "
+                "http:// or https://, or the path of a file without anything before it"
+            )
         if self.anywhere:
             return (self.root or folder) / name
         return picture_path(self.root or folder, name)
@@ -131,7 +141,10 @@ def bytes_of_data_uri(uri: str) -> bytes:
 def _begin_anew() -> None:
     """Take back what the threads of a parent hold."""
     global _few
-    _few = threading.BoundedSemaphore(2)
+    _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+|(javascript|blob|file|about|mailto):", re.I)
+
+
+_few = threading.BoundedSemaphore(2)
 
 
 if hasattr(os, "register_at_fork"):
@@ -204,6 +217,8 @@ def open_picture(source: Path | bytes | str | Image) -> Image:
         problem = str(error) or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
             problem = "it is not a picture of a known kind"
+        if isinstance(error, OSError) and error.errno:  # the system's, not the decoder's
+            raise InputError(f"{what} cannot be read: {os.strerror(error.errno)}") from None
         raise InputError(
             f"{what} cannot be read: {problem:.200}; expected {', '.join(FORMATS)}"
         ) from error
@@ -257,7 +272,7 @@ def _stream(source: Path | bytes | str, what: str) -> Path | io.BytesIO:
         source = _bytes_named_by(source)
     if isinstance(source, Path):
         if not source.is_file():
-            raise InputError(f"{what} is not there")
+            raise InputError(f"{what} {_why_no_file(source)}")
         size = source.stat().st_size
     else:
         size = len(source)
@@ -266,6 +281,14 @@ def _stream(source: Path | bytes | str, what: str) -> Path | io.BytesIO:
     if not size:
         raise InputError(f"{what} cannot be read: it is empty; expected {', '.join(FORMATS)}")
     return source if isinstance(source, Path) else io.BytesIO(source)
+
+
+def _why_no_file(path: Path) -> str:
+    if path.is_dir():
+        return "is a folder; expected the file of one picture"
+    if path.exists():
+        return "is no file but a pipe, a socket or a device, which are not read"
+    return "is not there"
 
 
 def _bytes_named_by(text: str) -> bytes:
@@ -296,7 +319,7 @@ def _in_eight_bits(picture: Image) -> Image:
     if picture.mode not in {"I", "F"} and not picture.mode.startswith("I;"):
         picture.load()
         return picture
-    values = np.asarray(picture).astype(np.float32)
+    values = np.nan_to_num(np.asarray(picture).astype(np.float32))
     whole = picture.mode != "F"
     most = 65535.0 if whole and values.max(initial=0) > 255 else 255.0
     if not whole and values.max(initial=0) <= 1:

@@ -151,3 +151,10 @@ def test_an_output_of_before_is_not_classified_again_by_mistake(folder, refused)
     (folder / "before.csv").write_text(f"{columns}\nhat,CLO-HAT,Clothing > Hats\n")
     message = refused(*classify("--text", "name", source="before.csv"))
     assert "cascade_code" in message
+
+
+def test_a_server_that_is_not_there_is_told_before_anything_is_written(refused):
+    server = "{engine: server, server: {url: http://127.0.0.1:9/v1, retries: 0}}"
+    said = refused(*classify("--method", "llm", "--set", f"llm={server}"))
+    assert "http://127.0.0.1:9/v1/models: not reached" in said
+    assert "llm.server.url" in said

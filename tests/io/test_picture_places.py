@@ -33,7 +33,9 @@ def test_bytes_and_data_uris_are_pictures(tmp_path):
     assert open_picture(uri).getpixel((0, 0)) == (255, 0, 0)
 
 
-@pytest.mark.parametrize("empty", [None, "", "  ", b"", {"bytes": None, "path": None}])
+@pytest.mark.parametrize(
+    "empty", [None, "", "  ", b"", float("nan"), {"bytes": None, "path": None}, {}]
+)
 def test_an_empty_cell_has_no_picture(empty, tmp_path):
     assert PicturePlaces().find(empty, tmp_path) is None
 
@@ -45,6 +47,10 @@ def test_an_empty_cell_has_no_picture(empty, tmp_path):
         ("data:image/png;base64,a", "is not base64"),
         ("data:image/png;base64,", "is empty"),
         (12, "the picture is 12; expected a path"),
+        ("file:///etc/hostname", "an address that is not read"),
+        ("FILE:a.png", "the path of a file without anything before it"),
+        ("ftp://shop.example/a.png", r"not read \(ftp://\)"),
+        ("s3://bucket/a.png", "expected http:// or https://"),
         ("https://shop.example/a.png", "allow that with --allow-urls"),
     ],
 )

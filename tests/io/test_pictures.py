@@ -154,11 +154,26 @@ def test_a_picture_that_is_cut_off_is_refused(tmp_path, name):
             open_picture(tmp_path / name)
 
 
-def test_what_is_no_file_is_not_there(tmp_path):
+def test_what_is_no_file_is_called_what_it_is(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    for name in ("gone.png", "pipe", ""):
-        with pytest.raises(InputError, match="is not there"):
+    (tmp_path / "link").symlink_to("/dev/null")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name, told in {
+        "gone.png": "is not there",
+        "dangling": "is not there",
+        "x" * 300: "is not there|File name too long",
+        "": "is a folder",
+        "pipe": "is no file but a pipe",
+        "link": "is no file but a pipe, a socket or a device",
+    }.items():
+        with pytest.raises(InputError, match=told):
             open_picture(tmp_path / name)
+
+
+def test_a_picture_of_numbers_that_are_none_is_opened_without_a_word(tmp_path, recwarn):
+    Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(tmp_path / "a.tiff")
+    assert open_picture(tmp_path / "a.tiff").getpixel((0, 0)) == (0, 0, 0)
+    assert not recwarn
 
 
 def test_a_picture_lies_in_the_folder_of_the_input(tmp_path):

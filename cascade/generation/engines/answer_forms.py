@@ -7,6 +7,8 @@ texts that can be encoded.
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Iterable
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -175,7 +177,15 @@ class ChatAnswer(Answer):
     def logprob(self) -> float:
         """Of all tokens together; 0 where the server tells none."""
         told = self.choices[0].logprobs
-        return math.fsum(token.logprob for token in (told and told.content) or [])
+        return summed(token.logprob for token in (told and told.content) or [])
+
+
+def summed(logprobs: Iterable[float]) -> float:
+    """The log-probability of tokens together; the least number where it is beyond all of them."""
+    try:
+        return math.fsum(logprobs)
+    except OverflowError:
+        return -sys.float_info.max
 
 
 C = TypeVar("C", ScoredChoice, WrittenChoice)

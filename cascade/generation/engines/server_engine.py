@@ -7,7 +7,6 @@ text can become a control token at the server.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -28,6 +27,7 @@ from cascade.generation.engines.answer_forms import (
     Written,
     form_error,
     one_for_each,
+    summed,
 )
 from cascade.generation.engines.http_client import (
     Client,
@@ -92,7 +92,11 @@ def _what_it_is(client: Client, config: ServerConfig) -> tuple[str, str]:
         if config.model is None or config.kind == "auto" or says_no_entry(error, (401,)):
             if says_no_entry(error):
                 raise ServerRefusesError(str(error)) from None
-            raise
+            raise EngineError(
+                f"{error}; see that the server runs, and that llm.server.url is its address",
+                retry=error.retry,
+                reason=error.reason,
+            ) from None
         logger.info("the list of models is not known: %s", error)
         return config.kind, config.model
     models = {str(m["id"]): m for m in listed or [] if "id" in m}
@@ -197,7 +201,7 @@ class VLLMServer(_Server):
             for request, own in zip(group, one_for_each(answer.choices, len(group)), strict=True):
                 request.check(own.text)
                 told = own.logprobs and own.logprobs.token_logprobs
-                found.append(Generated(own.text, math.fsum(told) if told else None))
+                found.append(Generated(own.text, summed(told) if told else None))
             return found
 
         groups = [

@@ -43,6 +43,10 @@ class NoReply(Exception):
         super().__init__(problem)
 
 
+class _NotAsked(Exception):
+    """What was read stood behind the answer before; taken for one, it would move all that follow."""
+
+
 @dataclass(frozen=True)
 class Reply:
     """What a server answered.
@@ -128,11 +132,16 @@ class Connections:
             with self._pool(url).stream(
                 method, url, headers=list(own.items()), content=body
             ) as answer:
+                if not answer.extensions["network_stream"].heard:
+                    raise _NotAsked
                 found = {
                     name.decode("latin-1").lower(): value.decode("latin-1")
                     for name, value in answer.headers
                 }
                 return Reply(answer.status, found, self._body(answer, found, most))
+        except _NotAsked:  # that connection is closed; the next one is new
+            left = self._task.until - time.monotonic()
+            return self.send(url, headers, body, seconds=left, most=most, given_up=given_up)
         except httpcore.TimeoutException:
             problem = f"timed out: no whole answer within {seconds:.3g} seconds"
             raise NoReply(problem, "timed out") from None
@@ -233,19 +242,30 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection whose every step keeps to the deadline of the request that uses it."""
+    """A connection whose every step keeps to the deadline of the request that uses it.
+
+    Attributes
+    ----------
+    heard
+        Whether anything came since the request was sent.
+    """
 
     def __init__(self, inner: httpcore.NetworkStream, task: _Task) -> None:
         self._inner, self._task = inner, task
+        self.heard = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         while True:
             try:
-                return self._inner.read(max_bytes, min(self._task.left(), SLICE))
+                found = self._inner.read(max_bytes, min(self._task.left(), SLICE))
             except httpcore.ReadTimeout:
                 self._task.left()  # raises where none is
+            else:
+                self.heard = True
+                return found
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.heard = False
         for start in range(0, len(buffer), PIECE):
             self._inner.write(buffer[start : start + PIECE], self._task.left())
 

@@ -8,6 +8,7 @@ named the host; the connection goes to the very address that was checked.
 from __future__ import annotations
 
 import ipaddress
+import re
 import threading
 import time
 import urllib.parse
@@ -24,6 +25,12 @@ FAILURES = 4  # of a host in a row, after which it is let be
 REST, LONGEST_REST = 60.0, 600.0  # seconds
 HOSTS = 10_000  # whose failures are remembered
 
+# Not public, whatever `ipaddress` of this Python says: protocol assignments with the metadata of
+# clouds among them, the relays of 6to4, the metadata of Azure, documentation.
+_NOT_PUBLIC = [
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "3fff::/20")
+]
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.ip_network("::/96")
 
@@ -140,8 +147,8 @@ def _checked(address: str, hosts: Collection[str], others: bool) -> tuple[str, s
 def _shown(address: str) -> str:
     """An address for messages, without what stands before its host."""
     head, slashes, rest = address.partition("//")
-    place, slash, path = rest.partition("/")
-    return f"{head}{slashes}{place.rpartition('@')[2]}{slash}{path}"[:300]
+    place = re.split("[/?#]", rest, maxsplit=1)[0]
+    return f"{head}{slashes}{place.rpartition('@')[2]}{rest[len(place) :]}"[:300]
 
 
 def _why_not_public(address: str) -> str:
@@ -156,6 +163,7 @@ def _why_not_public(address: str) -> str:
         "a multicast address": found.is_multicast,
         "a reserved address": found.is_reserved and not _inner_addresses(found),
         "an address of a private network": not found.is_global and not _inner_addresses(found),
+        "an address that is set apart": any(found in network for network in _NOT_PUBLIC),
     }
     if isinstance(found, ipaddress.IPv6Address) and found.is_site_local:
         return "an address of a private network"
@@ -165,11 +173,12 @@ def _why_not_public(address: str) -> str:
 def _inner_addresses(
     found: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> list[ipaddress.IPv4Address]:
-    """IPv4 addresses inside an IPv6 address: mapped, compatible, NAT64, 6to4, Teredo."""
+    """IPv4 addresses inside an IPv6 address: mapped, compatible, NAT64, 6to4, Teredo, ISATAP."""
     if isinstance(found, ipaddress.IPv4Address):
         return []
     inner = [found.ipv4_mapped, found.sixtofour, *(found.teredo or ())]
-    if found in _NAT64 or (found in _COMPATIBLE and int(found) > 0xFFFF):
+    isatap = int(found) >> 32 & 0xFFFFFFFF in (0x5EFE, 0x2005EFE)
+    if isatap or found in _NAT64 or (found in _COMPATIBLE and int(found) > 0xFFFF):
         inner.append(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF))
     return [address for address in inner if address is not None]
 

@@ -288,12 +288,16 @@ def test_any_other_server_generates_under_a_schema(weights):
         if name == "answers":
             return said(json.dumps({name: [*field["items"]["enum"][1::-1]] * 2}))
         told = [{"token": "x", "logprob": -0.5}, {"token": "y", "logprob": -0.25}]
+        if "beyond" in json.dumps(payload):  # each is a number, their sum is none
+            told = [{"logprob": -1.7e308}] * 9
         return said(json.dumps({name: field["enum"][2]}), logprobs={"content": told})
 
     with json_server(answer) as server:
         engine = engine_at(server, weights, kind="openai")
         question = Question(plain("hat"), (" Shoe", " <|im_end|>", " Shoe care", " [x] <y>"))
         assert engine.generate([question]) == [(2, -0.75)]
+        ((_, least),) = engine.generate([Question(plain("beyond"), question.answers)])
+        assert np.isfinite(least) and least < -1e308
         assert engine.complete([plain("hat")], 9) == ["hoodie"]
         assert engine.choose_several([plain("hat")], ["a", "b", "c"]) == [[0, 1]]
         with pytest.raises(ConfigError, match=r"llm\.answer to generate"):

@@ -1,8 +1,10 @@
 """Exchanges with a server or a proxy on this machine; what goes wrong is tried with the clients."""
 
 import os
+import socket
 import threading
 import time
+from contextlib import contextmanager, suppress
 
 import pytest
 from json_server import Reply, json_server
@@ -104,3 +106,35 @@ def test_an_error_whose_text_never_comes_is_told_soon(monkeypatch):
     with json_server(lambda *_: broken) as server:
         found = sent(server.url, seconds=20)
     assert (found.status, found.body[:1]) == (500, b"a")
+
+
+@contextmanager
+def a_server_that_answers_twice():
+    """Its address; it answers with the path, and to `/1` two times at once."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def answer(connection):
+        with connection, connection.makefile("rb") as lines, suppress(OSError):
+            while line := lines.readline():
+                while lines.readline().strip():
+                    pass
+                path = line.split()[1]
+                told = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(path), path)
+                connection.sendall(told * (2 if path == b"/1" else 1))
+
+    def accept():
+        with suppress(OSError):  # it is closed
+            while True:
+                threading.Thread(target=answer, args=listening.accept()[:1], daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    with listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_an_answer_that_nobody_asked_for_is_not_that_of_the_next_request():
+    with a_server_that_answers_twice() as url:
+        connections = Connections()
+        found = [sent(f"{url}/{number}", connections).body for number in range(5)]
+        connections.close()
+    assert found == [b"/0", b"/1", b"/2", b"/3", b"/4"]

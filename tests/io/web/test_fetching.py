@@ -27,6 +27,8 @@ def fetched(server, path="/a", most=10_000, seconds=5.0, hosts=("127.0.0.1",)):
         *("169.254.169.254", "100.64.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"),
         *("::1", "::", "fe80::1%eth0", "fd00::1", "fec0::1", "ff02::1", "2001:db8::1"),
         *("::ffff:127.0.0.1", "::ffff:a9fe:a9fe", "::7f00:1", "64:ff9b::10.0.0.1", "2002:7f00:1::"),
+        *("192.0.0.192", "168.63.129.16", "192.88.99.1", "3fff::1", "2a00:1450::5efe:127.0.0.1"),
+        "2a00:1450::200:5efe:10.0.0.1",
     ],
 )
 def test_addresses_that_are_not_public_are_refused(address):
@@ -37,7 +39,8 @@ def test_addresses_that_are_not_public_are_refused(address):
 
 
 @pytest.mark.parametrize(
-    "address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
+    "address",
+    ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2a00:1450::5efe:8.8.8.8"],
 )
 def test_public_addresses_are_not_refused(address):
     refuse_private("some.host", [address])
@@ -124,6 +127,11 @@ def test_what_is_no_address_is_an_error_of_its_row(address):
     with pytest.raises(InputError, match="cannot be fetched") as caught:
         fetch(address, 100)
     assert "pw" not in str(caught.value)
+
+
+def test_what_is_told_is_the_host_that_would_be_asked():
+    with pytest.raises(InputError, match=r"http://shop\.invalid#@127\.0\.0\.1/a cannot"):
+        fetch("http://shop.invalid#@127.0.0.1/a", 100)
 
 
 @pytest.mark.parametrize(
