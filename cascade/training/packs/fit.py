@@ -8,10 +8,8 @@ place of held-out ones.
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,15 +20,14 @@ import yaml
 from numpy.typing import NDArray
 
 from cascade.config import Columns
-from cascade.errors import CascadeError, OutputError, UsageError
-from cascade.io.files import write_text
+from cascade.errors import CascadeError, UsageError
 from cascade.io.pictures import PicturePlaces
 from cascade.io.tables.opening import TableFile
 from cascade.models.language_models import is_vision_language
 from cascade.models.weights import find_weights
 from cascade.pipeline.acceptance import Calibration
 from cascade.pipeline.load import CONFIG_NAME
-from cascade.pipeline.pack import SEAL, seal, work_folder
+from cascade.pipeline.pack import work_folder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.taxonomy.staying import places, staying
@@ -43,6 +40,7 @@ from cascade.training.labelled import (
 )
 from cascade.training.packs.assembly import CALIBRATION, TAXONOMY, Assembly
 from cascade.training.packs.fine_tuned_parts import FineTunedPart, FineTunedPicturePart
+from cascade.training.packs.making import PackInTheMaking
 from cascade.training.packs.parts import (
     FitContext,
     FrozenPicturePart,
@@ -51,13 +49,11 @@ from cascade.training.packs.parts import (
     PartConfig,
     TextAndPicturePart,
 )
+from cascade.training.packs.readme import readme
 from cascade.training.packs.recipe import Recipe, TunedStage
 from cascade.training.sampling import hold_out_stratified, near_duplicate_groups
 from cascade.version import __version__
 
-STATE = "fit.json"
-LOCK = "lock"
-REPLACES = "replaces"  # there if the pack in the way may be replaced
 METRICS = "metrics.json"
 
 
@@ -94,6 +90,10 @@ class Fit:
         """Where everything is until the pack is whole."""
         return work_folder(self.folder)
 
+    @property
+    def _making(self) -> PackInTheMaking:
+        return PackInTheMaking(self.folder, self.identity)
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """All that the pack depends on, as plain values."""
@@ -125,46 +125,7 @@ class Fit:
             raise UsageError("--resume and --overwrite exclude each other; choose one")
         if self.validation is not None:
             settled_columns(self.validation, self.columns)
-        if not self.folder.name:
-            raise OutputError(f"{str(self.folder)!r} names no folder to write; name a new one")
-        identity, agreed = self.identity, self.work / REPLACES
-        if self.folder.exists() and not (self.folder / SEAL).is_file():
-            raise OutputError(f"{self.folder} is there and is no pack; name another folder")
-        if self.folder.exists() and not (overwrite or (resume and agreed.is_file())):
-            raise OutputError(f"{self.folder} exists; replace it with --overwrite")
-        state = self.work / STATE
-        if self.work.exists() and not state.is_file():
-            raise OutputError(f"{self.work} is in the way and is not ours; move it")
-        if self.work.exists() and not overwrite:
-            if not resume:
-                raise OutputError(
-                    f"{self.work} has an interrupted fit; go on with --resume, or begin anew with "
-                    "--overwrite"
-                )
-            if json.loads(state.read_text("utf-8")) != identity:
-                raise OutputError(
-                    f"{self.work} has an interrupted fit of other rows, columns or settings; go on "
-                    "with those, or begin anew with --overwrite"
-                )
-            return
-        try:
-            self.work.mkdir(parents=True, exist_ok=True)
-            if not state.is_file():  # first, so that what a kill leaves here is known as ours
-                write_text(state, json.dumps(identity))
-            with self._alone():
-                write_text(state, json.dumps(identity))
-                for path in self.work.iterdir():
-                    if path.is_dir():
-                        shutil.rmtree(path)
-                    elif path not in (state, self.work / LOCK):
-                        path.unlink()
-                if self.folder.exists():
-                    agreed.touch()
-        except OSError as error:
-            raise OutputError(
-                f"{self.work}: cannot be written: {error.strerror}; solve that (free space, "
-                "permissions), or name another --out"
-            ) from None
+        self._making.prepare(resume=resume, overwrite=overwrite)
 
     def run(self, progress: Progress = lambda *_: None) -> dict[str, Any]:
         """Fit, and put the pack where it belongs; call `prepare` first.
@@ -179,52 +140,12 @@ class Fit:
         CascadeError
             The rows cannot be learnt from; where nothing was fitted yet, nothing is left behind.
         """
-        self._check_begun()  # before, since a lock makes its folder
-        with self._alone():
-            self._check_begun()
-            return self._run_or_tidy(progress)
-
-    def _check_begun(self) -> None:
-        """Raise OutputError unless the work folder is there and is of this fit."""
-        try:
-            found = json.loads((self.work / STATE).read_text("utf-8"))
-        except (OSError, ValueError):
-            found = None
-        if found != self.identity:
-            raise OutputError(
-                f"{self.folder}: another process began or ended a fit of it meanwhile; see what "
-                "is there, then begin again with --overwrite, or name another --out"
-            )
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other processes from fitting the same pack."""
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.work / LOCK, thread_local=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise OutputError(
-                f"another process is fitting {self.folder}; wait for it to end, or name another "
-                "--out"
-            ) from None
-        except OSError as error:
-            raise OutputError(
-                f"{self.work}: cannot be written: {error.strerror}; begin again"
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _run_or_tidy(self, progress: Progress) -> dict[str, Any]:
-        try:
-            return self._run(progress)
-        except CascadeError:
-            if self.work.is_dir() and not any(path.is_dir() for path in self.work.iterdir()):
-                shutil.rmtree(self.work)
-            raise
+        with self._making.alone():
+            try:
+                return self._run(progress)
+            except CascadeError:
+                self._making.tidy()
+                raise
 
     def _run(self, progress: Progress) -> dict[str, Any]:
         started = time.perf_counter()
@@ -243,7 +164,7 @@ class Fit:
             )
         tree = staying(base, stays)
         placed, fitted = (replace(r, nodes=places(tree, r.nodes)) for r in (rows, fitted))
-        part, whole = self.work / "part", self.work / "pack"
+        part, whole = self._making.part, self._making.whole
         context = FitContext(tree, self.columns.text, self.seed, self.allow_download, progress)
         parts, config = self._parts(context), PartConfig()
         for each in parts:
@@ -265,7 +186,7 @@ class Fit:
             "left_out": {reason: count for reason, (count, _) in rows.skipped.items()},
         }
         report["seconds"] = round(time.perf_counter() - started, 1)
-        self._write(whole, settings, report, calibration)
+        self._write(settings, report, calibration)
         return report
 
     def _read(self, source: TableFile, progress: Progress = lambda *_: None) -> Labelled:
@@ -349,80 +270,21 @@ class Fit:
         return weights.path.is_dir() and is_vision_language(weights.path)
 
     def _write(
-        self,
-        whole: Path,
-        settings: dict[str, Any],
-        report: dict[str, Any],
-        calibration: Calibration,
+        self, settings: dict[str, Any], report: dict[str, Any], calibration: Calibration
     ) -> None:
         """Make the pack whole, and put it in its place."""
-        try:
-            self.taxonomy.to_yaml(whole / TAXONOMY)
-            calibration.save(whole / CALIBRATION)
+        with self._making.finished() as folder:
+            self.taxonomy.to_yaml(folder / TAXONOMY)
+            calibration.save(folder / CALIBRATION)
             text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-            (whole / CONFIG_NAME).write_text(text, "utf-8")
-            (whole / "README.md").write_text(self._readme(report), "utf-8")
-            (whole / METRICS).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
-            seal(whole, own=True)
-            old = self.work / "old"
-            shutil.rmtree(old, ignore_errors=True)
-            if self.folder.exists():
-                self.folder.rename(old)
-            whole.rename(self.folder)
-            shutil.rmtree(self.work)
-        except OSError as error:
-            raise OutputError(
-                f"{self.folder}: cannot be written: {error.strerror}; solve that (free space, "
-                "permissions) and go on with --resume"
-            ) from None
+            (folder / CONFIG_NAME).write_text(text, "utf-8")
+            (folder / "README.md").write_text(self._readme(report), "utf-8")
+            (folder / METRICS).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
     def _readme(self, report: Mapping[str, Any]) -> str:
-        """What the pack was fitted on, how it measured, and how it is used; Markdown."""
-        rows, name = report["rows"], self.folder.name
-        held = "held out, near duplicates together"
-        if rows["validation_file"]:
-            held = "a validation file"
         read = ", ".join([*self.columns.text, *filter(None, [self.columns.image])])
-        columns = list(report["pack"])
-        figures = {**report["scorers"], "this pack": report["pack"]}
-        blocks = [
-            f"# {name}",
-            f"A pack of cascade {__version__}, fitted in {report['seconds']:,} s on "
-            f"{rows['fitted']:,} rows of {rows['labels']:,} labels from "
+        source = (
             f"`{Path(self.source.file).name}` (SHA-256 {self.source.sha256[:16]}...), columns "
-            f"{read}, seed {self.seed}.",
-            "\n".join(
-                [
-                    "```sh",
-                    f"cascade classify items.csv -c {name} -o out.csv",
-                    *filter(None, [self.command]),
-                    "```",
-                ]
-            ),
-            f"Measured on {rows['held_out']:,} rows ({held}) on which weights and routing were "
-            "chosen, so that figures are a little flattering; parts of the pack had not seen them:",
-            _table(
-                ["", *columns], [[n, *(f.get(c, "") for c in columns)] for n, f in figures.items()]
-            ),
-        ]
-        if curve := report["curve"]:
-            points = [list(point.values()) for point in curve[:: max(1, len(curve) // 12)]]
-            blocks += [
-                "Routing: what the fast path answers alone at a threshold.",
-                _table(["threshold", "fast", "exact", "rows/s"], points),
-            ]
-        if report["risk"]:
-            blocks += [
-                "What `--max-risk` accepts; the rest is marked `review`.",
-                _table(
-                    ["max risk", "from confidence", "share accepted"],
-                    [list(row.values()) for row in report["risk"]],
-                ),
-            ]
-        recipe = json.dumps(self.identity["recipe"], indent=1)
-        return "\n\n".join([*blocks, "Recipe:", f"```json\n{recipe}\n```"]) + "\n"
-
-
-def _table(header: list[str], rows: list[list[Any]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+            f"{read}, seed {self.seed}"
+        )
+        return readme(self.folder.name, source, self.command, self.identity["recipe"], report)
