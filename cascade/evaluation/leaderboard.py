@@ -29,6 +29,7 @@ def leaderboard(
             "family": outcome.row.family,
             "skipped": outcome.skipped or None,
             "small": outcome.small,
+            "note": outcome.note or None,
             "levels": outcome.row.levels,
         }
         if run is not None:
@@ -89,13 +90,15 @@ def lines_of(board: dict[str, Any], *, short: bool = False) -> list[list[str]]:
 
 
 def notes_of(board: dict[str, Any]) -> list[tuple[str, str]]:
-    """Rows that were skipped or answered by a stand-in, with what there is to say."""
+    """Rows of which there is something to say, such as why they were skipped."""
     notes = []
     for row in board["rows"]:
         if row["skipped"]:
             notes.append((row["name"], f"skipped: {row['skipped']}"))
         elif row["small"]:
             notes.append((row["name"], NOTE_SMALL))
+        elif row.get("note"):
+            notes.append((row["name"], row["note"]))
     return notes
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from cascade.config import NAMED, Columns, Section, TaxonomySource, describe_problems, read_yaml
 from cascade.errors import ConfigError
+from cascade.evaluation.floor import FLOORS, FloorKind
 from cascade.evaluation.metrics.descriptions import describe_metric
 from cascade.pipeline.load import is_shipped
 
@@ -19,7 +20,7 @@ DATA, USUAL_DATA = "CASCADE_DATA", "../shared/data"
 
 
 class SuiteRow(Section):
-    """One row of the leaderboard: a method with settings, or a script that predicts."""
+    """One row of the leaderboard: a method with settings, a script that predicts, or a floor."""
 
     name: str = Field(description="As it stands in the leaderboard; different for each row.")
     family: str = Field("", description="Heading that rows of one kind share.")
@@ -34,6 +35,12 @@ class SuiteRow(Section):
         None, description="Python file, relative to the suite, that fits on `train` and predicts."
     )
     arguments: list[str] = Field(default_factory=list, description="More words for the script.")
+    floor: FloorKind | None = Field(
+        None,
+        description="An answer that knows next to nothing: the class that is `most frequent` in "
+        "`train` (without it, in `data`), a `uniform` draw of a leaf, or the leaf whose name is "
+        "nearest by TF-IDF of `characters`.",
+    )
     levels: int | None = Field(
         None,
         ge=1,
@@ -43,8 +50,8 @@ class SuiteRow(Section):
 
     @model_validator(mode="after")
     def _one_kind(self) -> SuiteRow:
-        if (self.method is None) == (self.script is None):
-            raise ValueError("expected either a method or a script")
+        if sum(kind is not None for kind in (self.method, self.script, self.floor)) != 1:
+            raise ValueError("expected either a method or a script (or a floor)")
         return self
 
 
@@ -74,6 +81,20 @@ class Suite(TaxonomySource):
         None, description="Row that the others are compared with on the first metric, in pairs."
     )
     rows: list[SuiteRow] = Field(min_length=1, description="What is measured, in this order.")
+    floor: bool = Field(
+        True,
+        description="Whether three rows that know next to nothing come before the others: the "
+        "least that figures must beat. A row of the same name takes the place of one.",
+    )
+
+    @model_validator(mode="after")
+    def _with_floor(self) -> Suite:
+        known = {slug(row.name) for row in self.rows}
+        if self.floor:
+            own = [(name, kind) for name, kind in FLOORS.items() if slug(name) not in known]
+            rows = [SuiteRow(name=name, family="floor", floor=kind) for name, kind in own]
+            self.rows = [*rows, *self.rows]
+        return self
 
     @model_validator(mode="after")
     def _names(self) -> Suite:

@@ -17,6 +17,7 @@ from cascade.evaluation.comparison import Run
 from cascade.evaluation.evaluate import Predictor, RunOptions, evaluate
 from cascade.evaluation.evaluation_task import EvaluationTask
 from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
+from cascade.evaluation.floor import FloorData, FloorKind, write_floor
 from cascade.evaluation.metrics.ranking import DEEP
 from cascade.evaluation.run_folder import RunFolder
 from cascade.evaluation.suite import Suite, SuiteRow, slug
@@ -48,6 +49,8 @@ class Outcome:
         Whether an untrained model of the same architecture answered; its figures mean nothing.
     facts
         What a script measured of itself: `fit_seconds`, `rows_per_second`.
+    note
+        What there is to say of the row.
     """
 
     row: SuiteRow
@@ -56,6 +59,7 @@ class Outcome:
     failed: bool = False
     small: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
 
 class SuiteRun:
@@ -144,6 +148,8 @@ class SuiteRun:
         try:
             if row.script is not None:
                 outcome = self._script(row, row.script, taxonomy)
+            elif row.floor is not None:
+                outcome = self._floor(row, row.floor, taxonomy)
             else:
                 outcome = self._method(row, taxonomy)
         except CascadeError as error:
@@ -190,12 +196,28 @@ class SuiteRun:
             facts, reason = self._run_script(script, arguments, made)
             if reason:
                 return Outcome(row, skipped=reason)
+        return Outcome(row, self._given(row, made, taxonomy, options), facts=facts)
+
+    def _floor(self, row: SuiteRow, kind: FloorKind, taxonomy: Taxonomy) -> Outcome:
+        """Measure answers that know next to nothing; made anew each time, as they are cheap."""
+        suite, made = self.suite, self.folder / f"{slug(row.name)}.predictions.csv"
+        if suite.columns.label is None:
+            raise ConfigError("the suite names no label column; add one")
+        train = None if suite.train is None else TableFile(str(suite.train))
+        data = FloorData(self._source(), train, taxonomy, suite.columns, self.options.seed)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        note, facts = write_floor(kind, data, made)
+        options = replace(self.options, resume=False, overwrite=True)
+        return Outcome(row, self._given(row, made, taxonomy, options), facts=facts, note=note)
+
+    def _given(self, row: SuiteRow, made: Path, taxonomy: Taxonomy, options: RunOptions) -> Run:
+        """Measure the predictions in a file."""
         config = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
         task = EvaluationTask(self._source(), taxonomy, config)
         external = ExternalPredictions.match(
             task.source, TableFile(str(made)), taxonomy, PredictionColumns()
         )
-        return Outcome(row, self._evaluate(row.name, task, external, options), facts=facts)
+        return self._evaluate(row.name, task, external, options)
 
     def _evaluate(
         self, name: str, task: EvaluationTask, predictor: Predictor, options: RunOptions

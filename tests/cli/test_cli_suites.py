@@ -1,4 +1,6 @@
+import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ taxonomy: tax.csv
 columns: {text: [name], label: label}
 metrics: [exact_match, accuracy_l1, accuracy_l2, recall_at_5]
 baseline: leaf
+floor: false
 rows:
   - {name: leaf, family: retrieval, method: retrieval, settings: {retrieval: {texts: leaf}}}
   - {name: path, family: retrieval, method: retrieval, settings: {retrieval: {texts: path}}}
@@ -258,3 +261,50 @@ def test_a_suite_says_how_its_taxonomy_is_read_and_scripts_get_it_as_it_was_read
     assert done.status == 0, done.err
     assert board()["memory"]["figures"]["exact_match"]["value"] == 1
     assert "Żaby" in Path("run/taxonomy.csv").read_text("utf-8")
+
+
+def test_a_suite_shows_what_knows_next_to_nothing_before_all_others(suite):
+    text = SUITE.replace("floor: false", "floor: true").split("  - {name: path")[0]
+    Path("suite.yaml").write_text(text)
+    done = suite("--seed", 5)
+    assert done.status == 0, done.err
+    rows = board()
+    floor = ["most frequent class", "uniform over leaves", "TF-IDF of characters, names"]
+    assert list(rows) == [*floor, "leaf"]
+    with open("items.csv", newline="") as file:
+        labels = [row["label"] for row in csv.DictReader(file)]
+    known = Counter(filter(None, labels))
+    best = max(known.values()) / sum(known.values())
+    figures = {name: rows[name]["figures"]["exact_match"] for name in floor}
+    assert figures[floor[0]]["value"] == pytest.approx(best)
+    assert all(own["low"] <= own["value"] <= own["high"] for own in figures.values())
+    assert all("over_baseline" in rows[name] for name in floor)
+    assert all("recall_at_5" in rows[name]["figures"] for name in floor)
+    page = Path("run/leaderboard.md").read_text("utf-8")
+    assert "a draw with seed 5; expected: hf1_micro" in page
+    assert "always " in page and "training rows" in page
+    assert "a draw with seed 5" in done.out
+    assert suite("--resume", "--seed", 5).status == 0
+    assert {n: r["figures"] for n, r in board().items()} == {
+        n: r["figures"] for n, r in rows.items()
+    }
+
+
+def test_a_row_of_the_same_name_takes_the_place_of_a_floor(suite):
+    text = SUITE.replace("floor: false", "floor: true").split("  - {name: path")[0]
+    own = "  - {name: Uniform over Leaves, method: retrieval}\n"
+    more = "  - {name: drawn, family: mine, floor: uniform}\n"
+    Path("suite.yaml").write_text(
+        (text + own + more).replace("baseline: leaf", "baseline: most frequent class")
+    )
+    assert suite().status == 0
+    names = ["most frequent class", "TF-IDF of characters, names"]
+    assert list(board()) == [*names, "leaf", "Uniform over Leaves", "drawn"]
+    assert board()["drawn"]["family"] == "mine"
+
+
+@pytest.mark.parametrize("row", ["{name: a}", "{name: a, method: llm, floor: uniform}"])
+def test_a_row_is_of_one_kind(suite, row):
+    Path("suite.yaml").write_text(SUITE + f"  - {row}\n")
+    done = suite()
+    assert done.status == 2 and "either a method or a script" in done.err

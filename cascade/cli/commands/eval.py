@@ -195,7 +195,8 @@ def _run_suite(suite: Path, output: str | None, run: RunOptions, *, as_json: boo
         board = leaderboard(loaded, outcomes, resamples=run.resamples, seed=run.seed)
         page = write(board, folder, run.command)
     metrics_tables.show_leaderboard(board, page, as_json=as_json)
-    if any(o.failed for o in outcomes) or all(o.skipped for o in outcomes):
+    asked = [o for o in outcomes if o.row.floor is None] or outcomes
+    if any(o.failed for o in outcomes) or all(o.skipped for o in asked):
         raise typer.Exit(3)
 
 
