@@ -6,6 +6,7 @@ the message and exits with `exit_status`; a traceback is for defects of ours onl
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -61,6 +62,37 @@ class TaxonomyError(InputError):
 
 class OutputError(CascadeError):
     """An output that cannot be written, or that exists and may not be replaced."""
+
+
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def unwritable(what: str | Path, error: OSError, then: str = "try again") -> OutputError:
+    """The error of what the system does not let us write, with the cure of its cause.
+
+    Parameters
+    ----------
+    then
+        What to do when the cause is gone.
+    """
+    match error.errno:
+        case errno.ENAMETOOLONG:
+            return OutputError(
+                f"{str(what)[:100]}... cannot be written: the name is too long; shorten it (most "
+                "systems allow 255 bytes, of which up to 20 are needed for what lies beside it)"
+            )
+        case number if number in _FULL:
+            cure = f"make room on the disk, and {then}"
+        case number if number in _FORBIDDEN:
+            cure = f"change its permissions or those of its folder, and {then}; or name another"
+        case errno.ENOENT | errno.ENOTDIR:
+            cure = f"make its folder, and {then}"
+        case errno.EBADF:
+            return OutputError(f"{what} is closed; name a file with --out, or open it")
+        case _:
+            cure = f"solve that, and {then}"
+    return OutputError(f"{what} cannot be written: {error.strerror or error}; {cure}")
 
 
 class WeightsError(CascadeError):

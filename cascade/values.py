@@ -18,6 +18,8 @@ from typing import Any
 _MISSING = {"NAType", "NaTType", "MaskedConstant"}  # of pandas and NumPy, which need not be there
 _BLANK_LETTERS = "\u115f\u1160\u3164\uffa0"  # Hangul fillers
 _BLANK_SYMBOLS = "\u2800\ufffc\ufffd"  # Braille blank, signs for what is not there
+_NESTED = (list, dict, tuple)
+MOST_LEVELS = 100  # of values inside of each other
 _READABLE = re.compile(rf"[^\W_{_BLANK_LETTERS}]")
 
 
@@ -57,10 +59,28 @@ def text_of(value: Any) -> str:
 
 
 def reading_of(value: Any) -> str:
-    """A value as text to read: as `text_of`, but of a list or object with nothing in it nothing."""
+    """A value as text to read: as `text_of`, but of a list or object with nothing in it nothing.
+
+    Nothing, too, of values that are nested too deeply; see `fault_of`.
+    """
     if type(value) is str:
         return value
-    return text_of(value) if _holds(value) else ""
+    return text_of(value) if not is_too_deep(value) and _holds(value) else ""
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether lists or objects are nested in each other more than 100 levels, or without end."""
+    level: list[Any] = [value]
+    for _ in range(MOST_LEVELS):
+        inner: dict[int, Any] = {}  # those that stand there twice once
+        for outer in level:
+            if isinstance(outer, _NESTED):
+                values = outer.values() if isinstance(outer, dict) else outer
+                inner |= {id(found): found for found in values if isinstance(found, _NESTED)}
+        if not inner:
+            return False
+        level = list(inner.values())
+    return True
 
 
 def _holds(value: Any) -> bool:
@@ -93,6 +113,8 @@ def fault_of(value: Any) -> str | None:
             value.decode()
         except UnicodeDecodeError:
             return "bytes that are not UTF-8 text; decode them first"
+    if isinstance(value, _NESTED) and is_too_deep(value):
+        return f"values that are nested more than {MOST_LEVELS} levels deep; flatten them"
     return None
 
 

@@ -14,7 +14,9 @@ import warnings
 def main() -> None:
     """Run the command line and exit; see `cascade --help`."""
     from cascade.cli.stopping import stoppable
+    from cascade.cli.streams import mend_streams
 
+    mend_streams()
     with stoppable():
         _main()
 
@@ -33,7 +35,8 @@ def _main() -> None:
         err.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_status)
     except OSError as error:
-        err.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True, highlight=False)
+        why = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        err.print(f"[bold red]error:[/] {_escaped(why)}", soft_wrap=True, highlight=False)
         sys.exit(2)
 
 

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from cascade.cli.stopping import Stopped
+from cascade.errors import unwritable
 
 READER_GONE = 141  # exit status: 128 and the number of SIGPIPE
 
@@ -61,6 +62,11 @@ def closed_pipe() -> Iterator[None]:
             raise
         leave_pipe()
         sys.exit(READER_GONE)
+    except OSError as error:
+        if error.filename is not None:  # of a file, so not of a stream
+            raise
+        leave_pipe()
+        raise unwritable("standard output", error) from None
 
 
 def _standard_output() -> tuple[Any, ...]:

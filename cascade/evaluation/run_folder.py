@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from cascade.config import CascadeConfig
-from cascade.errors import InputError, OutputError, TaxonomyError
+from cascade.errors import InputError, OutputError, TaxonomyError, unwritable
 from cascade.io.files import MOST_JSON, write_text
 from cascade.pipeline.load import is_shipped, load_taxonomy
 from cascade.taxonomy import Taxonomy
@@ -88,10 +88,7 @@ class RunFolder:
             for old in (self.predictions, self.metrics, self.report, self.taxonomy):
                 old.unlink(missing_ok=True)
         except OSError as error:
-            raise OutputError(
-                f"{self.path} cannot be made: {error.strerror}; solve that (free space, "
-                "permissions), or name another --out"
-            ) from None
+            raise unwritable(self.path, error) from None
 
     def write_config(self, config: CascadeConfig, taxonomy: Taxonomy) -> None:
         """Write the config, its taxonomy relative to the folder; and one that has no file."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import ConfigError, OutputError
+from cascade.errors import ConfigError, OutputError, unwritable
 
 MOST_JSON = 64 << 20  # bytes of a JSON file that is read whole
 TENSORS_FORMAT = 1  # raised when the same file would mean something else
@@ -107,10 +107,7 @@ def write_text(file: Path, text: str) -> None:
         partial.write_text(text, "utf-8")
         partial.replace(file)
     except OSError as error:
-        raise OutputError(
-            f"{file} cannot be written: {error.strerror}; solve that (free space, permissions) and "
-            "try again"
-        ) from None
+        raise unwritable(file, error) from None
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -149,10 +146,9 @@ def write_tensors(path: Path, about: Mapping[str, Any], arrays: Mapping[str, Any
     except (OSError, SafetensorError) as error:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise OutputError(
-            f"{path} cannot be written: {why}; solve that (free space, permissions) and try again"
-        ) from None
+        if isinstance(error, OSError):
+            raise unwritable(path, error) from None
+        raise OutputError(f"{path} cannot be written: {error}; solve that, and try again") from None
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

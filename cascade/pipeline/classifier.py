@@ -18,7 +18,7 @@ from cascade.io.pictures import allowed_address
 from cascade.io.web.address import is_address
 from cascade.items import Batch, Item
 from cascade.pipeline.acceptance import Acceptance
-from cascade.pipeline.intake import Intake
+from cascade.pipeline.intake import Intake, names_of
 from cascade.pipeline.pack import resolve_paths
 from cascade.pipeline.router import Router
 from cascade.predictions import Prediction
@@ -170,7 +170,7 @@ class Classifier:
     ) -> Intake:
         if text is None and image is None and id is None:
             return Intake(self.config)
-        named = [text] if isinstance(text, str) else list(text or ())
+        named = names_of(text)
         columns = Columns(text=named, image=image, id=id)
         self.check_pictures_are_read(columns)
         return Intake(self.config, columns)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import UsageError
-from cascade.io.tables.frames import table_of
+from cascade.io.tables.frames import column_length, table_of
 from cascade.io.tables.rows import Table, require_columns
 from cascade.items import Item
 from cascade.pipeline.runs.columns import (
@@ -57,8 +57,13 @@ class Intake:
         Raises
         ------
         UsageError
-            The value is no item.
+            The value is no item, or several.
         """
+        if isinstance(value, Mapping) and (rows := column_length(value)) > 1:
+            raise UsageError(
+                f"these are columns of {rows:,} rows, not one item; give them to classify_many, or "
+                "join the texts of one item"
+            )
         return self._read(value, None)
 
     def _read(self, value: Any, read: _TextColumns | None) -> Item | Prediction:
@@ -102,9 +107,10 @@ class Intake:
         if isinstance(values, bytes | bytearray | PathLike) or not _is_iterable(values):
             raise UsageError(f"classify_many takes many items, found {_shown(values)}")
         if isinstance(dimensions, int) and dimensions > 1:
+            shape = getattr(values, "shape", "?")
             raise UsageError(
-                f"the array has the shape {getattr(values, 'shape', '')}; give one column of it, "
-                "or a mapping of column to array"
+                f"it has {dimensions} dimensions, the shape {shape}; give one column of it, or a "
+                "mapping of column to array"
             )
         return self._members(values)
 
@@ -180,6 +186,23 @@ class Intake:
         return _item(fields, record.get(id_), record.get(image))
 
 
+def names_of(text: Any) -> list[str]:
+    """The columns that a caller names with `text=`: one or several, numbers too, as pandas has.
+
+    Raises
+    ------
+    UsageError
+        It is no name.
+    """
+    if text is None:
+        return []
+    names = [text] if isinstance(text, str) or not _is_iterable(text) else list(text)
+    for name in names:
+        if isinstance(name, bool) or not isinstance(name, str | int):
+            raise UsageError(f"text={text!r:.60}: expected the name of a column, or a list of them")
+    return [str(name) for name in names]
+
+
 class _TextColumns(NamedTuple):
     """The columns of records that are text, none where that is not known, and all columns."""
 
@@ -205,7 +228,13 @@ def _item(fields: Mapping[str, Any], id_: Any, image: Any) -> Item | Prediction:
             )
     if is_missing(image) or (isinstance(image, str | bytes) and not image):
         image = None
-    return Item(fields, None if is_missing(id_) else text_of(id_), image)
+    try:
+        return Item(fields, None if is_missing(id_) else text_of(id_), image)
+    except Exception as error:  # of a caller's own class, whose code may raise anything
+        why = f"{type(error).__name__}: {error!s:.100}"
+        return Prediction.failed(
+            f"a value of {', '.join(fields)} cannot be written as text ({why})"
+        )
 
 
 def _is_iterable(values: Any) -> bool:
@@ -228,7 +257,10 @@ def _row_of(value: Any) -> dict[str, Any] | None:
 
 def _shown(value: Any) -> str:
     """A value in short, with what to do instead."""
-    shown = " ".join(f"{value!r:.200}".split())[:80]
+    try:
+        shown = " ".join(f"{value!r:.200}".split())[:80]
+    except Exception:  # of a caller's own class, whose code may raise anything
+        shown = f"a {type(value).__name__}"
     if isinstance(value, bytes | bytearray):
         return f"{shown} (bytes: decode them first)"
     if isinstance(value, PathLike):

@@ -280,3 +280,55 @@ def test_tables_are_read_in_bounded_memory(clf):
     answers = clf.classify_many(reader, batch_size=3)
     next(answers)
     assert len(taken) < 5
+
+
+def nested(levels, inside):
+    for _ in range(levels):
+        inside = [inside]
+    return inside
+
+
+def endless():
+    found = []
+    found.append(found)
+    return found
+
+
+@pytest.mark.parametrize("value", [nested(101, "x"), nested(5_000, "x"), endless()])
+def test_values_nested_too_deeply_are_errors_of_their_row(clf, value):
+    answers = list(clf.classify_many([{"title": value}, {"title": "garden rake"}]))
+    assert "more than 100 levels deep" in answers[0].message
+    assert answers[1].path == "Garden > Rakes"
+    assert list(clf.classify_many([value, "garden rake"]))[1].path == "Garden > Rakes"
+
+
+def test_a_value_that_cannot_be_written_as_text_is_an_error_of_its_row(clf):
+    class Broken:
+        def __str__(self):
+            raise ValueError("no words")
+
+    answers = list(clf.classify_many([{"title": Broken()}, Broken(), {"title": "garden rake"}]))
+    assert "no words" in answers[0].message
+    assert [answer.status for answer in answers] == ["error", "error", "ok"]
+
+
+def test_text_of_arrow_that_is_not_utf8_is_an_error_of_its_row(clf):
+    ends = pa.array([0, 3, 7], pa.int32()).buffers()[1]
+    texts = pa.Array.from_buffers(pa.string(), 2, [None, ends, pa.py_buffer(b"ra\xffrake")])
+    bad, good = clf.classify_many(pa.table({"title": texts}))
+    assert "not UTF-8" in bad.message and good.path == "Garden > Rakes"
+
+
+@pytest.mark.parametrize(
+    "columns", [{"title": TEXTS}, {"title": pd.Series(TEXTS), "n": np.arange(3)}]
+)
+def test_columns_are_not_one_item(clf, columns):
+    with pytest.raises(UsageError, match=r"columns of 3 rows.*classify_many"):
+        clf.classify(columns)
+
+
+def test_columns_are_named_by_numbers_too_and_by_nothing_else(clf):
+    table = pd.DataFrame([["x", text] for text in TEXTS])
+    assert paths(clf.classify_many(table, text=1)) == PATHS
+    with pytest.raises(UsageError, match="expected the name of a column"):
+        clf.classify_many(table, text=1.5)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from cascade.errors import OutputError, UsageError
+from cascade.errors import OutputError, UsageError, unwritable
 from cascade.io.files import sha256_of
 from cascade.io.resumable.journal import Journal
 from cascade.io.tables.detection import kind_of
@@ -44,8 +44,8 @@ def check_output(
         return "fresh"
     kind_of(out)
     path = resolved(Path(out))
-    _check_place(path, source)
     with on_disk(path):
+        _check_place(path, source)
         return state_of(path, Journal(path), resume=resume, overwrite=overwrite)
 
 
@@ -106,7 +106,12 @@ def on_disk(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(
-            f"{out} cannot be written: {error.strerror or error}; solve that (free space, "
-            "permissions) and go on with --resume"
-        ) from error
+        raise unwritable(out, error, _then(out)) from error
+
+
+def _then(out: Path) -> str:
+    """What to do once an output can be written again."""
+    with suppress(OSError):
+        if Journal(out).parts:
+            return "go on with --resume"
+    return "begin again with the same command"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from cascade.errors import OutputError, UsageError
+from cascade.errors import OutputError, UsageError, unwritable
 from cascade.io.files import sha256_of
 from cascade.io.resumable.destination import State, check_output, on_disk, resolved, state_of
 from cascade.io.resumable.journal import ASSEMBLED, Chunk, Journal, digest, sync_file, sync_folder
@@ -163,11 +163,16 @@ class StreamOutput(Output):
         self._send(b"")
 
     def _send(self, data: bytes) -> None:
-        if not self._begun:
-            self._stream.write(self._format.head())
-            self._begun = True
-        self._stream.write(data)
-        self._stream.flush()
+        try:
+            if not self._begun:
+                self._stream.write(self._format.head())
+                self._begun = True
+            self._stream.write(data)
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise unwritable("standard output", error) from None
 
 
 class ResumableOutput(Output):

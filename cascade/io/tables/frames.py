@@ -70,6 +70,16 @@ def _of_columns(columns: Mapping[Any, Any]) -> Table:
     return _table("the mapping of columns", columns, zip(*values, strict=True))
 
 
+def column_length(columns: Mapping[Any, Any]) -> int:
+    """How many rows a mapping of columns has; 0 where its values are not columns of one length."""
+    if not all(map(_is_column, columns.values())) or any(
+        isinstance(column, Mapping) for column in columns.values()
+    ):
+        return 0
+    lengths = {len(column) for column in columns.values()}
+    return lengths.pop() if len(lengths) == 1 else 0
+
+
 def _refuse_other_order(columns: Mapping[Any, Any]) -> None:
     """Refuse series whose indexes differ: pandas would join their rows otherwise."""
     series = {
@@ -127,7 +137,12 @@ def _of_frame(value: Any) -> Table | None:
 
 
 def _cells(batch: Any) -> Iterator[tuple[Any, ...]]:
-    return zip(*(python_values(column)[0] for column in batch.columns), strict=True)
+    columns = []
+    for values, bad in map(python_values, batch.columns):
+        for at in bad:  # so that the row is told to have no UTF-8
+            values[at] = values[at].encode("utf-8", "surrogateescape")
+        columns.append(values)
+    return zip(*columns, strict=True)
 
 
 def _table(name: str, columns: Iterable[Any], rows: Iterable[tuple[Any, ...]]) -> Table:

@@ -19,7 +19,7 @@ from cascade.io.tables.layout import (
     refuse_answered,
 )
 from cascade.io.tables.rows import EXTRA, Kind, Row, Table
-from cascade.values import json_of
+from cascade.values import MOST_LEVELS, is_too_deep, json_of
 
 LINE_LIMIT = 1 << 26
 SAMPLE = 1_000
@@ -84,13 +84,20 @@ def _rows(lines: Iterator[str], encoding: Encoding) -> Iterator[Row]:
             value = _DECODER.decode(stripped)
         except RecursionError:
             problem = f"line {line} is nested too deeply; flatten it"
-        except ValueError as error:
+        except json.JSONDecodeError as error:
             if len(raw) >= LINE_LIMIT:
                 problem = f"line {line} is longer than {LINE_LIMIT >> 20} Mi characters"
             else:
-                problem = f"line {line} is not JSON ({error}); one object on each line is expected"
+                problem = (
+                    f"line {line} is not JSON ({error.msg} at character {error.pos + 1}); one "
+                    "object on each line is expected"
+                )
+        except ValueError:  # of Python's, which reads no longer numbers
+            problem = f"line {line} has a number of thousands of digits; write it as text"
         else:
-            if isinstance(value, dict):
+            if stripped.count("[") + stripped.count("{") > MOST_LEVELS and is_too_deep(value):
+                problem = f"line {line} is nested too deeply; flatten it"
+            elif isinstance(value, dict):
                 cells = value
                 if isinstance(value, _Repeating):
                     problem = f"line {line} has the key {value.twice!r} twice; keep one of them"

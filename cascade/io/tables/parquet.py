@@ -171,7 +171,7 @@ class ParquetFormat:
         pieces = []
         for _, group in groupby(rows, key=lambda row: id(row.raw[0])):
             found = [row.raw for row in group]
-            pieces.append(found[0][0].take(pa.array([index for _, index in found])))
+            pieces += _cut(found[0][0], [index for _, index in found])
         return [
             pa.chunked_array([piece.column(at) for piece in pieces], type=field.type)
             for at, field in enumerate(self._source)
@@ -193,6 +193,19 @@ class ParquetFormat:
         with pq.ParquetWriter(target, self._schema, compression="zstd") as writer:
             for group in _groups(_batches(parts), self._schema):
                 writer.write_table(group, row_group_size=GROUP_ROWS)
+
+
+def _cut(batch: Any, indices: list[int]) -> list[Any]:
+    """Some rows of a batch; `take` does not know all types, which a slice need not."""
+    import pyarrow as pa
+
+    first, count = indices[0], len(indices)
+    if indices == list(range(first, first + count)):
+        return [batch.slice(first, count)]
+    try:
+        return [batch.take(pa.array(indices))]
+    except pa.ArrowNotImplementedError:
+        return [batch.slice(index, 1) for index in indices]
 
 
 def _array(values: list[Any], kind: Any) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cascade.errors import OutputError
+from cascade.errors import OutputError, unwritable
 from cascade.io.files import write_text
 from cascade.pipeline.pack import SEAL, seal, work_folder
 
@@ -92,10 +92,7 @@ class PackInTheMaking:
                 if self.folder.exists():
                     agreed.touch()
         except OSError as error:
-            raise OutputError(
-                f"{self.work}: cannot be written: {error.strerror}; solve that (free space, "
-                "permissions), or name another --out"
-            ) from None
+            raise unwritable(self.work, error) from None
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -168,7 +165,4 @@ class PackInTheMaking:
             self.whole.rename(self.folder)
             shutil.rmtree(self.work)
         except OSError as error:
-            raise OutputError(
-                f"{self.folder}: cannot be written: {error.strerror}; solve that (free space, "
-                "permissions) and go on with --resume"
-            ) from None
+            raise unwritable(self.folder, error, "go on with --resume") from None

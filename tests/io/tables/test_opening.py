@@ -38,7 +38,8 @@ def test_json_lines_are_told_by_content_and_give_objects(write):
         ('{"t": ', "is not JSON"),
         ('{"t": "a\\ud', "is not JSON"),
         ("[" * 100_000, "nested too deeply"),
-        ('{"n": ' + "9" * 5000 + "}", "is not JSON"),
+        ('{"n": ' + "9" * 5000 + "}", "thousands of digits"),
+        ('{"n": ' + "[" * 500 + "]" * 500 + "}", "nested too deeply"),
     ],
 )
 def test_a_line_that_is_no_object_spoils_itself_only(write, line, says):

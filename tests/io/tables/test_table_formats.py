@@ -20,6 +20,7 @@ from cascade.errors import OutputError, UsageError
 from cascade.io import open_output, open_table
 from cascade.io.tables import parquet
 from cascade.io.tables.excel import writing as excel
+from cascade.io.tables.writing import TableWriter
 
 ITEMS = 'id,title,label\n007,"a, b",x\n2,=1+1,\n3,two words,z\n'
 
@@ -312,3 +313,23 @@ def test_an_ending_that_is_not_known_is_told_with_the_known_ones(write, tmp_path
     with pytest.raises(UsageError, match=r"\.csv, \.tsv, \.jsonl, \.ndjson, \.parquet, \.xlsx"):
         run(write("items.csv", ITEMS), tmp_path / name)
     assert not (tmp_path / f"{name}.parts").exists()
+
+
+def test_arrow_types_that_cannot_be_gathered_keep_their_rows(tmp_path):
+    texts = pa.array(["a", "b", "c"], pa.string_view())
+    pq.write_table(pa.table({"text": texts}), tmp_path / "in.parquet")
+    out = pq.read_table(run(tmp_path / "in.parquet", tmp_path / "out.parquet"))
+    assert out["text"].to_pylist() == ["a", "b", "c"]
+    with open_table(tmp_path / "in.parquet") as table:
+        rows = [row for row in table if row.number != 2]
+        with TableWriter(tmp_path / "some.parquet", table) as writer:
+            writer.write(rows)
+            writer.finish()
+    assert pq.read_table(tmp_path / "some.parquet")["text"].to_pylist() == ["a", "c"]
+
+
+def test_deep_values_of_json_lines_spoil_their_row_only(write, tmp_path):
+    deep = b'{"text": ' + b"[" * 500 + b"]" * 500 + b"}\n"
+    source = write("a.jsonl", deep + b'{"text": "hat"}\n')
+    lines = run(source, tmp_path / "out.csv").read_text().splitlines()
+    assert len(lines) == 3 and lines[2].startswith("hat,")
