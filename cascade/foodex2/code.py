@@ -8,21 +8,20 @@ from dataclasses import dataclass
 
 from cascade.errors import InputError
 from cascade.taxonomy.facets import Facet
-from cascade.taxonomy.lookup import plain
+from cascade.taxonomy.lookup import unquoted_code
 
 TERM = re.compile(r"[A-Z0-9]{5}")
 CATEGORY = re.compile(r"F[0-9]{2}")
 _JOINTS = re.compile(r"\s*([#$.])\s*")
-_QUOTES = "\"'` "
 SHOWN = 60  # characters of a code in a message
 
 
 def spelled(text: str) -> str:
-    """A code as it is written in the catalogue: upper case, no blanks, no quotes around it.
+    """A code as it is written in the catalogue: upper case, no blanks, see `unquoted_code`.
 
     Full-width signs become plain ones, and characters that nobody sees are left out.
     """
-    return _capitals(_JOINTS.sub(r"\1", plain(text).strip(_QUOTES)))
+    return _capitals(_JOINTS.sub(r"\1", unquoted_code(text)))
 
 
 def _capitals(text: str) -> str:

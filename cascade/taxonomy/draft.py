@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,17 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from cascade.errors import TaxonomyError, did_you_mean
-from cascade.taxonomy.names import PATH_SEPARATOR, clean, clean_text, match_code, normalize_code
+from cascade.taxonomy.lookup import loose_code
+from cascade.taxonomy.names import (
+    PATH_SEPARATOR,
+    clean,
+    clean_text,
+    match_code,
+    normalize_code,
+    unescape,
+)
+
+logger = logging.getLogger(__name__)
 
 LANGUAGE = r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*"
 DEEPEST = 100
@@ -21,7 +32,20 @@ Of published ones those of living beings are the deepest, with about 40. The cod
 have none are their paths, and some arrays have a row for each level: what is a thousand levels deep
 by mistake would need gigabytes.
 """
-TOP_MARKERS = frozenset({"0", "-1", "null", "none", "nan", "na", "n/a", "<na>", "\\n", "#", "-"})
+TOP_MARKERS = frozenset(
+    (
+        *("0", "-1", "null", "(null)", "none", "nan", "na", "n/a", "#n/a", "<na>", "\\n", "nil"),
+        *("undefined", "#", "-", "--", "\u2013", "\u2014"),
+    )
+)
+"""What files write for no parent, where no node has that code."""
+_TOPS = frozenset(
+    (
+        *("root", "(root)", "_root", "__root__", "root category", "top", "top level", "toplevel"),
+        *("total", "all", "home", "default category", "no parent", "thing", "owl:thing", "*"),
+    )
+)
+"""What files call the node above all others, which need not be in them."""
 
 
 class Record(NamedTuple):
@@ -87,7 +111,7 @@ class Draft:
 
     def add(self, name: str, code: str = "", parent: int = -1, line: int = 0) -> int:
         """Add a node and return its row; name and code are cleaned."""
-        self.names.append(clean(name))
+        self.names.append(clean(unescape(name)))
         self.codes.append(normalize_code(code))
         self.parent.append(parent)
         self.lines.append(line)
@@ -132,7 +156,8 @@ class Draft:
         r"""Set the parents by their codes, one for each node; see `match_code`.
 
         A blank parent means the top, and so do `0`, `-1`, `NULL`, `NA`, `#` and others where no
-        node has that code.
+        node has that code. Words such as `ROOT` do, too, with a warning, and so do parents that are
+        written otherwise than the code they mean, see `loose_code`.
 
         Raises
         ------
@@ -145,16 +170,41 @@ class Draft:
         row_of[""] = -1
         rows = [row_of.get(code, -2) for code in parent_codes]
         if -2 in rows:
-            for row, code in enumerate(parent_codes):
-                if rows[row] != -2:
-                    continue
-                if (known := match_code(code, row_of)) is not None:
-                    rows[row] = row_of[known]
-                elif code.casefold() in TOP_MARKERS:
-                    rows[row] = -1
-                else:
-                    raise self._unknown_parent(row, code)
+            self._link_otherwise(rows, parent_codes, row_of)
         self.parent = array("i", rows)
+
+    def _link_otherwise(
+        self, rows: list[int], parent_codes: Sequence[str], row_of: dict[str, int]
+    ) -> None:
+        """Fill the rows of parents that are no codes as they stand, which are -2."""
+        loose: dict[str, int] = {}
+        told: dict[str, str] = {}
+        for row, code in enumerate(parent_codes):
+            if rows[row] != -2:
+                continue
+            if (known := match_code(code, row_of)) is not None:
+                rows[row] = row_of[known]
+                continue
+            if code.casefold() in TOP_MARKERS:
+                rows[row] = -1
+                continue
+            if not loose:
+                for at, own in enumerate(self.codes):
+                    form = loose_code(own)
+                    loose[form] = -2 if form in loose else at
+            rows[row] = loose.get(loose_code(code), -2)
+            if rows[row] >= 0:
+                told.setdefault(code, f"{code!r} is read as {self.codes[rows[row]]!r}")
+            elif code.casefold() in _TOPS:
+                rows[row] = -1
+                told.setdefault(code, f"{code!r} is no node, and what is below it is at the top")
+            else:
+                raise self._unknown_parent(row, code)
+        if told:
+            more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
+            logger.warning(
+                "%s: of the parents, %s%s", self.file, "; ".join([*told.values()][:3]), more
+            )
 
     def _unknown_parent(self, row: int, code: str) -> TaxonomyError:
         own = self.codes[row]
@@ -186,7 +236,11 @@ class Draft:
         ):
             if "" in values:
                 row = values.index("")
-                raise self.error(f"a node without a {what.format(others[row])}; give it one", row)
+                raise self.error(
+                    f"a node without a {what.format(others[row])}; give it one, or remove the row "
+                    "if it is a note and no node",
+                    row,
+                )
         if len(set(self.codes)) == len(self.codes):
             return
         first: dict[str, int] = {}
@@ -239,7 +293,8 @@ class PathTree:
         TaxonomyError
             A name of the path is blank, or the path was given before, perhaps with another code.
         """
-        draft, names, code = self.draft, [*map(clean, names)], normalize_code(code)
+        draft, code = self.draft, normalize_code(code)
+        names = [clean(unescape(name)) for name in names]
         if not names or "" in names:
             path = PATH_SEPARATOR.join(names)
             raise TaxonomyError(
@@ -280,6 +335,21 @@ class PathTree:
         )
 
     def finish(self) -> Draft:
-        """The draft, with paths for codes where none were given."""
-        self.draft.code_by_path()
+        """The draft, with paths for codes where none were given.
+
+        Where some inner nodes have codes, those without a line of their own are told in a warning.
+        """
+        draft = self.draft
+        inner = set(draft.parent) - {-1}
+        if any(draft.codes[row] for row in inner) and (left := sorted(inner - self._given)):
+            shown = ", ".join(repr(draft.names[row]) for row in left[:3])
+            logger.warning(
+                "%s: %d nodes are in paths, but have no line and no code of their own (%s%s); "
+                "their code is their path",
+                draft.file,
+                len(left),
+                shown,
+                ", ..." if len(left) > 3 else "",
+            )
+        draft.code_by_path()
         return self.draft

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cascade.taxonomy.names import clean, match_code, normalize_code
+from cascade.taxonomy.names import clean, match_code, normalize_code, unescape
 
 if TYPE_CHECKING:
     from cascade.taxonomy.tree import Taxonomy
@@ -39,6 +39,7 @@ _SEVERAL = -1
 
 def plain(text: str) -> str:
     """A text in one form of Unicode (NFKC), with plain dashes and blanks and nothing invisible."""
+    text = unescape(text)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
         kinds = [(unicodedata.category(sign), sign) for sign in text]
@@ -46,13 +47,22 @@ def plain(text: str) -> str:
     return clean(text)
 
 
+def unquoted_code(text: str) -> str:
+    """A code in plain signs, without quotes around it and dots at its end."""
+    return normalize_code(plain(text)).rstrip(". ").strip(_QUOTES + " ").rstrip(". ")
+
+
+def loose_code(text: str) -> str:
+    """A code without what only writing changes: case, quotes around it, dots at its end."""
+    return unquoted_code(text).casefold()
+
+
 def code_form(text: str) -> str:
     """What a code has in common with the same code written otherwise.
 
-    Neither case nor quotes around it count, nor dots at its end; of a number neither zeros at its
-    beginning nor zeros behind its point.
+    As `loose_code`; of a number neither zeros at its beginning nor zeros behind its point count.
     """
-    text = normalize_code(plain(text)).strip(_QUOTES + " ").rstrip(". ").casefold()
+    text = loose_code(text)
     if number := _NUMBER.fullmatch(text):
         whole, fraction = number[1].lstrip("0") or "0", (number[2] or "").rstrip("0")
         return f"{whole}.{fraction}" if fraction else whole

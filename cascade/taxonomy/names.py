@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Container, Iterable
 
@@ -13,6 +14,7 @@ _EDGES = " \u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _EXCEL_TEXT = re.compile(r'="([^"]*)"')
 _WHOLE_FLOAT = re.compile(r"([-+]?[0-9]+)\.0+")
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,6}|#[xX][0-9a-fA-F]{1,5});")
 _ARROW = re.compile(r"\s*>\s*")
 _SPACED_ARROW = re.compile(r"(?:^|\s+)>(?=\s|$)")
 _SLASH = re.compile(r"(?<!\d)\s*/\s*|\s*/\s*(?!\d)")
@@ -29,6 +31,11 @@ def clean(text: str) -> str:
         return text.strip(" ")
     text = _INVISIBLE.sub("", _SURROGATE.sub("\ufffd", _UNWANTED.sub(" ", text)))
     return " ".join(text.split()).strip(_EDGES)
+
+
+def unescape(text: str) -> str:
+    """A text in which signs stand for themselves: `A & B` for `A &amp; B`, as HTML has it."""
+    return html.unescape(text) if "&" in text and _ENTITY.search(text) else text
 
 
 def normalize_code(text: str) -> str:

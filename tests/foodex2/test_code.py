@@ -109,6 +109,8 @@ def test_every_code_of_the_catalogue_comes_back_as_it_was_and_mutated_ones_are_p
         "\u00a0a01ps # F28 . A07KG $ f10.a077g\u200b",
         "\ufeffＡ０１ＰＳ＃Ｆ２８．Ａ０７ＫＧ＄Ｆ１０．Ａ０７７Ｇ",
         "'A01PS#F28.A07KG$F10.A077G'",
+        '="A01PS#F28.A07KG$F10.A077G"',
+        "\u201ca01ps#f28.a07kg$f10.a077g\u201d.",
         '"A01PS\t#F28.A07KG\n$F10.A077G"',
     ],
 )

@@ -19,6 +19,7 @@ from cascade.errors import TaxonomyError, did_you_mean
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.foreign import recognise
+from cascade.taxonomy.formats.oddities import tell_oddities
 
 if TYPE_CHECKING:
     from cascade.taxonomy.tree import Taxonomy
@@ -118,6 +119,7 @@ def read(
         )
     found = _module(name).read(file)
     if isinstance(found, Draft):
+        tell_oddities(found)
         found.name = found.name or file.path.name.split(".")[0]
     return found
 
@@ -149,9 +151,14 @@ def _unknown(file: TaxonomyFile) -> str:
     from cascade.taxonomy.formats.tables.table import TaxonomyTable
 
     if file.is_xml:
-        return f"XML of no known form; its first element is <{file.root}>"
+        return (
+            f"XML of no known form; its first element is <{file.root}>; write it as CSV with "
+            "columns code,name,parent"
+        )
     table = TaxonomyTable.sniff(file)
     if table and len(table.header) > 1:
         return problem(table)
+    if all(text.startswith("#") for text in file.text.split("\n") if text.strip()):
+        return "all lines begin with '#', and are comments, even if they are headings of Markdown"
     line, text = file.head[0]
     return f"no known form of a taxonomy; line {line} is {text[:80]!r}"

@@ -145,6 +145,11 @@ class TaxonomyFile:
         declared = _XML_ENCODING.match(self.data)
         named = self.encoding or (declared[1].decode() if declared else None)
         marked = marked_encoding(self.data)
+        if not named and not marked and (wide := _wide(self.data)):
+            raise self.error(
+                f"this seems to be {wide.upper()} without a byte order mark; save the file as "
+                f"UTF-8, or name its encoding, {wide}: {NAMING}"
+            )
         if not named and not marked:
             self._refuse_control_characters(self.data.decode("latin-1"))
         encoding = named or marked or guess_encoding(self.data, doubtful="cp1252")
@@ -282,6 +287,15 @@ class TaxonomyFile:
     ) -> TaxonomyError:
         """An error in this file."""
         return TaxonomyError(message, file=self.label, line=line, column=column)
+
+
+def _wide(data: bytes) -> str:
+    """The form of UTF-16 that has each second byte of a text empty; empty where that is not so."""
+    start = data[:2000]
+    for encoding, empty in (("utf-16-le", start[1::2]), ("utf-16-be", start[::2])):
+        if len(empty) > 1 and 10 * empty.count(0) > 9 * len(empty):
+            return encoding
+    return ""
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

@@ -33,6 +33,14 @@ _SIGNS = {
         "Excel, save it as .xlsx)"
     ),
     r"<(?:\w+:)?Workbook\b": "this is Excel's XML of 2003; open it in Excel, save it as .xlsx",
+    r"<View\b": (
+        "this is a labelling configuration of Label Studio, which is not read; write its choices "
+        "as lines of 'A > B > C'"
+    ),
+    r"[^\n#]*\bskos:(?:Concept|prefLabel|broader|narrower|notation|inScheme) +[\"<:;.\w]": (
+        "this is SKOS as Turtle without its first lines, which say what prefixes stand for; add "
+        "'@prefix skos: <http://www.w3.org/2004/02/skos/core#> .' and the others"
+    ),
     r"<ClaML\b": f"this is ClaML, in which ICD is published, and which is not read; {_CSV}",
 }
 _FORMS = {re.compile(rf"^(?:{sign})", re.MULTILINE): what for sign, what in _SIGNS.items()}

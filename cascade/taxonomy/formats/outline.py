@@ -18,6 +18,7 @@ from cascade.taxonomy.formats.tables.table import TaxonomyTable
 
 _LINE = re.compile(r"(\s*)(?:[-*+•] +)?(\S.*)")
 _DRAWN = re.compile(r"^[\s│├└─┬┌╰╭|`]*(?=[^\s│├└─┬┌╰╭|`])")
+_ASCII = re.compile(r"[|\s]*[|`+\\](?:-{1,3}|_{2,3})\s*(?=[^\s|`+\\_-])")  # `|   +---A`
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
 _YAML = re.compile(
     r"\s*- +- |\s*(?:- )?[^\s'\"{\[][^:]*:(?:\s|$)|\s*(?:- )?(?!\[[^\]]*\]\()[{\[\"']|\s*-?$|---|%"
@@ -118,6 +119,8 @@ def _continue(paths: Sequence[Sequence[re.Match[str] | None]]) -> bool:
 
 def _undrawn(line: str) -> str:
     """A line with blanks for the signs of a drawn tree, which must have some of its own."""
+    if ascii_ := _ASCII.match(line):
+        return " " * len(ascii_[0]) + line[ascii_.end() :]
     found = _DRAWN.match(line)
     if not found or found[0].isspace() or not any(sign in found[0] for sign in "├└╰"):
         return line

@@ -12,27 +12,19 @@ import re
 from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.foreign import recognise
+from cascade.taxonomy.formats.line_checks import refuse_more_than_names
 from cascade.taxonomy.formats.separators import (
     ARROW,
-    doubt,
     find_separator,
     split_at,
     unclear_separator,
 )
-from cascade.taxonomy.formats.tables.problems import problem
 from cascade.taxonomy.formats.tables.table import TaxonomyTable
 from cascade.taxonomy.names import split_path
 
 _LONGEST = 120
-_CODED = re.compile(
-    r"\s*[\"']?[A-Za-z]{0,3}[-_]?\d[\w.-]*[\"']?\s*(?:[,;:|\t=)\]]|[-\u2013\u2014] )"
-)
-_TAILED = re.compile(r".*(?:[,;|\t]\s*|\s*[\[(])[\"']?[A-Za-z]{0,3}[-_]?\d[\w.-]*[\"']?[\])]?\s*")
-_MARKED = re.compile(r"\s*(?:--|\*\*|\+\+|\.\.|>>)[-*+.>]*\s*[^-*+.>\s]")
-_NUMBER = re.compile(r"\s*\d+\s+[^\s>]")
-_NUMBERED = re.compile(r"\s*(?:[A-Z]\d[\d.]*|\d[\d.-]*[A-Z]?)\s+[^\s>]")
+_BULLETS = ("-", "*", "+", "\u2022", "\u2013", "\u00b7")
 _ENDS = (".", ",", ";", ":", "!", "?")
-_HEADING = re.compile(r"#{2,6} ", re.MULTILINE)
 
 
 def matches(file: TaxonomyFile) -> bool:
@@ -63,20 +55,44 @@ def read(file: TaxonomyFile) -> Draft:
     """
     lines = [text for _, text in file.head]
     separator = find_separator(lines)
-    _refuse_more_than_names(file, lines, separator)
+    refuse_more_than_names(file, separator)
+    _refuse_indented(file, separator)
     tree = PathTree(file.path)
+    bullet = _bullet(lines)
+    for number, line in file.lines():
+        text = line.strip().removeprefix(bullet).lstrip()
+        tree.add(split_at(_unquoted(text), separator), line=number, once=True)
+    return tree.finish()
+
+
+def _bullet(lines: list[str]) -> str:
+    """The sign in front of all lines, as in lists of Markdown; empty where there is none."""
+    first = lines[0].lstrip()[:2].rstrip()
+    if first not in _BULLETS:
+        return ""
+    same = all(re.match(rf"\s*{re.escape(first)}\s", line) for line in lines)
+    return first if same else ""
+
+
+def _refuse_indented(file: TaxonomyFile, separator: str) -> None:
+    """Refuse lines that are indented below others, where depth counts for nothing.
+
+    A path whose first name stands at the top elsewhere is whole, however it is indented, and a
+    single blank is a slip.
+    """
+    tops: set[str] = set()
     indent = 0
     for number, line in file.lines():
         before, indent = indent, len(line) - len(line.lstrip())
         names = split_at(_unquoted(line.strip()), separator)
-        if indent > before and len(names) == 1 and number != file.head[0][0]:
+        if indent <= before or number == file.head[0][0]:
+            tops.add(names[0])
+        elif len(names) == 1 or (names[0] not in tops and indent > before + 1):
             raise file.error(
                 f"{line.strip()[:80]!r} is indented, but the lines of this file are paths and "
-                "depth counts for nothing; write it as 'A > B > C' as well",
+                "depth counts for nothing; write it as 'A > B > C' from the top",
                 number,
             )
-        tree.add(names, line=number, once=True)
-    return tree.finish()
 
 
 def _unquoted(line: str) -> str:
@@ -84,52 +100,6 @@ def _unquoted(line: str) -> str:
     if len(line) > 1 and line[0] == line[-1] == '"' and line.count('"') % 2 == 0:
         return line[1:-1].replace('""', '"')
     return line
-
-
-def _refuse_more_than_names(file: TaxonomyFile, lines: list[str], separator: str) -> None:
-    """Refuse lines with codes, and plain names where something says that they are not all."""
-    first = file.head[0][0]
-    coded = sum(bool(_CODED.match(line)) for line in lines)
-    numbered = any(ARROW in line for line in lines) and all(map(_NUMBER.match, lines))
-    if len(lines) > 1 and (2 * coded > len(lines) or numbered):
-        table = TaxonomyTable.sniff(file)
-        if table and len(table.header) > 1 and not _CODED.match(lines[0]):
-            raise file.error(problem(table), table.line)
-        raise file.error(
-            f"{lines[0][:80]!r} and others begin with a code; put a header above them and name "
-            "its columns code,path, or code,name,parent, with one delimiter",
-            first,
-        )
-    if len(lines) > 1 and 2 * sum(bool(_TAILED.fullmatch(line[-60:])) for line in lines) > len(
-        lines
-    ):
-        raise file.error(
-            f"{lines[0][:80]!r} and others end in a code; put a header above them and name its "
-            "columns path,code, with one delimiter",
-            first,
-        )
-    if separator != ARROW or 2 * sum(ARROW in line for line in lines) >= len(lines):
-        return
-    if marked := next((at for at, line in file.head if _MARKED.match(line)), None):
-        raise file.error(
-            "signs in front of names seem to say how deep they are; write blanks for them, two "
-            "more for each level, or lines of 'A > B > C'",
-            marked,
-        )
-    if len(lines) > 1 and 2 * sum(bool(_NUMBERED.match(line)) for line in lines) >= len(lines):
-        raise file.error(
-            f"{lines[0][:80]!r} and others begin with a code, but nothing says which node is above "
-            "which; write a table with a header code,name,parent",
-            first,
-        )
-    if unclear := doubt(lines, "lines"):
-        raise file.error(unclear, first)
-    if _HEADING.search(file.text):
-        raise file.error(
-            "lines that begin with ## are headings of Markdown, and comments here; write names "
-            "below others with more blanks in front, or all as 'A > B > C'",
-            file.line_of("## "),
-        )
 
 
 def read_coded_paths(file: TaxonomyFile, form: re.Pattern[str], example: str) -> Draft:

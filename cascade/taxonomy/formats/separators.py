@@ -110,6 +110,8 @@ def split_at(path: str, separator: str) -> list[str]:
     if separator == ARROW:
         return split_path(path)
     sign, path = separator.strip(), " ".join(path.split())
+    if sign == "/":
+        path = path.removeprefix("./")
     if sign in (";", "#"):
         path = _ENTITY.sub(rf"&\1{_HIDDEN}", path)
     form = re.escape(sign) if sign == "\\" else rf"(?<!\\){re.escape(sign)}"

@@ -60,9 +60,7 @@ def test_xml_in_an_encoding_that_it_does_not_declare_is_read(load, encoding):
     assert tax.names[0] == ("Bačkory a Štětce" if encoding else tax.names[0])
 
 
-@pytest.mark.parametrize(
-    "content", [b"A > B\nA\x00B > C\n", bytes(range(256)) * 9, "A > B\n".encode("utf-16-be")]
-)
+@pytest.mark.parametrize("content", [b"A > B\nA\x00B > C\n", bytes(range(256)) * 9])
 def test_binary_data_is_no_text_file(load, content):
     with pytest.raises(TaxonomyError, match="not a text file"):
         load(content)
@@ -77,7 +75,7 @@ def test_an_empty_file_says_so(load, content):
 
 
 def test_only_comments_hold_no_node(load):
-    with pytest.raises(TaxonomyError, match="no known form"):
+    with pytest.raises(TaxonomyError, match="all lines begin with '#', and are comments"):
         load("# nothing\n# here\n")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from cascade.taxonomy.draft import LANGUAGE
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.structured.json_yaml import Leaf, Mapping, Series, Value
 from cascade.taxonomy.formats.tables.table import heading_key, is_parent, words
@@ -66,10 +67,22 @@ def meaning(key: str) -> str | None:
 
 
 def has_leaf(value: Mapping, what: str) -> bool:
-    """Whether a mapping has a text of that meaning."""
+    """Whether a mapping has a text of that meaning, or names by language."""
     return any(
-        isinstance(part, Leaf) and part.text and meaning(key.text) == what
+        (part.text if isinstance(part, Leaf) else what == "name" and by_language(part))
         for key, part in value.items
+        if meaning(key.text) == what
+    )
+
+
+def by_language(value: Value) -> bool:
+    """Whether this is a mapping of language tags to texts: `{"en": "Hats", "de": "Hüte"}`."""
+    return (
+        isinstance(value, Mapping)
+        and bool(value.items)
+        and all(
+            isinstance(part, Leaf) and re.fullmatch(LANGUAGE, key.text) for key, part in value.items
+        )
     )
 
 

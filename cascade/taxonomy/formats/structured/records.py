@@ -100,6 +100,8 @@ def _table(
 ) -> RecordTable:
     rows = []
     several: list[int] = []
+    named = (key.text for node in nodes for key, _ in node.items if is_parent(key.text))
+    above = next(named, "parent")
     for node in nodes:
         cells: dict[str, str] = {}
         keys = [heading_key(key.text) for key, _ in node.items]
@@ -118,7 +120,7 @@ def _table(
                 raise no_code(file, key)
             cells.setdefault(key.text, parent_text(part))
         if parents and not any(is_parent(key) for key in cells):
-            cells["parent"] = parents.get(code_of(node), "")
+            cells[above] = parents.get(code_of(node), "")
         rows.append((node.line, cells))
     if several:
         logger.warning(

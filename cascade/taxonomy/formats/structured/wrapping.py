@@ -20,7 +20,8 @@ from cascade.taxonomy.formats.tables.table import words
 _DEEPEST = 8
 _WHOLE = words(
     "taxonomy taxonomies categories category tree nodes hierarchy classification codelist "
-    "data items root children departments terms concepts"
+    "data items root children departments terms concepts labels classes tags topics subjects "
+    "intents options choices groups"
 )
 
 logger = logging.getLogger(__name__)

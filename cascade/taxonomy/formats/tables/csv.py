@@ -28,6 +28,13 @@ from cascade.io.files import write_text
 from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.separators import ARROW, find_separator, split_at
+from cascade.taxonomy.formats.tables.cells import (
+    check_codes,
+    check_languages,
+    check_tops,
+    plain_names,
+)
+from cascade.taxonomy.formats.tables.header import find_table, tell_left_out
 from cascade.taxonomy.formats.tables.levels import level_columns, read_levels, telling
 from cascade.taxonomy.formats.tables.problems import has_words, problem
 from cascade.taxonomy.formats.tables.published import published_reading
@@ -73,7 +80,7 @@ def matches(file: TaxonomyFile) -> bool:
     """
     if file.is_xml or file.is_json:
         return False
-    table = TaxonomyTable.sniff(file)
+    table = find_table(file)
     if table is None or (len(table.header) == 1 and table.header[0].endswith(":")):
         return False  # the latter is a key of YAML
     if _heads_names(table) and any(line[0].isspace() for _, line in file.head):
@@ -89,7 +96,7 @@ def read(file: TaxonomyFile) -> Draft:
     TaxonomyError
         The columns are of no known form, two have one heading, or a row is broken.
     """
-    table = TaxonomyTable.sniff(file)
+    table = find_table(file)
     if table is None:
         raise file.error(f"no table; line 1 is {file.head[0][1][:80]!r}")
     return read_table(table)
@@ -109,6 +116,9 @@ def read_table(table: TaxonomyTable) -> Draft:
             )
     table.refuse_unheaded()
     table.check(reading.columns)
+    check_codes(table)
+    check_languages(table)
+    check_tops(table, reading.columns)
     if others := table.other_codes(reading.columns):
         at = table.columns.get("code")
         logger.warning(
@@ -126,7 +136,10 @@ def read_table(table: TaxonomyTable) -> Draft:
             table.file.label,
             ", ".join(map(repr, other)),
         )
-    return reading.nodes()
+    draft = reading.nodes()
+    plain_names(draft)
+    tell_left_out(table)
+    return draft
 
 
 def write(taxonomy: Taxonomy, path: Path) -> None:
@@ -258,6 +271,8 @@ def _heads_names(table: TaxonomyTable) -> bool:
     ):
         return False
     below = [row[0] for row in table.sample]
+    if table.repeated:
+        return False
     return bool(below) and table.header[0] not in {split_at(text, ARROW)[0] for text in below}
 
 

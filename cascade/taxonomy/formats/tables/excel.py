@@ -32,10 +32,14 @@ logger = logging.getLogger(__name__)
 NAMING = "--taxonomy-sheet, or --sheet of cascade taxonomy"
 """How a user names the sheet of a taxonomy."""
 
-_MOST_COLUMNS = 256  # further ones are not read
+_MOST_COLUMNS = 256
 _MOST_NOTES = 30  # rows that may stand above the header
 _DIGITS = 15  # of a number that Excel keeps
 _COLUMN = re.compile(rb"\sr=[\"']([A-Z]{1,3})[0-9]+[\"']")
+_FILLED = re.compile(
+    rb"<(?:\w+:)?c\s(?:[^>]*?\s)?r=[\"']([A-Z]{2,3})([0-9]{1,7})[\"'](?:[^>]*[^/>])?>\s*"
+    rb"<(?:\w+:)?(?:v|is|f)\b"
+)
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref=[\"']([A-Z]+)(\d+):([A-Z]+)(\d+)[\"']")
 _UNCOMPUTED = re.compile(
     rb"<(?:\w+:)?c(?=\s)(?![^>]*\st=[\"']str)[^>]*?\sr=[\"']([A-Z]{1,3}\d{1,7})[\"'][^>]*>\s*"
@@ -99,8 +103,9 @@ class SheetTable(TaxonomyTable):
         """Each row with its line; cells without a heading to the right are left out."""
         width = len(self.header)
         for line, cells in self.sheet.rows:
-            if line > self.line:
-                yield line, cells[:width] + [""] * (width - len(cells))
+            row = cells[:width] + [""] * (width - len(cells))
+            if line > self.line and not self.is_header(line, row):
+                yield line, row
 
     def check(self, columns: Collection[int]) -> None:
         """Refuse dates, errors and rounded numbers in columns that tell codes and names.
@@ -216,7 +221,7 @@ def _sheet(file: TaxonomyFile, worksheet: Any) -> Sheet:
         with worksheet._get_source() as source:  # what openpyxl does not tell of read-only sheets
             markup = source.read()
         before = None
-        for line, cells in enumerate(worksheet.iter_rows(max_col=_width(markup)), 1):
+        for line, cells in enumerate(worksheet.iter_rows(max_col=_width(file, markup)), 1):
             if line > MAX_ROWS:
                 raise file.error(f"more rows than Excel has ({MAX_ROWS:,}); save it again as .xlsx")
             if cells is before:  # rows that are not there
@@ -248,10 +253,23 @@ def _sheet(file: TaxonomyFile, worksheet: Any) -> Sheet:
     return Sheet(worksheet.title, [*rows.items()], faults, fractions)
 
 
-def _width(markup: bytes) -> int:
-    """How many columns to read of a sheet, whatever it says of its size."""
+def _width(file: TaxonomyFile, markup: bytes) -> int:
+    """How many columns to read of a sheet, whatever it says of its size.
+
+    Raises
+    ------
+    TaxonomyError
+        A cell has a value further to the right than any table of a taxonomy.
+    """
     from openpyxl.utils import column_index_from_string
 
+    for letters, line in _FILLED.findall(markup):
+        if column_index_from_string(letters.decode()) > _MOST_COLUMNS:
+            raise file.error(
+                f"cell {letters.decode()}{int(line)} has a value, but at most {_MOST_COLUMNS} "
+                "columns are read; move it to the left, or remove it",
+                int(line),
+            )
     columns = {letters.decode() for letters in _COLUMN.findall(markup)}
     return min(_MOST_COLUMNS, max(map(column_index_from_string, columns), default=_MOST_COLUMNS))
 

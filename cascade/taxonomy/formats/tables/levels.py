@@ -7,16 +7,21 @@ column of its level has names.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.tables.level_checks import MISSING, check_levels
 from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable, heading_key
 from cascade.taxonomy.names import clean, normalize_code
 
+logger = logging.getLogger(__name__)
+
 _LONGEST = 120
+_NO_DATA = "NA"
 _ROLES = {
     "code": ("code", "id", "key", "nr", "no", "num", "number", "notation", "uri"),
     "name": ("name", "label", "title", "category", "text", "term", "preferred_term"),
@@ -30,7 +35,7 @@ _NUMBERED = re.compile(
     rf"_?(?P<level>\d{{1,3}})(?:_(?P<after>{_ROLE}))?"
 )
 _RANKED = re.compile(
-    r"(?P<level>(?:sub_?|super_?|major_|minor_|broad_|unit_|main_|top_|detailed_|industry_)*"
+    r"(?P<level>(?:sub_?|super_?|major_|minor_|broad_|unit_|main_|top_|detailed_|industry_|product_|item_)*"
     r"(?:sector|segment|division|department|dept|section|group|family|category|class|brick|type|"
     r"chapter|heading|commodity|occupation|industry|universe|kingdom|phylum|order|genus|species))"
     rf"(?:_(?P<after>{_ROLE}))?"
@@ -95,12 +100,51 @@ def read_levels(table: TaxonomyTable, levels: Sequence[Level]) -> Draft:
     tree = PathTree(table.file.label)
     code_at = table.columns.get("code")
     names_at = [level.name for level in levels]
+    no_data = _is_no_data(table, names_at)
+    again: list[int] = []
     for line, cells in table.rows(short=True):
-        names = _filled(table, [cells[at] for at in names_at], names_at, line)
+        names = [cells[at] for at in names_at]
+        if no_data:
+            names = ["" if name.strip() == _NO_DATA else name for name in names]
+        names = _filled(table, names, names_at, line)
+        if any(above.strip() == name.strip() for above, name in pairwise(names)):
+            again.append(line)
         code = "" if code_at is None else cells[code_at]
         row = tree.add(names, code, line=line, once=True)
         table.describe(tree.draft, row, cells, {*names_at})
+    if again:
+        logger.warning(
+            "%s: %d rows have the name of a level again in the next one (line %s); these are nodes "
+            "of their own: leave the cell blank where it only fills the row",
+            table.file.label,
+            len(again),
+            ", ".join(map(str, again[:5])),
+        )
     return tree.finish()
+
+
+def _is_no_data(table: TaxonomyTable, names_at: Sequence[int]) -> bool:
+    """Whether `NA` is no name: it stands below itself, below several nodes, or beside `N/A`.
+
+    R and pandas write it for cells without a value; a lone one at the end of a row may be a name.
+    """
+    above: set[tuple[str, ...]] = set()
+    others = any(row[at].strip().casefold() in MISSING for row in table.sample for at in names_at)
+    for _, cells in table.rows(short=True):
+        names = [cells[at].strip() for at in names_at]
+        if _NO_DATA not in names[1:]:
+            continue
+        at = names.index(_NO_DATA, 1)
+        if any(name not in (_NO_DATA, "") for name in names[at:]):
+            return False
+        above.add(tuple(names[:at]))
+        if len(above) > 1 or names.count(_NO_DATA) > 1 or others:
+            logger.warning(
+                "%s: 'NA' is read as a level without a node; rename it if it is a name",
+                table.file.label,
+            )
+            return True
+    return False
 
 
 def _check(table: TaxonomyTable, levels: Sequence[Level]) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
@@ -239,6 +240,14 @@ def _read_levels(table: TaxonomyTable, roles: Roles) -> Draft:
         while open_rows and open_rows[-1][0] >= level:
             open_rows.pop()
         lowest = min(levels, default=level)
+        if levels and level < levels[0]:
+            raise table.file.error(
+                f"level {level}, but the first row has level {levels[0]}; rows must be in the "
+                "order of the tree, the highest level first, or have a column 'parent' with the "
+                "code of the node above",
+                line,
+                table.header[roles.level],
+            )
         if (not open_rows and level > lowest) or (open_rows and level > open_rows[-1][0] + 1):
             raise table.file.error(
                 f"level {level} below level {open_rows[-1][0] if open_rows else 0}; rows must be "
@@ -253,7 +262,11 @@ def _read_levels(table: TaxonomyTable, roles: Roles) -> Draft:
         levels.append(level)
         if not in_use:
             old.add(row)
-    if levels == sorted(levels) and levels.count(levels[0]) > 1:
+    counts = Counter(levels)
+    if levels == sorted(levels) and any(
+        (count > 1 and counts[level + 1] > 1) or (level == levels[0] and count > 1)
+        for level, count in counts.items()
+    ):
         raise table.file.error(
             "rows are sorted by their level, so nothing says what is above each; sort them as a "
             "tree, or add a column 'parent' with the code of the node above",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import islice
 
@@ -52,6 +52,7 @@ _PARENT = re.compile(
 )
 _OWN_CODE = re.compile(r"(?:.*_)?(?:id|notation|uri)|.*code|(?:id|code)_.*")
 _DELIMITERS = "\t,;|"
+_ENTITY = re.compile(r"&#?\w{1,9};")
 
 
 def heading_key(heading: str) -> str:
@@ -99,20 +100,24 @@ class TaxonomyTable:
         Headings, trimmed.
     line
         Line of the header.
+    repeated
+        Lines that repeat the header, as far as rows were read; they are no rows.
     """
 
     file: TaxonomyFile
     delimiter: str
     header: tuple[str, ...]
     line: int
+    repeated: set[int] = field(default_factory=set, compare=False, kw_only=True)
 
     @classmethod
-    def sniff(cls, file: TaxonomyFile) -> TaxonomyTable | None:
+    def sniff(cls, file: TaxonomyFile, skip: int = 0) -> TaxonomyTable | None:
         """The table that a text is, by the delimiter that makes most sense of its first lines.
 
-        None where the first line cannot be a header. A single column counts as a table.
+        None where the first line, or the one below `skip` others, cannot be a header. A single
+        column counts as a table.
         """
-        head = file.head
+        head = file.head[skip:]
         if head[0][1].casefold().startswith("sep=") and len(head) > 1:
             head = head[1:]
         number, first = head[0]
@@ -120,6 +125,8 @@ class TaxonomyTable:
         best: tuple[int, int] = (-1, -1)
         table = None
         for delimiter in _DELIMITERS:
+            if delimiter == ";" and ";" in first and ";" not in _ENTITY.sub("", first):
+                continue
             try:
                 header = next(csv.reader([first], delimiter=delimiter, strict=True))
             except csv.Error:
@@ -332,6 +339,21 @@ class TaxonomyTable:
         TaxonomyError
             A row has more or fewer cells than the header, or its quotes do not close.
         """
+        for line, cells in self._all_rows(short):
+            is_rule = self.delimiter == "|" and not "".join(cells).strip(" -:+=")
+            if not is_rule and not self.is_header(line, cells):
+                yield line, cells
+
+    def is_header(self, line: int, cells: Sequence[str]) -> bool:
+        """Whether a row is the header once more, as where sheets or pages were put together."""
+        found = cells[0].strip() == self.header[0] and self.header == tuple(
+            [cell.strip() for cell in cells]
+        )
+        if found:
+            self.repeated.add(line)
+        return found
+
+    def _all_rows(self, short: bool) -> Iterator[tuple[int, list[str]]]:
         width = len(self.header)
         if width == 1:
             yield from self._single_column()
@@ -357,7 +379,7 @@ class TaxonomyTable:
         width = len(self.header)
         if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
             return cells[:width]
-        if len(cells) < width and short:
+        if len(cells) < width and (short or set("".join(cells)) <= {*"-+= "}):
             return cells + [""] * (width - len(cells))
         raise self.file.error(
             f"{len(cells)} cells, but the header has {width} ({', '.join(self.header)}); put a "

@@ -133,9 +133,9 @@ def test_what_could_be_read_in_two_ways_is_refused(load, document, match):
 
 
 def test_errors_in_flat_lists_name_the_line_of_the_node(load):
-    with pytest.raises(TaxonomyError, match=r"line 12: node 'b' has parent 'A'.*did you mean 'a'"):
+    with pytest.raises(TaxonomyError, match=r"line 12: node 'b' has parent 'aa'.*did you mean 'a'"):
         load(
-            json.dumps([{**A, "parent": None}, {**B, "parent": "A"}], indent=1).replace(
+            json.dumps([{**A, "parent": None}, {**B, "parent": "aa"}], indent=1).replace(
                 "[", "[\n\n\n\n\n"
             )
         )
@@ -198,3 +198,23 @@ def test_parents_may_be_named_by_address_beside_a_number(load):
 def test_a_child_that_is_called_like_a_node_of_the_list_is_named(load):
     with pytest.raises(TaxonomyError, match="child 'Saws' has the name of the node on line 2"):
         load('[{"name": "Tools", "children": ["Saws"]},\n{"name": "Saws", "children": ["Jigs"]}]')
+
+
+def test_nodes_under_their_codes_may_have_names_by_language(load):
+    tax = load(
+        json.dumps(
+            {
+                "en:tools": {"name": {"en": "Tools", "de": "Werkzeug"}, "children": ["en:saws"]},
+                "en:saws": {"name": {"en": "Saws"}, "parents": ["en:tools"]},
+            }
+        )
+    )
+    assert paths(tax) == ["Tools", "Tools > Saws"]
+    assert tax.codes == ("en:tools", "en:saws")
+    assert tax.translations(0) == {"de": "Werkzeug"}
+
+
+@pytest.mark.parametrize("key", ["labels", "classes", "topics"])
+def test_a_lone_key_around_names_is_no_node(load, caplog, key):
+    assert load(json.dumps({key: ["Tools", "Pets"]})).codes == ("Tools", "Pets")
+    assert f"{key!r} is taken for the key around all nodes" in caplog.text

@@ -202,7 +202,7 @@ def test_paths_of_codes_are_read_by_code(load, paths):
             "'2022 US Code' holds the code, '2022 US Title' holds the name, but no column holds",
         ),
         ("1,Tools,\n2,Tools,Saws\n", "the first line is no header .'1', 'Tools', ''"),
-        ("My list,,\nid,name,parent\n1,A,\n", "the first line is no header .'My list', '', ''"),
+        ("My list,,\nnumero,navn,\n1,A,\n", "the first line is no header .'My list', '', ''"),
         ("Food\tFruit\nFood\tBread\n", "the first line is no header .'Food', 'Fruit'"),
         (
             "code,name,children\n1,A,2|3\n2,B,\n3,C,\n",

@@ -194,3 +194,14 @@ def test_formulas_without_values_are_refused_by_cell(load):
 def test_a_workbook_that_is_cut_off_is_told(load):
     with pytest.raises(TaxonomyError, match="is damaged or cut off; copy or download it again"):
         load(sheets(Kinds=KINDS)[:-200])
+
+
+def test_a_value_too_far_to_the_right_is_named_and_not_passed_over(load):
+    far = [*KINDS[0], *[None] * 260, "description"]
+    with pytest.raises(TaxonomyError, match="line 1: cell JD1 has a value, but at most 256 col"):
+        load(sheets(Kinds=[far, *KINDS[1:]]))
+
+
+def test_a_header_that_stands_again_in_a_sheet_is_no_row(load, caplog):
+    assert len(load(sheets(Kinds=[*KINDS, KINDS[0], ("2", "Pets", "")]))) == 4
+    assert "the header stands again on line 5" in caplog.text

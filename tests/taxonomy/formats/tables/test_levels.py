@@ -124,13 +124,23 @@ def test_numbers_are_not_the_names_of_a_top_level(load):
     [
         "Segment,,Family,\nCode,Title,Code,Title\n1,Tools,11,Saws\n",
         "Segment,,Family,\n1,Tools,11,Saws\n2,Toys,21,Dolls\n",
-        "Hierarchy,,\nLevel 1,Level 2,Level 3\nA,B,C\n",
-        "Taxonomy\tv2\t\t\nid\tparent\tname\tnote\n1\t\tTools\t\n2\t1\tSaws\tx\n",
     ],
 )
 def test_a_header_of_two_lines_is_refused(load, rows):
     with pytest.raises(TaxonomyError, match=r"line 1: column \d has no heading, but cells such as"):
         load(rows)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "Hierarchy,,\nLevel 1,Level 2,Level 3\nTools,Saws,C\n",
+        "Taxonomy\tv2\t\t\nid\tparent\tname\tnote\n1\t\tTools\t\n2\t1\tSaws\tx\n",
+    ],
+)
+def test_a_title_above_a_whole_header_is_left_out(load, caplog, rows):
+    assert load(rows).names[:2] == ("Tools", "Saws")
+    assert "the header is on line 2; what stands above it is left out (line 1)" in caplog.text
 
 
 def test_an_index_without_heading_is_no_fault(load):
