@@ -21,6 +21,8 @@ from cascade.errors import CascadeError, WeightsError
 NO_CODE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 """What every call of `from_pretrained`, and of the like, is given."""
 
+os.environ.setdefault("USE_HUB_KERNELS", "NO")  # transformers would fetch programs for attention
+
 PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle", ".npy", ".npz"})
 """Refused wherever a library may look: nothing that is read here is kept so."""
 
@@ -33,38 +35,14 @@ MOST_BYTES = 16 << 20  # of a config
 MOST_VOCABULARY = 256 << 20  # bytes of a tokenizer
 MOST_GROWTH = 64  # characters that a tokenizer makes of one
 MOST_FILES = 10_000  # that a folder of weights has
+MOST_SPECIAL = 10_000  # tokens that a tokenizer's config adds; their number squared takes time
 MOST_LAYERS = 256
 MOST_WIDE = 10**8  # rows of an embedding, tokens of a context, ...
 SAFE_MODULES = "sentence_transformers."
 SAFE_FUNCTIONS = "torch.nn."
+ADAPTER = "adapter_config.json"
 
-ADAPTER_FIELDS = frozenset(
-    {
-        "alpha_pattern",
-        "base_model_name_or_path",
-        "bias",
-        "exclude_modules",
-        "fan_in_fan_out",
-        "inference_mode",
-        "layers_pattern",
-        "layers_to_transform",
-        "lora_alpha",
-        "lora_bias",
-        "lora_dropout",
-        "modules_to_save",
-        "peft_type",
-        "peft_version",
-        "r",
-        "rank_pattern",
-        "revision",
-        "target_modules",
-        "task_type",
-        "use_dora",
-        "use_rslora",
-    }
-)
-"""What is read of an `adapter_config.json`; others name files, modules or ways of training."""
-
+_TOKENIZER = re.compile(r"\w*(Tokenizer|TokenizerFast|Backend)")
 _LAYERS = re.compile(r"^(num|n)_(\w+_)?layers?$|^depth$")
 _WIDE = re.compile(r"_(size|dim|dims|positions|embeddings|heads|experts|length)$")
 
@@ -79,6 +57,12 @@ def check_folder(folder: Path) -> None:
     """
     check_configs(folder)
     for place in _places(folder):
+        if (place / ADAPTER).is_file():  # libraries would read its base, wherever that is
+            raise WeightsError(
+                f"{place / ADAPTER}: is of an adapter, and a folder of weights has a whole model; "
+                "name the adapter of a language model in llm.adapter and its base in llm.model, "
+                "or merge the two with peft's merge_and_unload"
+            )
         _check_weights(place)
         if (place / TOKENIZER).is_file():
             _check_tokenizer(place / TOKENIZER)
@@ -96,46 +80,10 @@ def check_config(file: Path) -> None:
     _check_values(values, file)
     if file.name in ("modules.json", "router_config.json"):
         _check_modules(values, file)
+    if file.name == "tokenizer_config.json" and isinstance(values, dict):
+        _check_tokenizer_config(values, file)
     if file.name == "config_sentence_transformers.json":
         _check_prompts(values, file)
-
-
-def adapter_config(folder: Path) -> dict[str, Any]:
-    """The fields of the LoRA adapter in a folder, of which none names code or other files.
-
-    Raises
-    ------
-    WeightsError
-        The folder holds no LoRA adapter in safetensors, or one that asks for more.
-    """
-    check_configs(folder)
-    file = folder / "adapter_config.json"
-    for needed in (file, folder / "adapter_model.safetensors"):
-        if not needed.is_file():
-            if needed != file and (folder / "adapter_model.bin").is_file():
-                raise WeightsError(
-                    f"{folder}: holds no {needed.name} but adapter_model.bin, a pickle, which can "
-                    "hold code and is never read; where you trust its makers load it with peft, "
-                    "and save it with safe_serialization=True"
-                )
-            raise WeightsError(
-                f"{folder}: holds no {needed.name}, so it is no adapter; name a folder that "
-                "`cascade finetune` or peft has made"
-            )
-    check_safetensors(folder / "adapter_model.safetensors")
-    values = read_object(file)
-    if not isinstance(values, dict) or values.get("peft_type", "LORA") != "LORA":
-        raise WeightsError(f"{file}: is not of a LoRA adapter, which is what is read here")
-    rank = values.get("r")
-    if type(rank) is not int or not 1 <= rank <= MOST_BYTES:
-        raise WeightsError(f"{file}: names no rank: expected a whole number r, found {rank!r:.80}")
-    targets = values.get("target_modules")
-    if isinstance(targets, str) and re.search(r"[*+}]\)?[*+{]|\([^)]*[*+|][^)]*\)[*+{]", targets):
-        raise WeightsError(
-            f"{file}: target_modules is a pattern that could take for ever, {targets!r:.80}; "
-            "write the names of the modules as a list"
-        )
-    return {name: value for name, value in values.items() if name in ADAPTER_FIELDS}
 
 
 def check_safetensors(file: Path) -> None:
@@ -249,6 +197,9 @@ def _check_values(values: Any, file: Path) -> None:
         for name in ("auto_map", "custom_generate", "custom_pipelines"):
             if value.get(name):
                 raise _code(file, name, value[name])
+        for name in ("attn_implementation", "_attn_implementation", "experts_implementation"):
+            if "/" in json.dumps(value.get(name)):  # a program of the hub, of which there are many
+                raise _code(file, name, value[name])
         for name in ("activation_fn", "activation_function"):
             told = value.get(name)
             if isinstance(told, str) and "." in told and not told.startswith(SAFE_FUNCTIONS):
@@ -349,6 +300,21 @@ def _check_weights(folder: Path) -> None:
             raise _pickled(path)
     for path in safe:
         check_safetensors(path)
+
+
+def _check_tokenizer_config(values: Mapping[str, Any], file: Path) -> None:
+    kind, longest = values.get("tokenizer_class"), values.get("model_max_length")
+    if kind is not None and not (isinstance(kind, str) and _TOKENIZER.fullmatch(kind)):
+        raise WeightsError(f"{file}: tokenizer_class is {kind!r:.80}, which is no tokenizer")
+    if longest is not None and (isinstance(longest, bool) or not isinstance(longest, int | float)):
+        raise WeightsError(
+            f"{file}: model_max_length is {longest!r:.40}; expected a number of tokens"
+        )
+    for name in ("added_tokens_decoder", "additional_special_tokens", "extra_special_tokens"):
+        if isinstance(values.get(name), list | dict) and len(values[name]) > MOST_SPECIAL:
+            raise WeightsError(
+                f"{file}: {name} has {len(values[name]):,} tokens; the most is {MOST_SPECIAL:,}"
+            )
 
 
 def _check_tokenizer(file: Path) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import logging
+import re
 import shutil
 import tempfile
 import warnings
@@ -19,7 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 from cascade.errors import WeightsError
 from cascade.io.files import cache_folder
-from cascade.models.inspection import NO_CODE, adapter_config, check_complete, reading
+from cascade.models.inspection import (
+    ADAPTER,
+    NO_CODE,
+    check_complete,
+    check_configs,
+    check_safetensors,
+    read_object,
+    reading,
+)
 from cascade.models.runtime import Precision, best_device, precision_dtype, quiet_libraries
 from cascade.models.weights import Weights
 
@@ -30,6 +39,35 @@ VISION_LANGUAGE = ("llava",)
 """Kinds of vision-language models whose pictures are plain tokens among others."""
 
 logger = logging.getLogger(__name__)
+
+MOST_RANK = 1 << 24  # of an adapter
+
+_ADAPTER_FIELDS = frozenset(
+    {
+        "alpha_pattern",
+        "base_model_name_or_path",
+        "bias",
+        "exclude_modules",
+        "fan_in_fan_out",
+        "inference_mode",
+        "layers_pattern",
+        "layers_to_transform",
+        "lora_alpha",
+        "lora_bias",
+        "lora_dropout",
+        "modules_to_save",
+        "peft_type",
+        "peft_version",
+        "r",
+        "rank_pattern",
+        "revision",
+        "target_modules",
+        "task_type",
+        "use_dora",
+        "use_rslora",
+    }
+)
+"""What is read of an `adapter_config.json`; others name files, modules or ways of training."""
 
 CONVERSION = 1  # raised when a conversion writes something else than before
 
@@ -206,7 +244,10 @@ def load_tokenizer(folder: Path) -> Any:
     plain = named in ("TokenizersBackend", "PreTrainedTokenizerFast")
     kind = transformers.PreTrainedTokenizerFast if plain else transformers.AutoTokenizer
     with reading(folder, "no tokenizer that can be used"), quiet_libraries():
-        return kind.from_pretrained(folder, **NO_CODE)
+        found = kind.from_pretrained(folder, **NO_CODE)
+        if not isinstance(found, transformers.PreTrainedTokenizerBase):
+            raise TypeError(f"a {type(found).__name__} is none")
+        return found
 
 
 def plain_text_tokenizer(tokenizer: Any) -> Any:
@@ -243,6 +284,44 @@ def picture_bank(model: Any) -> PictureBank | None:
 
     found = model.get_input_embeddings()
     return found if isinstance(found, PictureBank) else None
+
+
+def adapter_config(folder: Path) -> dict[str, Any]:
+    """The fields of the LoRA adapter in a folder, of which none names code or other files.
+
+    Raises
+    ------
+    WeightsError
+        The folder holds no LoRA adapter in safetensors, or one that asks for more.
+    """
+    check_configs(folder)
+    file = folder / ADAPTER
+    for needed in (file, folder / "adapter_model.safetensors"):
+        if not needed.is_file():
+            if needed != file and (folder / "adapter_model.bin").is_file():
+                raise WeightsError(
+                    f"{folder}: holds no {needed.name} but adapter_model.bin, a pickle, which can "
+                    "hold code and is never read; where you trust its makers load it with peft, "
+                    "and save it with safe_serialization=True"
+                )
+            raise WeightsError(
+                f"{folder}: holds no {needed.name}, so it is no adapter; name a folder that "
+                "`cascade finetune` or peft has made"
+            )
+    check_safetensors(folder / "adapter_model.safetensors")
+    values = read_object(file)
+    if not isinstance(values, dict) or values.get("peft_type", "LORA") != "LORA":
+        raise WeightsError(f"{file}: is not of a LoRA adapter, which is what is read here")
+    rank = values.get("r")
+    if type(rank) is not int or not 1 <= rank <= MOST_RANK:
+        raise WeightsError(f"{file}: names no rank: expected a whole number r, found {rank!r:.80}")
+    targets = values.get("target_modules")
+    if isinstance(targets, str) and re.search(r"[*+}]\)?[*+{]|\([^)]*[*+|][^)]*\)[*+{]", targets):
+        raise WeightsError(
+            f"{file}: target_modules is a pattern that could take for ever, {targets!r:.80}; "
+            "write the names of the modules as a list"
+        )
+    return {name: value for name, value in values.items() if name in _ADAPTER_FIELDS}
 
 
 def adapter_rank(folder: Path) -> int:

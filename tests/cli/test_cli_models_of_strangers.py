@@ -2,30 +2,12 @@
 
 import builtins
 import io
-import json
 import sys
 
 import pytest
 import yaml
 from safetensors.torch import save_file
-from tiny_llm import tiny_model, tiny_tokenizer
-
-CODE = """
-from pathlib import Path
-Path({mark!r}).touch()
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, LlamaModel
-class Config(LlamaConfig):
-    model_type = "of-a-stranger"
-class Model(LlamaForCausalLM): config_class = Config
-class Reader(LlamaModel): config_class = Config
-class Tokenizer: from_pretrained = AutoTokenizer.from_pretrained
-"""
-CLASSES = {
-    "config": {"AutoConfig": "mine.Config", "AutoModel": "mine.Reader"},
-    "tokenizer_config": {"AutoTokenizer": ["mine.Tokenizer", None]},
-    "generation_config": {"AutoModelForCausalLM": "mine.Model"},
-    "preprocessor_config": {"AutoImageProcessor": "mine.Reader"},
-}
+from strange_models import ASKS, ask_for_code, save_model
 
 
 @pytest.fixture
@@ -35,17 +17,12 @@ def yes(monkeypatch):
     monkeypatch.setattr(builtins, "input", lambda *_: "y")
 
 
-@pytest.fixture(params=CLASSES)
+@pytest.fixture(params=ASKS)
 def stranger(request, tmp_path_factory):
     """A folder of weights in which one file names code, and the file that this code leaves."""
     folder = tmp_path_factory.mktemp("stranger")
     mark = folder.with_name(f"{folder.name}-ran")
-    tiny_model().save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    (folder / "mine.py").write_text(CODE.format(mark=str(mark)))
-    file = folder / f"{request.param}.json"
-    told = json.loads(file.read_text()) if file.is_file() else {}
-    file.write_text(json.dumps({**told, "auto_map": CLASSES[request.param]}))
+    ask_for_code(save_model(folder), request.param, mark)
     return folder, mark
 
 

@@ -10,7 +10,8 @@ from safetensors.numpy import save_file
 
 import cascade
 from cascade.errors import WeightsError
-from cascade.models.inspection import adapter_config, check_folder, reading
+from cascade.models.inspection import check_folder, reading
+from cascade.models.language_models import adapter_config, load_tokenizer
 from cascade.models.weights import find_weights
 
 CODE = {"AutoConfig": "mine.Config", "AutoModel": "mine.Model"}
@@ -174,15 +175,63 @@ def test_what_the_libraries_write_is_accepted(tmp_path):
         config={"num_hidden_layers": 96, "max_position_embeddings": 10_485_760, "auto_map": None},
         tokenizer_config={"model_max_length": int(1e30)},
         modules=[{"path": "", "type": "sentence_transformers.models.Transformer"}],
-        adapter_config={
-            **PLAIN,
-            "auto_mapping": {
-                "base_model_class": "LlamaForCausalLM",
-                "parent_library": "transformers.models.llama.modeling_llama",
-            },
-        },
     )
     check_folder(folder)
+
+
+def test_what_peft_writes_is_accepted(tmp_path):
+    library = "transformers.models.llama.modeling_llama"
+    mapping = {"base_model_class": "LlamaForCausalLM", "parent_library": library}
+    assert adapter_config(adapter(tmp_path / "a", auto_mapping=mapping)) == PLAIN
+
+
+@pytest.mark.parametrize("module", ["", "0_Transformer"])
+def test_an_adapter_is_no_model_and_its_base_is_not_read(tmp_path, module):
+    folder = folder_of(tmp_path / "m")
+    told = {**PLAIN, "base_model_name_or_path": str(tmp_path / "elsewhere")}
+    place = folder / module
+    place.mkdir(exist_ok=True)
+    (place / "config.json").write_text('{"model_type": "bert"}')
+    (place / "adapter_config.json").write_text(json.dumps(told))
+    with pytest.raises(WeightsError, match=r"adapter_config\.json: is of an adapter.*llm\.adapter"):
+        find_weights(str(folder))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"attn_implementation": "kernels-community/flash-attn"},
+        {"_attn_implementation": "paged|somebody/attention@main:forward"},
+        {"text_config": {"_attn_implementation": {"": "somebody/attention"}}},
+        {"experts_implementation": "somebody/experts"},
+    ],
+)
+def test_programs_of_the_hub_for_attention_are_not_fetched(tmp_path, told):
+    with pytest.raises(WeightsError, match=r"config\.json: .*implementation asks to run code"):
+        find_weights(str(folder_of(tmp_path / "m", config=told)))
+    assert os.environ["USE_HUB_KERNELS"] == "NO"
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"tokenizer_class": "AutoModel"}, "'AutoModel', which is no tokenizer"),
+        ({"tokenizer_class": ["BertTokenizer"]}, "which is no tokenizer"),
+        ({"model_max_length": "many"}, "expected a number of tokens"),
+        ({"model_max_length": True}, "expected a number of tokens"),
+        ({"additional_special_tokens": [f"<{n}>" for n in range(10_001)]}, "10,001 tokens; the"),
+        ({"added_tokens_decoder": {str(n): {} for n in range(10_001)}}, "10,001 tokens; the"),
+    ],
+)
+def test_a_tokenizer_config_of_no_sense_is_refused(tmp_path, told, why):
+    with pytest.raises(WeightsError, match=rf"tokenizer_config\.json: .*{why}"):
+        find_weights(str(folder_of(tmp_path / "m", tokenizer_config=told)))
+
+
+def test_what_transformers_takes_for_a_tokenizer_and_is_none_is_refused(tmp_path):
+    folder = folder_of(tmp_path / "m", tokenizer_config={"tokenizer_class": "RagTokenizer"})
+    with pytest.raises(WeightsError, match="no tokenizer that can be used"):
+        load_tokenizer(folder)
 
 
 def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path):

@@ -44,7 +44,7 @@ class NoReply(Exception):
 
 
 class _NotAsked(Exception):
-    """What was read stood behind the answer before; taken for one, it would move all that follow."""
+    """What was read stood behind the answer before; taken, it would move all that follow."""
 
 
 @dataclass(frozen=True)

@@ -27,22 +27,6 @@ from attack import ROOT, Row, Run, Soak
 
 SHARE = 0.2
 SOON = 60.0  # seconds of a command that refuses, on a busy machine
-CODE = """
-from pathlib import Path
-Path({mark!r}).touch()
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, LlamaModel
-class Config(LlamaConfig):
-    model_type = "of-a-stranger"
-class Model(LlamaForCausalLM): config_class = Config
-class Reader(LlamaModel): config_class = Config
-class Tokenizer: from_pretrained = AutoTokenizer.from_pretrained
-"""
-ASKS = {
-    "config": {"AutoConfig": "mine.Config", "AutoModel": "mine.Reader"},
-    "tokenizer_config": {"AutoTokenizer": ["mine.Tokenizer", None]},
-    "generation_config": {"AutoModelForCausalLM": "mine.Model"},
-    "preprocessor_config": {"AutoImageProcessor": "mine.Reader"},
-}
 DOORS = {"retrieval": "retrieval.encoder", "llm": "llm.model", "rerank": "rerank.model"}
 
 
@@ -50,7 +34,7 @@ def run(soak: Soak) -> list[Row]:
     """Code first, which is the worst; then what needs a process for each kind alone."""
     base = works.folder(soak)
     inputs.write(base / "items.csv", inputs.rows(60, 4))
-    model(base / "model")
+    _helpers().save_model(base / "model")
     soak.extend(soak.seconds)  # what is made once takes no time from the tries
     rows = [
         soak.tries(
@@ -84,44 +68,33 @@ def run(soak: Soak) -> list[Row]:
     return [*rows, *found.values()]
 
 
+def _helpers() -> Any:
+    """Models as the tests make them."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    import strange_models
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    return strange_models
+
+
 def _ways() -> Iterator[tuple[str, str]]:
     """Each file that can name code, by each door through which weights come."""
-    return ((file, method) for file in ASKS for method in DOORS)
+    return ((file, method) for file in _helpers().ASKS for method in DOORS)
 
 
 def _code(soak: Soak, base: Path, file: str, method: str) -> Row:
     """A whole model, one of whose files names code that leaves a file when it is run."""
     place, row = soak.place("model"), Row("", 1)
-    mark, weights = place / "ran", stranger(base / "model", place, file)
+    mark, weights = place / "ran", place / "model"
+    shutil.copytree(base / "model", weights)
+    _helpers().ask_for_code(weights, file, mark)
     arguments = ["classify", base / "items.csv", "-t", base / "tax.csv", "--text", "name"]
     arguments += ["--method", method, "--set", f"{DOORS[method]}={weights}", "-o", "out.csv"]
     with Run(arguments, place, stdin=b"y\n" * 100) as started:
         _ends_refused(started, row, "asks to run code")
     row.wrong += mark.exists() + (place / "out.csv").exists()
     return row
-
-
-def model(weights: Path) -> Path:
-    """A folder with a whole model, of random weights."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    from tiny_llm import tiny_model, tiny_tokenizer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    tiny_model().save_pretrained(weights)
-    tiny_tokenizer().save_pretrained(weights)
-    return weights
-
-
-def stranger(whole: Path, place: Path, file: str) -> Path:
-    """A copy of a model in which one file names code."""
-    weights = place / "model"
-    shutil.copytree(whole, weights)
-    (weights / "mine.py").write_text(CODE.format(mark=str(place / "ran")), "utf-8")
-    path = weights / f"{file}.json"
-    told = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    path.write_text(json.dumps({**told, "auto_map": ASKS[file]}), "utf-8")
-    return weights
 
 
 def _fetches() -> list[dict[str, Any]]:
