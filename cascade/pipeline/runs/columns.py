@@ -17,6 +17,11 @@ from cascade.predictions import Prediction
 
 GUESSED_FROM = 100  # rows
 USUAL_TEXT_COLUMNS = ("text", "name", "title", "product", "product_name", "item", "description")
+_HEADINGS = {
+    *USUAL_TEXT_COLUMNS,
+    *("texts", "names", "titles", "label", "category", "query", "sentence", "document", "content"),
+    *("comment", "input", "utterance", "question", "product name", "item name"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +152,16 @@ def guess_text_columns(table: Table, besides: Iterable[str | None] = ()) -> list
     Raises
     ------
     InputError
-        There is no such column.
+        There is no such column, or the first line seems to be an item and no heading.
     """
+    if len(table.columns) == 1 and _seems_item(table):
+        heading = table.columns[0]
+        raise InputError(
+            f"the first line, {heading[:80]!r}, may be the heading of the only column or an item; "
+            "put a line above it that is a heading, such as text, or say that it is one: "
+            f"{_option(table)} {heading[:80]!r}",
+            file=table.name,
+        )
 
     def holds_text(name: str) -> bool:
         return any(isinstance(table.value(row, name), str) for row in table.peek(GUESSED_FROM))
@@ -174,6 +187,16 @@ def text_column_names(names: Iterable[str], holds_text: Callable[[str], bool]) -
         return usual or list(known.values())
     found = [name for name in names if holds_text(name)]
     return found if len(found) == 1 else []
+
+
+def _seems_item(table: Table) -> bool:
+    """Whether the heading of the only column may be the first item of a file without headings."""
+    heading = table.columns[0].strip()
+    if table.kind not in ("csv", "tsv") or heading.casefold() in _HEADINGS:
+        return False
+    words = heading.split()
+    is_list = Path(table.name).suffix.casefold() == ".txt"
+    return is_list or len(words) > 3 or any(map(str.isdigit, heading))
 
 
 def no_text_error(what: str, names: Sequence[str], option: str) -> InputError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import sys
@@ -89,6 +90,20 @@ PREDICTIONS = "id,code,confidence,path\n1,A1,0.9,Clothing > Hats\n2,B1,0.5,\n3,,
 CODES = b"A000J#F01.A0F6E$F02.A06XF$F03.A06JD\nOATS0\nOATS0#F28.MILL1\n A0B9Z # F27.A0B9Z \n"
 
 
+def workbook(table: str) -> bytes:
+    """A workbook with a title above a table, and a cell that is merged downwards."""
+    from openpyxl import Workbook
+
+    book = Workbook()
+    sheet = book.active
+    for row in (["A title"], *csv.reader(io.StringIO(table))):
+        sheet.append(row)
+    sheet.merge_cells("C4:C5")
+    kept = io.BytesIO()
+    book.save(kept)
+    return kept.getvalue()
+
+
 def taxonomies() -> dict[str, Seeds]:
     """Seeds by format."""
     tree = [{"code": "A", "name": "Clothing", "children": [{"code": "A1", "name": "Hats"}]}]
@@ -128,6 +143,7 @@ def taxonomies() -> dict[str, Seeds]:
                 "esco.csv": ESCO.encode(),
             },
             "tabs.tsv": TABLE.replace(",", "\t").encode(),
+            "sheet.xlsx": workbook(TABLE),
         },
         "lines": {
             **{"paths.txt": PATHS.encode(), "google.txt": GOOGLE.encode()},

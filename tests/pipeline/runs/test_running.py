@@ -102,6 +102,28 @@ def test_the_only_column_is_the_text(tmp_path):
         assert guess_text_columns(table) == ["artikel"]
 
 
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("list.txt", "claw hammer"),
+        ("list.csv", "rake with 14 teeth"),
+        ("list.csv", "soft green felt hat"),
+    ],
+)
+def test_a_first_line_that_may_be_an_item_is_no_heading(tmp_path, name, first):
+    (tmp_path / name).write_text(f"{first}\ngarden hose\n")
+    told = f"'{first}', may be the heading .* --text '{first}'"
+    with open_table(tmp_path / name) as table, pytest.raises(InputError, match=told):
+        guess_text_columns(table)
+
+
+@pytest.mark.parametrize("heading", ["text", "Product name", "QUERY"])
+def test_a_list_of_texts_has_a_usual_heading(tmp_path, heading):
+    (tmp_path / "list.txt").write_text(f"{heading}\ngarden hose\n")
+    with open_table(tmp_path / "list.txt") as table:
+        assert guess_text_columns(table) == [heading]
+
+
 @pytest.fixture
 def clf(loaded):
     tree = Taxonomy.from_paths(["Clothing > Hats", "Clothing > Shoes", "Food > Milk", "Food > Tea"])
