@@ -89,10 +89,16 @@ def show_counts(
         right = counts.right.get(level, 0)
         table.add_row(f"right to level {level}", f"{right:,}", f"of {n:,} ({right / n:.1%})")
     if counts.unknown and counts.labelled:
-        what = Text(f"no {label} of the taxonomy, not counted as right or wrong", "yellow")
+        what = Text(
+            f"no {label} of the taxonomy, not counted as right or wrong (first: "
+            f"{counts.first_unknown})",
+            "yellow",
+        )
         table.add_row("label unknown", f"{counts.unknown:,}", what)
     if label and not counts.labelled:
-        table.add_row("right", "", Text(f"unknown: no {label} is in the taxonomy", "yellow"))
+        why = f"no {label} is in the taxonomy (first: {counts.first_unknown})"
+        why = why if counts.unknown else f"no row has a {label}"
+        table.add_row("right", "", Text(f"unknown: {why}", "yellow"))
     for mark, n in counts.several.items():
         told = f"have several labels in one cell; read them with --label-separator {mark!r}"
         table.add_row("several labels", f"{n:,}", Text(told, "yellow"))

@@ -8,6 +8,7 @@ beside each other (`110 Hammers`, `Hammers (110)`) find the node that has both.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from cascade.taxonomy.tree import Taxonomy
 
 ARROW = re.compile(r"\s*>\s*")
-SEPARATOR = re.compile(r"\s*(?:->|=>|>{1,3}|[›»→⟩|/\\¦]|::)\s*")
+SEPARATOR = re.compile(r"\s*(?:-{1,2}>|=>|>{1,3}|[›»→⟩|/\\¦;\t\n]|::)\s*|\s+-+\s+")
 """What people write between the names of a path."""
 
 _QUOTES = "\"'`´‘’‚‛“”„‟«»‹›"
@@ -71,7 +72,21 @@ def code_form(text: str) -> str:
 
 def path_form(text: str) -> str:
     """What a path has in common with the same path in other case, with other separators."""
-    return SEPARATOR.sub(_JOINT, plain(text).strip(_QUOTES + " ").casefold())
+    text = SEPARATOR.sub(_JOINT, _separated(text).strip(_QUOTES + " ").casefold())
+    return text.rstrip(". ") or text
+
+
+def unescaped(text: str) -> str:
+    """A text with `&gt;`, `&amp;` and the like of web pages as the signs that they are."""
+    return html.unescape(html.unescape(text)) if "&" in text and ";" in text else text
+
+
+def _separated(text: str) -> str:
+    """A text as `plain`, but with its tabs and line ends, and `&gt;` as the sign that it is."""
+    text = unescaped(text)
+    if "\t" not in text and "\n" not in text:
+        return plain(text)
+    return "\t".join(map(plain, re.split(r"[\t\r\n]+", text.strip())))
 
 
 class NodeFinder:
@@ -105,7 +120,7 @@ class NodeFinder:
         if found is None:
             text = plain(text).strip(_QUOTES + " ")
             found = self._with_name(text)
-            found = self._along(SEPARATOR.split(text)) if found is None else found
+            found = self._along(SEPARATOR.split(_separated(text))) if found is None else found
         return None if found == _SEVERAL else found
 
     def _with_name(self, text: str) -> int | None:
@@ -127,7 +142,8 @@ class NodeFinder:
             node = self._forms.child(path_form(part), above)
             if node < 0:
                 coded = self._with_name(part)
-                if coded is None or int(self._taxonomy.parent[coded]) != above:
+                coded = self._with_code(part) if coded is None else coded
+                if coded < 0 or int(self._taxonomy.parent[coded]) != above:
                     return None
                 node = coded
             above = node

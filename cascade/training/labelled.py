@@ -137,6 +137,12 @@ class Labelled:
                 f"{single:,} of {len(labelled):,} labels have one row only, of which nothing can "
                 f"be held out (first: {first!r})"
             )
+        if len(labelled) == 1 and len(self.nodes) > 1:
+            found.append(
+                f"all {len(self.nodes):,} rows have the same label, "
+                f"{taxonomy.path(int(labelled[0]))!r}: what was fitted will always answer it, and "
+                "nothing can be measured; give rows of other labels too"
+            )
         if missing := int((~np.isin(taxonomy.leaves, labelled)).sum()):
             found.append(
                 f"{missing:,} of {len(taxonomy.leaves):,} leaves of the taxonomy have no row; what "

@@ -206,7 +206,12 @@ def test_a_text_column_that_is_named_twice_is_read_once(folder, retrieve):
 def test_labels_that_are_no_nodes_are_told(folder, retrieve):
     done = retrieve("items.csv", "--text", "name", "--label", "price", "-o", "out.csv")
     assert done.status == 0
-    assert "no price is in the taxonomy" in done.err
+    assert "no price is in the taxonomy (first: line 2, " in " ".join(done.err.split())
+    text = (folder / "items.csv").read_text("utf-8")
+    lines = [line.rsplit(",", 1)[0] + "," for line in text.splitlines()]
+    (folder / "none.csv").write_text("\n".join([text.splitlines()[0], *lines[1:], ""]), "utf-8")
+    done = retrieve("none.csv", "--text", "name", "--label", "label", "-o", "none-out.csv")
+    assert "no row has a label" in " ".join(done.err.split())
 
 
 def test_table_prints_text_path_and_confidence(folder, retrieve):

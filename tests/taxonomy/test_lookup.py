@@ -61,6 +61,14 @@ def test_what_two_nodes_share_or_none_has_finds_none(written):
         "Wood/Cork::Logging",
         "\u200eWood/Cork\u00a0›\u2009Logging ",
         "'Wood/Cork > Logging'",
+        "Wood/Cork - Logging",
+        "Wood/Cork; Logging",
+        "Wood/Cork --> Logging",
+        "Wood/Cork\tLogging",
+        "Wood/Cork\n Logging",
+        "Wood/Cork &gt; Logging",
+        "Wood/Cork &amp;gt; Logging",
+        "Wood/Cork > Logging.",
     ],
 )
 def test_a_path_is_found_whatever_stands_between_its_names(written):
@@ -130,6 +138,9 @@ TOOLS = Taxonomy.from_records(
         ("1 Tools > 110 Hammers", "110"),
         ("Tools (1) > Hammers (110)", "110"),
         ("Tools > 110 Hammers", "110"),
+        ("1 Tools > 110", "110"),
+        ("1 > 110", "110"),
+        ("Tools / 0120", "0120"),
     ],
 )
 def test_a_code_beside_its_name_is_found_where_both_agree(written, code):
@@ -147,8 +158,9 @@ def test_a_code_beside_its_name_is_found_where_both_agree(written, code):
         "B-7.1 C#",
         "C (B-7.1)",
         "2 Tools > 110 Hammers",
+        "44 > 110",
+        "1 > 999",
         "110 Hammers > 1 Tools",
-        "1 Tools > 110",
         "999 Hammers",
         "110 Hammers and Saws",
         "2 110 Hammers",

@@ -14,7 +14,7 @@ from cascade.io import require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.label_cells import is_list, labels_in, separator_of
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.lookup import SEPARATOR, code_form, plain
+from cascade.taxonomy.lookup import SEPARATOR, code_form, plain, unescaped
 from cascade.taxonomy.names import PATH_SEPARATOR, clean, normalize_code, split_path
 
 _FROM_PROGRAMS = "nan none null nil n/a n.a. na #na <na> nat - -- ?"
@@ -196,7 +196,7 @@ class _Spellings:
         return tuple([self._counts[key[:depth]].most_common(1)[0][0] for depth in depths])
 
     def _names(self, label: str) -> list[str]:
-        label = normalize_code(label)
+        label = normalize_code(unescaped(label))
         if self.drop_zeros and (whole := _WHOLE.fullmatch(label)):
             return [whole[1]]
         names = [clean(name) for name in split_path(_ARROWS.sub(PATH_SEPARATOR, label))]
@@ -294,11 +294,11 @@ def _missing(labels: Mapping[str, _Seen]) -> list[str]:
 
 def _other_separators(labels: Mapping[str, _Seen]) -> list[str]:
     """A warning if most labels look like paths that are separated by something else than `>`."""
-    if any(">" in label for label in labels):
+    if any(">" in unescaped(label) for label in labels):
         return []
-    for mark in ("|", "/", "\\", "::"):
+    for mark in ("|", "/", "\\", "::", " - ", " \u2013 ", ";", "\t", " < "):
         with_mark = [label for label in labels if mark in label.strip(mark)]
-        tops = {label.split(mark)[0].strip() for label in with_mark}
+        tops = {label.split(mark)[-1 if mark == " < " else 0].strip() for label in with_mark}
         if len(with_mark) > 1 and 2 * len(with_mark) > len(labels) and len(tops) < len(with_mark):
             return [
                 f"{len(with_mark):,} of {len(labels):,} different labels have {mark!r} in them "

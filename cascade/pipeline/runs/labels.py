@@ -250,6 +250,12 @@ def unknown_labels_error(
     )
 
 
+def name_hint(finder: LabelFinder, label: str) -> str:
+    """What is said of an unknown label that is the name of nodes; else nothing."""
+    named = "" if finder.several(label) else _named(label, finder.taxonomy)
+    return f" is {named}" if named else ""
+
+
 def _cure_of(label: str, taxonomy: Taxonomy) -> str:
     """What to do about a label that is several, or a name without its path; else nothing."""
     if mark := LabelFinder(taxonomy).several(label):
@@ -257,12 +263,18 @@ def _cure_of(label: str, taxonomy: Taxonomy) -> str:
             "its cells have several labels: name what stands between them with --label-separator "
             f"{mark!r}"
         )
+    named = _named(label, taxonomy)
+    return f"{label!r} is {named}" if named else ""
+
+
+def _named(label: str, taxonomy: Taxonomy) -> str:
+    """Of which nodes a label is the name, and the cure; nothing if there are none."""
     name = plain(label).casefold()
     named = [i for i, own in enumerate(taxonomy.names) if plain(own).casefold() == name]
     if not name or not named:
         return ""
     nodes = ", ".join(f"{taxonomy.codes[i]!r} ({taxonomy.path(i)})" for i in named[:3])
-    return f"{label!r} is the name of {nodes}: write codes or whole paths"
+    return f"the name of {nodes}: write codes or whole paths"
 
 
 def fitting_column(source: TableFile, taxonomy: Taxonomy) -> str | None:

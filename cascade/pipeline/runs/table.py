@@ -19,7 +19,7 @@ from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.pack import file_hashes
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import RowReader
-from cascade.pipeline.runs.labels import LabelFinder
+from cascade.pipeline.runs.labels import LabelFinder, name_hint
 from cascade.pipeline.runs.redo import EarlierAnswers, as_written
 from cascade.predictions import Prediction
 from cascade.taxonomy import Taxonomy
@@ -40,6 +40,8 @@ class Counts:
         Rows with a known label by level, and those of them that are right down to that level.
     unknown
         Rows whose label is not in the taxonomy.
+    first_unknown
+        The first of these labels, and its line.
     several
         Those of them that have several labels, by what stands between these.
     fallback
@@ -57,6 +59,7 @@ class Counts:
     labelled: dict[str, int] = field(default_factory=dict)
     right: dict[str, int] = field(default_factory=dict)
     unknown: int = 0
+    first_unknown: str = ""
     several: dict[str, int] = field(default_factory=dict)
     fallback: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -81,6 +84,7 @@ class Counts:
     def _add(self, other: Mapping[str, Any]) -> None:
         self.rows += other["rows"]
         self.unknown += other["unknown"]
+        self.first_unknown = self.first_unknown or str(other.get("first_unknown", ""))
         self.seconds += other["seconds"]
         self.confidence = [a + b for a, b in zip(self.confidence, other["confidence"], strict=True)]
         for name in ("status", "source", "labelled", "right", "several", "fallback", "stages"):
@@ -157,7 +161,9 @@ def classify_table(
     for index, rows, items, kept in _chunks(table, output, reader, classifier, earlier):
         if items is not None:
             labels = reader.labels(table, rows)
-            answers, counts = answer_chunk(classifier, items, labels, form, nested=output.nested)
+            answers, counts = answer_chunk(
+                classifier, items, labels, form, nested=output.nested, lines=[r.line for r in rows]
+            )
             for at, answer in kept.items():
                 answers[at] = as_written(answer, nested=output.nested)
             summary: Mapping[str, Any] = vars(counts)
@@ -178,6 +184,7 @@ def answer_chunk(
     form: AnswerForm,
     *,
     nested: bool,
+    lines: Sequence[int] = (),
 ) -> tuple[list[Answer], Counts]:
     """What stands beside the rows of one chunk, and its counts, timed.
 
@@ -189,11 +196,18 @@ def answer_chunk(
         The known answer of each row, or an empty text.
     nested
         As of the output that the answers are for.
+    lines
+        Where each row stands.
     """
     started, before = time.perf_counter(), dict(classifier.seconds)
     predictions = classifier.classify_read(items)
     finder = LabelFinder(classifier.taxonomy, classifier.config.columns.label_separator)
-    counts = count(predictions, _golds(finder, labels))
+    golds = _golds(finder, labels)
+    counts = count(predictions, golds)
+    if counts.unknown:
+        at = golds.index(None)
+        line = f"line {lines[at]}, " if lines else ""
+        counts.first_unknown = line + finder.shown(labels[at]) + name_hint(finder, labels[at])
     counts.several = dict(Counter(filter(None, map(finder.unread, labels))))
     counts.seconds = round(time.perf_counter() - started, 3)
     counts.stages = {

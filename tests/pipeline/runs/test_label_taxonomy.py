@@ -119,3 +119,41 @@ def test_lists_of_one_label_make_a_taxonomy(tmp_path):
     file = tmp_path / "rows.jsonl"
     file.write_text('{"label": ["A > B"]}\n{"label": [["A", "C"]]}\n{"label": "\u200b"}\n', "utf-8")
     assert taxonomy_of_labels([TableFile(str(file))], "label").codes == ("A", "A > B", "A > C")
+
+
+@pytest.mark.parametrize(
+    "cell", ["['A > B' 'A > C']", "('A > B', 'A > C')", "{'A > B', 'A > C'}", "['A > B'\n 'A > C']"]
+)
+def test_lists_as_python_and_numpy_write_them_are_told_and_read(caplog, cell):
+    labels = {"A > B": 5, "A > C": 5, cell: 3}
+    made(labels)
+    assert "3 rows have what looks like several labels in one cell" in caplog.text
+    tree = made(labels, separator=",")
+    assert tree.codes == ("A", "A > B", "A > C")
+    assert LabelFinder(tree, ",").find(cell) == tree.index("A > B")
+
+
+@pytest.mark.parametrize(
+    "cell", ["('A > B',)", "{'A > B'}", '{"choices": ["A > B"]}', '[["A", "B"]]']
+)
+def test_a_list_of_one_label_is_that_label(caplog, cell):
+    assert made({"A > C": 1, cell: 1}).codes == ("A", "A > C", "A > B")
+    assert not caplog.text
+
+
+def test_signs_of_web_pages_are_the_signs_that_they_are(caplog):
+    assert made(["Tools &gt; Nuts &amp; bolts"]).codes == ("Tools", "Tools > Nuts & bolts")
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("mark", [" - ", " \u2013 ", "; ", "\t"])
+def test_other_separators_of_paths_are_told(caplog, mark):
+    made([f"{top}{mark}{name}" for top in ("Tools", "Garden") for name in ("x", "y", "z")])
+    assert "if they are paths, write ' > '" in caplog.text
+
+
+def test_words_of_a_name_are_no_labels_but_codes_are(caplog):
+    made(["Garden", "Tools", "Garden Tools"])
+    assert not caplog.text
+    made(["110", "120", "110 120"])
+    assert "--label-separator ' '" in caplog.text

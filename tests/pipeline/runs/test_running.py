@@ -179,6 +179,12 @@ class TestTable:
         assert counts.labelled == {"1": 5, "2": 4}
         assert counts.right == {"1": 4, "2": 2}  # 2 is in error, 3 is tea, 7 has one level
 
+    def test_the_first_unknown_label_is_told_with_its_line_and_what_it_names(self, clf, tmp_path):
+        assert run_over(clf, tmp_path).first_unknown == "line 7, 'no such node'"
+        counts = run_over(clf, tmp_path, text=CSV.replace("Food > Tea", "tea"))
+        assert counts.unknown == 2
+        assert counts.first_unknown.startswith("line 4, 'tea' is the name of 'Food > Tea'")
+
     @pytest.mark.parametrize("size", [1, 2, 5])
     def test_counts_and_answers_do_not_depend_on_chunks(self, clf, tmp_path, monkeypatch, size):
         whole = run_over(clf, tmp_path)
