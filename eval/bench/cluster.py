@@ -11,10 +11,8 @@ python eval/bench/cluster.py --out eval/results/cluster.json
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -24,6 +22,7 @@ from statistics import median
 from typing import Any
 
 from product_rows import rows, write
+from recording import command, record
 
 
 def classify(source: Path, out: Path, threads: int, engine: list[str]) -> float:
@@ -116,7 +115,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         table = measure(Path(folder), args)
     result = {
-        "command": shlex.join(["python", *sys.argv]),
+        "command": command(),
         "few": args.few,
         "many": args.many,
         "repeats": args.repeats,
@@ -125,10 +124,10 @@ def main() -> None:
         "python": platform.python_version(),
         "table": table,
     }
-    print(markdown(result))
+    page = markdown(result)
+    print(page)
     if args.out:
-        args.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-        args.out.with_suffix(".md").write_text(markdown(result), "utf-8")
+        record(args.out, result, page)
 
 
 if __name__ == "__main__":

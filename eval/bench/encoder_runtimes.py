@@ -14,11 +14,8 @@ python eval/bench/encoder_runtimes.py --out eval/results/encoder_runtimes.json
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import shlex
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -31,6 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from product_rows import COLUMNS, MAX_CHARS, rows
+from recording import command, record
 
 from cascade.models.runtime import autocast
 from cascade.models.sentence_encoder import load_sentence_transformer
@@ -259,7 +257,7 @@ def main() -> None:
         made, missing = ways(model, Path(folder), threads)
         found = [measure(what, made, encoder, model.tokenizer, args) for what in COLUMNS]
     result = {
-        "command": shlex.join(["python", *sys.argv]),
+        "command": command(),
         "rows": args.rows,
         "repeats": args.repeats,
         "load_average_before": load,
@@ -269,10 +267,10 @@ def main() -> None:
         "found": found,
         "missing": missing,
     }
-    print(markdown(result))
+    page = markdown(result)
+    print(page)
     if args.out:
-        args.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-        args.out.with_suffix(".md").write_text(markdown(result), "utf-8")
+        record(args.out, result, page)
 
 
 if __name__ == "__main__":

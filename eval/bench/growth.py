@@ -19,8 +19,6 @@ import argparse
 import json
 import os
 import platform
-import shlex
-import sys
 import tempfile
 import time
 from importlib.metadata import version
@@ -28,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from recording import command, record
 from rich.console import Console
 from synthetic import SyntheticEncoder, batch_of, write_taxonomy
 
@@ -187,9 +186,7 @@ def main() -> None:
     result = measure(args)
     Console().print_json(json.dumps(result))
     if args.out:
-        command = shlex.join(["python", *sys.argv])
-        args.out.write_text(json.dumps({"command": command, **result}, indent=1) + "\n", "utf-8")
-        args.out.with_suffix(".md").write_text(markdown(command, result), "utf-8")
+        record(args.out, result, markdown(command(), result))
         draw(result["rows"], args.out.with_suffix(".svg"))
 
 

@@ -15,8 +15,6 @@ import csv
 import json
 import os
 import random
-import shlex
-import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +23,7 @@ from typing import Any
 import faiss
 import numpy as np
 from numpy.typing import NDArray
+from recording import command, record
 from rich.console import Console
 
 from cascade.retrieval import faiss_index
@@ -147,9 +146,7 @@ def main() -> None:
     result = measure(args)
     Console().print_json(json.dumps(result))
     if args.out:
-        command = shlex.join(["python", *sys.argv])
-        args.out.write_text(json.dumps({"command": command, **result}, indent=1) + "\n", "utf-8")
-        args.out.with_suffix(".md").write_text(markdown(command, result), "utf-8")
+        record(args.out, result, markdown(command(), result))
 
 
 if __name__ == "__main__":

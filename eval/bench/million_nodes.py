@@ -21,7 +21,6 @@ import json
 import os
 import platform
 import resource
-import shlex
 import sys
 import tempfile
 import time
@@ -31,6 +30,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from recording import command, record
 from rich.console import Console
 from synthetic import WIDTH, SyntheticEncoder, batch_of, write_taxonomy
 
@@ -249,9 +249,7 @@ def main() -> None:
     result = measure(args)
     Console().print_json(json.dumps(result))
     if args.out:
-        command = shlex.join(["python", *sys.argv])
-        args.out.write_text(json.dumps({"command": command, **result}, indent=1) + "\n", "utf-8")
-        args.out.with_suffix(".md").write_text(markdown(command, result), "utf-8")
+        record(args.out, result, markdown(command(), result))
     if max(own["cpu_ratio"] for own in result["kinds"].values()) > MOST:
         sys.exit(1)
 

@@ -26,7 +26,6 @@ import json
 import os
 import platform
 import resource
-import shlex
 import sys
 import time
 from importlib.metadata import version
@@ -34,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from recording import command, record
 from rich.console import Console
 
 from cascade.evaluation.metrics.bootstrap import bootstrap
@@ -175,10 +175,7 @@ def main() -> None:
     result = run(args)
     Console().print_json(json.dumps(result))
     if args.out:
-        command = shlex.join(["python", *sys.argv])
-        recorded = {"command": command, **result}
-        args.out.write_text(json.dumps(recorded, indent=1) + "\n", "utf-8")
-        args.out.with_suffix(".md").write_text(markdown(command, result), "utf-8")
+        record(args.out, result, markdown(command(), result))
     slowest = max(case["seconds"] for case in result["cases"].values())
     if slowest > SECONDS or result["peak_gib"] > GIB:
         sys.exit(1)

@@ -20,7 +20,6 @@ import argparse
 import json
 import os
 import platform
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from recording import command, record
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("CASCADE_DATA", ROOT.parent / "shared" / "data")) / "gpc_offers"
@@ -189,8 +189,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--add", action="store_true", help="to the record that --out has already")
     args = parser.parse_args()
-    record: dict[str, Any] = {
-        "command": shlex.join(["python", *sys.argv]),
+    result: dict[str, Any] = {
+        "command": command(),
         "rows": args.rows,
         "fitted rows": args.fitted_rows,
         "seed": args.seed,
@@ -200,20 +200,19 @@ def main() -> None:
     if args.add:
         before = json.loads(args.out.read_text("utf-8"))
         for key in ("rows", "fitted rows", "seed", "python"):
-            if before[key] != record[key]:
-                parser.error(f"--add: the record is of {key} {before[key]}, not {record[key]}")
-        record["command"] = f"{before['command']}\n{record['command']}"
-        record["methods"] = before["methods"]
+            if before[key] != result[key]:
+                parser.error(f"--add: the record is of {key} {before[key]}, not {result[key]}")
+        result["command"] = f"{before['command']}\n{result['command']}"
+        result["methods"] = before["methods"]
     with tempfile.TemporaryDirectory() as made:
         folder = args.folder or Path(made)
         for method in args.methods:
             pack = fitted(folder, args.fitted_rows) if method.startswith("pack") else None
-            record["methods"][method] = measure(method, args, pack)
-            print(method, json.dumps(record["methods"][method]["all"]), flush=True)
+            result["methods"][method] = measure(method, args, pack)
+            print(method, json.dumps(result["methods"][method]["all"]), flush=True)
             if args.out:
-                args.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-                args.out.with_suffix(".md").write_text(markdown(record), "utf-8")
-    print(markdown(record))
+                record(args.out, result, markdown(result))
+    print(markdown(result))
 
 
 if __name__ == "__main__":

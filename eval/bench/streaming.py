@@ -22,7 +22,6 @@ import csv
 import json
 import os
 import platform
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from recording import command, record
 
 from cascade.items import Batch, Choices
 from cascade.predictions import Prediction
@@ -315,12 +315,10 @@ def main() -> None:
         "python": platform.python_version(),
         "table": table,
     }
-    command = shlex.join(["python", *sys.argv])
-    print(markdown(command, result))
+    page = markdown(command(), result)
+    print(page)
     if args.out:
-        recorded = {"command": command, **result}
-        args.out.write_text(json.dumps(recorded, indent=1) + "\n", "utf-8")
-        args.out.with_suffix(".md").write_text(markdown(command, result), "utf-8")
+        record(args.out, result, page)
     full = next(row for row in table if row["what"] == "full")
     if full["rows_per_second"] < TARGET or full["growth"] > GROWTH:
         sys.exit(1)

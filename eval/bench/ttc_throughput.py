@@ -14,10 +14,8 @@ python eval/bench/ttc_throughput.py --out eval/results/ttc_throughput.json
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import shlex
 import sys
 import tempfile
 import time
@@ -30,6 +28,7 @@ from typing import Any
 
 import numpy as np
 from product_rows import COLUMNS, MAX_CHARS, rows, write
+from recording import command, record
 
 from cascade.models.runtime import precision_dtype
 from cascade.models.sentence_encoder import load_sentence_transformer
@@ -219,12 +218,10 @@ def main() -> None:
         "sentence_transformers": version("sentence-transformers"),
         "found": found,
     }
-    command = shlex.join(["python", *sys.argv])
-    print(markdown(command, result))
+    page = markdown(command(), result)
+    print(page)
     if args.out:
-        recorded = {"command": command, **result}
-        args.out.write_text(json.dumps(recorded, indent=1) + "\n", "utf-8")
-        args.out.with_suffix(".md").write_text(markdown(command, result), "utf-8")
+        record(args.out, result, page)
     if min(each["ratio"] for each in found) < TARGET:
         sys.exit(1)
 

@@ -22,6 +22,7 @@ from cascade.training.encoders.sets import EncoderSet, read_set
 from cascade.training.encoders.training import EncoderLoop
 from cascade.training.experiment import Experiment
 from cascade.training.loop import Tick
+from cascade.training.markdown import table
 from cascade.version import __version__
 
 MODEL = "model"
@@ -162,10 +163,9 @@ class EncoderExperiment(Experiment[EncoderRecipe]):
         measured = "No set was held out, so nothing was measured."
         header, figures = self.summary(metrics)
         if figures:
-            lines = [header, ("---", "---", "---"), *figures]
             measured = (
                 "The nearest node of sets that were held out whole, each node by the text that is "
-                "best for the set:\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+                "best for the set:\n\n" + table(header, figures)
             )
         training = recipe.training
         sets = ", ".join(each.name for each in recipe.sets)

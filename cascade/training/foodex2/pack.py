@@ -35,6 +35,7 @@ from cascade.training.foodex2.categories import (
     fit_text_classifier,
 )
 from cascade.training.foodex2.synthetic import Composer
+from cascade.training.markdown import table
 from cascade.version import __version__
 
 NETWORK, ENCODER = "network.safetensors", "encoder"
@@ -246,12 +247,7 @@ def _readme(name: str, about: str, command: str, figures: dict[str, dict[str, fl
         f"In which facet categories {HELD_OUT:,} composed descriptions of other base terms say "
         "something:",
         "",
-        f"| | {' | '.join(columns)} |",
-        f"| --- |{' --- |' * len(columns)}",
-        *(
-            f"| {method} | {' | '.join(str(own[column]) for column in columns)} |"
-            for method, own in figures.items()
-        ),
+        table(["", *columns], [[method, *own.values()] for method, own in figures.items()]),
         "",
     ]
     return "\n".join(lines)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from cascade.training.markdown import table
 from cascade.version import __version__
 
 
@@ -37,26 +38,21 @@ def readme(
         "\n".join(["```sh", use, *filter(None, [command]), "```"]),
         f"Measured on {rows['held_out']:,} rows ({held}) on which weights and routing were "
         "chosen, so that figures are a little flattering; parts of the pack had not seen them:",
-        _table(["", *columns], [[n, *(f.get(c, "") for c in columns)] for n, f in figures.items()]),
+        table(["", *columns], [[n, *(f.get(c, "") for c in columns)] for n, f in figures.items()]),
     ]
     if curve := report["curve"]:
         points = [list(point.values()) for point in curve[:: max(1, len(curve) // 12)]]
         blocks += [
             "Routing: what the fast path answers alone at a threshold.",
-            _table(["threshold", "fast", "exact", "rows/s"], points),
+            table(["threshold", "fast", "exact", "rows/s"], points),
         ]
     if report["risk"]:
         blocks += [
             "What `--max-risk` accepts; the rest is marked `review`.",
-            _table(
+            table(
                 ["max risk", "from confidence", "share accepted"],
                 [list(row.values()) for row in report["risk"]],
             ),
         ]
     blocks += ["Recipe:", f"```json\n{json.dumps(recipe, indent=1)}\n```"]
     return "\n\n".join(blocks) + "\n"
-
-
-def _table(header: list[str], rows: list[list[Any]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

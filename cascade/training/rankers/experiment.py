@@ -30,6 +30,7 @@ from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.training.labelled import Labelled
 from cascade.training.labelled_experiment import LabelledExperiment
+from cascade.training.markdown import table
 from cascade.training.rankers.negatives import Negatives
 from cascade.training.rankers.recipe import RankerRecipe
 from cascade.training.rankers.trainers import Lesson, train_reranker, train_retriever
@@ -266,10 +267,9 @@ class RankerExperiment(LabelledExperiment[RankerRecipe]):
         measured = "No rows were held out, so nothing was measured."
         (_, first, _), figures = self.summary(metrics)
         if figures:
-            lines = [("figure", first, "after"), ("---", "---", "---"), *figures]
             measured = (
                 f"Leaves ranked for {rows['validation']:,} rows that were not trained on, with "
-                "95% intervals:\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+                "95% intervals:\n\n" + table(("figure", first, "after"), figures)
             )
         wrong, training = recipe.negatives, recipe.training
         unit = "rows" if recipe.kind == "retriever" else "pairs"
