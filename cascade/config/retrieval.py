@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -14,10 +14,20 @@ ENCODER = "cascade-minilm-1"
 
 FITTED_ENCODER = "minilm"
 """The sentence encoder below what is fitted to labels (heads, neighbours), and of FoodEx2, whose
-networks and thresholds are fitted to it. Also of packs made before packs named theirs."""
+networks and thresholds are fitted to it."""
 
-NodeText = Literal["leaf", "path", "path+description", "full"]
+UNSAID: dict[str, Any] = {
+    "encoder": FITTED_ENCODER,
+    "words": 0.0,
+    "temperature": 0.04,
+    "caution": 0.0,
+}
+"""What `retrieval` means in a pack that does not say it: it was made when these were the
+defaults."""
+
+NodeText = Literal["leaf", "path", "path+description", "full", "forms"]
 PathChoice = Literal["walk", "likeliest"]
+Objective = Literal["leaf", "hf1"]
 IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
 
 LONGEST_PROMPT = 2000  # characters; most encoders read no more than these in all
@@ -69,7 +79,17 @@ class RetrievalConfig(Section):
         "full",
         description="What of a node is embedded: its name (leaf), its path, path, description and "
         "synonyms (path+description), or name with parent, description, synonyms and translations "
-        "(full); the best of several texts counts.",
+        "(full); the best of several texts counts. forms: as full, with the mean of the name, the "
+        "name with its parent's and the path in place of the name: more often right with encoders "
+        "that were not tuned to file items, and three times as much to encode.",
+    )
+    words: float = Field(
+        0.1,
+        ge=0,
+        le=100,
+        description="Weight of the characters that an item and a node's text share (runs of four "
+        "inside words, rare ones more), where meaning has 1: for codes, brands and jargon, which "
+        "an encoder does not know. 0: meaning alone.",
     )
     index: IndexKind = Field(
         "auto",
@@ -96,10 +116,18 @@ class RetrievalConfig(Section):
         "items with all leaves; 0 for none.",
     )
     temperature: float = Field(
-        0.04,
+        0.05,
         ge=0.001,
         le=10,
-        description="Cosine similarities are divided by this before the softmax.",
+        description="Similarities are divided by this before the softmax.",
+    )
+    caution: float = Field(
+        1.2,
+        ge=0,
+        le=100,
+        description="How much less than in proportion the lead of the most similar leaf counts: "
+        "where it leads the next by a similarity of g, the temperature is exp(caution * g) times "
+        "as high. A lead looks surer than it is.",
     )
     rewrite_weight: float = Field(
         0.35,
@@ -113,10 +141,18 @@ class RetrievalConfig(Section):
 class DescentConfig(Section):
     """How the descent decides."""
 
-    answer: PathChoice = Field(
-        "walk",
-        description="walk: the likeliest child at each level. likeliest: the likeliest whole path "
-        "among those that the beam kept.",
+    objective: Objective = Field(
+        "leaf",
+        description="What the answer is best at, where a method knows the probability of every "
+        "node at once (retrieval, rewrite, rerank, neighbours, heads alone). leaf: the likeliest "
+        "leaf, which is most often exactly right. hf1: the node with the greatest expected "
+        "hierarchical F1, an inner node where its leaves are hard to tell apart.",
+    )
+    answer: PathChoice | None = Field(
+        None,
+        description="How methods answer that judge the children of one node at a time. walk: the "
+        "likeliest child at each level; this if not given. likeliest: the likeliest whole path "
+        "among those that the beam kept. Given, it holds for all methods, in place of `objective`.",
     )
     beam: int = Field(3, ge=1, le=10_000, description="Paths kept at each level.")
     depth: int | None = Field(
@@ -133,10 +169,11 @@ class DescentConfig(Section):
         "of such a node stands the choice to stay at it. In a pack: inner nodes that rows were "
         "labelled with.",
     )
-    stop: float = Field(
-        0.3,
+    stop: float | None = Field(
+        None,
         ge=0,
         le=1,
-        description="Stop at a node if its likeliest child, given the node, has less than this "
-        "probability. The status is then `partial`.",
+        description="Stop at a node if the next one, given the node, has less than this "
+        "probability. The status is then `partial`. If not given, 0.3 where methods walk, and 0 "
+        "where there is an `objective`.",
     )

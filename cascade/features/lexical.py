@@ -13,9 +13,9 @@ from pydantic import Field
 
 from cascade.config import Section
 from cascade.errors import ConfigError
-from cascade.features.ngrams import NgramCounts, count_characters, count_words
 from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Item
+from cascade.retrieval.words.ngrams import NgramCounts, count_characters, count_words
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_matrix, csr_matrix

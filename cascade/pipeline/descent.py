@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.config import PathChoice
+from cascade.config import Objective, PathChoice
 from cascade.errors import EngineError
 from cascade.items import Batch, Choices
+from cascade.pipeline.aiming import Aim
 from cascade.pipeline.trace import LevelScores, PackedTrace, pack_traces
 from cascade.predictions import Prediction
 from cascade.retrieval.retriever import AllChildren, Retriever
 from cascade.scoring.components import Components
-from cascade.scoring.scorer import Scorer
+from cascade.scoring.scorer import NodeProbabilityScorer, Scorer
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.staying import stays_at
 
+STOP = 0.3  # `descent.stop` where methods walk
 SPARSE = 8  # a table of all items may take so many times the room of the paths
 
 
@@ -113,6 +116,9 @@ class Descent:
         A path ends at this level, as if its nodes were leaves.
     ends
         Nodes where a path ends, as if they were leaves.
+    objective
+        What the answer is best at, where the scorer knows the probability of every node: it is
+        found among all nodes, and nothing is walked. None walks with every scorer.
     """
 
     taxonomy: Taxonomy
@@ -123,6 +129,7 @@ class Descent:
     depth: int | None = None
     answer: PathChoice = "walk"
     ends: Sequence[int] = ()
+    objective: Objective | None = None
     _leaf: NDArray[np.bool_] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -140,7 +147,50 @@ class Descent:
             A model behind the scorer failed to answer.
         """
         with batch.timed("walking"):
+            if self._aim is not None and isinstance(scorer, NodeProbabilityScorer):
+                return self._aimed(self._aim, batch, scorer)
             return self._walk(batch, scorer)
+
+    @cached_property
+    def _aim(self) -> Aim | None:
+        if self.objective is None:
+            return None
+        return Aim(self.taxonomy, self.objective, self._leaf, self.stop)
+
+    def _aimed(self, aim: Aim, batch: Batch, scorer: NodeProbabilityScorer) -> list[Prediction]:
+        """The best answers under the probabilities of all nodes, with the likeliest ends beside."""
+        if not len(batch):
+            return []
+        with batch.timed(scorer.name):
+            found = scorer.probabilities(batch)
+        answers, ends = aim.answers(found, len(batch), self.beam)
+        if (answers < 0).any():  # a search found inner nodes alone
+            return self._partly_walked(batch, scorer, np.flatnonzero(answers < 0))
+        levels = aim.levels(scorer.name, found, batch, answers, self.retriever, self.candidates)
+        for level in levels:
+            _numbers(scorer, level.by_scorer)
+        others = (ends >= 0) & (ends != answers[:, None])
+        others &= np.cumsum(others, axis=1) < self.beam
+        rows = np.concatenate([np.arange(len(batch)), np.nonzero(others)[0]]).astype(np.int32)
+        nodes = np.concatenate([answers, ends[others]])
+        order = np.argsort(rows, kind="stable")
+        rows, nodes = rows[order], nodes[order]
+        logprob = found.log_prob(rows, nodes).astype(np.float64)
+        first = np.diff(rows, prepend=-1) > 0
+        beam = _Beam(rows, nodes, logprob, np.ones(len(rows), bool), first)
+        return self._predictions(batch, beam, levels, scorer.name)
+
+    def _partly_walked(
+        self, batch: Batch, scorer: NodeProbabilityScorer, walked: NDArray[np.int64]
+    ) -> list[Prediction]:
+        """Items of which no leaf was found are walked, the others are answered as ever."""
+        out: dict[int, Prediction] = {}
+        rest = np.setdiff1d(np.arange(len(batch)), walked)
+        for rows, how in ((walked, self._walk), (rest, self.walk)):
+            part = batch.subset(rows.tolist())
+            out |= zip(rows.tolist(), how(part, scorer), strict=True)
+            batch.take_back(part, rows.tolist())
+        return [out[row] for row in range(len(batch))]
 
     def _walk(self, batch: Batch, scorer: Scorer) -> list[Prediction]:
         beam, levels = _Beam.start(len(batch)), list[LevelScores]()
@@ -152,6 +202,8 @@ class Descent:
             level = self._scored(batch, choices, scorer)
             beam = self._descended(beam, open_, level)
             levels.append(level)
+        if self.answer == "likeliest":  # else the greedy path comes first
+            beam = beam.take(np.lexsort((-beam.logprob, beam.row)))
         return self._predictions(batch, beam, levels, scorer.name)
 
     def _scored(self, batch: Batch, choices: Choices, scorer: Scorer) -> LevelScores:
@@ -193,11 +245,9 @@ class Descent:
     def _predictions(
         self, batch: Batch, beam: _Beam, levels: Sequence[LevelScores], source: str
     ) -> list[Prediction]:
-        """The answer to each item as a prediction, its other paths as alternatives."""
+        """The first path of each item as a prediction, its others as alternatives."""
         if not len(batch):
             return []
-        if self.answer == "likeliest":  # else the greedy path comes first
-            beam = beam.take(np.lexsort((-beam.logprob, beam.row)))
         starts = np.searchsorted(beam.row, np.arange(len(batch)))
         bounds = list(pairwise([*starts.tolist(), len(beam.row)]))
         nodes, probabilities = beam.node.tolist(), np.exp(beam.logprob).tolist()
@@ -243,14 +293,17 @@ class Descent:
 def make_descent(components: Components, scorer: Scorer) -> Descent:
     """The descent of a config, for what a scorer needs of its candidates."""
     config, taxonomy = components.config.descent, components.taxonomy
+    aims = isinstance(scorer, NodeProbabilityScorer) and config.answer is None
+    stop = config.stop if config.stop is not None else 0.0 if aims else STOP
     return Descent(
         taxonomy,
         components.narrower(scorer),
         candidates=components.config.retrieval.candidates,
         beam=config.beam,
-        stop=config.stop,
+        stop=stop,
         depth=config.depth,
-        answer=config.answer,
+        answer=config.answer or "walk",
+        objective=config.objective if aims else None,
         ends=[taxonomy.index(code) for code in config.ends],
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cascade.config import FITTED_ENCODER, CascadeConfig, check_name, read_yaml, shown
+from cascade.config import UNSAID, CascadeConfig, check_name, read_yaml, shown
 from cascade.errors import ConfigError, TaxonomyError, did_you_mean
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.pack import SEAL, check_files, confine, is_own, resolve_paths, verify
@@ -110,10 +110,8 @@ def load_config(
     is_pack = (path.parent / SEAL).is_file() or bool(config.reads)
     if is_pack:  # what `cascade fit` wrote is sealed
         verify(path.parent)
-        if (
-            "encoder" not in config.retrieval.model_fields_set
-        ):  # of a version whose default this was
-            config.retrieval.encoder = FITTED_ENCODER
+        for field in UNSAID.keys() - config.retrieval.model_fields_set:
+            setattr(config.retrieval, field, UNSAID[field])
     elif is_folder:
         check_files(path.parent)
     if is_pack or is_folder:

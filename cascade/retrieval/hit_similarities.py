@@ -25,6 +25,7 @@ from cascade.retrieval.array_ops import (
 from cascade.retrieval.node_search import ExactSimilarity, NodeSearch, PairTable
 from cascade.retrieval.similarities import Floats, Nodes, Similarities, TopLeaves
 from cascade.retrieval.subtrees import NodeProbabilities
+from cascade.retrieval.words.characters import ItemCharacters
 from cascade.taxonomy import Taxonomy
 
 Ints = NDArray[np.integer[Any]]
@@ -75,10 +76,16 @@ class HitSimilarities(Similarities):
         self._known = hits  # grows by the pairs that are asked about
 
     @classmethod
-    def of(cls, taxonomy: Taxonomy, search: NodeSearch, vectors: Floats) -> HitSimilarities:
-        """Items, by their unit vectors [n_items, width], with the nodes near them."""
-        exact = ExactSimilarity(search.index, vectors)
-        return cls(taxonomy, search, search.find(vectors), len(vectors), exact)
+    def of(
+        cls,
+        taxonomy: Taxonomy,
+        search: NodeSearch,
+        vectors: Floats,
+        characters: ItemCharacters | None = None,
+    ) -> HitSimilarities:
+        """Items, by their vectors [n_items, width] and characters, with the nodes near them."""
+        exact = ExactSimilarity(search.index, vectors, characters=characters)
+        return cls(taxonomy, search, search.find(vectors, characters), len(vectors), exact)
 
     def narrow(self, rows: Nodes, parents: Nodes, k: int) -> Choices:
         """The k best children of each question; see `Similarities`.
@@ -217,8 +224,17 @@ class HitSimilarities(Similarities):
         """One for each pair; see `Similarities`."""
         return np.asarray(per_item[self._hits.rows])
 
+    def lead(self) -> Floats:
+        """Of the leaves that were found; see `Similarities`."""
+        top = self.top_leaves(2)
+        second = np.flatnonzero(rank_in_run(top.rows) == 1)
+        out = np.zeros(self._n_items, dtype=np.float32)
+        similar = self.values[top.index]
+        out[top.rows[second]] = similar[second - 1] - similar[second]
+        return out
+
     def softmax(
-        self, logits: Floats, temperature: np.float32, shift: Floats | None = None
+        self, logits: Floats, temperature: Floats, shift: Floats | None = None
     ) -> HitNodeProbabilities:
         """Probabilities of all nodes; see `Similarities`."""
         if shift is None:
@@ -267,8 +283,9 @@ class HitNodeProbabilities(NodeProbabilities):
     """
 
     def __init__(
-        self, similarities: HitSimilarities, logits: Floats, temperature: np.float32, shift: Floats
+        self, similarities: HitSimilarities, logits: Floats, temperature: Floats, shift: Floats
     ) -> None:
+        self._taxonomy = similarities.taxonomy
         self._similarities = similarities
         self._temperature, self._shift = temperature, shift
         self._end = similarities.taxonomy.end
@@ -286,16 +303,48 @@ class HitNodeProbabilities(NodeProbabilities):
         none = np.flatnonzero(first == last)
         items = rows[none]
         similarity = self._similarities.estimate(items, nodes[none])
-        logits = similarity / self._temperature + self._shift[items]
+        logits = similarity / self._temperature[items] + self._shift[items]
         out[none] = np.maximum(logits - self._log_z[items], np.log(TINY))
         return np.asarray(out, dtype=np.float32)
 
-    def top_leaves(self, k: int) -> Nodes:
-        """The likeliest leaves that were found; see `NodeProbabilities`."""
-        rows = self._leaves.rows
-        best = top_k_of_runs(rows, self._leaves.value, k)
+    def top_ends(self, k: int, ends: Nodes | None = None) -> tuple[Nodes, Floats]:
+        """The likeliest of the nodes above what was found; see `NodeProbabilities`."""
+        nodes = self._leaves.nodes
+        return self._top(self._leaves.rows, nodes if ends is None else ends[nodes], k)
+
+    def likeliest_at(self, level: int) -> tuple[Nodes, Floats]:
+        """The likeliest node of a level above what was found; see `NodeProbabilities`."""
+        deep = np.flatnonzero(self._taxonomy.level[self._leaves.nodes] >= level)
+        nodes = self._taxonomy.paths_of(self._leaves.nodes[deep])[level - 1]
+        best, p = self._top(self._leaves.rows[deep], nodes, 1, deep)
+        return best[:, 0], p[:, 0]
+
+    def _top(
+        self, rows: Nodes, nodes: Nodes, k: int, of: NDArray[np.int64] | None = None
+    ) -> tuple[Nodes, Floats]:
+        """The k nodes of each item with the greatest sums of leaves, where equal ones lie together.
+
+        Parameters
+        ----------
+        rows, nodes
+            For each leaf, or for each of those in `of`, its item and the node that it counts for.
+        """
+        value = self._leaves.value if of is None else self._leaves.value[of]
+        n_items = len(self._shift)
+        starts = run_starts(rows, nodes)
+        rows, nodes = rows[starts], nodes[starts]
+        p = np.add.reduceat(value, starts) if len(starts) else value
+        best = top_k_of_runs(rows, p, k)
         rank = rank_in_run(rows[best])
-        width = int(rank.max(initial=-1)) + 1
-        out = np.full((len(self._shift), width), -1, dtype=np.int32)
-        out[rows[best], rank] = self._leaves.nodes[best]
-        return out
+        width = max(1, int(rank.max(initial=-1)) + 1)
+        found = np.full((n_items, width), -1, dtype=np.int32)
+        share = np.zeros((n_items, width), dtype=np.float32)
+        found[rows[best], rank] = nodes[best]
+        share[rows[best], rank] = p[best]
+        return found, share
+
+    def expected(self, worth: Floats, rows: Ints, nodes: Nodes) -> Floats:
+        """Over the leaves that were found; see `NodeProbabilities`."""
+        first, last = self._leaves.ranges(rows, nodes, self._end[nodes])
+        value = self._leaves.value * worth[self._leaves.nodes]
+        return np.asarray(reduce_ranges(np.add, value, first, last, 0.0), dtype=np.float32)

@@ -13,8 +13,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from cascade.config import IndexKind, NodeText
 from cascade.io.files import cache_folder
 from cascade.retrieval import faiss_index
 from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.node_texts import node_texts
+from cascade.retrieval.node_texts import text_forms
 from cascade.taxonomy import Taxonomy
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class NodeIndex:
         progress
             Called while texts are encoded: at the beginning, and after each block.
         """
-        texts, node = node_texts(taxonomy, recipe)
+        texts, node = text_forms(taxonomy, recipe)
         path = (folder or cache_folder() / "indexes") / _key(texts, node, encoder, recipe)
         blocks = path.with_name(f"{path.name}.parts")
         flat = _read_or_build(
@@ -116,13 +117,16 @@ class NodeIndex:
         return self.starts[nodes], self.starts[nodes + 1]
 
 
-def _key(texts: list[str], node: NDArray[np.int32], encoder: Encoder, recipe: NodeText) -> str:
+def _key(
+    texts: Sequence[tuple[str, ...]], node: NDArray[np.int32], encoder: Encoder, recipe: NodeText
+) -> str:
     """Hash of the taxonomy as the recipe sees it, the recipe, the model and its prompt."""
     digest = hashlib.sha256(f"{FORMAT}\n{recipe}\n{encoder.identity}\n".encode())
     if prompt := encoder.prompts.document:
         digest.update(hashlib.sha256(prompt.encode()).digest())
     digest.update(node.astype("<i4").tobytes())
-    digest.update("".join(f"{text}\0" for text in texts).encode("utf-8", "surrogatepass"))
+    forms = chain.from_iterable(texts)
+    digest.update("".join(f"{text}\0" for text in forms).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:32]
 
 
@@ -164,7 +168,9 @@ def _write_whole(path: Path, write: Callable[[str], None]) -> None:
         Path(staging).unlink(missing_ok=True)
 
 
-def _embed(texts: list[str], encoder: Encoder, folder: Path, progress: Progress | None) -> Any:
+def _embed(
+    texts: Sequence[tuple[str, ...]], encoder: Encoder, folder: Path, progress: Progress | None
+) -> Any:
     """A flat index of the vectors of texts, block by block, those in `folder` first.
 
     Two processes that build the same index only save the same blocks twice.
@@ -179,11 +185,24 @@ def _embed(texts: list[str], encoder: Encoder, folder: Path, progress: Progress 
     report(done, n)
     save = len(missing) > 1
     for block in missing:
-        vectors[block] = encoder.encode_documents(texts[block])
+        vectors[block] = _vectors(texts[block], encoder)
         save = save and _write_block(folder, vectors, block)
         done += block.stop - block.start
         report(done, n)
     return faiss_index.build("flat", vectors)
+
+
+def _vectors(texts: Sequence[tuple[str, ...]], encoder: Encoder) -> NDArray[np.float32]:
+    """Unit vectors of texts, each in the direction of the mean of its forms; [n_texts, width]."""
+    forms = list(chain.from_iterable(texts))
+    different = list(dict.fromkeys(forms))
+    place = {text: at for at, text in enumerate(different)}
+    vectors = encoder.encode_documents(different)[[place[text] for text in forms]]
+    if len(forms) == len(texts):
+        return vectors
+    starts = np.cumsum([0, *map(len, texts)])[:-1]
+    sums = np.add.reduceat(vectors, starts, axis=0)
+    return np.asarray(sums / np.linalg.norm(sums, axis=1, keepdims=True))
 
 
 def _read_block(folder: Path, vectors: NDArray[np.float32], block: slice) -> bool:

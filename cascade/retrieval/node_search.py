@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cascade.retrieval.array_ops import expand_ranges, run_starts
 from cascade.retrieval.index import NodeIndex
+from cascade.retrieval.words.characters import ItemCharacters
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.integer[Any]]
@@ -99,16 +100,22 @@ class NodeSearch:
     encode: Callable[[Sequence[str]], Floats]
     hits: int
 
-    def find(self, vectors: Floats) -> PairTable:
-        """The nodes of the most similar texts of each vector, with the best text's similarity."""
+    def find(self, vectors: Floats, characters: ItemCharacters | None = None) -> PairTable:
+        """The nodes of the most similar texts of each vector, with the best text's similarity.
+
+        What characters tell is added to the similarity of texts that their vectors found.
+        """
         similar, text = self.index.searcher.search(vectors, self.hits)
         there = text >= 0
         rows = np.repeat(np.arange(len(vectors)), there.sum(axis=1))
-        return PairTable.of(self.index.n_nodes, rows, self.index.node[text[there]], similar[there])
+        similar, text = similar[there], text[there]
+        if characters is not None:
+            similar = similar + characters.of_pairs(text, rows)
+        return PairTable.of(self.index.n_nodes, rows, self.index.node[text], similar)
 
 
 class ExactSimilarity:
-    """The similarity of any item and node: the best cosine with any text of the node itself.
+    """The similarity of any item and node: that of the most similar text of the node itself.
 
     Parameters
     ----------
@@ -119,23 +126,33 @@ class ExactSimilarity:
     names
         Weights and unit vectors float32 [n_items, width] of other texts of the items; adds
         `weight * cos(text, first text of the node)` each.
+    characters
+        What is added to the cosine of an item and a text.
     """
 
     def __init__(
-        self, index: NodeIndex, vectors: Floats, names: Sequence[tuple[np.float32, Floats]] = ()
+        self,
+        index: NodeIndex,
+        vectors: Floats,
+        names: Sequence[tuple[np.float32, Floats]] = (),
+        characters: ItemCharacters | None = None,
     ) -> None:
         self._index = index
         self._vectors = vectors
         self._names = tuple(names)
+        self._characters = characters
 
     def plus_names(self, weight: np.float32, vectors: Floats) -> ExactSimilarity:
         """As this one, with the similarity of other texts of the items to the names of nodes."""
-        return ExactSimilarity(self._index, self._vectors, (*self._names, (weight, vectors)))
+        names = (*self._names, (weight, vectors))
+        return ExactSimilarity(self._index, self._vectors, names, self._characters)
 
     def of_pairs(self, rows: Ints, nodes: Ints) -> Floats:
         """float32 [n], that of item `rows[i]` and node `nodes[i]`."""
         text, pair = expand_ranges(*self._index.texts_of(nodes))
         out = _dot_pairs(self._index.vectors, text, self._vectors, rows[pair])
+        if self._characters is not None:
+            out += self._characters.of_pairs(text, rows[pair])
         if len(pair):
             out = np.maximum.reduceat(out, run_starts(pair))
         for weight, vectors in self._names:
@@ -153,6 +170,8 @@ class ExactSimilarity:
         for start in range(0, len(nodes), NODE_BLOCK):
             text, node = expand_ranges(*self._index.texts_of(nodes[start : start + NODE_BLOCK]))
             similar = self._index.vectors[text] @ items
+            if self._characters is not None:
+                similar += self._characters.with_texts(text, rows)
             out[start : start + NODE_BLOCK] = np.maximum.reduceat(similar, run_starts(node), axis=0)
         for weight, vectors in self._names:
             names = self._index.vectors[self._index.texts_of(nodes)[0]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,7 @@ def node_texts(taxonomy: Taxonomy, recipe: NodeText) -> tuple[list[str], NDArray
     - `path+description`: the path; the name with its description; each synonym
     - `full`: the name with its parent's, `C (B)`, where they differ; the name with its
       description; each synonym and translation; names in the form of `readable_name`
+    - `forms`: as `full`; in an index the first text has other forms, see `text_forms`
 
     Returns
     -------
@@ -27,7 +30,8 @@ def node_texts(taxonomy: Taxonomy, recipe: NodeText) -> tuple[list[str], NDArray
     """
     if recipe == "leaf":
         return list(taxonomy.names), np.arange(len(taxonomy), dtype=np.int32)
-    heads = _names_with_parents(taxonomy) if recipe == "full" else all_paths(taxonomy)
+    full = recipe in ("full", "forms")
+    heads = _names_with_parents(taxonomy) if full else all_paths(taxonomy)
     if recipe == "path":
         return heads, np.arange(len(taxonomy), dtype=np.int32)
     texts: list[str] = []
@@ -37,11 +41,32 @@ def node_texts(taxonomy: Taxonomy, recipe: NodeText) -> tuple[list[str], NDArray
         if description := taxonomy.description(i):
             own.append(f"{name}: {description}")
         own += taxonomy.synonyms(i)
-        if recipe == "full":
+        if full:
             own += taxonomy.translations(i).values()
         texts += own
         owner += [i] * len(own)
     return texts, np.array(owner, dtype=np.int32)
+
+
+def text_forms(
+    taxonomy: Taxonomy, recipe: NodeText
+) -> tuple[list[tuple[str, ...]], NDArray[np.int32]]:
+    """The texts of `node_texts`, each with its other forms; the mean of their vectors is its own.
+
+    Under `forms` the first text of a node, `C (B)`, is also read as `C` and as `A > B > C`; under
+    other recipes no text has other forms.
+    """
+    texts, node = node_texts(taxonomy, recipe)
+    if recipe != "forms":
+        return [(text,) for text in texts], node
+    names = [readable_name(name) for name in taxonomy.names]
+    paths = _joined(names, taxonomy)
+    first = np.diff(node, prepend=-1) > 0
+    forms = [
+        (text, names[i], paths[i]) if is_first else (text,)
+        for text, i, is_first in zip(texts, node.tolist(), first.tolist(), strict=True)
+    ]
+    return forms, node
 
 
 def _names_with_parents(taxonomy: Taxonomy) -> list[str]:
@@ -54,7 +79,11 @@ def _names_with_parents(taxonomy: Taxonomy) -> list[str]:
 
 def all_paths(taxonomy: Taxonomy) -> list[str]:
     """The path of every node, each built from its parent's."""
+    return _joined(taxonomy.names, taxonomy)
+
+
+def _joined(names: Sequence[str], taxonomy: Taxonomy) -> list[str]:
     paths: list[str] = []
-    for name, parent in zip(taxonomy.names, taxonomy.parent.tolist(), strict=True):
+    for name, parent in zip(names, taxonomy.parent.tolist(), strict=True):
         paths.append(name if parent < 0 else f"{paths[parent]} > {name}")
     return paths

@@ -16,8 +16,10 @@ from cascade.retrieval.encoder import Encoder, item_vectors
 from cascade.retrieval.hit_similarities import HitSimilarities
 from cascade.retrieval.index import NodeIndex, Progress
 from cascade.retrieval.node_search import NodeSearch
+from cascade.retrieval.node_texts import node_texts
 from cascade.retrieval.similarities import DenseSimilarities, Similarities
 from cascade.retrieval.subtrees import Subtrees
+from cascade.retrieval.words.characters import ItemCharacters, SharedCharacters
 from cascade.taxonomy import Taxonomy
 
 HITS = 256  # texts that are found for each item, where texts are searched
@@ -36,6 +38,8 @@ class Retriever:
         How texts are searched; by default as suits their number.
     hits
         Texts that a search finds for each item.
+    words
+        Weight of the characters that an item shares with a text, where the cosine has 1.
     folder
         Where the index is kept; by default in the user's cache.
     progress
@@ -55,6 +59,7 @@ class Retriever:
         *,
         index: IndexKind = "auto",
         hits: int = HITS,
+        words: float = 0.0,
         folder: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -63,6 +68,7 @@ class Retriever:
         self._index = NodeIndex.open(
             taxonomy, encoder, recipe, kind=index, folder=folder, progress=progress
         )
+        self._recipe, self._words = recipe, words
         self._text_starts = self._index.starts[:-1]
         self._search = NodeSearch(self._index, encoder.encode, hits)
         kind, n_texts = self._index.searcher.kind, len(self._index.vectors)
@@ -101,10 +107,11 @@ class Retriever:
             return DenseSimilarities(self.taxonomy, self.subtrees, values, self.name_similarity)
         with batch.timed("encoding and searching"):
             vectors = item_vectors(self.encoder, batch)
-            return HitSimilarities.of(self.taxonomy, self._search, vectors)
+            characters = self._item_characters(batch)
+            return HitSimilarities.of(self.taxonomy, self._search, vectors, characters)
 
     def node_similarity(self, batch: Batch) -> NDArray[np.float32]:
-        """Best cosine similarity of each item with any text of each node itself.
+        """Similarity of each item with the most similar text of each node itself.
 
         Returns
         -------
@@ -115,9 +122,22 @@ class Retriever:
 
     def _similarity(self, batch: Batch) -> NDArray[np.float32]:
         best: NDArray[np.float32] = self._index.vectors @ item_vectors(self.encoder, batch).T
+        if (characters := self._item_characters(batch)) is not None:
+            best += characters.with_all()
         if len(best) == len(self.taxonomy):
             return best
         return np.asarray(np.maximum.reduceat(best, self._text_starts, axis=0))
+
+    def _item_characters(self, batch: Batch) -> ItemCharacters | None:
+        """The characters of the items of a batch; None where they do not count."""
+        if not self._words:
+            return None
+        return self._characters.of([item.text for item in batch.items], self._words)
+
+    @cached_property
+    def _characters(self) -> SharedCharacters:
+        """The characters of all texts of nodes."""
+        return SharedCharacters(node_texts(self.taxonomy, self._recipe)[0])
 
     def name_similarity(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Cosine similarity of each text with the first text of each node, which has its name.

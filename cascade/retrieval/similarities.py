@@ -82,8 +82,12 @@ class Similarities(ABC):
         """A number for each item [n_items], so that it can be added to what is like `values`."""
 
     @abstractmethod
+    def lead(self) -> Floats:
+        """float32 [n_items], by how much the best leaf is more similar than the next; or 0."""
+
+    @abstractmethod
     def softmax(
-        self, logits: Floats, temperature: np.float32, shift: Floats | None = None
+        self, logits: Floats, temperature: Floats, shift: Floats | None = None
     ) -> NodeProbabilities:
         """A softmax over all leaves.
 
@@ -92,8 +96,8 @@ class Similarities(ABC):
         logits
             Shaped as `values`; those of inner nodes do not count.
         temperature, shift
-            Pairs that are not held have the logit `similarity / temperature + shift`, with one
-            shift for each item, float32 [n_items].
+            Pairs that are not held have the logit `similarity / temperature + shift`, with one of
+            each for each item, float32 [n_items].
         """
 
 
@@ -158,8 +162,18 @@ class DenseSimilarities(Similarities):
         """One for each column; see `Similarities`."""
         return per_item
 
+    def lead(self) -> Floats:
+        """Of all leaves; see `Similarities`."""
+        leaves = self.values[self._taxonomy.leaves]
+        if len(leaves) < 2:
+            return np.zeros(leaves.shape[1], dtype=np.float32)
+        best, items = leaves.argmax(axis=0), np.arange(leaves.shape[1])
+        most = leaves[best, items]
+        leaves[best, items] = -np.inf  # a copy
+        return np.asarray(most - leaves.max(axis=0))
+
     def softmax(
-        self, logits: Floats, temperature: np.float32, shift: Floats | None = None
+        self, logits: Floats, temperature: Floats, shift: Floats | None = None
     ) -> DenseNodeProbabilities:
         """Probabilities of all nodes; see `Similarities`. All pairs are held."""
         return DenseNodeProbabilities(self._taxonomy, self._subtrees.log_softmax(logits))

@@ -16,6 +16,7 @@ from cascade.retrieval.array_ops import run_starts, top_k
 from cascade.taxonomy import Taxonomy
 
 Floats = NDArray[np.float32]
+Nodes = NDArray[np.int32]
 
 
 class Subtrees:
@@ -63,8 +64,37 @@ class NodeProbabilities(ABC):
         """float32 [n], log-probability of `nodes[i]` for item `rows[i]`; finite."""
 
     @abstractmethod
-    def top_leaves(self, k: int) -> NDArray[np.int32]:
-        """int32 [n_items, at most k], the likeliest leaves, best first; -1 where none is known."""
+    def top_ends(self, k: int, ends: Nodes | None = None) -> tuple[Nodes, Floats]:
+        """The likeliest of the nodes where a path may end, best first.
+
+        Parameters
+        ----------
+        ends
+            int32 [n_nodes], for each leaf the node at or above it where its path ends; the leaf
+            itself if not given.
+
+        Returns
+        -------
+        nodes : int32 [n_items, at most k]
+            -1 behind the last that is known.
+        probability : float32 [n_items, at most k]
+        """
+
+    @abstractmethod
+    def likeliest_at(self, level: int) -> tuple[Nodes, Floats]:
+        """The likeliest node of a level, -1 where none is known, and its probability; [n_items]."""
+
+    @abstractmethod
+    def expected(self, worth: Floats, rows: NDArray[np.integer[Any]], nodes: Nodes) -> Floats:
+        """float32 [n], sum of `p(leaf) * worth[leaf]` over leaves at or below nodes.
+
+        Parameters
+        ----------
+        worth
+            float32 [n_nodes].
+        rows, nodes
+            [n], items and nodes.
+        """
 
 
 class DenseNodeProbabilities(NodeProbabilities):
@@ -77,13 +107,33 @@ class DenseNodeProbabilities(NodeProbabilities):
     """
 
     def __init__(self, taxonomy: Taxonomy, log_probs: Floats) -> None:
-        self._leaves = taxonomy.leaves
+        self._taxonomy = taxonomy
         self._log_probs = log_probs
 
     def log_prob(self, rows: NDArray[np.integer[Any]], nodes: NDArray[np.int32]) -> Floats:
         """Log-probabilities of pairs; see `NodeProbabilities`."""
         return np.asarray(self._log_probs[nodes, rows])
 
-    def top_leaves(self, k: int) -> NDArray[np.int32]:
-        """The likeliest leaves; see `NodeProbabilities`."""
-        return np.asarray(self._leaves[top_k(self._log_probs[self._leaves].T, k)])
+    def top_ends(self, k: int, ends: Nodes | None = None) -> tuple[Nodes, Floats]:
+        """The likeliest ends; see `NodeProbabilities`."""
+        leaves = self._taxonomy.leaves
+        nodes = leaves if ends is None else np.unique(ends[leaves])
+        log_probs = self._log_probs[nodes].T
+        best = top_k(log_probs, k)
+        return nodes[best], np.exp(np.take_along_axis(log_probs, best, axis=1))
+
+    def likeliest_at(self, level: int) -> tuple[Nodes, Floats]:
+        """The likeliest node of a level; see `NodeProbabilities`."""
+        nodes = self._taxonomy.level_nodes(level)
+        log_probs = self._log_probs[nodes]
+        best = log_probs.argmax(axis=0)
+        return nodes[best], np.exp(log_probs[best, np.arange(len(best))])
+
+    def expected(self, worth: Floats, rows: NDArray[np.integer[Any]], nodes: Nodes) -> Floats:
+        """Over all leaves; see `NodeProbabilities`."""
+        leaves = self._taxonomy.leaves
+        value = np.exp(self._log_probs[leaves]) * worth[leaves, None]
+        sums = np.zeros((len(leaves) + 1, value.shape[1]))
+        np.cumsum(value, axis=0, out=sums[1:], dtype=np.float64)
+        first, last = np.searchsorted(leaves, [nodes, self._taxonomy.end[nodes]])
+        return np.asarray(sums[last, rows] - sums[first, rows], dtype=np.float32)

@@ -76,6 +76,7 @@ class Components:
             config.texts,
             index=config.index,
             hits=config.hits,
+            words=config.words,
             progress=self.progress,
         )
 

@@ -85,7 +85,7 @@ class NodeProbabilityScorer(Scorer):
 
     def rank(self, batch: Batch, k: int) -> NDArray[np.int32]:
         """The k likeliest leaves of each item; see `Scorer.rank`."""
-        return self.probabilities(batch).top_leaves(k)
+        return self.probabilities(batch).top_ends(k)[0]
 
     def probabilities(self, batch: Batch) -> NodeProbabilities:
         """The probability of each node, computed once for a batch."""

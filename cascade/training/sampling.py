@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.features.ngrams import count_characters
+from cascade.retrieval.words.ngrams import count_characters
 
 LIKE = 0.8  # Jaccard similarity from which two texts count as near duplicates
 BANDS, IN_BAND = 8, 4

@@ -51,7 +51,7 @@ from cascade.pipeline.facets.ranking import (
 )
 from cascade.pipeline.facets.walk import make_checker
 from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.word_overlap import words_of
+from cascade.retrieval.words.overlap import words_of
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 from cascade.training.foodex2.categories import (
     category_figures,

@@ -4,8 +4,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from cascade.errors import ConfigError
 from cascade.features.lexical import LexicalFeatures, LexicalRecipe
-from cascade.features.ngrams import count_characters, count_words
 from cascade.items import Item
+from cascade.retrieval.words.ngrams import count_characters, count_words
 
 TEXTS = [
     "Red cotton T-Shirt, red!",

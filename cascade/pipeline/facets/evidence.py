@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cascade.items import Batch
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.index import NodeIndex, Progress
-from cascade.retrieval.word_overlap import NEGATIONS, WordIndex, words_of
+from cascade.retrieval.words.overlap import NEGATIONS, WordIndex, words_of
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 

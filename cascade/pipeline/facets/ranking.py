@@ -25,7 +25,7 @@ from cascade.pipeline.facets.evidence import (
     FacetFeatures,
 )
 from cascade.retrieval.array_ops import top_k
-from cascade.retrieval.word_overlap import words_of
+from cascade.retrieval.words.overlap import words_of
 from cascade.scoring.cross_encoder import CrossEncoder
 from cascade.scoring.item_prompts import one_line_text
 from cascade.taxonomy.facets import FacetedTaxonomy

@@ -37,7 +37,7 @@ from cascade.pipeline.facets.ranking import (
 )
 from cascade.pipeline.fallback import FailureLog, by_fallback
 from cascade.predictions import Alternative, Candidate, FacetChoice, Level, Prediction
-from cascade.retrieval.word_overlap import words_of
+from cascade.retrieval.words.overlap import words_of
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 

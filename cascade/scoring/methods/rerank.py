@@ -94,7 +94,8 @@ class RerankScorer(NodeProbabilityScorer):
         shift[both] = np.log(REST / (1 - REST)) + log_read[both] - log_rest[both]
         logits += similarities.broadcast(shift)
         logits[read.index] = relevance
-        return similarities.softmax(logits, self._retrieval_temperature, shift)
+        temperature = np.full(len(batch), self._retrieval_temperature)
+        return similarities.softmax(logits, temperature, shift)
 
     def relevance(self, batch: Batch, leaves: NDArray[np.int32]) -> NDArray[np.float32]:
         """The relevance of leaves to each item; both [n_leaves, n_items]."""

@@ -17,30 +17,34 @@ if TYPE_CHECKING:
 
 
 class RetrievalScorer(NodeProbabilityScorer):
-    """`p(leaf) = softmax over all leaves of cos(item, leaf) / temperature`.
+    """`p(leaf) = softmax over all leaves of similarity / (temperature * exp(caution * lead))`.
 
-    A candidate has the sum over its leaves. The maximum in place of the sum would ignore how many
-    leaves agree, and a product of softmaxes, one for each level, would favour small families.
+    A node has the sum over its leaves. The maximum in place of the sum would ignore how many leaves
+    agree, and a product of softmaxes, one for each level, would favour small families.
 
     Parameters
     ----------
     retriever
         Compares items with nodes.
     temperature
-        Cosine similarities are divided by this.
+        Similarities are divided by this.
+    caution
+        How much higher the temperature is where the best leaf has a lead over the next.
     """
 
     name = "retrieval"
 
-    def __init__(self, retriever: Retriever, temperature: float) -> None:
+    def __init__(self, retriever: Retriever, temperature: float, caution: float = 0.0) -> None:
         self.reads_pictures = retriever.reads_pictures
         self._retriever = retriever
         self._temperature = np.float32(temperature)
+        self._caution = np.float32(caution)
 
     def _probabilities(self, batch: Batch) -> NodeProbabilities:
         similarities = self._similarities(batch)
-        logits = similarities.values / self._temperature
-        return similarities.softmax(logits, self._temperature)
+        temperature = self._temperature * np.exp(self._caution * similarities.lead())
+        logits = similarities.values / similarities.broadcast(temperature)
+        return similarities.softmax(logits, temperature)
 
     def _similarities(self, batch: Batch) -> Similarities:
         return self._retriever.compare(batch)
@@ -48,4 +52,5 @@ class RetrievalScorer(NodeProbabilityScorer):
 
 def make(components: Components) -> RetrievalScorer:
     """Retrieval over the configured texts of nodes."""
-    return RetrievalScorer(components.retriever, components.config.retrieval.temperature)
+    config = components.config.retrieval
+    return RetrievalScorer(components.retriever, config.temperature, config.caution)

@@ -26,7 +26,7 @@ from cascade.foodex2.code import FoodCode
 from cascade.foodex2.rules import Checker
 from cascade.foodex2.taxonomy import wording
 from cascade.io.files import write_text
-from cascade.retrieval.word_overlap import words_of
+from cascade.retrieval.words.overlap import words_of
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 from cascade.taxonomy.names import clean
 

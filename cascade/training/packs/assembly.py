@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cascade.config import FITTED_ENCODER, CascadeConfig, Columns
+from cascade.config import FITTED_ENCODER, UNSAID, CascadeConfig, Columns, RetrievalConfig
 from cascade.items import Batch
 from cascade.pipeline.acceptance import Calibration
 from cascade.pipeline.classifier import Classifier
@@ -113,6 +113,7 @@ class Assembly:
             "columns": self.columns.model_dump(exclude_defaults=True),
             "reads": list(self.columns.text),
             "retrieval": {
+                **RetrievalConfig().model_dump(include=set(UNSAID)),
                 "encoder": FITTED_ENCODER,
                 "candidates": max(10, max_children(self._tree)),
             },

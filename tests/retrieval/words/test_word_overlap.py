@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cascade.retrieval.word_overlap import WordIndex, words_of
+from cascade.retrieval.words.overlap import WordIndex, words_of
 
 
 @pytest.mark.parametrize(
