@@ -159,7 +159,7 @@ class Aim:
 
 
 def _with(choices: Choices, wanted: Nodes) -> Choices:
-    """The choices, with `wanted` [n_questions] (or -1) in place of the last where it is not there."""
+    """The choices with `wanted` [n_questions] (or -1) in place of the last where it is missing."""
     there = np.zeros(len(choices), bool)
     there[choices.question[choices.nodes == wanted[choices.question]]] = True
     missing = np.flatnonzero(~there & (wanted >= 0))

@@ -35,9 +35,9 @@ def searched(taxonomy, **options):
         return Retriever(taxonomy, HashEncoder(), "full", folder=Path(folder), **options)
 
 
-def both(taxonomy, hits=ALL):
+def both(taxonomy, hits=ALL, **how):
     """The same taxonomy compared with everything, and by what is found."""
-    dense, found = searched(taxonomy), searched(taxonomy, index="ivf", hits=hits)
+    dense, found = searched(taxonomy, **how), searched(taxonomy, index="ivf", hits=hits, **how)
     assert (dense.uses_hits, found.uses_hits) == (False, True)
     return dense, found
 
@@ -197,3 +197,42 @@ def test_a_ranking_says_where_it_knows_no_more_leaves():
         leaves = {n for n in held.nodes[held.rows == row].tolist() if taxonomy.is_leaf(n)}
         assert {node for node in nodes if node >= 0} == leaves
         assert nodes == sorted(nodes, key=lambda node: node < 0)
+
+
+@quick
+@given(trees(), texts)
+def test_characters_count_alike_whatever_finds_the_nodes(taxonomy, said):
+    dense, found = both(taxonomy, words=0.3)
+    plain, batch = searched(taxonomy), batch_of([*said, taxonomy.names[0]])
+    own = dense.node_similarity(batch)
+    assert (
+        own >= plain.node_similarity(batch) - 1e-6
+    ).all()  # a cosine of counts is never negative
+    assert own[0, -1] > plain.node_similarity(batch)[0, -1]  # its own name, if any text
+    rows = np.tile(np.arange(len(batch)), len(taxonomy))
+    nodes = np.repeat(np.arange(len(taxonomy)), len(batch))
+    pairs = found.compare(batch)._exact.of_pairs(rows, nodes)
+    np.testing.assert_allclose(pairs, own[nodes, rows], atol=1e-6)
+    everyone = found.compare(batch)._exact.of_all(np.arange(len(batch)), np.arange(len(taxonomy)))
+    np.testing.assert_allclose(everyone, own, atol=1e-6)
+    hit = found.compare(batch)._hits
+    np.testing.assert_allclose(hit.value, own[hit.nodes, hit.rows], atol=1e-6)
+    np.testing.assert_allclose(found.compare(batch).lead(), dense.compare(batch).lead(), atol=1e-6)
+
+
+@quick
+@given(trees(), texts, st.sampled_from(["leaf", "hf1"]), st.sampled_from([0.0, 0.4]))
+def test_the_best_answer_is_the_same_where_all_is_found(taxonomy, said, objective, stop):
+    how = {"objective": objective, "stop": stop, "candidates": 2}
+    walked = [
+        Descent(taxonomy, retriever, **how).walk(
+            batch_of(said), RetrievalScorer(retriever, 0.2, 0.5)
+        )
+        for retriever in both(taxonomy)
+    ]
+    for dense, found in zip(*walked, strict=True):
+        assert found.code == dense.code
+        assert found.confidence == pytest.approx(dense.confidence, abs=1e-5)
+        assert [level.confidence for level in found.levels] == pytest.approx(
+            [level.confidence for level in dense.levels], abs=1e-5
+        )
