@@ -62,7 +62,7 @@ def text_forms(
     names = [readable_name(name) for name in taxonomy.names]
     paths = _joined(names, taxonomy)
     first = np.diff(node, prepend=-1) > 0
-    forms = [
+    forms: list[tuple[str, ...]] = [
         (text, names[i], paths[i]) if is_first else (text,)
         for text, i, is_first in zip(texts, node.tolist(), first.tolist(), strict=True)
     ]
