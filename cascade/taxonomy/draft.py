@@ -157,7 +157,7 @@ class Draft:
 
         A blank parent means the top, and so do `0`, `-1`, `NULL`, `NA`, `#` and others where no
         node has that code. Words such as `ROOT` do, too, with a warning, and so do parents that are
-        written otherwise than the code they mean, see `loose_code`.
+        written otherwise than the code they mean, see `loose_code`, and nodes that are their own.
 
         Raises
         ------
@@ -169,7 +169,7 @@ class Draft:
             self.check_codes()
         row_of[""] = -1
         rows = [row_of.get(code, -2) for code in parent_codes]
-        if -2 in rows:
+        if -2 in rows or any(row == above for row, above in enumerate(rows)):
             self._link_otherwise(rows, parent_codes, row_of)
         self.parent = array("i", rows)
 
@@ -200,6 +200,11 @@ class Draft:
                 told.setdefault(code, f"{code!r} is no node, and what is below it is at the top")
             else:
                 raise self._unknown_parent(row, code)
+        for row, above in enumerate(rows):
+            if above == row:
+                rows[row] = -1
+                own = parent_codes[row]
+                told[own] = f"{own!r} is that of the node itself, which is at the top"
         if told:
             more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
             logger.warning(

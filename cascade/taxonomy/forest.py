@@ -268,11 +268,6 @@ def _cycle(draft: Draft, row: int) -> TaxonomyError:
     ring = list(seen)[seen[row] :]
     first = ring.index(min(ring))
     ring = ring[first:] + ring[:first]
-    if len(ring) == 1:
-        return draft.error(
-            f"node {draft.codes[ring[0]]!r} is its own parent; leave the parent blank at the top",
-            ring[0],
-        )
     shown = [repr(draft.codes[r]) + draft.at(r) for r in [*ring[:9], *ring[:1]]]
     if len(ring) > 9:
         shown.insert(9, f"{len(ring) - 9} more")

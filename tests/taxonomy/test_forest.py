@@ -37,8 +37,8 @@ def test_a_long_cycle_is_shortened():
     assert len(str(error)) < 400
 
 
-def test_a_node_that_is_its_own_parent_is_named():
-    refused([("a", "A", "a", 2)], r"line 2: node 'a' is its own parent")
+def test_a_node_that_is_its_own_parent_is_at_the_top():
+    assert Taxonomy.from_records([Record("a", "A", "a")]).parent.tolist() == [-1]
 
 
 def test_a_repeated_code_is_named_with_both_lines():

@@ -48,7 +48,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _XML_ENCODING = re.compile(rb"\s*<\?xml[^>]*encoding=[\"']([\w.-]+)")
 _XML_ROOT = re.compile(r"<\s*([A-Za-z_][\w.-]*(?::[\w.-]+)?)")
 _XML_DECLARED = re.compile(r"\A(\s*<\?xml[^>]{0,99}?)\s{1,9}encoding=[\"'][\w.-]+[\"']")
-_STANZA = re.compile(r"\[[A-Za-z][^\]\n,]*\][^,\n]*(?:\n|$)")
+_STANZA = re.compile(r"\[\[?[A-Za-z][^\]\n,]*\]\]?[^,\n]*(?:\n|$)")
 _HEAD = 200
 _DEEPEST = 400  # elements of XML in each other
 

@@ -41,6 +41,10 @@ _SIGNS = {
         "this is SKOS as Turtle without its first lines, which say what prefixes stand for; add "
         "'@prefix skos: <http://www.w3.org/2004/02/skos/core#> .' and the others"
     ),
+    r"\[\[?[A-Za-z][^\[\]\n,\"']*\]\]?\s*$": (
+        "lines in brackets head those below them, as in INI and TOML files, which are not read; "
+        f"write lines of 'A > B > C', or {_CSV.removeprefix('write it as ')}"
+    ),
     r"<ClaML\b": f"this is ClaML, in which ICD is published, and which is not read; {_CSV}",
 }
 _FORMS = {re.compile(rf"^(?:{sign})", re.MULTILINE): what for sign, what in _SIGNS.items()}

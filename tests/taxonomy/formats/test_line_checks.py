@@ -22,6 +22,8 @@ from cascade.errors import TaxonomyError
         ("## Garden\n### Rakes\n", "all lines begin with '#'"),
         (':a a skos:Concept ; skos:prefLabel "A" .\n', "Turtle without its first lines"),
         ("<View><Taxonomy><Choice value='A'/></Taxonomy></View>", "Label Studio"),
+        ("[Garden]\nRakes\n[Tools]\nSaws\n", "lines in brackets head those below them"),
+        ('[[nodes]]\ncode = "1"\n', "lines in brackets head those below them"),
         ("<tree><a/></tree>", "its first element is <tree>; write it as CSV"),
     ],
 )

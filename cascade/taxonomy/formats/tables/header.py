@@ -36,7 +36,8 @@ def find_table(file: TaxonomyFile) -> TaxonomyTable | None:
 def tell_left_out(table: TaxonomyTable) -> None:
     """Warn of lines above the header of a text, and of those that repeat a header."""
     head = table.file.head if table.delimiter else []  # workbooks tell it themselves
-    above = [at for at, text in head if at < table.line and not text.casefold().startswith("sep=")]
+    first = table.line - sum(heading.count("\n") for heading in table.header)
+    above = [at for at, text in head if at < first and not text.casefold().startswith("sep=")]
     if above:
         logger.warning(
             "%s: the header is on line %d; what stands above it is left out (%s)",

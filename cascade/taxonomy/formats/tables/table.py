@@ -52,6 +52,7 @@ _PARENT = re.compile(
 )
 _OWN_CODE = re.compile(r"(?:.*_)?(?:id|notation|uri)|.*code|(?:id|code)_.*")
 _DELIMITERS = "\t,;|"
+_MOST_LINES = 9  # of a header
 _ENTITY = re.compile(r"&#?\w{1,9};")
 
 
@@ -68,6 +69,18 @@ def heading_key(heading: str) -> str:
 def is_parent(heading: str) -> bool:
     """Whether a heading seems to say that its column names the node above."""
     return bool(_PARENT.fullmatch(heading_key(heading)))
+
+
+def _whole(file: TaxonomyFile, number: int, first: str) -> tuple[int, str]:
+    """A header with the lines that belong to it where quotes stay open, and its last line."""
+    if first.count('"') % 2 == 0:
+        return number, first
+    lines = file.text.split("\n", number + _MOST_LINES)[number - 1 : number - 1 + _MOST_LINES]
+    for end in range(1, len(lines)):
+        text = "\n".join(lines[: end + 1])
+        if text.count('"') % 2 == 0:
+            return number + end, text
+    return number, first
 
 
 @dataclass(frozen=True)
@@ -120,7 +133,7 @@ class TaxonomyTable:
         head = file.head[skip:]
         if head[0][1].casefold().startswith("sep=") and len(head) > 1:
             head = head[1:]
-        number, first = head[0]
+        number, first = _whole(file, *head[0])
         known = frozenset().union(*COLUMNS.values())
         best: tuple[int, int] = (-1, -1)
         table = None
@@ -128,7 +141,8 @@ class TaxonomyTable:
             if delimiter == ";" and ";" in first and ";" not in _ENTITY.sub("", first):
                 continue
             try:
-                header = next(csv.reader([first], delimiter=delimiter, strict=True))
+                lines = first.splitlines(keepends=True)
+                header = next(csv.reader(lines, delimiter=delimiter, strict=True))
             except csv.Error:
                 continue
             score = (sum(heading_key(cell) in known for cell in header), len(header))
@@ -205,8 +219,10 @@ class TaxonomyTable:
             for pair in named
             if pair[0] in known or normalize_code(pair[0]).casefold() not in TOP_MARKERS
         ]
-        hits = sum(match_code(above, known) not in (None, own) for above, own in named)
-        return hits / len(named) if named else 0.0
+        matched = [(match_code(above, known), own) for above, own in named]
+        hits = sum(above not in (None, own) for above, own in matched)
+        own_ = sum(above == own for above, own in matched)  # as tops may be
+        return (hits + own_) / len(named) if hits else 0.0
 
     @cached_property
     def translations(self) -> dict[int, str]:

@@ -139,3 +139,16 @@ def test_a_type_of_product_is_a_level_below_others(load):
 
 def test_entities_make_no_columns(load):
     assert load("Pots &amp; Pans\nHome &amp; Garden\n").names == ("Pots & Pans", "Home & Garden")
+
+
+def test_a_node_that_is_its_own_parent_is_at_the_top(load, caplog):
+    rows = "1,1,Garden,1\n2,2,Rakes,1\n3,1,Tools,3\n"
+    tax = load("CategoryID,CategoryLevel,CategoryName,CategoryParentID\n" + rows)
+    assert tax.parent.tolist() == [-1, 0, -1]
+    assert "'3' is that of the node itself, which is at the top" in caplog.text
+
+
+def test_a_header_may_go_over_lines_within_quotes(load, caplog):
+    tax = load('"Node\ncode","Node\nname","Parent\ncode"\n1,Garden,\n2,Rakes,1\n')
+    assert tax.parent.tolist() == [-1, 0]
+    assert caplog.text == ""
