@@ -7,8 +7,8 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,30 @@ def write_text(file: Path, text: str) -> None:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(lock: Path, busy: str) -> Iterator[None]:
+    """Hold a lock, a file in a folder that is there; it is free again when the process ends.
+
+    Raises
+    ------
+    OutputError
+        Another process holds it, with `busy` as the message; or it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock, thread_local=False)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        raise OutputError(busy) from None
+    except OSError as error:
+        raise OutputError(f"{lock}: cannot be written: {error.strerror}; begin again") from None
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def _defined(value: Any) -> Any:

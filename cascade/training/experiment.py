@@ -7,18 +7,20 @@ import json
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-from cascade.errors import OutputError, UsageError
+from cascade.errors import OutputError, UsageError, unwritable
+from cascade.io.files import alone, write_text
 from cascade.models.weights import Weights
 from cascade.training.finetune_recipe import FinetuneRecipe
 from cascade.training.labelled import Progress
 from cascade.version import __version__
 
-WORK, IDENTITY = "checkpoints", "identity.json"
+WORK, IDENTITY, LOCK = "checkpoints", "identity.json", "lock"
 RECIPE, METRICS, README = "recipe.yaml", "metrics.json", "README.md"
 
 R = TypeVar("R", bound=FinetuneRecipe)
@@ -26,7 +28,7 @@ R = TypeVar("R", bound=FinetuneRecipe)
 
 @dataclass(frozen=True)
 class Experiment(ABC, Generic[R]):
-    """One experiment and where its result goes.
+    """One experiment and where its result goes; a context manager.
 
     Parameters
     ----------
@@ -44,6 +46,7 @@ class Experiment(ABC, Generic[R]):
     command: str = ""
     progress: Progress = field(default=lambda *_: None, repr=False)
     notify: Callable[[str], None] = field(default=lambda _: None, repr=False)
+    _held: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
 
     @abstractmethod
     def run(self, *, resume: bool = False) -> dict[str, Any]:
@@ -111,7 +114,7 @@ class Experiment(ABC, Generic[R]):
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
 
     def prepare(self, *, resume: bool = False, overwrite: bool = False) -> None:
-        """Make the folder, unless something is in the way.
+        """Make the folder and lock it until the end of `with`, unless something is in the way.
 
         Raises
         ------
@@ -124,21 +127,67 @@ class Experiment(ABC, Generic[R]):
         _ = self.identity
         self._check_resources()
         kept = self.work / IDENTITY
-        if resume and kept.is_file() and json.loads(kept.read_text("utf-8")) != self.identity:
+        if resume and kept.is_file() and _text_in(kept) != json.dumps(self.identity):
             raise OutputError(
                 f"{self.folder} has an interrupted run with other data or another recipe; go on "
                 "with those, or begin anew with --overwrite"
             )
+        if overwrite:
+            self._check_inputs()
         text = f"# {self.command}\n{self.recipe.to_yaml(self.folder)}"
         try:
-            if overwrite and self.folder.is_dir():
-                shutil.rmtree(self.folder)
-            self.work.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(self.identity), "utf-8")
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock()
+            self._check_folder(resume=resume, overwrite=overwrite)  # another may just have ended
+            if overwrite:
+                self._clear()
+            self.work.mkdir(exist_ok=True)
+            write_text(kept, json.dumps(self.identity))
             if not resume or not (self.folder / RECIPE).is_file():
-                (self.folder / RECIPE).write_text(text, "utf-8")
+                write_text(self.folder / RECIPE, text)
         except OSError as error:
-            raise OutputError(f"{self.folder}: cannot be written: {error.strerror}") from None
+            raise unwritable(self.folder, error) from None
+
+    def __enter__(self) -> Self:
+        """Work that `prepare` keeps other processes from; at its end they may begin."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._held.close()
+
+    def _lock(self) -> None:
+        lock = self.folder / LOCK
+        self._held.enter_context(
+            alone(
+                lock,
+                f"another process is training in {self.folder}; wait for it to end, or name "
+                "another folder with --out",
+            )
+        )
+        self._held.callback(lock.unlink, missing_ok=True)
+
+    def _clear(self) -> None:
+        for path in self.folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
+
+    def _check_inputs(self) -> None:
+        """Raise UsageError where what is learnt from lies in the folder that is to be replaced."""
+        found = [weights.path for weights in self._weights]
+
+        def note(file: str) -> str:
+            found.append(Path(file))
+            return file
+
+        self.recipe._with_files(self.recipe.model_dump(), Path(), note)
+        for path in found:
+            if path.resolve().is_relative_to(self.folder.resolve()):
+                raise UsageError(
+                    f"{path} lies in {self.folder}, which --overwrite would empty; name another "
+                    "folder with --out"
+                )
 
     def _check_resources(self) -> None:
         """Load what is small and may be missing, besides rows and weights."""
@@ -148,6 +197,7 @@ class Experiment(ABC, Generic[R]):
             raise UsageError("--resume and --overwrite exclude each other; choose one")
         folder = self.folder
         there = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+        there -= {LOCK}
         if folder.is_file() or (there and RECIPE not in there):
             raise OutputError(
                 f"{folder} exists and is no result of `cascade finetune`; name another folder "
@@ -167,7 +217,15 @@ class Experiment(ABC, Generic[R]):
 
     def _finish(self, metrics: dict[str, Any]) -> dict[str, Any]:
         """Write README and metrics, which make the result whole; returns the metrics."""
-        (self.folder / README).write_text(self.readme(metrics), "utf-8")
-        (self.folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", "utf-8")
+        write_text(self.folder / README, self.readme(metrics))
+        write_text(self.folder / METRICS, json.dumps(metrics, indent=2) + "\n")
         shutil.rmtree(self.work)
         return metrics
+
+
+def _text_in(file: Path) -> str:
+    """The text in a small file; nothing of one that cannot be read."""
+    try:
+        return file.read_text("utf-8")
+    except (OSError, ValueError):
+        return ""

@@ -153,6 +153,63 @@ def test_an_adapter_is_replaced_only_when_asked_to(finetune, folder):
     assert metrics(folder)["rows"]["read"] == 22
 
 
+def test_one_process_at_a_time_trains_in_a_folder(finetune, folder, monkeypatch):
+    step, seen = AdapterLoop._step, []
+
+    def beside(self, at):
+        if at == 1:  # while this process trains, another one is asked for
+            seen.extend(finetune(*args) for args in ((), ("--resume",), ("--overwrite",)))
+        return step(self, at)
+
+    monkeypatch.setattr(AdapterLoop, "_step", beside)
+    assert finetune().status == 0
+    assert [done.status for done in seen] == [2, 2, 2]
+    for done in seen[1:]:
+        assert "another process is training in out; wait for it to end" in done.err
+    assert metrics(folder)["rows"]["read"] == 22
+    assert not (folder / "out" / "lock").exists()
+
+
+def test_what_is_learnt_from_is_not_removed_to_make_room(finetune, folder):
+    assert finetune().status == 0
+    shutil.copy("experiments/items.csv", "out")
+    refused = finetune("--overwrite", "--set", "data.file=out/items.csv")
+    assert refused.status == 2
+    assert "out/items.csv lies in out, which --overwrite would empty" in refused.err
+    assert {"items.csv", "metrics.json"} <= {path.name for path in (folder / "out").iterdir()}
+
+
+@pytest.mark.parametrize("damage", ["", "{", "\0\xff", '"x"'])
+def test_a_damaged_note_of_an_interrupted_run_is_told(finetune, folder, monkeypatch, damage):
+    def interrupted(self, at):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AdapterLoop, "_step", interrupted)
+    assert finetune().status == 130
+    (folder / "out/checkpoints/identity.json").write_text(damage)
+    refused = finetune("--resume")
+    assert refused.status == 2
+    assert "begin anew with --overwrite" in refused.err
+
+
+def test_half_a_list_of_types_is_asked_for_again(finetune, folder, monkeypatch):
+    tasks = ("--set", "tasks=[path, type]", "--set", "training.epochs=1")
+    assert finetune(*tasks).status == 0
+    expected = (folder / "out" / "adapter_model.safetensors").read_bytes()
+    step = AdapterLoop._step
+
+    def interrupted(self, at):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AdapterLoop, "_step", interrupted)
+    assert finetune("--overwrite", *tasks).status == 130
+    kept = folder / "out/checkpoints/types.json"
+    kept.write_text(kept.read_text()[:40])
+    monkeypatch.setattr(AdapterLoop, "_step", step)
+    assert finetune("--resume", *tasks).status == 0
+    assert (folder / "out" / "adapter_model.safetensors").read_bytes() == expected
+
+
 def test_a_folder_of_something_else_is_never_replaced(cascade, recipe, folder):
     (folder / "mine").mkdir()
     (folder / "mine" / "thesis.txt").write_text("years of work")

@@ -73,8 +73,9 @@ def finetune(
             progress=bar.show,
             notify=lambda words: err.print(words, highlight=False, markup=False),
         )
-        experiment.prepare(resume=resume, overwrite=overwrite)
-        metrics = experiment.run(resume=resume)
+        with experiment:
+            experiment.prepare(resume=resume, overwrite=overwrite)
+            metrics = experiment.run(resume=resume)
     if as_json:
         out.print_json(json.dumps(metrics))
         return

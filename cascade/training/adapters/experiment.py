@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from cascade.config import ENCODER, LLMConfig
-from cascade.errors import UsageError
+from cascade.errors import ConfigError, UsageError
 from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.prompts import PromptTemplate
+from cascade.io.files import read_json, write_json
 from cascade.items import Batch, Item
 from cascade.models.language_models import load_llm, picture_bank
 from cascade.models.runtime import best_device
@@ -146,10 +147,10 @@ class AdapterExperiment(LabelledExperiment[AdapterRecipe]):
         from cascade.scoring.item_prompts import QueryRewriter
 
         path = self.work / TYPES
-        if path.is_file():
-            kept = json.loads(path.read_text("utf-8"))
-            if kept["identity"] == self.identity:
-                return list(kept["types"])
+        with suppress(ConfigError, KeyError, TypeError):  # there is none, or one of another run
+            kept = read_json(path)
+            if kept["identity"] == self.identity and len(kept["types"]) == len(items):
+                return [str(told) for told in kept["types"]]
         attention = model.config._attn_implementation
         engine = TransformersEngine(model, tokenizer)
         template = PromptTemplate.load(self.recipe.prompts.type)
@@ -161,7 +162,7 @@ class AdapterExperiment(LabelledExperiment[AdapterRecipe]):
             types += typer.types(batch)
             batch.raise_failure()
         model.set_attn_implementation(attention)
-        path.write_text(json.dumps({"identity": self.identity, "types": types}), "utf-8")
+        write_json(path, {"identity": self.identity, "types": types})
         return types
 
     def _on_tick(self, tick: Tick) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cascade.errors import OutputError, unwritable
-from cascade.io.files import write_text
+from cascade.io.files import alone, write_text
 from cascade.pipeline.pack import SEAL, seal, work_folder
 
 STATE = "fit.json"
@@ -72,7 +72,7 @@ class PackInTheMaking:
                     f"{self.work} has an interrupted fit; go on with --resume, or begin anew with "
                     "--overwrite"
                 )
-            if json.loads(state.read_text("utf-8")) != self.identity:
+            if self._begun() != self.identity:
                 raise OutputError(
                     f"{self.work} has an interrupted fit of other rows, columns or settings; go on "
                     "with those, or begin anew with --overwrite"
@@ -110,36 +110,24 @@ class PackInTheMaking:
 
     def _check_begun(self) -> None:
         """Raise OutputError unless the work folder is there and is of this fit."""
-        try:
-            found = json.loads((self.work / STATE).read_text("utf-8"))
-        except (OSError, ValueError):
-            found = None
-        if found != self.identity:
+        if self._begun() != self.identity:
             raise OutputError(
                 f"{self.folder}: another process began or ended a fit of it meanwhile; see what "
                 "is there, then begin again with --overwrite, or name another --out"
             )
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        from filelock import FileLock, Timeout
+    def _begun(self) -> Any:
+        """The identity of the fit that was begun; None where none can be read."""
+        try:
+            return json.loads((self.work / STATE).read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return None
 
-        lock = FileLock(self.work / LOCK, thread_local=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise OutputError(
-                f"another process is fitting {self.folder}; wait for it to end, or name another "
-                "--out"
-            ) from None
-        except OSError as error:
-            raise OutputError(
-                f"{self.work}: cannot be written: {error.strerror}; begin again"
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+    def _locked(self) -> AbstractContextManager[None]:
+        return alone(
+            self.work / LOCK,
+            f"another process is fitting {self.folder}; wait for it to end, or name another --out",
+        )
 
     def tidy(self) -> None:
         """Remove the work folder if nothing was fitted yet."""
