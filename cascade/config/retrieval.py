@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from cascade.config.base import LOCAL_FOLDER, Section
 
 ENCODER = "cascade-minilm-1"
-"""The sentence encoder where there are no labels: of names of any taxonomy, and of items."""
+"""The sentence encoder where nothing was fitted: of items, and of the names of any taxonomy."""
 
 FITTED_ENCODER = "minilm"
 """The sentence encoder below what is fitted to labels (heads, neighbours), and of FoodEx2, whose
@@ -58,11 +58,12 @@ Prompt = Annotated[str, AfterValidator(_checked)]
 class RetrievalConfig(Section):
     """How an item is compared with the texts of nodes, and how many candidates are kept."""
 
-    encoder: Annotated[str, LOCAL_FOLDER] = Field(
-        ENCODER,
-        description="Sentence encoder: built-in name, folder or hub. One that wants prompts gets "
-        "them: see query_prompt. For pictures one that reads "
-        "both, as CLIP and SigLIP do; small:clip has random weights, for trying a set-up.",
+    encoder: Annotated[str | None, LOCAL_FOLDER] = Field(
+        None,
+        description="Sentence encoder: built-in name, folder or hub. null: "
+        f"{ENCODER}, and {FITTED_ENCODER} for FoodEx2, whose networks are fitted to it. One that "
+        "wants prompts gets them: see query_prompt. For pictures one that reads both, as CLIP and "
+        "SigLIP do; small:clip has random weights, for trying a set-up.",
     )
     query_prompt: Prompt | None = Field(
         None,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cascade.config import CascadeConfig, NLIConfig, RerankConfig
+from cascade.config import ENCODER, FITTED_ENCODER, CascadeConfig, NLIConfig, RerankConfig
 from cascade.errors import ConfigError, did_you_mean
 from cascade.features.backbone import JoinedFeatures, make_backbone
 from cascade.features.pictures import PictureFeatures
@@ -21,6 +21,7 @@ from cascade.retrieval.retriever import AllChildren, Retriever, max_children
 from cascade.scoring.methods import make_scorer
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.taxonomy.staying import staying
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     from cascade.scoring.cross_encoder import CrossEncoder
     from cascade.scoring.fusion import FusionScorer, Weight
     from cascade.scoring.item_prompts import QueryRewriter
+
+
+def settle_encoder(config: CascadeConfig, taxonomy: Taxonomy) -> None:
+    """Name the sentence encoder in a config that names none, so that it is recorded."""
+    if config.retrieval.encoder is None:
+        faceted = isinstance(taxonomy, FacetedTaxonomy)
+        config.retrieval.encoder = FITTED_ENCODER if faceted else ENCODER
 
 
 class Components:
@@ -48,6 +56,7 @@ class Components:
     def __init__(
         self, taxonomy: Taxonomy, config: CascadeConfig, progress: Progress | None = None
     ) -> None:
+        settle_encoder(config, taxonomy)
         self.taxonomy = staying(taxonomy, config.descent.stays)
         self.config = config
         self.progress = progress
@@ -60,7 +69,7 @@ class Components:
         """The sentence encoder."""
         config = self.config.retrieval
         return Encoder.load(
-            config.encoder,
+            config.encoder or ENCODER,
             allow_download=self.config.allow_download,
             query_prompt=config.query_prompt,
             document_prompt=config.document_prompt,

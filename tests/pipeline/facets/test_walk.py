@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cascade.config import CascadeConfig
+from cascade.config import ENCODER, FITTED_ENCODER, CascadeConfig
 from cascade.errors import EngineError, UsageError
 from cascade.foodex2.code import FoodCode
 from cascade.foodex2.rules import worst
@@ -35,6 +35,13 @@ def made(tree, minilm, monkeypatch):
         return Classifier(tree, CascadeConfig.parse({"facets": facets}))
 
     return made
+
+
+def test_its_networks_are_read_with_the_encoder_that_they_were_fitted_to(tree, made):
+    assert made().config.retrieval.encoder == FITTED_ENCODER
+    named = CascadeConfig.parse({"retrieval": {"encoder": ENCODER}})
+    assert Classifier(tree, named).config.retrieval.encoder == ENCODER
+    assert Classifier(tree.base_terms, CascadeConfig()).config.retrieval.encoder == ENCODER
 
 
 def test_a_catalogue_is_a_taxonomy_with_facets(tree):
