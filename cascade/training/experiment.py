@@ -167,10 +167,12 @@ class Experiment(ABC, Generic[R]):
         self._held.callback(lock.unlink, missing_ok=True)
 
     def _clear(self) -> None:
+        # First what says that the result is whole; the recipe, which says what this is, is replaced.
+        (self.folder / METRICS).unlink(missing_ok=True)
         for path in self.folder.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif path.name != LOCK:
+            elif path.name not in (LOCK, RECIPE):
                 path.unlink()
 
     def _check_inputs(self) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections import Counter
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -283,6 +284,25 @@ def odd(here):
     (here / "done/train.csv").write_bytes((here / "rows.csv").read_bytes())
 
 
+def test_parts_of_two_preparations_are_never_taken_for_one(prepare, monkeypatch):
+    make("csv")
+    prepare("rows.csv")
+    before = Path("out/test.csv").read_bytes()
+    replace = Path.replace
+
+    def killed(self, target):
+        if Path(target) == Path("out/preparation.json").resolve():  # all others are new
+            raise SystemExit(137)
+        return replace(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        with pytest.raises(AssertionError):
+            prepare("rows.csv", "--overwrite", "--seed", 1)
+    assert Path("out/test.csv").read_bytes() != before  # a part of the new one
+    assert not Path("out/preparation.json").exists()
+
+
 @pytest.mark.usefixtures("odd")
 @pytest.mark.parametrize(
     ("args", "words"),
@@ -313,8 +333,8 @@ def odd(here):
         (("rows.csv", *ARGS, "--test", 10), ["--test 10", "such as 0.1"]),
         (("rows.csv", *ARGS, "--split", "random"), ["no split 'random'", "out-of-sample"]),
         (("rows.csv", *ARGS, "--depth", 0), ["--depth"]),
-        (("rows.csv", *ARGS, "-o", "full"), ["full is not empty, and holds no preparation"]),
-        (("rows.csv", *ARGS, "-o", "full", "--overwrite"), ["holds no preparation"]),
+        (("rows.csv", *ARGS, "-o", "full"), ["full is not empty, and holds no whole preparation"]),
+        (("rows.csv", *ARGS, "-o", "full", "--overwrite"), ["holds no whole preparation"]),
         (("rows.csv", *ARGS, "-o", "tax.csv"), ["tax.csv is a file"]),
         (("rows.csv", *ARGS, "-o", "done"), ["done exists", "--overwrite"]),
         (("done/train.csv", *ARGS, "-o", "done", "--overwrite"), ["itself read"]),

@@ -57,7 +57,8 @@ class PreparationFolder:
         if self.path.is_dir() and any(self.path.iterdir()):
             if not self.report.is_file():
                 raise OutputError(
-                    f"{self.path} is not empty, and holds no preparation; name another --out"
+                    f"{self.path} is not empty, and holds no whole preparation; name another "
+                    "--out, or remove what is there"
                 )
             if not overwrite:
                 raise OutputError(
@@ -75,7 +76,7 @@ class PreparationFolder:
         Raises
         ------
         OutputError
-            The folder cannot be written; nothing is changed then.
+            The folder cannot be written.
         InputError
             The file has changed since its rows were decided about.
         """
@@ -89,7 +90,9 @@ class PreparationFolder:
                 report = prepared.report()
                 write_json(whole.report, report)
                 place.mkdir(exist_ok=True)
-                # The report comes last, as what says that all is there.
+                # The report goes first and comes last, as what says that all is there and fits: rows
+                # of an earlier test among those of a new train would never be noticed.
+                (place / whole.report.name).unlink(missing_ok=True)
                 for name in sorted(_names(), key=whole.report.name.__eq__):
                     if (file := Path(made) / name).exists():
                         file.replace(place / name)
