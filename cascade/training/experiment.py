@@ -167,7 +167,7 @@ class Experiment(ABC, Generic[R]):
         self._held.callback(lock.unlink, missing_ok=True)
 
     def _clear(self) -> None:
-        # First what says that the result is whole; the recipe, which says what this is, is replaced.
+        # First what says that the result is whole. The recipe, which says what this is, stays.
         (self.folder / METRICS).unlink(missing_ok=True)
         for path in self.folder.iterdir():
             if path.is_dir() and not path.is_symlink():

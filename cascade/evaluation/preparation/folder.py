@@ -90,7 +90,7 @@ class PreparationFolder:
                 report = prepared.report()
                 write_json(whole.report, report)
                 place.mkdir(exist_ok=True)
-                # The report goes first and comes last, as what says that all is there and fits: rows
+                # The report goes first and comes last, as what says that all is there: rows
                 # of an earlier test among those of a new train would never be noticed.
                 (place / whole.report.name).unlink(missing_ok=True)
                 for name in sorted(_names(), key=whole.report.name.__eq__):
