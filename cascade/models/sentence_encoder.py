@@ -246,7 +246,7 @@ class PackedEncoder:
             )
             tensors = load_file(own / "model.safetensors")
             prefix = next(n for n in tensors if n.endswith(_WORDS)).removesuffix(_WORDS)
-            tensors = {_of_today(n.removeprefix(prefix)): x.float() for n, x in tensors.items()}
+            tensors = {name_today(n.removeprefix(prefix)): x.float() for n, x in tensors.items()}
             return cls(
                 tensors | weights.changed_tensors(),
                 _tokenizer(own / "tokenizer.json"),
@@ -399,8 +399,8 @@ _WORDS = "embeddings.word_embeddings.weight"
 _TODAY = {"gamma": "weight", "beta": "bias"}  # TensorFlow's names, which older files have
 
 
-def _of_today(name: str) -> str:
-    """The name that transformers has today for a weight."""
+def name_today(name: str) -> str:
+    """The name that transformers has today for a weight in a file of any age."""
     layer, dot, kind = name.rpartition(".")
     return f"{layer}{dot}{_TODAY.get(kind, kind)}"
 

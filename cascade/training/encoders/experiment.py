@@ -13,7 +13,12 @@ from typing import Any
 from cascade.errors import WeightsError
 from cascade.io.files import sha256_of
 from cascade.models.runtime import best_device
-from cascade.models.sentence_encoder import PackedEncoder, SentenceEncoder, load_sentence_encoder
+from cascade.models.sentence_encoder import (
+    PackedEncoder,
+    SentenceEncoder,
+    load_sentence_encoder,
+    name_today,
+)
 from cascade.models.weights import Weights, find_weights
 from cascade.training.encoders.batches import BatchSource
 from cascade.training.encoders.measuring import Figures, drawn_rows, nearest_nodes
@@ -142,7 +147,8 @@ class EncoderExperiment(Experiment[EncoderRecipe]):
         own = next(self.result.glob("**/model.safetensors"))
         tensors = load_file(own)
         for name in tensors:
-            mine = next((k for k in encoder.weights if name == k or name.endswith(f".{k}")), None)
+            today = name_today(name)
+            mine = next((k for k in encoder.weights if today == k or today.endswith(f".{k}")), None)
             if mine is not None:
                 tensors[name] = encoder.weights[mine].detach().cpu().to(tensors[name].dtype)
         own.unlink()  # it may be a link into a cache

@@ -7,7 +7,7 @@ import torch
 from tiny_encoder import save_tiny_encoder
 
 from cascade.errors import InputError
-from cascade.models.sentence_encoder import PackedEncoder
+from cascade.models.sentence_encoder import PackedEncoder, name_today
 from cascade.models.weights import find_weights
 from cascade.training.encoders import experiment
 from cascade.training.encoders.recipe import SetRecipe
@@ -127,7 +127,7 @@ def test_measured_texts_are_not_learnt(recipe):
 def test_the_result_lies_between_the_first_weights_and_those_learnt(recipe, tiny):
     for folder, share in (("none", 0), ("half", 0.5), ("all", 1)):
         made(recipe, folder, training={"share": share})
-    first = {name.split("0.auto_model.")[-1]: v for name, v in weights("none").items()}
+    first = {name_today(n.split("0.auto_model.")[-1]): v for n, v in weights("none").items()}
     for name, value in opened(tiny).weights.items():
         assert torch.equal(first[name], value)
     for name, value in weights("half").items():
