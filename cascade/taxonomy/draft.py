@@ -145,6 +145,20 @@ class Draft:
         if names := {tag: name for tag, name in names.items() if name}:
             self.translations[row] = names
 
+    def tell_uncoded(self, rows: Iterable[int]) -> None:
+        """Warn of those of some rows that have no code, if others of them have one."""
+        rows = list(rows)
+        left = [row for row in rows if not self.codes[row]]
+        if left and len(left) < len(rows):
+            shown = ", ".join(f"{self.names[row]!r}{self.at(row)}" for row in left[:3])
+            logger.warning(
+                "%s: %d nodes have no code, though others have (%s%s); their code is their path",
+                self.file,
+                len(left),
+                shown,
+                ", ..." if len(left) > 3 else "",
+            )
+
     def code_by_path(self) -> None:
         """Give each node without a code its path, `A > B > C`; parents come before children."""
         paths: list[str] = []
@@ -218,6 +232,13 @@ class Draft:
                 f"node {own!r} has parent {code!r}, which is no code of this taxonomy, but "
                 f"{padded[0]!r} is: zeros in front were lost, as spreadsheets do; format the "
                 "columns of codes as text",
+                row,
+            )
+        if code in self.names:
+            named = self.codes[self.names.index(code)]
+            return self.error(
+                f"node {own!r} has parent {code!r}, which is the name of {named!r}; parents are "
+                "given by their codes, so write those",
                 row,
             )
         close = did_you_mean(code, [other for other in self.codes if other != own])
@@ -345,6 +366,7 @@ class PathTree:
         Where some inner nodes have codes, those without a line of their own are told in a warning.
         """
         draft = self.draft
+        draft.tell_uncoded(sorted(self._given))
         inner = set(draft.parent) - {-1}
         if any(draft.codes[row] for row in inner) and (left := sorted(inner - self._given)):
             shown = ", ".join(repr(draft.names[row]) for row in left[:3])

@@ -7,6 +7,7 @@ columns or a header are more than names, and refused.
 
 from __future__ import annotations
 
+import logging
 import re
 
 from cascade.taxonomy.draft import Draft, PathTree
@@ -16,11 +17,14 @@ from cascade.taxonomy.formats.line_checks import refuse_more_than_names
 from cascade.taxonomy.formats.separators import (
     ARROW,
     find_separator,
+    refuse_mixed,
     split_at,
     unclear_separator,
 )
 from cascade.taxonomy.formats.tables.table import TaxonomyTable
 from cascade.taxonomy.names import split_path
+
+logger = logging.getLogger(__name__)
 
 _LONGEST = 120
 _BULLETS = ("-", "*", "+", "\u2022", "\u2013", "\u00b7")
@@ -57,12 +61,28 @@ def read(file: TaxonomyFile) -> Draft:
     separator = find_separator(lines)
     refuse_more_than_names(file, separator)
     _refuse_indented(file, separator)
+    if len(lines) > 2 and not any(separator in line for line in lines[:1]):
+        _tell_heading(file, separator)
+    refuse_mixed(file, [*file.lines()], separator)
     tree = PathTree(file.path)
     bullet = _bullet(lines)
     for number, line in file.lines():
         text = line.strip().removeprefix(bullet).lstrip()
         tree.add(split_at(_unquoted(text), separator), line=number, once=True)
     return tree.finish()
+
+
+def _tell_heading(file: TaxonomyFile, separator: str) -> None:
+    """Warn of a first line that is no path though all others are, below other names."""
+    (number, first), *rest = [(line, split_at(text, separator)) for line, text in file.head]
+    if all(len(names) > 1 and names[0] != first[0] for _, names in rest):
+        logger.warning(
+            "%s, line %d: %r is read as a node, though all other lines are paths; remove it if it "
+            "is a heading",
+            file.path,
+            number,
+            first[0],
+        )
 
 
 def _bullet(lines: list[str]) -> str:

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.names import split_path
 
 ARROW = ">"
@@ -24,6 +25,7 @@ _LIKELY = ("|", "\\", ";", "/")
 _DOUBTFUL = (
     *(":", "=", ".", "•", "·", "—", "–", " - ", "~", "^", "#", "@", "%", "__", "<", "｜", "／"),
 )
+_OTHERS = (">", "/", "|", "\\", "->", "=>", "→", "»", "›", "::")
 _ENTITY = re.compile(r"&(#?\w{1,9});")
 _HIDDEN = "\x00"  # stands for the `;` of an entity
 
@@ -70,6 +72,38 @@ def _spaced(texts: Sequence[str], sign: str) -> str:
     bare = [text for text in texts if sign in text and not form.search(text)]
     mixed = _joins(bare, sign) or any(split_at(text, sign)[0] in tops for text in bare)
     return f" {sign} " if wide and not mixed else sign
+
+
+def refuse_mixed(file: TaxonomyFile, texts: Sequence[tuple[int, str]], separator: str) -> None:
+    """Refuse a text with another sign behind a name that is at the top of others.
+
+    Parameters
+    ----------
+    texts
+        Lines and paths.
+
+    Raises
+    ------
+    TaxonomyError
+        With the line.
+    """
+    bare = separator.strip()
+    odd = [
+        (line, text, sign)
+        for line, text in texts
+        for sign in _OTHERS
+        if sign in text and (bare not in text or (bare == ARROW and sign in ("->", "=>")))
+    ]
+    if not odd:
+        return
+    tops = {text.partition(bare)[0].strip() for _, text in texts if bare in text}
+    for line, text, sign in odd:
+        if text.partition(sign)[0].strip() in tops:
+            raise file.error(
+                f"{text.strip()[:80]!r} seems to be a path with another sign between its names "
+                f"than the others, which have {bare!r}; write it as they are written",
+                line,
+            )
 
 
 def is_common(texts: Sequence[str], sign: str) -> bool:

@@ -24,6 +24,12 @@ from cascade.errors import TaxonomyError
         ("<View><Taxonomy><Choice value='A'/></Taxonomy></View>", "Label Studio"),
         ("[Garden]\nRakes\n[Tools]\nSaws\n", "lines in brackets head those below them"),
         ('[[nodes]]\ncode = "1"\n', "lines in brackets head those below them"),
+        (
+            "Garden > Rakes\nGarden/Hoses\nTools > Saws\n",
+            "line 2: 'Garden/Hoses' seems to be a path",
+        ),
+        ("Garden > Rakes\nTools > Saws\nTools -> Files\n", "line 3: .*another sign between"),
+        ("id,path\n1,A > B\n2,A » C\n3,D > E\n", "line 3: 'A » C' seems to be a path"),
         ("<tree><a/></tree>", "its first element is <tree>; write it as CSV"),
     ],
 )
@@ -37,6 +43,7 @@ def test_what_is_more_than_names_is_refused_by_its_cause(load, content, match):
     [
         "3D printers\nB2B services\nToys\n",
         "Grade 10\nGrade 11\nGrade 12\n",
+        "Garden > Rakes\nTV/Audio\nTools > Saws/Blades\n",
         "Tools > Saws\n Tools > Files\n",  # a slip of one blank
         "Tools > Saws\n   Tools > Files\n",  # whole from the top
     ],

@@ -13,6 +13,9 @@ import pytest
             "Level 1,Level 2,Level 3\nGarden,Rakes,Rakes\nGarden,Hoses,\n",
             "1 rows have the name of a level again in the next one (line 2)",
         ),
+        ("Our goods\nGarden > Rakes\nTools > Saws\n", "line 1: 'Our goods' is read as a node"),
+        ("code,path\n1,Garden\n,Garden > Rakes\n", "1 nodes have no code, though others have"),
+        ('[{"id": 1, "name": "A", "children": [{"name": "B"}]}]', "('B' (line 1))"),
         ("1 - Garden\n3 - Garden > Tools > Rakes\n", "1 nodes are in paths, but have no line"),
     ],
 )

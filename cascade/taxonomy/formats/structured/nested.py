@@ -120,6 +120,7 @@ def read(file: TaxonomyFile) -> Draft:
     else:
         draft = _Reader(file, value, listed=listed).draft
         refuse_paths(file, draft)
+        draft.tell_uncoded(range(len(draft.codes)))
         draft.code_by_path()
     for field, text in about.items():
         setattr(draft, field, text)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.tables.roles import NO_CODE
-from cascade.taxonomy.formats.tables.table import TaxonomyTable, is_parent, words
+from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable, is_parent, words
 from cascade.taxonomy.names import normalize_code
 
 logger = logging.getLogger(__name__)
@@ -105,7 +105,10 @@ def check_tops(table: TaxonomyTable, used: Collection[int]) -> None:
         at
         for at, (heading, key) in enumerate(zip(table.header, table.keys, strict=True))
         if at not in used
-        and (key in _ABOVE or (is_parent(heading) and not key.endswith((*NO_CODE, "count"))))
+        and (
+            key in _ABOVE | COLUMNS["parent"]
+            or (is_parent(heading) and not key.endswith((*NO_CODE, "count")))
+        )
     ]
     if not others:
         return

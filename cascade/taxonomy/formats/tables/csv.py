@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from cascade.io.files import write_text
 from cascade.taxonomy.draft import Draft, PathTree
 from cascade.taxonomy.formats.file import TaxonomyFile
-from cascade.taxonomy.formats.separators import ARROW, find_separator, split_at
+from cascade.taxonomy.formats.separators import ARROW, find_separator, refuse_mixed, split_at
 from cascade.taxonomy.formats.tables.cells import (
     check_codes,
     check_languages,
@@ -280,6 +280,8 @@ def _read_paths(table: TaxonomyTable, paths: int, separator: str) -> Draft:
     _refuse_unsplit(table, paths, separator)
     table.refuse_parents(f"the paths of column {table.header[paths]!r} are read")
     code_at, name_at = table.columns.get("code"), table.columns.get("name", paths)
+    texts = [(line, row[paths]) for line, row in table.rows() if row[paths].strip()]
+    refuse_mixed(table.file, texts, separator)
     tree = PathTree(table.file.label)
     stray = None  # the first row, as long as no path ends in the name of its row
     named = name_at == paths

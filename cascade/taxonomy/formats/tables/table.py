@@ -51,7 +51,8 @@ _PARENT = re.compile(
     r"(?:parents?|broader|super_?(?:class|category|ordinate|type))(?:_(?!count).*)?"
 )
 _OWN_CODE = re.compile(r"(?:.*_)?(?:id|notation|uri)|.*code|(?:id|code)_.*")
-_DELIMITERS = "\t,;|"
+_DELIMITERS = "\t,;|^~"
+_RARE = "^~"  # count where known headings stand between them
 _MOST_LINES = 9  # of a header
 _ENTITY = re.compile(r"&#?\w{1,9};")
 
@@ -146,7 +147,7 @@ class TaxonomyTable:
             except csv.Error:
                 continue
             score = (sum(heading_key(cell) in known for cell in header), len(header))
-            if score > best:
+            if score > best and (delimiter not in _RARE or score[0] > 1):
                 best = score
                 table = cls(file, delimiter, tuple(cell.strip() for cell in header), number)
         return table

@@ -152,3 +152,22 @@ def test_a_header_may_go_over_lines_within_quotes(load, caplog):
     tax = load('"Node\ncode","Node\nname","Parent\ncode"\n1,Garden,\n2,Rakes,1\n')
     assert tax.parent.tolist() == [-1, 0]
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("delimiter", ["^", "~"])
+def test_rare_delimiters_are_known_by_the_headings_between_them(load, delimiter):
+    rows = "code,name,parent\n1,Garden,\n2,Rakes,1\n".replace(",", delimiter)
+    assert load(rows).parent.tolist() == [-1, 0]
+
+
+def test_parents_that_are_names_are_named_as_such(load):
+    with pytest.raises(TaxonomyError, match="'Garden', which is the name of '1'; parents are giv"):
+        load("code,name,parent\n1,Garden,\n2,Rakes,Garden\n")
+
+
+def test_a_parent_under_another_key_is_not_passed_over(load):
+    with pytest.raises(TaxonomyError, match="'parentId' is blank here, but 'parentid' has '1'"):
+        load(
+            '[{"id": 1, "name": "A"}, {"id": 2, "name": "B", "parentId": 1},'
+            ' {"id": 3, "name": "C", "parentid": 1}]'
+        )
