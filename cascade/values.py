@@ -98,15 +98,19 @@ def _holds(value: Any) -> bool:
             return True
 
 
-class CellError(str):
-    """What a cell of a sheet shows where its formula failed, such as `#REF!`."""
-
-    __slots__ = ()
+CELL_ERRORS = frozenset(
+    [
+        *("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA"),
+        *("#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!", "#CONNECT!", "#UNKNOWN!", "#BUSY!"),
+        *("#EXTERNAL!", "#PYTHON!"),
+    ]
+)
+"""What cells of sheets show whose formula failed, also where the sheet was saved as CSV."""
 
 
 def fault_of(value: Any) -> str | None:
     """Why a value that is there cannot be read as text, as the object of "has"; None if it can."""
-    if isinstance(value, CellError):
+    if isinstance(value, str) and value[:1] == "#" and value in CELL_ERRORS:
         return f"the error {str(value)!r} of a formula; mend it, or leave the cell empty"
     if isinstance(value, bytes | bytearray):
         try:

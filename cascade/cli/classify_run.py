@@ -23,7 +23,7 @@ from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.cluster import Cluster
 from cascade.pipeline.runs.cluster_run import classify_files, finished_chunks
 from cascade.pipeline.runs.cluster_worker import FileRun
-from cascade.pipeline.runs.columns import guessed_columns, require_read
+from cascade.pipeline.runs.columns import USUAL_TEXT_COLUMNS, guessed_columns, require_read
 from cascade.pipeline.runs.redo import EarlierAnswers
 from cascade.pipeline.runs.table import Counts, classify_table, fingerprint
 from cascade.taxonomy import Taxonomy
@@ -201,7 +201,12 @@ class ClassifyRun:
         wanted, reads = self.config.columns, self.config.reads
         columns = guessed_columns(table, wanted, reads, needs_image="image" in self.named)
         if columns.text and not wanted.text and not self._guess_told:
-            err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
+            usual = {name.strip().casefold() for name in columns.text} <= {*USUAL_TEXT_COLUMNS}
+            lined = table.kind in ("csv", "tsv", "xlsx") and not usual
+            header = "; the first line is the header" if lined else ""
+            err.print(
+                f"text columns: {', '.join(columns.text)} (choose others with --text{header})"
+            )
             self._guess_told = True
         if "label" not in self.named and columns.label not in table.columns:
             columns = columns.model_copy(update={"label": None})

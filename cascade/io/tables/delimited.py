@@ -8,6 +8,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
+from itertools import islice
 from typing import BinaryIO
 
 from cascade.errors import InputError
@@ -21,6 +22,7 @@ from cascade.io.tables.detection import (
 )
 from cascade.io.tables.layout import Answer, Layout, TextFormat
 from cascade.io.tables.rows import Kind, Row, Table
+from cascade.io.tables.text_shapes import refuse_other_shapes, wider_rows
 from cascade.values import text_of
 
 RECORD_LIMIT = 1 << 24
@@ -88,11 +90,14 @@ def read_delimited(
     delimiter = note or delimiter_of(head, whole)
     if note is None:
         refuse_notes(head, delimiter, name)
+        first = next(csv.reader(head.lstrip().splitlines()[:1], delimiter=delimiter), [])
+        refuse_other_shapes(head, len(first) == 1, name)
     text = encoding.wrap(stream, newline[-1])
     lines = _Lines(lines_of(text, RECORD_LIMIT, name))
     if note is not None:  # the line is no row
         next(lines)
     columns = _header(lines, delimiter, encoding, name)
+    _refuse_unnamed(head, delimiter, columns, name)
     return Table(
         name=name,
         kind="tsv" if delimiter == "\t" and len(columns) > 1 else "csv",
@@ -129,6 +134,29 @@ def _header(lines: _Lines, delimiter: str, encoding: Encoding, name: str) -> tup
     return tuple(cell.removeprefix("\ufeff") for cell in cells)
 
 
+def _refuse_unnamed(head: str, delimiter: str, columns: tuple[str, ...], name: str) -> None:
+    """Refuse a table of which all rows have more cells than the header."""
+    try:
+        rows = list(islice(csv.reader(StringIO(head, newline=""), delimiter=delimiter), 12))
+    except csv.Error:
+        return
+    widths = [len(_filled(tuple(cells), 0)) for cells in rows if cells]
+    if wide := wider_rows(columns, widths[1:-1]):
+        raise InputError(
+            f"the header has {len(columns)} cells ({', '.join(columns):.80}), but all rows have "
+            f"{wide}; give each column a name (some programs write none above the names of rows)",
+            file=name,
+        )
+
+
+def _filled(cells: tuple[str, ...], width: int) -> tuple[str, ...]:
+    """Cells without the blank ones at the end, but at least `width`."""
+    end = len(cells)
+    while end > width and not cells[end - 1].strip():
+        end -= 1
+    return cells[:end]
+
+
 def _rows(
     lines: _Lines, delimiter: str, columns: tuple[str, ...], encoding: Encoding
 ) -> Iterator[Row]:
@@ -143,6 +171,10 @@ def _rows(
         blank = 0
         number += 1
         if problem is None:
+            if len(cells) > width:
+                cells = _filled(cells, width)  # a delimiter at the end of each line
+            if cells == columns and width > 1:
+                problem = f"row {number} is the header again, as where files were joined; remove it"
             if len(cells) != width:
                 problem = _miscounted(cells, columns, delimiter, number)
             for text in lines.record:
@@ -162,12 +194,30 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[tuple[str, ...], s
         except StopIteration:
             return
         except _RunawayError:
-            cells, problem = _runaway(lines, delimiter)
+            cells = _unescaped(lines.record[0], delimiter)
+            if cells:
+                lines.keep_first()
+            else:
+                cells, problem = _runaway(lines, delimiter)
         except csv.Error:
-            cells = _split(lines.keep_first(), delimiter) if len(lines.record) == 1 else ()
-            if not cells:
+            cells = _unescaped(lines.record[0], delimiter)
+            if cells or len(lines.record) == 1:
+                cells = cells or _split(lines.record[0], delimiter)
+                lines.keep_first()
+            else:
                 cells, problem = _runaway(lines, delimiter)
         yield cells, problem
+
+
+def _unescaped(line: str, delimiter: str) -> tuple[str, ...]:
+    r"""The cells of a line whose quotes are written `\"`, as databases do; none if it has none."""
+    if '\\"' not in line:
+        return ()
+    try:
+        rows = list(csv.reader([line], delimiter=delimiter, escapechar="\\", strict=True))
+    except csv.Error:
+        return ()
+    return tuple(rows[0]) if len(rows) == 1 else ()
 
 
 def _split(line: str, delimiter: str) -> tuple[str, ...]:

@@ -52,7 +52,14 @@ _OTHERS = {
     b"\x80\x05\x95": "a pickle, which is never read; write the rows as Parquet or CSV",
 }
 _NOTE = re.compile(r"\ufeff?sep=([,;\t|])\r?(?:\n|\r|\Z)", re.IGNORECASE)
+_USUAL = frozenset(
+    [
+        *("id", "sku", "code", "name", "text", "title", "label", "category", "product", "item"),
+        *("description", "price", "quantity"),
+    ]
+)
 NOTES = 20  # lines that are looked at for what stands above the header
+_SEPARATING = b"\x01\x02\x07\x1c\x1d\x1e\x1f"  # what Hive and others write between cells
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
@@ -164,6 +171,13 @@ def _refuse_binary(head: bytes, name: str) -> None:
     if sum(zeros) > len(head) // 4 and max(zeros) > 10 * min(zeros):
         odd = zeros[1] > zeros[0]
         cure = f"if it is UTF-16 text, say --encoding utf-16-{'le' if odd else 'be'}"
+    lines = [line for line in head.splitlines()[:50] if line]
+    if head[at] in _SEPARATING and len({line.count(head[at : at + 1]) for line in lines}) == 1:
+        raise InputError(
+            f"its cells are separated by the byte 0x{head[at]:02X}; write commas, tabs, semicolons "
+            "or | between them",
+            file=name,
+        )
     raise InputError(
         f"this is a binary file (byte 0x{head[at]:02X} at offset {at}); {cure}", file=name
     )
@@ -212,11 +226,14 @@ def refuse_notes(text: str, delimiter: str, name: str) -> None:
     lines = text[:_SAMPLE].splitlines()[:NOTES]
     start = next((at for at, line in enumerate(lines) if line.strip()), 0)
     comment = lines[start].lstrip()[:1] in ("#", "%") if lines else False
+    titled = any(_looks_like_header(line) for line in lines[start + 1 : start + 2])
+    titled = titled and lines[start].strip().casefold() not in _USUAL
     below = start + 1
     while comment and below < len(lines) and lines[below].lstrip()[:1] in ("#", "%"):
         below += 1
     filled = [bool(line.strip(f"{_DELIMITERS} ")) for line in lines]
-    if not (comment or not all(filled[below : below + 1])) or _cells(lines[start], _DELIMITERS) > 1:
+    above = comment or titled or not all(filled[below : below + 1])
+    if not above or _cells(lines[start], _DELIMITERS) > 1:
         return
     at = [n for n in range(below, len(lines)) if filled[n]]
     for mark in dict.fromkeys((delimiter, *_DELIMITERS)):
@@ -228,6 +245,17 @@ def refuse_notes(text: str, delimiter: str, name: str) -> None:
                 f"in line {at[0] + 1}",
                 file=name,
             )
+
+
+def _looks_like_header(line: str) -> bool:
+    """Whether several cells are filled, and one is called as columns usually are."""
+    rows = [next(csv.reader([line], delimiter=mark), []) for mark in _DELIMITERS]
+    return any(
+        len(cells) > 1
+        and all(cell.strip() for cell in cells)
+        and not _USUAL.isdisjoint(cell.strip().casefold() for cell in cells)
+        for cells in rows
+    )
 
 
 def _cells(line: str, marks: str) -> int:

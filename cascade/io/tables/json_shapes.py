@@ -87,6 +87,14 @@ def _refuse_whole(line: str, name: str) -> None:
             'line is expected (of pandas: df.to_json(FILE, orient="records", lines=True))',
             file=name,
         )
+    for key, value in found.items():  # such as {"hits": {"total": 2, "hits": [{..}, ..]}}
+        inner = [k for k, v in value.items() if _holds_objects(v)] if _is_object(value) else []
+        if len(inner) == 1 and len(found) <= 5 and not any(map(_is_text, found.values())):
+            raise InputError(
+                f"this is one JSON object that holds all rows under {key!r}, {inner[0]!r}; "
+                f'{_EXPECTED}: jq -c \'.["{key}"]["{inner[0]}"][]\' {name} > items.jsonl',
+                file=name,
+            )
     lists = [key for key, value in found.items() if _holds_objects(value)]
     if len(lists) == 1 and (lists[0].casefold() in _WRAPPERS or len(found) == 1):
         raise InputError(
@@ -108,6 +116,14 @@ def _are_columns(values: list[Any]) -> bool:
         same = all(list(value) == keys for value in values)
         return same and bool(keys) and (len(values) > 1 or all(map(str.isdecimal, keys)))
     return False
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _holds_objects(value: Any) -> bool:

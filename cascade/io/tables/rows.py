@@ -160,7 +160,7 @@ class Table:
 
     def problem(self, row: Row, columns: Iterable[str]) -> str | None:
         """Why a row cannot be used, or one of some cells cannot be read as text; else None."""
-        if row.problem is not None or self.kind in ("csv", "tsv"):  # whose cells are text
+        if row.problem is not None:
             return row.problem
         for column in columns:
             if why := fault_of(self.value(row, column)):
@@ -195,7 +195,15 @@ def require_columns(table: Table, names: Iterable[str]) -> None:
                 f"column {name!r} is there {found} times in {table.name}; "
                 "give the columns different names in the header"
             )
+        first = next(iter(table.peek(1)), None)
+        if not table.columns and first is not None and first.problem is not None:
+            raise InputError(first.problem, file=table.name)
+        outer = next((c for c in table.columns if name.startswith(f"{c}.") and c), None)
+        inside = (
+            f"; what is inside of {outer!r} is no column: make one of it, or name {outer!r}"
+            if outer is not None
+            else did_you_mean(name, table.columns)
+        )
         raise InputError(
-            f"column {name!r} is not in {table.name}; it has: {listed(table.columns)}"
-            f"{did_you_mean(name, table.columns)}"
+            f"column {name!r} is not in {table.name}; it has: {listed(table.columns)}{inside}"
         )

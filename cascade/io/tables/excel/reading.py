@@ -8,24 +8,16 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any, BinaryIO
 from zipfile import ZipFile
 
 from cascade.errors import InputError, did_you_mean
 from cascade.io.tables.rows import Row, Table
 from cascade.io.zips import BROKEN, reason_of, swollen
-from cascade.values import CellError, text_of
+from cascade.values import text_of
 
 log = logging.getLogger(__name__)
-
-_ERRORS = frozenset(
-    [
-        *("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA"),
-        *("#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!", "#CONNECT!", "#UNKNOWN!", "#BUSY!"),
-        *("#EXTERNAL!", "#PYTHON!"),
-    ]
-)
-"""What cells show whose formula failed."""
 
 _UNCOMPUTED = re.compile(
     rb"<c r=\"([A-Z]+[0-9]+)\"[^>]*>\s*<f\b[^>]*(?:/>|>[^<]*</f>)\s*"
@@ -39,6 +31,9 @@ MAX_ROWS = 1_048_576
 
 SAMPLE = 1 << 20
 """Bytes of a sheet that are looked at for formulas without values."""
+
+AHEAD = 20
+"""Rows below the header that tell whether it is one."""
 
 MAX_BLANK = 10_000
 """Blank rows that may stand between two others; more are there by mistake."""
@@ -61,6 +56,7 @@ def read_excel(file: BinaryIO, name: str, sheet: str | None = None) -> Table:
     _tell_uncomputed(worksheet, name)
     try:
         _refuse_far_rows(worksheet, name)
+        rows = _below_titles(source, line, header, name)
     except InputError:
         close()
         raise
@@ -69,7 +65,7 @@ def read_excel(file: BinaryIO, name: str, sheet: str | None = None) -> Table:
         name=name,
         kind="xlsx",
         columns=columns,
-        rows=_rows(source, line, columns, name),
+        rows=_rows(rows, line, columns, name),
         close=close,
     )
 
@@ -120,14 +116,17 @@ def _worksheet(file: BinaryIO, name: str, sheet: str | None) -> tuple[Any, Any]:
         close()
         raise InputError("this workbook has no sheet with cells", file=name)
     if sheet is None:
+        seen = [found for found in book.worksheets if found.sheet_state == "visible"]
+        first = (seen or book.worksheets)[0]
         if len(titles) > 1:
             log.warning(
-                "%s has %d sheets; the first one, %r, is read (--sheet names another)",
+                "%s has %d sheets; the first one%s, %r, is read (--sheet names another)",
                 name,
                 len(titles),
-                titles[0],
+                "" if first.title == titles[0] else " that is not hidden",
+                first.title,
             )
-        return book.worksheets[0], close
+        return first, close
     if sheet not in titles:
         close()
         has = f"{', '.join(titles)}{did_you_mean(sheet, titles)}"
@@ -207,7 +206,7 @@ def _rows(
     """Rows below the header; empty ones count, but not those after the last filled one."""
     width, last = len(columns), first
     for line, values in source:
-        cells = _trimmed(values)
+        cells = _trimmed(values, width)
         if not cells:
             continue
         if line - last > MAX_BLANK + 1:
@@ -224,17 +223,41 @@ def _rows(
         yield Row(number, line, cells + (None,) * (width - len(cells)), problem)
 
 
-def _trimmed(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def _below_titles(
+    source: Iterator[tuple[int, tuple[Any, ...]]], line: int, header: tuple[Any, ...], name: str
+) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """The rows below the header; refused where all have more cells, as below a title."""
+    ahead = list(islice(source, AHEAD))
+    filled = [(n, cells) for n, values in ahead if (cells := _trimmed(values, len(header)))]
+    if len(filled) > 1 and all(len(cells) > len(header) for _, cells in filled):
+        shown = ", ".join(map(text_of, header))
+        raise InputError(
+            f"row {line} is no header, since all rows below it have more cells: {shown[:60]!r}; "
+            f"remove what stands above the header, which seems to be in row {filled[0][0]}, or "
+            "give each column a name",
+            file=name,
+        )
+    return chain(ahead, source)
+
+
+def _trimmed(values: tuple[Any, ...], width: int = 0) -> tuple[Any, ...]:
+    """Cells without empty ones at the end, nor blanks to the right of the first `width`."""
     end = len(values)
-    while end and values[end - 1] is None:
+    while end and (
+        values[end - 1] is None
+        or (
+            width
+            and end > width
+            and isinstance(values[end - 1], str)
+            and not values[end - 1].strip()
+        )
+    ):
         end -= 1
     return values[:end]
 
 
 def plain_value(value: Any) -> Any:
     r"""A date where Excel has a date without a time; `_x000D_` as the character it stands for."""
-    if type(value) is str and value[:1] == "#" and value in _ERRORS:
-        return CellError(value)
     if type(value) is str and "_x" in value:
         return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)
     if type(value) is dt.datetime and value.time() == dt.time():
