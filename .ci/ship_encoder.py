@@ -47,6 +47,8 @@ def differing(made: Path, base: Path) -> dict[str, Any]:
     if odd:
         sys.exit(f"{made}: has tensors that {base} has not, or of another shape: {odd[:3]}")
     half = {name: tensor.half().contiguous() for name, tensor in after.items()}
+    if broken := [n for n, t in half.items() if not t.isfinite().all()]:
+        sys.exit(f"{made}: has numbers that are not finite in float16: {broken[:3]}")
     return {n: t for n, t in half.items() if not t.equal(before[n].half())}
 
 
