@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from cascade.config.base import LOCAL_FOLDER, Section
+from cascade.config.base import LOCAL_FOLDER, NAMED, Section
 
 ENCODER = "cascade-minilm-1"
 """The sentence encoder where nothing was fitted: of items, and of the names of any taxonomy."""
@@ -64,6 +64,13 @@ class RetrievalConfig(Section):
         f"{ENCODER}, and {FITTED_ENCODER} for FoodEx2, whose networks are fitted to it. One that "
         "wants prompts gets them: see query_prompt. For pictures one that reads both, as CLIP and "
         "SigLIP do; small:clip has random weights, for trying a set-up.",
+    )
+    vision: Annotated[str | None, NAMED] = Field(
+        None,
+        description="Built-in network that tells in words what pictures show, for an encoder that "
+        "reads texts only: efficientnet-lite0. Pictures are then compared with nodes by the "
+        "likeliest classes of ImageNet, best with `texts: path`. null: only an encoder of pictures "
+        "(CLIP) reads them.",
     )
     query_prompt: Prompt | None = Field(
         None,

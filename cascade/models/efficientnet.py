@@ -157,6 +157,22 @@ def from_wheel(state: Mapping[str, torch.Tensor], shape: LiteShape) -> dict[str,
     return {**own, **dict(zip(names, theirs, strict=True))}
 
 
+def classifier_in(state: Mapping[str, torch.Tensor]) -> nn.Linear:
+    """The layer behind the network in a wheel's file: vectors to logits of ImageNet's classes.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
+    weight, bias = state.get("_fc.weight"), state.get("_fc.bias")
+    if weight is None or bias is None or weight.shape != (len(bias), _TOP):
+        raise ValueError("the weights have no classifier")
+    layer = nn.Linear(_TOP, len(bias))
+    layer.load_state_dict({"weight": weight, "bias": bias})
+    return layer.eval()
+
+
 def folded(network: EfficientNetLite) -> EfficientNetLite:
     """The network, in evaluation mode, with its batch norms folded into its convolutions."""
     network.eval()

@@ -280,8 +280,9 @@ class Classifier:
     def _no_pictures(self) -> str:
         return (
             f"the encoder {self.config.retrieval.encoder!r} reads no pictures; set "
-            "retrieval.encoder to one that does, such as a CLIP, or fit a pack with `cascade fit "
-            "--image`"
+            "retrieval.vision=efficientnet-lite0, which tells in words what they show, or "
+            "retrieval.encoder to one that reads them, such as a CLIP, or fit a pack with "
+            "`cascade fit --image`"
         )
 
     def __repr__(self) -> str:

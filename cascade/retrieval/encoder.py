@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
 BLOCK = 2048  # texts that are tokenized together
 PICTURE_BLOCK = 32  # opened pictures that are in memory together
 NO_PROMPTS = Prompts()
+WORDS_WEIGHT = 0.1  # of what a picture shows in words, beside the text of an item
+
+
+class PictureWords(Protocol):
+    """What pictures show, in words: `texts`, and how likely a picture shows each."""
+
+    texts: Sequence[str]
+
+    def probabilities(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
+        """float32 [n_pictures, n_texts], of which those of a picture sum to 1."""
+        ...
 
 
 class Encoder:
@@ -37,6 +49,8 @@ class Encoder:
         Names the weights; part of the key of an index on disk.
     prompts
         What is read before items, and before texts of nodes.
+    words
+        What pictures show, where the model itself reads none.
     max_chars
         Characters of a text that are read; far beyond what encoders of 256 or 512 tokens see.
 
@@ -52,10 +66,12 @@ class Encoder:
         identity: str,
         *,
         prompts: Prompts = NO_PROMPTS,
+        words: PictureWords | None = None,
         max_chars: int = 4000,
     ) -> None:
         self.identity = identity
         self.prompts = prompts
+        self._words = None if model.reads_pictures else words
         self._model = model
         self._max_chars = max_chars
         for prompt in {prompts.query, prompts.document} - {""}:
@@ -76,6 +92,7 @@ class Encoder:
         allow_download: bool = False,
         query_prompt: str | None = None,
         document_prompt: str | None = None,
+        words: PictureWords | None = None,
     ) -> Encoder:
         """The encoder over the weights called `name`; prompts that are None are the model's own.
 
@@ -85,14 +102,21 @@ class Encoder:
             The weights are not found, or are not what they were pinned to be.
         """
         weights = find_weights(name, allow_download=allow_download)
-        return cls.of(weights, device, prompts_of(weights).settled(query_prompt, document_prompt))
+        prompts = prompts_of(weights).settled(query_prompt, document_prompt)
+        return cls.of(weights, device, prompts, words)
 
     @classmethod
-    def of(cls, weights: Weights, device: str = "auto", prompts: Prompts | None = None) -> Encoder:
+    def of(
+        cls,
+        weights: Weights,
+        device: str = "auto",
+        prompts: Prompts | None = None,
+        words: PictureWords | None = None,
+    ) -> Encoder:
         """The encoder over weights that were found, by default with the prompts that it wants."""
         identity = f"{Path(weights.name).name}:{weights.identity}"
         wanted = prompts_of(weights) if prompts is None else prompts
-        return cls(load_sentence_encoder(weights, device), identity, prompts=wanted)
+        return cls(load_sentence_encoder(weights, device), identity, prompts=wanted, words=words)
 
     @property
     def width(self) -> int:
@@ -102,7 +126,12 @@ class Encoder:
     @property
     def reads_pictures(self) -> bool:
         """Whether pictures have vectors that can be compared with those of texts."""
-        return self._model.reads_pictures
+        return self._model.reads_pictures or self._words is not None
+
+    @property
+    def picture_weight(self) -> float:
+        """Weight of a picture beside a text, which has 1."""
+        return WORDS_WEIGHT if self._words is not None else 1.0
 
     def encode(self, texts: Sequence[str], *, half: bool = False) -> NDArray[np.float32]:
         """Unit vectors of texts of items.
@@ -155,7 +184,17 @@ class Encoder:
         -------
         float32 [n_pictures, width]
         """
-        return self._model.encode_pictures(pictures)
+        if self._words is None:
+            return self._model.encode_pictures(pictures)
+        # The convex combination of what is likely (ConSE, arXiv 1312.5650, equation 3).
+        mixed = self._words.probabilities(pictures) @ self._word_vectors
+        lengths = np.linalg.norm(mixed, axis=1, keepdims=True)
+        return np.asarray(mixed / np.maximum(lengths, np.finfo(np.float32).tiny))
+
+    @cached_property
+    def _word_vectors(self) -> NDArray[np.float32]:
+        """float32 [n_texts, width], of what pictures may show."""
+        return self.encode([] if self._words is None else self._words.texts)
 
 
 def item_vectors(encoder: Encoder, batch: Batch) -> NDArray[np.float32]:
@@ -181,7 +220,8 @@ def item_vectors(encoder: Encoder, batch: Batch) -> NDArray[np.float32]:
                 pictures[row] = open_picture(batch.items[row].image)
             except InputError as error:
                 batch.problems[row] = str(error)
-        vectors[list(pictures)] += encoder.encode_pictures(list(pictures.values()))
+        found = encoder.encode_pictures(list(pictures.values()))
+        vectors[list(pictures)] += np.float32(encoder.picture_weight) * found
     vectors[list(batch.problems)] = 0
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cascade.config import ENCODER, FITTED_ENCODER, CascadeConfig, NLIConfig, RerankConfig
 from cascade.errors import ConfigError, did_you_mean
 from cascade.features.backbone import JoinedFeatures, make_backbone
+from cascade.features.picture_words import ImageNetWords
 from cascade.features.pictures import PictureFeatures
 from cascade.items import Item
 from cascade.retrieval.encoder import Encoder
@@ -73,6 +74,7 @@ class Components:
             allow_download=self.config.allow_download,
             query_prompt=config.query_prompt,
             document_prompt=config.document_prompt,
+            words=None if config.vision is None else ImageNetWords.load(config.vision),
         )
 
     @cached_property
