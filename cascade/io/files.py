@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -170,9 +171,11 @@ def write_tensors(path: Path, about: Mapping[str, Any], arrays: Mapping[str, Any
     except (OSError, SafetensorError) as error:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise unwritable(path, error) from None
-        raise OutputError(f"{path} cannot be written: {error}; solve that, and try again") from None
+        if isinstance(error, SafetensorError):  # of a library that tells the cause in words
+            number = re.search(r"\(os error (\d+)\)", str(error))
+            told = int(number[1]) if number else None
+            error = OSError(told, os.strerror(told) if told else str(error))
+        raise unwritable(path, error) from None
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

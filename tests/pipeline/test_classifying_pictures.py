@@ -98,7 +98,7 @@ def test_a_bad_picture_keeps_the_id_of_its_item(clf, folder):
 @pytest.mark.weights
 class TestWithoutAnEncoderOfPictures:
     def test_a_column_of_pictures_is_refused_at_once(self):
-        with pytest.raises(UsageError, match=r"'photo'.*'cascade-minilm-1' reads no pictures; set retr"):
+        with pytest.raises(UsageError, match=r"'photo'.*'cascade-minilm-1' reads no pictures; set"):
             cascade.load("few", taxonomy=TAXONOMY, method="retrieval", columns={"image": "photo"})
 
     def test_an_item_with_a_picture_is_refused(self, folder):
