@@ -3,10 +3,10 @@
     python .ci/ship_encoder.py runs/encoder/model
     python .ci/ship_encoder.py runs/encoder/model --write    # what the lines above tell is done
 
-Only what differs from the encoder that it was made of ships: tensors in float16, of 24 MiB at the
-most. The file is replaced, and so is its hash in `cascade/models/weights.py`. What is left to do by
-hand is told: the figures of its card, and a new name where the old one was in a release, since
-packs keep their encoder by its name.
+Only what differs from the encoder that it was made of ships, of 24 MiB at the most: what was added
+to matrices in int8, with a step for each row, and vectors in float16. The file is replaced, and so
+is its hash in `cascade/models/weights.py`. What is left to do by hand is told: the figures of its
+card, and a new name where the old one was in a release, since packs keep their encoder by its name.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 
 from cascade.config import ENCODER
-from cascade.models.weights import BUILT_IN, find_weights
+from cascade.models.weights import BUILT_IN, STEP, find_weights
 
 ROOT = Path(__file__).parents[1]
 PINNED = ROOT / "cascade" / "models" / "weights.py"
@@ -29,7 +30,7 @@ ALIKE = ("config.json", "tokenizer.json", "modules.json", "1_Pooling/config.json
 
 
 def differing(made: Path, base: Path) -> dict[str, Any]:
-    """float16 tensors of a folder, or of a file of changed ones, that are not those of the base.
+    """What ships of a folder, or of a file of tensors: what is not as in the base.
 
     Raises
     ------
@@ -46,10 +47,18 @@ def differing(made: Path, base: Path) -> dict[str, Any]:
     odd = [n for n, t in after.items() if n not in before or t.shape != before[n].shape]
     if odd:
         sys.exit(f"{made}: has tensors that {base} has not, or of another shape: {odd[:3]}")
-    half = {name: tensor.half().contiguous() for name, tensor in after.items()}
-    if broken := [n for n, t in half.items() if not t.isfinite().all()]:
+    different = {n: t.float() for n, t in after.items() if not t.half().equal(before[n].half())}
+    if broken := [n for n, t in different.items() if not t.half().isfinite().all()]:
         sys.exit(f"{made}: has numbers that are not finite in float16: {broken[:3]}")
-    return {n: t for n, t in half.items() if not t.equal(before[n].half())}
+    shipped: dict[str, Any] = {}
+    for name, tensor in different.items():
+        if tensor.ndim < 2:
+            shipped[name] = tensor.half().contiguous()
+            continue
+        added = tensor - before[name].float()
+        step = added.abs().amax(dim=1, keepdim=True).clamp(min=1e-12) / 127
+        shipped |= {name: (added / step).round().to(torch.int8), name + STEP: step}
+    return shipped
 
 
 def main() -> None:
@@ -64,7 +73,7 @@ def main() -> None:
     ((name, pinned),) = built_in.files.items()
     tensors = differing(arguments.made, find_weights(built_in.base).path)
     size = sum(tensor.nbytes for tensor in tensors.values())
-    print(f"{len(tensors)} tensors differ from {built_in.base}: {size / 2**20:.1f} MiB in float16")
+    print(f"{len(tensors)} tensors differ from {built_in.base}: {size / 2**20:.1f} MiB")
     if not tensors or size > MOST_BYTES:
         sys.exit(f"expected more than none, and {MOST_BYTES / 2**20:.0f} MiB at the most")
     if not arguments.write:

@@ -26,7 +26,7 @@ def model(folder, config="{}", **tensors):
     return folder
 
 
-def test_what_differs_ships_in_half_precision(ship, tmp_path):
+def test_of_a_vector_what_differs_ships_in_half_precision(ship, tmp_path):
     same, old = torch.full((2, 2), 0.1), torch.zeros(3)
     base = model(tmp_path / "base", a=same, b=old)
     new = torch.tensor([0.25, 0.1, 7.0])
@@ -37,6 +37,15 @@ def test_what_differs_ships_in_half_precision(ship, tmp_path):
         assert torch.equal(found["b"], new.half())
     nearly = model(tmp_path / "nearly", a=same + 1e-8, b=old)
     assert ship.differing(nearly, base) == {}
+
+
+def test_of_a_matrix_what_was_added_ships_in_bytes(ship, tmp_path):
+    old, added = torch.randn(4, 6), torch.randn(4, 6) / 100
+    base = model(tmp_path / "base", a=old)
+    found = ship.differing(model(tmp_path / "made", a=old + added), base)
+    assert found["a"].dtype == torch.int8
+    off = (found["a"] * found["a.step"] - added).abs()
+    assert (off <= added.abs().amax(dim=1, keepdim=True) / 250).all()
 
 
 def test_an_encoder_that_was_made_of_others_is_refused(ship, tmp_path):

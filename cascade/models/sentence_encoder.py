@@ -248,7 +248,7 @@ class PackedEncoder:
             prefix = next(n for n in tensors if n.endswith(_WORDS)).removesuffix(_WORDS)
             tensors = {name_today(n.removeprefix(prefix)): x.float() for n, x in tensors.items()}
             return cls(
-                tensors | weights.changed_tensors(),
+                tensors | weights.changed_tensors(tensors),
                 _tokenizer(own / "tokenizer.json"),
                 config,
                 pooling,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ BESIDE_GGUF = (
     "preprocessor_config.json",
 )
 Origin = Literal["folder", "package", "hub", "made"]
-CHANGED = "changed.safetensors"
+CHANGED, STEP = "changed.safetensors", ".step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class Weights:
     identity
         Changes when the weights change: hash of what pins them. Part of index cache keys.
     changed
-        A file of safetensors whose tensors stand in the place of those of the same name in `path`.
+        A file of safetensors whose tensors are other than those of the same name in `path`.
     """
 
     name: str
@@ -179,17 +180,34 @@ class Weights:
     identity: str
     changed: Path | None = None
 
-    def changed_tensors(self) -> dict[str, torch.Tensor]:
-        """float32 tensors that stand in the place of those of the same name in `path`."""
+    def changed_tensors(self, before: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """float32 tensors that stand in the place of those of the same name in `path`.
+
+        A tensor of int8 is what was added to the one before, in steps of `NAME.step`, one for each
+        row: what tuning adds is small, so that bytes hold it to a 250th of its largest value.
+
+        Parameters
+        ----------
+        before
+            The tensors of `path`.
+        """
+        import torch
         from safetensors.torch import load_file
 
         found = {} if self.changed is None else load_file(self.changed)
-        return {name: tensor.float() for name, tensor in found.items()}
+        return {
+            name: before[name].float() + tensor * found[name + STEP]
+            if tensor.dtype == torch.int8
+            else tensor.float()
+            for name, tensor in found.items()
+            if not name.endswith(STEP)
+        }
 
     def change(self, model: Any) -> None:
         """Give a model of transformers that was read from `path` the tensors that are others."""
         if self.changed is not None:
-            model.base_model.load_state_dict(self.changed_tensors(), strict=False)
+            own = model.base_model
+            own.load_state_dict(self.changed_tensors(own.state_dict()), strict=False)
 
 
 def find_weights(name: str, *, allow_download: bool = False, recheck: bool = False) -> Weights:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+import torch
+from safetensors.numpy import save_file
+from safetensors.torch import load_file
+from safetensors.torch import save_file as save_tensors
 
 from cascade.config import ENCODER
 from cascade.errors import UsageError, WeightsError
@@ -14,7 +17,7 @@ from cascade.io.files import cache_folder
 from cascade.models import weights
 from cascade.models.diagnose import diagnose
 from cascade.models.runtime import best_device
-from cascade.models.weights import BUILT_IN, BuiltIn, find_weights, package_folder
+from cascade.models.weights import BUILT_IN, BuiltIn, Weights, find_weights, package_folder
 
 
 def model_folder(path):
@@ -241,14 +244,27 @@ def test_weights_that_ship_are_a_few_tensors_beside_those_of_a_package(shipped):
     assert own.path == base.path
     assert own.changed == shipped / "changed.safetensors"
     assert own.identity != base.identity
-    before, after = (load_file(file) for file in (base.path / "model.safetensors", own.changed))
-    assert after
-    for name, tensor in after.items():
+    before = load_file(base.path / "model.safetensors")
+    for name, tensor in own.changed_tensors(before).items():
         assert tensor.shape == before[name].shape
-        assert tensor.dtype == np.float16
+        assert tensor.dtype == torch.float32
+        assert 0 < (tensor - before[name]).abs().max() < 1
     assert own.changed.stat().st_size < 24 * 2**20
     assert base.changed is None
-    assert base.changed_tensors() == {}
+    assert base.changed_tensors(before) == {}
+
+
+def test_a_tensor_in_int8_is_what_was_added_to_the_one_before(tmp_path):
+    file = tmp_path / "changed.safetensors"
+    before = {"matrix": torch.ones(2, 3), "vector": torch.zeros(2), "kept": torch.ones(1)}
+    added = torch.tensor([[127, 0, -1], [2, -127, 5]], dtype=torch.int8)
+    step = torch.tensor([[0.5], [0.001]])
+    vector = torch.tensor([1.5, -2], dtype=torch.float16)
+    save_tensors({"matrix": added, "matrix.step": step, "vector": vector}, file)
+    found = Weights("tuned", tmp_path, "package", "1", changed=file).changed_tensors(before)
+    assert found.keys() == {"matrix", "vector"}
+    assert torch.equal(found["matrix"], 1 + added.float() * step)
+    assert torch.equal(found["vector"], torch.tensor([1.5, -2]))
 
 
 @pytest.mark.weights
