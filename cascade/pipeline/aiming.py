@@ -96,7 +96,7 @@ class Aim:
         for level in range(1, len(paths)):
             nodes = paths[level]
             going &= nodes >= 0
-            own = np.full(len(rows), -np.inf, dtype=np.float32)
+            own = np.zeros(len(rows), dtype=np.float32)
             own[going] = found.log_prob(rows[going], nodes[going])
             stops = going & (own - above < np.log(self.stop))
             out[rows[stops]] = paths[level - 1, stops]
