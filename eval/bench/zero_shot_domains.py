@@ -3,7 +3,9 @@ r"""How right an encoder is, without a label, on many domains, by the texts that
 Reads the folders of a collection of pairs (`items.csv` with `text,label`, `taxonomy.csv`, perhaps a
 column `taxonomy` that tells taxonomies apart), and GPC and Flipkart where they lie beside it; draws
 a fixed sample of each, and prints hF1 and exact of the nearest node: each node by its name, its
-path, its name with its parent's, the sum of these, and the sum with shared characters of names.
+path, its name with its parent's (as `retrieval.texts: full`), the direction of their mean
+(`forms`), and the last two with shared characters (`retrieval.words`), which are computed as
+`retrieval` does.
 Vectors are kept in the folder `--work`, for `zero_shot_walk.py` too.
 
 python eval/bench/zero_shot_domains.py --pairs pairs --encoder minilm --encoder runs/encoder/model
@@ -23,13 +25,13 @@ from numpy.typing import NDArray
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.evaluation.metrics.hierarchical_f1 import exact_match, hf1_micro
 from cascade.retrieval.encoder import Encoder
+from cascade.retrieval.words.characters import SharedCharacters
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.names import readable_name
 from cascade.training.encoders.forms import NodeForms
 
 csv.field_size_limit(10**9)
 FORMS = ("leaf", "path", "parent")
-CHARACTERS = 0.3  # weight of shared characters beside the sum of three cosines
+CHARACTERS = 0.1  # weight of shared characters beside the cosine
 Floats = NDArray[np.float64]
 
 
@@ -148,19 +150,20 @@ def vectors(domain: Domain, encoder: Encoder, folder: Path) -> list[dict[str, Fl
 def similarities(part: Part, own: dict[str, Floats]) -> dict[str, Floats]:
     """For each way to read a node how like it each item is, [n_items, n_answers]."""
     found = {form: own["items"] @ own[form][part.answers].T for form in FORMS}
-    found["sum"] = sum(found.values())
-    found["sum+characters"] = found["sum"] + CHARACTERS * shared_characters(part)
+    together = np.sum([own[form][part.answers] for form in FORMS], axis=0)
+    lengths = np.linalg.norm(together, axis=1, keepdims=True)
+    found["forms"] = own["items"] @ (together / lengths).T
+    characters = shared_characters(part)
+    for way in ("parent", "forms"):
+        found[f"{way}+characters"] = found[way] + characters
     return found
 
 
 def shared_characters(part: Part) -> Floats:
-    """Cosines of TF-IDF weights of character n-grams in words, of items and names."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    names = [readable_name(part.taxonomy.names[node]) for node in part.answers]
-    grams = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
-    grams.fit([*names, *part.texts])
-    return (grams.transform(part.texts) @ grams.transform(names).T).toarray()
+    """What shared characters add to the cosines of items and answers, [n_items, n_answers]."""
+    forms, rng = NodeForms(part.taxonomy), np.random.default_rng(0)
+    names = [forms.text(int(node), "parent", rng) for node in part.answers]
+    return SharedCharacters(names).of(part.texts, CHARACTERS).with_all().T
 
 
 def counted(part: Part, chosen: NDArray[np.int32]) -> Floats:
