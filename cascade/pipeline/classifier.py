@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from cascade.config import CascadeConfig, Columns
+from cascade.config import ENCODER, CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
 from cascade.forks import Turn
 from cascade.io.pictures import allowed_address
@@ -279,7 +279,7 @@ class Classifier:
     @property
     def _no_pictures(self) -> str:
         return (
-            f"the encoder {self.config.retrieval.encoder!r} reads no pictures; set "
+            f"the encoder {self.config.retrieval.encoder or ENCODER!r} reads no pictures; set "
             "retrieval.vision=efficientnet-lite0, which tells in words what they show, or "
             "retrieval.encoder to one that reads them, such as a CLIP, or fit a pack with "
             "`cascade fit --image`"

@@ -20,6 +20,7 @@ from cascade.models.sentence_encoder import (
     name_today,
 )
 from cascade.models.weights import Weights, find_weights
+from cascade.retrieval.encoder_prompts import Prompts, prompts_of
 from cascade.training.encoders.batches import BatchSource
 from cascade.training.encoders.measuring import Figures, drawn_rows, nearest_nodes
 from cascade.training.encoders.recipe import EncoderRecipe, SetRecipe
@@ -74,6 +75,12 @@ class EncoderExperiment(Experiment[EncoderRecipe]):
     def run(self, *, resume: bool = False) -> dict[str, Any]:
         """Train, and write the model; see `Experiment.run`."""
         recipe, weights = self.recipe, self._weights[0]
+        if prompts_of(weights) != Prompts():  # which are not read here, and would be in use
+            raise WeightsError(
+                f"{weights.name} wants prompts before texts, and encoders for many taxonomies are "
+                "trained without; name another in model.weights, or use a recipe of the kind "
+                "retriever"
+            )
         held = [part for each in recipe.held for part in self._read(each)]
         measured = [drawn_rows(part, recipe.held_rows, recipe.seed) for part in held]
         kept = frozenset(text.casefold() for part in measured for text in part.texts)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_encoder import save_tiny_encoder
 
-from cascade.errors import InputError
+from cascade.errors import InputError, WeightsError
 from cascade.models.sentence_encoder import PackedEncoder, name_today
 from cascade.models.weights import find_weights
 from cascade.training.encoders import experiment
@@ -88,6 +88,12 @@ def test_an_encoder_learns_from_sets_and_is_measured_on_others(recipe, tiny):
     assert not np.allclose(before.encode(["zorba"]), after.encode(["zorba"]), atol=1e-3)
     kept = "embeddings.word_embeddings.weight"
     assert torch.equal(before.weights[kept], after.weights[kept])
+
+
+def test_an_encoder_that_wants_prompts_is_refused_as_training_reads_none(recipe, tiny):
+    Path("e5-small").symlink_to(tiny, target_is_directory=True)
+    with pytest.raises(WeightsError, match=r"e5-small wants prompts .* kind retriever"):
+        made(recipe, "out", model={"weights": "e5-small"})
 
 
 def test_a_run_that_was_killed_ends_in_the_same_weights(recipe, monkeypatch):
