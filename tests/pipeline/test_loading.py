@@ -91,6 +91,20 @@ def test_a_pack_without_a_word_on_retrieval_is_of_before_the_encoder_that_ships(
     assert cascade.load(folder / "tree.txt").config.retrieval.encoder == ENCODER
 
 
+def test_a_pack_keeps_the_similarities_that_were_usual_when_it_was_made(place):
+    def told(config):
+        return config.retrieval.words, config.retrieval.temperature, config.retrieval.caution
+
+    folder = place(
+        cascade__yaml="taxonomy: tree.txt\nretrieval: {temperature: 0.07}\n", tree__txt=TREE
+    )
+    usual = CascadeConfig()
+    assert told(load_config(folder)[0]) == (0.1, 0.07, usual.retrieval.caution)
+    seal(folder)
+    assert told(cascade.load(folder).config) == (0.0, 0.07, 0.0)
+    assert told(cascade.load(folder, retrieval={"words": 0.2}).config) == (0.2, 0.07, 0.0)
+
+
 def test_a_folder_without_a_config_is_no_pack(tmp_path):
     with pytest.raises(ConfigError, match=r"holds no cascade\.yaml"):
         cascade.load(tmp_path)

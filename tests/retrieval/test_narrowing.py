@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from taxonomy.trees import trees, way_up
 
 from cascade.items import Batch, Item
+from cascade.retrieval.index import NodeIndex
 from cascade.retrieval.node_texts import node_texts
 from cascade.retrieval.retriever import Retriever
 from cascade.taxonomy import Record, Taxonomy
@@ -137,3 +138,24 @@ def test_a_real_encoder_narrows_to_what_an_item_is(minilm, tmp_path):
     batch = batch_of("Handwoven straw Panama hat", "aged gouda, 500 g")
     choices = searched.narrow(batch, np.arange(2, dtype=np.int32), np.full(2, -1, np.int32), 1)
     assert [taxonomy.names[node] for node in choices.nodes] == ["Clothing", "Food"]
+
+
+def test_forms_of_a_name_count_as_their_mean_and_other_texts_alone(described, tmp_path):
+    encoder = HashEncoder()
+    index = NodeIndex.open(described, encoder, "forms", folder=tmp_path)
+    texts, node = node_texts(described, "full")
+    assert index.node.tolist() == node.tolist()
+    (encoded,) = encoder.encoded
+    assert len(encoded) == len(set(encoded))  # the name of a top node is its path: read once
+    forms = [encoder.vector(t) for t in ("Hats (Clothes)", "Hats", "Clothes > Hats")]
+    mean = np.sum(forms, axis=0) / np.linalg.norm(np.sum(forms, axis=0))
+    np.testing.assert_allclose(index.vectors[index.starts[1]], mean, atol=1e-6)
+    described_as = texts.index("Hats: Worn on the head")
+    np.testing.assert_allclose(
+        index.vectors[described_as], encoder.vector(texts[described_as]), atol=1e-6
+    )
+    again = HashEncoder()
+    NodeIndex.open(described, again, "forms", folder=tmp_path)
+    assert again.encoded == []
+    NodeIndex.open(described, again, "full", folder=tmp_path)
+    assert len(again.encoded) == 1
