@@ -45,12 +45,10 @@ def tell_oddities(draft: Draft) -> None:
             "read as nodes, though called like totals or notes",
             "remove those rows if they are none",
         )
-    forms = Counter(zip(draft.parent, map(str.casefold, draft.names), strict=True))
-    alike = [
-        row
-        for row, pair in enumerate(zip(draft.parent, map(str.casefold, draft.names), strict=True))
-        if forms[pair] > 1
-    ]
+    forms = [*zip(draft.parent, map(str.casefold, draft.names), strict=True)]
+    pairs = {*zip(draft.parent, draft.names, strict=True)}
+    several = Counter((above, name.casefold()) for above, name in pairs)
+    alike = [row for row, form in enumerate(forms) if several[form] > 1]
     if alike:
         _tell(
             draft,

@@ -29,6 +29,7 @@ def test_what_is_odd_is_told(load, caplog, content, told):
     [
         "Total\n  Garden\n    Rakes\n",  # a node above others
         "Garden > Rakes\nTools > rakes\n",
+        "conceptUri,preferredLabel,broader\na,Garden,\nb,Rakes,a\nc,rakes for hay,a\n",
         "code,level 1,level 2\nr,Garden,Rakes\nh,Garden,Hoses\n",  # only rows have codes
     ],
 )

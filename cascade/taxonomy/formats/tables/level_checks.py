@@ -25,6 +25,7 @@ _CHAINS = (
 )
 """Ranks that are one below another, by their words."""
 
+_CODE = re.compile(r"[A-Z]{0,3}[\d.]*\d[\d.]*[A-Z]?")
 _SUB = re.compile(r"sub_?(?P<rank>.+)")
 _FACTS = words("description definition desc notes note comment comments remark remarks example")
 
@@ -106,7 +107,18 @@ def _reversed(table: TaxonomyTable, left: int, right: int) -> Exception:
 
 
 def _check_names(table: TaxonomyTable, names: Sequence[int]) -> None:
-    """Refuse a first level of numbers above one of texts: they are codes, or the rows' own."""
+    """Refuse numbers that are read as names: codes beside descriptions, or above texts."""
+    described = table.columns.get("description")
+    lowest = [row[names[-1]].strip() for row in table.sample if row[names[-1]].strip()]
+    if described is not None and len(lowest) > 1 and all(map(_CODE.fullmatch, lowest)):
+        heading = table.header[described]
+        raise table.file.error(
+            f"column {table.header[names[-1]]!r} is read as names, but holds codes, such as "
+            f"{lowest[0]!r}, and {heading!r} seems to hold their names; give columns code, name "
+            "and parent, a row for each node",
+            table.line,
+            table.header[names[-1]],
+        )
     top, *below = ([row[at].strip() for row in table.sample if row[at].strip()] for at in names)
     texts = any(any(map(str.isalpha, cell)) for column in below for cell in column)
     if len(top) > 1 and texts and all(cell.replace(".", "").isdecimal() for cell in top):

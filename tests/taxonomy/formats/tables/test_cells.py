@@ -171,3 +171,10 @@ def test_a_parent_under_another_key_is_not_passed_over(load):
             '[{"id": 1, "name": "A"}, {"id": 2, "name": "B", "parentId": 1},'
             ' {"id": 3, "name": "C", "parentid": 1}]'
         )
+
+
+def test_codes_in_columns_for_levels_are_not_the_names(load):
+    with pytest.raises(
+        TaxonomyError, match=r"'Heading' is read as names, but holds codes, .*'Desc"
+    ):
+        load("Section,Heading,Description\nII,12.01,Soya\nII,12.02,Nuts\n")
