@@ -107,6 +107,17 @@ def _complete(target: Path) -> bool:
         return False
 
 
+def _take_ends(tokenizer: Any, source: Path) -> None:
+    """Take the first and last token of texts from the file: older transformers swap them."""
+    from gguf import GGUFReader
+
+    fields = GGUFReader(source).fields
+    for name in ("bos", "eos"):
+        if (field := fields.get(f"tokenizer.ggml.{name}_token_id")) is not None:
+            token = tokenizer.convert_ids_to_tokens(int(field.parts[field.data[0]][0]))
+            setattr(tokenizer, f"{name}_token", token)
+
+
 def _check_declared(config: dict[str, Any], file: Path) -> None:
     """Raise ValueError where a GGUF file declares a far larger model than it can hold.
 
@@ -135,6 +146,7 @@ def _convert(source: Path, target: Path) -> None:
         told = AutoConfig.from_pretrained(source.parent, gguf_file=source.name, **NO_CODE)
         _check_declared(told.to_dict(), source)
         tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, **NO_CODE)
+        _take_ends(tokenizer, source)
         loaded = AutoModelForCausalLM.from_pretrained(
             source.parent, gguf_file=source.name, dtype=torch.float32, **NO_CODE
         )
