@@ -6,6 +6,7 @@ command. Does not: logic that Python users need too.
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 import warnings
@@ -36,6 +37,7 @@ def _main() -> None:
         sys.exit(error.exit_status)
     except OSError as error:
         why = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        why += "; give a shorter one" if error.errno == errno.ENAMETOOLONG else ""
         err.print(f"[bold red]error:[/] {_escaped(why)}", soft_wrap=True, highlight=False)
         sys.exit(2)
 

@@ -28,13 +28,21 @@ def cache_folder() -> Path:
     Raises
     ------
     ConfigError
-        There is no home folder that it could be in.
+        There is no home folder that it could be in, or no folder can have its name.
     """
     try:
         if given := os.environ.get("CASCADE_CACHE"):
-            return Path(given).expanduser()
-        base = os.environ.get("XDG_CACHE_HOME")
-        return (Path(base).expanduser() if base else Path.home() / ".cache") / "cascade"
+            folder = Path(given).expanduser()
+        else:
+            base = os.environ.get("XDG_CACHE_HOME")
+            folder = (Path(base).expanduser() if base else Path.home() / ".cache") / "cascade"
+        folder.exists()  # raises where no folder can have this name
+        return folder
+    except OSError as error:
+        raise ConfigError(
+            f"the cache folder {str(error.filename)[:100]}... cannot be: {error.strerror}; set "
+            "CASCADE_CACHE to another folder"
+        ) from None
     except RuntimeError as error:  # ~ of somebody that there is not, or no home folder at all
         raise ConfigError(
             f"the cache folder cannot be found ({error}); set CASCADE_CACHE to a folder"

@@ -39,3 +39,9 @@ def test_a_key_that_stands_twice_is_found_among_many_in_time_in_proportion(tmp_p
     file.write_text("{" + "".join(f'"{n}": 0, ' for n in range(100_000)) + '"99999": 1}')
     with pytest.raises(ConfigError, match="'99999' stands twice"):
         read_json(file)
+
+
+def test_a_cache_folder_whose_name_is_too_long_is_told_with_its_cure(monkeypatch, tmp_path):
+    monkeypatch.setenv("CASCADE_CACHE", str(tmp_path / ("c" * 300)))
+    with pytest.raises(ConfigError, match="set CASCADE_CACHE to another folder"):
+        cache_folder()
