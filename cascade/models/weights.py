@@ -121,7 +121,7 @@ BUILT_IN: dict[str, BuiltIn] = {
         folder="",
         install="pip install WHEEL, with the wheel of cascade; in a checkout: git checkout weights",
         files={
-            CHANGED: "4b1a00451657c17139427506b2d3c73201fa20f09178acad9df44e6f2a498a59",
+            CHANGED: "eca1d6a6333bfd6d58e5756c616c73cdabb52db97d50c1b2fe6af3131a66279e",
         },
         about="minilm tuned to file short texts under any taxonomy, the default encoder, Apache-2.0",
         base="minilm",
