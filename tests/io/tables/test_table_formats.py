@@ -317,7 +317,10 @@ def test_an_ending_that_is_not_known_is_told_with_the_known_ones(write, tmp_path
 
 def test_arrow_types_that_cannot_be_gathered_keep_their_rows(tmp_path):
     texts = pa.array(["a", "b", "c"], pa.string_view())
-    pq.write_table(pa.table({"text": texts}), tmp_path / "in.parquet")
+    try:
+        pq.write_table(pa.table({"text": texts}), tmp_path / "in.parquet")
+    except pa.ArrowNotImplementedError:
+        pytest.skip("this pyarrow writes no string views")
     out = pq.read_table(run(tmp_path / "in.parquet", tmp_path / "out.parquet"))
     assert out["text"].to_pylist() == ["a", "b", "c"]
     with open_table(tmp_path / "in.parquet") as table:

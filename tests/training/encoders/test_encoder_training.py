@@ -58,9 +58,9 @@ training: {{steps: 6, items: 8, candidates: 8, seeds: 1, family: 2, learning_rat
 
 
 def made(recipe, folder, *, resume=False, **over):
-    run = experiment_of(load_recipe(recipe, over), Path(folder))
-    run.prepare(resume=resume)
-    return run.run(resume=resume)
+    with experiment_of(load_recipe(recipe, over), Path(folder)) as run:
+        run.prepare(resume=resume)
+        return run.run(resume=resume)
 
 
 def opened(folder):
