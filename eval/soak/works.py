@@ -171,8 +171,8 @@ def _values(path: Path) -> Any:
         return inputs.read(path)
     if path.suffix == ".csv":
         return list(csv.reader(path.open(encoding="utf-8", newline="")))
-    if path.suffix == ".yaml":  # paths are relative to the folder
-        return path.read_text("utf-8").replace("../", "")
+    if path.suffix == ".yaml":
+        return _timeless(path.read_text("utf-8"))
     return path.read_bytes()
 
 
@@ -181,4 +181,4 @@ def _timeless(value: Any) -> Any:
         return {key: _timeless(inner) for key, inner in value.items() if key not in WHEN}
     if isinstance(value, list):
         return [_timeless(inner) for inner in value]
-    return value
+    return value.replace("../", "") if isinstance(value, str) else value  # paths are relative
