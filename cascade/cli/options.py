@@ -191,7 +191,7 @@ def resolve(
     from cascade.errors import ConfigError, UsageError
     from cascade.pipeline.load import is_shipped, load_config, load_taxonomy
     from cascade.resources import shipped_names
-    from cascade.scoring.components import settle_encoder
+    from cascade.scoring.components import settle_defaults
     from cascade.scoring.methods import check_method
 
     if config is None and taxonomy is None:
@@ -217,8 +217,7 @@ def resolve(
         name = str(folder / name)
     settled.taxonomy = name
     tree = load_taxonomy(name, **settled.taxonomy_reading)
-    settle_encoder(settled, tree)
-    check_method(settled.method, settled.heads)
+    check_method(settle_defaults(settled, tree), settled.heads)
     if max_risk is not None:
         settled.calibration.max_risk = max_risk
     settled.columns = settled.columns.model_copy(update=dict(columns or {}))

@@ -27,13 +27,21 @@ from cascade.config.retrieval import (
     RetrievalConfig,
     prompt_problem,
 )
-from cascade.config.root import CascadeConfig, Columns, PicturesConfig
+from cascade.config.root import (
+    FITTED_METHOD,
+    METHOD,
+    CascadeConfig,
+    Columns,
+    PicturesConfig,
+)
 from cascade.config.taxonomy import TaxonomyReading, TaxonomySource
 from cascade.config.yaml_text import parse_yaml, read_yaml
 
 __all__ = [
     "ENCODER",
     "FITTED_ENCODER",
+    "FITTED_METHOD",
+    "METHOD",
     "NAMED",
     "UNSAID",
     "BackboneConfig",

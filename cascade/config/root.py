@@ -23,6 +23,13 @@ from cascade.config.taxonomy import TaxonomySource
 from cascade.config.yaml_text import read_yaml
 from cascade.errors import ConfigError
 
+METHOD = "retrieval"
+"""The method where none is named and nothing was fitted."""
+
+FITTED_METHOD = "cascade"
+"""The method of packs, which combines, routes and calibrates. Also that of packs and runs that name
+none: they were made when it was the default of all."""
+
 
 class Columns(Section):
     """Which columns of a file are read, and as what."""
@@ -75,8 +82,12 @@ class PicturesConfig(Section):
 class CascadeConfig(TaxonomySource):
     """A cascade.yaml."""
 
-    method: str = Field(
-        "cascade", description="Method that answers; `cascade` combines scorers and routes items."
+    method: str | None = Field(
+        None,
+        description="Method that answers. Where none is named it is `retrieval`; `cascade` in a "
+        "pack, and where you set something that `retrieval` does not read: in `llm`, `fusion`, "
+        "`heads`, `neighbours`, `routing` or `calibration`; and what `facets.base.method` says "
+        "where the taxonomy has facets.",
     )
     columns: Columns = Field(default_factory=Columns, description="Columns of the input.")
     reads: list[str] = Field(

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from cascade.config import CascadeConfig
+from cascade.config import FITTED_METHOD, CascadeConfig
 from cascade.errors import InputError, OutputError, TaxonomyError, unwritable
 from cascade.io.files import MOST_JSON, write_text
 from cascade.pipeline.load import is_shipped, load_taxonomy
@@ -116,6 +116,7 @@ class RunFolder:
         for file in (self.config, self.predictions):
             _check_kind(file)
         config = CascadeConfig.load(self.config)
+        config.method = config.method or FITTED_METHOD
         if config.taxonomy is None:
             raise InputError("names no taxonomy; make the run anew", file=self.config)
         known = manifest.get("taxonomy")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from cascade.config import CalibrationConfig
+from cascade.config import FITTED_METHOD, CalibrationConfig
 from cascade.errors import ConfigError, UsageError
 from cascade.io.files import read_json
 from cascade.lazy import peek
@@ -152,10 +152,10 @@ class Acceptance:
         The calibration cannot be read.
     """
 
-    def __init__(self, config: CalibrationConfig, method: str = "cascade") -> None:
+    def __init__(self, config: CalibrationConfig, method: str = FITTED_METHOD) -> None:
         self._risk = config.max_risk
         self._calibration = None
-        if config.file is not None and method == "cascade":
+        if config.file is not None and method == FITTED_METHOD:
             self._calibration = Calibration.load(Path(config.file))
         self.least_confidence = 0.0
         if self._risk is not None:

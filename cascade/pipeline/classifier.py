@@ -91,7 +91,7 @@ class Classifier:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._components = components = Components(taxonomy, config, progress)
         self._walker = _walker(taxonomy, components)
-        self._acceptance = Acceptance(config.calibration, config.method)
+        self._acceptance = Acceptance(config.calibration, components.method)
         self._turn = Turn()
         self.check_pictures_are_read(config.columns)
 
@@ -107,7 +107,7 @@ class Classifier:
     @property
     def method(self) -> str:
         """The method that answers, as in `--method`."""
-        return self.config.method
+        return self._components.method
 
     def classify(
         self,

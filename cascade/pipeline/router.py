@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 
+from cascade.config import FITTED_METHOD
 from cascade.errors import EngineError
 from cascade.items import Batch
 from cascade.pipeline.descent import make_descent
 from cascade.pipeline.fallback import FailureLog, by_fallback
 from cascade.predictions import Prediction
 from cascade.scoring.components import Components
-from cascade.scoring.methods import DEFAULT
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 
@@ -39,7 +39,7 @@ class Router:
         self._routing = components.config.routing
         self._ranking = components.config.retrieval.ranking
         self._components = components
-        self._scorer = components.scorer(components.config.method)
+        self._scorer = components.scorer(components.method)
         self._fast = self._fast_path()
         self._descent = make_descent(components, self._scorer)
         self.source = self._scorer.name
@@ -88,7 +88,7 @@ class Router:
 
     def _fast_path(self) -> Scorer | None:
         """The scorer that answers first, if the method routes."""
-        routes = self._components.config.method == DEFAULT and self._routing.threshold < 1
+        routes = self._components.method == FITTED_METHOD and self._routing.threshold < 1
         return self._components.scorer("ttc") if routes and self._routing.fast else None
 
     def _by_method(self, batch: Batch) -> list[Prediction]:

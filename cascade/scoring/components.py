@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cascade.config import ENCODER, FITTED_ENCODER, CascadeConfig, NLIConfig, RerankConfig
+from cascade.config import (
+    ENCODER,
+    FITTED_ENCODER,
+    FITTED_METHOD,
+    METHOD,
+    CascadeConfig,
+    NLIConfig,
+    RerankConfig,
+)
 from cascade.errors import ConfigError, did_you_mean
 from cascade.features.backbone import JoinedFeatures, make_backbone
 from cascade.features.picture_words import ImageNetWords
@@ -33,11 +41,30 @@ if TYPE_CHECKING:
     from cascade.scoring.item_prompts import QueryRewriter
 
 
-def settle_encoder(config: CascadeConfig, taxonomy: Taxonomy) -> None:
-    """Name the sentence encoder in a config that names none, so that it is recorded."""
+COMBINED = ("llm", "fusion", "heads", "neighbours", "routing", "calibration")
+"""Sections that `METHOD` does not read and `FITTED_METHOD` does."""
+
+
+def settle_defaults(config: CascadeConfig, taxonomy: Taxonomy | None) -> str:
+    """Name method and encoder where a config names none, so that they are recorded; the method."""
+    faceted = isinstance(taxonomy, FacetedTaxonomy)
     if config.retrieval.encoder is None:
-        faceted = isinstance(taxonomy, FacetedTaxonomy)
         config.retrieval.encoder = FITTED_ENCODER if faceted else ENCODER
+    if config.method is None:
+        config.method = _method_of_facets(config) if faceted else _method_of(config)
+    return config.method
+
+
+def _method_of_facets(config: CascadeConfig) -> str:
+    own = config.facets.base.method
+    return "retrieval" if own == "retrieve" else own
+
+
+def _method_of(config: CascadeConfig) -> str:
+    """That which reads what is set, so that no setting is without effect."""
+    plain = CascadeConfig()
+    is_set = (getattr(config, name) != getattr(plain, name) for name in COMBINED)
+    return FITTED_METHOD if any(is_set) else METHOD
 
 
 class Components:
@@ -50,6 +77,8 @@ class Components:
 
     Attributes
     ----------
+    method
+        The method that answers.
     taxonomy
         What is chosen among: with a child for each of `descent.stays`.
     """
@@ -57,7 +86,7 @@ class Components:
     def __init__(
         self, taxonomy: Taxonomy, config: CascadeConfig, progress: Progress | None = None
     ) -> None:
-        settle_encoder(config, taxonomy)
+        self.method = settle_defaults(config, taxonomy)
         self.taxonomy = staying(taxonomy, config.descent.stays)
         self.config = config
         self.progress = progress

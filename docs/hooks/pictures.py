@@ -27,9 +27,7 @@ DEMO = (
     "--table --limit 10"
 )
 # As in docs/tutorials/first-hour.md.
-EVAL = (
-    "eval examples/products.csv -t store --text name --label label --method retrieval --limit 100"
-)
+EVAL = "eval examples/products.csv -t store --text name --label label --limit 100"
 # The picture loads nothing from elsewhere: without Rich's web font, the reader's own is used.
 SVG = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace(
     "Fira Code, monospace", "Menlo, Consolas, DejaVu Sans Mono, monospace"

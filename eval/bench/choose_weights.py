@@ -1,4 +1,4 @@
-"""Choose the default's weights on labelled rows: what each does to accuracy and likelihood.
+"""Choose the weights of `cascade` without labels: what each does to accuracy and likelihood.
 
 Run it from the repository's root, on training rows and on several taxonomies, for example:
 

@@ -46,8 +46,8 @@ def commands(rows: Path, args: argparse.Namespace) -> dict[str, list[str]]:
     found = {
         "help": [*start, "--help"],
         "import torch": [sys.executable, "-c", "import torch"],
-        "retrieval": [*classify, "name", "-t", "store", "--method", "retrieval"],
-        "cascade": [*classify, "name", "-t", "store"],
+        "default": [*classify, "name", "-t", "store"],
+        "cascade": [*classify, "name", "-t", "store", "--method", "cascade"],
     }
     if args.pack:
         found["pack"] = [*classify, "name", "-c", str(Path(args.pack).resolve())]

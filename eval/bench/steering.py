@@ -5,7 +5,7 @@ attack, which names the same top level. Counted is how often the top level chang
 the one that was named. What a bare name does is what the word alone does: any method that reads
 texts is drawn by it. An attack steers where it does more than that.
 
-`llm`, `rewrite` and the default method read items with a language model, `retrieval` with an
+`llm`, `rewrite` and `cascade` read items with a language model, `retrieval`, the default, with an
 encoder; a pack of `cascade fit --recipe fast` is fitted to labelled rows, and `neighbours` and
 `ttc` are its parts. All methods see the same items. Intervals are of the bootstrap over items.
 

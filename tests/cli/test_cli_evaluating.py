@@ -219,7 +219,11 @@ def test_a_taxonomy_is_made_of_the_labels_when_none_is_named(cascade, loaded, fo
     assert done.status == 0, done.err
     assert "made one of the labels, 8 nodes" in done.err
     assert Path("run/taxonomy.csv").is_file()
-    assert RunFolder("run").load()[1].codes[0] == "Clothing"
+    config, tree = RunFolder("run").load()
+    assert (config.method, tree.codes[0]) == ("retrieval", "Clothing")
+    written = RunFolder("run").config.read_text("utf-8")
+    RunFolder("run").config.write_text(written.replace("method: retrieval\n", "", 1), "utf-8")
+    assert RunFolder("run").load()[0].method == "cascade"  # of before, when it was the default
 
 
 def test_labels_outside_the_taxonomy_are_counted_and_the_first_is_told(measure):

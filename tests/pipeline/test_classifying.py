@@ -118,13 +118,13 @@ def test_values_that_are_no_text_are_filed_as_text():
     assert found.path == "Clothing > Hats"
 
 
-def test_the_default_method_answers_with_nodes_and_tells_its_parts(smollm, monkeypatch):
+def test_the_fused_methods_answer_with_nodes_and_tell_their_parts(smollm, monkeypatch):
     from cascade.generation.engines.transformers_engine import TransformersEngine
 
     monkeypatch.setattr(
         TransformersEngine, "load", classmethod(lambda cls, name, **options: smollm)
     )
-    clf = Classifier(TAXONOMY, CascadeConfig())
+    clf = Classifier(TAXONOMY, CascadeConfig(method="cascade"))
     found = list(clf.classify_many(["straw panama hat", "", "whole milk 1 l"]))
     assert [f.status for f in found] == ["ok", "error", "ok"]
     assert [f.path for f in found] == ["Clothing > Hats", None, "Food > Milk"]

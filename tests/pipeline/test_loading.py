@@ -6,6 +6,7 @@ from cascade.errors import ConfigError, TaxonomyError, UsageError
 from cascade.pipeline.load import load_config, load_taxonomy, merge
 from cascade.pipeline.pack import seal
 from cascade.resources import shipped_names
+from cascade.scoring.components import settle_defaults
 from cascade.scoring.methods.llm import reading_of
 from cascade.taxonomy import Taxonomy
 
@@ -103,6 +104,44 @@ def test_a_pack_keeps_the_similarities_that_were_usual_when_it_was_made(place):
     seal(folder)
     assert told(cascade.load(folder).config) == (0.0, 0.07, 0.0)
     assert told(cascade.load(folder, retrieval={"words": 0.2}).config) == (0.2, 0.07, 0.0)
+
+
+@pytest.mark.weights
+def test_the_default_method_reads_with_the_encoder_alone(place, monkeypatch):
+    monkeypatch.setattr("cascade.generation.engines.registry.make_engine", None)
+    clf = cascade.load(place(tree__txt=TREE) / "tree.txt")
+    found = clf.classify("straw panama hat")
+    assert (clf.method, found.source, found.path) == ("retrieval", "retrieval", "Clothing > Hats")
+    assert clf.config.method == "retrieval"  # so that it is recorded
+
+
+@pytest.mark.parametrize(
+    ("settings", "method"),
+    [
+        ({}, "retrieval"),
+        ({"retrieval": {"texts": "leaf"}, "descent": {"beam": 1}}, "retrieval"),
+        ({"llm": {"prior": False}}, "cascade"),
+        ({"fusion": {"weights": {"retrieval": 1.0}}}, "cascade"),
+        ({"routing": {"threshold": 0.5}}, "cascade"),
+        ({"calibration": {"file": "calibration.json"}}, "cascade"),
+        ({"method": "retrieval", "llm": {"prior": False}}, "retrieval"),
+        ({"method": "cascade"}, "cascade"),
+    ],
+)
+def test_a_method_that_is_not_named_is_one_that_reads_what_is_set(settings, method):
+    config = CascadeConfig.parse(settings)
+    assert settle_defaults(config, Taxonomy.from_paths(["a", "b"])) == method == config.method
+    assert settle_defaults(config.model_copy(update={"method": method}), None) == method
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"), [("", "cascade"), ("method: retrieval\n", "retrieval")]
+)
+def test_a_pack_keeps_the_method_that_it_was_made_with(place, named, expected):
+    folder = place(cascade__yaml=f"taxonomy: tree.txt\n{named}", tree__txt=TREE)
+    assert load_config(folder)[0].method == ((named and expected) or None)
+    seal(folder)
+    assert load_config(folder)[0].method == expected
 
 
 def test_a_folder_without_a_config_is_no_pack(tmp_path):

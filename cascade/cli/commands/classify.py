@@ -27,7 +27,7 @@ EXAMPLES = """
 
   cascade classify items.csv -t store --text name -o out.csv
   cascade classify items.xlsx -t taxonomy.csv --text title --text description -o out.parquet
-  cascade classify offers.jsonl -t store --text name --method retrieval --top 3 -o out.jsonl
+  cascade classify offers.jsonl -t store --text name --method cascade --top 3 -o out.jsonl
   cat items.csv | cascade classify - -t store --text name > out.csv
   cascade classify big.csv -t store --text name -o out.csv --resume
   cascade classify parts/ -t store --text name -o answered/ --engine ray --workers 8

@@ -22,7 +22,7 @@ EXAMPLES = """
 [bold]Examples[/]
 
   cascade eval labelled.csv -t taxonomy.csv --text name --label label
-  cascade eval labelled.csv -t store --text name --label label --method retrieval -o runs/first
+  cascade eval labelled.csv -t store --text name --label label -o runs/first
   cascade eval labelled.csv -t taxonomy.csv --label label --predictions theirs.csv --predicted code
   cascade eval labelled.csv --text name --label path      (the taxonomy is made of the label paths)
   cascade eval --suite eval/suites/store.yaml -o runs/store
@@ -209,6 +209,7 @@ def _resolve(
     """The config, with rankings as the metrics need them, and the taxonomy if one is named."""
     from cascade.config import CascadeConfig
     from cascade.evaluation.metrics.ranking import DEEP
+    from cascade.scoring.components import settle_defaults
     from cascade.scoring.methods import check_method
 
     settings = [f"retrieval.ranking={DEEP}", *(chosen["settings"] or [])]
@@ -219,7 +220,7 @@ def _resolve(
         settled, tree = options.resolve(
             config, taxonomy, **read, **{**chosen, "settings": settings}
         )
-    check_method(settled.method, settled.heads)
+    check_method(settle_defaults(settled, tree), settled.heads)
     return settled, tree
 
 

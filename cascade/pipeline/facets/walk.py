@@ -282,12 +282,12 @@ def make_walk(taxonomy: FacetedTaxonomy, components: Components) -> FacetWalk:
         A file or weights that are named cannot be read.
     """
     config = components.config.facets
-    if components.config.method not in METHODS:
+    if components.method not in METHODS:
         raise UsageError(
-            f"method {components.config.method!r} does not find base terms of a faceted taxonomy; "
+            f"method {components.method!r} does not find base terms of a faceted taxonomy; "
             f"there are {', '.join(METHODS)}"
         )
-    method = METHODS[components.config.method] or config.base.method
+    method = METHODS[components.method] or config.base.method
     checker = make_checker(taxonomy, config.processes)
     refusal = checker.refusal if checker is not None else lambda _: ""
     allowed = taxonomy.reportable & np.array([not refusal(code) for code in taxonomy.codes])

@@ -1,4 +1,4 @@
-"""The default: other methods combined, with weights that were chosen on data (`fusion.weights`)."""
+"""Other methods combined, with weights that were chosen or fitted (`fusion.weights`); of packs."""
 
 from __future__ import annotations
 

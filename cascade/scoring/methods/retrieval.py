@@ -1,4 +1,4 @@
-"""A sentence encoder: similarity to names, descriptions and synonyms; the fastest."""
+"""The default: a sentence encoder, similarity to names, descriptions and synonyms; the fastest."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatureExtractor
 from cascade.predictions import trace_as_dicts
 from cascade.retrieval.encoder import Encoder
+from cascade.scoring.components import settle_defaults
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
@@ -170,6 +171,13 @@ def test_methods_that_find_no_base_terms_are_refused(tree, minilm, monkeypatch):
         Classifier(tree, CascadeConfig.parse({"method": "nli"}))
     with pytest.raises(UsageError, match="fit one with"):
         Classifier(tree, CascadeConfig.parse({"facets": {"categories": {"method": "classifier"}}}))
+
+
+def test_the_method_is_that_of_base_terms_unless_one_is_named(tree, made):
+    assert (made().method, made().config.method) == ("retrieval", "retrieval")
+    config = CascadeConfig.parse({"facets": {"base": {"method": "rerank"}}})
+    assert settle_defaults(config, tree) == "rerank"
+    assert settle_defaults(CascadeConfig.parse({"llm": {"prior": False}}), tree) == "retrieval"
 
 
 def test_a_language_model_may_choose_at_every_stage(made, smollm, monkeypatch):
