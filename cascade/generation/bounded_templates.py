@@ -46,7 +46,8 @@ class BoundedEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
 
     def __init__(self, **options: Any) -> None:
         usual = {"undefined": jinja2.StrictUndefined, "keep_trailing_newline": True}
-        super().__init__(autoescape=False, finalize=_charged, **(options or usual))
+        # Not optimized: what looks for constants takes the square of the depth of an expression.
+        super().__init__(autoescape=False, finalize=_charged, optimized=False, **(options or usual))
         own = {name: _bounded(filter_) for name, filter_ in self.filters.items()}
         tests: dict[str, Any] = dict(self.tests)
         self.tests = {name: _bounded(test) for name, test in tests.items()}

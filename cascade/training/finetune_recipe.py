@@ -10,7 +10,15 @@ from typing import Annotated, Any, ClassVar, Self
 import yaml
 from pydantic import Field, ValidationError
 
-from cascade.config import NAMED, Section, TaxonomySource, check_name, describe_problems, read_yaml
+from cascade.config import (
+    NAMED,
+    Section,
+    TaxonomySource,
+    check_name,
+    describe_problems,
+    is_file_name,
+    read_yaml,
+)
 from cascade.errors import ConfigError
 from cascade.resources import shipped_file, shipped_names
 
@@ -114,8 +122,10 @@ class FinetuneRecipe(Section):
             for part in found if isinstance(found, list) else [found]:
                 if not isinstance(part, dict) or not isinstance(part.get(key), str):
                     continue
-                if (section, key) in cls.FILES or (folder / part[key]).exists():
-                    part[key] = change(part[key])
+                name = part[key]
+                named = (section, key) in cls.FILES
+                if named or (is_file_name(name) and (folder / name).exists()):
+                    part[key] = change(name)
         return data
 
 

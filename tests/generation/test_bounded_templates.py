@@ -149,3 +149,7 @@ def test_a_chat_template_is_rendered_as_by_transformers(source):
 def test_a_chat_template_that_would_not_end_is_refused(source):
     with pytest.raises((jinja2.TemplateError, TypeError, ValueError, ArithmeticError)):
         render_chat(source + "{% for n in messages.x %}{% endfor %}", MESSAGES, VARIABLES)
+
+
+def test_constants_are_not_looked_for_which_takes_the_square_of_the_depth():
+    assert not BoundedEnvironment().optimized

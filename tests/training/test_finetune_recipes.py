@@ -4,6 +4,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from cascade.errors import ConfigError
 from cascade.resources import shipped_names
 from cascade.training.adapters.recipe import AdapterRecipe
 from cascade.training.encoders.recipe import EncoderRecipe, SetRecipe
@@ -114,3 +115,12 @@ def test_a_setting_may_be_nothing(tmp_path):
     file.write_text("data: {file: rows.csv, label: l, rows_per_class: 5}", "utf-8")
     recipe = AdapterRecipe.load(str(file), {"data": {"rows_per_class": None}})
     assert recipe.data.rows_per_class is None
+
+
+@pytest.mark.parametrize("name", ["a" * 400, "a/" * 2000, "\x00"])
+def test_a_taxonomy_that_no_file_can_be_is_refused(name, tmp_path):
+    recipe = {"kind": "adapter", "data": {"file": "rows.csv", "label": "a", "taxonomy": name}}
+    file = tmp_path / "recipe.yaml"
+    file.write_text(yaml.safe_dump(recipe), "utf-8")
+    with pytest.raises(ConfigError, match="taxonomy holds a name that no file can"):
+        load_recipe(str(file))
