@@ -46,3 +46,25 @@ def test_only_candidates_of_the_question_count():
         np.array([1, 0, 1, 0, 2], np.int32),
     )
     assert Mentions(NAMES)(["blue", "hats"], choices).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a pot for tea with its cosy", [0.1, 0.3, 0.6]),  # all of the third: it says the most
+        ("two tea pots", [0.3, 0.6, 0.1]),  # the second says more than the first
+        ("loose tea", [0.6, 0.3, 0.1]),
+        ("a towel", [0.6, 0.3, 0.1]),
+    ],
+)
+def test_a_name_that_says_more_of_a_text_does_not_lose_to_one_that_says_less(text, expected):
+    names = ["Tea", "Tea Pots", "Tea Pots & Cosies"]
+    choices = Choices(
+        np.array([0], np.int32),
+        np.array([-1], np.int32),
+        np.array([0, 3], np.int64),
+        np.arange(3, dtype=np.int32),
+    )
+    found = Mentions(names).fuller([text], choices, np.array([0.6, 0.3, 0.1]))
+    assert sorted(found) == [0.1, 0.3, 0.6]
+    assert found.tolist() == expected

@@ -103,7 +103,8 @@ class LLMScorer(Scorer):
             scores[member] = self._asked(batch, asked, texts, types)
         if self._encoder is not None and named.any():
             compared, member = choices.subset(named)
-            scores[member] = self._encoder().score(batch, compared)
+            judged = self._encoder().score(batch, compared)
+            scores[member] = self._mentions.fuller(texts, compared, judged)
         return choices.log_softmax(scores)
 
     def _asked(
