@@ -29,7 +29,6 @@ from cascade.config.retrieval import (
 )
 from cascade.config.root import (
     FITTED_METHOD,
-    METHOD,
     CascadeConfig,
     Columns,
     PicturesConfig,
@@ -41,7 +40,6 @@ __all__ = [
     "ENCODER",
     "FITTED_ENCODER",
     "FITTED_METHOD",
-    "METHOD",
     "NAMED",
     "UNSAID",
     "BackboneConfig",

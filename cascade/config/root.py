@@ -23,9 +23,6 @@ from cascade.config.taxonomy import TaxonomySource
 from cascade.config.yaml_text import read_yaml
 from cascade.errors import ConfigError
 
-METHOD = "retrieval"
-"""The method where none is named and nothing was fitted."""
-
 FITTED_METHOD = "cascade"
 """The method of packs, which combines, routes and calibrates. Also that of packs and runs that name
 none: they were made when it was the default of all."""

@@ -14,7 +14,6 @@ from cascade.config import (
     ENCODER,
     FITTED_ENCODER,
     FITTED_METHOD,
-    METHOD,
     CascadeConfig,
     NLIConfig,
     RerankConfig,
@@ -27,7 +26,7 @@ from cascade.items import Item
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.index import Progress
 from cascade.retrieval.retriever import AllChildren, Retriever, max_children
-from cascade.scoring.methods import make_scorer
+from cascade.scoring.methods import DEFAULT, make_scorer
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 
 
 COMBINED = ("llm", "fusion", "heads", "neighbours", "routing", "calibration")
-"""Sections that `METHOD` does not read and `FITTED_METHOD` does."""
+"""Sections that `DEFAULT` does not read and `FITTED_METHOD` does."""
 
 
 def settle_defaults(config: CascadeConfig, taxonomy: Taxonomy | None) -> str:
@@ -64,7 +63,7 @@ def _method_of(config: CascadeConfig) -> str:
     """That which reads what is set, so that no setting is without effect."""
     plain = CascadeConfig()
     is_set = (getattr(config, name) != getattr(plain, name) for name in COMBINED)
-    return FITTED_METHOD if any(is_set) else METHOD
+    return FITTED_METHOD if any(is_set) else DEFAULT
 
 
 class Components:

@@ -14,7 +14,16 @@ VERBS = [
     *(("taxonomy", verb) for verb in ("show", "search", "validate", "convert", "trim")),
     *(("prompts", verb) for verb in ("list", "show", "render")),
 ]
-HEAVY = {"torch", "transformers", "faiss", "pyarrow", "sentence_transformers", "outlines", "scipy"}
+HEAVY = {
+    "cascade.config",
+    "torch",
+    "transformers",
+    "faiss",
+    "pyarrow",
+    "sentence_transformers",
+    "outlines",
+    "scipy",
+}
 
 
 def test_help_costs_little_more_than_the_libraries_that_print_it():

@@ -20,13 +20,13 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
-from cascade.config import METHOD
 from cascade.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from cascade.scoring.components import Components
     from cascade.scoring.scorer import Scorer
 
+DEFAULT = "retrieval"  # where no method is named; see `scoring.components.settle_defaults`
 HEADS = "ttc."  # then the name of some heads of a pack: a scorer of those alone
 
 
@@ -34,7 +34,7 @@ HEADS = "ttc."  # then the name of some heads of a pack: a scorer of those alone
 def method_names() -> tuple[str, ...]:
     """All methods, the default first, then by name."""
     found = sorted(module.name for module in iter_modules(__path__))
-    return (METHOD, *(name for name in found if name != METHOD))
+    return (DEFAULT, *(name for name in found if name != DEFAULT))
 
 
 def describe(method: str) -> str:
