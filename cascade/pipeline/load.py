@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade.config import FITTED_METHOD, UNSAID, CascadeConfig, check_name, read_yaml, shown
-from cascade.errors import ConfigError, TaxonomyError, did_you_mean
+from cascade.errors import ConfigError, TaxonomyError, UsageError, did_you_mean
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.pack import SEAL, check_files, confine, is_own, resolve_paths, verify
 from cascade.resources import shipped_file, shipped_names
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 def load(
-    source: str | Path,
+    source: str | Path | Taxonomy,
     *,
     taxonomy: str | Path | Taxonomy | None = None,
     progress: Progress | None = None,
@@ -33,7 +33,7 @@ def load(
     Parameters
     ----------
     source
-        For example `"store"`, `"my-pack/"`, `"cascade.yaml"`, `"taxonomy.csv"`.
+        For example `"store"`, `"my-pack/"`, `"cascade.yaml"`, `"taxonomy.csv"`, or a `Taxonomy`.
     taxonomy
         Used in place of the one that `source` names.
     progress
@@ -53,12 +53,21 @@ def load(
     >>> clf.classify("straw panama hat").names[0]
     'Shoes, Bags & Accessories'
     """
-    check_name("config, pack or taxonomy", source)
-    if _is_config(Path(source)):
-        named_here = {**settings, **({} if taxonomy is None else {"taxonomy": taxonomy})}
-        config, origin = load_config(source, named_here)
+    if not isinstance(source, str | Path | Taxonomy):
+        raise UsageError(
+            "expected the name or path of a taxonomy, pack or config, or a Taxonomy, found "
+            f"{type(source).__name__}"
+        )
+    config, origin = CascadeConfig(), None
+    if isinstance(source, Taxonomy):
+        taxonomy = source if taxonomy is None else taxonomy
     else:
-        config, origin = CascadeConfig(taxonomy=str(source)), None
+        check_name("config, pack or taxonomy", source)
+        if _is_config(Path(source)):
+            named_here = {**settings, **({} if taxonomy is None else {"taxonomy": taxonomy})}
+            config, origin = load_config(source, named_here)
+        else:
+            config.taxonomy = str(source)
     if taxonomy is not None:  # how it is read belongs to the one that the config names
         config.forget_reading()
     if settings:

@@ -219,3 +219,17 @@ def test_merging_goes_into_sections_and_leaves_out_none():
 def test_names_are_read_whole_where_an_untuned_model_judges_alone(settings, method, expected):
     config = CascadeConfig.model_validate({"method": method, "llm": settings})
     assert reading_of(config) == expected
+
+
+@pytest.mark.weights
+def test_a_taxonomy_is_loaded_as_it_is():
+    taxonomy = Taxonomy.from_paths(["Clothing > Hats", "Garden > Rakes"])
+    classifier = cascade.load(taxonomy, method="retrieval")
+    assert classifier.taxonomy.names == taxonomy.names
+    assert classifier.classify("straw panama hat").names == ("Clothing", "Hats")
+
+
+@pytest.mark.parametrize("source", [None, 5, ["store"]])
+def test_what_names_nothing_is_refused(source):
+    with pytest.raises(UsageError, match="expected the name or path of a taxonomy, pack or config"):
+        cascade.load(source)

@@ -1,4 +1,4 @@
-"""Other methods combined, with weights that were chosen or fitted (`fusion.weights`); of packs."""
+"""Other methods combined (`fusion.weights`): with a language model, or as a pack was fitted."""
 
 from __future__ import annotations
 
