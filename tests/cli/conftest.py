@@ -9,6 +9,7 @@ import pytest
 
 from cascade.cli import main
 from cascade.cli.console import err, out
+from cascade.config import ENCODER
 from cascade.retrieval.encoder import Encoder
 
 COMMAND = Path(sys.executable).with_name("cascade")
@@ -46,9 +47,15 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def loaded(minilm, monkeypatch):
-    """The real encoder, loaded once for the session."""
-    monkeypatch.setattr(Encoder, "load", classmethod(lambda cls, name, **options: minilm))
+def loaded(encoder, monkeypatch):
+    """The encoder that ships, loaded once for the session."""
+    monkeypatch.setattr(Encoder, "load", classmethod(lambda cls, name, **options: encoder))
+
+
+@pytest.fixture(scope="session")
+def encoder():
+    """The encoder that ships, on the CPU."""
+    return Encoder.load(ENCODER, device="cpu")
 
 
 @pytest.fixture

@@ -287,9 +287,9 @@ def test_overwrite_replaces_an_output(folder, retrieve):
     assert len(read(folder / "out.csv")) == 5
 
 
-def test_the_default_asks_the_language_model_in_a_process_of_its_own(folder, command):
+def test_a_language_model_answers_in_a_process_of_its_own(folder, command):
     done = command(
-        *("classify", "items.csv", "-t", "tax.csv", "--text", "name"),
+        *("classify", "items.csv", "-t", "tax.csv", "--text", "name", "--method", "cascade"),
         *("--limit", 3, "-o", "out.csv", "--json"),
         cwd=folder,
     )

@@ -284,7 +284,7 @@ def test_a_suite_shows_what_knows_next_to_nothing_before_all_others(suite):
     page = Path("run/leaderboard.md").read_text("utf-8")
     assert "a draw with seed 5; expected: hf1_micro" in page
     assert "always " in page and "training rows" in page
-    assert "a draw with seed 5" in done.out
+    assert "a draw with seed 5" in done.err
     assert suite("--resume", "--seed", 5).status == 0
     assert {n: r["figures"] for n, r in board().items()} == {
         n: r["figures"] for n, r in rows.items()
