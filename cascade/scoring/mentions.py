@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Choices
+from cascade.retrieval.words.overlap import singular
 
 JOINING = frozenset({"and", "or", "of", "for", "the", "in", "with", "a", "to"})
 LEAST = 3  # letters of a name that is looked for, where its letters are no words of their own
@@ -32,13 +33,7 @@ def words_of(text: str) -> str:
 
 def singulars(words: str) -> frozenset[str]:
     """The words of `words_of` without those that only join, of English nouns the form for one."""
-    return frozenset(_singular(word) for word in words.split() if word not in JOINING)
-
-
-def _singular(word: str) -> str:
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    return word[:-1] if len(word) > 3 and word.endswith("s") and word[-2] not in "su" else word
+    return frozenset(singular(word) for word in words.split() if word not in JOINING)
 
 
 class Mentions:

@@ -31,7 +31,7 @@ def words_of(text: str) -> list[str]:
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     found: list[str] = []
     words = [
-        _singular(word.replace(",", ".")) for word in WORD.findall(plain) if word not in STOP_WORDS
+        singular(word.replace(",", ".")) for word in WORD.findall(plain) if word not in STOP_WORDS
     ]
     for at, word in enumerate(words):
         free = word == "free" and words[at + 1 : at + 2] != ["range"]
@@ -41,7 +41,8 @@ def words_of(text: str) -> list[str]:
     return found
 
 
-def _singular(word: str) -> str:
+def singular(word: str) -> str:
+    """Of an English noun in lower case the form for one, as far as its last letters tell."""
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"
     if len(word) > 4 and word.endswith(("oes", "shes", "ches", "xes")):
