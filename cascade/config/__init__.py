@@ -5,6 +5,7 @@ and any use of a setting.
 """
 
 from cascade.config.base import NAMED, Section, check_name, describe_problems, is_file_name, shown
+from cascade.config.choosing import MOST_LISTED, ChooseConfig
 from cascade.config.facets import BaseTermConfig, CategoryConfig, DescriptorConfig, FacetsConfig
 from cascade.config.models import LLMConfig, NLIConfig, RerankConfig, ServerConfig, VLLMConfig
 from cascade.config.packs import (
@@ -40,6 +41,7 @@ __all__ = [
     "ENCODER",
     "FITTED_ENCODER",
     "FITTED_METHOD",
+    "MOST_LISTED",
     "NAMED",
     "UNSAID",
     "BackboneConfig",
@@ -47,6 +49,7 @@ __all__ = [
     "CalibrationConfig",
     "CascadeConfig",
     "CategoryConfig",
+    "ChooseConfig",
     "Columns",
     "DescentConfig",
     "DescriptorConfig",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator
 
 from cascade.config.base import LOCAL_FILE, Section, describe_problems
+from cascade.config.choosing import ChooseConfig
 from cascade.config.facets import FacetsConfig
 from cascade.config.models import LLMConfig, NLIConfig, RerankConfig
 from cascade.config.packs import (
@@ -83,8 +84,8 @@ class CascadeConfig(TaxonomySource):
         None,
         description="Method that answers. Where none is named it is `retrieval`; `cascade` in a "
         "pack, and where you set something that `retrieval` does not read: in `llm`, `fusion`, "
-        "`heads`, `neighbours`, `routing` or `calibration`; and what `facets.base.method` says "
-        "where the taxonomy has facets.",
+        "`heads`, `neighbours`, `routing` or `calibration`; `choose` where you set something in "
+        "`choose`; and what `facets.base.method` says where the taxonomy has facets.",
     )
     columns: Columns = Field(default_factory=Columns, description="Columns of the input.")
     reads: list[str] = Field(
@@ -99,6 +100,9 @@ class CascadeConfig(TaxonomySource):
     llm: LLMConfig = Field(default_factory=LLMConfig, description="The language model.")
     nli: NLIConfig = Field(default_factory=NLIConfig, description="The inference model.")
     rerank: RerankConfig = Field(default_factory=RerankConfig, description="The cross-encoder.")
+    choose: ChooseConfig = Field(
+        default_factory=ChooseConfig, description="A language model's choice from a list."
+    )
     backbones: dict[str, BackboneConfig] = Field(
         default_factory=dict, description="Features for heads and neighbours, by name."
     )

@@ -48,6 +48,7 @@ MAY_SET = (
     "llm.max_chars",
     "nli",
     "rerank",
+    "choose",
     "backbones",
     "heads",
     "neighbours",

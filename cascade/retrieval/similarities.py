@@ -42,6 +42,12 @@ class TopLeaves:
     nodes: Nodes
     index: Any
 
+    def take(self, which: NDArray[np.bool_]) -> TopLeaves:
+        """Those of them that are wanted, bool [n]."""
+        of = self.index
+        index = tuple(part[which] for part in of) if isinstance(of, tuple) else of[which]
+        return TopLeaves(self.rows[which], self.nodes[which], index)
+
     def logsumexp(self, logits: Floats, n_items: int) -> Floats:
         """float32 [n_items], over the leaves of each item, of logits [n]; -inf of none."""
         items = np.arange(n_items)

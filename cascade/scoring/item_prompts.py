@@ -109,6 +109,19 @@ def make_question(
     return Question(prompt, tuple(map(template.answer, names)))
 
 
+def chosen_log_probs(chosen: int, log_prob: float, n: int) -> NDArray[np.float64]:
+    """Log-probabilities of n candidates: the chosen one has its own, the others share the rest.
+
+    The chosen one is kept ahead of the others even where its name was unlikely.
+    """
+    if n == 1:
+        return np.zeros(1)
+    p = min(max(np.exp(log_prob), 1 / n + 1e-6), 1 - 1e-9)
+    out = np.full(n, np.log((1 - p) / (n - 1)))
+    out[chosen] = np.log(p)
+    return out
+
+
 def prompt_text(item: Item, max_chars: int) -> str:
     """What a prompt shows of an item: its text, or that there is a picture in place of one."""
     return one_line_text(item, max_chars) or (PICTURE_ONLY if item.image is not None else "")

@@ -15,6 +15,7 @@ from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Choices
 from cascade.scoring.item_prompts import (
     QueryRewriter,
+    chosen_log_probs,
     make_question,
     prompt_text,
     readable_pictures,
@@ -125,7 +126,7 @@ class LLMScorer(Scorer):
             written = [
                 answer
                 if isinstance(answer, EngineError)
-                else _chosen_log_probs(*answer, len(question.answers))
+                else chosen_log_probs(*answer, len(question.answers))
                 for question, answer in zip(
                     questions, self._engine.generate(questions), strict=True
                 )
@@ -171,19 +172,6 @@ def _joined(
             answer = np.zeros(size)
         scores.append(answer)
     return np.concatenate(scores)
-
-
-def _chosen_log_probs(chosen: int, log_prob: float, n: int) -> NDArray[np.float64]:
-    """Log-probabilities of n candidates: the chosen one has its own, the others share the rest.
-
-    The chosen one is kept ahead of the others even where its name was unlikely.
-    """
-    if n == 1:
-        return np.zeros(1)
-    p = min(max(np.exp(log_prob), 1 / n + 1e-6), 1 - 1e-9)
-    out = np.full(n, np.log((1 - p) / (n - 1)))
-    out[chosen] = np.log(p)
-    return out
 
 
 def make(components: Components) -> LLMScorer:

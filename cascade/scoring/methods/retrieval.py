@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cascade.items import Batch
 from cascade.retrieval.retriever import Retriever
@@ -42,9 +43,14 @@ class RetrievalScorer(NodeProbabilityScorer):
 
     def _probabilities(self, batch: Batch) -> NodeProbabilities:
         similarities = self._similarities(batch)
+        return similarities.softmax(*self._logits(similarities))
+
+    def _logits(
+        self, similarities: Similarities
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits, shaped as the similarities are, and the temperature of each item [n_items]."""
         temperature = self._temperature * np.exp(self._caution * similarities.lead())
-        logits = similarities.values / similarities.broadcast(temperature)
-        return similarities.softmax(logits, temperature)
+        return similarities.values / similarities.broadcast(temperature), temperature
 
     def _similarities(self, batch: Batch) -> Similarities:
         return self._retriever.compare(batch)
