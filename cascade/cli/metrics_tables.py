@@ -22,6 +22,7 @@ from cascade.evaluation.run_metrics import RunMetrics
 HEADLINE = (
     "hf1_micro",
     "hf1_micro_lenient",
+    "hf1_micro_lenient_partial",
     "hf1_sample",
     "exact_match",
     "exact_match_lenient",

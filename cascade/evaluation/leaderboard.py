@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from cascade.evaluation.suite import Suite
 from cascade.evaluation.suite_run import Outcome
 from cascade.io.files import write_json, write_text
 
+_LEVEL = re.compile(r"_l(\d+)(?:_lenient)?$")
 NOTE_SMALL = "untrained model of the same architecture made small: shows that the code runs"
 
 
@@ -136,8 +138,8 @@ def _shown(row: dict[str, Any], figures: dict[str, Any], metric: str) -> dict[st
     levels = row["levels"]
     if levels is None:
         return figures.get(metric)
-    level = metric.rpartition("_l")[2]
-    return figures.get(metric) if level.isdigit() and int(level) <= levels else None
+    level = _LEVEL.search(metric)
+    return figures.get(metric) if level and int(level[1]) <= levels else None
 
 
 def _interval(figure: dict[str, Any] | None, sign: str = "") -> str:

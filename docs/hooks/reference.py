@@ -110,8 +110,8 @@ def metrics_page() -> str:
     ]
     shown = set[str]()
     for name in _metric_names():
-        base = re.sub(r"_(l|)\d+$", lambda end: f"_{end[1]}N", name)
-        function = re.sub(r"_l?N$", "", base)
+        base = re.sub(r"_(l|)\d+(_lenient|)$", r"_\1N\2", name)
+        function = re.sub(r"_l?N(_lenient|)$", r"\1", base)
         found = next((getattr(m, function) for m in modules if hasattr(m, function)), None)
         if base not in shown and found is not None:
             shown.add(base)

@@ -57,3 +57,21 @@ def at_level(taxonomy, predicted, gold, level):
     deep = [(p, g) for p, g in ways if len(g) >= level]
     found = [p[level - 1] if len(p) >= level else -1 for p, _ in deep]
     return found, [g[level - 1] for _, g in deep]
+
+
+def lenient_gold(taxonomy, predicted, gold, also, level):
+    """Gold nodes, the predicted one in place of it where some right answer is the same there."""
+    found = []
+    for p, g, others in zip(predicted, gold, also, strict=True):
+        to_level = [way(taxonomy, r)[:level] for r in (g, *others)]
+        same = len(way(taxonomy, p)) >= level and way(taxonomy, p)[:level] in to_level
+        found.append(p if same else g)
+    return found
+
+
+def nearest_gold(taxonomy, predicted, gold, also):
+    """The right answer of each row that gives that row the highest hF1, the known one first."""
+    return [
+        max((g, *others), key=lambda right: hierarchical(taxonomy, [p], [right])[0])
+        for p, g, others in zip(predicted, gold, also, strict=True)
+    ]

@@ -15,7 +15,9 @@ from cascade.evaluation.metrics import (
 )
 from cascade.evaluation.metrics.ranking import MEANINGS
 
-_LEVEL = re.compile(r"(accuracy|exact_to|f1_weighted|f1_macro)_l(\d+)|(coverage_at_risk)_(\d+)")
+_LEVEL = re.compile(
+    r"(accuracy|exact_to|f1_weighted|f1_macro)_l(\d+)(_lenient)?|(coverage_at_risk)_(\d+)"
+)
 
 
 def describe_metric(name: str) -> str:
@@ -29,11 +31,11 @@ def describe_metric(name: str) -> str:
     if name in MEANINGS:
         return MEANINGS[name]
     found = _LEVEL.fullmatch(name)
-    function = _function(name if found is None else found[1] or found[3])
+    function = _function(name if found is None else (found[1] or found[4]) + (found[3] or ""))
     if function is None or not function.__doc__:
         return ""
     line = function.__doc__.strip().partition("\n")[0].replace("`", "")
-    return line if found is None else line.replace("{level}", found[2] or found[4])
+    return line if found is None else line.replace("{level}", found[2] or found[5])
 
 
 def _function(name: str) -> Callable[..., Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,10 @@ class GoldAndPredicted:
         int32 [n_rows], indices of nodes; predicted is -1 where there is none.
     confidence
         float64 [n_rows], nan where there is none; None where no row has one.
-    accepted
-        bool [n_rows], whether the predicted node is another right answer of its row; None where no
-        others are known.
+    nearest_node, reached
+        int32 [n_rows], of the known and the other right answers of a row the one that is nearest to
+        the predicted node, and the deepest level to which the predicted path is that of any; None
+        where no others are known. See `_nearest`.
     consistent
         bool [n_rows], whether what was predicted for each level is a path of the taxonomy; None
         where one node was predicted for all levels, which always is one.
@@ -47,7 +49,8 @@ class GoldAndPredicted:
     predicted_node: Nodes
     gold_node: Nodes
     confidence: Floats | None = None
-    accepted: Flags | None = None
+    nearest_node: Nodes | None = None
+    reached: Nodes | None = None
     consistent: Flags | None = None
     reviewed: Flags | None = None
     facets: NDArray[np.int64] | None = None
@@ -92,7 +95,7 @@ class GoldAndPredicted:
         known = _indices("gold", gold, 0, len(taxonomy))
         rows = len(known)
         _check_length("predicted nodes", found, rows)
-        sure = accepted = consistent = left = counts = None
+        sure = nearest = reached = consistent = left = counts = None
         if confidence is not None:
             sure = np.asarray(confidence, dtype=np.float64)
             _check_length("confidences", sure, rows)
@@ -103,8 +106,7 @@ class GoldAndPredicted:
                 )
         if also is not None:
             _check_length("lists of other right answers", also, rows)
-            pairs = zip(found.tolist(), also, strict=True)
-            accepted = (found >= 0) & np.array([node in others for node, others in pairs])
+            nearest, reached = _nearest(taxonomy, found, known, also)
         if levels is not None:
             by_level = _indices("levels", levels, -1, len(taxonomy), ndim=2)
             _check_length("rows of levels", by_level, rows)
@@ -115,7 +117,7 @@ class GoldAndPredicted:
         if facets is not None:
             counts = np.asarray(facets, dtype=np.int64).reshape(-1, 3)
             _check_length("counts of facets", counts, rows)
-        return cls(taxonomy, found, known, sure, accepted, consistent, left, counts)
+        return cls(taxonomy, found, known, sure, nearest, reached, consistent, left, counts)
 
     def __len__(self) -> int:
         return len(self.gold_node)
@@ -140,6 +142,11 @@ class GoldAndPredicted:
         """float64 [n_rows], nodes that the predicted and the gold path have in common."""
         same = (self.predicted == self.gold) & (self.gold >= 0)
         return np.asarray(same.sum(axis=1), dtype=np.float64)
+
+    @property
+    def accepted(self) -> Flags:
+        """bool [n_rows], the predicted node is the gold node or another right answer."""
+        return np.asarray(self.nearest_node == self.predicted_node)
 
     @cached_property
     def predicted_size(self) -> Floats:
@@ -191,11 +198,12 @@ class GoldAndPredicted:
         of a group.
         """
         key = self.gold_node.astype(np.int64) * (len(self.taxonomy) + 1) + self.predicted_node
-        for flag in (self.accepted, self.consistent, self.reviewed):
+        for flag in (self.consistent, self.reviewed):
             key = key * 2 + (0 if flag is None else flag)
-        if self.facets is not None:
-            kinds, kind = np.unique(self.facets, axis=0, return_inverse=True)
-            key = key * len(kinds) + kind.reshape(-1)
+        for column in (self.nearest_node, self.reached, self.facets):
+            if column is not None:
+                kinds, kind = np.unique(column, axis=0, return_inverse=True)
+                key = np.unique(key, return_inverse=True)[1] * len(kinds) + kind.reshape(-1)
         first, groups = GroupedRows.of(key)
         return self.take(first), groups
 
@@ -248,6 +256,34 @@ def paths(taxonomy: Taxonomy) -> Nodes:
     """int32 [n_nodes + 1, depth], the path to each node, -1 below it; the last row is all -1."""
     nodes = np.arange(len(taxonomy), dtype=np.int32)
     return np.vstack([taxonomy.paths_of(nodes).T, np.full((1, taxonomy.depth), -1, np.int32)])
+
+
+def _nearest(
+    taxonomy: Taxonomy, predicted: Nodes, gold: Nodes, also: Sequence[Sequence[int]]
+) -> tuple[Nodes, Nodes]:
+    """The right answer of each row that is nearest to the predicted node, and how far one agrees.
+
+    Returns
+    -------
+    nearest : int32 [n_rows]
+        The right answer with the largest 2 |P & R| / (|P| + |R|), P and R being the predicted path
+        and its own; of equals the known answer, or else the first.
+    reached : int32 [n_rows]
+        The level down to which the predicted path is that of a right answer; 0 for none.
+    """
+    others = np.fromiter(map(len, also), dtype=np.int64, count=len(gold))
+    every = np.arange(len(gold))
+    rows = np.concatenate([every, np.repeat(every, others)])
+    nodes = np.concatenate([gold, np.fromiter(chain.from_iterable(also), np.int32, others.sum())])
+    way, level = paths(taxonomy), np.append(taxonomy.level, 0)
+    ours, theirs = way[predicted[rows]], way[nodes]
+    shared = ((ours == theirs) & (theirs >= 0)).sum(axis=1)
+    near = 2 * shared / np.maximum(level[predicted[rows]] + level[nodes], 1)
+    order = np.lexsort((-near, rows))  # stable: of equals the first stays the first
+    first = order[np.searchsorted(rows[order], every)]
+    reached = np.zeros(len(gold), dtype=np.int32)
+    np.maximum.at(reached, rows, shared.astype(np.int32))
+    return nodes[first].astype(np.int32), reached
 
 
 def heights(taxonomy: Taxonomy) -> Floats:

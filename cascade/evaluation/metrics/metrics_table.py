@@ -16,9 +16,12 @@ from cascade.evaluation.metrics.hierarchical_f1 import COVERED, LENIENT, STRICT
 from cascade.evaluation.metrics.per_level import (
     ClassCounts,
     accuracy,
+    accuracy_lenient,
     exact_to,
     f1_macro,
+    f1_macro_lenient,
     f1_weighted,
+    f1_weighted_lenient,
 )
 from cascade.evaluation.metrics.ratio import Ratio, ratio
 from cascade.evaluation.metrics.risk_coverage import RiskCoverageMetrics
@@ -32,7 +35,11 @@ class MetricsTable:
         self._ratios = _ratios(once)
         ratios = self._ratios.values()
         self._sums = np.stack([each.part for each in ratios] + [each.whole for each in ratios])
-        self._classes = {level: ClassCounts(once, level) for level in range(1, answers.depth + 1)}
+        levels = range(1, answers.depth + 1)
+        self._classes = {level: ClassCounts(once, level) for level in levels}
+        self._classes_lenient: dict[int, ClassCounts] = {}
+        if answers.reached is not None:
+            self._classes_lenient = {n: ClassCounts(once, n, lenient=True) for n in levels}
         self._confidence: list[CalibrationMetrics | RiskCoverageMetrics] = []
         if answers.has_confidence:
             confident, self._confidence_groups = answers.distinct_confidences()
@@ -49,6 +56,10 @@ class MetricsTable:
             totals = counts.totals(merged)
             found[f"f1_weighted_l{level}"] = f1_weighted(totals)
             found[f"f1_macro_l{level}"] = f1_macro(totals)
+        for level, counts in self._classes_lenient.items():
+            totals = counts.totals(merged)
+            found[f"f1_weighted_l{level}_lenient"] = f1_weighted_lenient(totals)
+            found[f"f1_macro_l{level}_lenient"] = f1_macro_lenient(totals)
         if self._confidence:
             merged = self._confidence_groups.total(weights)
             for metrics in self._confidence:
@@ -61,8 +72,8 @@ def all_metrics(answers: GoldAndPredicted) -> dict[str, float]:
 
     Which there are depends on what is known: `_lenient` ones need other right answers, `coverage`
     needs answers marked for review, `facet_` ones a taxonomy with facets, calibration and risk
-    confidences; those of levels end in `_l1`, `_l2`, ... `describe_metric` says what each is. An
-    undefined one is nan.
+    confidences; those of levels have `_l1`, `_l2`, ... in them. `describe_metric` says what each
+    is. An undefined one is nan.
     """
     once = np.ones((len(answers), 1))
     return {name: float(values[0]) for name, values in MetricsTable(answers)(once).items()}
@@ -70,11 +81,13 @@ def all_metrics(answers: GoldAndPredicted) -> dict[str, float]:
 
 def _ratios(answers: GoldAndPredicted) -> dict[str, Ratio]:
     """The metrics that are ratios of sums over rows, in the order in which they are shown."""
-    lenient = () if answers.accepted is None else LENIENT
+    lenient = () if answers.nearest_node is None else LENIENT
     covered = () if answers.reviewed is None else COVERED
     facets = () if answers.facets is None else FACETS
     found = {of.__name__: of(answers) for of in (*STRICT, *lenient, *covered, *facets)}
     for level in range(1, answers.depth + 1):
         found[f"accuracy_l{level}"] = accuracy(answers, level)
         found[f"exact_to_l{level}"] = exact_to(answers, level)
+        if answers.reached is not None:
+            found[f"accuracy_l{level}_lenient"] = accuracy_lenient(answers, level)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cascade.evaluation.metrics.gold_and_predicted import Floats, GoldAndPredicted
+from cascade.evaluation.metrics.gold_and_predicted import Floats, GoldAndPredicted, Nodes
 from cascade.evaluation.metrics.ratio import Ratio, indicator, ratio
 
 
@@ -14,11 +14,18 @@ class ClassCounts:
     Classes are the nodes at that level that are gold or predicted for a row whose gold path is that
     deep; rows whose gold path is shallower are dropped. A predicted path that is shallower is a
     miss, and no class.
+
+    Parameters
+    ----------
+    lenient
+        Whether the class of another right answer, where it is predicted, takes the place of the
+        gold one.
     """
 
-    def __init__(self, answers: GoldAndPredicted, level: int) -> None:
-        rows = np.flatnonzero(answers.gold[:, level - 1] >= 0)
-        gold = answers.gold[rows, level - 1]
+    def __init__(self, answers: GoldAndPredicted, level: int, *, lenient: bool = False) -> None:
+        known = _lenient_gold(answers, level) if lenient else answers.gold[:, level - 1]
+        rows = np.flatnonzero(known >= 0)
+        gold = known[rows]
         found = answers.predicted[rows, level - 1]
         classes = np.unique(np.concatenate([gold, found[found >= 0]]))
         self._n = len(classes)
@@ -51,6 +58,12 @@ def accuracy(answers: GoldAndPredicted, level: int) -> Ratio:
     return Ratio.mean(answers.predicted[:, level - 1] == answers.gold[:, level - 1], known)
 
 
+def accuracy_lenient(answers: GoldAndPredicted, level: int) -> Ratio:
+    """`accuracy_l{level}` where the node of another right answer at that level is right, too."""
+    known = _lenient_gold(answers, level)
+    return Ratio.mean(answers.predicted[:, level - 1] == known, known >= 0)
+
+
 def exact_to(answers: GoldAndPredicted, level: int) -> Ratio:
     """Share of all rows that are exactly right when both paths are cut at level {level}.
 
@@ -79,6 +92,23 @@ def f1_macro(totals: Floats) -> Floats:
     """
     there = totals[0] + totals[1] > 0
     return ratio(_f1(totals).sum(axis=0), there.sum(axis=0).astype(np.float64))
+
+
+def f1_weighted_lenient(totals: Floats) -> Floats:
+    """`f1_weighted_l{level}` where the predicted class of another right answer is the gold one."""
+    return f1_weighted(totals)
+
+
+def f1_macro_lenient(totals: Floats) -> Floats:
+    """`f1_macro_l{level}` where the predicted class of another right answer is the gold one."""
+    return f1_macro(totals)
+
+
+def _lenient_gold(answers: GoldAndPredicted, level: int) -> Nodes:
+    """int32 [n_rows], the gold node at a level; the predicted one where a right answer has it."""
+    assert answers.reached is not None
+    right = answers.reached >= level
+    return np.where(right, answers.predicted[:, level - 1], answers.gold[:, level - 1])
 
 
 def _f1(totals: Floats) -> Floats:

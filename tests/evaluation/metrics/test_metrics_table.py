@@ -8,7 +8,14 @@ from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.evaluation.metrics.metrics_table import MetricsTable, all_metrics
 from cascade.taxonomy import Taxonomy
 
-from ..reference_metrics import answers, at_level, hierarchical, way
+from ..reference_metrics import (
+    answers,
+    at_level,
+    hierarchical,
+    lenient_gold,
+    nearest_gold,
+    way,
+)
 
 quick = settings(deadline=None, max_examples=60)
 
@@ -165,6 +172,68 @@ def test_what_is_left_for_review_is_measured_apart(shop):
     assert figures["exact_match"] == all_metrics(found)["exact_match"]
     with pytest.raises(UsageError, match="marks of review"):
         GoldAndPredicted.of(shop, [apple], [apple], reviewed=[True, False])
+
+
+def test_nearness_to_another_right_answer_counts_where_partial_credit_is_asked_for(shop):
+    apple, pear, oil, toys = (
+        shop.index(code)
+        for code in ("Food > Fruit > Apple", "Food > Fruit > Pear", "Food > Oil", "Toys")
+    )
+    also = [(pear, oil), (apple,)]
+    figures = all_metrics(GoldAndPredicted.of(shop, [apple, oil], [toys, oil], also=also))
+    # Row 1 shares two nodes with pear, one with oil; row 2 is right, and apple must not count.
+    assert figures["hf1_micro"] == pytest.approx(2 * 2 / (3 + 1 + 2 + 2))
+    assert figures["hf1_micro_lenient"] == figures["hf1_micro"]
+    assert figures["hf1_micro_lenient_partial"] == pytest.approx(2 * (2 + 2) / (3 + 3 + 2 + 2))
+    assert figures["f1_macro_l1"] == pytest.approx((0 + 2 / 3) / 2)
+    assert figures["f1_macro_l1_lenient"] == 1
+    # At level 2 row 1 is right for its first other answer, and no longer above the level.
+    assert figures["accuracy_l2"] == figures["accuracy_l2_lenient"] == 1
+
+
+@quick
+@given(answers(arrays=3))
+def test_partial_credit_is_that_of_the_nearest_right_answer_of_each_row(case):
+    taxonomy, predicted, other, gold = case
+    also = [[node] * (node >= 0) for node in other.tolist()]
+    figures = all_metrics(GoldAndPredicted.of(taxonomy, predicted, gold, also=also))
+    nearest = nearest_gold(taxonomy, predicted, gold, also)
+    expected, *_ = hierarchical(taxonomy, predicted, nearest)
+    assert figures["hf1_micro_lenient_partial"] == pytest.approx(expected)
+
+
+@quick
+@given(answers(arrays=3))
+def test_lenient_figures_of_a_level_are_those_of_gold_classes_that_are_replaced(case):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    taxonomy, predicted, other, gold = case
+    also = [[node] * (node >= 0) for node in other.tolist()]
+    figures = all_metrics(GoldAndPredicted.of(taxonomy, predicted, gold, also=also))
+    for level in range(1, int(taxonomy.level[gold].max()) + 1):
+        known = lenient_gold(taxonomy, predicted, gold, also, level)
+        found, known = at_level(taxonomy, predicted, known, level)
+        classes = sorted({*found, *known} - {-1})
+        macro = sklearn.f1_score(known, found, labels=classes, average="macro", zero_division=0)
+        weighted = sklearn.f1_score(known, found, average="weighted", zero_division=0)
+        assert figures[f"f1_macro_l{level}_lenient"] == pytest.approx(macro)
+        assert figures[f"f1_weighted_l{level}_lenient"] == pytest.approx(weighted)
+        right = np.mean(np.equal(found, known))
+        assert figures[f"accuracy_l{level}_lenient"] == pytest.approx(right)
+
+
+@quick
+@given(answers(arrays=3))
+def test_weighting_a_row_with_other_right_answers_is_repeating_it(case):
+    taxonomy, predicted, other, gold = case
+    also = [[node] * (node >= 0) for node in other.tolist()]
+    times = np.arange(len(gold)) % 3 + 1
+    again = [row for row, n in zip(also, times, strict=True) for _ in range(n)]
+    repeated = all_metrics(
+        GoldAndPredicted.of(taxonomy, predicted.repeat(times), gold.repeat(times), also=again)
+    )
+    metrics = MetricsTable(GoldAndPredicted.of(taxonomy, predicted, gold, also=also))
+    for name, values in metrics(times[:, None].astype(float)).items():
+        assert values[0] == pytest.approx(repeated[name], nan_ok=True), name
 
 
 def test_without_other_answers_there_are_no_lenient_figures(shop):
