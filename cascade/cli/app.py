@@ -16,6 +16,7 @@ from cascade.cli.commands import (
     pack,
     prepare,
     prompts,
+    runs,
     taxonomy,
 )
 from cascade.cli.commands import eval as evaluation
@@ -41,6 +42,7 @@ app.add_typer(pack.app, name="pack")
 app.add_typer(taxonomy.app, name="taxonomy")
 app.add_typer(foodex2.app, name="foodex2")
 app.add_typer(prompts.app, name="prompts")
+app.add_typer(runs.app, name="runs")
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 
 

@@ -130,6 +130,15 @@ SetOption = Annotated[
 DownloadOption = Annotated[
     bool, typer.Option("--allow-download", help="Weights may be downloaded from the hub.")
 ]
+ReportToOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report-to",
+        metavar="TRACKER",
+        help="Tell this tracker the figures too: tensorboard, mlflow, wandb or trackio; what it "
+        "keeps lies beside the run's folder. Repeatable.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 MaxRiskOption = Annotated[
     float | None,

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import platform
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +24,8 @@ from cascade.evaluation.evaluation_task import (
 )
 from cascade.evaluation.external_predictions import ExternalPredictions
 from cascade.evaluation.report.run_report import run_report
-from cascade.evaluation.run_folder import RunFolder
-from cascade.evaluation.run_metrics import RunMetrics, measure
+from cascade.evaluation.run_folder import KIND, RunFolder
+from cascade.evaluation.run_metrics import RunMetrics, measure, running_figures
 from cascade.evaluation.run_predictions import RunPredictions
 from cascade.io import Row
 from cascade.io.files import write_json, write_text
@@ -37,9 +34,9 @@ from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.columns import picture_places
 from cascade.pipeline.runs.labels import count_labels
 from cascade.pipeline.runs.table import Counts
-from cascade.version import __version__
-
-PACKAGES = ("torch", "transformers", "sentence-transformers", "numpy", "scipy")
+from cascade.tracking.curves import LINES, CurveLog
+from cascade.tracking.provenance import now, provenance, relative
+from cascade.tracking.trackers import check_trackers, make_trackers
 
 Predictor = Callable[[], Classifier] | ExternalPredictions
 """Loads the classifier that answers the rows; or the predictions of another program."""
@@ -57,6 +54,8 @@ class RunOptions:
         Of the bootstrap.
     command
         What the user typed, for the manifest and the report.
+    report_to
+        Trackers that are told the figures; see `tracking.trackers`.
 
     Raises
     ------
@@ -69,10 +68,12 @@ class RunOptions:
     resamples: int = 1000
     seed: int = 0
     command: str = ""
+    report_to: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.resume and self.overwrite:
             raise UsageError("--resume and --overwrite exclude each other; choose one")
+        check_trackers(self.report_to)
 
 
 def evaluate(
@@ -138,12 +139,24 @@ def evaluate(
 
     predictions = RunPredictions.read(folder.predictions, task.taxonomy, task.columns)
     metrics = measure(predictions, labels, counts, resamples=options.resamples, seed=options.seed)
-    errors = analyse_errors(predictions.against_gold(), _examples(task, predictions))
-    manifest["finished"] = _now()
+    answers = predictions.against_gold()
+    errors = analyse_errors(answers, _examples(task, predictions))
+    settings = {"method": manifest["method"], "config": task.config.model_dump()}
+    trackers = make_trackers(options.report_to, folder.path, settings)
+    with closing(CurveLog(folder.path / LINES, trackers, timed=False)) as curves:
+        for rows, figures in running_figures(answers):
+            curves.write(rows, figures)
+        curves.finish(f"{folder.path.resolve().name}, by rows", _plain(metrics))
+    manifest["finished"] = now()
     write_json(folder.metrics, metrics.to_dict())
     write_text(folder.report, run_report(manifest, metrics, errors))
     write_json(folder.manifest, manifest)
     return metrics
+
+
+def _plain(metrics: RunMetrics) -> dict[str, float]:
+    """The value of each figure."""
+    return {name: interval.value for name, interval in metrics.figures.items()}
 
 
 def _kept_counts(values: Any, folder: RunFolder) -> Counts:
@@ -170,13 +183,14 @@ def _manifest(
 ) -> dict[str, Any]:
     source = task.source
     return {
+        "kind": KIND,
         "command": options.command,
-        "started": _now(),
+        "started": now(),
         "finished": None,
         "fingerprint": fingerprint,
         "method": "given" if external else task.config.method,
         "data": {
-            "file": _relative(source.file),
+            "file": relative(source.file),
             "sha256": source.sha256,
             "sheet": source.sheet,
             "encoding": source.encoding,
@@ -185,7 +199,7 @@ def _manifest(
         },
         "predictions": None
         if external is None
-        else {"file": _relative(external.name), "sha256": external.sha256},
+        else {"file": relative(external.name), "sha256": external.sha256},
         "taxonomy": {
             "name": task.taxonomy.name,
             "nodes": len(task.taxonomy),
@@ -193,11 +207,8 @@ def _manifest(
             "made_of_labels": task.config.taxonomy is None,
         },
         "bootstrap": {"resamples": options.resamples, "seed": options.seed},
-        "versions": _versions(),
-        "machine": {
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
+        "seed": options.seed,
+        **provenance(),
     }
 
 
@@ -225,22 +236,3 @@ def _examples(task: EvaluationTask, predictions: RunPredictions) -> Callable[[in
         return Example(predictions.line(row), predictions.text(row), known, picture_of(row))
 
     return example_of
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _relative(path: str) -> str:
-    """A path as it may stand in a file that is passed on: never absolute."""
-    return os.path.relpath(path) if os.path.isabs(path) else path
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "cascade": __version__}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

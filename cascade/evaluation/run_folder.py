@@ -14,10 +14,14 @@ from cascade.errors import InputError, OutputError, TaxonomyError, unwritable
 from cascade.io.files import MOST_JSON, write_text
 from cascade.pipeline.load import is_shipped, load_taxonomy
 from cascade.taxonomy import Taxonomy
+from cascade.tracking.curves import LINES, PICTURE
+from cascade.tracking.provenance import MANIFEST
+
+KIND = "eval"  # what manifests call such a run
 
 
 class RunFolder:
-    """`config.yaml`, `predictions.parquet`, `metrics.json`, `report.html` and `manifest.json`.
+    """`config.yaml`, `predictions.parquet`, `metrics.json`, `report.html`, `manifest.json`, curves.
 
     Every file appears whole. The manifest is there from the start, and is `finished` at the end.
     """
@@ -29,7 +33,8 @@ class RunFolder:
         self.predictions = self.path / "predictions.parquet"  # rows and their answers
         self.metrics = self.path / "metrics.json"
         self.report = self.path / "report.html"
-        self.manifest = self.path / "manifest.json"  # versions, seed, hashes, the command
+        self.manifest = self.path / MANIFEST  # versions, seed, hashes, the command
+        self.curves = (self.path / LINES, self.path / PICTURE)  # figures by rows
 
     def __str__(self) -> str:
         return str(self.path)
@@ -58,9 +63,11 @@ class RunFolder:
             if self.path.is_dir() and any(self.path.iterdir()):
                 raise OutputError(f"{self.path} is not empty, and holds no run; name another --out")
             return {}
+        found = {} if overwrite and not self._is_json() else self.read_json(self.manifest)
+        if (kind := found.get("kind", KIND)) != KIND:
+            raise OutputError(f"{self.path} holds another kind of run ({kind}); name another --out")
         if overwrite:
             return {}
-        found = self.read_json(self.manifest)
         if not resume:
             cure = "name another --out" if found.get("finished") else "go on with --resume"
             raise OutputError(
@@ -75,6 +82,14 @@ class RunFolder:
             )
         return found
 
+    def _is_json(self) -> bool:
+        """Whether the manifest can be read."""
+        try:
+            self.read_json(self.manifest)
+        except InputError:
+            return False
+        return True
+
     def begin(self) -> None:
         """Make the folder, and remove what an earlier run in it had found.
 
@@ -85,7 +100,7 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            for old in (self.predictions, self.metrics, self.report, self.taxonomy):
+            for old in (self.predictions, self.metrics, self.report, self.taxonomy, *self.curves):
                 old.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(self.path, error) from None

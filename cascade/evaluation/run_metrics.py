@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap
 from cascade.evaluation.metrics.calibration import Bin, reliability
+from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
+from cascade.evaluation.metrics.hierarchical_f1 import exact_match, hf1_micro
 from cascade.evaluation.metrics.ranking import ranking_figures
 from cascade.evaluation.metrics.risk_coverage import RiskCoverage, risk_coverage
 from cascade.evaluation.run_predictions import RunPredictions
 from cascade.pipeline.runs.labels import LabelCounts
 from cascade.pipeline.runs.table import Counts
+
+POINTS = 40  # of the running figures
 
 
 @dataclass(frozen=True)
@@ -112,3 +116,24 @@ def measure(
         resamples=resamples,
         seed=seed,
     )
+
+
+def running_figures(answers: GoldAndPredicted) -> Iterator[tuple[int, dict[str, float]]]:
+    """Headline figures over the first rows, some numbers of rows up to all.
+
+    They tell whether so many rows were enough: where they still move, more would be better.
+    """
+    shown = {"exact_match": exact_match(answers), "hf1_micro": hf1_micro(answers)}
+    sums = {name: (f.part.cumsum(), f.whole.cumsum()) for name, f in shown.items()}
+    n = len(answers)
+    if not n:
+        return
+    for rows in sorted({max(1, round(n * step / POINTS)) for step in range(1, POINTS + 1)}):
+        yield (
+            rows,
+            {
+                name: float(part[rows - 1] / whole[rows - 1])
+                for name, (part, whole) in sums.items()
+                if whole[rows - 1]
+            },
+        )

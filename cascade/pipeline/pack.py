@@ -21,7 +21,8 @@ from cascade.io.files import cache_folder, read_json, sha256_of
 
 SEAL = "pack.json"
 FORMAT = 1
-FREE = (SEAL, "README.md", "metrics.json")  # no answer depends on them
+FREE = (SEAL, "README.md", "metrics.json", "manifest.json", "metrics.jsonl", "curves.png")
+"""Files that no answer depends on."""
 MOST_FILES = 20_000
 
 MAY_SET = (

@@ -7,17 +7,21 @@ import json
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
-from cascade.errors import OutputError, UsageError, unwritable
-from cascade.io.files import alone, write_text
+from cascade.errors import ConfigError, OutputError, UsageError, unwritable
+from cascade.io.files import alone, read_json, write_json, write_text
 from cascade.models.weights import Weights
+from cascade.tracking.curves import LINES, PICTURE, CurveLog
+from cascade.tracking.provenance import MANIFEST, now, provenance
+from cascade.tracking.trackers import check_trackers, make_trackers
 from cascade.training.finetune_recipe import FinetuneRecipe
 from cascade.training.labelled import Progress
+from cascade.training.loop import Tick
 from cascade.version import __version__
 
 WORK, IDENTITY, LOCK = "checkpoints", "identity.json", "lock"
@@ -77,6 +81,15 @@ class Experiment(ABC, Generic[R]):
 
     @property
     @abstractmethod
+    def data(self) -> dict[str, Any]:
+        """What is learnt, for the manifest: files with their hashes, columns, the taxonomy."""
+
+    def headline(self, metrics: Mapping[str, Any]) -> tuple[str, float] | None:
+        """Name and value of the figure that tells results apart; None where none was measured."""
+        return None
+
+    @property
+    @abstractmethod
     def _weights(self) -> list[Weights]:
         """The weights that the result depends on, those that are trained first."""
 
@@ -108,10 +121,21 @@ class Experiment(ABC, Generic[R]):
     def identity(self) -> str:
         """A hash of all that the trained weights depend on."""
         recipe = self.recipe.model_dump(
-            exclude={"about": True, "training": {"checkpoint_every"}, **self._places}
+            exclude={
+                "about": True,
+                "report_to": True,
+                "training": {"checkpoint_every"},
+                **self._places,
+            }
         )
         depends = [__version__, recipe, self._contents, *(w.identity for w in self._weights)]
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
+
+    def check(self) -> None:
+        """Raise CascadeError where data, weights, prompts or trackers are not there."""
+        check_trackers(self.recipe.report_to)
+        _ = self.identity
+        self._check_resources()
 
     def prepare(self, *, resume: bool = False, overwrite: bool = False) -> None:
         """Make the folder and lock it until the end of `with`, unless something is in the way.
@@ -124,8 +148,7 @@ class Experiment(ABC, Generic[R]):
             Data, weights or prompts are not there; then nothing is replaced.
         """
         self._check_folder(resume=resume, overwrite=overwrite)
-        _ = self.identity
-        self._check_resources()
+        self.check()
         kept = self.work / IDENTITY
         if resume and kept.is_file() and _text_in(kept) != json.dumps(self.identity):
             raise OutputError(
@@ -145,8 +168,38 @@ class Experiment(ABC, Generic[R]):
             write_text(kept, json.dumps(self.identity))
             if not resume or not (self.folder / RECIPE).is_file():
                 write_text(self.folder / RECIPE, text)
+            self._begin_manifest(resume=resume)
         except OSError as error:
             raise unwritable(self.folder, error) from None
+        self._held.callback(self.curves.close)
+
+    @cached_property
+    def curves(self) -> CurveLog:
+        """Where figures of steps go."""
+        recipe = self.recipe
+        trackers = make_trackers(recipe.report_to, self.folder, recipe.model_dump())
+        return CurveLog(self.folder / LINES, trackers)
+
+    def _begin_manifest(self, *, resume: bool) -> None:
+        before = _values_in(self.folder / MANIFEST) if resume else {}
+        manifest = {
+            "kind": self.recipe.kind,
+            "command": self.command,
+            "started": before.get("started") or now(),
+            "finished": None,
+            "fingerprint": self.identity,
+            "seed": self.recipe.seed,
+            **self.data,
+            **provenance(),
+        }
+        write_json(self.folder / MANIFEST, manifest)
+
+    def _on_tick(self, tick: Tick) -> None:
+        """Show a step of training, and add it to the curves."""
+        self.curves.write(tick.step, tick.figures)
+        self.progress("training", tick.step, tick.steps, tick.words)
+        if tick.evaluated:
+            self.notify(f"step {tick.step:,} of {tick.steps:,}: {tick.words}")
 
     def __enter__(self) -> Self:
         """Work that `prepare` keeps other processes from; at its end they may begin."""
@@ -219,10 +272,24 @@ class Experiment(ABC, Generic[R]):
 
     def _finish(self, metrics: dict[str, Any]) -> dict[str, Any]:
         """Write README and metrics, which make the result whole; returns the metrics."""
-        write_text(self.folder / README, self.readme(metrics))
+        told = self.headline(metrics)
+        self.curves.finish(self.folder.resolve().name, dict([told]) if told else {})
+        drawn = "\n![Figures by step](curves.png)\n" if (self.folder / PICTURE).is_file() else ""
+        write_text(self.folder / README, self.readme(metrics) + drawn)
+        manifest = _values_in(self.folder / MANIFEST)
+        write_json(self.folder / MANIFEST, {**manifest, "finished": now()})
         write_text(self.folder / METRICS, json.dumps(metrics, indent=2) + "\n")
         shutil.rmtree(self.work)
         return metrics
+
+
+def _values_in(file: Path) -> dict[str, Any]:
+    """The values of a small JSON file; none where it cannot be read."""
+    with suppress(ConfigError):
+        values = read_json(file)
+        if isinstance(values, dict):
+            return values
+    return {}
 
 
 def _text_in(file: Path) -> str:

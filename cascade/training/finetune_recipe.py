@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from cascade.config import (
     NAMED,
@@ -21,6 +21,7 @@ from cascade.config import (
 )
 from cascade.errors import ConfigError
 from cascade.resources import shipped_file, shipped_names
+from cascade.tracking.trackers import TrackerName
 
 FOLDER = "finetune"
 
@@ -76,7 +77,20 @@ class FinetuneRecipe(Section):
     """Section and field of what is a name or a file."""
 
     about: str = Field("", description="One line on what it is for.")
+    if TYPE_CHECKING:
+        kind: str  # which each kind has, with its own values
+
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Of all that is drawn.")
+    report_to: list[TrackerName] = Field(
+        default_factory=list,
+        description="Trackers that are told each step too: tensorboard, mlflow, wandb, trackio; "
+        "what they keep lies beside the run's folder.",
+    )
+
+    @field_validator("report_to", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return [given] if isinstance(given, str) else given
 
     @classmethod
     def load(cls, name: str, over: Mapping[str, Any] | None = None) -> Self:

@@ -18,6 +18,7 @@ from cascade.io.tables.opening import TableFile
 from cascade.pipeline.load import load_taxonomy
 from cascade.pipeline.runs.label_taxonomy import taxonomy_of_labels
 from cascade.taxonomy import Taxonomy
+from cascade.tracking.provenance import relative
 from cascade.training.experiment import Experiment
 from cascade.training.finetune_recipe import LabelledRecipe
 from cascade.training.labelled import Labelled, read_labelled, readable, settled_columns
@@ -77,6 +78,20 @@ class LabelledExperiment(Experiment[R]):
         columns = Columns(text=data.text, image=getattr(data, "image", None), label=data.label)
         with _in_words_of_recipes():
             return settled_columns(self.source, columns)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Files with their hashes, columns, the taxonomy."""
+        files = {"data": self.source, "validation": self.validation}
+        found: dict[str, Any] = {
+            name: {"file": relative(source.file), "sha256": source.sha256, "limit": source.limit}
+            for name, source in files.items()
+            if source is not None
+        }
+        found["data"]["columns"] = self.columns.model_dump(exclude_defaults=True)
+        tree, named = self.taxonomy, self.recipe.data.taxonomy
+        about = {"name": tree.name, "nodes": len(tree), "sha256": tree.fingerprint}
+        return found | {"taxonomy": {**about, "made_of_labels": named is None}}
 
     @property
     def _contents(self) -> Any:

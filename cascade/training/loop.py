@@ -58,8 +58,10 @@ class LoopSettings:
 class Tick:
     """Progress of a run, after a step.
 
-    `loss` is the mean of the last ten steps, since tasks take turns; `validation` the last
-    validation loss, if there was one; `evaluated` says whether an evaluation was due.
+    `loss` is the mean of the last ten steps, since tasks take turns, `own_loss` that of this one;
+    `validation` the last validation loss, if there was one; `evaluated` says whether an evaluation
+    was due; `learning_rate` is that of the step, of the optimizer's first group; `observed` has
+    the last other figures, and `observes` says whether they are of this step.
     """
 
     step: int
@@ -68,6 +70,37 @@ class Tick:
     validation: float | None
     evaluated: bool
     seconds_left: float
+    own_loss: float = math.nan
+    learning_rate: float = math.nan
+    observed: Mapping[str, float] = field(default_factory=dict)
+    observes: bool = False
+
+    @property
+    def words(self) -> str:
+        """`loss 1.234, validation 1.301; 5 min left`."""
+        shown = [f"loss {self.loss:.3f}"]
+        if self.validation is not None:
+            shown.append(f"validation {self.validation:.3f}")
+        shown += [f"{name.replace('_', ' ')} {v:.3f}" for name, v in self.observed.items()]
+        return f"{', '.join(shown)}; {in_words(self.seconds_left)} left"
+
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """What the curves of a run have of this step."""
+        measured = self.validation if self.evaluated else None
+        return {
+            "loss": self.own_loss,
+            "learning_rate": self.learning_rate,
+            "validation_loss": measured,
+            **(self.observed if self.observes else {}),
+        }
+
+
+def in_words(seconds: float) -> str:
+    """A time span as `45 s`, `12 min` or `3.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 @dataclass
@@ -133,6 +166,10 @@ class Loop(ABC):
         """The loss on rows that are not learnt; None where there are none."""
         return None
 
+    def observe(self, step: int) -> dict[str, float]:
+        """Figures that are due after a step, by name; nothing is decided by them."""
+        return {}
+
     def run(
         self, *, resume: bool = False, progress: Callable[[Tick], None] | None = None
     ) -> History:
@@ -154,10 +191,12 @@ class Loop(ABC):
             first = self._restore() if resume else 0
             history, schedule = self.history, self._schedule(first)
             started, before = time.perf_counter(), history.seconds
+            observed: Mapping[str, float] = {}
             for step in range(first, steps):
                 if history.stopped_early:
                     break
                 torch.manual_seed(self._seed * 1_000_003 + step)
+                rate = float(self._optimizer.param_groups[0]["lr"])
                 history.losses.append(self._step(step))
                 schedule.step()
                 done = step + 1
@@ -165,6 +204,8 @@ class Loop(ABC):
                 evaluated = every is not None and (done % every == 0 or done == steps)
                 if evaluated:
                     self._evaluate(done)
+                seen = self.observe(done) if progress is not None else {}
+                observed = seen or observed
                 spent = time.perf_counter() - started
                 history.seconds = before + spent
                 ended = history.stopped_early or done == steps
@@ -174,7 +215,9 @@ class Loop(ABC):
                     last = history.validation[-1][1] if history.validation else None
                     recent = float(np.mean(history.losses[-10:]))
                     left = spent / (done - first) * (steps - done)
-                    progress(Tick(done, steps, recent, last, evaluated, left))
+                    own = history.losses[-1]
+                    shown = (done, steps, recent, last, evaluated, left, own, rate)
+                    progress(Tick(*shown, observed, bool(seen)))
         if history.best_step:
             self._take(read_tensors(self._folder / BEST)[1])
         else:  # without validation

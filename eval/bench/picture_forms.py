@@ -97,7 +97,9 @@ def done(part: Part, tree: Any, recipe: Recipe, work: Path) -> list[dict[str, An
         tree,
         stage.tuning,
         folder,
-        progress=lambda at, of: print(part.name, at, of, flush=True) if at % 50 == 0 else None,
+        progress=lambda tick: (
+            print(part.name, tick.step, tick.steps, flush=True) if tick.step % 50 == 0 else None
+        ),
     )
     tuned = PictureFeatures.load(str(folder / "model"), keep=False)
     read = HierarchicalSoftmax(tree, heads.form).log_probs(

@@ -57,6 +57,9 @@ def test_a_recipe_makes_an_adapter_with_its_figures(finetune, folder):
         "adapter_model.safetensors",
         "recipe.yaml",
         "metrics.json",
+        "metrics.jsonl",
+        "manifest.json",
+        "curves.png",
         "README.md",
     }
     found = metrics(folder)
@@ -77,6 +80,34 @@ def test_a_recipe_makes_an_adapter_with_its_figures(finetune, folder):
     assert "For tests." in page
     assert "--set llm.adapter=out --set llm.model=experiments/model" in page
     assert "left" in done.err
+
+
+def test_a_result_tells_where_it_came_from(finetune, cascade, folder):
+    assert finetune("--set", "seed=3").status == 0
+    manifest = json.loads((folder / "out/manifest.json").read_text())
+    assert manifest["kind"] == "adapter"
+    assert manifest["seed"] == 3
+    assert manifest["finished"] >= manifest["started"]
+    assert len(manifest["data"]["sha256"]) == len(manifest["taxonomy"]["sha256"]) == 64
+    assert manifest["versions"]["cascade"] and manifest["machine"]["cores"]
+    listed = json.loads(cascade("runs", "list", ".", "--json").out)
+    assert [(run["kind"], run["status"]) for run in listed] == [("adapter", "finished")]
+    assert listed[0]["headline"][0] == "validation_loss"
+    refused = cascade(
+        *("eval", "items.csv", "-t", "tax.csv", "--label", "label", "--text", "name"),
+        *("-o", "out", "--overwrite"),
+    )
+    assert refused.status == 2
+    assert "out holds another kind of run (adapter)" in refused.err
+
+
+def test_a_tracker_that_is_not_installed_is_told_with_its_command(finetune, folder, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    refused = finetune("--set", "report_to=tensorboard")
+    assert refused.status == 2
+    assert "reporting to tensorboard needs tensorboard, which is not installed" in refused.err
+    assert "pip install" in refused.err
+    assert not (folder / "out").exists()
 
 
 def test_the_adapter_answers_in_classify(finetune, cascade, folder):
@@ -138,6 +169,9 @@ def test_a_run_that_is_interrupted_goes_on_to_the_same_adapter(finetune, folder,
     assert "another recipe" in other.err
     assert finetune("--resume").status == 0
     assert metrics(folder)["loss_by_step"] == pytest.approx(losses, rel=1e-4)
+    curves = [json.loads(line) for line in (folder / "out/metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in curves] == list(range(1, len(losses) + 1))
+    assert [line["loss"] for line in curves] == pytest.approx(losses, rel=1e-4)
     assert (folder / "out" / "adapter_model.safetensors").read_bytes() == expected
     assert not (folder / "out" / "checkpoints").exists()
 
@@ -257,6 +291,7 @@ def test_rows_of_each_class_are_bounded(finetune, folder):
         (("model.weights=smolm2-135m",), "did you mean 'smollm2-135m'"),
         (("prompts.path=write-pth",), "no prompt 'write-pth'"),
         (("lora.targets=[qkv]",), "lora.targets: qkv is named"),
+        (("report_to=tensorbord",), "report_to.0: "),
         (("validation.share=0.9", "validation.most_rows=9"), ""),
     ],
 )

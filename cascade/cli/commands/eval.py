@@ -107,6 +107,7 @@ def evaluate(
     sheet: options.SheetOption = None,
     settings: options.SetOption = None,
     allow_download: options.DownloadOption = False,
+    report_to: options.ReportToOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Measure a method, or the predictions in a file, on labelled rows; write a report."""
@@ -119,7 +120,7 @@ def evaluate(
     from cascade.evaluation.run_folder import RunFolder
     from cascade.io.tables.opening import TableFile
 
-    run = RunOptions(resume, overwrite, resamples, seed, options.command())
+    run = RunOptions(resume, overwrite, resamples, seed, options.command(), report_to or ())
     if suite is not None:
         if file is not None:
             raise UsageError(f"the suite names its data; leave out {file}, or leave out --suite")

@@ -78,6 +78,7 @@ def fit(
     encoding: options.EncodingOption = None,
     sheet: options.SheetOption = None,
     allow_download: options.DownloadOption = False,
+    report_to: options.ReportToOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Learn from labelled rows: fit the parts of a recipe, and put them into a pack."""
@@ -119,6 +120,7 @@ def fit(
         allow_download=allow_download,
         places=picture_places(placed),
         command=options.command(),
+        report_to=report_to or (),
         notify=lambda sentence: err.print(sentence, style="yellow", highlight=False, markup=False),
     )
     job.prepare(resume=resume, overwrite=overwrite)

@@ -7,10 +7,9 @@ each bin or point. The same values give the same bytes.
 from __future__ import annotations
 
 import io
-import logging
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from markupsafe import Markup
 from cascade.evaluation.metrics.calibration import Bin
 from cascade.evaluation.metrics.risk_coverage import RiskCoverage
 from cascade.evaluation.report.number_format import count, metric
+from cascade.tracking.charts import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,22 +117,9 @@ def risk_coverage_curve(points: Sequence[RiskCoverage]) -> Markup:
         return _svg(chart, "Risk-coverage curve; its values are in the table below", ends, tips)
 
 
-@contextmanager
-def _new_figure() -> Iterator[Figure]:
-    """An empty figure, in the style of the page whatever the user's matplotlibrc says."""
-    log = logging.getLogger("matplotlib")
-    level = log.level
-    log.setLevel(logging.ERROR)  # not a word on the building of its font cache
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-
-        with matplotlib.rc_context():
-            matplotlib.rcdefaults()
-            matplotlib.rcParams.update(STYLE)
-            yield Figure(figsize=(WIDTH / 72, HEIGHT / 72))
-    finally:
-        log.setLevel(level)
+def _new_figure() -> AbstractContextManager[Figure]:
+    """An empty figure, in the style of the page."""
+    return new_figure(WIDTH / 72, HEIGHT / 72, STYLE)
 
 
 def _svg(

@@ -30,7 +30,7 @@ from cascade.training.adapters.recipe import AdapterRecipe
 from cascade.training.adapters.training import AdapterLoop, training_precision
 from cascade.training.labelled import Labelled
 from cascade.training.labelled_experiment import LabelledExperiment
-from cascade.training.loop import History, Tick
+from cascade.training.loop import History, in_words
 from cascade.version import __version__
 
 TYPES = "types.json"
@@ -165,13 +165,6 @@ class AdapterExperiment(LabelledExperiment[AdapterRecipe]):
         write_json(path, {"identity": self.identity, "types": types})
         return types
 
-    def _on_tick(self, tick: Tick) -> None:
-        unseen = "" if tick.validation is None else f", validation {tick.validation:.3f}"
-        words = f"loss {tick.loss:.3f}{unseen}; {in_words(tick.seconds_left)} left"
-        self.progress("training", tick.step, tick.steps, words)
-        if tick.evaluated:
-            self.notify(f"step {tick.step:,} of {tick.steps:,}: {words}")
-
     @property
     def _in_use(self) -> tuple[str, dict[str, str]]:
         recipe = self.recipe
@@ -190,6 +183,11 @@ class AdapterExperiment(LabelledExperiment[AdapterRecipe]):
         if recipe.data.max_chars != default.max_chars:
             settings["llm.max_chars"] = str(recipe.data.max_chars)
         return "llm", settings
+
+    def headline(self, metrics: Mapping[str, Any]) -> tuple[str, float] | None:
+        """The validation loss."""
+        loss = metrics["validation_loss"]
+        return None if loss is None else ("validation_loss", loss)
 
     def summary(self, metrics: Mapping[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
         """A few figures."""
@@ -241,13 +239,6 @@ or with peft: `PeftModel.from_pretrained(model, {str(self.folder)!r})`.
 Losses are in nats for each token of an answer. `recipe.yaml` has every setting; the same command
 on it makes the adapter again. `metrics.json` has the loss of each step.
 """
-
-
-def in_words(seconds: float) -> str:
-    """A time span as `45 s`, `12 min` or `3.5 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _early(metrics: Mapping[str, Any]) -> str:

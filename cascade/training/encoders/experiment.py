@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shlex
 import shutil
 import time
@@ -27,7 +29,6 @@ from cascade.training.encoders.recipe import EncoderRecipe, SetRecipe
 from cascade.training.encoders.sets import EncoderSet, read_set
 from cascade.training.encoders.training import EncoderLoop
 from cascade.training.experiment import Experiment
-from cascade.training.loop import Tick
 from cascade.training.markdown import table
 from cascade.version import __version__
 
@@ -57,6 +58,21 @@ class EncoderExperiment(Experiment[EncoderRecipe]):
     def _weights(self) -> list[Weights]:
         model = self.recipe.model
         return [find_weights(model.weights, allow_download=model.allow_download)]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The sets, and one hash of all that they hold."""
+        digest = hashlib.sha256(json.dumps(self._contents).encode()).hexdigest()
+        sets = [each.name for each in self.recipe.sets]
+        held = [each.name for each in self.recipe.held]
+        shown = f"{len(sets):,} sets"
+        about = {"file": shown, "sha256": digest, "limit": self.limit, "sets": sets, "held": held}
+        return {"data": about}
+
+    def headline(self, metrics: Mapping[str, Any]) -> tuple[str, float] | None:
+        """Mean over the held sets of the better text's hF1."""
+        best = [max(hf1 for hf1, _ in forms.values()) for forms in metrics["after"].values()]
+        return ("hf1_held", sum(best) / len(best)) if best else None
 
     @property
     def _contents(self) -> Any:
@@ -104,7 +120,7 @@ class EncoderExperiment(Experiment[EncoderRecipe]):
             identity=self.identity,
         )
         started = time.perf_counter()
-        history = loop.run(resume=resume, progress=self._show)
+        history = loop.run(resume=resume, progress=self._on_tick)
         loop.settle()
         seconds = time.perf_counter() - started
         self._save(encoder, weights)
@@ -130,10 +146,6 @@ class EncoderExperiment(Experiment[EncoderRecipe]):
     ) -> Sequence[EncoderSet]:
         self.progress("reading rows", 0, None, chosen.name)
         return read_set(chosen, left_out, self.limit, self.notify)
-
-    def _show(self, tick: Tick) -> None:
-        words = f"loss {tick.loss:.3f}, {tick.seconds_left / 60:.0f} min left"
-        self.progress("training", tick.step, tick.steps, words)
 
     def _figures(
         self, sets: Sequence[EncoderSet], encoder: SentenceEncoder, what: str

@@ -22,10 +22,14 @@ from cascade.models.runtime import autocast
 from cascade.scoring.ttc_heads import Form, Heads
 from cascade.taxonomy import Taxonomy
 from cascade.training.level_loss import TorchForms, level_loss, outputs
-from cascade.training.loop import CHECKPOINT, Loop, LoopSettings
+from cascade.training.loop import CHECKPOINT, Loop, LoopSettings, Tick
 
 if TYPE_CHECKING:
     import torch
+
+
+WATCHED = 256  # items that are not learnt, whose loss is told
+LOOKS = 6  # times in a run
 
 
 class TuningRecipe(Section):
@@ -85,7 +89,8 @@ def fine_tune(
     *,
     start: Heads | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    held: tuple[Sequence[Item], NDArray[np.int32]] | None = None,
+    progress: Callable[[Tick], None] | None = None,
 ) -> Heads:
     """Train, and leave the backbone in `folder/model` and `heads.safetensors` beside it.
 
@@ -99,14 +104,19 @@ def fine_tune(
     start
         Heads that go on learning beside a backbone that was trained with them, in place of new
         ones; their form is the recipe's.
+    held
+        Items that are not learnt, with their nodes; the loss on some of them is told now and then.
+        Nothing depends on it.
     progress
-        Called with the steps that are done and all.
+        Called after each step.
     """
     done = folder / "heads.safetensors"
     if done.is_file():
         return Heads.load(done, taxonomy)
     loop = _BackboneLoop(backbone, items, nodes, taxonomy, recipe, folder, start, seed)
-    loop.run(resume=True, progress=progress and (lambda tick: progress(tick.step, tick.steps)))
+    if held is not None:
+        loop.watch(*held)
+    loop.run(resume=True, progress=progress)
     heads = loop.heads()
     backbone.save(folder / "model")
     (folder / CHECKPOINT).unlink(missing_ok=True)
@@ -130,7 +140,8 @@ class _BackboneLoop(Loop):
     ) -> None:
         import torch
 
-        self._backbone, self._recipe = backbone, recipe
+        self._backbone, self._recipe, self._taxonomy = backbone, recipe, taxonomy
+        self._held: list[list[Any]] = []
         self._inputs = [backbone.inputs(item) for item in items]
         self._nodes = outputs(nodes, taxonomy, recipe.form) if start is None else start.nodes
         self._forms = TorchForms(taxonomy, recipe.form, self._nodes)
@@ -168,6 +179,35 @@ class _BackboneLoop(Loop):
             seed=seed,
             identity=json.dumps({"recipe": recipe.model_dump(), "seed": seed}),
         )
+
+    def watch(self, items: Sequence[Item], nodes: NDArray[np.int32]) -> None:
+        """Observe the loss on items that are not learnt, of those whose answer heads know."""
+        known = np.flatnonzero(np.isin(nodes, self._nodes))[:WATCHED]
+        self._held = [self._backbone.inputs(items[row]) for row in known.tolist()]
+        self._held_targets = self._forms.targets(nodes[known], self._taxonomy)
+
+    def observe(self, step: int) -> dict[str, float]:
+        """The loss on what is watched, some times in a run."""
+        import torch
+
+        steps = self.settings.steps
+        if not self._held or (step != steps and step % max(1, steps // LOOKS)):
+            return {}
+        size, total = self._recipe.batch_size, 0.0
+        with torch.no_grad():
+            for start in range(0, len(self._held), size):
+                some = self._held[start : start + size]
+                with autocast():
+                    vectors = self._backbone.vectors(some)
+                logits = self._scale * vectors.float().cpu() @ self._weights_of_heads + self._bias
+                total += len(some) * float(
+                    level_loss(
+                        self._forms.log_probabilities(logits),
+                        self._held_targets[start : start + size],
+                        self._recipe.importance,
+                    )
+                )
+        return {"validation_loss": total / len(self._held)}
 
     def losses(self, step: int) -> Iterator[torch.Tensor]:
         """The loss of all levels for the rows of a step."""

@@ -55,10 +55,13 @@ class FineTunedPart(Part):
 
     def fit(self, rows: Labelled, folder: Path) -> None:
         """Train, and index the rows as examples."""
+        self._fit(rows, folder, watched=not self.needs_picture)
+
+    def _fit(self, rows: Labelled, folder: Path, *, watched: bool) -> None:
         place = folder / self.name
         if not (place / HEADS).is_file():
             self.context.progress(f"loading the {self.name} model", 0, 1)
-            self._train(rows, place, self._stage.tuning, f"training the {self.name} model")
+            self._train(rows, place, self._stage.tuning, "training", watched=watched)
         self._index(rows, place)
 
     def refit(self, rows: Labelled, new: NDArray[np.bool_], before: Path, folder: Path) -> None:
@@ -66,7 +69,7 @@ class FineTunedPart(Part):
         place, source = folder / self.name, before / self.name
         keep_columns(source, place)
         if len(rows) < self._stage.again_below:
-            self.fit(rows, folder)
+            self._fit(rows, folder, watched=False)
             return
         if not new.any() or not self._stage.again_epochs:
             shutil.copytree(
@@ -102,9 +105,18 @@ class FineTunedPart(Part):
         *,
         before: Path | None = None,
         start: Heads | None = None,
+        watched: bool = False,
     ) -> None:
-        """Train a new backbone, or go on with the model in `before` and its heads."""
+        """Train a new backbone, or go on with the model in `before` and its heads.
+
+        Parameters
+        ----------
+        watched
+            Whether the held-out rows, which are not learnt then, are measured on the way.
+        """
         context = self.context
+        held = context.held if watched else None
+        part = self.name if watched or self.needs_picture else f"{self.name}, all rows"
         columns = settled_columns(self._stage, rows, self._text_columns, place)
         fine_tune(
             self._trainable(columns, before),
@@ -115,7 +127,8 @@ class FineTunedPart(Part):
             place,
             start=start,
             seed=context.seed,
-            progress=context.reporting(what),
+            held=None if held is None else (held.items, held.nodes),
+            progress=context.training(f"{what} the {self.name} model", part),
         )
 
     def _go_on(self, rows: Labelled, new: NDArray[np.bool_], source: Path, place: Path) -> None:
@@ -132,8 +145,8 @@ class FineTunedPart(Part):
             }
         )
         heads = Heads.load(source / HEADS, self.context.taxonomy)
-        what = f"training the {self.name} model on"
-        self._train(rows.part(chosen), place, slower, what, before=source / MODEL, start=heads)
+        before = source / MODEL
+        self._train(rows.part(chosen), place, slower, "training on", before=before, start=heads)
 
     def _index(self, rows: Labelled, place: Path) -> None:
         """Keep the rows as examples where neighbours are to vote."""

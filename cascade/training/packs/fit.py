@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from cascade.config import Columns
 from cascade.errors import CascadeError, UsageError
+from cascade.io.files import write_json
 from cascade.io.pictures import PicturePlaces
 from cascade.io.tables.opening import TableFile
 from cascade.models.language_models import is_vision_language
@@ -31,6 +33,9 @@ from cascade.pipeline.pack import work_folder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.taxonomy.staying import places, staying
+from cascade.tracking.curves import LINES, PICTURE, CurveLog
+from cascade.tracking.provenance import MANIFEST, now, provenance, relative
+from cascade.tracking.trackers import check_trackers, make_trackers
 from cascade.training.labelled import (
     Labelled,
     Progress,
@@ -69,6 +74,8 @@ class Fit:
         Text, picture and label, settled.
     places
         Where pictures may come from.
+    report_to
+        Trackers that are told each step of training; see `tracking.trackers`.
     notify
         Called with each sentence that a user should know.
     """
@@ -83,6 +90,7 @@ class Fit:
     allow_download: bool = False
     places: PicturePlaces = field(default_factory=PicturePlaces)
     command: str = ""
+    report_to: Sequence[str] = ()
     notify: Callable[[str], None] = field(default=lambda _: None, repr=False)
 
     @property
@@ -125,6 +133,7 @@ class Fit:
             raise UsageError("--resume and --overwrite exclude each other; choose one")
         if self.validation is not None:
             settled_columns(self.validation, self.columns)
+        check_trackers(self.report_to)
         self._making.prepare(resume=resume, overwrite=overwrite)
 
     def run(self, progress: Progress = lambda *_: None) -> dict[str, Any]:
@@ -142,13 +151,21 @@ class Fit:
         """
         with self._making.alone():
             try:
-                return self._run(progress)
+                with closing(self.curves):
+                    return self._run(progress)
             except CascadeError:
                 self._making.tidy()
                 raise
 
+    @cached_property
+    def curves(self) -> CurveLog:
+        """Where figures of steps go until the pack is whole."""
+        settings = {"recipe": self.recipe.model_dump(), "seed": self.seed}
+        trackers = make_trackers(self.report_to, self.folder, settings)
+        return CurveLog(self.work / LINES, trackers)
+
     def _run(self, progress: Progress) -> dict[str, Any]:
-        started = time.perf_counter()
+        started, began = time.perf_counter(), now()
         rows = self._read(self.source, progress)
         for warning in rows.warnings(self.taxonomy):
             self.notify(warning)
@@ -165,7 +182,12 @@ class Fit:
         tree = staying(base, stays)
         placed, fitted = (replace(r, nodes=places(tree, r.nodes)) for r in (rows, fitted))
         part, whole = self._making.part, self._making.whole
-        context = FitContext(tree, self.columns.text, self.seed, self.allow_download, progress)
+        seen = replace(held, nodes=places(tree, held.nodes))
+        context = FitContext(
+            *(tree, self.columns.text, self.seed, self.allow_download, progress),
+            curves=self.curves,
+            held=seen,
+        )
         parts, config = self._parts(context), PartConfig()
         for each in parts:
             each.fit(fitted.with_pictures() if each.needs_picture else fitted, part)
@@ -186,8 +208,30 @@ class Fit:
             "left_out": {reason: count for reason, (count, _) in rows.skipped.items()},
         }
         report["seconds"] = round(time.perf_counter() - started, 1)
-        self._write(settings, report, calibration)
+        self._write(settings, report, calibration, self._manifest(began))
         return report
+
+    def _manifest(self, began: str) -> dict[str, Any]:
+        """What the pack was made of, and where."""
+        named = {"data": self.source, "validation": self.validation}
+        files: dict[str, Any] = {
+            name: {"file": relative(source.file), "sha256": source.sha256, "limit": source.limit}
+            for name, source in named.items()
+            if source is not None
+        }
+        files["data"]["columns"] = self.columns.model_dump(exclude_defaults=True)
+        tree = self.taxonomy
+        return {
+            "kind": "pack",
+            "command": self.command,
+            "started": began,
+            "finished": now(),
+            "seed": self.seed,
+            **files,
+            "taxonomy": {"name": tree.name, "nodes": len(tree), "sha256": tree.fingerprint},
+            "recipe": self.identity["recipe"],
+            **provenance(),
+        }
 
     def _read(self, source: TableFile, progress: Progress = lambda *_: None) -> Labelled:
         """The rows of a file, without pictures that cannot be read."""
@@ -270,7 +314,11 @@ class Fit:
         return weights.path.is_dir() and is_vision_language(weights.path)
 
     def _write(
-        self, settings: dict[str, Any], report: dict[str, Any], calibration: Calibration
+        self,
+        settings: dict[str, Any],
+        report: dict[str, Any],
+        calibration: Calibration,
+        manifest: dict[str, Any],
     ) -> None:
         """Make the pack whole, and put it in its place."""
         with self._making.finished() as folder:
@@ -280,6 +328,11 @@ class Fit:
             (folder / CONFIG_NAME).write_text(text, "utf-8")
             (folder / "README.md").write_text(self._readme(report), "utf-8")
             (folder / METRICS).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+            write_json(folder / MANIFEST, manifest)
+            self.curves.finish(self.folder.resolve().name, report["pack"])
+            for name in (LINES, PICTURE):
+                if (self.work / name).is_file():
+                    (self.work / name).replace(folder / name)
 
     def _readme(self, report: Mapping[str, Any]) -> str:
         read = ", ".join([*self.columns.text, *filter(None, [self.columns.image])])

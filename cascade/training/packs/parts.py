@@ -22,8 +22,10 @@ from cascade.io.files import write_text
 from cascade.items import Item
 from cascade.scoring.ttc_heads import Form, Heads
 from cascade.taxonomy import Taxonomy
+from cascade.tracking.curves import CurveLog
 from cascade.training.labelled import Labelled, Progress
 from cascade.training.linear_heads import fit_heads, fit_hinge
+from cascade.training.loop import Tick
 from cascade.training.packs.backbones import short_columns, with_prompt
 from cascade.training.packs.recipe import BothStage, LexicalStage, PictureStage, TunedStage
 
@@ -43,6 +45,10 @@ class FitContext:
     ----------
     columns
         Text columns of the rows.
+    curves
+        Where figures of steps go.
+    held
+        The held-out rows, for figures on the way.
     """
 
     taxonomy: Taxonomy
@@ -50,6 +56,18 @@ class FitContext:
     seed: int
     allow_download: bool
     progress: Progress
+    curves: CurveLog | None = None
+    held: Labelled | None = None
+
+    def training(self, what: str, part: str) -> Callable[[Tick], None]:
+        """Progress of the training of a part, which is also added to its curves."""
+
+        def ticked(tick: Tick) -> None:
+            if self.curves is not None:
+                self.curves.write(tick.step, tick.figures, part)
+            self.progress(what, tick.step, tick.steps, tick.words)
+
+        return ticked
 
     def reporting(self, what: str) -> Callable[[int, int], None]:
         """Progress of one thing."""

@@ -30,10 +30,11 @@ from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.training.labelled import Labelled
 from cascade.training.labelled_experiment import LabelledExperiment
+from cascade.training.loop import Tick
 from cascade.training.markdown import table
 from cascade.training.rankers.negatives import Negatives
 from cascade.training.rankers.recipe import RankerRecipe
-from cascade.training.rankers.trainers import Lesson, train_reranker, train_retriever
+from cascade.training.rankers.trainers import Lesson, Ticked, train_reranker, train_retriever
 from cascade.version import __version__
 
 MODEL = "model"
@@ -228,11 +229,28 @@ class RankerExperiment(LabelledExperiment[RankerRecipe]):
             recipe.training,
             self.work / "steps",
             seed=recipe.seed,
-            ticked=lambda done, of, loss: self.progress("training", done, of, f"loss {loss:.3f}"),
+            ticked=self._ticks(),
         )
         with quiet_libraries():
             model.save_pretrained(str(self.result), create_model_card=False)
         return losses
+
+    def _ticks(self) -> Ticked:
+        """Shows each step of the trainer as other experiments do theirs."""
+        started, losses = time.perf_counter(), list[float]()
+
+        def ticked(done: int, of: int, loss: float) -> None:
+            losses.append(loss)
+            left = (time.perf_counter() - started) / len(losses) * (of - done)
+            recent = float(np.mean(losses[-10:]))
+            self._on_tick(Tick(done, of, recent, None, False, left, loss))
+
+        return ticked
+
+    def headline(self, metrics: Mapping[str, Any]) -> tuple[str, float] | None:
+        """How often the right leaf is the first."""
+        after = metrics["after"]
+        return None if after is None else ("accuracy_at_1", after["accuracy_at_1"][0])
 
     @property
     def _in_use(self) -> tuple[str, dict[str, str]]:

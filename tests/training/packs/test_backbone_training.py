@@ -71,8 +71,8 @@ def test_a_tuning_that_was_killed_goes_on_and_ends_in_the_same_heads(backbone, t
     class Killed(Exception):
         pass
 
-    def dies(done, of):
-        if done == 8:
+    def dies(tick):
+        if tick.step == 8:
             raise Killed
 
     whole = fine_tune(backbone(), ITEMS, NODES, TREE, RECIPE, tmp_path / "whole")
@@ -86,7 +86,7 @@ def test_a_tuning_that_was_killed_goes_on_and_ends_in_the_same_heads(backbone, t
         TREE,
         RECIPE,
         tmp_path / "part",
-        progress=lambda done, of: steps.append(done),
+        progress=lambda tick: steps.append(tick.step),
     )
     assert steps[0] == 6
     # Not to the last bit: in bf16 sums depend on where memory lies. A run that had lost what the
@@ -94,6 +94,22 @@ def test_a_tuning_that_was_killed_goes_on_and_ends_in_the_same_heads(backbone, t
     assert np.allclose(whole.weights, resumed.weights, atol=5e-4)
     assert (tmp_path / "part" / "model").is_dir()
     assert not (tmp_path / "part" / "checkpoint.safetensors").exists()
+
+
+def test_what_is_watched_on_the_way_changes_nothing(backbone, tmp_path):
+    ticks = []
+    plain = fine_tune(
+        backbone(), ITEMS, NODES, TREE, RECIPE, tmp_path / "plain", progress=lambda tick: None
+    )
+    watched = fine_tune(
+        *(backbone(), ITEMS, NODES, TREE, RECIPE, tmp_path / "watched"),
+        held=(ITEMS[:2], NODES[:2]),
+        progress=ticks.append,
+    )
+    assert np.allclose(plain.weights, watched.weights, atol=5e-4)
+    seen = [tick.figures["validation_loss"] for tick in ticks if tick.observes]
+    assert len(seen) >= 2 and seen[-1] < seen[0]
+    assert "validation loss" in ticks[-1].words and ticks[-1].words.endswith("left")
 
 
 def test_what_was_trained_is_what_is_loaded(backbone, models, tmp_path):
