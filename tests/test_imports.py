@@ -27,6 +27,7 @@ ROOMS = [  # a room imports from those before it
     ["tracking"],
     ["evaluation"],
     ["training"],
+    ["serving"],
     ["cli"],
 ]
 MOST_MODULES = 13  # in one folder

@@ -13,6 +13,7 @@ from cascade.cli.commands import (
     finetune,
     fit,
     foodex2,
+    mcp,
     pack,
     prepare,
     prompts,
@@ -38,6 +39,7 @@ app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("prepare", epilog=prepare.EXAMPLES)(prepare.prepare)
 app.command("fit", epilog=fit.EXAMPLES)(fit.fit)
 app.command("finetune", epilog=finetune.EXAMPLES)(finetune.finetune)
+app.command("mcp", epilog=mcp.EXAMPLES)(mcp.mcp)
 app.add_typer(pack.app, name="pack")
 app.add_typer(taxonomy.app, name="taxonomy")
 app.add_typer(foodex2.app, name="foodex2")

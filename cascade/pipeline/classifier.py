@@ -16,7 +16,7 @@ from cascade.errors import InputError, UsageError
 from cascade.forks import Turn
 from cascade.io.pictures import allowed_address
 from cascade.io.web.address import is_address
-from cascade.items import Batch, Item
+from cascade.items import Batch, Item, as_text
 from cascade.pipeline.acceptance import Acceptance
 from cascade.pipeline.intake import Intake, names_of
 from cascade.pipeline.pack import resolve_paths
@@ -24,9 +24,9 @@ from cascade.pipeline.router import Router
 from cascade.predictions import Prediction
 from cascade.retrieval.index import Progress
 from cascade.scoring.components import Components
-from cascade.taxonomy import Taxonomy
+from cascade.taxonomy import Node, Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
-from cascade.values import absence_of
+from cascade.values import absence_of, is_visible
 
 BATCH = 128  # items that are classified together
 CELLS = 1 << 25  # similarities of items with nodes that are held at a time
@@ -265,6 +265,23 @@ class Classifier:
         """The item with the address of its picture as the config lets it be fetched."""
         allowed = self.config.pictures
         return replace(item, image=allowed_address(str(item.image), allowed.urls, allowed.hosts))
+
+    def search(self, words: str, limit: int = 10) -> list[Node]:
+        """Nodes for some words, best first: by their names, synonyms and codes, and by meaning.
+
+        Raises
+        ------
+        UsageError
+            There are no words, or `limit` is below 1.
+        """
+        if not is_visible(words) or limit < 1:
+            raise UsageError("a search needs words, and a limit of 1 or more")
+        with self._turn:
+            _refuse_lost_gpu()
+            (found,) = self._components.retriever.find([as_text(words)], limit)
+        codes = self._components.taxonomy.codes
+        index = self.taxonomy.index
+        return [self.taxonomy.node(index(codes[node])) for node in found]
 
     def prefetch(self, items: Sequence[Item]) -> None:
         """Begin to decode the pictures of items that will be classified next."""

@@ -207,6 +207,14 @@ class HitSimilarities(Similarities):
         hit = hit[top_k_of_runs(self._hits.rows[hit], self.values[hit], k)]
         return TopLeaves(self._hits.rows[hit], self._hits.nodes[hit], hit)
 
+    def top_nodes(self, k: int) -> Nodes:
+        """The k most similar nodes that were found; see `Similarities`."""
+        rows = self._hits.rows
+        hit = top_k_of_runs(rows, self.values, k)
+        best = np.full((self._n_items, k), -1, dtype=np.int32)
+        best[rows[hit], rank_in_run(rows[hit])] = self._hits.nodes[hit]
+        return best
+
     @cached_property
     def _leaf_hits(self) -> NDArray[np.int64]:
         """Which hits are leaves, in order."""

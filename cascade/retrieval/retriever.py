@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import IndexKind, NodeText
-from cascade.items import Batch, Choices
+from cascade.items import Batch, Choices, Item
 from cascade.retrieval import faiss_index
 from cascade.retrieval.encoder import Encoder, item_vectors
 from cascade.retrieval.hit_similarities import HitSimilarities
@@ -21,6 +21,7 @@ from cascade.retrieval.similarities import DenseSimilarities, Similarities
 from cascade.retrieval.subtrees import Subtrees
 from cascade.retrieval.words.characters import ItemCharacters, SharedCharacters
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.staying import stays_at
 
 HITS = 256  # texts that are found for each item, where texts are searched
 
@@ -109,6 +110,22 @@ class Retriever:
             vectors = item_vectors(self.encoder, batch)
             characters = self._item_characters(batch)
             return HitSimilarities.of(self.taxonomy, self._search, vectors, characters)
+
+    def find(self, texts: Sequence[str], k: int) -> list[list[int]]:
+        """For each text at most k nodes of any level, best first.
+
+        First those whose name, synonym or code is like the text (`Taxonomy.search`), at most half
+        of them; then those whose texts mean the like.
+        """
+        batch = Batch([Item({"text": text}) for text in texts])
+        similar = self.compare(batch).top_nodes(k).tolist()
+        found = []
+        for text, own in zip(texts, similar, strict=True):
+            named = [node.index for node in self.taxonomy.search(text, k)]
+            ordered = dict.fromkeys([*named[: (k + 1) // 2], *own, *named])
+            nodes = [n for n in ordered if n >= 0 and not stays_at(self.taxonomy, n)]
+            found.append(nodes[:k])
+        return found
 
     def node_similarity(self, batch: Batch) -> NDArray[np.float32]:
         """Similarity of each item with the most similar text of each node itself.

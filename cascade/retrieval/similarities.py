@@ -80,6 +80,13 @@ class Similarities(ABC):
         """The k most similar leaves of each item, or all that are held."""
 
     @abstractmethod
+    def top_nodes(self, k: int) -> Nodes:
+        """int32 [n_items, k], nodes of any level with the most similar texts, best first; then -1.
+
+        Of those that are held; a node counts by its own texts, not by those below it.
+        """
+
+    @abstractmethod
     def leaf_logsumexp(self, logits: Floats) -> Floats:
         """float32 [n_items], `log(sum(exp(logits)))` over leaves; logits are shaped as `values`."""
 
@@ -159,6 +166,11 @@ class DenseSimilarities(Similarities):
         best = leaves[top_k(self.values[leaves].T, k)]
         rows = np.repeat(np.arange(len(best), dtype=np.int32), best.shape[1])
         return TopLeaves(rows, best.ravel(), (best.ravel(), rows))
+
+    def top_nodes(self, k: int) -> Nodes:
+        """The k most similar nodes; see `Similarities`."""
+        best = top_k(self.values.T, k).astype(np.int32)
+        return np.pad(best, ((0, 0), (0, k - best.shape[1])), constant_values=-1)
 
     def leaf_logsumexp(self, logits: Floats) -> Floats:
         """Over all leaves; see `Similarities`."""
