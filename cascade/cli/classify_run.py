@@ -13,11 +13,12 @@ from cascade.cli.console import err
 from cascade.cli.display import ScreenOutput
 from cascade.cli.progress import classifying, lines_of, load_classifier, working
 from cascade.config import CascadeConfig, Columns
+from cascade.errors import UsageError
 from cascade.io import Output, Table, open_output, open_table, require_columns
 from cascade.io.files import sha256_of
 from cascade.io.resumable.finished import check_finished
 from cascade.io.tables.detection import kind_of
-from cascade.io.tables.opening import TableFile
+from cascade.io.tables.opening import STDIN, TableFile
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.cluster import Cluster
@@ -79,6 +80,7 @@ class ClassifyRun:
         """
         if len(targets) > 1:
             for source, _ in targets:
+                self._file_to_read_twice(source)
                 with self._open(source) as table:
                     self._columns(table)
         total, written = Counts(), list[str]()
@@ -93,6 +95,8 @@ class ClassifyRun:
         self, cluster: Cluster, targets: Sequence[tuple[str, str]]
     ) -> tuple[Counts, list[str]]:
         """As `run`, on a cluster."""
+        if self.config.retrieval.adapt:
+            raise UsageError("--adapt goes with --engine local; leave out one of the two")
         files: list[FileRun] = []
         written: list[str] = []
         for source, target in targets:
@@ -126,6 +130,7 @@ class ClassifyRun:
 
     def _run(self, source: str, target: str) -> Counts | None:
         """Classify one file; its counts, or None where an earlier run had finished it."""
+        again = self._file_to_read_twice(source)
         with self._open(source) as table:
             columns = self._columns(table)
             with self._output(table, columns, source, target) as output:
@@ -148,8 +153,22 @@ class ClassifyRun:
                         self.form,
                         limit=self.input.limit,
                         earlier=earlier,
+                        again=again,
                         progress=progress,
                     )
+
+    def _file_to_read_twice(self, source: str) -> TableFile | None:
+        """The file of a run that adapts to it; None for one that reads its rows once."""
+        if not self.config.retrieval.adapt:
+            return None
+        path = Path(source)
+        if source == "-" or (path.exists() and not (path.is_file() or path.is_dir())):
+            what = STDIN if source == "-" else source
+            raise UsageError(
+                f"--adapt reads rows twice, and {what} can be read only once; save it to a file "
+                "and name that"
+            )
+        return TableFile(source, **asdict(self.input))
 
     @contextmanager
     def _earlier(self, columns: Columns) -> Iterator[EarlierAnswers | None]:

@@ -14,6 +14,7 @@ from cascade.cli.console import err, out
 from cascade.io import Answer, Output, Row, Table
 from cascade.pipeline.fallback import reasons_in_words
 from cascade.pipeline.runs.table import Counts
+from cascade.scoring.adaptation import LEAST
 
 STYLES = {"ok": "green", "review": "yellow", "partial": "yellow", "error": "red"}
 
@@ -79,6 +80,8 @@ def show_counts(
             table.add_row(Text(f"  {status}", style), f"{n:,}", f"{n / counts.rows:.1%}")
     for source, n in sorted(counts.source.items()):
         table.add_row("answered by", f"{n:,}", source)
+    if counts.adapted:
+        table.add_row("adapted", *_adapted(counts.adapted))
     tenths = [tenth for tenth in range(9, -1, -1) if counts.confidence[tenth]]
     for tenth in tenths:
         n = counts.confidence[tenth]
@@ -108,3 +111,15 @@ def show_counts(
     for target in targets:
         table.add_row("written to", "", Text(target))
     err.print(table)
+
+
+def _adapted(counts: Mapping[str, int]) -> tuple[str, Text]:
+    """What `--adapt` did: a number, and what it means."""
+    learnt_from, few = counts.get("from", 0), counts.get("too_few", 0)
+    if not learnt_from:
+        return "no", Text(f"{few:,} rows tell too little of a file, {LEAST:,} are needed", "yellow")
+    share = counts.get("moved", 0) / learnt_from
+    told = f"rows told how frequent nodes are; it files {share:.1%} of them elsewhere"
+    if few:
+        told += f"; not for files of less than {LEAST:,} rows ({few:,} rows)"
+    return f"{learnt_from:,}", Text(told)

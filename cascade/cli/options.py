@@ -115,6 +115,14 @@ def _methods() -> str:
 
 
 MethodOption = Annotated[str | None, typer.Option("--method", help=_methods())]
+AdaptOption = Annotated[
+    bool,
+    typer.Option(
+        "--adapt",
+        help="Read the rows twice: first learn from their texts how frequent each node is among "
+        "them, without labels, then answer. For files that hold much of little, as shops do.",
+    ),
+]
 LimitOption = Annotated[
     int | None,
     typer.Option("--limit", min=0, max=10**15, metavar="N", help="Only the first N rows."),
@@ -179,6 +187,7 @@ def resolve(
     image_root: str | None = None,
     allow_urls: bool = False,
     allow_hosts: list[str] | None = None,
+    adapt: bool = False,
     allow_download: bool = False,
     settings: list[str] | None = None,
 ) -> tuple[CascadeConfig, Taxonomy]:
@@ -217,7 +226,7 @@ def resolve(
         base, folder = load_config(config, here)
     if taxonomy is not None:
         base.forget_reading()
-    settled = settle(base, settings, method=method, allow_download=allow_download)
+    settled = settle(base, settings, method=method, adapt=adapt, allow_download=allow_download)
     settled.read_taxonomy(encoding=encoding, scheme=scheme, sheet=sheet)
     name = taxonomy if taxonomy is not None else settled.taxonomy
     if name is None:
@@ -258,6 +267,7 @@ def settle(
     settings: list[str] | None = None,
     *,
     method: str | None = None,
+    adapt: bool = False,
     allow_download: bool = False,
 ) -> CascadeConfig:
     """A config with what the options change in it.
@@ -273,6 +283,8 @@ def settle(
     over = parse_settings(settings or [])
     if method is not None:
         over["method"] = method
+    if adapt:
+        over.setdefault("retrieval", {})["adapt"] = True
     if allow_download:
         over["allow_download"] = True
     return CascadeConfig.parse(merge(base.model_dump(), over), "options")

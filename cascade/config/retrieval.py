@@ -137,6 +137,13 @@ class RetrievalConfig(Section):
         "where it leads the next by a similarity of g, the temperature is exp(caution * g) times "
         "as high. A lead looks surer than it is.",
     )
+    adapt: bool = Field(
+        False,
+        description="Learn from the texts of a file, before its rows are answered, how frequent "
+        "each node is in it (--adapt); no labels are read. It helps where a file holds much of "
+        "little, as a shop does, and does harm where all nodes are about as frequent. For the "
+        "methods `retrieval` and `rewrite`, in runs over files; in Python see Classifier.adapt.",
+    )
     rewrite_weight: float = Field(
         0.35,
         ge=0,

@@ -132,7 +132,15 @@ def classify_task(
         ) as output:
             if output.complete:
                 return None
-            return classify_table(load(), table, output, task.columns, task.form, progress=progress)
+            return classify_table(
+                load(),
+                table,
+                output,
+                task.columns,
+                task.form,
+                again=task.source,
+                progress=progress,
+            )
 
 
 def copy_predictions(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -23,7 +23,9 @@ from cascade.pipeline.pack import resolve_paths
 from cascade.pipeline.router import Router
 from cascade.predictions import Prediction
 from cascade.retrieval.index import Progress
+from cascade.scoring.adaptation import ADAPTED, Adaptation, drawn, learn
 from cascade.scoring.components import Components
+from cascade.scoring.scorer import NodeProbabilityScorer
 from cascade.taxonomy import Node, Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.values import absence_of, is_visible
@@ -90,14 +92,22 @@ class Classifier:
         self.config = config
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._components = components = Components(taxonomy, config, progress)
+        if config.retrieval.adapt:
+            _check_adapts(taxonomy, components)
         self._walker = _walker(taxonomy, components)
         self._acceptance = Acceptance(config.calibration, components.method)
         self._turn = Turn()
+        self._adaptation: Adaptation | None = None
         self.check_pictures_are_read(config.columns)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and other processes load what the config names for themselves."""
-        return Classifier, (self.taxonomy, resolve_paths(self.config, Path.cwd()))
+        made_of = self.taxonomy, resolve_paths(self.config, Path.cwd())
+        return Classifier, made_of, {"adaptation": self._adaptation}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        if state["adaptation"] is not None:
+            self.adaptation = state["adaptation"]
 
     def check_pictures_are_read(self, columns: Columns) -> None:
         """Raise UsageError if there is a column of pictures, and nothing that reads pictures."""
@@ -165,6 +175,73 @@ class Classifier:
             raise UsageError(f"batch_size {batch_size}: expected 1 or more")
         return self._stream(self._intake(text, image, id).many(items), batch_size)
 
+    def adapt(
+        self,
+        items: Any,
+        *,
+        text: str | Sequence[str] | None = None,
+        image: str | None = None,
+        id: str | None = None,
+    ) -> Adaptation:
+        """Learn from many items how frequent nodes are, for all answers from now on.
+
+        No labels are read. A thousand of the items are learnt from, drawn from all; from fewer than
+        50 nothing is. Whatever was learnt before is forgotten.
+
+        Parameters
+        ----------
+        items, text, image, id
+            As for `classify_many`; an iterator is read to its end.
+
+        Returns
+        -------
+        What was learnt; `adaptation` keeps it, and None there forgets it.
+
+        Raises
+        ------
+        UsageError
+            The method does not know the probability of every node, or as for `classify_many`.
+        """
+        return self.adapt_read(self._intake(text, image, id).many(items))
+
+    def adapt_read(self, items: Iterable[Item | Prediction]) -> Adaptation:
+        """As `adapt`, of items that are read already; what cannot be answered is passed over."""
+        scorer = self._adapting_scorer()
+        checked = (self._checked(item) for item in items if isinstance(item, Item))
+        known = drawn(item for item in checked if isinstance(item, Item))
+        with self._turn:
+            _refuse_lost_gpu()
+            self._adaptation = scorer.prior = None
+            parts = self._together(range(len(known)))
+            batches = (Batch([known[row] for row in rows]) for rows in parts)
+            learnt = learn(self.scored, scorer, batches)
+        self.adaptation = learnt
+        return learnt
+
+    @property
+    def scored(self) -> Taxonomy:
+        """What is chosen among: the taxonomy, with a child for each of `descent.stays`."""
+        return self._components.taxonomy
+
+    @property
+    def adaptation(self) -> Adaptation | None:
+        """What was learnt of the items at hand, see `adapt`; None if nothing."""
+        return self._adaptation
+
+    @adaptation.setter
+    def adaptation(self, learnt: Adaptation | None) -> None:
+        scorer = self._adapting_scorer()
+        with self._turn:
+            self._adaptation = learnt
+            scorer.prior = learnt.log_weight if learnt is not None and learnt.applies else None
+
+    def _adapting_scorer(self) -> NodeProbabilityScorer:
+        """The scorer that a prior of nodes changes."""
+        _check_adapts(self.taxonomy, self._components)
+        found = self._components.scorer(self.method)
+        assert isinstance(found, NodeProbabilityScorer)
+        return found
+
     def _intake(
         self, text: str | Sequence[str] | None, image: str | None, id: str | None
     ) -> Intake:
@@ -204,20 +281,13 @@ class Classifier:
         found: dict[int, Prediction] = {}
         items = list(items)
         for row, item in enumerate(items):
-            if (why := self._refuse(item)) is not None:
-                found[row] = why
-            elif isinstance(item.image, str) and is_address(item.image):
-                try:
-                    items[row] = self._with_address(item)
-                except InputError as error:
-                    found[row] = Prediction.failed(str(error), item.id)
+            checked = self._checked(item)
+            if isinstance(checked, Item):
+                items[row] = checked
+            else:
+                found[row] = checked
         rows = [row for row in range(len(items)) if row not in found]
-        size = len(rows)
-        if self._walker.holds_all_nodes:
-            size = CELLS // len(self.taxonomy)
-        size = max(1, size)
-        for start in range(0, len(rows), size):
-            together = rows[start : start + size]
+        for together in self._together(rows):
             batch = Batch([items[row] for row in together])
             answered = self._acceptance.apply(self._walker.walk(batch))
             for row, problem in batch.problems.items():
@@ -226,6 +296,24 @@ class Classifier:
                 self.seconds[stage] += seconds
             found.update(zip(together, answered, strict=True))
         return [found[row] for row in range(len(items))]
+
+    def _together(self, rows: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Rows in parts that are small enough to be answered at once."""
+        size = CELLS // len(self.taxonomy) if self._walker.holds_all_nodes else len(rows)
+        size = max(1, size)
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]
+
+    def _checked(self, item: Item) -> Item | Prediction:
+        """The item, its picture where it may be fetched from, or why there is no answer."""
+        if (why := self._refuse(item)) is not None:
+            return why
+        if isinstance(item.image, str) and is_address(item.image):
+            try:
+                return self._with_address(item)
+            except InputError as error:
+                return Prediction.failed(str(error), item.id)
+        return item
 
     def _refuse(self, item: Item) -> Prediction | None:
         length = sum(map(len, item.fields.values()))
@@ -314,6 +402,17 @@ def _refuse_lost_gpu() -> None:
         raise UsageError(
             "a GPU cannot be used in a process that was forked from one that used it; start "
             'workers with multiprocessing.get_context("spawn")'
+        )
+
+
+def _check_adapts(taxonomy: Taxonomy, components: Components) -> None:
+    """Raise UsageError where no prior of nodes changes the answers."""
+    faceted = isinstance(taxonomy, FacetedTaxonomy) and taxonomy.categories
+    if components.method not in ADAPTED or faceted:
+        what = "a taxonomy with facets" if faceted else f"the method {components.method}"
+        raise UsageError(
+            f"--adapt (retrieval.adapt) does not go with {what}: leave it out, or use --method "
+            f"{' or '.join(ADAPTED)} under a taxonomy without facets"
         )
 
 

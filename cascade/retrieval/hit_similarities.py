@@ -232,6 +232,10 @@ class HitSimilarities(Similarities):
         """One for each pair; see `Similarities`."""
         return np.asarray(per_item[self._hits.rows])
 
+    def of_nodes(self, per_node: Floats) -> Floats:
+        """One for each pair; see `Similarities`."""
+        return np.asarray(per_node[self._hits.nodes])
+
     def lead(self) -> Floats:
         """Of the leaves that were found; see `Similarities`."""
         top = self.top_leaves(2)

@@ -95,6 +95,10 @@ class Similarities(ABC):
         """A number for each item [n_items], so that it can be added to what is like `values`."""
 
     @abstractmethod
+    def of_nodes(self, per_node: Floats) -> Floats:
+        """A number for each node [n_nodes], so that it can be added to what is like `values`."""
+
+    @abstractmethod
     def lead(self) -> Floats:
         """float32 [n_items], by how much the best leaf is more similar than the next; or 0."""
 
@@ -179,6 +183,10 @@ class DenseSimilarities(Similarities):
     def broadcast(self, per_item: Floats) -> Floats:
         """One for each column; see `Similarities`."""
         return per_item
+
+    def of_nodes(self, per_node: Floats) -> Floats:
+        """One for each row; see `Similarities`."""
+        return per_node[:, None]
 
     def lead(self) -> Floats:
         """Of all leaves; see `Similarities`."""

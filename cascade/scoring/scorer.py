@@ -76,7 +76,16 @@ class Scorer(ABC):
 
 
 class NodeProbabilityScorer(Scorer):
-    """A scorer that has the probability of every node at once; it is read at every level."""
+    """A scorer that has the probability of every node at once; it is read at every level.
+
+    Attributes
+    ----------
+    prior
+        float32 [n_nodes], what is added to the logits of leaves, by those that read it; see
+        `scoring.adaptation`.
+    """
+
+    prior: NDArray[np.float32] | None = None
 
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate; see `Scorer.score`."""

@@ -47,6 +47,10 @@ def classify(*args, source="items.csv", taxonomy="tax.csv"):
         (classify(source="."), ["is a folder", "for example"]),
         (classify(source="empty.csv"), ["empty.csv", "is empty"]),
         (classify(source="binary.csv"), ["binary.csv", "binary file"]),
+        (classify("--adapt", source="-"), ["--adapt", "standard input", "save it to a file"]),
+        (classify("--adapt", source="pipe"), ["--adapt", "pipe can be read only once"]),
+        (classify("--adapt", "--engine", "ray"), ["--adapt goes with --engine local"]),
+        (classify("--adapt", "--method", "llm"), ["--adapt", "the method llm", "retrieval"]),
         (classify("--text", "nam"), ["column 'nam'", "it has: id, name", "did you mean 'name'?"]),
         (classify("--label", "lable"), ["column 'lable'", "did you mean 'label'?"]),
         (classify(source="odd.csv"), ["--text", "it has: a, b"]),
@@ -96,6 +100,7 @@ def test_a_bad_argument_or_input_is_refused(args, words, folder, refused):
     (folder / "cycle.csv").write_text(CYCLE)
     (folder / "twice.csv").write_text(TWICE)
     (folder / "there.csv").write_text("name\nhat\n")
+    os.mkfifo(folder / "pipe")
     (folder / "broken.yaml").write_text("taxonomy: [store\n")
     (folder / "unknown.yaml").write_text("taxonomy: tax.csv\nretreival: {}\n")
     (folder / "bare").mkdir()

@@ -67,6 +67,7 @@ def classify(
     ] = None,
     method: options.MethodOption = None,
     max_risk: options.MaxRiskOption = None,
+    adapt: options.AdaptOption = False,
     limit: options.LimitOption = None,
     top: Annotated[
         int, typer.Option("--top", min=0, metavar="N", help="Add the N next best answers.")
@@ -156,6 +157,7 @@ def classify(
         image_root=image_root,
         allow_urls=allow_urls,
         allow_hosts=allow_host,
+        adapt=adapt,
         allow_download=allow_download,
         settings=settings,
     )

@@ -94,6 +94,7 @@ def evaluate(
         ),
     ] = None,
     max_risk: options.MaxRiskOption = None,
+    adapt: options.AdaptOption = False,
     limit: options.LimitOption = None,
     seed: options.SeedOption = 0,
     resamples: options.ResamplesOption = 1000,
@@ -132,7 +133,12 @@ def evaluate(
         raise UsageError("--predicted, --confidence and --allow-missing go with --predictions")
 
     source = TableFile(file, limit, encoding, sheet)
-    chosen = {"method": method, "allow_download": allow_download, "settings": settings}
+    chosen = {
+        "method": method,
+        "adapt": adapt,
+        "allow_download": allow_download,
+        "settings": settings,
+    }
     read: TaxonomyReading = {
         "encoding": taxonomy_encoding,
         "scheme": scheme,

@@ -97,6 +97,7 @@ class Journal:
         """Read the journal up to the first line that is not whole."""
         self.header: dict[str, Any] | None = None
         self.assembled: str | None = None
+        self.kept: dict[str, Any] | None = None
         self.part_of: dict[int, Part] = {}  # by the position of each of its chunks
         self._length = 0
         try:
@@ -121,6 +122,8 @@ class Journal:
             self.header = entry
         elif "assembled" in entry:
             self.assembled = entry["assembled"]
+        elif "kept" in entry:
+            self.kept = dict(entry["kept"])
         else:
             chunks = tuple(Chunk(**chunk) for chunk in entry["chunks"])
             part = Part(entry["index"], entry["sha256"], chunks)
@@ -249,6 +252,11 @@ class Journal:
             part, self._open = self._open, None
             part.file.close()
             Path(part.file.name).unlink(missing_ok=True)
+
+    def keep(self, values: Mapping[str, Any]) -> None:
+        """List JSON values that hold for the whole run."""
+        self._append({"kept": dict(values)})
+        self.kept = dict(values)
 
     def note_assembled(self, sha256: str) -> None:
         """List that the output is whole and about to take its place."""

@@ -50,6 +50,14 @@ class Output(ABC):
         """What an interrupted run remembered of a chunk that `has` calls finished."""
         return {}
 
+    @property
+    def kept(self) -> Mapping[str, Any] | None:
+        """What an interrupted run kept with `keep`, for all its chunks; None if nothing."""
+        return None
+
+    def keep(self, values: Mapping[str, Any]) -> None:  # noqa: B027 - most remember nothing
+        """Keep JSON values for a run that is resumed, before the first chunk is written."""
+
     @abstractmethod
     def write(
         self,
@@ -227,6 +235,16 @@ class ResumableOutput(Output):
     def summary(self, index: int) -> Mapping[str, Any]:
         """What an interrupted run remembered of a chunk that `has` calls finished."""
         return self._journal.chunk(index).summary
+
+    @property
+    def kept(self) -> Mapping[str, Any] | None:
+        """What an interrupted run kept for all its chunks; None if nothing."""
+        return self._journal.kept
+
+    def keep(self, values: Mapping[str, Any]) -> None:
+        """Keep JSON values for a run that is resumed."""
+        with on_disk(self.path):
+            self._journal.keep(values)
 
     def has(self, index: int, rows: Sequence[Row]) -> bool:
         """Whether the chunk of these rows is finished, and whole.

@@ -14,9 +14,11 @@ from cascade.config import CascadeConfig, Columns
 from cascade.errors import OutputError
 from cascade.generation.prompts import PromptTemplate
 from cascade.io import Answer, Output, Row, Table, require_columns
+from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.pack import file_hashes
+from cascade.pipeline.runs.adapting import adapt
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import RowReader
 from cascade.pipeline.runs.labels import LabelFinder, name_hint
@@ -24,6 +26,8 @@ from cascade.pipeline.runs.redo import EarlierAnswers, as_written
 from cascade.predictions import Prediction
 from cascade.taxonomy import Taxonomy
 from cascade.version import __version__
+
+SUMMED = ("status", "source", "labelled", "right", "several", "fallback", "adapted", "stages")
 
 
 @dataclass
@@ -46,6 +50,9 @@ class Counts:
         Those of them that have several labels, by what stands between these.
     fallback
         Rows that the fallback answered, by how the method had failed.
+    adapted
+        With `--adapt`: `from` so many items it was learnt how frequent nodes are, of which so many
+        were `moved` to another leaf; or `too_few` were there.
     seconds
         Time spent on classifying.
     stages
@@ -62,6 +69,7 @@ class Counts:
     first_unknown: str = ""
     several: dict[str, int] = field(default_factory=dict)
     fallback: dict[str, int] = field(default_factory=dict)
+    adapted: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
 
@@ -87,7 +95,7 @@ class Counts:
         self.first_unknown = self.first_unknown or str(other.get("first_unknown", ""))
         self.seconds += other["seconds"]
         self.confidence = [a + b for a, b in zip(self.confidence, other["confidence"], strict=True)]
-        for name in ("status", "source", "labelled", "right", "several", "fallback", "stages"):
+        for name in SUMMED:
             found = getattr(self, name)
             for key, value in other.get(name, {}).items():  # older journals lack some
                 if value:
@@ -127,6 +135,7 @@ def classify_table(
     *,
     limit: int | None = None,
     earlier: EarlierAnswers | None = None,
+    again: TableFile | None = None,
     progress: Callable[[Sequence[Row]], None] | None = None,
 ) -> Counts:
     """Classify the rows of a table into an output, chunk by chunk, and finish the output.
@@ -140,6 +149,8 @@ def classify_table(
         Rows to classify, from the start.
     earlier
         Answers that are kept where they are good.
+    again
+        The same rows, for what reads them twice (`retrieval.adapt`).
     progress
         Called with the rows of each finished chunk.
 
@@ -148,7 +159,7 @@ def classify_table(
     InputError
         A named column is not there.
     UsageError
-        More text columns are named than a pack was fitted to.
+        More text columns are named than a pack was fitted to, or the method cannot be adapted.
     OutputError
         The output cannot be written, or the input is not what it was.
     """
@@ -158,6 +169,10 @@ def classify_table(
     if limit is not None:
         table.rows = islice(table.rows, limit)
     total = Counts()
+    if classifier.config.retrieval.adapt:
+        learnt = adapt(classifier, output, reader, again)
+        told = {"from": learnt.items, "moved": learnt.moved}
+        total.adapted = told if learnt.applies else {"too_few": learnt.items}
     for index, rows, items, kept in _chunks(table, output, reader, classifier, earlier):
         if items is not None:
             labels = reader.labels(table, rows)

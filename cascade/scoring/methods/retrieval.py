@@ -21,7 +21,8 @@ class RetrievalScorer(NodeProbabilityScorer):
     """`p(leaf) = softmax over all leaves of similarity / (temperature * exp(caution * lead))`.
 
     A node has the sum over its leaves. The maximum in place of the sum would ignore how many leaves
-    agree, and a product of softmaxes, one for each level, would favour small families.
+    agree, and a product of softmaxes, one for each level, would favour small families. What is
+    known of the file (`prior`) is added to the logits of leaves.
 
     Parameters
     ----------
@@ -50,7 +51,10 @@ class RetrievalScorer(NodeProbabilityScorer):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits, shaped as the similarities are, and the temperature of each item [n_items]."""
         temperature = self._temperature * np.exp(self._caution * similarities.lead())
-        return similarities.values / similarities.broadcast(temperature), temperature
+        logits = similarities.values / similarities.broadcast(temperature)
+        if self.prior is not None:
+            logits = logits + similarities.of_nodes(self.prior)
+        return logits, temperature
 
     def _similarities(self, batch: Batch) -> Similarities:
         return self._retriever.compare(batch)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 import cascade
 from cascade.config import Columns
-from cascade.errors import InputError
+from cascade.errors import InputError, UsageError
 from cascade.io import open_output, open_table
+from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs import table as runs
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import guess_text_columns
@@ -240,3 +241,72 @@ def test_the_only_column_of_text_beside_numbers_is_the_text(tmp_path):
         assert len(list(table)) == 2
     with open_table(file) as table, pytest.raises(InputError, match="n, artikel, cat"):
         guess_text_columns(table)
+
+
+@pytest.mark.weights
+class TestAdapting:
+    @pytest.fixture
+    def adapting(self, loaded):
+        tree = Taxonomy.from_paths(["Clothing > Hats", "Clothing > Shoes", "Food > Milk"])
+        return cascade.load(tree, method="retrieval", retrieval={"adapt": True})
+
+    @pytest.fixture
+    def many(self, tmp_path):
+        lines = [f"{n},{kind} {n}," for n in range(20) for kind in ("straw hat", "cap", "fez")]
+        (tmp_path / "many.csv").write_text("\n".join(["sku,title,label", *lines, "1,,", ""]))
+        return tmp_path / "many.csv"
+
+    @pytest.fixture(autouse=True)
+    def _in_several_chunks(self, monkeypatch):
+        monkeypatch.setattr(runs, "BATCH", 25)
+
+    def run(self, clf, many, out, *, again=True, stop=None, resume=False):
+        seen = []
+
+        def progress(rows):
+            seen.append(len(rows))
+            if len(seen) == stop:
+                raise KeyboardInterrupt
+
+        columns = Columns(text=["title"])
+        with (
+            open_table(many) as table,
+            open_output(many.with_name(out), table, AnswerForm().columns, resume=resume) as output,
+        ):
+            file = TableFile(str(many)) if again else None
+            return classify_table(
+                clf, table, output, columns, AnswerForm(), again=file, progress=progress
+            )
+
+    def test_answers_are_those_of_a_classifier_that_learnt_from_the_rows(self, adapting, many):
+        counts = self.run(adapting, many, "out.csv")
+        assert counts.adapted == {"from": 60, "moved": adapting.adaptation.moved}
+        titles = [row["title"] for row in rows_of(many)]
+        plain = cascade.load(adapting.taxonomy, method="retrieval")
+        plain.adapt(titles)
+        found = [row["cascade_confidence"] for row in rows_of(many.with_name("out.csv"))]
+        expected = [p.confidence for p in plain.classify_many(titles)]
+        assert [float(c or 0) for c in found] == pytest.approx(expected, abs=1e-4)
+
+    def test_a_resumed_run_has_learnt_once(self, adapting, many, monkeypatch):
+        self.run(adapting, many, "whole.csv")
+        with pytest.raises(KeyboardInterrupt):
+            self.run(adapting, many, "cut.csv", stop=1)
+        adapting.adaptation = None
+        monkeypatch.setattr(adapting, "adapt_read", None)  # what it learnt is in the journal
+        counts = self.run(adapting, many, "cut.csv", resume=True)
+        assert counts.adapted["from"] == 60
+        whole, cut = (many.with_name(name).read_bytes() for name in ("whole.csv", "cut.csv"))
+        assert whole == cut
+
+    def test_few_rows_are_answered_without(self, adapting, many):
+        many.write_text("\n".join(many.read_text().split("\n")[:40]) + "\n")
+        assert self.run(adapting, many, "out.csv").adapted == {"too_few": 39}
+        plain = cascade.load(adapting.taxonomy, method="retrieval")
+        found = rows_of(many.with_name("out.csv"))[0]["cascade_confidence"]
+        sure = plain.classify(rows_of(many)[0]["title"]).confidence
+        assert float(found) == pytest.approx(sure, abs=1e-4)
+
+    def test_rows_that_are_read_once_are_refused(self, adapting, many):
+        with pytest.raises(UsageError, match=r"retrieval\.adapt goes with runs over files"):
+            self.run(adapting, many, "out.csv", again=False)
