@@ -23,7 +23,7 @@ class HashEncoder:
         self.encoded.append(list(texts))
         return np.array([self.vector(text) for text in texts], np.float32).reshape(-1, self.width)
 
-    def encode_documents(self, texts):
+    def encode_documents(self, texts, *, half=False):
         return self.encode(texts)
 
     def vector(self, text):

@@ -148,14 +148,14 @@ class Encoder:
         """
         return self._encode(texts, self.prompts.query, half)
 
-    def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors of texts of nodes.
+    def encode_documents(self, texts: Sequence[str], *, half: bool = False) -> NDArray[np.float32]:
+        """Unit vectors of texts of nodes; `half` as in `encode`.
 
         Returns
         -------
         float32 [n_texts, width]
         """
-        return self._encode(texts, self.prompts.document)
+        return self._encode(texts, self.prompts.document, half)
 
     @property
     def _name(self) -> str:

@@ -12,8 +12,10 @@ million see `eval/results/million_nodes.md`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 from typing import Any, Literal
 
 import numpy as np
@@ -66,23 +68,30 @@ def choose_kind(wanted: IndexKind, n_texts: int) -> Kind:
 
 
 def file_suffix(kind: Kind) -> str:
-    """The end of an index file's name, which says how it was built."""
+    """The end of a file's name, which says how the index was built; of flat, the vectors'."""
     built = {
-        "flat": "",
-        "hnsw": f".hnsw-{HNSW_M}-{HNSW_EF_CONSTRUCTION}",
-        "ivf": f".ivf-{IVF_LISTS}-{KMEANS_SAMPLE}",
+        "flat": ".npy",
+        "hnsw": f".hnsw-{HNSW_M}-{HNSW_EF_CONSTRUCTION}.faiss",
+        "ivf": f".ivf-{IVF_LISTS}-{KMEANS_SAMPLE}.faiss",
     }
-    return f"{built[kind]}.faiss"
+    return built[kind]
+
+
+def flat_index(vectors: NDArray[np.float32]) -> Any:
+    """A FAISS index that compares with all of some vectors [n_texts, width], which it copies."""
+    index = faiss_library().IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    return index
 
 
 def build(kind: Kind, vectors: NDArray[np.float32]) -> Any:
     """A FAISS index of a kind over unit vectors [n_texts, width], in memory."""
+    if kind == "flat":
+        return flat_index(vectors)
     faiss = faiss_library()
     n, width = vectors.shape
     logger.info("building the %s index of %d texts", kind, n)
-    if kind == "flat":
-        index = faiss.IndexFlatIP(width)
-    elif kind == "hnsw":
+    if kind == "hnsw":
         index = faiss.IndexHNSWFlat(width, HNSW_M, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = HNSW_EF_CONSTRUCTION
     else:
@@ -126,6 +135,37 @@ def read(kind: Kind, path: Path, flat: Any) -> Any | None:
         index.referenced_objects = [flat]  # kept alive as long as the graph
         return index
     return index if isinstance(index, faiss.IndexIVFFlat) and _are_whole_lists(index) else None
+
+
+def read_flat(path: Path) -> Any | None:
+    """The flat index in a file; None if it is of another kind.
+
+    Raises
+    ------
+    RuntimeError, MemoryError
+        There is no index in the file.
+    """
+    faiss = faiss_library()
+    index = read_file(path, 0)
+    return index if isinstance(faiss.downcast_index(index), faiss.IndexFlat) else None
+
+
+def storage(index: Any) -> NDArray[np.float32]:
+    """The vectors of a flat index [n, width], without a copy."""
+    flat: Any = faiss_library().downcast_index(index)
+    if flat.ntotal == 0:
+        return np.empty((0, flat.d), dtype=np.float32)
+    view = faiss_library().rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)
+    # The array keeps the index, and so its memory, alive.
+    owner = view.reshape(flat.ntotal, flat.d).view(_Held)
+    owner.index = index
+    return owner
+
+
+class _Held(np.ndarray):  # type: ignore[type-arg]
+    """An array over memory that `index` owns."""
+
+    index: Any = None
 
 
 def read_file(path: Path, flags: int) -> Any:
@@ -195,22 +235,33 @@ class Searcher:
     Parameters
     ----------
     index
-        A FAISS index of unit vectors by their inner product.
+        Makes a FAISS index of unit vectors by their inner product; called when it is first
+        searched, since FAISS takes long to import.
     kind
         What it is; a graph stays on the processor, since FAISS has none for GPUs.
     """
 
-    def __init__(self, index: Any, kind: Kind) -> None:
-        faiss = faiss_library()
+    def __init__(self, index: Callable[[], Any], kind: Kind) -> None:
         self.kind = kind
-        self._index = index
-        if kind == "ivf":
+        self._make = index
+        self._lock = RLock()
+
+    @cached_property
+    def _index(self) -> Any:
+        """The index on the processor."""
+        faiss = faiss_library()
+        index = self._make()
+        if self.kind == "ivf":
             index.nprobe = IVF_NPROBE
             lists = faiss.downcast_InvertedLists(index.invlists)
             if isinstance(lists, faiss.OnDiskInvertedLists):
                 lists.prefetch_nthread = 0  # they are in the page cache soon enough
-        self._on_gpu = None if kind == "hnsw" else _on_gpus(index)
-        self._lock = Lock()
+        return index
+
+    @cached_property
+    def _on_gpu(self) -> Any | None:
+        """Its copy on GPUs, if any."""
+        return None if self.kind == "hnsw" else _on_gpus(self._index)
 
     def search(
         self, vectors: NDArray[np.float32], k: int
@@ -223,15 +274,17 @@ class Searcher:
         text : int64 [n, k]
             -1 where an approximate search found fewer.
         """
-        k = min(k, self._index.ntotal)
-        if self._on_gpu is not None and k <= MAX_GPU_HITS:
+        with self._lock:  # made once
+            index, on_gpu = self._index, self._on_gpu
+        k = min(k, index.ntotal)
+        if on_gpu is not None and k <= MAX_GPU_HITS:
             with self._lock:  # a GPU's index serves one thread at a time
-                similar, text = self._on_gpu.search(vectors, k)
+                similar, text = on_gpu.search(vectors, k)
         elif self.kind == "hnsw":
             wide = faiss_library().SearchParametersHNSW(efSearch=max(HNSW_EF_SEARCH, k))
-            similar, text = self._index.search(vectors, k, params=wide)
+            similar, text = index.search(vectors, k, params=wide)
         else:
-            similar, text = self._index.search(vectors, k)
+            similar, text = index.search(vectors, k)
         return similar, text
 
 

@@ -55,7 +55,7 @@ class SyntheticEncoder:
             self._nodes = node_vectors(self._n)
         return self._nodes[number]
 
-    def encode_documents(self, texts: Sequence[str]) -> Vectors:
+    def encode_documents(self, texts: Sequence[str], *, half: bool = False) -> Vectors:
         """As `encode`."""
         return self.encode(texts)
 

@@ -1,11 +1,12 @@
 import os
 import shutil
+from itertools import chain
 
 import numpy as np
 import pytest
 from hash_encoder import HashEncoder
 
-from cascade.retrieval import index as index_module
+from cascade.retrieval import faiss_index, text_vectors
 from cascade.retrieval.index import NodeIndex
 from cascade.taxonomy import Record, Taxonomy
 
@@ -118,7 +119,8 @@ class Interrupted(HashEncoder):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(index_module, "BLOCK", 2)
+    monkeypatch.setattr(text_vectors, "BLOCK", 2)
+    monkeypatch.setattr(text_vectors, "ROWS", 3)
 
 
 def interrupt(folder, calls=1):
@@ -134,7 +136,7 @@ def test_a_build_that_was_interrupted_encodes_only_the_rest(tmp_path, small_bloc
     assert calls == [(4, 5), (5, 5)]
     np.testing.assert_array_equal(index.vectors, expected(later))
     (file,) = tmp_path.iterdir()
-    assert file.suffix == ".faiss"
+    assert file.suffix == ".npy"
 
 
 @pytest.mark.parametrize("content", [b"", b"short", np.full(16, np.nan, "<f4").tobytes()])
@@ -153,7 +155,7 @@ def test_two_builds_of_one_index_do_not_disturb_each_other(tmp_path, small_block
     first = Interrupted(1, then=lambda: opened(tmp_path, encoder=other))
     np.testing.assert_array_equal(opened(tmp_path, encoder=first).vectors, expected(other))
     assert len(other.encoded) == 2  # the first block was saved
-    assert [file.suffix for file in tmp_path.iterdir()] == [".faiss"]
+    assert [file.suffix for file in tmp_path.iterdir()] == [".npy"]
 
 
 def test_blocks_that_cannot_be_saved_cost_only_the_saving(tmp_path, small_blocks):
@@ -172,4 +174,46 @@ def test_what_a_build_left_behind_long_ago_is_removed(tmp_path, small_blocks):
     staging.write_bytes(b"")
     os.utime(staging, (0, 0))
     opened(tmp_path, recipe="leaf")
-    assert [file.suffix for file in tmp_path.iterdir()] == [".faiss"]
+    assert [file.suffix for file in tmp_path.iterdir()] == [".npy"]
+
+
+def test_a_text_that_is_there_twice_is_encoded_once(tmp_path, small_blocks):
+    encoder = HashEncoder()
+    twice = Taxonomy.from_paths(
+        ["Men > Hats", "Men > Shoes", "Women > Belts > Hats", "Women > Shoes"]
+    )
+    names = ["Men", "Hats", "Shoes", "Women", "Belts", "Hats", "Shoes"]
+    index = opened(tmp_path, encoder=encoder, taxonomy=twice, recipe="leaf")
+    assert [*chain.from_iterable(encoder.encoded)] == ["Men", "Hats", "Shoes", "Women", "Belts"]
+    np.testing.assert_array_equal(index.vectors, np.array([*map(encoder.vector, names)], "f4"))
+
+
+def test_an_index_is_a_map_of_a_file_that_numpy_reads(tmp_path):
+    index = opened(tmp_path)
+    (file,) = tmp_path.iterdir()
+    np.testing.assert_array_equal(np.load(file), index.vectors)
+    assert index.vectors.flags.aligned  # or each product would copy all
+    assert not index.vectors.flags.owndata
+    assert not index.vectors.flags.writeable
+
+
+def test_vectors_that_an_earlier_version_kept_are_taken_over(tmp_path):
+    opened(tmp_path)
+    (file,) = tmp_path.iterdir()
+    earlier = file.with_suffix(".faiss")
+    vectors = np.roll(expected(HashEncoder()), 1, axis=0)
+    faiss_index.write("flat", faiss_index.build("flat", vectors), str(earlier))
+    file.unlink()
+    later = HashEncoder()
+    np.testing.assert_array_equal(opened(tmp_path, encoder=later).vectors, vectors)
+    assert later.encoded == []
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("content", [b"", b"no index at all"])
+def test_what_an_earlier_version_kept_and_is_damaged_is_built_again(tmp_path, content):
+    opened(tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.unlink()
+    file.with_suffix(".faiss").write_bytes(content)
+    np.testing.assert_array_equal(opened(tmp_path).vectors, expected(HashEncoder()))
