@@ -88,6 +88,28 @@ class FacetChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """An action of the agent.
+
+    Parameters
+    ----------
+    action
+        As the model wrote it, such as `open 2`.
+    shown
+        Codes of the nodes that were shown then: the number 1 is the first.
+    note
+        What came of it, where that is no list of nodes.
+    answer
+        What a person answered to a question.
+    """
+
+    action: str
+    shown: tuple[str, ...] = ()
+    note: str = ""
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Alternative:
     """Another node that the item may belong to, with its confidence."""
 
@@ -123,6 +145,10 @@ class Prediction:
         empty unless `retrieval.ranking` asks for it.
     facets
         Of a faceted taxonomy: what the code says beyond its base term, and what was considered.
+    steps
+        Of the agent: what it did, in order.
+    question
+        What the agent asks and nobody has answered; the status is `review`.
     failure
         Where the fallback answered: how the method failed, in few words that are the same for all
         that failed so.
@@ -140,6 +166,8 @@ class Prediction:
     ranking: tuple[str, ...] = ()
     facets: tuple[FacetChoice, ...] = ()
     failure: str = ""
+    steps: tuple[Step, ...] = ()
+    question: str = ""
 
     @classmethod
     def failed(cls, message: str, id: str | None = None) -> Prediction:
@@ -165,6 +193,8 @@ class Prediction:
             "alternatives": alternatives_as_dicts(self),
             "ranking": list(self.ranking),
             "facets": facets_as_dicts(self),
+            "steps": steps_as_dicts(self),
+            "question": self.question,
         }
 
     def to_json(self) -> str:
@@ -227,8 +257,8 @@ def _others(candidates: Sequence[Candidate], chosen: str | None) -> str:
 
 
 def trace_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
-    """The walk of a prediction as plain values: each level, then each facet category."""
-    return levels_as_dicts(prediction) + facets_as_dicts(prediction)
+    """The walk of a prediction as plain values: each level, facet category, and step of an agent."""
+    return levels_as_dicts(prediction) + facets_as_dicts(prediction) + steps_as_dicts(prediction)
 
 
 def levels_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
@@ -259,6 +289,20 @@ def facets_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
             "candidates": _plain(facet.candidates),
         }
         for facet in prediction.facets
+    ]
+
+
+def steps_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
+    """The steps of an agent as plain values."""
+    return [
+        {
+            "step": at,
+            "action": step.action,
+            "shown": list(step.shown),
+            "note": step.note,
+            "answer": step.answer,
+        }
+        for at, step in enumerate(prediction.steps, 1)
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator
 
+from cascade.config.agent import AgentConfig
 from cascade.config.base import LOCAL_FILE, Section, describe_problems
 from cascade.config.choosing import ChooseConfig
 from cascade.config.facets import FacetsConfig
@@ -100,6 +101,7 @@ class CascadeConfig(TaxonomySource):
     llm: LLMConfig = Field(default_factory=LLMConfig, description="The language model.")
     nli: NLIConfig = Field(default_factory=NLIConfig, description="The inference model.")
     rerank: RerankConfig = Field(default_factory=RerankConfig, description="The cross-encoder.")
+    agent: AgentConfig = Field(default_factory=AgentConfig, description="The agent.")
     choose: ChooseConfig = Field(
         default_factory=ChooseConfig, description="A language model's choice from a list."
     )

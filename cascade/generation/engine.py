@@ -66,6 +66,38 @@ class Question:
     answers: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """A prompt with the commands that may follow it.
+
+    Parameters
+    ----------
+    plain
+        Commands in full, such as `open 2`.
+    quoted
+        Words that a text in quotes follows: `search "red shoes"`. Such a text has no control
+        characters, and none of `"`, `\\`, `<`, `>`, brackets, braces and `|`.
+    lead
+        Stands between the prompt and the command.
+    longest
+        Most characters of a quoted text.
+    """
+
+    prompt: Prompt
+    plain: tuple[str, ...]
+    quoted: tuple[str, ...] = ()
+    lead: str = " "
+    longest: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that was written, and the tokens read and written for it (0 where not told)."""
+
+    text: str
+    tokens: int = 0
+
+
 class Engine(Protocol):
     """A loaded language model.
 
@@ -134,4 +166,8 @@ class Engine(Protocol):
         -------
         Indices into the names, in their order; perhaps none.
         """
+        ...
+
+    def command(self, asked: Sequence[Commands]) -> Sequence[Command | EngineError]:
+        """The command that greedy decoding under a grammar writes after each prompt."""
         ...

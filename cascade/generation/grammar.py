@@ -7,6 +7,7 @@ engines take seconds to minutes.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,7 +103,80 @@ class ListConstraint:
         return gbnf_list(self.names, self.lead, self.end)
 
 
-Constraint = ChoiceConstraint | ListConstraint
+QUOTE = '"'
+# A quoted text begins with a letter or digit; signs that control tokens and JSON are made of, and
+# the quote that ends it, cannot be in it.
+_FIRST = r"[\p{L}\p{N}]"
+_SIGNS = r"\x00-\x1f\x7f\"\\<>\[\]{}|"
+_COMMAND = re.compile(r'(\w+)(?: "([^"\\<>\[\]{}|\x00-\x1f\x7f]*)")?')
+
+
+@dataclass(frozen=True)
+class CommandConstraint:
+    """One of some commands, as they stand, or a word followed by a text in quotes; then the end.
+
+    Parameters
+    ----------
+    plain
+        Commands in full, such as `open 2`.
+    quoted
+        Words that a text follows, such as `search`: `search "red shoes"`.
+    longest
+        Most characters of a text.
+    """
+
+    plain: tuple[str, ...]
+    quoted: tuple[str, ...]
+    lead: str
+    end: str | None
+    longest: int = 60
+
+    @property
+    def lark(self) -> str:
+        """As a Lark grammar, for llguidance."""
+        tail = f" {_literal(self.end)}" if self.end else ""
+        head = f"{_literal(self.lead)} " if self.lead else ""
+        choices = [_literal(command) for command in self.plain]
+        choices += [f"{_literal(f'{word} {QUOTE}')} TEXT {_literal(QUOTE)}" for word in self.quoted]
+        rules = [f"start: {head}command{tail}", "command: " + "\n  | ".join(choices)]
+        if self.quoted:
+            rules.append(f"TEXT: /{_FIRST}[^{_SIGNS}]{{0,{self.longest - 1}}}/")
+        return "\n".join(rules) + "\n"
+
+    @property
+    def gbnf(self) -> str:
+        """In GBNF."""
+        choices = [_gbnf_literal(command) for command in self.plain]
+        quote = _gbnf_literal(QUOTE)
+        choices += [f"{_gbnf_literal(f'{word} {QUOTE}')} text {quote}" for word in self.quoted]
+        rules = [
+            f"root ::= {_gbnf_literal(self.lead)} command {_gbnf_literal(self.end or '')}",
+            "command ::= " + " | ".join(choices),
+        ]
+        if self.quoted:
+            first = r"[^\x00-/:-@\x5b-`{-\x7f]"  # no ASCII but letters and digits
+            rest = r"[^\x00-\x1f\x7f\x22\x5c<>\x5b\x5d{}|]"
+            rules.append(f"text ::= {first} {rest}{{0,{self.longest - 1}}}")
+        return "\n".join(rules)
+
+    def read(self, text: str) -> str:
+        """The command that was written, without lead and end.
+
+        Raises
+        ------
+        ValueError
+            It is none that is allowed.
+        """
+        own = text.removesuffix(self.end or "").removeprefix(self.lead).strip()
+        found = _COMMAND.fullmatch(own)
+        if own in self.plain:
+            return own
+        if found and found[1] in self.quoted and found[2] and found[2].strip():
+            return f'{found[1]} "{" ".join(found[2][: self.longest].split())}"'
+        raise ValueError(f"{text!r:.100} is none of the allowed commands")
+
+
+Constraint = ChoiceConstraint | ListConstraint | CommandConstraint
 
 
 class GrammarMasks:

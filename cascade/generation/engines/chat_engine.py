@@ -16,10 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import ConfigError, EngineError
-from cascade.generation.engine import Prompt, Question, Reading
+from cascade.generation.engine import Command, Commands, Prompt, Question, Reading
 from cascade.generation.engines.answer_forms import ChatAnswer, form_error, json_in
 from cascade.generation.engines.http_client import Client
-from cascade.generation.engines.token_engine import before_end, refuse_pictures
+from cascade.generation.engines.token_engine import (
+    before_end,
+    command_in,
+    constraint_of,
+    refuse_pictures,
+)
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -121,6 +126,31 @@ class ChatEngine:
 
         refuse_pictures(prompts)
         return self._ask(prompts, lambda prompt: self._asked(prompt, room) | schema, read)
+
+    def command(self, asked: Sequence[Commands]) -> list[Command | EngineError]:
+        """The command that the model writes under a schema; see `Engine.command`.
+
+        A command with a text is two fields, the text empty for the others.
+        """
+
+        def payload(one: Commands) -> dict[str, Any]:
+            words = [*one.plain, *one.quoted]
+            action = {"type": "string", "enum": words}
+            text = {"type": "string", "description": f"at most {one.longest} characters"}
+            room = _room(words) + (2 * one.longest if one.quoted else 0)
+            fields = {"action": action} | ({"text": text} if one.quoted else {})
+            return self._asked(one.prompt, room) | _schema(fields)
+
+        def read(one: Commands, found: ChatAnswer) -> Command:
+            written = str(_field(found.text, "action"))
+            if written in one.quoted:
+                text = str(_field(found.text, "text"))
+                kept = "".join(c if c.isalnum() or c in " -'.,?&/%" else " " for c in text)
+                written = f'{written} "{" ".join(kept.split())[: one.longest]}"'
+            return Command(command_in(constraint_of(one), written), found.tokens)
+
+        refuse_pictures([one.prompt for one in asked])
+        return self._ask(asked, payload, read)
 
     def _asked(self, prompt: Prompt, max_tokens: int) -> dict[str, Any]:
         return {

@@ -19,9 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import EngineError
-from cascade.generation.engine import Prompt, Question, Reading
+from cascade.generation.engine import Command, Commands, Prompt, Question, Reading
 from cascade.generation.engines.answer_forms import form_error, json_in
-from cascade.generation.grammar import ChoiceConstraint, Constraint, ListConstraint
+from cascade.generation.grammar import (
+    ChoiceConstraint,
+    CommandConstraint,
+    Constraint,
+    ListConstraint,
+)
 from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.tree_scoring.trie import Trie
 
@@ -62,6 +67,8 @@ class GenerationRequest:
             chosen_answer(self.constraint.answers, self.constraint.end, text)
         elif isinstance(self.constraint, ListConstraint):
             chosen_names(self.constraint.names, text)
+        elif isinstance(self.constraint, CommandConstraint):
+            command_in(self.constraint, text)
 
     @property
     def stop(self) -> str | None:
@@ -201,6 +208,33 @@ class TokenEngine(ABC):
                 results.append(error)
         return results
 
+    def command(self, asked: Sequence[Commands]) -> list[Command | EngineError]:
+        """Greedy decoding of a command; see `Engine.command`."""
+        self._begin()
+        requests, constraints = [], []
+        for one in asked:
+            constraint = constraint_of(one)
+            # Constrained decoding may spell a text byte by byte, four for a character.
+            room = max(len(plain.encode()) for plain in (*one.plain, ""))
+            if one.quoted:
+                room = max(room, 4 * one.longest + max(map(len, one.quoted)) + 3)
+            room += len((one.lead + (one.prompt.end or "")).encode()) + 1
+            requests.append(self._request(one.prompt, room, constraint))
+            constraints.append(constraint)
+        results: list[Command | EngineError] = []
+        for request, constraint, generated in zip(
+            requests, constraints, self._ordered(requests), strict=True
+        ):
+            try:
+                if isinstance(generated, EngineError):
+                    raise generated
+                text = command_in(constraint, generated.text)
+                tokens = len(request.prompt) + len(self._encoder.text(generated.text))
+                results.append(Command(text, tokens))
+            except EngineError as error:
+                results.append(error)
+        return results
+
     def _request(
         self,
         prompt: Prompt,
@@ -262,6 +296,27 @@ def chosen_names(names: Sequence[str], text: str) -> list[int]:
     if not isinstance(listed, list) or not all(name in names for name in listed):
         raise form_error(f"the model answered {text!r:.100}, which is no list of names")
     return sorted({names.index(name) for name in listed})
+
+
+def constraint_of(asked: Commands) -> CommandConstraint:
+    """What alone may follow a prompt."""
+    return CommandConstraint(
+        asked.plain, asked.quoted, asked.lead, asked.prompt.end, asked.longest
+    )
+
+
+def command_in(constraint: CommandConstraint, text: str) -> str:
+    """The command that was written.
+
+    Raises
+    ------
+    EngineError
+        It is none of those that are allowed.
+    """
+    try:
+        return constraint.read(text)
+    except ValueError as error:
+        raise form_error(f"the model answered {error}") from None
 
 
 @dataclass(frozen=True)
