@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
 
+from cascade.errors import UsageError
 from cascade.lazy import lazy_fields
 
 Status = Literal["ok", "review", "partial", "error"]
@@ -257,7 +258,7 @@ def _others(candidates: Sequence[Candidate], chosen: str | None) -> str:
 
 
 def trace_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
-    """The walk of a prediction as plain values: each level, facet category, and step of an agent."""
+    """The walk of a prediction as plain values: each level, facet category, and agent's step."""
     return levels_as_dicts(prediction) + facets_as_dicts(prediction) + steps_as_dicts(prediction)
 
 
@@ -290,6 +291,25 @@ def facets_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
         }
         for facet in prediction.facets
     ]
+
+
+def step_of(value: Step | Mapping[str, Any]) -> Step:
+    """A step, perhaps as `steps_as_dicts` gives it.
+
+    Raises
+    ------
+    UsageError
+        It is none.
+    """
+    if isinstance(value, Step):
+        return value
+    found = value if isinstance(value, Mapping) else {}
+    action, shown = found.get("action"), found.get("shown", ())
+    texts = [action, found.get("note", ""), found.get("answer", "")]
+    codes = list(shown) if isinstance(shown, list | tuple) else [None]
+    if not all(isinstance(text, str) for text in [*texts, *codes]):
+        raise UsageError(f"no step of an agent: {value!r:.100}")
+    return Step(str(action), tuple(codes), str(texts[1]), str(texts[2]))
 
 
 def steps_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:

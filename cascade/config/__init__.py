@@ -4,6 +4,7 @@ Belongs here: what a user can set. Does not: what recipes of `fit` and `finetune
 and any use of a setting.
 """
 
+from cascade.config.agent import AgentConfig
 from cascade.config.base import NAMED, Section, check_name, describe_problems, is_file_name, shown
 from cascade.config.choosing import MOST_LISTED, ChooseConfig
 from cascade.config.facets import BaseTermConfig, CategoryConfig, DescriptorConfig, FacetsConfig
@@ -44,6 +45,7 @@ __all__ = [
     "MOST_LISTED",
     "NAMED",
     "UNSAID",
+    "AgentConfig",
     "BackboneConfig",
     "BaseTermConfig",
     "CalibrationConfig",

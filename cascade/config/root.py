@@ -85,8 +85,9 @@ class CascadeConfig(TaxonomySource):
         None,
         description="Method that answers. Where none is named it is `retrieval`; `cascade` in a "
         "pack, and where you set something that `retrieval` does not read: in `llm`, `fusion`, "
-        "`heads`, `neighbours`, `routing` or `calibration`; `choose` where you set something in "
-        "`choose`; and what `facets.base.method` says where the taxonomy has facets.",
+        "`heads`, `neighbours`, `routing` or `calibration`; `choose` and `agent` where you set "
+        "something in the section of that name; and what `facets.base.method` says where the "
+        "taxonomy has facets.",
     )
     columns: Columns = Field(default_factory=Columns, description="Columns of the input.")
     reads: list[str] = Field(

@@ -76,7 +76,7 @@ class Commands:
         Commands in full, such as `open 2`.
     quoted
         Words that a text in quotes follows: `search "red shoes"`. Such a text has no control
-        characters, and none of `"`, `\\`, `<`, `>`, brackets, braces and `|`.
+        characters, and none of the signs that JSON and control tokens are made of.
     lead
         Stands between the prompt and the command.
     longest

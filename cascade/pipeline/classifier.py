@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from cascade.config import ENCODER, CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
@@ -20,7 +20,9 @@ from cascade.items import Batch, Item, as_text
 from cascade.pipeline.acceptance import Acceptance
 from cascade.pipeline.intake import Intake, names_of
 from cascade.pipeline.pack import resolve_paths
+from cascade.pipeline.retracing import Retracing
 from cascade.pipeline.router import Router
+from cascade.pipeline.walker import Walker
 from cascade.predictions import Prediction
 from cascade.retrieval.index import Progress
 from cascade.scoring.adaptation import ADAPTED, Adaptation, drawn, learn
@@ -30,39 +32,14 @@ from cascade.taxonomy import Node, Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.values import absence_of, is_visible
 
+if TYPE_CHECKING:
+    from cascade.pipeline.agent.loop import Ask
+
 BATCH = 128  # items that are classified together
 CELLS = 1 << 25  # similarities of items with nodes that are held at a time
 
 
-class Walker(Protocol):
-    """Answers a batch: the router, or the walk of facets.
-
-    Attributes
-    ----------
-    source
-        Name of the scorer that answers, for messages.
-    reads_text, reads_pictures
-        Whether it reads the text of items, and their pictures.
-    """
-
-    source: str
-    reads_text: bool
-    reads_pictures: bool
-
-    @property
-    def takes_pictures(self) -> bool:
-        """Whether pictures are of any use, if only for narrowing."""
-
-    @property
-    def holds_all_nodes(self) -> bool:
-        """Whether a batch holds a number for each node and item, so that it must not be large."""
-
-    def walk(self, batch: Batch) -> list[Prediction]:
-        """A prediction for each item."""
-        ...
-
-
-class Classifier:
+class Classifier(Retracing):
     """Files items under a taxonomy; made by `cascade.load`.
 
     Parameters
@@ -71,6 +48,8 @@ class Classifier:
         Its `method` names the method that answers.
     progress
         Called with (done, all) while an index is built, which happens once for a taxonomy.
+    ask
+        Answers questions of the agent; see `cascade.load`.
 
     Attributes
     ----------
@@ -86,7 +65,12 @@ class Classifier:
     """
 
     def __init__(
-        self, taxonomy: Taxonomy, config: CascadeConfig, *, progress: Progress | None = None
+        self,
+        taxonomy: Taxonomy,
+        config: CascadeConfig,
+        *,
+        progress: Progress | None = None,
+        ask: Ask | None = None,
     ) -> None:
         self.taxonomy = taxonomy
         self.config = config
@@ -98,6 +82,8 @@ class Classifier:
         self._acceptance = Acceptance(config.calibration, components.method)
         self._turn = Turn()
         self._adaptation: Adaptation | None = None
+        if ask is not None:
+            self._agent.ask = ask
         self.check_pictures_are_read(config.columns)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -417,7 +403,11 @@ def _check_adapts(taxonomy: Taxonomy, components: Components) -> None:
 
 
 def _walker(taxonomy: Taxonomy, components: Components) -> Walker:
-    """The walk of facets where the taxonomy has any, else the router."""
+    """The agent where it is the method, the walk of facets where there are any, or the router."""
+    if components.method == "agent":
+        from cascade.pipeline.agent.walk import make_agent_walk
+
+        return make_agent_walk(taxonomy, components)
     if isinstance(taxonomy, FacetedTaxonomy) and taxonomy.categories:
         from cascade.pipeline.facets.walk import make_walk
 

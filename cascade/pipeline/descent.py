@@ -21,7 +21,7 @@ from cascade.retrieval.retriever import AllChildren, Retriever
 from cascade.scoring.components import Components
 from cascade.scoring.scorer import NodeProbabilityScorer, Scorer
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.staying import stays_at
+from cascade.taxonomy.staying import StayingTaxonomy, stays_at
 
 STOP = 0.3  # `descent.stop` where methods walk
 SPARSE = 8  # a table of all items may take so many times the room of the paths
@@ -133,10 +133,7 @@ class Descent:
     _leaf: NDArray[np.bool_] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._leaf = self.taxonomy.end == np.arange(1, len(self.taxonomy) + 1)
-        self._leaf[list(self.ends)] = True
-        if self.depth is not None:
-            self._leaf |= self.taxonomy.level >= self.depth
+        self._leaf = _ends(self.taxonomy, self.ends, self.depth)
 
     def walk(self, batch: Batch, scorer: Scorer) -> list[Prediction]:
         """A prediction for each item, its source set to the scorer's name.
@@ -288,6 +285,22 @@ class Descent:
             f"stopped at level {self.taxonomy.level[answer]}: no child is likely, "
             f"the best is {self.taxonomy.names[best]!r} with {probability:.0%}"
         )
+
+
+def _ends(taxonomy: Taxonomy, ends: Sequence[int], depth: int | None) -> NDArray[np.bool_]:
+    """bool [n_nodes], leaves and what counts as such."""
+    leaf = np.asarray(taxonomy.end == np.arange(1, len(taxonomy) + 1))
+    leaf[list(ends)] = True
+    return leaf if depth is None else leaf | (taxonomy.level >= depth)
+
+
+def ends_of(components: Components) -> NDArray[np.bool_]:
+    """bool [n_nodes], where a path may end: leaves, and what a config makes such."""
+    config, taxonomy = components.config.descent, components.taxonomy
+    leaf = _ends(taxonomy, [taxonomy.index(code) for code in config.ends], config.depth)
+    if isinstance(taxonomy, StayingTaxonomy):
+        leaf[taxonomy.parent[np.flatnonzero(taxonomy.stays)]] = True
+    return leaf
 
 
 def make_descent(components: Components, scorer: Scorer) -> Descent:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cascade.config import FITTED_METHOD, UNSAID, CascadeConfig, check_name, read_yaml, shown
 from cascade.errors import ConfigError, TaxonomyError, UsageError, did_you_mean
@@ -14,6 +14,9 @@ from cascade.pipeline.pack import SEAL, check_files, confine, is_own, resolve_pa
 from cascade.resources import shipped_file, shipped_names
 from cascade.retrieval.index import Progress
 from cascade.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from cascade.pipeline.agent.loop import Ask
 
 CONFIG_NAME = "cascade.yaml"
 TAXONOMY_SUFFIX = ".yaml"
@@ -26,6 +29,7 @@ def load(
     *,
     taxonomy: str | Path | Taxonomy | None = None,
     progress: Progress | None = None,
+    ask: Ask | None = None,
     **settings: Any,
 ) -> Classifier:
     """A classifier from a shipped taxonomy's name, a pack folder, a cascade.yaml or a taxonomy.
@@ -38,6 +42,10 @@ def load(
         Used in place of the one that `source` names.
     progress
         Called with (done, all) while an index is built, which happens once for a taxonomy.
+    ask
+        For `method="agent"`: called with a question about an item (`text`, `item`, `codes`,
+        `paths`); returns the answer, or None, which ends the walk with the status `review`.
+        Meanwhile other threads wait.
     **settings
         Fields of the config to set, for example `method="retrieval"`, `descent={"beam": 1}`.
 
@@ -73,13 +81,13 @@ def load(
     if settings:
         config = CascadeConfig.parse(merge(config.model_dump(), settings), "settings")
     if isinstance(taxonomy, Taxonomy):
-        return Classifier(taxonomy, config, progress=progress)
+        return Classifier(taxonomy, config, progress=progress, ask=ask)
     named = str(taxonomy) if taxonomy is not None else config.taxonomy
     if named is None:
         raise ConfigError(f"{source}: names no taxonomy; add a line such as `taxonomy: store`")
     folder = origin if taxonomy is None else None
     tree = load_taxonomy(named, folder, **config.taxonomy_reading)
-    return Classifier(tree, config, progress=progress)
+    return Classifier(tree, config, progress=progress, ask=ask)
 
 
 def load_config(

@@ -19,6 +19,11 @@ from cascade.taxonomy import Taxonomy
 class Router:
     """Decides which scorer answers which item, and walks it down the taxonomy.
 
+    Parameters
+    ----------
+    method
+        In place of that of the components.
+
     Attributes
     ----------
     source
@@ -34,12 +39,15 @@ class Router:
         Weights that the method needs are not found.
     """
 
-    def __init__(self, taxonomy: Taxonomy, components: Components) -> None:
+    def __init__(
+        self, taxonomy: Taxonomy, components: Components, method: str | None = None
+    ) -> None:
         self._codes = components.taxonomy.codes
         self._routing = components.config.routing
         self._ranking = components.config.retrieval.ranking
         self._components = components
-        self._scorer = components.scorer(components.method)
+        self._method = method or components.method
+        self._scorer = components.scorer(self._method)
         self._fast = self._fast_path()
         self._descent = make_descent(components, self._scorer)
         self.source = self._scorer.name
@@ -88,7 +96,7 @@ class Router:
 
     def _fast_path(self) -> Scorer | None:
         """The scorer that answers first, if the method routes."""
-        routes = self._components.method == FITTED_METHOD and self._routing.threshold < 1
+        routes = self._method == FITTED_METHOD and self._routing.threshold < 1
         return self._components.scorer("ttc") if routes and self._routing.fast else None
 
     def _by_method(self, batch: Batch) -> list[Prediction]:

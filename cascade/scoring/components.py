@@ -62,6 +62,8 @@ def _method_of_facets(config: CascadeConfig) -> str:
 def _method_of(config: CascadeConfig) -> str:
     """That which reads what is set, so that no setting is without effect."""
     plain = CascadeConfig()
+    if config.agent != plain.agent:
+        return "agent"
     if config.choose != plain.choose:
         return "choose"
     is_set = (getattr(config, name) != getattr(plain, name) for name in COMBINED)

@@ -166,7 +166,7 @@ def classify(
         tree,
         settled,
         frozenset(named),
-        AnswerForm(top, explain),
+        AnswerForm(top, explain, question=settled.method == "agent"),
         Input(limit, encoding, sheet),
         Destination(resume, overwrite, as_json, as_table),
         redo,

@@ -300,9 +300,7 @@ def chosen_names(names: Sequence[str], text: str) -> list[int]:
 
 def constraint_of(asked: Commands) -> CommandConstraint:
     """What alone may follow a prompt."""
-    return CommandConstraint(
-        asked.plain, asked.quoted, asked.lead, asked.prompt.end, asked.longest
-    )
+    return CommandConstraint(asked.plain, asked.quoted, asked.lead, asked.prompt.end, asked.longest)
 
 
 def command_in(constraint: CommandConstraint, text: str) -> str:

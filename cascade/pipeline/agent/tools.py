@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from cascade.taxonomy.staying import stays_at
 
 LONGEST = 200  # characters of a description that `compare` shows
 SYNONYMS = 5  # that it shows
-
-Refusal = Callable[[int, int], str]
-"""Why the rules refuse a node as the answer for an item of the batch; empty where they accept."""
 
 
 class NodeTools:
@@ -43,8 +40,9 @@ class NodeTools:
         similar = self._retriever.compare(batch).top_nodes(4 * k)
         lists = []
         for answer, found in zip(answers, similar.tolist(), strict=True):
-            nodes = [node for node in found if node >= 0 and self._ends[node]]
-            lists.append(tuple(dict.fromkeys([answer, *nodes]))[: self._shown])
+            nodes = [self._own(node) for node in found if node >= 0]
+            nodes = [node for node in nodes if self._ends[node]]
+            lists.append(tuple(dict.fromkeys([self._own(answer), *nodes]))[: self._shown])
         return lists
 
     def search(self, words: Sequence[str]) -> list[tuple[int, ...]]:
@@ -65,6 +63,10 @@ class NodeTools:
             tuple(n for n in own.tolist() if not stays_at(self.taxonomy, n))[: self._shown]
             for own in lists
         ]
+
+    def _own(self, node: int) -> int:
+        """A node, that above it where it stands for staying there."""
+        return int(self.taxonomy.parent[node]) if stays_at(self.taxonomy, node) else node
 
     def openable(self, node: int) -> bool:
         """Whether there is something below a node."""

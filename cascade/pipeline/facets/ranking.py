@@ -169,6 +169,26 @@ class RankedBaseTerms:
     scores: dict[str, NDArray[np.float64]]
     similarity: NDArray[np.float32]
 
+    def led_by(self, first: Sequence[int]) -> RankedBaseTerms:
+        """The same with a given term first for each item; one that is not there, for the last."""
+        nodes = self.nodes.copy()
+        order = np.tile(np.arange(nodes.shape[1]), (len(nodes), 1))
+        for row, node in enumerate(first):
+            at = np.flatnonzero(nodes[row] == node)
+            place = int(at[0]) if len(at) else nodes.shape[1] - 1
+            nodes[row, place] = node
+            order[row] = [place, *(other for other in order[row].tolist() if other != place)]
+
+        def ordered(values: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.asarray(np.take_along_axis(values, order, axis=1))
+
+        return RankedBaseTerms(
+            np.take_along_axis(nodes, order, axis=1),
+            ordered(self.logprobs),
+            {name: ordered(own) for name, own in self.scores.items()},
+            self.similarity,
+        )
+
 
 class BaseTermRanker:
     """Ranks base terms by their similarity to a description and its phrases, and by shared words.

@@ -106,9 +106,19 @@ class FacetWalk:
             batch.take_back(part, rows)
         return predictions
 
-    def _walk(self, batch: Batch) -> list[Prediction]:
+    def with_bases(self, batch: Batch, nodes: Sequence[int]) -> list[Prediction]:
+        """The predictions for a batch whose base terms are known."""
+        return self._walk(batch, nodes)
+
+    def refusal(self, code: str) -> str:
+        """Why the rules refuse a code; empty where they accept it."""
+        return self._refusal(code)
+
+    def _walk(self, batch: Batch, known: Sequence[int] | None = None) -> list[Prediction]:
         with batch.timed("base terms"):
             ranked = self._bases.rank(batch)
+            if known is not None:
+                ranked = ranked.led_by(known)
         bases = [self._taxonomy.codes[node] for node in ranked.nodes[:, 0].tolist()]
         with batch.timed("facet categories"):
             features = self._extractor.extract(batch, bases)
@@ -271,8 +281,10 @@ def _candidates(
     )
 
 
-def make_walk(taxonomy: FacetedTaxonomy, components: Components) -> FacetWalk:
-    """The walk that a config asks for.
+def make_walk(
+    taxonomy: FacetedTaxonomy, components: Components, method: str | None = None
+) -> FacetWalk:
+    """The walk that a config asks for, by its method or another one.
 
     Raises
     ------
@@ -282,12 +294,13 @@ def make_walk(taxonomy: FacetedTaxonomy, components: Components) -> FacetWalk:
         A file or weights that are named cannot be read.
     """
     config = components.config.facets
-    if components.method not in METHODS:
+    named = method or components.method
+    if named not in METHODS:
         raise UsageError(
-            f"method {components.method!r} does not find base terms of a faceted taxonomy; "
+            f"method {named!r} does not find base terms of a faceted taxonomy; "
             f"there are {', '.join(METHODS)}"
         )
-    method = METHODS[components.method] or config.base.method
+    own = METHODS[named] or config.base.method
     checker = make_checker(taxonomy, config.processes)
     refusal = checker.refusal if checker is not None else lambda _: ""
     allowed = taxonomy.reportable & np.array([not refusal(code) for code in taxonomy.codes])
@@ -300,7 +313,7 @@ def make_walk(taxonomy: FacetedTaxonomy, components: Components) -> FacetWalk:
             finder,
             config.base,
             allowed,
-            _reranker(method, config.base.prompt, components),
+            _reranker(own, config.base.prompt, components),
         ),
         extractor,
         _category_classifier(taxonomy, components, extractor.codes),
@@ -310,7 +323,7 @@ def make_walk(taxonomy: FacetedTaxonomy, components: Components) -> FacetWalk:
             _reranker(config.descriptors.method, config.descriptors.prompt, components),
         ),
         refusal,
-        source={"retrieve": "retrieval"}.get(method, method),
+        source={"retrieve": "retrieval"}.get(own, own),
         most=config.descriptors.most,
     )
 

@@ -32,11 +32,14 @@ class AnswerForm:
         Whether the trace is shown.
     ranking
         Whether the ranking of leaves is shown.
+    question
+        Whether there is a column for what the agent asks.
     """
 
     top: int = 0
     explain: bool = False
     ranking: bool = False
+    question: bool = False
 
     @property
     def columns(self) -> dict[str, type]:
@@ -45,6 +48,7 @@ class AnswerForm:
             "cascade_alternatives": self.top > 0,
             "cascade_trace": self.explain,
             "cascade_ranking": self.ranking,
+            "cascade_question": self.question,
         }
         return ANSWER_COLUMNS | {name: str for name, wanted in more.items() if wanted}
 
@@ -71,6 +75,8 @@ class AnswerForm:
                 "cascade_status": prediction.status,
                 "cascade_message": prediction.message,
             }
+        if self.question:
+            values["question" if nested else "cascade_question"] = prediction.question
         if not (self.top or self.explain or self.ranking):
             return values
         lists: dict[str, list[Any]] = {}

@@ -110,9 +110,9 @@ def fingerprint(
     limit: int | None,
 ) -> dict[str, Any]:
     """All that the bytes of a run's output depend on, but for the input, as plain values."""
-    prompts = [
-        PromptTemplate.load(name).source for name in (config.llm.prompt, config.llm.type_prompt)
-    ]
+    names = [config.llm.prompt, config.llm.type_prompt]
+    names += [config.agent.prompt] if config.method == "agent" else []
+    prompts = [PromptTemplate.load(name).source for name in names]
     return {
         "version": __version__,
         "taxonomy": taxonomy.fingerprint,
