@@ -97,6 +97,14 @@ SeparatorOption = Annotated[
         "answer, the others count as right too. A JSON list needs the option as well.",
     ),
 ]
+AlsoOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--also",
+        metavar="COL",
+        help="Other right answers: a code, a path, or a JSON list of them; repeatable.",
+    ),
+]
 KeepCaseOption = Annotated[
     bool,
     typer.Option(

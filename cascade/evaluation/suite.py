@@ -71,6 +71,14 @@ class Suite(TaxonomySource):
         "given.",
     )
     columns: Columns = Field(description="Columns of the data.")
+    depth: int | None = Field(
+        None,
+        ge=1,
+        le=10**6,
+        description="Taxonomy, labels and other right answers are cut to this many levels, and the "
+        "rows cleaned, as `cascade prepare --depth` does; what is measured then lies in the run's "
+        "folder.",
+    )
     limit: int | None = Field(None, ge=1, le=10**15, description="Only the first rows.")
     metrics: list[str] = Field(
         default_factory=lambda: ["hf1_micro", "exact_match"],

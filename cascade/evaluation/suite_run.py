@@ -19,6 +19,10 @@ from cascade.evaluation.evaluation_task import EvaluationTask
 from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
 from cascade.evaluation.floor import FloorData, FloorKind, write_floor
 from cascade.evaluation.metrics.ranking import DEEP
+from cascade.evaluation.preparation.folder import PreparationFolder
+from cascade.evaluation.preparation.options import PreparationOptions
+from cascade.evaluation.preparation.prepare import prepare
+from cascade.evaluation.preparation.splits import Shares
 from cascade.evaluation.run_folder import RunFolder
 from cascade.evaluation.suite import Suite, SuiteRow, slug
 from cascade.io.files import write_json
@@ -85,6 +89,7 @@ class SuiteRun:
         self.folder = folder
         self.options = options
         self._report = report
+        self._pictures: str | None = None  # where they are, if not beside what is measured
 
     def run(self) -> list[Outcome]:
         """Run every row, in order.
@@ -114,11 +119,15 @@ class SuiteRun:
                 Outcome(row, skipped=f"not there: {', '.join(missing)}") for row in self.suite.rows
             ]
         taxonomy = self._taxonomy()
+        if self.suite.depth is not None:
+            taxonomy = self._cut(taxonomy, self.suite.depth)
         return [self._row(row, taxonomy) for row in self.suite.rows]
 
     def _taxonomy(self) -> Taxonomy:
         """The taxonomy that is named, or else one that is made of all labels and written."""
         suite, label = self.suite, self.suite.columns.label
+        if suite.depth is not None and label is None:
+            raise ConfigError("the suite cuts labels and names no label column; add one")
         if suite.taxonomy is not None:
             taxonomy = load_taxonomy(suite.taxonomy, **suite.taxonomy_reading)
             if any(suite.taxonomy_reading.values()):  # which scripts do not know
@@ -133,6 +142,30 @@ class SuiteRun:
             LabelForm(suite.columns.label_separator),
         )
         return load_taxonomy(self._write(taxonomy))
+
+    def _cut(self, taxonomy: Taxonomy, depth: int) -> Taxonomy:
+        """Cut the rows to a depth and clean them; what is written is measured from now on."""
+        suite, columns = self.suite, self.suite.columns
+        assert columns.label is not None
+        cut: dict[str, Any] = {"limit": None}
+        for name, file, limit in (("data", suite.data, suite.limit), ("train", suite.train, None)):
+            if file is None:
+                continue
+            options = PreparationOptions(
+                TableFile(str(file), limit),
+                columns.label,
+                tuple(filter(None, [*columns.text, columns.image])),
+                depth,
+                shares=Shares(0, 0),
+                form=LabelForm(columns.label_separator),
+                also=tuple(columns.also),
+            )
+            folder = PreparationFolder(self.folder / f"{name}-cut")
+            folder.write(prepare(options, taxonomy))
+            [cut[name]] = folder.path.glob("train.*")
+        self._pictures = str(suite.data.parent)
+        self.suite = suite.model_copy(update=cut)
+        return load_taxonomy(self._write(taxonomy.trim(depth)))
 
     def _write(self, taxonomy: Taxonomy) -> Path:
         """Write the taxonomy as a file that methods and scripts read from now on."""
@@ -176,9 +209,15 @@ class SuiteRun:
             row, measured(f"{row.name} small", merge(row.settings, row.small)), small=True
         )
 
+    def _base(self) -> CascadeConfig:
+        """What the configs of all rows have in common."""
+        base = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
+        base.pictures.root = self._pictures
+        return base
+
     def _config(self, row: SuiteRow, settings: dict[str, Any]) -> CascadeConfig:
         """The config of a row's method."""
-        base = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
+        base = self._base()
         base.retrieval.ranking = DEEP
         values = merge(
             base.model_dump(), {**settings, "method": check_method(str(row.method), base.heads)}
@@ -212,7 +251,7 @@ class SuiteRun:
 
     def _given(self, row: SuiteRow, made: Path, taxonomy: Taxonomy, options: RunOptions) -> Run:
         """Measure the predictions in a file."""
-        config = CascadeConfig(taxonomy=self.suite.taxonomy, columns=self.suite.columns)
+        config = self._base()
         task = EvaluationTask(self._source(), taxonomy, config)
         external = ExternalPredictions.match(
             task.source, TableFile(str(made)), taxonomy, PredictionColumns()

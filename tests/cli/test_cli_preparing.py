@@ -183,6 +183,68 @@ def test_labels_are_cut_to_the_depth_of_the_taxonomy_beside_them(kind, here, pre
     assert report["taxonomy"]["nodes"] == 3 < report["taxonomy"]["nodes_before"]
 
 
+def write_also(kind):
+    """Rows of which half have lists of other right answers; the name of the file."""
+    file = Path(f"more.{kind}")
+    rows = [
+        {
+            "name": f"thing {i}",
+            "label": code,
+            "also": [PATHS["FOO-CHE"], "GAR-RAK", "Cars"][: i % 4],
+        }
+        for i, code in enumerate(CODES * 8)
+    ]
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    elif kind == "jsonl":
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    else:
+        with file.open("w", encoding="utf-8", newline="") as out:
+            writer = csv.DictWriter(out, rows[0])
+            writer.writeheader()
+            writer.writerows({**row, "also": json.dumps(row["also"])} for row in rows)
+    return str(file), rows
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_other_right_answers_are_cut_too_and_lists_stay_lists(kind, here, cascade, caplog):
+    file, rows = write_also(kind)
+    done = cascade("prepare", file, *ARGS, "--also", "also", "--depth", 1)
+    assert done.status == 0, done.err
+    said = "10 rows have other right answers that are not in the taxonomy"
+    assert said in caplog.text and "'Cars')" in caplog.text
+    known = {row["name"]: row for row in rows}
+    with open_table(f"out/train.{kind}") as table:
+        for row in table:
+            before = known[table.text(row, "name")]["also"]
+            after = table.value(row, "also")
+            found = json.loads(after) if kind == "csv" else list(after)
+            top = {"Food > Cheese": "Food", "GAR-RAK": "GAR"}
+            assert found == [top.get(label, label) for label in before]
+
+
+def test_text_that_is_another_right_answer_is_refused_and_never_guessed(here, cascade):
+    file, _ = write_also("csv")
+    done = cascade(
+        "prepare", file, "-t", "tax.csv", "--label", "label", "--also", "also", "-o", "x"
+    )
+    assert done.status == 0 and "name (choose others with --text)" in done.err
+    done = cascade("prepare", file, *ARGS, "--text", "also", "--also", "also")
+    assert done.status == 2 and "'also' is named as text and as label" in done.err
+    done = cascade("prepare", file, *ARGS, "--also", "alos")
+    assert done.status == 2 and "alos" in done.err
+
+
+def test_all_labels_of_a_cell_are_cut(here, prepare):
+    cell = "Garden > Rakes|CLO-HAT|CLO-SHO"
+    Path("several.csv").write_text(
+        "name,label\n" + "".join(f"a{i},{cell}\nb{i},FOO-CHE\n" for i in range(10)), "utf-8"
+    )
+    prepare("several.csv", "--depth", 1, "--label-separator", "|")
+    with open_table("out/train.csv") as table:
+        assert {table.text(row, "label") for row in table} == {"Garden|CLO", "FOO"}
+
+
 def test_labels_above_the_depth_stay(here, prepare):
     (here / "rows.csv").write_text(
         "name,label\n" + "".join(f"a{i},Food\nb{i},Food > Milk\n" for i in range(10)), "utf-8"

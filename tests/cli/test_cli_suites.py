@@ -309,3 +309,27 @@ def test_a_row_is_of_one_kind(suite, row):
     Path("suite.yaml").write_text(SUITE + f"  - {row}\n")
     done = suite()
     assert done.status == 2 and "either a method or a script" in done.err
+
+
+def test_a_suite_cuts_taxonomy_labels_and_other_answers_to_its_depth(suite):
+    text = SUITE[: SUITE.index("rows:")].replace("floor: false", "depth: 1\nfloor: true")
+    text = text.replace("label: label}", "label: label, also: [more]}").replace(
+        "accuracy_l2", "hf1_micro_lenient"
+    )
+    text += "rows:\n  - {name: leaf, method: retrieval}\n"
+    text += "  - {name: memory, script: memory.py, arguments: [--shout]}\n"
+    Path("suite.yaml").write_text(text)
+    rows = list(csv.DictReader(Path("items.csv").read_text("utf-8").splitlines()))
+    with Path("items.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], "more"])
+        writer.writeheader()
+        writer.writerows({**row, "more": rows[0]["label"]} for row in rows)
+    done = suite()
+    assert done.status == 0, done.err
+    found = board()
+    assert found["memory"]["figures"]["exact_match"]["value"] == 1
+    assert "accuracy_l1" in found["leaf"]["figures"]
+    assert "accuracy_l2" not in found["leaf"]["figures"]
+    assert found["leaf"]["figures"]["hf1_micro_lenient"]["value"] > 0
+    assert suite("--resume").status == 0
+    assert board()["leaf"] == {**found["leaf"], "finished": board()["leaf"]["finished"]}

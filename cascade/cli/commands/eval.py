@@ -48,14 +48,7 @@ def evaluate(
     label: options.LabelOption = None,
     label_separator: options.SeparatorOption = None,
     keep_case: options.KeepCaseOption = False,
-    also: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--also",
-            metavar="COL",
-            help="Other right answers: a code, a path, or a JSON list of them; repeatable.",
-        ),
-    ] = None,
+    also: options.AlsoOption = None,
     output: Annotated[
         str | None,
         typer.Option("--out", "-o", help="Folder of the run; runs/FILE-METHOD if not given."),

@@ -34,6 +34,7 @@ def prepare(
     output: Annotated[str, typer.Option("--out", "-o", help="Folder to write to.")],
     label_separator: options.SeparatorOption = None,
     keep_case: options.KeepCaseOption = False,
+    also: options.AlsoOption = None,
     taxonomy: options.TaxonomyOption = None,
     scheme: options.SchemeOption = None,
     taxonomy_encoding: options.TaxonomyEncodingOption = None,
@@ -41,7 +42,12 @@ def prepare(
     text: options.TextOption = None,
     depth: Annotated[
         int | None,
-        typer.Option("--depth", min=1, metavar="N", help="Cut taxonomy and labels to N levels."),
+        typer.Option(
+            "--depth",
+            min=1,
+            metavar="N",
+            help="Cut taxonomy, labels and other answers to N levels.",
+        ),
     ] = None,
     split: Annotated[
         str,
@@ -74,7 +80,7 @@ def prepare(
     """
     from cascade.cli.progress import working
     from cascade.evaluation.preparation.folder import PreparationFolder
-    from cascade.evaluation.preparation.prepare import PreparationOptions, source_of
+    from cascade.evaluation.preparation.options import PreparationOptions, source_of
     from cascade.evaluation.preparation.prepare import prepare as prepared
     from cascade.evaluation.preparation.splits import Shares
     from cascade.pipeline.load import load_taxonomy
@@ -82,7 +88,9 @@ def prepare(
 
     source = source_of(file, limit, encoding, sheet)
     shares, form = Shares(validation, test), LabelForm(label_separator, keep_case)
-    chosen = PreparationOptions(source, label, tuple(text or ()), depth, split, shares, seed, form)
+    chosen = PreparationOptions(
+        source, label, tuple(text or ()), depth, split, shares, seed, form, tuple(also or ())
+    )
     folder = PreparationFolder(output)
     folder.check(filter(None, (file, taxonomy)), overwrite=overwrite)
     tree = None

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from cascade.evaluation.preparation.splits import draw
 from cascade.io import Row, Table
+from cascade.pipeline.runs.label_cells import is_list
 from cascade.pipeline.runs.labels import LabelFinder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.lookup import code_form
 from cascade.taxonomy.names import clean
-from cascade.values import is_visible
+from cascade.values import is_visible, json_of
 
 REASONS = {
     "unreadable": "the row cannot be read",
@@ -193,8 +194,7 @@ class TruncatedLabels:
     node
         int32 [n_labels], index of the node of each label, -1 where it is none.
     instead
-        What is written for a label that was cut: the code of its node if it was a code, else the
-        path. Other labels stay as they are.
+        What is written for a label that was cut; see `CellCutter`. Other labels stay as they are.
     """
 
     taxonomy: Taxonomy
@@ -210,16 +210,61 @@ def truncate_labels(
 ) -> TruncatedLabels:
     """Find labels in a taxonomy; those below `depth` become the node above them at that level."""
     trimmed = taxonomy if depth is None else taxonomy.trim(depth)
+    cutter = CellCutter(taxonomy, depth, separator)
     nodes = np.full(len(labels), -1, dtype=np.int32)
     instead: dict[str, str] = {}
-    finder = LabelFinder(taxonomy, separator)
     for at, label in enumerate(labels):
-        if (whole := finder.find(label)) < 0:
+        if (whole := cutter.finder.find(label)) < 0:
             continue
-        way = taxonomy.path_nodes(whole)
-        kept = int(way[:depth][-1])
-        nodes[at] = trimmed.index(taxonomy.codes[kept])
-        if kept != whole:
-            by_code = code_form(taxonomy.codes[whole]) == code_form(label)
-            instead[label] = taxonomy.codes[kept] if by_code else taxonomy.path(kept)
+        nodes[at] = trimmed.index(taxonomy.codes[cutter.kept(whole)])
+        if (cut := cutter(label)) != label:
+            instead[label] = cut
     return TruncatedLabels(trimmed, nodes, instead)
+
+
+class CellCutter:
+    """Cuts the labels of a cell to a depth, in the form in which the cell has them.
+
+    A label below the depth becomes the node above it at that level: its code if it was a code, else
+    its path. Several labels of a cell stay several, but for those that are then the same; a list
+    stays a list. A cell of which nothing is cut stays as it is.
+
+    Parameters
+    ----------
+    depth
+        None cuts nothing.
+    separator
+        Between several labels of a cell; see `LabelFinder`.
+    """
+
+    def __init__(self, taxonomy: Taxonomy, depth: int | None, separator: str | None = None) -> None:
+        self.finder = LabelFinder(taxonomy, separator)
+        self._taxonomy = taxonomy
+        self._depth = depth
+        self._separator = separator
+
+    def kept(self, node: int) -> int:
+        """The node at the depth, or above, that stands for a node."""
+        return int(self._taxonomy.path_nodes(node)[: self._depth][-1])
+
+    def __call__(self, text: str) -> str:
+        """The cell with its labels cut."""
+        pairs = self.finder.labelled(text)
+        cut = [self._cut(label, node) for label, node in pairs]
+        if self._depth is None or cut == [label for label, _ in pairs]:
+            return text
+        written: dict[str | int, str] = {}  # each node once, as it is first written
+        for (label, node), shorter in zip(pairs, cut, strict=True):
+            written.setdefault(label if node < 0 else self.kept(node), shorter)
+        labels = list(written.values())
+        if is_list(text):
+            return json_of(labels)
+        before, after = f" {self._separator}" in text, f"{self._separator} " in text
+        return f"{' ' * before}{self._separator}{' ' * after}".join(labels)
+
+    def _cut(self, label: str, node: int) -> str:
+        if node < 0 or (kept := self.kept(node)) == node:
+            return label
+        codes = self._taxonomy.codes
+        by_code = code_form(codes[node]) == code_form(label)
+        return codes[kept] if by_code else self._taxonomy.path(kept)

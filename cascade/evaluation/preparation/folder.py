@@ -150,15 +150,15 @@ def _changed(table: Table) -> InputError:
 
 
 def _cut(prepared: Preparation, table: Table, rows: Sequence[Row]) -> list[Row]:
-    """The rows with labels cut to the depth that was asked for."""
-    label, instead = prepared.options.label, prepared.labels.instead
-    if not instead:
-        return list(rows)
-    found = [instead.get(table.text(row, label).strip()) for row in rows]
-    return [
-        row if cut is None else with_text(table, row, label, cut)
-        for row, cut in zip(rows, found, strict=True)
-    ]
+    """The rows with labels, and other right answers, cut to the depth that was asked for."""
+    options = prepared.options
+    found = list(rows)
+    for column in (options.label, *options.also):
+        for at, row in enumerate(found):
+            text = table.text(row, column)
+            if (cut := prepared.cut(text)) != text:
+                found[at] = with_text(table, row, column, cut)
+    return found
 
 
 def _reasons(prepared: Preparation, at: Sequence[int], rows: Sequence[Row]) -> list[Answer]:

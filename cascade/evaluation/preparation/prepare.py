@@ -5,18 +5,16 @@ The file is read twice: here to decide about every row, then to copy each to whe
 
 from __future__ import annotations
 
-import logging
-import stat
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import InputError, UsageError, did_you_mean
+from cascade.errors import InputError
 from cascade.evaluation.preparation.cleaning import (
     CONFLICTING,
     DUPLICATE,
@@ -24,6 +22,7 @@ from cascade.evaluation.preparation.cleaning import (
     REASONS,
     UNKNOWN,
     UNREADABLE,
+    CellCutter,
     CleanedRows,
     ScannedRows,
     TruncatedLabels,
@@ -31,92 +30,24 @@ from cascade.evaluation.preparation.cleaning import (
     scan_rows,
     truncate_labels,
 )
+from cascade.evaluation.preparation.label_warnings import tell_others, tell_several
+from cascade.evaluation.preparation.options import PreparationOptions
 from cascade.evaluation.preparation.splits import (
     PARTS,
     SPLITS,
-    Shares,
     draw,
     out_of_sample,
     stratified,
 )
 from cascade.io import Row, require_columns
-from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.columns import guess_text_columns
-from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_paths
+from cascade.pipeline.runs.label_taxonomy import taxonomy_of_paths
 from cascade.pipeline.runs.labels import (
-    LabelFinder,
-    OtherAnswers,
-    several_at,
     unknown_labels_error,
 )
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import match_code
 from cascade.version import __version__
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class PreparationOptions:
-    """What is prepared, and how.
-
-    Parameters
-    ----------
-    source
-        The labelled rows; see `source_of`.
-    label, text
-        Columns; those of the text are guessed if none is named.
-    depth
-        Labels below this level are cut to it; None cuts none.
-    split
-        A key of `SPLITS`.
-    form
-        How labels are read.
-
-    Raises
-    ------
-    UsageError
-        There is no such split, or the label is one of the text columns.
-    """
-
-    source: TableFile
-    label: str
-    text: tuple[str, ...] = ()
-    depth: int | None = None
-    split: str = "stratified"
-    shares: Shares = field(default_factory=Shares)
-    seed: int = 0
-    form: LabelForm = LabelForm()  # noqa: RUF009
-
-    def __post_init__(self) -> None:
-        if self.split not in SPLITS:
-            hint = did_you_mean(self.split, list(SPLITS))
-            raise UsageError(f"no split {self.split!r}{hint}; there are: {', '.join(SPLITS)}")
-        if self.label in self.text:
-            raise UsageError(
-                f"column {self.label!r} is named as text and as label; the text must not hold "
-                "the answer"
-            )
-
-
-def source_of(
-    file: str, limit: int | None = None, encoding: str | None = None, sheet: str | None = None
-) -> TableFile:
-    """The labelled rows of a file.
-
-    Raises
-    ------
-    UsageError
-        It is standard input or a pipe, which can be read only once.
-    """
-    path = Path(file)
-    if file == "-" or (path.exists() and stat.S_ISFIFO(path.stat().st_mode)):
-        what = "standard input" if file == "-" else f"{file} is a pipe, which"
-        raise UsageError(
-            f"{what} can be read only once, and preparing reads its rows twice; save it to a file "
-            "and name that"
-        )
-    return TableFile(file, limit, encoding, sheet)
 
 
 @dataclass(frozen=True)
@@ -129,8 +60,8 @@ class Preparation:
         With its text columns settled.
     made_of_labels
         Whether the taxonomy was made of the labels, since none was given.
-    nodes_before
-        Nodes of the taxonomy before it was cut.
+    whole
+        The taxonomy before it was cut.
     labels
         The different labels as nodes of the cut taxonomy.
     part
@@ -139,7 +70,7 @@ class Preparation:
 
     options: PreparationOptions
     made_of_labels: bool
-    nodes_before: int
+    whole: Taxonomy
     rows: ScannedRows
     labels: TruncatedLabels
     cleaned: CleanedRows
@@ -155,6 +86,15 @@ class Preparation:
         """The parts that have a share."""
         weights = self.options.shares.weights
         return tuple(name for name, weight in zip(PARTS, weights, strict=True) if weight)
+
+    def cut(self, text: str) -> str:
+        """A cell of labels as it is written: cut to the depth that was asked for."""
+        return self._cut(text)
+
+    @cached_property
+    def _cut(self) -> Callable[[str], str]:
+        options = self.options
+        return cache(CellCutter(self.whole, options.depth, options.form.separator))
 
     def why(self, row: int, problem: str | None) -> tuple[str, str]:
         """The reason for which a row is dropped, in a word and in a sentence.
@@ -193,7 +133,11 @@ class Preparation:
                 "limit": options.source.limit,
                 "rows": len(self.rows),
             },
-            "columns": {"text": list(options.text), "label": options.label},
+            "columns": {
+                "text": list(options.text),
+                "label": options.label,
+                "also": list(options.also),
+            },
             "taxonomy": {
                 "name": tree.name,
                 "sha256": tree.fingerprint,
@@ -201,7 +145,7 @@ class Preparation:
                 "depth": options.depth,
                 "levels": tree.depth,
                 "nodes": len(tree),
-                "nodes_before": self.nodes_before,
+                "nodes_before": len(self.whole),
             },
             "kept": len(kept),
             "labels_cut": self._labels_cut(),
@@ -284,7 +228,8 @@ def prepare(
         raise _nothing_left(options, rows, rows.fault)
     tree = taxonomy or _taxonomy(options, rows)
     labels = truncate_labels(rows.labels, tree, options.depth, options.form.separator)
-    _tell_several(options, rows, labels.node, tree)
+    tell_several(options, rows, labels.node, tree)
+    tell_others(options, tree)
     if (labels.node < 0).all():
         raise _nothing_known(options, rows, tree)
     cleaned = clean_rows(rows, labels.node)
@@ -292,7 +237,7 @@ def prepare(
         raise _nothing_left(options, rows, cleaned.reason)
     part = np.full(len(rows), -1, dtype=np.int8)
     part[cleaned.kept] = _divide(options, rows, cleaned, labels.taxonomy)
-    prepared = Preparation(options, taxonomy is None, len(tree), rows, labels, cleaned, part)
+    prepared = Preparation(options, taxonomy is None, tree, rows, labels, cleaned, part)
     for name in prepared.parts:
         if not (part == PARTS.index(name)).any():
             raise _empty_part(prepared, name)
@@ -305,43 +250,12 @@ def _taxonomy(options: PreparationOptions, rows: ScannedRows) -> Taxonomy:
     return taxonomy_of_paths(labels, Path(options.source.file).stem, options.form)
 
 
-def _tell_several(
-    options: PreparationOptions, rows: ScannedRows, nodes: NDArray[np.int32], taxonomy: Taxonomy
-) -> None:
-    """Log a warning if unknown labels are several known ones in a cell, or further ones unknown."""
-    if options.form.separator:
-        _tell_further(options, rows, nodes, taxonomy)
-        return
-    finder = LabelFinder(taxonomy)
-    marks = {at: finder.several(rows.labels[at]) for at in np.flatnonzero(nodes < 0).tolist()}
-    found = [at for at, mark in marks.items() if mark]
-    if not found:
-        return
-    here = np.isin(rows.label, found)
-    first = int(np.argmax(here))
-    at = int(rows.label[first])
-    said = several_at(int(rows.line[first]), rows.labels[at], marks[at] or "")
-    logger.warning("%s: %s rows have %s", options.source.file, f"{here.sum():,}", said)
-
-
-def _tell_further(
-    options: PreparationOptions, rows: ScannedRows, nodes: NDArray[np.int32], taxonomy: Taxonomy
-) -> None:
-    """Log a warning if labels after the first of a cell are unknown."""
-    finder = LabelFinder(taxonomy, options.form.separator)
-    known = np.flatnonzero(nodes >= 0).tolist()
-    found = [at for at in known if finder.first_unknown(rows.labels[at]) is not None]
-    further = OtherAnswers(finder)
-    for row in np.flatnonzero(np.isin(rows.label, found)).tolist():
-        further.look(int(rows.line[row]), rows.labels[rows.label[row]])
-    further.warn(options.source.file, options.label)
-
-
 def _settled(options: PreparationOptions) -> PreparationOptions:
     """The options with its columns there; the label is never guessed to be text."""
     with options.source.open() as table:
-        require_columns(table, [options.label])
-        text = options.text or [c for c in guess_text_columns(table) if c != options.label]
+        answers = (options.label, *options.also)
+        require_columns(table, answers)
+        text = options.text or [c for c in guess_text_columns(table) if c not in answers]
         if not text:
             raise InputError(
                 f"has no column beside the label {options.label!r}; name the text with --text",

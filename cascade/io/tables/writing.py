@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +73,7 @@ class TableWriter:
 
 
 def with_text(table: Table, row: Row, column: str, text: str) -> Row:
-    """The row with a text in place of one of its cells.
+    """The row with a text in place of one of its cells; a cell of a list gets that of JSON text.
 
     Raises
     ------
@@ -80,7 +81,8 @@ def with_text(table: Table, row: Row, column: str, text: str) -> Row:
         The column of a Parquet file has a type that cannot hold the text.
     """
     if isinstance(row.cells, dict):
-        fields = {**row.cells, column: text}
+        value = _like(row.cells[column], text) if column in row.cells else text
+        fields = {**row.cells, column: value}
         return replace(row, cells=fields, raw=json_of(fields))
     at = table.columns.index(column)
     cells = (*row.cells[:at], text, *row.cells[at + 1 :])
@@ -96,7 +98,9 @@ def _changed(table: Table, row: Row, at: int, text: str) -> tuple[Any, int]:
     columns = batch.slice(index, 1).columns
     kind = batch.schema.field(at).type
     try:
-        columns[at] = pa.array([text], pa.string()).cast(kind)
+        listed = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+        values = pa.array([_like([], text)]) if listed else pa.array([text], pa.string())
+        columns[at] = values.cast(kind)
     except pa.ArrowException:
         raise InputError(
             f"found a column of {kind}, which cannot hold {text!r}; write the column as text",
@@ -104,6 +108,17 @@ def _changed(table: Table, row: Row, at: int, text: str) -> tuple[Any, int]:
             column=table.columns[at],
         ) from None
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema), 0
+
+
+def _like(value: Any, text: str) -> Any:
+    """The text, or the list that it is as JSON where the value is a list."""
+    if not isinstance(value, list):
+        return text
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return found if isinstance(found, list) else text
 
 
 class _ObjectLines:

@@ -10,7 +10,7 @@ from itertools import islice
 from cascade.errors import InputError
 from cascade.io import require_columns
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.label_cells import labels_in, separator_of
+from cascade.pipeline.runs.label_cells import is_list, labels_in, separator_of
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.lookup import plain
 from cascade.taxonomy.names import PATH_SEPARATOR, clean, match_code
@@ -83,6 +83,12 @@ class LabelFinder:
     def find_all(self, text: str) -> tuple[int, ...]:
         """Nodes of a cell that holds one code or path, or several; unknown ones are left out."""
         return tuple(node for node in self._nodes(text) if node >= 0)
+
+    def labelled(self, text: str) -> list[tuple[str, int]]:
+        """The labels of a cell, each with its node, -1 for an unknown one."""
+        nodes = self._nodes(text)
+        labels = labels_in(text, self._separator) if len(nodes) != 1 else [text.strip()]
+        return list(zip(labels, nodes, strict=True)) if nodes else []
 
     def first_unknown(self, text: str) -> str | None:
         """The first label of a cell that is not in the taxonomy; None if all are."""
@@ -200,7 +206,7 @@ class OtherAnswers:
             return
         self.unknown += 1
         if not self.first:
-            mark = self.finder.unread(text)
+            mark = None if is_list(text) else self.finder.unread(text)
             cure = f"; name what stands between with --label-separator {mark!r}" if mark else ""
             self.first = f"line {line}, {self.finder.shown(label)}{cure}"
 

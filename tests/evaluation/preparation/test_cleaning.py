@@ -9,6 +9,7 @@ from cascade.errors import TaxonomyError
 from cascade.evaluation.preparation.cleaning import (
     KEPT,
     REASONS,
+    CellCutter,
     ScannedRows,
     clean_rows,
     normalised,
@@ -18,7 +19,7 @@ from cascade.evaluation.preparation.cleaning import (
 from cascade.io import open_table
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.label_taxonomy import taxonomy_of_paths
-from cascade.pipeline.runs.labels import fitting_column
+from cascade.pipeline.runs.labels import LabelFinder, fitting_column
 from cascade.taxonomy import Record, Taxonomy
 
 SHOP = Taxonomy.from_records(
@@ -190,3 +191,26 @@ def test_the_column_that_fits_a_taxonomy_best_is_found(tmp_path):
     assert fitting_column(TableFile(str(file)), SHOP) == "code"
     file.write_text("name\nbus\n", "utf-8")
     assert fitting_column(TableFile(str(file)), SHOP) is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "separator", "cut"),
+    [
+        ("F11", None, "F1"),
+        ('["F11", "Food > Fruit > Pear", "T"]', None, '["F1", "T"]'),
+        ('["F11", "F12", "cars"]', None, '["F1", "cars"]'),
+        ("['F11', 'F12']", None, '["F1"]'),
+        ("T | Food > Fruit > Apple | F12", "|", "T | Food > Fruit"),
+        ("F11;F12", ";", "F1"),
+        ('["Food", "Fruit", "Apple"]', None, '["Food > Fruit"]'),
+        ("T|Food", "|", "T|Food"),
+        ("cars", None, "cars"),
+        ("", None, ""),
+    ],
+)
+def test_every_label_of_a_cell_is_cut_and_those_that_become_the_same_are_one(cell, separator, cut):
+    assert CellCutter(SHOP, 2, separator)(cell) == cut
+    nodes = LabelFinder(SHOP.trim(2), separator).find_all(cut)
+    whole = [SHOP.path_nodes(n)[:2][-1] for n in LabelFinder(SHOP, separator).find_all(cell)]
+    expected = dict.fromkeys(SHOP.codes[node] for node in whole)
+    assert [SHOP.trim(2).codes[node] for node in nodes] == list(expected)

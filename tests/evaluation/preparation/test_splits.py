@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascade.errors import UsageError
-from cascade.evaluation.preparation.prepare import PreparationOptions
+from cascade.evaluation.preparation.options import PreparationOptions
 from cascade.evaluation.preparation.splits import (
     PARTS,
     SPLITS,
