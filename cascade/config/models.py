@@ -173,8 +173,9 @@ class RerankConfig(_PairConfig):
 
     model: Annotated[str, NAMED] = Field(
         "cross-encoder/ms-marco-MiniLM-L6-v2",
-        description="Weights of a sequence classifier with one label, the relevance: folder or "
-        "hub; small:cross-encoder has random ones, for trying a set-up.",
+        description="Weights of a sequence classifier with one label, the relevance, or of a "
+        "reader that `cascade finetune` made: folder or hub; small:cross-encoder has random ones, "
+        "for trying a set-up.",
     )
     candidates: int = Field(
         25,
@@ -190,5 +191,18 @@ class RerankConfig(_PairConfig):
         1.0,
         ge=0.001,
         le=100,
-        description="Relevances are divided by this before the softmax.",
+        description="Relevances are divided by this before the softmax; of a cross-encoder.",
+    )
+    threshold: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="A reader is asked about items whose likeliest leaf has a lower probability by "
+        "retrieval; 0: about none, 1: about all.",
+    )
+    weight: float = Field(
+        0.5,
+        ge=0,
+        le=100,
+        description="Weight of what a reader says, where retrieval's log-probabilities have 1.",
     )

@@ -12,7 +12,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from cascade.io.files import cache_folder
 from cascade.models.inspection import NO_CODE, reading
+from cascade.models.packed.layers import WORDS, PackedLayers, name_today
 from cascade.models.runtime import autocast, best_device, divided, precision_dtype, quiet_libraries
 from cascade.models.weights import Weights
 
@@ -212,10 +212,7 @@ class PackedEncoder:
         tokenizer.encode_special_tokens = True  # as plain text
         tokenizer.no_padding()
         tokenizer.enable_truncation(longest)
-        self.layers = int(config["num_hidden_layers"])
-        self._heads = int(config["num_attention_heads"])
-        self._epsilon = float(config["layer_norm_eps"])
-        self._first_position = 0 if config["model_type"] == "bert" else config["pad_token_id"] + 1
+        self.transformer = PackedLayers(config)
         self._pooling = pooling
 
     @classmethod
@@ -245,7 +242,7 @@ class PackedEncoder:
                 config["max_position_embeddings"],
             )
             tensors = load_file(own / "model.safetensors")
-            prefix = next(n for n in tensors if n.endswith(_WORDS)).removesuffix(_WORDS)
+            prefix = next(n for n in tensors if n.endswith(WORDS)).removesuffix(WORDS)
             tensors = {name_today(n.removeprefix(prefix)): x.float() for n, x in tensors.items()}
             return cls(
                 tensors | weights.changed_tensors(tensors),
@@ -328,11 +325,8 @@ class PackedEncoder:
         import torch
 
         starts = np.cumsum(lengths) - lengths
-        device = weights[_WORDS].device
-        tokens = torch.tensor(list(chain.from_iterable(ids)), device=device)
-        positions = np.arange(len(tokens)) - np.repeat(starts, lengths) + self._first_position
-        places = torch.from_numpy(positions).to(device)
-        states = self._states(weights, tokens, places, lengths)
+        device = weights[WORDS].device
+        states = self.transformer(weights, ids, lengths)
         if self._pooling == "cls":
             pooled = states[torch.from_numpy(starts).to(device)].float()
         else:
@@ -340,69 +334,6 @@ class PackedEncoder:
                 states.float(), "mean", lengths=torch.from_numpy(lengths).to(device), axis=0
             )
         return torch.nn.functional.normalize(pooled, dim=1)
-
-    def _states(
-        self,
-        weights: dict[str, torch.Tensor],
-        tokens: torch.Tensor,
-        positions: torch.Tensor,
-        lengths: NDArray[np.int64],
-    ) -> torch.Tensor:
-        """Hidden states [n_tokens, width] of the last layer."""
-        from torch.nn import functional
-
-        def linear(x: torch.Tensor, name: str) -> torch.Tensor:
-            return functional.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
-
-        def norm(x: torch.Tensor, name: str) -> torch.Tensor:
-            weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
-            return functional.layer_norm(x, weight.shape, weight, bias, self._epsilon)
-
-        groups = np.stack(np.unique(lengths, return_counts=True), axis=1).tolist()
-        x = weights[_WORDS][tokens] + weights["embeddings.token_type_embeddings.weight"][0]
-        x = x + weights["embeddings.position_embeddings.weight"][positions]
-        x = norm(x, "embeddings.LayerNorm")
-        for number in range(self.layers):
-            layer = f"encoder.layer.{number}"
-            q, k, v = (linear(x, f"{layer}.attention.self.{n}") for n in ("query", "key", "value"))
-            attended = self._attention(q, k, v, groups)
-            attended = linear(attended, f"{layer}.attention.output.dense")
-            x = norm(attended + x, f"{layer}.attention.output.LayerNorm")
-            inner = functional.gelu(linear(x, f"{layer}.intermediate.dense"))
-            x = norm(linear(inner, f"{layer}.output.dense") + x, f"{layer}.output.LayerNorm")
-        return x
-
-    def _attention(
-        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, groups: list[list[int]]
-    ) -> torch.Tensor:
-        """Attention [n_tokens, width] of each text by itself.
-
-        Parameters
-        ----------
-        groups
-            Tokens of a text, and how many texts of so many tokens lie one after another.
-        """
-        import torch
-
-        outputs = []
-        tokens = [n * length for length, n in groups]
-        # Split, not sliced: the gradient of each slice would be as large as all tokens.
-        parts = zip(*(x.split(tokens) for x in (query, key, value)), strict=True)
-        for (length, n), some in zip(groups, parts, strict=True):
-            q, k, v = (x.view(n, length, self._heads, -1).transpose(1, 2) for x in some)
-            output = torch.nn.functional.scaled_dot_product_attention(q, k, v)
-            outputs.append(output.transpose(1, 2).flatten(2).flatten(0, 1))
-        return torch.cat(outputs)
-
-
-_WORDS = "embeddings.word_embeddings.weight"
-_TODAY = {"gamma": "weight", "beta": "bias"}  # TensorFlow's names, which older files have
-
-
-def name_today(name: str) -> str:
-    """The name that transformers has today for a weight in a file of any age."""
-    layer, dot, kind = name.rpartition(".")
-    return f"{layer}{dot}{_TODAY.get(kind, kind)}"
 
 
 def _json(path: Path) -> Any:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -36,10 +35,10 @@ from cascade.taxonomy.staying import staying
 if TYPE_CHECKING:
     from cascade.features.backbone import Backbone
     from cascade.generation.engine import Engine
-    from cascade.generation.heard_engine import Listener
     from cascade.scoring.cross_encoder import CrossEncoder
     from cascade.scoring.fusion import FusionScorer, Weight
     from cascade.scoring.item_prompts import QueryRewriter
+    from cascade.scoring.pair_reader import PairReader
 
 
 COMBINED = ("llm", "fusion", "heads", "neighbours", "routing", "calibration")
@@ -79,8 +78,6 @@ class Components:
     ----------
     progress
         Called with (done, all) while an index is built.
-    listener
-        Called with everything that the language model is asked and answers.
 
     Attributes
     ----------
@@ -91,17 +88,12 @@ class Components:
     """
 
     def __init__(
-        self,
-        taxonomy: Taxonomy,
-        config: CascadeConfig,
-        progress: Progress | None = None,
-        listener: Listener | None = None,
+        self, taxonomy: Taxonomy, config: CascadeConfig, progress: Progress | None = None
     ) -> None:
         self.method = settle_defaults(config, taxonomy)
         self.taxonomy = staying(taxonomy, config.descent.stays)
         self.config = config
         self.progress = progress
-        self._listener = listener
         self._backbones: dict[str, Backbone] = {}
         self._scorers: dict[str, Scorer] = {}
         self._making: list[str] = []
@@ -163,18 +155,7 @@ class Components:
         """The language model."""
         from cascade.generation.engines.registry import make_engine
 
-        made = make_engine(self.config.llm, allow_download=self.config.allow_download)
-        if self._listener is None:
-            return made
-        from cascade.generation.heard_engine import HeardEngine
-
-        return HeardEngine(made, self._listener)
-
-    @property
-    def usage(self) -> dict[str, int]:
-        """What the language model was asked so far; nothing where none is loaded."""
-        engine = vars(self).get("engine")
-        return {} if engine is None else asdict(engine.usage)
+        return make_engine(self.config.llm, allow_download=self.config.allow_download)
 
     @cached_property
     def rewriter(self) -> QueryRewriter:
@@ -196,6 +177,15 @@ class Components:
             batch_tokens=config.batch_tokens,
             allow_download=self.config.allow_download,
         )
+
+    def pair_reader(self, config: RerankConfig) -> PairReader | None:
+        """The reader of pairs that a config names; None where it is another kind of model."""
+        from cascade.models.runtime import best_device
+        from cascade.models.weights import find_weights
+        from cascade.scoring.pair_reader import PairReader
+
+        weights = find_weights(config.model, allow_download=self.config.allow_download)
+        return PairReader.open(weights, best_device(config.device))
 
     def backbone(self, name: str) -> Backbone:
         """The features called `name`; two of the same description are one.

@@ -15,8 +15,10 @@ from cascade.training.experiment import Experiment
 from cascade.training.finetune_recipe import read_recipe
 from cascade.training.rankers.experiment import RankerExperiment
 from cascade.training.rankers.recipe import RankerRecipe
+from cascade.training.readers.experiment import ReaderExperiment
+from cascade.training.readers.recipe import ReaderRecipe
 
-AnyRecipe = AdapterRecipe | RankerRecipe | EncoderRecipe
+AnyRecipe = AdapterRecipe | RankerRecipe | EncoderRecipe | ReaderRecipe
 
 
 def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AnyRecipe:
@@ -41,8 +43,10 @@ def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AnyRecipe:
         return RankerRecipe.load(name, over)
     if kind == "encoder":
         return EncoderRecipe.load(name, over)
+    if kind == "reader":
+        return ReaderRecipe.load(name, over)
     raise ConfigError(
-        f"{path}: kind: expected adapter, retriever, reranker or encoder, found {kind!r}"
+        f"{path}: kind: expected adapter, retriever, reranker, encoder or reader, found {kind!r}"
     )
 
 
@@ -52,4 +56,6 @@ def experiment_of(recipe: AnyRecipe, folder: Path, **options: Any) -> Experiment
         return AdapterExperiment(recipe, folder, **options)
     if isinstance(recipe, EncoderRecipe):
         return EncoderExperiment(recipe, folder, **options)
+    if isinstance(recipe, ReaderRecipe):
+        return ReaderExperiment(recipe, folder, **options)
     return RankerExperiment(recipe, folder, **options)

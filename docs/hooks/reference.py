@@ -77,6 +77,7 @@ def recipes_page() -> str:
     from cascade.training.encoders.recipe import EncoderRecipe
     from cascade.training.packs.recipe import Recipe
     from cascade.training.rankers.recipe import RankerRecipe
+    from cascade.training.readers.recipe import ReaderRecipe
 
     parts = [
         "# Recipes and suites",
@@ -88,6 +89,7 @@ def recipes_page() -> str:
         ("`cascade finetune`: an adapter", AdapterRecipe),
         ("`cascade finetune`: a retriever or reranker", RankerRecipe),
         ("`cascade finetune`: an encoder for many taxonomies", EncoderRecipe),
+        ("`cascade finetune`: a reader for many taxonomies", ReaderRecipe),
         ("`cascade eval --suite`", Suite),
     ):
         parts += [f"## {title}", _flat(inspect.getdoc(model) or ""), _model("", model, level=3)]

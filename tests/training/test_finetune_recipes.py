@@ -11,6 +11,7 @@ from cascade.training.encoders.recipe import EncoderRecipe, SetRecipe
 from cascade.training.finetune_kinds import load_recipe
 from cascade.training.finetune_recipe import FOLDER, DataRecipe
 from cascade.training.rankers.recipe import RankerRecipe
+from cascade.training.readers.recipe import ReaderRecipe
 
 FINETUNE = Path(__file__).parents[2] / "finetune"
 OWN = {"about", "data.file", "data.label", "data.text", "data.taxonomy"}
@@ -30,7 +31,7 @@ def flat(values, before=""):
 def test_recipes_that_ship_can_be_read_and_their_data_is_there(name):
     recipe = load_recipe(name)
     assert recipe.about
-    parts = recipe.sets if recipe.kind == "encoder" else [recipe.data]
+    parts = recipe.sets if recipe.kind in ("encoder", "reader") else [recipe.data]
     assert all(Path(part.file).is_file() for part in parts)
 
 
@@ -56,6 +57,12 @@ ROWS = DataRecipe(file="rows.csv", label="answer")
             {"about", "sets.augmentation.trade"}
             | {f"sets.{field}" for field in ("file", "name", "taxonomy", "text")},
         ),
+        (
+            "reader",
+            ReaderRecipe(sets=[SetRecipe(file="rows.csv")]),
+            {"about", "sets.augmentation.trade"}
+            | {f"sets.{field}" for field in ("file", "name", "taxonomy", "text")},
+        ),
     ],
 )
 def test_the_commented_recipes_have_every_field_with_its_default(name, default, own):
@@ -75,6 +82,7 @@ def test_every_field_is_described():
     check(AdapterRecipe)
     check(RankerRecipe)
     check(EncoderRecipe)
+    check(ReaderRecipe)
     check(SetRecipe)
 
 

@@ -1,4 +1,4 @@
-"""`cascade finetune`: a recipe in; a LoRA adapter, a retriever, a reranker or an encoder out."""
+"""`cascade finetune`: a recipe in; a LoRA adapter, a retriever, reranker, encoder or reader out."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def finetune(
     allow_download: options.DownloadOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Fine-tune a language model (LoRA), a retriever, a reranker or an encoder by a recipe."""
+    """Fine-tune a language model (LoRA), a retriever, a reranker, an encoder or a reader."""
     from cascade.training.finetune_kinds import load_recipe
 
     over = options.parse_settings(settings or [])

@@ -12,11 +12,10 @@ from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch
 from cascade.retrieval.retriever import Retriever
 from cascade.retrieval.similarities import TopLeaves
-from cascade.retrieval.subtrees import NodeProbabilities
 from cascade.scoring.item_prompts import one_line_text
 from cascade.scoring.listed_candidates import CandidateTexts
 from cascade.scoring.listwise import ListwiseChooser
-from cascade.scoring.methods.retrieval import RetrievalScorer
+from cascade.scoring.second_look import SecondLookScorer
 
 if TYPE_CHECKING:
     from cascade.scoring.components import Components
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 
-class ChooseScorer(RetrievalScorer):
+class ChooseScorer(SecondLookScorer):
     """Retrieval's probabilities, with the model's choice where the likeliest leaf is in doubt.
 
     Of an item in doubt the k likeliest leaves are listed, and "none of these". With
@@ -38,14 +37,10 @@ class ChooseScorer(RetrievalScorer):
 
     Parameters
     ----------
-    retriever, temperature, caution
-        As of `RetrievalScorer`.
+    retriever, temperature, caution, listed, threshold
+        As of `SecondLookScorer`.
     chooser
         The language model.
-    listed
-        Leaves that are listed for an item.
-    threshold
-        An item is in doubt where its likeliest leaf has a lower probability.
     weight
         Of the model's log-probabilities.
     max_chars
@@ -66,54 +61,12 @@ class ChooseScorer(RetrievalScorer):
         weight: float = 1.0,
         max_chars: int = 200,
     ) -> None:
-        super().__init__(retriever, temperature, caution)
-        self._chooser, self._listed = chooser, listed
-        self._threshold, self._weight = threshold, weight
+        super().__init__(retriever, temperature, caution, listed=listed, threshold=threshold)
+        self._chooser, self._weight = chooser, weight
         self._max_chars = max_chars
 
-    def _probabilities(self, batch: Batch) -> NodeProbabilities:
-        similarities = self._similarities(batch)
-        logits, temperature = self._logits(similarities)
-        log_z = similarities.leaf_logsumexp(logits)
-        log_p = logits - similarities.broadcast(log_z)
-        listed = similarities.top_leaves(self._listed)
-        listed = listed.take(self._doubted(batch, listed.rows, log_p[listed.index])[listed.rows])
-        own = log_p[listed.index]
-        log_p[listed.index] = -np.inf
-        shift = self._choose(batch, listed, own, similarities.leaf_logsumexp(log_p))
-        log_p += similarities.broadcast(shift)
-        log_p[listed.index] = own
-        return similarities.softmax(log_p, temperature, shift - log_z)
-
-    def _doubted(self, batch: Batch, rows: NDArray[np.int32], log_p: Floats) -> NDArray[np.bool_]:
-        """bool [n_items], which items the model is asked about.
-
-        Parameters
-        ----------
-        rows, log_p
-            For each leaf that may be listed its item and its log-probability, [n].
-        """
-        count = np.bincount(rows, minlength=len(batch))
-        best = np.full(len(batch), -np.inf)
-        np.maximum.at(best, rows, log_p)
-        readable = np.array([item.has_text for item in batch.items], bool)
-        # With one leaf alone there is nothing to choose.
-        return np.asarray(readable & (count > 1) & (np.exp(best) < self._threshold))
-
-    def _choose(self, batch: Batch, listed: TopLeaves, own: Floats, log_rest: Floats) -> Floats:
-        """Ask the model, and put its part into `own`.
-
-        Parameters
-        ----------
-        own
-            float32 [n], log-probability of each leaf that is listed; changed in place.
-        log_rest
-            float32 [n_items], log-probability of all leaves that are not listed; -inf of none.
-
-        Returns
-        -------
-        float32 [n_items], what is added to the log-probability of leaves that are not listed.
-        """
+    def _look(self, batch: Batch, listed: TopLeaves, own: Floats, log_rest: Floats) -> Floats:
+        """Ask the model, and put its part into `own`; see `SecondLookScorer`."""
         shift = np.zeros(len(batch), dtype=np.float32)
         rows, starts = np.unique(listed.rows, return_index=True)
         parts = np.split(np.arange(len(own)), starts[1:]) if len(rows) else []

@@ -1,4 +1,4 @@
-"""A cross-encoder (`rerank.model`) that reads the item beside each leaf that retrieval found."""
+"""A cross-encoder or reader (`rerank.model`) that reads the item beside leaves that were found."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from cascade.errors import WeightsError
 from cascade.items import Batch
 from cascade.retrieval.node_texts import node_texts
 from cascade.retrieval.retriever import Retriever
+from cascade.retrieval.similarities import TopLeaves
 from cascade.retrieval.subtrees import NodeProbabilities
 from cascade.scoring.cross_encoder import CrossEncoder, Tokens
+from cascade.scoring.pair_reader import PairReader
 from cascade.scoring.scorer import NodeProbabilityScorer
+from cascade.scoring.second_look import SecondLookScorer
 
 if TYPE_CHECKING:
     from cascade.scoring.components import Components
+
+Floats = NDArray[np.float32]
 
 REST = 1e-3
 """Probability that the leaves which were not read have together."""
@@ -119,15 +124,73 @@ class RerankScorer(NodeProbabilityScorer):
         )
 
 
-def make(components: Components) -> RerankScorer:
-    """The configured cross-encoder over what retrieval finds."""
-    config = components.config.rerank
+class ReadScorer(SecondLookScorer):
+    """Retrieval's probabilities, with what a reader adds to the logits of the likeliest leaves.
+
+    The leaves that are read keep the probability that they have together by retrieval, so that a
+    reader moves answers and does not make them surer.
+
+    Parameters
+    ----------
+    retriever, temperature, caution, listed, threshold
+        As of `SecondLookScorer`.
+    reader
+        Of pairs, as `cascade finetune` makes them.
+    weight
+        Of what it adds.
+    """
+
+    name = "rerank"
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        temperature: float,
+        caution: float,
+        reader: PairReader,
+        recipe: NodeText = "path",
+        *,
+        listed: int = 8,
+        threshold: float = 1.0,
+        weight: float = 0.5,
+        max_chars: int = 1000,
+    ) -> None:
+        super().__init__(retriever, temperature, caution, listed=listed, threshold=threshold)
+        self._reader, self._weight, self._max_chars = reader, weight, max_chars
+        texts, node = node_texts(retriever.taxonomy, recipe)
+        starts = np.searchsorted(node, np.arange(len(retriever.taxonomy)))
+        self._texts = [texts[start] for start in starts.tolist()]  # the first of each node
+
+    def _look(self, batch: Batch, listed: TopLeaves, own: Floats, log_rest: Floats) -> Floats:
+        """Read the leaves that are listed; see `SecondLookScorer`."""
+        items = [item.text[: self._max_chars] for item in batch.items]
+        before = listed.logsumexp(own, len(batch))
+        own += self._weight * self._reader.score(items, self._texts, listed.rows, listed.nodes)
+        own += before[listed.rows] - listed.logsumexp(own, len(batch))[listed.rows]
+        return np.zeros(len(batch), dtype=np.float32)
+
+
+def make(components: Components) -> RerankScorer | ReadScorer:
+    """The configured cross-encoder or reader over what retrieval finds."""
+    config, retrieval = components.config.rerank, components.config.retrieval
+    if (reader := components.pair_reader(config)) is not None:
+        return ReadScorer(
+            components.retriever,
+            retrieval.temperature,
+            retrieval.caution,
+            reader,
+            config.texts,
+            listed=config.candidates,
+            threshold=config.threshold,
+            weight=config.weight,
+            max_chars=config.max_chars,
+        )
     return RerankScorer(
         components.retriever,
         components.cross_encoder(config),
         config.texts,
         candidates=config.candidates,
         temperature=config.temperature,
-        retrieval_temperature=components.config.retrieval.temperature,
+        retrieval_temperature=retrieval.temperature,
         max_chars=config.max_chars,
     )

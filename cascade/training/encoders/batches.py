@@ -84,7 +84,7 @@ class BatchSource:
         nodes = self._candidates(chosen, gold, rng)
         form = str(rng.choice(self._forms, p=self._form_shares))
         words = [chosen.forms.text(int(node), form, rng) for node in nodes]
-        wrong, shared = _relations(chosen, gold, nodes, words)
+        wrong, shared = relations(chosen, gold, nodes, words)
         for row, others in enumerate(right):
             if others:
                 wrong[row, np.isin(nodes, list(others))] = False
@@ -145,7 +145,7 @@ def _nearness(chosen: EncoderSet, node: int, others: NDArray[np.int32]) -> NDArr
     return np.asarray(1 / (1 + steps))
 
 
-def _relations(
+def relations(
     chosen: EncoderSet, gold: NDArray[np.int32], nodes: NDArray[np.int32], words: Sequence[str]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which candidates are wrong, and which lie under each ancestor of the right one."""

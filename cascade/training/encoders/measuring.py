@@ -18,7 +18,7 @@ READ = ("leaf", "path")
 
 @dataclass(frozen=True)
 class Figures:
-    """For each text form parts and wholes of hF1 and of exact answers, float64 [4]."""
+    """For each way to answer parts and wholes of hF1 and of exact answers, float64 [4]."""
 
     sums: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
@@ -28,7 +28,7 @@ class Figures:
         return Figures({f: self.sums.get(f, zero) + other.sums.get(f, zero) for f in forms})
 
     def rounded(self) -> dict[str, list[float]]:
-        """hF1 and exact of each form."""
+        """hF1 and exact of each way."""
         return {
             form: [round(float(s[0] / s[1]), 4), round(float(s[2] / s[3]), 4)]
             for form, s in self.sums.items()
@@ -48,8 +48,8 @@ def nearest_nodes(chosen: EncoderSet, encoder: SentenceEncoder) -> Figures:
 
     Nodes that can be answered are the leaves, and what rows are labelled with.
     """
-    taxonomy, rng = chosen.taxonomy, np.random.default_rng(0)
-    answers = np.union1d(taxonomy.leaves, chosen.nodes).astype(np.int32)
+    rng = np.random.default_rng(0)
+    answers = chosen.answers
     items = encoder.encode(chosen.texts)
     similar = {
         form: items
@@ -57,11 +57,13 @@ def nearest_nodes(chosen: EncoderSet, encoder: SentenceEncoder) -> Figures:
         for form in READ
     }
     similar["mean"] = np.mean([similar[form] for form in READ], axis=0)
-    sums = {}
-    for form, values in similar.items():
-        found = GoldAndPredicted.of(taxonomy, answers[values.argmax(axis=1)], chosen.nodes)
-        hf1, exact = hf1_micro(found), exact_match(found)
-        sums[form] = np.array(
-            [hf1.part.sum(), hf1.whole.sum(), exact.part.sum(), exact.whole.sum()]
-        )
-    return Figures(sums)
+    return Figures(
+        {form: counted(chosen, answers[values.argmax(axis=1)]) for form, values in similar.items()}
+    )
+
+
+def counted(part: EncoderSet, chosen: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Part and whole of hF1, and of exact answers, float64 [4]."""
+    found = GoldAndPredicted.of(part.taxonomy, chosen, part.nodes)
+    hf1, exact = hf1_micro(found), exact_match(found)
+    return np.array([hf1.part.sum(), hf1.whole.sum(), exact.part.sum(), exact.whole.sum()])

@@ -102,13 +102,12 @@ class EncoderModelRecipe(Section):
     allow_download: bool = Field(False, description="Weights may be fetched from the hub.")
 
 
-class EncoderRecipe(FinetuneRecipe):
-    """How a sentence encoder learns to file under taxonomies that it has never seen."""
+class SetsRecipe(FinetuneRecipe):
+    """A recipe that learns from many sets, each over a taxonomy of its own."""
 
     FILES = (("sets", "file"), ("held", "file"))
     NAMES = (("sets", "taxonomy"), ("held", "taxonomy"), ("model", "weights"))
 
-    kind: Literal["encoder"] = Field("encoder", description="What is fine-tuned.")
     sets: list[SetRecipe] = Field(min_length=1, description="Sets that are learnt.")
     held: list[SetRecipe] = Field(
         default_factory=list,
@@ -116,6 +115,12 @@ class EncoderRecipe(FinetuneRecipe):
         "that are measured are left out of the sets that are learnt.",
     )
     held_rows: int = Field(400, ge=1, description="Rows of each held set, drawn by the seed.")
+
+
+class EncoderRecipe(SetsRecipe):
+    """How a sentence encoder learns to file under taxonomies that it has never seen."""
+
+    kind: Literal["encoder"] = Field("encoder", description="What is fine-tuned.")
     model: EncoderModelRecipe = Field(
         default_factory=EncoderModelRecipe, description="What is trained."
     )

@@ -58,6 +58,11 @@ class EncoderSet:
         return np.unique(self.nodes)
 
     @cached_property
+    def answers(self) -> NDArray[np.int32]:
+        """Nodes that can be right: labelled ones and leaves, in order."""
+        return np.union1d(self.labelled, self.taxonomy.leaves).astype(np.int32)
+
+    @cached_property
     def rows_of(self) -> list[NDArray[np.int64]]:
         """The rows of each labelled node."""
         order = np.argsort(self.nodes, kind="stable")

@@ -26,7 +26,64 @@ AVERAGE, NEAR = "average|", "near|"
 logger = logging.getLogger(__name__)
 
 
-class EncoderLoop(Loop):
+class AveragedLoop(Loop):
+    """A run whose result lies between the weights at its beginning and the average of those learnt.
+
+    A subclass calls `remember` when its weights are there.
+    """
+
+    def remember(self, average: float, share: float) -> None:
+        """Keep the weights of the beginning, and an average of those that come.
+
+        Parameters
+        ----------
+        average
+            Decay of the running average; 0 for none.
+        share
+            How far `settle` goes from the first weights to those.
+        """
+        self._average, self._share = average, share
+        self._start = {name: p.detach().clone() for name, p in self._weights.items()}
+        self.averages = {name: p.detach().clone() for name, p in self._weights.items()}
+
+    def settle(self) -> None:
+        """Put in the place of the weights those of the result.
+
+        They lie between the weights that training began with and the average of those learnt
+        (WiSE-FT, Wortsman et al., arXiv 2109.01903): what was known before helps with taxonomies
+        that no set is like.
+        """
+        import torch
+
+        learnt = self.averages if self._average else self._weights
+        with torch.no_grad():
+            for name, weight in self._weights.items():
+                weight.copy_(torch.lerp(self._start[name], learnt[name], self._share))
+
+    def _step(self, step: int) -> float:
+        import torch
+
+        loss = super()._step(step)
+        # As long as few steps are made, the average forgets sooner.
+        decay = min(self._average, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for name, average in self.averages.items():
+                average.lerp_(self._weights[name], 1 - decay)
+        return loss
+
+    def _memory(self) -> dict[str, Any]:
+        averages = {AVERAGE + name: value.cpu().numpy() for name, value in self.averages.items()}
+        return super()._memory() | averages
+
+    def _recall(self, arrays: Mapping[str, Any]) -> None:
+        import torch
+
+        super()._recall(arrays)
+        for name, average in self.averages.items():
+            average.copy_(torch.from_numpy(arrays[AVERAGE + name]))
+
+
+class EncoderLoop(AveragedLoop):
     """Trains a packed encoder; `settle` gives it the weights of the result."""
 
     def __init__(
@@ -59,8 +116,7 @@ class EncoderLoop(Loop):
         super().__init__(weights, optimizer, settings, folder, seed=seed, identity=identity)
         self._encoder, self._source, self._recipe = encoder, source, recipe
         self._device = best_device(recipe.device)
-        self._start = {name: p.detach().clone() for name, p in weights.items()}
-        self.averages = {name: p.detach().clone() for name, p in weights.items()}
+        self.remember(recipe.average, recipe.share)
 
     def losses(self, step: int) -> Iterable[torch.Tensor]:
         """The loss of the step's batch."""
@@ -86,20 +142,6 @@ class EncoderLoop(Loop):
             back=recipe.back,
         )
 
-    def settle(self) -> None:
-        """Put in the place of the weights those of the result.
-
-        They lie between the weights that training began with and the average of those learnt
-        (WiSE-FT, Wortsman et al., arXiv 2109.01903): what was known before helps with taxonomies
-        that no set is like.
-        """
-        import torch
-
-        learnt = self.averages if self._recipe.average else self._weights
-        with torch.no_grad():
-            for name, weight in self._weights.items():
-                weight.copy_(torch.lerp(self._start[name], learnt[name], self._recipe.share))
-
     def _neighbours(self) -> dict[str, Any]:
         started = time.perf_counter()
         found = {chosen.name: self._neighbours_of(chosen) for chosen in self._source.sets}
@@ -111,28 +153,12 @@ class EncoderLoop(Loop):
         texts = [chosen.forms.text(int(node), "parent", rng) for node in chosen.labelled]
         return neighbours_of(chosen, self._encoder.encode(texts, half=self._recipe.half))
 
-    def _step(self, step: int) -> float:
-        import torch
-
-        loss = super()._step(step)
-        # As long as few steps are made, the average forgets sooner.
-        decay = min(self._recipe.average, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for name, average in self.averages.items():
-                average.lerp_(self._weights[name], 1 - decay)
-        return loss
-
     def _memory(self) -> dict[str, Any]:
-        averages = {AVERAGE + name: value.cpu().numpy() for name, value in self.averages.items()}
         near = {NEAR + name: value for name, value in self._source.neighbours.items()}
-        return super()._memory() | averages | near
+        return super()._memory() | near
 
     def _recall(self, arrays: Mapping[str, Any]) -> None:
-        import torch
-
         super()._recall(arrays)
-        for name, average in self.averages.items():
-            average.copy_(torch.from_numpy(arrays[AVERAGE + name]))
         self._source.neighbours = {
             name.removeprefix(NEAR): value
             for name, value in arrays.items()
@@ -155,8 +181,10 @@ def learnt(
     """
     import torch
 
-    first = 0 if layers is None else max(encoder.layers - layers, 0)
-    starts = tuple(f"encoder.layer.{number}." for number in range(first, encoder.layers))
+    first = 0 if layers is None else max(encoder.transformer.n_layers - layers, 0)
+    starts = tuple(
+        f"encoder.layer.{number}." for number in range(first, encoder.transformer.n_layers)
+    )
     if words:
         starts += ("embeddings.word_embeddings.",)
     found = {}

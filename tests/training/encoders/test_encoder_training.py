@@ -7,7 +7,8 @@ import torch
 from tiny_encoder import save_tiny_encoder
 
 from cascade.errors import InputError, WeightsError
-from cascade.models.sentence_encoder import PackedEncoder, name_today
+from cascade.models.packed.layers import name_today
+from cascade.models.sentence_encoder import PackedEncoder
 from cascade.models.weights import find_weights
 from cascade.training.encoders import experiment
 from cascade.training.encoders.recipe import SetRecipe
@@ -80,7 +81,8 @@ def test_an_encoder_learns_from_sets_and_is_measured_on_others(recipe, tiny):
     losses = metrics["loss_by_step"]
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
     assert {f.name for f in Path("out").iterdir()} == {
-        "model", "recipe.yaml", "metrics.json", "README.md",
+        "model", "recipe.yaml", "metrics.json", "README.md", "manifest.json", "metrics.jsonl",
+        "curves.png",
     }  # fmt: skip
     assert "For tests." in Path("out/README.md").read_text("utf-8")
     assert "retrieval.encoder=out/model" in Path("out/README.md").read_text("utf-8")

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from cascade import Taxonomy
-from cascade.training.encoders.batches import _relations
+from cascade.training.encoders.batches import relations
 from cascade.training.encoders.forms import NodeForms
 from cascade.training.encoders.tree_loss import tree_loss
 
@@ -27,7 +27,7 @@ WORDS = [TREE.names[n] for n in NODES]
 
 def loss(similar, *, upper=0.0, back=0.0, golds=("Food > Fruit > Apple",)):
     gold = np.array([index(g) for g in golds], np.int32)
-    wrong, shared = _relations(Set, gold, NODES, WORDS)
+    wrong, shared = relations(Set, gold, NODES, WORDS)
     return float(
         tree_loss(
             torch.tensor(similar, dtype=torch.float32),
@@ -78,5 +78,5 @@ def test_ancestors_and_namesakes_of_the_right_node_are_not_wrong():
     nodes = np.arange(len(tree), dtype=np.int32)
     gold = np.array([tree.find("B > Other")], np.int32)
     words = [NodeForms(tree).text(n, "leaf", np.random.default_rng(0)) for n in nodes.tolist()]
-    wrong, _ = _relations(Own, gold, nodes, words)
+    wrong, _ = relations(Own, gold, nodes, words)
     assert {tree.path(n) for n in np.flatnonzero(wrong[0]).tolist()} == {"A", "B > C"}

@@ -1,0 +1,1 @@
+"""Transformers in plain torch, over texts that lie one after another without padding."""
