@@ -9,7 +9,6 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
-import yaml
 
 from cascade.errors import TaxonomyError
 from cascade.foodex2.catalogue import COMMON_NAMES, SCIENTIFIC_NAMES, Catalogue, Hierarchy, Term
@@ -96,6 +95,8 @@ class FoodEx2Taxonomy(FacetedTaxonomy):
 @cache
 def wording() -> Mapping[str, Sequence[str]]:
     """Everyday words for terms by their code; ours, not EFSA's."""
+    import yaml
+
     text = (resources.files("cascade.foodex2") / "data" / "wording.yaml").read_text("utf-8")
     words: Mapping[str, Sequence[str]] = yaml.safe_load(text)["words"]
     return words

@@ -25,20 +25,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jinja2
 import jinja2.meta
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cascade.config import check_name, describe_problems, parse_yaml
+from cascade.config import describe_problems, parse_yaml
 from cascade.errors import ConfigError
 from cascade.generation.bounded_templates import BoundedEnvironment, render
 from cascade.generation.engine import Message, Prompt
-from cascade.resources import shipped_folder, shipped_names
+from cascade.generation.prompt_files import find_prompt, read_prompt
 
-SUFFIX = ".jinja"
 _CHAT = ("system", "user", "assistant")
 _PLAIN = ("shared", "text")
 _SECTION_LINE = re.compile(rf"^\[({'|'.join(_CHAT + _PLAIN)})\]\n", re.MULTILINE)
@@ -83,21 +81,8 @@ class PromptTemplate:
         ConfigError
             No such file or shipped prompt, or the file does not hold a prompt.
         """
-        check_name("prompt", name)
-        path = Path(name)
-        if not path.is_file():
-            path = shipped_folder("prompts") / f"{name}{SUFFIX}"
-            if name not in prompt_names():
-                raise ConfigError(
-                    f"no prompt {name!r}: it is neither a file nor a shipped prompt "
-                    f"({', '.join(prompt_names())})"
-                )
-        try:
-            return cls.parse(path.read_text("utf-8"), str(path))
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
+        path = find_prompt(name)
+        return cls.parse(read_prompt(path), str(path))
 
     @classmethod
     def parse(cls, text: str, origin: str = "prompt") -> PromptTemplate:
@@ -144,11 +129,6 @@ class PromptTemplate:
     def answer(self, name: str) -> str:
         """A node's name in the form in which it continues this prompt."""
         return self.head.answer.lead + name
-
-
-def prompt_names() -> list[str]:
-    """Names of the shipped prompts."""
-    return shipped_names("prompts", SUFFIX)
 
 
 def _sections(body: str, head: PromptHead, origin: str) -> tuple[tuple[str, jinja2.Template], ...]:

@@ -27,7 +27,8 @@ def list_(as_json: options.JsonOption = False) -> None:
     """List the prompts that ship."""
     from rich.table import Table
 
-    from cascade.generation.prompts import PromptTemplate, prompt_names
+    from cascade.generation.prompt_files import prompt_names
+    from cascade.generation.prompts import PromptTemplate
 
     heads = [PromptTemplate.load(name).head for name in prompt_names()]
     if as_json:

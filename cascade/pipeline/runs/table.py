@@ -12,7 +12,7 @@ from typing import Any
 
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import OutputError
-from cascade.generation.prompts import PromptTemplate
+from cascade.generation.prompt_files import prompt_source
 from cascade.io import Answer, Output, Row, Table, require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.items import Item
@@ -112,7 +112,7 @@ def fingerprint(
     """All that the bytes of a run's output depend on, but for the input, as plain values."""
     names = [config.llm.prompt, config.llm.type_prompt]
     names += [config.agent.prompt] if config.method == "agent" else []
-    prompts = [PromptTemplate.load(name).source for name in names]
+    prompts = [prompt_source(name) for name in names]
     return {
         "version": __version__,
         "taxonomy": taxonomy.fingerprint,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from cascade.retrieval.words.ngrams import count_characters
+from cascade.retrieval.words.run_weights import COLUMNS, RunWeights
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.integer[Any]]
@@ -22,7 +22,6 @@ Ints = NDArray[np.integer[Any]]
 RUN = 4  # characters, words with a space at either end; runs of 3 to 5 are as right, and slower
 MAX_CHARS = 1000  # of a text that are read
 CHUNK = 4096  # texts that are cut up together
-COLUMNS = 1 << 20  # runs are told apart by so many values of their hash
 KEPT = 100_000  # texts whose runs stay in memory; of more texts they are counted when asked for
 _SHIFT = np.uint32(12)
 
@@ -52,13 +51,17 @@ class SharedCharacters:
         """The characters of items, to be compared with those of texts."""
         return ItemCharacters(self, self._weights(items), np.float32(weight))
 
-    def rows(self, texts: Ints) -> scipy.sparse.csr_matrix:
-        """Weights of the runs of some texts, [n, COLUMNS]; of unit length, or 0 without a run."""
+    def rows(self, texts: Ints) -> RunWeights:
+        """Weights of the runs of some texts; of unit length, or 0 without a run."""
         if self._kept is not None:
-            return self._kept[texts]
+            return self._kept.take(texts)
         return self._weights([self._texts[at] for at in texts.tolist()])
 
-    def _weights(self, texts: Sequence[str]) -> scipy.sparse.csr_matrix:
+    def all_rows(self) -> RunWeights:
+        """Weights of the runs of all texts."""
+        return self._weights(self._texts) if self._kept is None else self._kept
+
+    def _weights(self, texts: Sequence[str]) -> RunWeights:
         parts = []
         for start in range(0, len(texts), CHUNK):
             chunk = texts[start : start + CHUNK]
@@ -66,11 +69,8 @@ class SharedCharacters:
             value *= self._idf[column]
             length = np.sqrt(np.bincount(row, value * value, minlength=len(chunk)))
             value /= length[row].astype(np.float32)
-            shape = len(chunk), COLUMNS
-            parts.append(scipy.sparse.csr_matrix((value, (row, column)), shape=shape))
-        if not parts:
-            return scipy.sparse.csr_matrix((0, COLUMNS), dtype=np.float32)
-        return parts[0] if len(parts) == 1 else scipy.sparse.vstack(parts, format="csr")
+            parts.append(RunWeights.of(len(chunk), row, column, value))
+        return RunWeights.joined(parts)
 
 
 @dataclass(frozen=True)
@@ -82,23 +82,22 @@ class ItemCharacters:
     shared
         What they are compared with.
     items
-        float32 [n_items, COLUMNS], unit length.
+        Of unit length.
     weight
         Cosines are multiplied by this.
     """
 
     shared: SharedCharacters
-    items: scipy.sparse.csr_matrix
+    items: RunWeights
     weight: np.float32
 
     def with_all(self) -> Floats:
         """Weighted cosines of all texts with all items, [n_texts, n_items]."""
-        return self.with_texts(np.arange(len(self.shared)), np.arange(self.items.shape[0]))
+        return self.shared.all_rows().products(self.items) * self.weight
 
     def with_texts(self, texts: Ints, rows: Ints) -> Floats:
         """Weighted cosines of some texts with some items, [n_texts, n_rows]."""
-        found = self.shared.rows(texts) @ self.items[rows].T
-        return np.asarray(found.toarray() * self.weight)
+        return self.shared.rows(texts).products(self.items.take(rows)) * self.weight
 
     def of_pairs(self, texts: Ints, rows: Ints) -> Floats:
         """Weighted cosines of `texts[i]` and item `rows[i]`, [n]."""
@@ -107,8 +106,7 @@ class ItemCharacters:
         out = np.empty(len(texts), dtype=np.float32)
         for start in range(0, len(texts), CHUNK):
             part = slice(start, start + CHUNK)
-            product = left[at[part]].multiply(self.items[rows[part]])
-            out[part] = np.asarray(product.sum(axis=1)).ravel()
+            out[part] = left.pair_products(at[part], self.items, rows[part])
         return out * self.weight
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cascade.retrieval.words import characters
+from cascade.retrieval.words import characters, run_weights
 from cascade.retrieval.words.characters import SharedCharacters
 
 NAMES = ["Widget XR-7710", "Widget XR-7790", "Cordless drill", "Drills and bits", "AB"]
@@ -31,8 +31,10 @@ def test_a_code_finds_its_own_node_and_not_its_neighbour():
     assert not found[:, 3].any()
 
 
+@pytest.mark.parametrize("few", [0, 100])
 @pytest.mark.parametrize("kept", [0, 100])
-def test_pairs_and_blocks_agree_with_all_whether_runs_are_kept_or_not(monkeypatch, kept):
+def test_pairs_and_blocks_agree_with_all_whatever_is_kept(monkeypatch, kept, few):
+    monkeypatch.setattr(run_weights, "FEW", few)
     monkeypatch.setattr(characters, "KEPT", kept)
     monkeypatch.setattr(characters, "CHUNK", 4)
     found = SharedCharacters(NAMES).of(ITEMS, 0.3)
@@ -41,3 +43,13 @@ def test_pairs_and_blocks_agree_with_all_whether_runs_are_kept_or_not(monkeypatc
     np.testing.assert_allclose(found.of_pairs(texts, rows), everything[texts, rows], atol=1e-6)
     some, who = np.array([1, 3]), np.array([2, 0])
     np.testing.assert_allclose(found.with_texts(some, who), everything[some][:, who], atol=1e-6)
+
+
+def test_few_items_are_multiplied_as_many_are(monkeypatch):
+    shared = SharedCharacters(NAMES)
+    few = shared.of(ITEMS, 1.0).with_all()
+    monkeypatch.setattr(run_weights, "FEW", 0)
+    np.testing.assert_allclose(shared.of(ITEMS, 1.0).with_all(), few, atol=1e-6)
+    assert few.any()
+    assert SharedCharacters([]).of(ITEMS, 1.0).with_all().shape == (0, len(ITEMS))
+    assert shared.of([], 1.0).with_all().shape == (len(NAMES), 0)
