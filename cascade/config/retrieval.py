@@ -69,8 +69,8 @@ class RetrievalConfig(Section):
         None,
         description="Built-in network that tells in words what pictures show, for an encoder that "
         "reads texts only: efficientnet-lite0. Pictures are then compared with nodes by the "
-        "likeliest classes of ImageNet, best with `texts: path`. null: only an encoder of pictures "
-        "(CLIP) reads them.",
+        "likeliest classes of ImageNet, best with `texts: path` and, without texts beside them, "
+        f"`encoder: {FITTED_ENCODER}`. null: only an encoder of pictures (CLIP) reads them.",
     )
     query_prompt: Prompt | None = Field(
         None,

@@ -193,8 +193,13 @@ class Encoder:
 
     @cached_property
     def _word_vectors(self) -> NDArray[np.float32]:
-        """float32 [n_texts, width], of what pictures may show."""
-        return self.encode([] if self._words is None else self._words.texts)
+        """float32 [n_texts, width], of what pictures may show, less their mean.
+
+        The mean is what all classes share, most of it that they are definitions; with it every
+        picture is like the same nodes.
+        """
+        vectors = self.encode([] if self._words is None else self._words.texts)
+        return np.asarray(vectors - vectors.mean(axis=0))
 
 
 def item_vectors(encoder: Encoder, batch: Batch) -> NDArray[np.float32]:
