@@ -305,11 +305,11 @@ def step_of(value: Step | Mapping[str, Any]) -> Step:
         return value
     found = value if isinstance(value, Mapping) else {}
     action, shown = found.get("action"), found.get("shown", ())
-    texts = [action, found.get("note", ""), found.get("answer", "")]
-    codes = list(shown) if isinstance(shown, list | tuple) else [None]
+    texts: list[Any] = [action, found.get("note", ""), found.get("answer", "")]
+    codes: list[Any] = list(shown) if isinstance(shown, list | tuple) else [None]
     if not all(isinstance(text, str) for text in [*texts, *codes]):
         raise UsageError(f"no step of an agent: {value!r:.100}")
-    return Step(str(action), tuple(codes), str(texts[1]), str(texts[2]))
+    return Step(texts[0], tuple(codes), texts[1], texts[2])
 
 
 def steps_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:

@@ -46,7 +46,8 @@ def mcp(
     """Offer a taxonomy's tools to assistants, by the Model Context Protocol.
 
     Tools: classify one item or many, search, children of a node, explain, and for a catalogue of
-    EFSA the check of a code. An assistant starts this command for itself; it ends with its input.
+    EFSA the check of a code; with --method agent its walk, whose questions the assistant's user
+    may answer. An assistant starts this command for itself; it ends with its input.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -76,7 +77,9 @@ def mcp(
 
     # Assistants wait for the first sign of life for seconds only.
     loading = ThreadPoolExecutor(1).submit(load)
-    server = make_server(tree, loading.result, settled.facets.processes)
+    server = make_server(
+        tree, loading.result, settled.facets.processes, agent=settled.method == "agent"
+    )
     if http is None:
         serve_stdio(server)
         return

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Literal, cast
 
 Verb = Literal["search", "open", "compare", "up", "choose", "none", "ask"]
 
@@ -43,7 +43,7 @@ class Action:
         if found is None:
             raise ValueError(f"{text!r:.80} is no action")
         spoken, words, single, number, pair, first, second, bare = found.groups()
-        verb: Verb = spoken or single or pair or bare
+        verb = cast(Verb, spoken or single or pair or bare)
         numbers = tuple(int(n) for n in (number, first, second) if n is not None)
         return cls(verb, numbers, words or "")
 

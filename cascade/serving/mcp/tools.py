@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
+from typing import Any
 
 from cascade.errors import UsageError
 from cascade.foodex2.rules import Checker
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.facets.walk import make_checker
+from cascade.predictions import Prediction, Step
 from cascade.serving.mcp.values import (
     AnswersValue,
     AnswerValue,
@@ -23,6 +25,8 @@ from cascade.serving.mcp.values import (
     RuleValue,
 )
 from cascade.taxonomy import Taxonomy
+
+Steps = Iterable[Step | Mapping[str, Any]]
 
 LONGEST_TEXT = 20_000  # characters of an item
 LONGEST_WORDS = 500  # characters of a search, or of a code
@@ -102,6 +106,18 @@ class Tools:
             total=len(below),
             next_offset=end if part and end < len(below) else None,
         )
+
+    def walk(self, item: str | dict[str, str]) -> Prediction:
+        """The agent's answer for an item, or the question that it asks."""
+        return self._classifier.classify(item)
+
+    def replay(self, item: str | dict[str, str], steps: Steps) -> Prediction:
+        """The answer that recorded steps lead to; see `Classifier.replay`."""
+        return self._classifier.replay(item, steps)
+
+    def resume(self, item: str | dict[str, str], steps: Steps, answer: str) -> Prediction:
+        """The answer after a question was answered; see `Classifier.resume`."""
+        return self._classifier.resume(item, steps, answer)
 
     @cached_property
     def checker(self) -> Checker | None:

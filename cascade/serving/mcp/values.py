@@ -156,6 +156,37 @@ class ExplanationValue(BaseModel):
     levels: list[LevelValue] = Field(description="From the top to the answer.")
 
 
+class StepValue(BaseModel):
+    """An action of the agent."""
+
+    action: str = Field(description="Such as `open 2`.")
+    shown: list[str] = Field(description="Codes of the nodes that were shown, the number 1 first.")
+    note: str
+    answer: str = Field(description="What a person answered to a question.")
+
+
+class WalkValue(BaseModel):
+    """Where an item belongs, as the agent found it."""
+
+    answer: AnswerValue
+    question: str = Field(description="What the agent asks and nobody has answered; or empty.")
+    steps: list[StepValue] = Field(description="What it did; none where it had no doubt.")
+
+    @classmethod
+    def of(cls, prediction: Prediction) -> WalkValue:
+        """A prediction as a value."""
+        return cls(
+            answer=AnswerValue.of(prediction),
+            question=prediction.question,
+            steps=[
+                StepValue(
+                    action=step.action, shown=list(step.shown), note=step.note, answer=step.answer
+                )
+                for step in prediction.steps
+            ],
+        )
+
+
 class FoundValue(BaseModel):
     """Nodes that a search found."""
 
