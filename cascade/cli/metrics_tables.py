@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,10 @@ def show_run(metrics: RunMetrics, folder: RunFolder, *, as_json: bool) -> None:
             summary.add_row("", Text(f"{n:,} {status}", "red" if status == "error" else "yellow"))
     if metrics.rows_per_second:
         summary.add_row("time", f"{metrics.seconds:,.1f} s, {metrics.rows_per_second:,.1f} rows/s")
+    if prompts := metrics.asked.get("prompts"):
+        tokens = metrics.asked.get("tokens", 0) / rows["all"]
+        told = f"{prompts:,} prompts, {prompts / rows['all']:.1f} and {tokens:,.0f} tokens a row"
+        summary.add_row("asked", told)
     summary.add_row("report", Text(str(folder.report)))
     err.print(summary)
 
@@ -121,6 +126,14 @@ def show_leaderboard(board: dict[str, Any], page: Path, *, as_json: bool) -> Non
     for name, note in notes_of(board):
         err.print(f"{name}: {note}", highlight=False, markup=False)
     err.print(f"all figures are in {page}", highlight=False, markup=False)
+
+
+def show_rows(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table whose intervals stand below their value."""
+    table = Table(*map(escape, heading), box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(cell.replace(" (", "\n(", 1)) for cell in row))
+    _print(table)
 
 
 def _difference(interval: Interval | None, lines: bool) -> Text:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from cascade.config import describe_problems
+from cascade.config import CascadeConfig, describe_problems
 from cascade.errors import InputError, UsageError
 from cascade.evaluation.error_analysis import Example, analyse_errors
 from cascade.evaluation.evaluation_task import (
@@ -154,6 +154,12 @@ def evaluate(
     return metrics
 
 
+def _prompt(config: CascadeConfig) -> str | None:
+    """The prompt by which a language model that judges alone is asked; None for other methods."""
+    names = {"llm": config.llm.prompt, "choose": config.choose.prompt}
+    return names.get(str(config.method))
+
+
 def _plain(metrics: RunMetrics) -> dict[str, float]:
     """The value of each figure."""
     return {name: interval.value for name, interval in metrics.figures.items()}
@@ -189,6 +195,7 @@ def _manifest(
         "finished": None,
         "fingerprint": fingerprint,
         "method": "given" if external else task.config.method,
+        "prompt": None if external else _prompt(task.config),
         "data": {
             "file": relative(source.file),
             "sha256": source.sha256,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap
@@ -35,6 +35,8 @@ class RunMetrics:
         The two curves of confidence; empty where there is none.
     seconds, stages
         Time of answering, None where it is not known, and what it went into.
+    asked
+        What a language model was asked for it: prompts, and their tokens.
     resamples, seed
         Of the bootstrap.
     """
@@ -48,6 +50,7 @@ class RunMetrics:
     stages: Mapping[str, float]
     resamples: int
     seed: int
+    asked: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows_per_second(self) -> float | None:
@@ -70,6 +73,7 @@ class RunMetrics:
                 "rows_per_second": None if rate is None else round(rate, 2),
                 "stages": dict(self.stages),
             },
+            "asked": dict(self.asked),
             "bootstrap": {"resamples": self.resamples, "seed": self.seed},
         }
 
@@ -115,6 +119,7 @@ def measure(
         stages={} if counts is None else counts.stages,
         resamples=resamples,
         seed=seed,
+        asked={} if counts is None else counts.asked,
     )
 
 

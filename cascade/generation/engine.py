@@ -98,6 +98,23 @@ class Command:
     tokens: int = 0
 
 
+@dataclass
+class Usage:
+    """What a language model was asked: prompts, and the tokens of these, as it counts them.
+
+    Tokens that prompts share count for each, also where they are computed once. Of a server that
+    takes texts, they are what it tells, those that it wrote among them.
+    """
+
+    prompts: int = 0
+    tokens: int = 0
+
+    def add(self, tokens: int) -> None:
+        """Count a prompt."""
+        self.prompts += 1
+        self.tokens += tokens
+
+
 class Engine(Protocol):
     """A loaded language model.
 
@@ -108,10 +125,17 @@ class Engine(Protocol):
     ----------
     reads_pictures
         Whether prompts may have a picture.
+    usage
+        What it was asked so far.
     """
 
     name: str
     reads_pictures: bool
+
+    @property
+    def usage(self) -> Usage:
+        """What it was asked so far."""
+        ...
 
     def score(
         self,

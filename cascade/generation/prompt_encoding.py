@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cascade.errors import EngineError
 from cascade.generation.bounded_templates import render_chat
-from cascade.generation.engine import Message, Prompt
+from cascade.generation.engine import Message, Prompt, Usage
 from cascade.models.inspection import reading
 from cascade.models.language_models import plain_text_tokenizer
 
@@ -95,6 +95,7 @@ class PromptEncoder:
     """
 
     def __init__(self, tokenizer: Any, bank: PictureBank | None = None) -> None:
+        self.usage = Usage()  # of the prompts that were encoded
         self._tokenizer = tokenizer
         self._bank = bank
         self._wordwise = WordwiseEncoder(tokenizer)
@@ -137,6 +138,7 @@ class PromptEncoder:
         rest += self.text(prompt.start)
         if not rest:
             raise EngineError("a prompt has no text of its own before the answer")
+        self.usage.add(len(shared) + len(rest))
         return tuple(shared), rest
 
     def answer(self, answer: str, end: str | None) -> list[int]:

@@ -33,6 +33,7 @@ from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.values import absence_of, is_visible
 
 if TYPE_CHECKING:
+    from cascade.generation.heard_engine import Listener
     from cascade.pipeline.agent.loop import Ask
 
 BATCH = 128  # items that are classified together
@@ -71,11 +72,12 @@ class Classifier(Retracing):
         *,
         progress: Progress | None = None,
         ask: Ask | None = None,
+        listener: Listener | None = None,
     ) -> None:
         self.taxonomy = taxonomy
         self.config = config
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        self._components = components = Components(taxonomy, config, progress)
+        self._components = components = Components(taxonomy, config, progress, listener)
         if config.retrieval.adapt:
             _check_adapts(taxonomy, components)
         self._walker = _walker(taxonomy, components)
@@ -104,6 +106,11 @@ class Classifier(Retracing):
     def method(self) -> str:
         """The method that answers, as in `--method`."""
         return self._components.method
+
+    @property
+    def asked(self) -> dict[str, int]:
+        """Prompts that a language model in this process was asked, and their tokens, if any."""
+        return self._components.usage
 
     def classify(
         self,

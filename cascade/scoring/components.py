@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ from cascade.taxonomy.staying import staying
 if TYPE_CHECKING:
     from cascade.features.backbone import Backbone
     from cascade.generation.engine import Engine
+    from cascade.generation.heard_engine import Listener
     from cascade.scoring.cross_encoder import CrossEncoder
     from cascade.scoring.fusion import FusionScorer, Weight
     from cascade.scoring.item_prompts import QueryRewriter
@@ -78,6 +80,8 @@ class Components:
     ----------
     progress
         Called with (done, all) while an index is built.
+    listener
+        Called with everything that the language model is asked and answers.
 
     Attributes
     ----------
@@ -88,12 +92,17 @@ class Components:
     """
 
     def __init__(
-        self, taxonomy: Taxonomy, config: CascadeConfig, progress: Progress | None = None
+        self,
+        taxonomy: Taxonomy,
+        config: CascadeConfig,
+        progress: Progress | None = None,
+        listener: Listener | None = None,
     ) -> None:
         self.method = settle_defaults(config, taxonomy)
         self.taxonomy = staying(taxonomy, config.descent.stays)
         self.config = config
         self.progress = progress
+        self._listener = listener
         self._backbones: dict[str, Backbone] = {}
         self._scorers: dict[str, Scorer] = {}
         self._making: list[str] = []
@@ -155,7 +164,18 @@ class Components:
         """The language model."""
         from cascade.generation.engines.registry import make_engine
 
-        return make_engine(self.config.llm, allow_download=self.config.allow_download)
+        made = make_engine(self.config.llm, allow_download=self.config.allow_download)
+        if self._listener is None:
+            return made
+        from cascade.generation.heard_engine import HeardEngine
+
+        return HeardEngine(made, self._listener)
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """What the language model was asked so far; nothing where none is loaded."""
+        engine = vars(self).get("engine")
+        return {} if engine is None else asdict(engine.usage)
 
     @cached_property
     def rewriter(self) -> QueryRewriter:

@@ -187,7 +187,7 @@ def _panel(axes: Axes, lines: Sequence[Line], names: Sequence[str]) -> None:
         marker = "o" if len(values) <= 30 else None
         axes.plot(steps, values, color=colour, label=name, marker=marker, markersize=3)
     axes.set_xlabel("step")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=9)
 

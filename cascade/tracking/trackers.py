@@ -125,9 +125,8 @@ class _Careful:
 
 class _TensorBoard:
     def __init__(self, name: str, home: Path, settings: Mapping[str, Any]) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._make = lambda step: SummaryWriter(str(home / "tensorboard" / name), purge_step=step)
+        writer: Any = importlib.import_module("torch.utils.tensorboard").SummaryWriter
+        self._make = lambda step: writer(str(home / "tensorboard" / name), purge_step=step)
         self._settings = "\n".join(f"    {key}: {value}" for key, value in settings.items())
         self._writer: Any = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,12 +11,11 @@ from cascade.cli import options
 from cascade.cli.console import err, interruptible
 
 if TYPE_CHECKING:
-    from cascade.config import CascadeConfig, TaxonomyReading
+    from cascade.config import TaxonomyReading
     from cascade.evaluation.evaluate import RunOptions
     from cascade.evaluation.evaluation_task import EvaluationTask
     from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
     from cascade.io.tables.opening import TableFile
-    from cascade.taxonomy import Taxonomy
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -106,6 +105,7 @@ def evaluate(
 ) -> None:
     """Measure a method, or the predictions in a file, on labelled rows; write a report."""
     from cascade.cli import metrics_tables
+    from cascade.cli.evaluating import free_folder, resolve, taxonomy_of_labels
     from cascade.cli.progress import load_classifier, working
     from cascade.errors import UsageError
     from cascade.evaluation.evaluate import RunOptions, evaluate
@@ -137,7 +137,7 @@ def evaluate(
         "scheme": scheme,
         "sheet": taxonomy_sheet,
     }
-    settled, tree = _resolve(config, taxonomy, chosen, read)
+    settled, tree = resolve(config, taxonomy, chosen, read)
     named = {
         "text": text,
         "image": image,
@@ -150,7 +150,7 @@ def evaluate(
     if max_risk is not None:
         settled.calibration.max_risk = max_risk
     options.place_pictures(settled, image_root, allow_urls, allow_host)
-    tree = tree or _taxonomy_of_labels(source, settled, keep_case=keep_case)
+    tree = tree or taxonomy_of_labels(source, settled, keep_case=keep_case)
     task = EvaluationTask(source, tree, settled, needs_image=image is not None)
 
     external = None
@@ -158,7 +158,7 @@ def evaluate(
         columns = PredictionColumns(tuple(predicted or ()), confidence)
         external = _match(task, TableFile(predictions), columns, allow_missing=allow_missing)
     what = settled.method if predictions is None else Path(predictions).stem
-    folder = RunFolder(output or _free_folder(f"{Path(file).stem}-{what}", run))
+    folder = RunFolder(output or free_folder(f"{Path(file).stem}-{what}", run))
     with interruptible(), working("checking labels") as bar:
         metrics = evaluate(
             task,
@@ -200,44 +200,6 @@ def _run_suite(suite: Path, output: str | None, run: RunOptions, *, as_json: boo
         raise typer.Exit(3)
 
 
-def _resolve(
-    config: str | None,
-    taxonomy: str | None,
-    chosen: dict[str, Any],
-    read: TaxonomyReading,
-) -> tuple[CascadeConfig, Taxonomy | None]:
-    """The config, with rankings as the metrics need them, and the taxonomy if one is named."""
-    from cascade.config import CascadeConfig
-    from cascade.evaluation.metrics.ranking import DEEP
-    from cascade.scoring.components import settle_defaults
-    from cascade.scoring.methods import check_method
-
-    settings = [f"retrieval.ranking={DEEP}", *(chosen["settings"] or [])]
-    tree = None
-    if config is None and taxonomy is None:
-        settled = options.settle(CascadeConfig(), **{**chosen, "settings": settings})
-    else:
-        settled, tree = options.resolve(
-            config, taxonomy, **read, **{**chosen, "settings": settings}
-        )
-    check_method(settle_defaults(settled, tree), settled.heads)
-    return settled, tree
-
-
-def _taxonomy_of_labels(source: TableFile, config: CascadeConfig, *, keep_case: bool) -> Taxonomy:
-    from cascade.errors import UsageError
-    from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_labels
-
-    if config.columns.label is None:
-        raise UsageError("say which column holds the known answers with --label")
-    form = LabelForm(config.columns.label_separator, keep_case)
-    tree = taxonomy_of_labels([source], config.columns.label, form)
-    err.print(
-        f"no taxonomy is named: made one of the labels, {len(tree):,} nodes (name one with -t)"
-    )
-    return tree
-
-
 def _match(
     task: EvaluationTask, predictions: TableFile, columns: PredictionColumns, *, allow_missing: bool
 ) -> ExternalPredictions:
@@ -262,17 +224,3 @@ def _match(
         if rows:
             err.print(warning, highlight=False, markup=False, style="yellow")
     return found
-
-
-def _free_folder(name: str, run: RunOptions) -> str:
-    """The folder of a run that names none: `runs/NAME`, with a number where it is taken."""
-    from cascade.errors import UsageError
-
-    if run.resume or run.overwrite:
-        raise UsageError("name the run that is meant with --out FOLDER")
-    base = Path("runs") / name
-    free, number = base, 1
-    while free.exists():
-        number += 1
-        free = base.with_name(f"{base.name}-{number}")
-    return str(free)

@@ -72,7 +72,7 @@ def list_(
         return
     table = _table("run", "kind", "begun", "data", "figure")
     for run in runs:
-        figure = _headline(run) if by is None else _number(value_of(run, by), by)
+        figure = Text(_headline(run) if by is None else _number(value_of(run, by), by))
         if run.status != "finished":
             figure = Text(run.status, "yellow" if run.status == "unfinished" else "red")
         begun = (run.started or "")[:16].replace("T", " ")

@@ -16,7 +16,7 @@ from cascade.evaluation.comparison import Comparison
 from cascade.evaluation.metrics.bootstrap import Interval
 from cascade.evaluation.report.html import fill
 from cascade.evaluation.report.number_format import upper_end
-from cascade.evaluation.report.run_report import HEADLINE, facts_of
+from cascade.evaluation.report.run_report import HEADLINE, costs_of, facts_of
 from cascade.io.files import write_json, write_text
 
 LOWER_IS_BETTER = frozenset({"lca_distance_mean", "mistake_severity", "ece", "brier", "aurc"})
@@ -100,7 +100,7 @@ class DifferingRow:
 def comparison_report(comparison: Comparison) -> str:
     """The report of a comparison as one HTML file."""
     names = [run.name for run in comparison.runs]
-    rows = list(_differing_rows(comparison, DIFFERING))
+    rows = list(differing_rows(comparison, DIFFERING))
     who = sorted({row.who_is_right for row in rows}, reverse=True)
     return fill(
         "comparison.html",
@@ -114,7 +114,9 @@ def comparison_report(comparison: Comparison) -> str:
         scales=_scales(comparison),
         rows=rows,
         right={digits: _named(digits, names) for digits in who},
-        facts=_side_by_side([facts_of(run.manifest) for run in comparison.runs]),
+        facts=_side_by_side(
+            [facts_of(run.manifest) | costs_of(run.metrics) for run in comparison.runs]
+        ),
     )
 
 
@@ -125,7 +127,7 @@ def verdict(name: str, difference: Interval) -> str:
     return "better" if (difference.value > 0) != (name in LOWER_IS_BETTER) else "worse"
 
 
-def _differing_rows(comparison: Comparison, most: int | None = None) -> Iterator[DifferingRow]:
+def differing_rows(comparison: Comparison, most: int | None = None) -> Iterator[DifferingRow]:
     """The rows on which runs differ, in the order to show them, so many at the most."""
     first = comparison.runs[0].predictions
     for shared in comparison.differing[:most].tolist():
@@ -146,7 +148,7 @@ def _differences(comparison: Comparison) -> Iterator[list[Any]]:
         heading += [f"{run.name}: {what}" for what in ("code", "path", "confidence", "right")]
     yield heading
     tree = comparison.runs[0].predictions.taxonomy
-    for row in _differing_rows(comparison):
+    for row in differing_rows(comparison):
         cells: list[Any] = [row.line, row.text, tree.path(row.gold)]
         for each in row.predictions:
             known = each.node >= 0

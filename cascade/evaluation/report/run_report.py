@@ -96,7 +96,22 @@ def facts_of(manifest: Mapping[str, Any]) -> dict[str, str]:
         "Machine": f"{manifest['machine']['cores']} cores, {manifest['machine']['system']}",
         "Data SHA-256": data["sha256"],
     }
+    if manifest.get("prompt"):
+        facts["Prompt"] = str(manifest["prompt"])
     return facts | ({"Command": manifest["command"]} if manifest["command"] else {})
+
+
+def costs_of(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """What answering took, by heading, from the values of a metrics.json; what is known of it."""
+    found = {}
+    rows = metrics["rows"].get("all") or 0
+    if rate := metrics["time"].get("rows_per_second"):
+        found["Seconds a row"] = f"{1 / rate:.3f}"
+    asked = metrics.get("asked") or {}
+    if rows and asked.get("prompts"):
+        found["Prompts a row"] = f"{asked['prompts'] / rows:.2f}"
+        found["Tokens a row"] = f"{asked.get('tokens', 0) / rows:,.0f}"
+    return found
 
 
 def level_rows(errors: ErrorAnalysis, figures: Mapping[str, Interval]) -> list[LevelRow]:

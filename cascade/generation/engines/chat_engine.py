@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import ConfigError, EngineError
-from cascade.generation.engine import Command, Commands, Prompt, Question, Reading
 from cascade.generation.engines.answer_forms import ChatAnswer, form_error, json_in
 from cascade.generation.engines.http_client import Client
 from cascade.generation.engines.token_engine import (
@@ -58,6 +57,7 @@ class ChatEngine:
 
     def __init__(self, client: Client, name: str) -> None:
         self.name = name
+        self.usage = Usage()
         self._client = client
 
     def score(
@@ -168,12 +168,18 @@ class ChatEngine:
         read: Callable[[P, ChatAnswer], T],
     ) -> list[T | EngineError]:
         """What is read from the answer to each prompt or question; a request for each."""
+
+        def counted(group: Sequence[P], answer: ChatAnswer) -> list[T]:
+            found = read(group[0], answer)
+            self.usage.add(answer.tokens)
+            return [found]
+
         return self._client.ask(
             f"{self._client.url}/chat/completions",
             [[one] for one in asked],
             lambda group: payload(group[0]),
             ChatAnswer,
-            lambda group, answer: [read(group[0], answer)],
+            counted,
         )
 
 

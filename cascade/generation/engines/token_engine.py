@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import EngineError
-from cascade.generation.engine import Command, Commands, Prompt, Question, Reading
 from cascade.generation.engines.answer_forms import form_error, json_in
 from cascade.generation.grammar import (
     ChoiceConstraint,
@@ -107,6 +106,11 @@ class TokenEngine(ABC):
         self.reads_pictures = bank is not None
         self._encoder = PromptEncoder(tokenizer, bank)
         self._widest = widest
+
+    @property
+    def usage(self) -> Usage:
+        """What it was asked so far; see `Engine.usage`."""
+        return self._encoder.usage
 
     def _next_token_logprobs(
         self, queries: Sequence[NextTokenQuery]

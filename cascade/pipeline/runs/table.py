@@ -27,7 +27,9 @@ from cascade.predictions import Prediction
 from cascade.taxonomy import Taxonomy
 from cascade.version import __version__
 
-SUMMED = ("status", "source", "labelled", "right", "several", "fallback", "adapted", "stages")
+SUMMED = (
+    *("status", "source", "labelled", "right", "several", "fallback", "adapted", "stages", "asked"),
+)
 
 
 @dataclass
@@ -57,6 +59,8 @@ class Counts:
         Time spent on classifying.
     stages
         What that time went into, in seconds.
+    asked
+        What the language model was asked: `prompts`, and the `tokens` of these.
     """
 
     rows: int = 0
@@ -72,6 +76,7 @@ class Counts:
     adapted: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: Mapping[str, Any]) -> None:
         """Add the counts of a part, as plain values by name.
@@ -215,6 +220,7 @@ def answer_chunk(
         Where each row stands.
     """
     started, before = time.perf_counter(), dict(classifier.seconds)
+    asked = classifier.asked
     predictions = classifier.classify_read(items)
     finder = LabelFinder(classifier.taxonomy, classifier.config.columns.label_separator)
     golds = _golds(finder, labels)
@@ -229,6 +235,7 @@ def answer_chunk(
         stage: round(seconds - before.get(stage, 0.0), 4)
         for stage, seconds in classifier.seconds.items()
     }
+    counts.asked = {name: n - asked.get(name, 0) for name, n in classifier.asked.items()}
     return [form.answer(p, nested=nested) for p in predictions], counts
 
 

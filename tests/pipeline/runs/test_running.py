@@ -196,7 +196,7 @@ class TestTable:
         assert [row["cascade_code"] for row in rows_of(tmp_path / "out.csv")] == expected
         assert seen == sorted({*range(size, 8, size), 7})
         assert whole.stages.keys() == parts.stages.keys() and sum(whole.stages.values()) > 0
-        whole.seconds, whole.stages = parts.seconds, parts.stages
+        whole.seconds, whole.stages, whole.asked = parts.seconds, parts.stages, parts.asked
         assert parts == whole
 
     def test_a_limit_takes_rows_from_the_start(self, clf, tmp_path):
