@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import ConfigError, EngineError
+from cascade.generation.engine import Command, Commands, Prompt, Question, Reading, Usage
 from cascade.generation.engines.answer_forms import ChatAnswer, form_error, json_in
 from cascade.generation.engines.http_client import Client
 from cascade.generation.engines.token_engine import (

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import EngineError
+from cascade.generation.engine import Command, Commands, Prompt, Question, Reading, Usage
 from cascade.generation.engines.answer_forms import form_error, json_in
 from cascade.generation.grammar import (
     ChoiceConstraint,
