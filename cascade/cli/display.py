@@ -88,6 +88,9 @@ def show_counts(
         bar = "█" * max(1, round(24 * n / max(counts.confidence)))
         heading = "confidence" if tenth == tenths[0] else ""
         table.add_row(heading, f"{n:,}", f"{tenth / 10:.0%}+ [blue]{bar}[/]")
+    if known := counts.labelled.get("1"):
+        share = f"of {known:,} ({counts.exact / known:.1%})"
+        table.add_row("exactly right", f"{counts.exact:,}", share)
     for level, n in sorted(counts.labelled.items(), key=lambda entry: int(entry[0])):
         right = counts.right.get(level, 0)
         table.add_row(f"right to level {level}", f"{right:,}", f"of {n:,} ({right / n:.1%})")

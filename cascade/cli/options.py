@@ -215,7 +215,7 @@ def resolve(
     """
     from cascade.config import CascadeConfig
     from cascade.errors import ConfigError, UsageError
-    from cascade.pipeline.load import is_shipped, load_config, load_taxonomy
+    from cascade.pipeline.load import is_shipped, load_config, load_taxonomy, warn_of_unread
     from cascade.resources import shipped_names
     from cascade.scoring.components import settle_defaults
     from cascade.scoring.methods import check_method
@@ -235,6 +235,7 @@ def resolve(
     if taxonomy is not None:
         base.forget_reading()
     settled = settle(base, settings, method=method, adapt=adapt, allow_download=allow_download)
+    warn_of_unread(settled, parse_settings(settings or []))
     settled.read_taxonomy(encoding=encoding, scheme=scheme, sheet=sheet)
     name = taxonomy if taxonomy is not None else settled.taxonomy
     if name is None:

@@ -12,7 +12,7 @@ from os import PathLike
 from typing import Any, NamedTuple
 
 from cascade.config import CascadeConfig, Columns
-from cascade.errors import UsageError
+from cascade.errors import InputError, UsageError, did_you_mean
 from cascade.io.tables.frames import column_length, table_of
 from cascade.io.tables.rows import Table, require_columns
 from cascade.items import Item
@@ -137,15 +137,31 @@ class Intake:
         Those are chosen by the first records of a collection, by the first one of an iterator,
         which is not read ahead.
         """
-        first = islice(values, GUESSED_FROM) if isinstance(values, Collection) else ()
+        first = list(islice(values, GUESSED_FROM)) if isinstance(values, Collection) else []
+        self._check_id(first)
         read = None if self._columns.text else self._text_columns(first)
-        for value in values:
+        for number, value in enumerate(values):
+            if not number and not first:
+                self._check_id([value])
             if read is None and not self._columns.text:
                 read = self._text_columns([value])
             try:
                 yield self._read(value, read)
             except UsageError as error:
                 yield Prediction.failed(str(error))
+
+    def _check_id(self, values: Iterable[Any]) -> None:
+        """Raise InputError where none of some records has the key that is named for their id."""
+        name = self._columns.id
+        records = [record for record in map(_record_of, values) if record]
+        if not records or name is None or not self._id_is_named:
+            return
+        keys = list(dict.fromkeys(str(key) for record in records for key in record))
+        if not any(name in record for record in records):
+            raise InputError(
+                f"no item has {name!r}, which id= names; they have {', '.join(keys):.200}"
+                f"{did_you_mean(name, keys)}"
+            )
 
     def _text_columns(self, values: Iterable[Any]) -> _TextColumns | None:
         """The text columns of some records together; None if none of the values is a record."""

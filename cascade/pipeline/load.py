@@ -22,6 +22,7 @@ CONFIG_NAME = "cascade.yaml"
 TAXONOMY_SUFFIX = ".yaml"
 
 logger = logging.getLogger(__name__)
+UNNARROWED = ("ttc", "neighbours")  # scorers of packs that read no texts of nodes
 
 
 def load(
@@ -80,6 +81,7 @@ def load(
         config.forget_reading()
     if settings:
         config = CascadeConfig.parse(merge(config.model_dump(), settings), "settings")
+        warn_of_unread(config, settings)
     if isinstance(taxonomy, Taxonomy):
         return Classifier(taxonomy, config, progress=progress, ask=ask)
     named = str(taxonomy) if taxonomy is not None else config.taxonomy
@@ -149,6 +151,23 @@ def load_config(
             )
     config = resolve_paths(config, path.parent, is_pack=is_pack or is_folder)
     return config, path.parent
+
+
+def warn_of_unread(config: CascadeConfig, named: Mapping[str, Any]) -> None:
+    """Log a setting that the user named and nothing reads: the encoder of a pack without one."""
+    section = named.get("retrieval")
+    encoder = section.get("encoder") if isinstance(section, Mapping) else None
+    if encoder is None or not config.heads:
+        return
+    asked = {config.method or FITTED_METHOD}
+    if FITTED_METHOD in asked:
+        asked = {*config.fusion.weights, *config.routing.fast}
+    if all(name.partition(".")[0] in UNNARROWED for name in asked):
+        logger.warning(
+            "retrieval.encoder has no effect: this pack answers by %s, which do not compare items "
+            "with texts of the taxonomy; choose --method retrieval, or fit a pack on that encoder",
+            ", ".join(sorted(asked)),
+        )
 
 
 def load_taxonomy(

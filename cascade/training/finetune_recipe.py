@@ -19,7 +19,7 @@ from cascade.config import (
     is_file_name,
     read_yaml,
 )
-from cascade.errors import ConfigError
+from cascade.errors import ConfigError, did_you_mean
 from cascade.resources import shipped_file, shipped_names
 from cascade.tracking.trackers import TrackerName
 
@@ -171,6 +171,7 @@ def read_recipe(name: str, folder: str = FOLDER) -> tuple[Path, Any]:
             known = ", ".join(shipped_names(folder, ".yaml")) or "none"
             raise ConfigError(
                 f"no recipe {name!r}: it is neither a file nor shipped (shipped are: {known})"
+                f"{did_you_mean(name, shipped_names(folder, '.yaml'))}"
             )
         path = shipped
     return path, read_yaml(path)

@@ -25,7 +25,13 @@ from cascade.io.tables.opening import TableFile
 from cascade.io.web.address import is_address
 from cascade.items import Item
 from cascade.pipeline.runs.columns import guessed_columns
-from cascade.pipeline.runs.labels import LabelFinder, OtherAnswers, several_at, unknown_labels_error
+from cascade.pipeline.runs.labels import (
+    LabelFinder,
+    OtherAnswers,
+    name_hint,
+    several_at,
+    unknown_labels_error,
+)
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import clean
 
@@ -60,6 +66,8 @@ class Labelled:
         for all where pictures were not read.
     unread
         How many pictures cannot be used, and why not the first.
+    first_unknown
+        The first label that is not in the taxonomy, with its line and what it names.
     several
         About unknown labels that are several known ones in a cell; empty if none are.
     """
@@ -70,6 +78,7 @@ class Labelled:
     picture_keys: Sequence[str] = ()
     unread: tuple[int, str] = (0, "")
     several: str = ""
+    first_unknown: str = ""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -119,8 +128,9 @@ class Labelled:
 
     def warnings(self, taxonomy: Taxonomy) -> list[str]:
         """What a user should know about these rows, one sentence each."""
+        told = {UNKNOWN: self.first_unknown} if UNKNOWN in self.skipped else {}
         found = [
-            f"{count:,} rows are left out: {reason} (first: line {line})"
+            f"{count:,} rows are left out: {reason} (first: {told.get(reason) or f'line {line}'})"
             for reason, (count, line) in self.skipped.items()
         ]
         if self.several:
@@ -183,6 +193,7 @@ def read_labelled(
     nodes: list[int] = []
     skipped: dict[str, tuple[int, int]] = {}
     unknown, first, example, several, rows, unread = 0, "", "", "", 0, (0, "")
+    unknown_first = False  # whether `first` is not in the taxonomy, or else deprecated
     with source.open() as table:
         named = (columns.label, columns.image)
         require_columns(table, [*columns.text, *filter(None, named)])
@@ -210,8 +221,9 @@ def read_labelled(
                 skipped[reason] = (count + 1, line)
                 if reason in (UNKNOWN, DEPRECATED):
                     unknown += 1
-                    if not first:
+                    if not first or (reason == UNKNOWN and not unknown_first):
                         first, example = f"line {row.line}, {finder.shown(label)}", label
+                        unknown_first = reason == UNKNOWN
                     if not several:
                         mark = finder.unread(label)
                         several = several_at(row.line, label, mark) if mark else ""
@@ -228,7 +240,14 @@ def read_labelled(
             file=source.file,
         )
     further.warn(source.file, columns.label)
-    return Labelled(items, np.array(nodes, dtype=np.int32), skipped, unread=unread, several=several)
+    return Labelled(
+        items,
+        np.array(nodes, dtype=np.int32),
+        skipped,
+        unread=unread,
+        several=several,
+        first_unknown=first + (name_hint(finder, example) if unknown_first else ""),
+    )
 
 
 def readable(rows: Labelled, progress: Progress = lambda *_: None) -> Labelled:

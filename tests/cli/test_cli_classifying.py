@@ -170,12 +170,15 @@ def test_label_counts_what_is_right_down_to_each_level(folder, retrieve):
             right[str(level)] += found[:level] == gold[:level]
     counts = json.loads(done.out)
     assert (counts["labelled"], Counter(counts["right"])) == (dict(labelled), right)
+    rows = read(folder / "out.csv")
+    assert counts["exact"] == sum(row["cascade_path"] == row["label"] for row in rows)
     assert 0 < counts["right"]["1"] < 40
 
 
 def test_the_summary_tells_what_is_right(folder, retrieve):
     done = retrieve("items.csv", "--text", "name", "--label", "label", "-o", "out.csv")
     assert "right to level 2" in done.err
+    assert "exactly right" in done.err
     assert "of 5 (" in done.err
     assert "label unknown" not in done.err
     text = (folder / "items.csv").read_text("utf-8").replace("> Hats", "> Caps")

@@ -80,12 +80,31 @@ def test_rows_that_cannot_be_added_are_told(pack, cascade):
     assert "label not in the taxonomy (first: line 3)" in done.err
 
 
-def test_a_pack_without_neighbours_takes_no_rows(folder, cascade):
+def test_a_pack_of_words_alone(folder, cascade, caplog):
     write("rows.csv", [(f"{what} {n}", label) for label, what in SHELVES.items() for n in range(9)])
     assert cascade("fit", "rows.csv", *COLUMNS, "-o", "pack", "--recipe", "quick").status == 0
     done = cascade("pack", "add", "pack", "rows.csv")
     assert done.status != 0
     assert "no labelled neighbours" in done.err
+    write("items.csv", [("red hat 3", "")])
+    asked = ("classify", "items.csv", "-c", "pack", "--set", "retrieval.encoder=minilm")
+    told = cascade(*asked, "-o", "out.csv")
+    assert told.status == 0, told.err
+    assert "retrieval.encoder has no effect: this pack answers by ttc." in caplog.text
+    caplog.clear()
+    cascade(*asked, "--method", "retrieval", "-o", "read.csv")
+    assert "has no effect" not in caplog.text
+    listed = json.loads(cascade("runs", "list", ".", "--json").out)
+    assert [(run["kind"], run["status"], run["data"]) for run in listed] == [
+        ("pack", "finished", "rows.csv")
+    ]
+    misspelt = cascade("fit", "rows.csv", *COLUMNS, "-o", "other", "--recipe", "quik")
+    assert misspelt.status == 2
+    assert "did you mean 'quick'" in misspelt.err
+    write("rows.csv", [("hat", "Hatz"), *((f"hat {n}", label) for label in SHELVES for n in "ab")])
+    named = ("-t", "pack/taxonomy.yaml")
+    doubted = cascade("fit", "rows.csv", *COLUMNS, "-o", "more", "--recipe", "quick", *named)
+    assert "(first: line 2, 'Hatz')" in doubted.err
 
 
 def test_a_pack_without_its_seal_is_refused(pack, cascade):

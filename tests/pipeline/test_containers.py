@@ -88,6 +88,11 @@ def test_columns_are_chosen_as_for_files(clf):
     assert paths(clf.classify_many(rows, text="words")) == PATHS[:2]
     (found, _) = clf.classify_many(rows, text=["maker", "words"], id="sku")
     assert found.id == "a"
+    records = [{"words": "straw hat", "sku": "a"}, {"words": "rake"}]
+    assert [p.id for p in clf.classify_many(records, text="words", id="sku")] == ["a", None]
+    for missing in (records, iter(records)):
+        with pytest.raises(InputError, match=r"no item has 'skuu', .*did you mean 'sku'"):
+            list(clf.classify_many(missing, text="words", id="skuu"))
     with pytest.raises(InputError, match=r"'word' is not in the mapping.*did you mean 'words'"):
         clf.classify_many(rows, text="word")
     named = cascade.load("few", taxonomy=clf.taxonomy, method="retrieval", columns={"text": ["b"]})

@@ -16,6 +16,7 @@ EXAMPLES = """
   cascade doctor
   cascade doctor --model ./my-llama --json
 """
+STATES = {"ok": ("ok", "green"), "missing": ("missing", "red"), "optional": ("-", "dim")}
 
 
 def doctor(
@@ -26,7 +27,6 @@ def doctor(
     as_json: options.JsonOption = False,
 ) -> None:
     """Show what is installed, which weights are found and where, and how to get what is missing."""
-    from rich.table import Table
     from rich.text import Text
 
     from cascade.models.diagnose import diagnose
@@ -35,14 +35,12 @@ def doctor(
     if as_json:
         out.print_json(json.dumps([finding.__dict__ for finding in findings]))
     else:
-        table = Table("", box=None, pad_edge=False)
-        for heading in ("what", "found", "cure"):
-            table.add_column(heading, overflow="fold")
+        wide = max(len(finding.what) for finding in findings)
         for finding in findings:
-            mark = {"ok": "[green]ok[/]", "missing": "[red]missing[/]", "optional": "[dim]-[/]"}
-            table.add_row(
-                mark[finding.state], Text(finding.what), Text(finding.found), Text(finding.cure)
-            )
-        out.print(table)
+            word, style = STATES[finding.state]
+            line = Text.assemble((f"{word:8}", style), f"{finding.what:{wide}}  {finding.found}")
+            out.print(line, soft_wrap=True)  # a path that is cut by lines cannot be copied
+            if finding.cure:
+                out.print(Text(f"{'':8}  {finding.cure}", "dim"), soft_wrap=True)
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(3)

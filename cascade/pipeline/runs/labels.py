@@ -178,7 +178,8 @@ def count_labels(
         logger.warning("%s: %s rows have %s", source.file, f"{several:,}", first_several)
     for name, answers in others.items():
         answers.warn(source.file, name)
-    counts = LabelCounts(rows, empty, unknown, first)
+    hint = name_hint(finder, example) if example else ""
+    counts = LabelCounts(rows, empty, unknown, first + hint)
     if not rows:
         raise InputError("there are no rows to measure", file=source.file)
     if not counts.known:

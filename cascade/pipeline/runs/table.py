@@ -44,6 +44,8 @@ class Counts:
         Answered rows by tenth of confidence: `confidence[9]` has those from 0.9 up.
     labelled, right
         Rows with a known label by level, and those of them that are right down to that level.
+    exact
+        Those whose answer is the known one itself.
     unknown
         Rows whose label is not in the taxonomy.
     first_unknown
@@ -69,6 +71,7 @@ class Counts:
     confidence: list[int] = field(default_factory=lambda: [0] * 10)
     labelled: dict[str, int] = field(default_factory=dict)
     right: dict[str, int] = field(default_factory=dict)
+    exact: int = 0
     unknown: int = 0
     first_unknown: str = ""
     several: dict[str, int] = field(default_factory=dict)
@@ -97,6 +100,7 @@ class Counts:
     def _add(self, other: Mapping[str, Any]) -> None:
         self.rows += other["rows"]
         self.unknown += other["unknown"]
+        self.exact += other.get("exact", 0)  # older journals lack it
         self.first_unknown = self.first_unknown or str(other.get("first_unknown", ""))
         self.seconds += other["seconds"]
         self.confidence = [a + b for a, b in zip(self.confidence, other["confidence"], strict=True)]
@@ -302,6 +306,7 @@ def count(predictions: Sequence[Prediction], golds: Sequence[tuple[str, ...] | N
         if not gold:
             continue
         found = tuple(level.code for level in prediction.levels)
+        counts.exact += found == gold
         for level in range(1, len(gold) + 1):
             labelled[str(level)] += 1
             right[str(level)] += found[:level] == gold[:level]
