@@ -156,7 +156,11 @@ def evaluate(
 
 def _prompt(config: CascadeConfig) -> str | None:
     """The prompt by which a language model that judges alone is asked; None for other methods."""
-    names = {"llm": config.llm.prompt, "choose": config.choose.prompt}
+    names = {
+        "llm": config.llm.prompt,
+        "choose": config.choose.prompt,
+        "agent": config.agent.prompt,
+    }
     return names.get(str(config.method))
 
 

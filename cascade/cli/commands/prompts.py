@@ -157,7 +157,7 @@ def try_(
     )
     (chosen,) = prompt_settings([name], tree, method)
     settled = chosen.config(base)
-    settled.choose.threshold = 1.0  # it is to be asked, however sure retrieval is
+    settled.choose.threshold = settled.agent.threshold = 1.0  # it is to be asked in any case
     asked = Item({"text": item}) if item is not None else None
     if file is not None:
         asked, settled.columns = _item_of(settled, file, row, encoding, sheet)

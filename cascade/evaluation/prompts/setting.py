@@ -18,6 +18,10 @@ from cascade.scoring.item_prompts import make_question
 from cascade.scoring.listwise import listed_question
 from cascade.taxonomy import Taxonomy
 
+AGENT_PLACE = {
+    **{"item": '"item"', "place": "", "nodes": [], "done": [], "notes": [], "last": False},
+}  # what a prompt of the agent is given
+
 
 @dataclass(frozen=True)
 class PromptSetting:
@@ -58,7 +62,7 @@ def prompt_settings(
         Shipped names, or files.
     method
         The method that asks; None for `choose` of prompts that list candidates of the whole
-        taxonomy, and else `llm`.
+        taxonomy, `agent` of those that show what was done, and else `llm`.
 
     Raises
     ------
@@ -95,7 +99,10 @@ def _setting(
     variables = template.head.variables.keys()
     name = slug(Path(value).stem if Path(value).is_file() else value)
     if method is None:
-        method = "choose" if "how" in variables else "llm"
+        method = "choose" if "how" in variables else "agent" if "done" in variables else "llm"
+    if method == "agent":
+        _tried(value, method, lambda: template.render(AGENT_PLACE))
+        return PromptSetting(name, method, "agent.prompt", value)
     if method == "choose":
         _tried(value, method, lambda: listed_question(template, "item", ["A > B", "C"]))
         return PromptSetting(name, method, "choose.prompt", value)
