@@ -27,7 +27,7 @@ METRICS, RECIPE, CONFIG, SEAL, FITTING = (
 )
 DEEP = 6  # folders below one another that are looked through
 MOST_FOLDERS = 50_000
-FINETUNED = ("adapter", "retriever", "reranker", "encoder")
+FINETUNED = ("adapter", "retriever", "reranker", "encoder", "reader")
 LOWER_IS_BETTER = ("loss", "ece", "brier", "aurc", "severity", "distance", "seconds")
 FIRST = {  # figures that tell runs of a kind apart, the first that is there
     "eval": ("hf1_micro", "exact_match"),
@@ -35,6 +35,7 @@ FIRST = {  # figures that tell runs of a kind apart, the first that is there
     "retriever": ("after.accuracy_at_1",),
     "reranker": ("after.accuracy_at_1",),
     "encoder": ("after.hf1",),
+    "reader": ("after.hf1",),
     "pack": ("pack.exact", "pack.accuracy_l1", "f1_micro"),
 }
 Status = Literal["finished", "unfinished", "broken"]
@@ -47,7 +48,7 @@ class RunEntry:
     Parameters
     ----------
     kind
-        `eval`, `adapter`, `retriever`, `reranker`, `encoder` or `pack`.
+        `eval`, `pack`, or one of `FINETUNED`.
     problem
         Why it is broken; empty if it is not.
     data
@@ -258,11 +259,17 @@ def _read_finetune(folder: Path) -> RunEntry:
     if done:
         metrics = _object(folder / METRICS)
         entry["figures"] = _numbers(metrics)
-        if kind == "encoder":
-            best = [max(hf1 for hf1, _ in forms.values()) for forms in metrics["after"].values()]
+        if kind in ("encoder", "reader"):
+            best = [_hf1(held) for held in metrics["after"].values()]
             entry["figures"] |= {"after.hf1": sum(best) / len(best)} if best else {}
     entry["settings"] = flat_settings(recipe)
     return RunEntry(**entry)
+
+
+def _hf1(held: Any) -> float:
+    """hF1 of a held set: `[hF1, exact]`, or the best of several texts of nodes."""
+    both = held.values() if isinstance(held, Mapping) else [held]
+    return float(max(hf1 for hf1, _ in both))
 
 
 def _read_pack(folder: Path) -> RunEntry:

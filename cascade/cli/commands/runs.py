@@ -47,7 +47,7 @@ def list_(
     folder: FolderArgument = "runs",
     kind: Annotated[
         str | None,
-        typer.Option("--kind", help="eval, adapter, retriever, reranker, encoder or pack."),
+        typer.Option("--kind", help="eval, pack, adapter, retriever, reranker, encoder or reader."),
     ] = None,
     by: ByOption = None,
     as_json: options.JsonOption = False,
