@@ -151,12 +151,14 @@ class NLIConfig(_PairConfig):
 
     model: Annotated[str, NAMED] = Field(
         "MoritzLaurer/deberta-v3-base-zeroshot-v2.0",
-        description="Weights of a sequence classifier with a label `entailment`: folder or hub; "
+        description="Weights of a sequence classifier with a label `entailment`, or of a GLiClass "
+        "model, which reads the names of all candidates at once (extra `gliclass`): folder or hub; "
         "small:nli has random ones, for trying a set-up.",
     )
     hypothesis: str = Field(
         "This product is about {name}.",
-        description="What is claimed of the item; {name} stands for the candidate's name. The "
+        description="What is claimed of the item; {name} stands for the candidate's name; GLiClass "
+        "reads the name alone. The "
         "candidates are those of retrieval.candidates: set it high to ask about all children.",
     )
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from cascade.errors import WeightsError
 from cascade.items import Batch, Choices
+from cascade.models.classifiers import is_gliclass
+from cascade.models.weights import find_weights
 from cascade.scoring.cross_encoder import CrossEncoder, Tokens
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
@@ -90,9 +92,20 @@ def _entailment(model: CrossEncoder) -> int:
     )
 
 
-def make(components: Components) -> NLIScorer:
-    """The configured model of natural language inference."""
+def make(components: Components) -> Scorer:
+    """The configured model of natural language inference, or of GLiClass."""
     config = components.config.nli
+    weights = find_weights(config.model, allow_download=components.config.allow_download)
+    if is_gliclass(weights.path):
+        from cascade.scoring.gliclass import GLiClassScorer, LabelReader
+
+        reader = LabelReader.load(
+            weights,
+            device=config.device,
+            precision=config.precision,
+            batch_tokens=config.batch_tokens,
+        )
+        return GLiClassScorer(reader, components.taxonomy, max_chars=config.max_chars)
     return NLIScorer(
         components.cross_encoder(config),
         components.taxonomy,
