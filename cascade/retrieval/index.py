@@ -121,15 +121,15 @@ def _key(
 
 def _take_over(path: Path, shape: tuple[int, int]) -> None:
     """Make vectors that an earlier version kept, in a flat index of FAISS, those of the file."""
-    before = path.with_name(f"{path.name}.faiss")
-    if not before.is_file():
+    before, now = path.with_name(f"{path.name}.faiss"), path.with_name(path.name + SUFFIX)
+    if now.is_file() or not before.is_file():
         return
     try:
         flat = faiss_index.read_flat(before)
         if flat is not None and (flat.ntotal, flat.d) == shape:
             vectors = faiss_index.storage(flat)
             if are_unit(vectors):
-                write_vectors(path.with_name(path.name + SUFFIX), shape, iter([vectors]))
+                write_vectors(now, shape, iter([vectors]))
         before.unlink()
     except (RuntimeError, MemoryError, OSError) as error:
         logger.info("%s is not taken over: %s", before, error)

@@ -2,12 +2,13 @@
 
 Each run is a process of its own, with the caches of weights and indexes that an earlier run left;
 one run beforehand fills them. Beside the time that passed stands the processor's, which other work
-on the machine changes less. `import torch`, alone in a process, is what no run can be quicker than
-that needs a model. `--against` takes the root of another checkout, for example of an older commit,
-whose runs take turns with ours; a pack is named with `--pack`.
+on the machine changes less. What no run can be quicker than stands beside it: `import torch` where
+a model answers, `import numpy, scipy.sparse` where words do. All take turns, and so do the runs of
+`--against`, the root of another checkout, for example of an older commit. `--pack` names a pack of
+the recipe `quick` whose text is in the column `name`.
 
-    python eval/bench/first_answer.py --out eval/results/first_answer.json
-    python eval/bench/first_answer.py --against ../before --pack packs/fast --text name
+    python eval/bench/first_answer.py --pack packs/quick --out eval/results/first_answer.json
+    python eval/bench/first_answer.py --against ../before
 """
 
 from __future__ import annotations
@@ -39,49 +40,69 @@ def run(command: list[str], root: Path) -> tuple[float, float]:
 
 
 def commands(rows: Path, args: argparse.Namespace) -> dict[str, list[str]]:
-    """What is timed, by name."""
+    """What is timed, by name; limits first."""
     start = [sys.executable, "-m", "cascade"]
-    out = ["--out", str(rows.with_name("out.csv")), "--overwrite"]
-    classify = [*start, "classify", str(rows), *out, "--text"]
+    out = ["--out", str(rows.with_name("out.csv")), "--overwrite", "--text", "name"]
+    classify = [*start, "classify", str(rows), *out]
     found = {
-        "help": [*start, "--help"],
         "import torch": [sys.executable, "-c", "import torch"],
-        "default": [*classify, "name", "-t", "store"],
-        "cascade": [*classify, "name", "-t", "store", "--method", "cascade"],
+        "import numpy, scipy.sparse": [sys.executable, "-c", "import numpy, scipy.sparse"],
+        "help": [*start, "--help"],
+        "retrieval": [*classify, "-t", "store", "--method", "retrieval"],
     }
+    if args.language_model:
+        found["cascade"] = [*classify, "-t", "store", "--method", "cascade"]
     if args.pack:
-        found["pack"] = [*classify, "name", "-c", str(Path(args.pack).resolve())]
+        found["pack"] = [*classify, "-c", str(Path(args.pack).resolve())]
     return found
+
+
+LIMITS = {
+    "retrieval": "import torch",
+    "cascade": "import torch",
+    "pack": "import numpy, scipy.sparse",
+}
 
 
 def main() -> None:
     """Run all in turns, and print medians with the least and the most."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--against", type=Path, help="root of another checkout")
-    parser.add_argument("--pack", help="folder of a pack")
+    parser.add_argument("--pack", help="folder of a pack of words")
+    parser.add_argument("--language-model", action="store_true", help="also --method cascade")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     trees = {"now": ROOT, **({"against": args.against.resolve()} if args.against else {})}
-    result: dict[str, Any] = {}
+    times: dict[tuple[str, str], list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "rows.csv"
         rows.write_text(ROWS, "utf-8")
-        for what, command in commands(rows, args).items():
-            times: dict[str, list[tuple[float, float]]] = {name: [] for name in trees}
-            for turn in range(args.repeats + 1):
+        for turn in range(args.repeats + 1):
+            for what, command in commands(rows, args).items():
                 for name, root in trees.items():
                     took = run(command, root)
                     if turn:  # the first fills caches
-                        times[name].append(took)
-            for name, found in times.items():
-                for kind, values in zip(("wall_s", "cpu_s"), zip(*found, strict=True), strict=True):
-                    result.setdefault(what, {}).setdefault(name, {})[kind] = {
-                        "median": round(median(values), 2),
-                        "least": round(min(values), 2),
-                        "most": round(max(values), 2),
-                    }
-            print(what, json.dumps(result[what]), flush=True)
+                        times.setdefault((what, name), []).append(took)
+    result: dict[str, Any] = {}
+    for (what, name), found in times.items():
+        told = result.setdefault(what, {}).setdefault(name, {})
+        for kind, values in zip(("wall_s", "cpu_s"), zip(*found, strict=True), strict=True):
+            told[kind] = {
+                "median": round(median(values), 2),
+                "least": round(min(values), 2),
+                "most": round(max(values), 2),
+            }
+        if what in LIMITS:
+            pairs = zip(found, times[LIMITS[what], name], strict=True)
+            ratios = [ours[1] / limit[1] for ours, limit in pairs]
+            told["cpu_ratio"] = {
+                "to": LIMITS[what],
+                "median": round(median(ratios), 2),
+                "least": round(min(ratios), 2),
+                "most": round(max(ratios), 2),
+            }
+        print(what, name, json.dumps(told), flush=True)
     if args.out:
         about = {"repeats": args.repeats, "cpus": os.cpu_count(), "results": result}
         args.out.write_text(json.dumps(about, indent=2) + "\n", "utf-8")

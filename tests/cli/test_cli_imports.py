@@ -1,0 +1,68 @@
+"""What `cascade classify` imports: of the heavy modules only those that its method uses."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "PIL",
+    "accelerate",
+    "datasets",
+    "faiss",
+    "huggingface_hub",
+    "jinja2",
+    "onnxruntime",
+    "openpyxl",
+    "pandas",
+    "peft",
+    "pyarrow",
+    "ray",
+    "requests",
+    "scipy",
+    "sentence_transformers",
+    "sklearn",
+    "tokenizers",
+    "torch",
+    "torch._dynamo",
+    "torch._inductor",
+    "transformers",
+}
+USED = {
+    "retrieval": {"torch", "tokenizers"},
+    "pack": {"scipy"},
+    "cascade": {"torch", "tokenizers", "huggingface_hub", "jinja2", "scipy", "PIL", "transformers"},
+}
+CODE = """if True:
+    import atexit, sys
+    atexit.register(lambda: print("MODULES", *sys.modules))
+    from cascade.cli import main
+    main()
+"""
+
+
+def imported(*arguments):
+    command = [sys.executable, "-c", CODE, "classify", "items.csv", "--text", "name", *arguments]
+    done = subprocess.run(
+        [*command, "--out", "out.csv", "--overwrite"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    modules = set(done.stdout.rpartition("MODULES ")[2].split())
+    assert {"cascade.pipeline.classifier", "numpy"} <= modules
+    return modules & HEAVY
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("method", ["retrieval", "cascade"])
+def test_a_method_imports_only_what_it_uses(folder, method):
+    imported("-t", "tax.csv", "--method", method)  # an index that is built may need more
+    found = imported("-t", "tax.csv", "--method", method)
+    assert {"torch", "tokenizers"} <= found <= USED[method]
+
+
+def test_a_pack_of_words_imports_no_model(folder, cascade):
+    rows = (folder / "items.csv").read_text("utf-8")
+    (folder / "rows.csv").write_text(rows + rows.partition("\n")[2] * 5, "utf-8")
+    columns = ("--text", "name", "--label", "label", "-t", "tax.csv")
+    assert cascade("fit", "rows.csv", *columns, "-o", "p", "--recipe", "quick").status == 0
+    assert imported("-c", "p") == USED["pack"]
