@@ -53,7 +53,8 @@ def fit(
         typer.Option(
             "--recipe",
             help="quick: words and characters; fast: an encoder too; full: a language "
-            "model too; pictures: a vision model that is fine-tuned; or a YAML file.",
+            "model too; pictures: a vision model that is fine-tuned; two-stage: TTC as it was "
+            "published; or a YAML file.",
         ),
     ] = "fast",
     validation: Annotated[

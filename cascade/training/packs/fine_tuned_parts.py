@@ -16,6 +16,7 @@ from cascade.features.backbone import make_backbone
 from cascade.scoring.methods.neighbours import Examples, unit
 from cascade.scoring.ttc_heads import Heads
 from cascade.training.labelled import Labelled
+from cascade.training.linear_heads import fit_heads
 from cascade.training.packs.backbone_training import TrainableBackbone, TuningRecipe, fine_tune
 from cascade.training.packs.backbones import (
     TrainableEncoder,
@@ -34,8 +35,10 @@ from cascade.training.packs.parts import (
     settled_columns,
 )
 from cascade.training.packs.recipe import PictureStage, TunedStage
+from cascade.training.sampling import balanced
 
 HEADS, MODEL, EXAMPLES = "heads.safetensors", "model", "examples.safetensors"
+FIRST = "first"  # the first of two stages, beside its result until there are heads
 
 
 class FineTunedPart(Part):
@@ -61,8 +64,38 @@ class FineTunedPart(Part):
         place = folder / self.name
         if not (place / HEADS).is_file():
             self.context.progress(f"loading the {self.name} model", 0, 1)
-            self._train(rows, place, self._stage.tuning, "training", watched=watched)
+            if self._stage.balanced is None:
+                self._train(rows, place, self._stage.tuning, "training", watched=watched)
+            else:
+                self._train_in_stages(rows, place, watched=watched)
         self._index(rows, place)
+
+    def _train_in_stages(self, rows: Labelled, place: Path, *, watched: bool) -> None:
+        """Train the backbone on a balanced subset; then fit heads to all rows, on it as it is."""
+        stage, first = self._stage, place / FIRST
+        columns = settled_columns(stage, rows, self._text_columns, place)
+        if stage.balanced and not (place / MODEL).is_dir():
+            chosen = balanced(rows.nodes, stage.balanced, self.context.seed)
+            subset = rows.part(np.isin(np.arange(len(rows)), chosen))
+            if not (first / HEADS).is_file():
+                what = f"training on {len(subset):,} rows"
+                self._train(subset, first, stage.tuning, what, watched=watched, columns=columns)
+            (first / MODEL).rename(place / MODEL)
+        self._fit_heads(rows, place)
+        shutil.rmtree(first, ignore_errors=True)
+
+    def _fit_heads(self, rows: Labelled, place: Path) -> None:
+        """Heads on the backbone as it lies in `place`, for all rows."""
+        context, stage = self.context, self._stage
+        config = BackboneConfig.model_validate(self._backbone(place, str(place / MODEL)))
+        backbone = make_backbone(config, allow_download=context.allow_download)
+        features = encode(backbone, rows.items, context.reporting(f"reading for {self.name}"))
+        recipe = stage.heads.model_copy(update={"form": stage.tuning.form})
+        progress = context.reporting(f"heads of {self.name}")
+        heads = fit_heads(
+            *(features, rows.nodes, context.taxonomy, recipe), seed=context.seed, progress=progress
+        )
+        heads.save(place / HEADS, context.taxonomy)
 
     def refit(self, rows: Labelled, new: NDArray[np.bool_], before: Path, folder: Path) -> None:
         """Train anew where rows are few; else go on learning. All rows become examples."""
@@ -76,7 +109,12 @@ class FineTunedPart(Part):
                 source, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns(EXAMPLES)
             )
         elif not (place / HEADS).is_file():
-            self._go_on(rows, new, source, place)
+            if self._stage.balanced is None:
+                self._go_on(rows, new, source, place)
+            else:
+                if (source / MODEL).is_dir():
+                    shutil.copytree(source / MODEL, place / MODEL, dirs_exist_ok=True)
+                self._fit_heads(rows, place)
         self._index(rows, place)
 
     def config(self, folder: Path) -> PartConfig:
@@ -106,18 +144,22 @@ class FineTunedPart(Part):
         before: Path | None = None,
         start: Heads | None = None,
         watched: bool = False,
+        columns: Sequence[str] | None = None,
     ) -> None:
         """Train a new backbone, or go on with the model in `before` and its heads.
 
         Parameters
         ----------
+        columns
+            Those that are read, where they are settled.
         watched
             Whether the held-out rows, which are not learnt then, are measured on the way.
         """
         context = self.context
         held = context.held if watched else None
         part = self.name if watched or self.needs_picture else f"{self.name}, all rows"
-        columns = settled_columns(self._stage, rows, self._text_columns, place)
+        if columns is None:
+            columns = settled_columns(self._stage, rows, self._text_columns, place)
         fine_tune(
             self._trainable(columns, before),
             rows.items,
@@ -179,6 +221,11 @@ class FineTunedPart(Part):
     def _backbone(self, place: Path, model: str) -> dict[str, Any]:
         """The backbone in a cascade.yaml, where `model` is what was trained."""
         read = {"columns": read_columns(place), "max_chars": self._stage.max_chars}
+        untrained = self._stage.balanced == 0
+        if untrained and self.name == "sentence":
+            return {"kind": self.name, **read, "model": self._model, **self._prompt}
+        if untrained:
+            return {"kind": self.name, **read, "model": self._model}
         if self.name == "sentence":
             return {"kind": self.name, **read, "model": model, **self._prompt}
         return {"kind": self.name, **read, "model": self._model, "adapter": model}

@@ -81,6 +81,20 @@ class TunedStage(Section):
     rank: int = Field(8, ge=1, le=4096, description="Of LoRA's matrices, for a language model.")
     alpha: int = Field(16, ge=1, le=10**6, description="LoRA's scale is alpha / rank.")
     tuning: TuningRecipe = Field(default_factory=TuningRecipe, description="How it is trained.")
+    balanced: int | None = Field(
+        None,
+        ge=0,
+        le=10**9,
+        description="Two stages (arXiv 2501.06827): it is trained on so many rows of each label, "
+        "drawn by the seed, with heads that are thrown away; then it stays as it is, and heads are "
+        "fitted to all rows. 0: it is not trained at all. Null: it learns all rows together with "
+        "its heads.",
+    )
+    heads: HeadsRecipe = Field(
+        default_factory=HeadsRecipe,
+        description="How heads on a model that stays as it is are learnt; their form is "
+        "tuning.form where there are two stages.",
+    )
 
 
 class AugmentRecipe(Section):
@@ -105,9 +119,6 @@ class PictureStage(TunedStage):
         default_factory=lambda: list[Form](("leaf",)),
         min_length=1,
         description="Of a frozen model the forms of the heads; see scoring.ttc_heads.",
-    )
-    heads: HeadsRecipe = Field(
-        default_factory=HeadsRecipe, description="How heads of a frozen model are learnt."
     )
     side: int | None = Field(
         None, ge=32, le=1024, description="Pixels of the square that is seen in training."

@@ -7,7 +7,9 @@ from tiny_llm import tiny_model, tiny_tokenizer
 from cascade.config import BackboneConfig
 from cascade.io.files import write_text
 from cascade.items import Item
+from cascade.scoring.ttc_heads import Heads
 from cascade.taxonomy import Taxonomy
+from cascade.training.labelled import Labelled
 from cascade.training.packs.backbone_training import TuningRecipe, fine_tune
 from cascade.training.packs.backbones import (
     TrainableEncoder,
@@ -185,3 +187,38 @@ def test_long_columns_without_spaces_are_left_to_others():
     ] * 3
     kept = short_columns(items, ["name", "url", "text", "brand"], 200, 120)
     assert kept == ["name", "text", "brand"]
+
+
+@pytest.mark.parametrize("balanced", [1, 0])
+@pytest.mark.parametrize("kind", ["sentence", "llama"])
+def test_in_two_stages_heads_learn_all_rows_and_the_backbone_a_balanced_subset(
+    models, tmp_path, kind, balanced
+):
+    from cascade.features.backbone import make_backbone
+
+    told = []
+    context = FitContext(TREE, ["name"], 0, False, lambda what, *_: told.append(what))
+    tuning = RECIPE.model_copy(update={"form": "published"})
+    stage = TunedStage(
+        model=models[kind], max_chars=100, balanced=balanced, tuning=tuning, again_below=0
+    )
+    part = FineTunedPart(kind, stage, context)
+    rows = Labelled(ITEMS, NODES, {})
+    new = np.arange(len(ITEMS)) == 0
+    part.fit(rows.part(~new), tmp_path / "part")
+    part.refit(rows, new, tmp_path / "part", tmp_path / "whole")
+    subset = len(np.unique(NODES[~new]))
+    assert any(f"training on {subset} rows" in what for what in told) == bool(balanced)
+    for folder in ("part", "whole"):
+        place = tmp_path / folder / kind
+        assert {path.name for path in place.iterdir()} >= {"heads.safetensors", "columns.json"}
+        assert (place / "model").is_dir() == bool(balanced)
+        assert not (place / "first").exists()
+    heads = Heads.load(tmp_path / "whole" / kind / "heads.safetensors", TREE)
+    assert heads.form == "published"
+    assert set(NODES.tolist()) <= set(heads.nodes.tolist())
+    found = part.config(tmp_path / "whole").backbones[kind]
+    assert ("adapter" in found) == (kind == "llama" and bool(balanced))
+    if not balanced:
+        features = make_backbone(BackboneConfig.model_validate(found)).rows(ITEMS)
+        assert len(ITEMS) in heads.logits(features).shape
