@@ -9,6 +9,8 @@ from typing import Any
 from cascade.errors import ConfigError
 from cascade.training.adapters.experiment import AdapterExperiment
 from cascade.training.adapters.recipe import AdapterRecipe
+from cascade.training.choosers.experiment import ChooserExperiment
+from cascade.training.choosers.recipe import ChooserRecipe
 from cascade.training.encoders.experiment import EncoderExperiment
 from cascade.training.encoders.recipe import EncoderRecipe
 from cascade.training.experiment import Experiment
@@ -18,7 +20,7 @@ from cascade.training.rankers.recipe import RankerRecipe
 from cascade.training.readers.experiment import ReaderExperiment
 from cascade.training.readers.recipe import ReaderRecipe
 
-AnyRecipe = AdapterRecipe | RankerRecipe | EncoderRecipe | ReaderRecipe
+AnyRecipe = AdapterRecipe | RankerRecipe | EncoderRecipe | ReaderRecipe | ChooserRecipe
 
 
 def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AnyRecipe:
@@ -39,6 +41,8 @@ def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AnyRecipe:
     kind = (over or {}).get("kind", kind)
     if kind == "adapter":
         return AdapterRecipe.load(name, over)
+    if kind == "choose":
+        return ChooserRecipe.load(name, over)
     if kind in ("retriever", "reranker"):
         return RankerRecipe.load(name, over)
     if kind == "encoder":
@@ -46,7 +50,8 @@ def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AnyRecipe:
     if kind == "reader":
         return ReaderRecipe.load(name, over)
     raise ConfigError(
-        f"{path}: kind: expected adapter, retriever, reranker, encoder or reader, found {kind!r}"
+        f"{path}: kind: expected adapter, choose, retriever, reranker, encoder or reader, found "
+        f"{kind!r}"
     )
 
 
@@ -54,6 +59,8 @@ def experiment_of(recipe: AnyRecipe, folder: Path, **options: Any) -> Experiment
     """The experiment of a recipe; options as of `Experiment`."""
     if isinstance(recipe, AdapterRecipe):
         return AdapterExperiment(recipe, folder, **options)
+    if isinstance(recipe, ChooserRecipe):
+        return ChooserExperiment(recipe, folder, **options)
     if isinstance(recipe, EncoderRecipe):
         return EncoderExperiment(recipe, folder, **options)
     if isinstance(recipe, ReaderRecipe):

@@ -86,7 +86,7 @@ class AdapterExperiment(LabelledExperiment[AdapterRecipe]):
         save_adapter(adapted, self.folder, recipe.model.weights)
         return self._finish(
             {
-                **_figures(history, before, loop.tokens),
+                **run_figures(history, before, loop.tokens),
                 "rows": counts,
                 "examples": {"train": len(examples), "validation": len(unseen)},
                 "trained_weights": sum(p.numel() for p in trained(adapted).values()),
@@ -252,7 +252,7 @@ def _validated(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def _figures(history: History, before: float | None, tokens: int) -> dict[str, Any]:
+def run_figures(history: History, before: float | None, tokens: int) -> dict[str, Any]:
     """What became of a run, for metrics.json; losses are nats for each answer token."""
     return {
         "steps": len(history.losses),

@@ -1,0 +1,302 @@
+"""`cascade finetune` of the kind choose: candidates that are really found, LoRA, and figures."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cascade.config import ENCODER, ChooseConfig, LLMConfig
+from cascade.errors import InputError
+from cascade.generation.engines.transformers_engine import TransformersEngine
+from cascade.generation.prompt_encoding import PromptEncoder
+from cascade.generation.prompts import PromptTemplate
+from cascade.io.files import sha256_of
+from cascade.models.language_models import load_llm
+from cascade.models.runtime import best_device
+from cascade.models.weights import Weights, find_weights
+from cascade.retrieval.encoder import Encoder
+from cascade.scoring.listwise import ListwiseChooser
+from cascade.training.adapters.experiment import in_words, run_figures
+from cascade.training.adapters.instructions import Example
+from cascade.training.adapters.lora import attach_lora, save_adapter
+from cascade.training.adapters.training import AdapterLoop, training_precision
+from cascade.training.choosers.lists import Choice, ListedSet, instruction
+from cascade.training.choosers.measuring import figures_of
+from cascade.training.choosers.recipe import ChooserRecipe
+from cascade.training.encoders.recipe import SetRecipe
+from cascade.training.encoders.sets import EncoderSet, read_set
+from cascade.training.experiment import Experiment
+from cascade.training.loop import Tick
+from cascade.training.markdown import table
+from cascade.version import __version__
+
+_Listed = tuple[ListedSet, list[Choice]]
+
+
+class ChooserExperiment(Experiment[ChooserRecipe]):
+    """One adapter; `limit` is of the rows of each set."""
+
+    made = "an adapter"
+
+    @cached_property
+    def _weights(self) -> list[Weights]:
+        recipe = self.recipe
+        names = (recipe.model.weights, recipe.lists.encoder)
+        return [find_weights(name, allow_download=recipe.model.allow_download) for name in names]
+
+    @cached_property
+    def _template(self) -> PromptTemplate:
+        return PromptTemplate.load(self.recipe.prompts.choose)
+
+    def _check_resources(self) -> None:
+        _ = self._template
+
+    @property
+    def _contents(self) -> Any:
+        def hashed(chosen: SetRecipe) -> list[str | None]:
+            tree, file = chosen.taxonomy, Path(chosen.file)
+            own = sha256_of(Path(tree)) if tree and Path(tree).is_file() else tree
+            return [sha256_of(file) if file.is_file() else None, own]
+
+        recipe = self.recipe
+        sets = [hashed(each) for each in (*recipe.sets, *recipe.held)]
+        return [self.limit, self._template.source, sets]
+
+    @property
+    def _places(self) -> dict[str, Any]:
+        places = {"file", "taxonomy"}
+        return {"sets": {"__all__": places}, "held": {"__all__": places}}
+
+    def run(self, *, resume: bool = False) -> dict[str, Any]:
+        """Train, and write the adapter; see `Experiment.run`."""
+        recipe = self.recipe
+        learnt, held = self._lists()
+        self.progress("loading the model", 0, None)
+        device = best_device(recipe.training.device)
+        precision = training_precision(recipe.training, device)
+        model, tokenizer = load_llm(self._weights[0], device, precision)
+        attention = model.config._attn_implementation
+        before = self._figures(held, TransformersEngine(model, tokenizer), "measuring before")
+        model.set_attn_implementation(attention)
+        encoder = PromptEncoder(tokenizer)
+        adapted = attach_lora(model, recipe.lora, seed=recipe.seed)
+        examples = self._examples(learnt, encoder)
+        loop = AdapterLoop(
+            adapted,
+            examples,
+            recipe.training,
+            self.work,
+            validation=self._examples(held, encoder),
+            seed=recipe.seed,
+            identity=self.identity,
+        )
+        taxonomies = len({part.name for part, _ in learnt})
+        self.notify(
+            f"{len(examples):,} choices of {taxonomies:,} taxonomies, {len(loop.steps):,} steps on "
+            f"{device} in {precision}"
+        )
+        self.progress("measuring the validation loss", 0, None)
+        loss_before = loop.validation_loss()
+        history = loop.run(resume=resume, progress=self._on_tick)
+        save_adapter(adapted, self.folder, recipe.model.weights)
+        del adapted, model, loop.model
+        tuned = TransformersEngine.load(
+            recipe.model.weights,
+            adapter=str(self.folder),
+            device=recipe.training.device,
+            allow_download=recipe.model.allow_download,
+        )
+        return self._finish(
+            {
+                "kind": recipe.kind,
+                **run_figures(history, loss_before, loop.tokens),
+                "before": before,
+                "after": self._figures(held, tuned, "measuring"),
+                "sets": _counts(learnt),
+                "examples": len(examples),
+                "device": device,
+                "precision": precision,
+                "version": __version__,
+            }
+        )
+
+    def _lists(self) -> tuple[list[_Listed], list[_Listed]]:
+        """Choices that are learnt, and those of held sets."""
+        recipe = self.recipe
+        encoder = Encoder.load(recipe.lists.encoder, allow_download=recipe.model.allow_download)
+        rng = np.random.default_rng((recipe.seed, 5))
+        held: list[_Listed] = []
+        for each in recipe.held:
+            found = self._read(each)
+            rows = sum(map(len, found))
+            for part in found:  # of a file of many taxonomies each has its share
+                most = math.ceil(recipe.held_rows * len(part) / rows)
+                listed = self._listed(part, encoder)
+                held.append((listed, listed.measured(most, rng)))
+        kept = frozenset(choice.text.casefold() for _, own in held for choice in own)
+        parts = [part for each in recipe.sets for part in self._read(each, kept)]
+        weights = np.array([part.weight for part in parts])
+        wanted = np.random.default_rng((recipe.seed, 6)).multinomial(
+            recipe.rows, weights / weights.sum()
+        )
+        learnt: list[_Listed] = []
+        for part, most in zip(parts, wanted.tolist(), strict=True):
+            if most and len(part.taxonomy.leaves) > 2:
+                listed = self._listed(part, encoder)
+                learnt.append((listed, listed.learnt(most, rng)))
+        if not any(own for _, own in learnt):
+            raise InputError(
+                "retrieval doubts no row of the sets, so there is nothing to learn; raise "
+                "lists.doubted, or name other sets"
+            )
+        return learnt, held
+
+    def _read(
+        self, chosen: SetRecipe, left_out: frozenset[str] = frozenset()
+    ) -> Sequence[EncoderSet]:
+        self.progress("reading rows", 0, None, chosen.name)
+        return read_set(chosen, left_out, self.limit, self.notify)
+
+    def _listed(self, part: EncoderSet, encoder: Encoder) -> ListedSet:
+        def show(done: int, of: int) -> None:
+            self.progress("building indexes", done, of, part.name)
+
+        self.progress("finding candidates", 0, None, part.name)
+        return ListedSet(part, encoder, self.recipe.lists, show)
+
+    def _examples(self, lists: Sequence[_Listed], encoder: PromptEncoder) -> list[Example]:
+        rng = np.random.default_rng((self.recipe.seed, 7))
+        return [
+            instruction(
+                choice, listed.texts, self._template, reverse=bool(rng.random() < 0.5)
+            ).encode(encoder)
+            for listed, choices in lists
+            for choice in choices
+        ]
+
+    def _figures(
+        self, held: Sequence[_Listed], engine: TransformersEngine, what: str
+    ) -> dict[str, dict[str, Any]]:
+        """The figures of each held set; of a file of many taxonomies each."""
+        found = {}
+        for done, (listed, choices) in enumerate(held):
+            self.progress(what, done, len(held), listed.name)
+            if choices:
+                chooser = ListwiseChooser(engine, self._template, listed.texts)
+                found[listed.name] = figures_of(choices, chooser)
+        return found
+
+    def _on_tick(self, tick: Tick) -> None:
+        unseen = "" if tick.validation is None else f", validation {tick.validation:.3f}"
+        words = f"loss {tick.loss:.3f}{unseen}; {in_words(tick.seconds_left)} left"
+        self.progress("training", tick.step, tick.steps, words)
+        if tick.evaluated:
+            self.notify(f"step {tick.step:,} of {tick.steps:,}: {words}")
+
+    def usage(self) -> str:
+        """The command that classifies with the result."""
+        recipe = self.recipe
+        settings = {"llm.adapter": str(self.folder)}
+        if recipe.model.weights != LLMConfig().model:
+            settings["llm.model"] = recipe.model.weights
+        plain = ChooseConfig()
+        used = {
+            "prompt": recipe.prompts.choose,
+            "candidates": recipe.lists.listed,
+            "descriptions": recipe.lists.descriptions,
+        }
+        settings |= {
+            f"choose.{name}": str(value)
+            for name, value in used.items()
+            if value != getattr(plain, name)
+        }
+        if recipe.lists.encoder != ENCODER:
+            settings["retrieval.encoder"] = recipe.lists.encoder
+        words = ["cascade", "classify", "items.csv", "-t", "TAXONOMY", "--text", "name"]
+        words += ["--method", "choose"]
+        for name, value in settings.items():
+            words += ["--set", f"{name}={value}"]
+        return shlex.join([*words, "-o", "out.csv"])
+
+    def summary(self, metrics: Mapping[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
+        """Of each held set the share that is right by retrieval, and with the model's choice."""
+        weight = f"{ChooseConfig().weight:g}"
+        rows = [
+            (
+                name,
+                f"{after['rows']:,}",
+                *(f"{after[key]:.3f}" for key in ("listed", "retrieval")),
+                *(
+                    f"{own['chosen']:.3f} / {own['fused'][weight]:.3f}"
+                    for own in (metrics["before"][name], after)
+                ),
+            )
+            for name, after in metrics["after"].items()
+        ]
+        header = (
+            "held set",
+            "rows in doubt",
+            "listed",
+            "retrieval",
+            "model / both before",
+            "after",
+        )
+        return header, [tuple(row) for row in rows]
+
+    def readme(self, metrics: Mapping[str, Any]) -> str:
+        """What the adapter was made of, how it measured, and how it is used."""
+        recipe = self.recipe
+        measured = "No set was held out, so nothing was measured."
+        header, figures = self.summary(metrics)
+        if figures:
+            measured = (
+                "Shares of rows that retrieval doubts whose answer is exactly right, on sets that "
+                "were held out whole: the right leaf is listed; retrieval alone; the model's "
+                f"choice, and both together at choose.weight {ChooseConfig().weight:g}.\n\n"
+                + table(header, figures)
+            )
+        loss = metrics["validation_loss"]
+        losses = "no sets were held out"
+        if loss is not None:
+            losses = (
+                f"{metrics['validation_loss_before']:.3f} before, {loss:.3f} after step "
+                f"{metrics['best_step']:,}, which is kept"
+            )
+        lora, lists = recipe.lora, recipe.lists
+        return f"""\
+# LoRA adapter of {recipe.model.weights} that chooses from lists
+
+{recipe.about or "Made by `cascade finetune`."}
+
+Use it:
+
+    {self.usage()}
+
+{measured}
+
+|  |  |
+| --- | --- |
+| made by | `{self.command}` |
+| choices | {metrics["examples"]:,}, of {len(metrics["sets"]):,} taxonomies |
+| list | {lists.listed} leaves that {lists.encoder} finds, {lists.near} of them near the right \
+one; {lists.absent:.0%} without it |
+| LoRA | rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout} |
+| steps | {metrics["steps"]:,} |
+| validation loss | {losses} |
+| time | {in_words(metrics["seconds"])} on {metrics["device"]} in {metrics["precision"]} |
+| seed | {recipe.seed} |
+
+`recipe.yaml` has every setting; the same command on it makes the adapter again. `metrics.json` has
+the loss of each step, and the figures by weight.
+"""
+
+
+def _counts(lists: Sequence[_Listed]) -> dict[str, int]:
+    """Choices of each taxonomy."""
+    return {listed.name: len(choices) for listed, choices in lists if choices}

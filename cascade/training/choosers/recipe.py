@@ -1,0 +1,85 @@
+"""Recipes of `cascade finetune` for a choice from a list of candidates, over many taxonomies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cascade.config import ENCODER, MOST_LISTED, NAMED, NodeText, Section
+from cascade.training.adapters.lora import LoraRecipe
+from cascade.training.adapters.recipe import LoopRecipe, ModelRecipe
+from cascade.training.encoders.recipe import SetRecipe
+from cascade.training.finetune_recipe import FinetuneRecipe
+
+
+class ListRecipe(Section):
+    """What an item is chosen among: what the encoder really finds, and harder ones."""
+
+    listed: int = Field(8, ge=2, le=MOST_LISTED, description="Leaves, as choose.candidates in use.")
+    near: int = Field(
+        2,
+        ge=0,
+        le=MOST_LISTED,
+        description="Of these, leaves that are drawn the more often the nearer they lie to the "
+        "right one, by 1 / (1 + steps), in place of the least similar.",
+    )
+    absent: float = Field(
+        0.15, ge=0, le=1, description="Share of the lists without the right leaf: none of these."
+    )
+    doubted: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="Only rows whose likeliest leaf has a lower probability by retrieval are "
+        "learnt and measured; 1 for all.",
+    )
+    descriptions: int = Field(
+        60, ge=0, le=10_000, description="Characters, as choose.descriptions in use."
+    )
+    encoder: Annotated[str, NAMED] = Field(
+        ENCODER, description="Sentence encoder, as retrieval.encoder in use."
+    )
+    texts: NodeText = Field("full", description="What is embedded, as retrieval.texts in use.")
+
+
+class ChooserPromptsRecipe(Section):
+    """The prompt, as it will be used."""
+
+    choose: Annotated[str, NAMED] = Field(
+        "choose-listed", description="A shipped prompt, or a file."
+    )
+
+
+class ChooserRecipe(FinetuneRecipe):
+    """How a language model learns to choose from lists, under taxonomies it has never seen."""
+
+    FILES = (("sets", "file"), ("held", "file"))
+    NAMES = (
+        ("sets", "taxonomy"),
+        ("held", "taxonomy"),
+        ("model", "weights"),
+        ("prompts", "choose"),
+        ("lists", "encoder"),
+    )
+
+    kind: Literal["choose"] = Field("choose", description="What is fine-tuned.")
+    sets: list[SetRecipe] = Field(min_length=1, description="Sets that are learnt.")
+    rows: int = Field(
+        2000, ge=1, le=10**8, description="Rows that are learnt, drawn from the sets by weight."
+    )
+    held: list[SetRecipe] = Field(
+        default_factory=list,
+        description="Sets that are held out whole: their loss decides when to stop, and they are "
+        "measured before and after; texts of the rows that are measured are not learnt.",
+    )
+    held_rows: int = Field(
+        100, ge=1, le=10**6, description="Rows of each held set, drawn by the seed."
+    )
+    model: ModelRecipe = Field(default_factory=ModelRecipe, description="The language model.")
+    prompts: ChooserPromptsRecipe = Field(
+        default_factory=ChooserPromptsRecipe, description="The words."
+    )
+    lists: ListRecipe = Field(default_factory=ListRecipe, description="What is chosen among.")
+    lora: LoraRecipe = Field(default_factory=LoraRecipe, description="What is added to the model.")
+    training: LoopRecipe = Field(default_factory=LoopRecipe, description="How it is learnt.")
