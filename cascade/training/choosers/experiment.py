@@ -16,33 +16,36 @@ from cascade.errors import InputError
 from cascade.generation.engines.transformers_engine import TransformersEngine
 from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.prompts import PromptTemplate
-from cascade.io.files import sha256_of
 from cascade.models.language_models import load_llm
 from cascade.models.runtime import best_device
 from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.encoder import Encoder
 from cascade.scoring.listwise import ListwiseChooser
-from cascade.training.adapters.experiment import in_words, run_figures
+from cascade.training.adapters.experiment import run_figures
 from cascade.training.adapters.instructions import Example
 from cascade.training.adapters.lora import attach_lora, save_adapter
 from cascade.training.adapters.training import AdapterLoop, training_precision
 from cascade.training.choosers.lists import Choice, ListedSet, instruction
 from cascade.training.choosers.measuring import figures_of
 from cascade.training.choosers.recipe import ChooserRecipe
-from cascade.training.encoders.recipe import SetRecipe
-from cascade.training.encoders.sets import EncoderSet, read_set
-from cascade.training.experiment import Experiment
-from cascade.training.loop import Tick
+from cascade.training.encoders.sets import EncoderSet
+from cascade.training.encoders.sets_experiment import SetsExperiment
+from cascade.training.loop import in_words
 from cascade.training.markdown import table
 from cascade.version import __version__
 
 _Listed = tuple[ListedSet, list[Choice]]
 
 
-class ChooserExperiment(Experiment[ChooserRecipe]):
+class ChooserExperiment(SetsExperiment[ChooserRecipe]):
     """One adapter; `limit` is of the rows of each set."""
 
     made = "an adapter"
+
+    @property
+    def result(self) -> Path:
+        """Where the adapter lies."""
+        return self.folder
 
     @cached_property
     def _weights(self) -> list[Weights]:
@@ -59,19 +62,7 @@ class ChooserExperiment(Experiment[ChooserRecipe]):
 
     @property
     def _contents(self) -> Any:
-        def hashed(chosen: SetRecipe) -> list[str | None]:
-            tree, file = chosen.taxonomy, Path(chosen.file)
-            own = sha256_of(Path(tree)) if tree and Path(tree).is_file() else tree
-            return [sha256_of(file) if file.is_file() else None, own]
-
-        recipe = self.recipe
-        sets = [hashed(each) for each in (*recipe.sets, *recipe.held)]
-        return [self.limit, self._template.source, sets]
-
-    @property
-    def _places(self) -> dict[str, Any]:
-        places = {"file", "taxonomy"}
-        return {"sets": {"__all__": places}, "held": {"__all__": places}}
+        return [self._template.source, super()._contents]
 
     def run(self, *, resume: bool = False) -> dict[str, Any]:
         """Train, and write the adapter; see `Experiment.run`."""
@@ -157,12 +148,6 @@ class ChooserExperiment(Experiment[ChooserRecipe]):
             )
         return learnt, held
 
-    def _read(
-        self, chosen: SetRecipe, left_out: frozenset[str] = frozenset()
-    ) -> Sequence[EncoderSet]:
-        self.progress("reading rows", 0, None, chosen.name)
-        return read_set(chosen, left_out, self.limit, self.notify)
-
     def _listed(self, part: EncoderSet, encoder: Encoder) -> ListedSet:
         def show(done: int, of: int) -> None:
             self.progress("building indexes", done, of, part.name)
@@ -192,12 +177,10 @@ class ChooserExperiment(Experiment[ChooserRecipe]):
                 found[listed.name] = figures_of(choices, chooser)
         return found
 
-    def _on_tick(self, tick: Tick) -> None:
-        unseen = "" if tick.validation is None else f", validation {tick.validation:.3f}"
-        words = f"loss {tick.loss:.3f}{unseen}; {in_words(tick.seconds_left)} left"
-        self.progress("training", tick.step, tick.steps, words)
-        if tick.evaluated:
-            self.notify(f"step {tick.step:,} of {tick.steps:,}: {words}")
+    def headline(self, metrics: Mapping[str, Any]) -> tuple[str, float] | None:
+        """The validation loss."""
+        loss = metrics["validation_loss"]
+        return None if loss is None else ("validation_loss", loss)
 
     def usage(self) -> str:
         """The command that classifies with the result."""

@@ -9,8 +9,7 @@ from pydantic import Field
 from cascade.config import ENCODER, MOST_LISTED, NAMED, NodeText, Section
 from cascade.training.adapters.lora import LoraRecipe
 from cascade.training.adapters.recipe import LoopRecipe, ModelRecipe
-from cascade.training.encoders.recipe import SetRecipe
-from cascade.training.finetune_recipe import FinetuneRecipe
+from cascade.training.encoders.recipe import SetsRecipe
 
 
 class ListRecipe(Section):
@@ -51,30 +50,24 @@ class ChooserPromptsRecipe(Section):
     )
 
 
-class ChooserRecipe(FinetuneRecipe):
+class ChooserRecipe(SetsRecipe):
     """How a language model learns to choose from lists, under taxonomies it has never seen."""
 
-    FILES = (("sets", "file"), ("held", "file"))
     NAMES = (
-        ("sets", "taxonomy"),
-        ("held", "taxonomy"),
-        ("model", "weights"),
+        *SetsRecipe.NAMES,
         ("prompts", "choose"),
         ("lists", "encoder"),
     )
 
     kind: Literal["choose"] = Field("choose", description="What is fine-tuned.")
-    sets: list[SetRecipe] = Field(min_length=1, description="Sets that are learnt.")
     rows: int = Field(
         2000, ge=1, le=10**8, description="Rows that are learnt, drawn from the sets by weight."
     )
-    held: list[SetRecipe] = Field(
-        default_factory=list,
-        description="Sets that are held out whole: their loss decides when to stop, and they are "
-        "measured before and after; texts of the rows that are measured are not learnt.",
-    )
     held_rows: int = Field(
-        100, ge=1, le=10**6, description="Rows of each held set, drawn by the seed."
+        100,
+        ge=1,
+        le=10**6,
+        description="Rows of each held set, drawn by the seed; their loss decides when to stop.",
     )
     model: ModelRecipe = Field(default_factory=ModelRecipe, description="The language model.")
     prompts: ChooserPromptsRecipe = Field(

