@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import EngineError
+from cascade.generation.records import Record, RecordField
 
 Reading = Literal["global", "local"]
 """How a tree of answers is read: `global` is the log-probability of the whole answer under the
@@ -194,4 +195,16 @@ class Engine(Protocol):
 
     def command(self, asked: Sequence[Commands]) -> Sequence[Command | EngineError]:
         """The command that greedy decoding under a grammar writes after each prompt."""
+        ...
+
+    def write_records(
+        self, prompts: Sequence[Prompt], fields: Sequence[RecordField], lead: str = ""
+    ) -> Sequence[Record | EngineError]:
+        """The JSON object with these fields that greedy decoding under a grammar writes.
+
+        Parameters
+        ----------
+        lead
+            Stands between the prompt and the object.
+        """
         ...

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cascade.errors import EngineError
+from cascade.generation.records import RecordConstraint
 
 
 def choice_grammar(answers: Sequence[str], end: str | None) -> str:
@@ -176,7 +177,7 @@ class CommandConstraint:
         raise ValueError(f"{text!r:.100} is none of the allowed commands")
 
 
-Constraint = ChoiceConstraint | ListConstraint | CommandConstraint
+Constraint = ChoiceConstraint | ListConstraint | CommandConstraint | RecordConstraint
 
 
 class GrammarMasks:

@@ -22,6 +22,9 @@ def node_texts(taxonomy: Taxonomy, recipe: NodeText) -> tuple[list[str], NDArray
       description; each synonym and translation; names in the form of `readable_name`
     - `forms`: as `full`; in an index the first text has other forms, see `text_forms`
 
+    The last three have, besides, what a language model wrote: the name with its description, each
+    synonym and each title.
+
     Returns
     -------
     texts : list of str
@@ -43,6 +46,10 @@ def node_texts(taxonomy: Taxonomy, recipe: NodeText) -> tuple[list[str], NDArray
         own += taxonomy.synonyms(i)
         if full:
             own += taxonomy.translations(i).values()
+        written = taxonomy.machine(i)
+        if written.description:
+            own.append(f"{name}: {written.description}")
+        own += (*written.synonyms, *written.titles)
         texts += own
         owner += [i] * len(own)
     return texts, np.array(owner, dtype=np.int32)

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from unicodedata import normalize
 
 from cascade.errors import TaxonomyError, did_you_mean
@@ -70,6 +70,28 @@ class Record(NamedTuple):
     line: int | None = None
 
 
+class MachineTexts(NamedTuple):
+    """What a language model wrote about a node, kept apart from what people did.
+
+    Parameters
+    ----------
+    titles
+        As sellers or respondents would write of a thing that belongs to the node.
+    """
+
+    description: str = ""
+    synonyms: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
+
+    @classmethod
+    def cleaned(cls, description: str, synonyms: Iterable[str], titles: Iterable[str]) -> Self:
+        """On one line each, without blank and repeated ones."""
+        words, lines = (
+            tuple(dict.fromkeys(filter(None, map(clean, texts)))) for texts in (synonyms, titles)
+        )
+        return cls(clean_text(description), words, lines)
+
+
 @dataclass(slots=True)
 class Draft:
     """The nodes of a taxonomy in any order. A node is named by its row, an int from 0.
@@ -82,8 +104,8 @@ class Draft:
         Row of the parent, -1 at the top; filled by `add` or by `link`.
     lines
         Line of each node in the file, 0 where unknown.
-    descriptions, synonyms, translations
-        Sparse, by row.
+    descriptions, synonyms, translations, machine
+        Sparse, by row; `machine` is what a language model wrote.
     name, title, language
         Of the taxonomy; `language` is a tag such as `en`, empty where not stated.
     file
@@ -102,6 +124,7 @@ class Draft:
     descriptions: dict[int, str] = field(default_factory=dict)
     synonyms: dict[int, tuple[str, ...]] = field(default_factory=dict)
     translations: dict[int, dict[str, str]] = field(default_factory=dict)
+    machine: dict[int, MachineTexts] = field(default_factory=dict)
     name: str = ""
     title: str = ""
     language: str = ""

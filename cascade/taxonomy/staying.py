@@ -47,7 +47,7 @@ class StayingTaxonomy(Taxonomy):
         self.base, self._stay_codes = base, tuple(dict.fromkeys(codes))
         draft = base._draft()
         draft.descriptions, draft.synonyms = dict(draft.descriptions), dict(draft.synonyms)
-        draft.translations = dict(draft.translations)
+        draft.translations, draft.machine = dict(draft.translations), dict(draft.machine)
         taken = set(base.codes)
         shown = dict(zip(base.codes, range(len(base)), strict=True))
         staying: set[str] = set()
@@ -59,6 +59,8 @@ class StayingTaxonomy(Taxonomy):
             draft.describe(
                 row, base.description(node), base.synonyms(node), base.translations(node)
             )
+            if any(base.machine(node)):
+                draft.machine[row] = base.machine(node)
             shown[code] = node
             taken.add(code)
             staying.add(code)

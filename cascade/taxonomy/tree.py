@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import TaxonomyError, close_matches
-from cascade.taxonomy.draft import Draft, PathTree, Record
+from cascade.taxonomy.draft import Draft, MachineTexts, PathTree, Record
 from cascade.taxonomy.forest import Forest, arrange
 from cascade.taxonomy.formats import read
 from cascade.taxonomy.lookup import NodeFinder
@@ -117,6 +117,7 @@ class Taxonomy(Forest):
         self._descriptions = _rekeyed(draft.descriptions, index)
         self._synonyms = _rekeyed(draft.synonyms, index)
         self._translations = _rekeyed(draft.translations, index)
+        self._machine = _rekeyed(draft.machine, index)
 
     @classmethod
     def load(
@@ -287,12 +288,17 @@ class Taxonomy(Forest):
         """Names of i by language tag."""
         return MappingProxyType(self._translations.get(self._checked(i), {}))
 
+    def machine(self, i: int) -> MachineTexts:
+        """What a language model wrote about i, see `cascade taxonomy enrich`."""
+        return self._machine.get(self._checked(i), MachineTexts())
+
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of what retrieval sees: codes, names, parents, descriptions and synonyms."""
+        """SHA-256 of what retrieval sees: codes, names, parents, and texts of nodes."""
         digest = hashlib.sha256(self.parent.astype("<i4").tobytes())
         sides = [sorted(side.items()) for side in (self._descriptions, self._synonyms)]
-        for part in (self.codes, self.names, *sides):
+        written = [sorted(self._machine.items())] if self._machine else []
+        for part in (self.codes, self.names, *sides, *written):
             digest.update(json.dumps(part).encode())
         return digest.hexdigest()
 
@@ -324,6 +330,7 @@ class Taxonomy(Forest):
         draft.descriptions = _rekeyed(draft.descriptions, index)
         draft.synonyms = _rekeyed(draft.synonyms, index)
         draft.translations = _rekeyed(draft.translations, index)
+        draft.machine = _rekeyed(draft.machine, index)
         return Taxonomy(draft)
 
     def _draft(self) -> Draft:
@@ -334,11 +341,18 @@ class Taxonomy(Forest):
             descriptions=self._descriptions,
             synonyms=self._synonyms,
             translations=self._translations,
+            machine=self._machine,
             name=self.name,
             title=self.title,
             language=self.language,
             deprecated=dict(self.deprecated),
         )
+
+    def with_machine_texts(self, texts: Mapping[int, MachineTexts]) -> Taxonomy:
+        """The same taxonomy with what a language model wrote, by node."""
+        draft = self._draft()
+        draft.machine = dict(texts)
+        return Taxonomy(draft)
 
     def __reduce__(self) -> tuple[type[Taxonomy], tuple[Draft]]:
         return Taxonomy, (self._draft(),)

@@ -1,4 +1,4 @@
-"""`cascade taxonomy`: show, search, validate, convert, trim and compare taxonomies."""
+"""`cascade taxonomy`: show, search, validate, convert, trim, enrich and compare taxonomies."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ EXAMPLES = """
   cascade taxonomy validate my.csv
   cascade taxonomy convert my.csv my.yaml
   cascade taxonomy trim my.csv short.csv --depth 3
+  cascade taxonomy enrich my.csv -o richer.csv --set llm.model=FOLDER
   cascade taxonomy diff old.csv new.csv
   cascade taxonomy diff MTX_16.ecf MTX_17.ecf -o changes.csv
 """
@@ -49,7 +50,8 @@ TaxonomySheet = Annotated[
 HEADINGS = ("  code", "name", "hierarchy", "was", "is", "replacement")
 
 app = typer.Typer(
-    help="Show, search, validate, convert, trim and compare taxonomies.", no_args_is_help=True
+    help="Show, search, validate, convert, trim, enrich and compare taxonomies.",
+    no_args_is_help=True,
 )
 
 
@@ -217,6 +219,65 @@ def trim(
     _write(trimmed, target)
     counts = f"{len(trimmed):,} of {len(tree):,} nodes, {trimmed.depth} of {tree.depth} levels"
     err.print(f"{target}: {counts}", highlight=False)
+
+
+@app.command("enrich", epilog=EXAMPLES)
+def enrich(
+    source: TaxonomyArgument,
+    target: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="What to write: .csv or .yaml.")
+    ],
+    prompt: Annotated[
+        str, typer.Option("--prompt", metavar="NAME", help="A shipped prompt, or a file.")
+    ] = "enrich-node",
+    leaves: Annotated[
+        bool, typer.Option("--leaves", help="Ask about leaves alone, which answers mostly are.")
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, help="Ask about the first nodes alone, to see what comes."),
+    ] = None,
+    settings: options.SetOption = None,
+    scheme: options.SchemeOption = None,
+    sheet: TaxonomySheet = None,
+    encoding: options.EncodingOption = None,
+    allow_download: options.DownloadOption = False,
+    overwrite: Overwrite = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Let a language model write a description, synonyms and titles for each node.
+
+    They stand in columns of their own (machine_description, machine_synonyms, machine_titles), or
+    under the key machine in YAML; mend or delete what you like. Retrieval compares items with them
+    as with what people wrote. What is of no use is dropped: copies of the name, markup, other
+    scripts, names of other nodes, titles that the encoder files elsewhere. What was written is
+    kept in the cache, so that a run that was stopped goes on when it is started again.
+    """
+    from cascade.cli.console import interruptible
+    from cascade.cli.progress import working
+    from cascade.config import CascadeConfig
+    from cascade.pipeline.enrichment.enrich import enrich as enriched
+
+    _check_target(source, target, overwrite)
+    tree = _load(source, encoding, scheme, sheet)
+    config = options.settle(CascadeConfig(), settings, allow_download=allow_download)
+    with (
+        interruptible("what was written is kept; the same command goes on"),
+        working("loading the model") as bar,
+    ):
+        made = enriched(
+            tree, config, prompt=prompt, leaves_only=leaves, most=limit, progress=bar.show
+        )
+    _write(made.taxonomy, target)
+    kept, dropped = made.checked.kept, dict(made.checked.dropped.most_common())
+    if as_json:
+        nodes = {"asked": made.nodes, "with_texts": len(made.checked.texts)}
+        out.print_json(data={"nodes": nodes, "kept": kept, "dropped": dropped})
+        return
+    with_texts = f"{len(made.checked.texts):,} of {made.nodes:,} nodes have new texts"
+    err.print(f"{target}: {with_texts}, {kept:,} in all", highlight=False)
+    for why, count in dropped.items():
+        err.print(f"  {count:,} dropped: {why}", highlight=False)
 
 
 @app.command("diff", epilog=EXAMPLES)

@@ -24,7 +24,9 @@ from cascade.generation.engines.token_engine import (
     command_in,
     constraint_of,
     refuse_pictures,
+    written_record,
 )
+from cascade.generation.records import Record, RecordConstraint, RecordField
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -152,6 +154,20 @@ class ChatEngine:
 
         refuse_pictures([one.prompt for one in asked])
         return self._ask(asked, payload, read)
+
+    def write_records(
+        self, prompts: Sequence[Prompt], fields: Sequence[RecordField], lead: str = ""
+    ) -> list[Record | EngineError]:
+        """The object that the model writes under a schema; see `Engine.write_records`."""
+        constraint = RecordConstraint(tuple(fields), "", None)
+        schema = _schema(constraint.schema)
+
+        def read(_: Prompt, found: ChatAnswer) -> Record:
+            return written_record(constraint, json.dumps(json_in(found.text)))
+
+        refuse_pictures(prompts)
+        room = constraint.longest
+        return self._ask(prompts, lambda prompt: self._asked(prompt, room) | schema, read)
 
     def _asked(self, prompt: Prompt, max_tokens: int) -> dict[str, Any]:
         return {

@@ -37,9 +37,9 @@ from cascade.generation.engines.http_client import (
 from cascade.generation.engines.token_engine import (
     Generated,
     GenerationRequest,
-    NextTokenQuery,
     TokenEngine,
 )
+from cascade.generation.engines.trie_queries import NextTokenQuery
 from cascade.generation.grammar import ChoiceConstraint, Constraint
 from cascade.models.language_models import load_tokenizer, safetensors_folder
 from cascade.models.weights import find_weights

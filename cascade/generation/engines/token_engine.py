@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from cascade.errors import EngineError
 from cascade.generation.engine import Command, Commands, Prompt, Question, Reading, Usage
 from cascade.generation.engines.answer_forms import form_error, json_in
+from cascade.generation.engines.trie_queries import NextTokenQuery, TrieQueries
 from cascade.generation.grammar import (
     ChoiceConstraint,
     CommandConstraint,
@@ -28,7 +29,7 @@ from cascade.generation.grammar import (
     ListConstraint,
 )
 from cascade.generation.prompt_encoding import PromptEncoder
-from cascade.generation.tree_scoring.trie import Trie
+from cascade.generation.records import Record, RecordConstraint, RecordField
 
 if TYPE_CHECKING:
     from cascade.models.vision_language import PictureBank
@@ -69,6 +70,8 @@ class GenerationRequest:
             chosen_names(self.constraint.names, text)
         elif isinstance(self.constraint, CommandConstraint):
             command_in(self.constraint, text)
+        elif isinstance(self.constraint, RecordConstraint):
+            written_record(self.constraint, text)
 
     @property
     def stop(self) -> str | None:
@@ -240,6 +243,26 @@ class TokenEngine(ABC):
                 results.append(error)
         return results
 
+    def write_records(
+        self, prompts: Sequence[Prompt], fields: Sequence[RecordField], lead: str = ""
+    ) -> list[Record | EngineError]:
+        """Greedy decoding of an object of texts; see `Engine.write_records`."""
+        self._begin()
+        requests = []
+        for prompt in prompts:
+            constraint = RecordConstraint(tuple(fields), lead, prompt.end)
+            # Most tokens have several characters; an object that is cut short is an error.
+            requests.append(self._request(prompt, constraint.longest + 1, constraint))
+        results: list[Record | EngineError] = []
+        for request, generated in zip(requests, self._ordered(requests), strict=True):
+            try:
+                if isinstance(generated, EngineError):
+                    raise generated
+                results.append(written_record(request.constraint, generated.text))
+            except EngineError as error:
+                results.append(error)
+        return results
+
     def _request(
         self,
         prompt: Prompt,
@@ -322,102 +345,16 @@ def command_in(constraint: CommandConstraint, text: str) -> str:
         raise form_error(f"the model answered {error}") from None
 
 
-@dataclass(frozen=True)
-class NextTokenQuery:
-    """A prompt after which one next token is asked for.
+def written_record(constraint: Constraint | None, text: str) -> Record:
+    """The object of texts that was written.
 
-    Parameters
-    ----------
-    question
-        Index of the question.
-    prompt
-        Token ids of the question's prompt and of the answers' common beginning.
-    edges
-        int64 [k], nodes of the question's trie.
-    tokens
-        Token ids on the edges into these nodes [k], all different.
+    Raises
+    ------
+    EngineError
+        It is none.
     """
-
-    question: int
-    prompt: tuple[int, ...]
-    edges: NDArray[np.int64]
-    tokens: list[int]
-
-
-class TrieQueries:
-    """All next tokens that must be known to score the answers to some questions.
-
-    Parameters
-    ----------
-    widest
-        Most tokens of a query; a branching of more becomes several queries.
-
-    Attributes
-    ----------
-    queries
-        In the order of their token ids, so that equal beginnings come together.
-    """
-
-    def __init__(
-        self, encoder: PromptEncoder, questions: Sequence[Question], reading: Reading, widest: int
-    ) -> None:
-        self._reading = reading
-        self._tries: list[Trie] = []
-        queries: list[NextTokenQuery] = []
-        for index, question in enumerate(questions):
-            shared, rest = encoder.prompt(question.prompt)
-            end = question.prompt.end
-            trie = Trie.build(encoder.answers(question.answers, end))
-            self._tries.append(trie)
-            queries += _queries(index, (*shared, *rest), trie, reading, widest)
-        self.queries = sorted(queries, key=lambda query: query.prompt)
-
-    def scores(
-        self, logprobs: Iterable[NDArray[np.float64] | EngineError]
-    ) -> list[NDArray[np.float64] | EngineError]:
-        """Log-probability of each answer to each question; see `Engine.score`.
-
-        Parameters
-        ----------
-        logprobs
-            For each query the log-probability of each of its tokens, or why there is none.
-        """
-        edges = [np.zeros(len(trie)) for trie in self._tries]
-        failed: dict[int, EngineError] = {}
-        for query, own in zip(self.queries, logprobs, strict=True):
-            if isinstance(own, EngineError):
-                failed[query.question] = own
-            elif not np.all((own > -np.inf) & (own <= 1e-3)):  # NaN is neither
-                failed[query.question] = form_error(f"the model gave {own} as log-probabilities")
-            else:
-                edges[query.question][query.edges] = own
-        if self._reading == "local":
-            edges = [_renormalised(t, e) for t, e in zip(self._tries, edges, strict=True)]
-        return [
-            failed.get(at, trie.totals(own))
-            for at, (trie, own) in enumerate(zip(self._tries, edges, strict=True))
-        ]
-
-
-def _queries(
-    index: int, prompt: tuple[int, ...], trie: Trie, reading: Reading, widest: int
-) -> Iterable[NextTokenQuery]:
-    order = np.argsort(trie.parent[1:], kind="stable") + 1
-    children = np.split(order, np.cumsum(trie.n_children)[:-1])
-    reached: list[tuple[int, ...]] = [prompt]
-    for node in range(1, len(trie)):
-        reached.append((*reached[trie.parent[node]], int(trie.token[node])))
-    for node, own in enumerate(children):
-        if len(own) >= (2 if reading == "local" else 1):
-            for start in range(0, len(own), widest):
-                part = own[start : start + widest]
-                yield NextTokenQuery(index, reached[node], part, trie.token[part].tolist())
-
-
-def _renormalised(trie: Trie, edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Edges as shares among their siblings; a lone edge has probability one."""
-    total = np.full(len(trie), -np.inf)
-    np.logaddexp.at(total, trie.parent[1:], edges[1:])
-    shares = edges.copy()
-    shares[1:] -= total[trie.parent[1:]]
-    return shares
+    assert isinstance(constraint, RecordConstraint)
+    try:
+        return constraint.read(text)
+    except ValueError as error:
+        raise form_error(f"the model answered {error}") from None

@@ -25,9 +25,9 @@ from cascade.errors import (
 from cascade.generation.engines.token_engine import (
     Generated,
     GenerationRequest,
-    NextTokenQuery,
     TokenEngine,
 )
+from cascade.generation.engines.trie_queries import NextTokenQuery
 from cascade.generation.grammar import Constraint
 from cascade.models.language_models import adapter_rank, load_tokenizer, safetensors_folder
 from cascade.models.runtime import Precision

@@ -20,6 +20,7 @@ KEYS = {
     "description": ("description", "definition"),
     "synonyms": ("synonyms", "aliases", "altlabels"),
     "translations": ("translations",),
+    "machine": ("machine",),
     "children": (
         *(
             "children",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade.errors import did_you_mean
 from cascade.io.files import write_text
-from cascade.taxonomy.draft import LANGUAGE, TOP_MARKERS, Draft
+from cascade.taxonomy.draft import LANGUAGE, TOP_MARKERS, Draft, MachineTexts
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.foreign import recognise
 from cascade.taxonomy.formats.separators import unclear_separator
@@ -279,6 +279,8 @@ class _Reader:
         others = {tag: text for tag, text in names.items() if tag and text != name}
         translations = {**others, **self._translations(fields)}
         self.draft.describe(row, description, self._synonyms(fields), translations)
+        if (written := fields.get("machine")) is not None:
+            self.draft.machine[row] = self._machine(written)
         children = fields.get("children")
         if isinstance(children, Leaf):
             if children.text.casefold() not in _NONE:
@@ -379,6 +381,17 @@ class _Reader:
             raise self._file.error("synonyms must be a list of texts", value.line)
         return words
 
+    def _machine(self, written: Value) -> MachineTexts:
+        """What a language model wrote: description, synonyms, titles."""
+        if not isinstance(written, Mapping):
+            raise self._file.error(
+                "machine must be a mapping such as {titles: [Panama hat]}", written.line
+            )
+        parts = {key.text: part for key, part in written.items}
+        synonyms = self._synonyms(parts)
+        titles = self._synonyms({"synonyms": parts["titles"]} if "titles" in parts else {})
+        return MachineTexts.cleaned(self._text(parts, "description"), synonyms, titles)
+
     def _translations(self, fields: dict[str, Value]) -> dict[str, str]:
         value = fields.get("translations")
         if value is None or (isinstance(value, Leaf) and not value.text):
@@ -406,6 +419,9 @@ def _nested(taxonomy: Taxonomy) -> list[dict[str, Any]]:
             node["synonyms"] = list(words)
         if names := taxonomy.translations(i):
             node["translations"] = dict(names)
+        if any(written := taxonomy.machine(i)):
+            texts = {what: text for what, text in written._asdict().items() if text}
+            node["machine"] = {k: t if isinstance(t, str) else list(t) for k, t in texts.items()}
         made.append(node)
         (top if above < 0 else made[above].setdefault("children", [])).append(node)
     return top

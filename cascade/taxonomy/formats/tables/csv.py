@@ -9,7 +9,8 @@ A table that is of none of these, or that has another column that looks like par
 refused with what was recognised and what is missing.
 
 Optional columns: description, synonyms (`a|b` or `a;b`, a backslash before a `|`, `;` or backslash
-that belongs to a synonym), and names in other languages as `name_de`.
+that belongs to a synonym), names in other languages as `name_de`, and what a language model wrote:
+machine_description, machine_synonyms and machine_titles (the latter two separated as synonyms).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from cascade.taxonomy.formats.tables.cells import (
 )
 from cascade.taxonomy.formats.tables.header import find_table, tell_left_out
 from cascade.taxonomy.formats.tables.levels import level_columns, read_levels, telling
+from cascade.taxonomy.formats.tables.machine import MACHINE, machine_cells
 from cascade.taxonomy.formats.tables.problems import has_words, problem
 from cascade.taxonomy.formats.tables.published import published_reading
 from cascade.taxonomy.formats.tables.table import COLUMNS, Reading, TaxonomyTable, words
@@ -143,7 +145,7 @@ def read_table(table: TaxonomyTable) -> Draft:
 
 
 def write(taxonomy: Taxonomy, path: Path) -> None:
-    """Write `code,name,parent`, then `description`, `synonyms` and `name_xx` where there are any.
+    """Write `code,name,parent`, then the columns of further texts where there are any.
 
     Title and language have no place in a CSV.
 
@@ -160,6 +162,8 @@ def write(taxonomy: Taxonomy, path: Path) -> None:
     if named := any(taxonomy.synonyms(i) for i in nodes):
         header.append("synonyms")
     header += [f"name_{tag}" for tag in tags]
+    if written := any(any(taxonomy.machine(i)) for i in nodes):
+        header += MACHINE
     lines = io.StringIO()
     write_row = csv.writer(lines, lineterminator="\n").writerow
     write_row(header)
@@ -170,6 +174,8 @@ def write(taxonomy: Taxonomy, path: Path) -> None:
         if named:
             row.append(join_synonyms(taxonomy.synonyms(i)))
         row += [taxonomy.translations(i).get(tag, "") for tag in tags]
+        if written:
+            row += machine_cells(taxonomy.machine(i))
         write_row(row)
     write_text(path, lines.getvalue())
 

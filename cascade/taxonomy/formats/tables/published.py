@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from cascade.taxonomy.draft import Draft
+from cascade.taxonomy.formats.tables.machine import keep_machine_texts
 from cascade.taxonomy.formats.tables.roles import (
     ABOVE,
     ADDRESSES,
@@ -107,6 +108,7 @@ def _add(draft: Draft, table: TaxonomyTable, roles: Roles, line: int, cells: lis
         () if roles.synonyms is None else split_synonyms(cells[roles.synonyms]),
         {tag: cells[at] for at, tag in roles.translations.items()},
     )
+    keep_machine_texts(draft, row, table.columns, cells)
     if not draft.codes[row]:
         found = f"blank code of node {draft.names[row]!r}; each node needs one"
         raise draft.error(found, row, table.header[roles.code])
@@ -199,6 +201,8 @@ def _without(draft: Draft, old: set[int]) -> Draft:
             draft.synonyms.get(row, ()),
             draft.translations.get(row),
         )
+        if row in draft.machine:
+            made.machine[place[row]] = draft.machine[row]
     for row in sorted(old):
         code, name = draft.codes[row], draft.names[row]
         made.deprecated[code] = f"{code!r} ({name}) is no longer in use; choose another"

@@ -12,6 +12,7 @@ from itertools import islice
 from cascade.errors import TaxonomyError
 from cascade.taxonomy.draft import LANGUAGE, TOP_MARKERS, Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
+from cascade.taxonomy.formats.tables.machine import MACHINE, keep_machine_texts
 from cascade.taxonomy.names import match_code, normalize_code, split_synonyms
 
 
@@ -40,6 +41,7 @@ COLUMNS: Mapping[str, frozenset[str]] = {
         "breadcrumb breadcrumbs taxonomy hierarchy"
     ),
     "category": words("category categories label class product_category"),
+    **{what: frozenset((what,)) for what in MACHINE},
 }
 """What a column holds, by the words that it may be headed with; see `heading_key`."""
 
@@ -329,19 +331,17 @@ class TaxonomyTable:
         self, draft: Draft, row: int, cells: Sequence[str], names: Collection[int]
     ) -> None:
         """Add the description, synonyms and translations of a row; `names` are columns of names."""
-        described, called = self.columns.get("description"), self.columns.get("synonyms")
-        draft.describe(
-            row,
-            "" if described is None else cells[described],
-            () if called is None else split_synonyms(cells[called]),
-            {tag: cells[at] for at, tag in self.translations.items() if at not in names},
-        )
+        cell = {what: cells[at] for what, at in self.columns.items()}
+        named = {tag: cells[at] for at, tag in self.translations.items() if at not in names}
+        synonyms = split_synonyms(cell.get("synonyms", ""))
+        draft.describe(row, cell.get("description", ""), synonyms, named)
+        keep_machine_texts(draft, row, self.columns, cells)
 
     @cached_property
     def has_descriptions(self) -> bool:
-        """Whether there are columns of descriptions, synonyms or translations."""
-        found = "description" in self.columns or "synonyms" in self.columns
-        return found or bool(self.translations)
+        """Whether there are columns of texts beside names: descriptions, synonyms, translations."""
+        texts = {"description", "synonyms", *MACHINE}
+        return not texts.isdisjoint(self.columns) or bool(self.translations)
 
     def rows(self, *, short: bool = False) -> Iterator[tuple[int, list[str]]]:
         """Each row with the line that it starts on, without blank rows.
