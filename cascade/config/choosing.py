@@ -37,7 +37,7 @@ class ChooseConfig(Section):
         "by retrieval; 0: about none, 1: about all.",
     )
     weight: float = Field(
-        0.5,
+        0.25,
         ge=0,
         le=100,
         description="Weight of the model's log-probabilities where those of retrieval have 1.",

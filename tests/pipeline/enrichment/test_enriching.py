@@ -180,6 +180,6 @@ def test_the_command_writes_a_taxonomy_that_can_be_used_and_goes_on(tmp_path, mo
     told = json.loads(first.stdout)
     assert told["nodes"]["asked"] == 3
     assert Taxonomy.load("rich.csv").codes == ("h", "s", "f")
-    assert CliRunner().invoke(app, words).exit_code == 2  # it exists
+    assert "replace it with --overwrite" in str(CliRunner().invoke(app, words).exception)
     again = CliRunner().invoke(app, [*words, "--overwrite"])
     assert json.loads(again.stdout) == told
