@@ -3,13 +3,13 @@ import pickle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from taxonomy.trees import quick, text, trees
 
 from cascade.errors import TaxonomyError
 from cascade.retrieval.node_texts import node_texts
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.draft import MachineTexts
 from cascade.taxonomy.staying import staying
+from taxonomy.trees import quick, text, trees
 
 HATS = MachineTexts("Worn on the head.", ("caps", "head wear"), ("Straw hat; 58 cm", "a|b \\ c"))
 TREE = Taxonomy.from_records(
