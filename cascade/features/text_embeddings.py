@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import InputError
+from cascade.generation.text_encoding import TextEncoder
 from cascade.items import Item
 from cascade.models.inspection import reading
 from cascade.models.language_models import load_llm, picture_bank
@@ -87,10 +88,10 @@ class HiddenStates:
         self.model = model
         self._bank = picture_bank(model)
         self.reads_pictures = self._bank is not None
-        self._tokenizer = tokenizer
+        self._texts = TextEncoder(tokenizer)
         self._columns = tuple(columns)
         self._max_chars = max_chars
-        self._cue = tokenizer(CUE, add_special_tokens=False)["input_ids"]
+        self._cue = self._texts.one(CUE)
 
     @classmethod
     def load(
@@ -138,7 +139,7 @@ class HiddenStates:
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
         with reading("the language model", "cannot read these texts"), torch.inference_mode():
             for batch in padded_batches(lengths, BATCH_TOKENS):
-                vectors = self.vectors(self.model.model, [tokens[at] for at in batch.tolist()])
+                vectors = self.vectors(self.model.base_model, [tokens[at] for at in batch.tolist()])
                 out[batch] = vectors.float().cpu().numpy()
         return out
 
@@ -155,8 +156,7 @@ class HiddenStates:
             (picture,) = self._bank.tokens([item.image])
         text = joined_fields(item, self._columns, self._max_chars)
         with reading("the language model", "cannot read this text"):
-            encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
-        return [*picture, *encoded["input_ids"], *self._cue]
+            return [*picture, *self._texts.one(text), *self._cue]
 
     @staticmethod
     def vectors(body: Any, tokens: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -24,6 +24,9 @@ SIZE = 4_000_000  # characters of anything that is made
 VALUE = 40  # characters that a value in a list, or a number of a range, counts as
 COUNT = 200  # of a number that tells a call or filter how wide to write
 
+UNTHINKING = {"enable_thinking": False, "thinking": False}
+"""What templates of models that think aloud only if asked are told (Qwen3, Granite, DeepSeek)."""
+
 _HOLDING = (str, list, tuple, dict, set)
 _LOOP, _JOIN, _SAME = "bounded loop", "bounded join", "bounded value"
 _WIDENING = ("center", "expandtabs", "indent", "ljust", "rjust", "tojson", "wordwrap", "zfill")
@@ -117,7 +120,7 @@ def render_chat(source: str, messages: Sequence[Mapping[str, str]], names: Any) 
     """
     plain = _TRACKED.sub(r"{#\1 \2#}", source)  # which part the model said matters in training
     template = _chat_environment().from_string(plain)
-    settings = {"tools": None, "documents": None, "add_generation_prompt": True}
+    settings = {"tools": None, "documents": None, "add_generation_prompt": True, **UNTHINKING}
     return render(template, {**names, "messages": messages, **settings})
 
 

@@ -2,7 +2,7 @@
 
 Control tokens of chat models, or a role at the start of a line, have no business in the name of a
 product, and what follows them is written to a model, not about an item. No text can become a
-control token (see `prompt_encoding`), but small models follow its letters too. `<s>` is left out,
+control token (see `text_encoding`), but small models follow its letters too. `<s>` is left out,
 for it is HTML as well.
 """
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from cascade.errors import WeightsError, install_command
 from cascade.io.files import cache_folder
+from cascade.models.gguf.header import checked
 from cascade.models.runtime import best_device, precision_dtype
 from cascade.models.weights import BUILT_IN, find_weights
 
@@ -109,6 +110,11 @@ def _weights(name: str) -> Finding:
         cure = cured.install if cured else ""
         state: State = "optional" if built_in and built_in.optional else "missing"
         return Finding(state, what, str(error), cure)
+    if weights.path.suffix == ".gguf" and weights.origin == "folder":
+        try:
+            return Finding("ok", what, f"{weights.path} ({checked(weights.path).architecture})")
+        except WeightsError as error:
+            return Finding("missing", what, str(error))
     pinned = ", SHA-256 as pinned" if weights.origin == "package" else ""
     return Finding("ok", what, f"{weights.changed or weights.path} ({weights.origin}{pinned})")
 

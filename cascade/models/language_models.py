@@ -1,25 +1,15 @@
-"""Causal language models and their tokenizers: converted from GGUF, with adapters, and loaded.
-
-A GGUF file is converted to safetensors once, safely beside other processes.
-"""
+"""Causal language models and their tokenizers: found in folders, with adapters, and loaded."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import logging
 import re
-import shutil
-import tempfile
 import warnings
-from contextlib import redirect_stderr
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade.errors import WeightsError
-from cascade.io.files import cache_folder
 from cascade.models.inspection import (
     ADAPTER,
     NO_CODE,
@@ -37,8 +27,6 @@ if TYPE_CHECKING:
 
 VISION_LANGUAGE = ("llava",)
 """Kinds of vision-language models whose pictures are plain tokens among others."""
-
-logger = logging.getLogger(__name__)
 
 MOST_RANK = 1 << 24  # of an adapter
 
@@ -69,111 +57,20 @@ _ADAPTER_FIELDS = frozenset(
 )
 """What is read of an `adapter_config.json`; others name files, modules or ways of training."""
 
-CONVERSION = 1  # raised when a conversion writes something else than before
-
 
 def safetensors_folder(weights: Weights) -> Path:
     """The folder that `from_pretrained` reads; a GGUF file is converted into the cache once.
 
-    Two processes that start together convert once: the second waits for a lock. A folder
-    appears whole or not at all.
-
     Raises
     ------
     WeightsError
-        The GGUF file cannot be read, or is not of the LLaMA architecture.
+        The GGUF file cannot be read, or holds no causal language model that transformers reads.
     """
     if weights.path.suffix != ".gguf":
         return weights.path
-    from filelock import FileLock
+    from cascade.models.gguf.conversion import converted
 
-    key = hashlib.sha256(f"{CONVERSION}:{weights.identity}".encode()).hexdigest()[:16]
-    target = cache_folder() / "models" / f"{weights.path.stem}-{key}"
-    if _complete(target):
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_suffix(".lock")):
-        if not _complete(target):
-            _convert(weights.path, target)
-    return target
-
-
-def _complete(target: Path) -> bool:
-    """Whether a conversion is there with all its bytes."""
-    try:
-        size = json.loads((target / "conversion.json").read_text("utf-8"))["bytes"]
-        return bool((target / "model.safetensors").stat().st_size == size)
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def _take_ends(tokenizer: Any, source: Path) -> None:
-    """Take the first and last token of texts from the file: older transformers swap them."""
-    from gguf import GGUFReader
-
-    fields = GGUFReader(source).fields
-    for name in ("bos", "eos"):
-        if (field := fields.get(f"tokenizer.ggml.{name}_token_id")) is not None:
-            token = tokenizer.convert_ids_to_tokens(int(field.parts[field.data[0]][0]))
-            setattr(tokenizer, f"{name}_token", token)
-
-
-def _check_declared(config: dict[str, Any], file: Path) -> None:
-    """Raise ValueError where a GGUF file declares a far larger model than it can hold.
-
-    The model is made as it is declared before any tensor of the file is looked at.
-    """
-    layers, hidden, inner, words = (
-        int(config.get(name) or 0)
-        for name in ("num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size")
-    )
-    declared = words * hidden + layers * (2 * hidden * hidden + 3 * hidden * inner)
-    most = 8 * file.stat().st_size  # a weight takes a bit or more
-    if min(layers, hidden, inner, words) < 0 or max(declared, layers * 1000) > most:
-        raise ValueError(f"it declares {declared:,} weights, and has room for {most:,} at most")
-
-
-def _convert(source: Path, target: Path) -> None:
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
-
-    logger.info("converting %s to %s (once)", source.name, target)
-    with (
-        reading(source, "cannot be read as a GGUF language model"),
-        quiet_libraries(),
-        redirect_stderr(io.StringIO()),  # tqdm's bar, which knows no other way
-    ):
-        told = AutoConfig.from_pretrained(source.parent, gguf_file=source.name, **NO_CODE)
-        _check_declared(told.to_dict(), source)
-        tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, **NO_CODE)
-        _take_ends(tokenizer, source)
-        loaded = AutoModelForCausalLM.from_pretrained(
-            source.parent, gguf_file=source.name, dtype=torch.float32, **NO_CODE
-        )
-    if not isinstance(loaded, LlamaForCausalLM):
-        raise WeightsError(
-            f"{source}: holds a {type(loaded).__name__}; only the LLaMA architecture is converted"
-        )
-    # A model loaded from GGUF refuses save_pretrained, so its tensors go into a fresh one.
-    config = loaded.config
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    model = LlamaForCausalLM(config)
-    model.load_state_dict(loaded.state_dict())
-    staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=".converting-"))
-    try:
-        with quiet_libraries():
-            # Half precision: its rounding is far below that of the 4-bit source.
-            model.half().save_pretrained(staging, max_shard_size="100GB")
-            tokenizer.save_pretrained(staging)
-        size = (staging / "model.safetensors").stat().st_size
-        note = {"source": source.name, "bytes": size}
-        (staging / "conversion.json").write_text(json.dumps(note), "utf-8")
-        shutil.rmtree(target, ignore_errors=True)
-        staging.chmod(0o755)
-        staging.rename(target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    return converted(weights.path, weights.identity)
 
 
 def load_llm(
@@ -263,17 +160,75 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def plain_text_tokenizer(tokenizer: Any) -> Any:
-    """What encodes in a fast tokenizer, for plain text: special tokens are spelled out.
+    """What encodes in a fast tokenizer, for plain text: control tokens are spelled out.
 
-    A copy, neither padded nor cut short, since transformers sets these at each call of its own;
-    None of a slow tokenizer.
+    Control tokens are all that were added to its vocabulary but runs of blanks: many makers leave
+    some (`<tool_call>`, `<think>`) unmarked. A copy, neither padded nor cut short, since
+    transformers sets these at each call of its own, and without a blank put before each text. None
+    of a slow tokenizer.
     """
+    from tokenizers import AddedToken
+
     backend = deepcopy(getattr(tokenizer, "backend_tokenizer", None))
     if backend is not None:
         backend.no_truncation()
         backend.no_padding()
         backend.encode_special_tokens = True
+        unmarked = [
+            token
+            for token in backend.get_added_tokens_decoder().values()
+            if token.content.strip() and not token.special
+        ]
+        backend.add_special_tokens(
+            [AddedToken(token.content, normalized=token.normalized) for token in unmarked]
+        )
+        _put_no_blank(backend)
     return backend
+
+
+def puts_blank(backend: Any) -> bool:
+    """Whether a tokenizer puts a blank before each text, as those of SentencePiece do."""
+    return bool(_blank_putters(backend))
+
+
+def _put_no_blank(backend: Any) -> None:
+    """Have a tokenizer put no blank before each text."""
+    for part, field, nothing in _blank_putters(backend):
+        setattr(part, field, nothing)
+    backend.normalizer, backend.pre_tokenizer = backend.normalizer, backend.pre_tokenizer
+
+
+def _blank_putters(backend: Any) -> list[tuple[Any, str, Any]]:
+    """Parts of a tokenizer that put a blank before texts, the field that says so, and its none."""
+    from tokenizers import normalizers, pre_tokenizers
+
+    parts = [backend.normalizer, backend.pre_tokenizer]
+    for sequence in list(parts):
+        if isinstance(sequence, normalizers.Sequence | pre_tokenizers.Sequence):
+            parts += [sequence[at] for at in range(len(sequence))]
+    found: list[tuple[Any, str, Any]] = []
+    for part in parts:
+        if isinstance(part, normalizers.Prepend) and part.prepend:
+            found.append((part, "prepend", ""))
+        elif isinstance(part, pre_tokenizers.Metaspace) and part.prepend_scheme != "never":
+            found.append((part, "prepend_scheme", "never"))
+        elif isinstance(part, pre_tokenizers.ByteLevel) and part.add_prefix_space:
+            found.append((part, "add_prefix_space", False))
+    return found
+
+
+def keeps_keys(config: Any) -> bool:
+    """Whether all layers are of attention, whose keys and values can be kept and masked.
+
+    State-space layers and convolutions read all tokens before one, in one state.
+    """
+    return not odd_layers(config)
+
+
+def odd_layers(config: Any) -> list[str]:
+    """Kinds of layers that are not of attention, or of one that sees neither all nor a window."""
+    kinds = set(getattr(config, "layer_types", None) or ())
+    return sorted(kinds - {"full_attention", "sliding_attention"})
 
 
 def is_vision_language(folder: Path) -> bool:

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_llm import tiny_tokenizer
 
+from cascade.generation.chat_form import MARK
 from cascade.generation.engine import Message, Prompt
-from cascade.generation.prompt_encoding import MARK, PromptEncoder
+from cascade.generation.prompt_encoding import PromptEncoder
 
 TINY = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"]
 

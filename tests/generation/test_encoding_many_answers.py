@@ -6,7 +6,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 from transformers import PreTrainedTokenizerFast
 
 import cascade
-from cascade.generation.prompt_encoding import TokenSequences, WordwiseEncoder
+from cascade.generation.text_encoding import TokenSequences, WordwiseEncoder
 
 LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"

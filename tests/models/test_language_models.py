@@ -138,8 +138,8 @@ def test_a_file_that_is_no_gguf_is_refused_with_its_name(kind, source, own_cache
     assert folders(own_cache) == []
 
 
-@pytest.mark.parametrize("architecture", ["qwen2", "mistral", "unheard-of"])
-def test_another_architecture_is_refused(own_cache, tmp_path, architecture):
+@pytest.mark.parametrize("architecture", ["qwen2", "unheard-of"])
+def test_another_architecture_than_it_says_is_refused(own_cache, tmp_path, architecture):
     file = tmp_path / "other.gguf"
     write_gguf(file, tiny_model(), tiny_tokenizer(), architecture=architecture)
     with pytest.raises(WeightsError, match=r"other\.gguf: "):

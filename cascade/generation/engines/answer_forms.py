@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from cascade.errors import EngineError
+from cascade.generation.chat_form import without_thoughts
 
 MOST_TOKENS = 10**9  # of one answer; what is told beyond is nonsense
 UNASKED = "server answered in another form"
@@ -170,8 +171,8 @@ class ChatAnswer(Answer):
 
     @property
     def text(self) -> str:
-        """What was written."""
-        return self.choices[0].message.content
+        """What was written, after the thoughts of a model that has some."""
+        return without_thoughts(self.choices[0].message.content)
 
     @property
     def logprob(self) -> float:

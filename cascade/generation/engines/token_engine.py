@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import EngineError
+from cascade.generation.chat_form import without_thoughts
 from cascade.generation.engine import Command, Commands, Prompt, Question, Reading, Usage
 from cascade.generation.engines.answer_forms import form_error, json_in
 from cascade.generation.engines.trie_queries import NextTokenQuery, TrieQueries
@@ -157,7 +158,7 @@ class TokenEngine(ABC):
         self._begin()
         results: dict[int, tuple[int, float] | EngineError] = {}
         # A grammar would spell such a name with the control token; scoring reads it as text.
-        controls = self.tokenizer.all_special_tokens
+        controls = self._encoder.controls
         unspellable = [
             i for i, q in enumerate(questions) if any(c in a for a in q.answers for c in controls)
         ]
@@ -294,7 +295,8 @@ def refuse_pictures(prompts: Sequence[Prompt]) -> None:
 
 
 def before_end(text: str, prompt: Prompt) -> str:
-    """What a model wrote, up to the prompt's end."""
+    """What a model wrote after its thoughts, if it had any, up to the prompt's end."""
+    text = without_thoughts(text) if prompt.messages else text
     return text.split(prompt.end)[0] if prompt.end else text
 
 

@@ -1,10 +1,12 @@
-"""The transformers engine: a causal language model of the LLaMA kind or near it, in process.
+"""The transformers engine: a causal language model in process.
 
-Scoring reads all answers to a question off one forward pass; see `tree_scoring`.
+Scoring reads all answers to a question off one forward pass; see `tree_scoring`. Models that take
+no tree attention mask score each answer on its own.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -18,6 +20,9 @@ from cascade.errors import EngineError
 from cascade.generation.engine import Question, Reading
 from cascade.generation.engines.token_engine import Generated, GenerationRequest, TokenEngine
 from cascade.generation.grammar import GrammarMasks
+from cascade.generation.tree_scoring.agreement import prefix_cache_of
+from cascade.generation.tree_scoring.output_head import OutputHead
+from cascade.generation.tree_scoring.plain import PlainScorer
 from cascade.generation.tree_scoring.prefix_cache import PrefixCache, Row
 from cascade.generation.tree_scoring.tree_scorer import Session, TokenizedQuestion, TreeScorer
 from cascade.generation.tree_scoring.trie import Trie
@@ -28,6 +33,8 @@ from cascade.models.weights import find_weights
 
 if TYPE_CHECKING:
     import torch
+
+logger = logging.getLogger(__name__)
 
 TRIES = 4096  # kept; a node has one, or one for each choice of its children
 
@@ -57,8 +64,17 @@ class TransformersEngine(TokenEngine):
         super().__init__(name, tokenizer, bank=self._bank)
         self.model = model
         self._batch_tokens = batch_tokens
-        self._prefixes = PrefixCache(model)
-        self._trees = TreeScorer(model, self._prefixes, batch_tokens)
+        self._prefixes, why_not = prefix_cache_of(model)
+        if self._prefixes is not None:
+            self._trees = TreeScorer(model, self._prefixes, batch_tokens)
+        else:
+            self._plain = PlainScorer(model, batch_tokens)
+            logger.warning(
+                "the language model %s takes no tree attention mask (%s): each candidate is scored "
+                "on its own, which is right too but slow",
+                name,
+                why_not,
+            )
         self._trie = lru_cache(maxsize=TRIES)(self._build_trie)
         self._session: object = None
         self._kept: Session = {}
@@ -101,6 +117,8 @@ class TransformersEngine(TokenEngine):
             self._session, self._kept = session, {}
         with self._running(), torch.inference_mode():
             asked = [self._tokenized(question) for question in questions]
+            if self._prefixes is None:
+                return self._plain.score(asked, reading)
             return self._trees.score(asked, reading, None if session is None else self._kept)
 
     def _tokenized(self, question: Question) -> TokenizedQuestion:
@@ -123,24 +141,32 @@ class TransformersEngine(TokenEngine):
         found: list[Generated | None] = [None] * len(requests)
         for batch in self._batches(requests):
             some = [requests[index] for index in batch]
-            constrain, as_spelled = None, {}
+            constrain = None
             if some[0].constraint is not None:
                 grammars = [r.constraint.lark for r in some if r.constraint is not None]
-                as_spelled = {"clean_up_tokenization_spaces": False}
                 constrain = self._grammars.logits_processor(grammars)
             with self._running(), torch.inference_mode():
-                answers = decode(
-                    self.model,
-                    self._prefixes,
-                    some[0].shared,
-                    [list(request.own) for request in some],
-                    finished=partial(self._is_finished, some[0].stop),
-                    max_tokens=max(request.max_tokens for request in some),
-                    constrain=constrain,
-                )
+                finished = partial(self._is_finished, some[0].stop)
+                longest = max(request.max_tokens for request in some)
+                if self._prefixes is None:
+                    answers = self._plain.write(
+                        [request.prompt for request in some],
+                        finished=finished,
+                        max_tokens=longest,
+                        constrain=constrain,
+                    )
+                else:
+                    answers = decode(
+                        self.model,
+                        self._prefixes,
+                        some[0].shared,
+                        [list(request.own) for request in some],
+                        finished=finished,
+                        max_tokens=longest,
+                        constrain=constrain,
+                    )
             for index, (tokens, logprob) in zip(batch, answers, strict=True):
-                text = self.tokenizer.decode(tokens, skip_special_tokens=True, **as_spelled)
-                found[index] = Generated(text, logprob)
+                found[index] = Generated(self._encoder.decode(tokens), logprob)
         return [generated for generated in found if generated is not None]
 
     def _running(self) -> AbstractContextManager[None]:
@@ -202,7 +228,7 @@ def decode(
     """
     import torch
 
-    n, device = len(prompts), model.device
+    n, device, head = len(prompts), model.device, OutputHead(model)
     lengths = np.array([len(prompt) for prompt in prompts])
     run = cache.forward(prefix, [Row.plain(prompt) for prompt in prompts])
     last = run.states[torch.from_numpy(run.starts + lengths - 1).to(device)]
@@ -216,7 +242,7 @@ def decode(
     open_ = np.ones(n, dtype=np.bool_)
     chosen = torch.zeros((n, 1), dtype=torch.int64, device=device)
     for step in range(max_tokens):
-        logits = model.get_output_embeddings()(last).float()
+        logits = head.logits(last)
         if constrain is not None:
             logits = constrain(chosen, logits)
         best, token = torch.max(logits.log_softmax(-1), dim=-1)
@@ -230,8 +256,10 @@ def decode(
             break
         chosen = torch.cat([chosen, token[:, None]], dim=1)
         seen = np.concatenate([real, np.ones((n, step + 1), dtype=np.bool_)], axis=1)
+        before = np.hstack([np.tile(steps, (n, 1)), lengths[:, None] + np.arange(step)])
         rows = [
-            Row(tokens[i : i + 1], lengths[i : i + 1] + step, seen[i : i + 1]) for i in range(n)
+            Row(tokens[i : i + 1], lengths[i : i + 1] + step, seen[i : i + 1], before[i])
+            for i in range(n)
         ]
         run = cache.forward(prefix, rows, past)
         last = run.states

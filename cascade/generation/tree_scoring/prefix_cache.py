@@ -7,7 +7,6 @@ the next question about the item costs only what is new in it.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import EngineError
 from cascade.generation.tree_scoring.shared_prefix_attention import (
     AttentionContext,
     Layers,
@@ -46,11 +44,14 @@ class Row:
     attention_mask
         bool [n_new, n_past + n_new], which of the row's own tokens each new token attends to;
         all attend to all of the prefix.
+    past_positions
+        int64 [n_past], of what is kept; None is one after another.
     """
 
     tokens: NDArray[np.int64]
     positions: NDArray[np.int64]
     attention_mask: NDArray[np.bool_]
+    past_positions: NDArray[np.int64] | None = None
 
     @classmethod
     def plain(cls, tokens: Sequence[int]) -> Row:
@@ -89,12 +90,17 @@ class PrefixCache:
     model
         A causal language model of transformers; its attention is replaced by one that knows
         the shared prefix.
+
+    Attributes
+    ----------
+    windows
+        How many tokens a token sees in the layers of the last pass; None is all.
     """
 
     def __init__(self, model: Any) -> None:
         install_attention(model)
         self._model = model
-        self._window = getattr(model.config, "sliding_window", None) or math.inf
+        self.windows: set[int | None] = set()
         self._prefixes: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
 
     def forward(
@@ -106,18 +112,7 @@ class PrefixCache:
         ----------
         past
             Keys and values [groups, n, past, d] of what rows had before, filled up at the end.
-
-        Raises
-        ------
-        EngineError
-            There are more tokens than a model with windows of attention sees at once.
         """
-        longest = len(prefix) + max(int(row.positions.max()) + 1 for row in rows)
-        if longest > self._window:
-            raise EngineError(
-                f"a prompt with its answers has {longest} tokens, the model's attention sees "
-                f"{self._window}; shorten the prompt, or lower llm.max_chars"
-            )
         return self._forward(self._shared(prefix) if prefix else None, len(prefix), rows, past)
 
     def _forward(
@@ -137,18 +132,28 @@ class PrefixCache:
             starts.append(n_tokens + width * np.arange(n))
             n_tokens += n * width
             own = past and [(k[:, first:end, :held], v[:, first:end, :held]) for k, v in past]
+            before = tier.past_positions
+            assert before is not None  # of padded rows
             tiers.append(
-                Tier(torch.from_numpy(tier.attention_mask).to(device), own if held else None)
+                Tier(
+                    torch.from_numpy(tier.attention_mask).to(device),
+                    own if held else None,
+                    torch.from_numpy(tier.positions + offset).to(device),
+                    torch.from_numpy(np.hstack([before, tier.positions]) + offset).to(device),
+                )
             )
-        context = AttentionContext(shared, tiers)
+        places = torch.from_numpy(np.concatenate(positions) + offset).to(device)
+        longest = offset + 1 + max(int(row.positions.max()) for row in rows)
+        context = AttentionContext(shared, tiers, places, longest)
         with attention_context(context):
             output = self._model.base_model(
                 input_ids=torch.from_numpy(np.concatenate(ids)).to(device)[None],
-                position_ids=torch.from_numpy(np.concatenate(positions) + offset).to(device)[None],
+                position_ids=places[None],
                 # Four dimensions pass through transformers as they are; nobody reads it.
                 attention_mask=torch.ones((1, 1, 1, 1), dtype=torch.bool, device=device),
                 use_cache=False,
             )
+        self.windows = context.windows
         return Pass(output.last_hidden_state[0], context.new, np.concatenate(starts))
 
     def _shared(self, prefix: tuple[int, ...]) -> Layers:
@@ -184,6 +189,7 @@ def _padded(rows: Sequence[Row]) -> Row:
     tokens = np.zeros((len(rows), width), dtype=np.int64)
     positions = np.zeros_like(tokens)
     attention_mask = np.zeros((len(rows), width, held + width), dtype=np.bool_)
+    past_positions = np.tile(np.arange(held), (len(rows), 1))
     for i, (row, past) in enumerate(zip(rows, before, strict=True)):
         n = len(row)
         tokens[i, :n] = row.tokens
@@ -191,7 +197,9 @@ def _padded(rows: Sequence[Row]) -> Row:
         attention_mask[i, :n, :past] = row.attention_mask[:, :past]
         attention_mask[i, :n, held : held + n] = row.attention_mask[:, past:]
         attention_mask[i, n:, held] = True
-    return Row(tokens, positions, attention_mask)
+        if row.past_positions is not None:
+            past_positions[i, :past] = row.past_positions
+    return Row(tokens, positions, attention_mask, past_positions)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cascade.errors import WeightsError
-
 if TYPE_CHECKING:
     import torch
 
@@ -36,17 +34,31 @@ class Tier:
         one.
     past
         What each row had before [groups, n, past, d] in each layer; None if nothing.
+    positions, key_positions
+        int64 [n, width] and [n, past + width], of the tokens and of what they may attend to, from
+        the beginning of the prefix.
     """
 
     attention_mask: torch.Tensor
     past: Layers | None
-    _masked: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
+    positions: torch.Tensor
+    key_positions: torch.Tensor
+    _masked: dict[tuple[int, int | None], torch.Tensor] = field(default_factory=dict, repr=False)
 
-    def masked(self, heads: int) -> torch.Tensor:
-        """bool [1, n, heads x width, past + width], what the heads of a group do not attend to."""
-        if heads not in self._masked:  # the same for all layers
-            self._masked[heads] = ~self.attention_mask.repeat(1, heads, 1)[None]
-        return self._masked[heads]
+    def masked(self, heads: int, window: int | None) -> torch.Tensor:
+        """bool [1, n, heads x width, past + width], what the heads of a group do not attend to.
+
+        Parameters
+        ----------
+        window
+            How many tokens, itself included, a token sees; None is all.
+        """
+        if (heads, window) not in self._masked:  # the same for all layers of a kind
+            hidden = ~self.attention_mask
+            if window is not None:
+                hidden |= self.positions[:, :, None] - self.key_positions[:, None] >= window
+            self._masked[heads, window] = hidden.repeat(1, heads, 1)[None]
+        return self._masked[heads, window]
 
 
 @dataclass
@@ -59,13 +71,22 @@ class AttentionContext:
         Keys and values of the prefix [groups, tokens, d], which all tokens attend to; or None.
     tiers
         All rows, in the order of their tokens.
+    positions
+        int64 [n_tokens], from the beginning of the prefix.
+    longest
+        The greatest of them, and one.
     new
         Keys and values [groups, n_tokens, d] of each layer that the pass has been through.
+    windows
+        How many tokens a token sees in those layers; None is all.
     """
 
     shared: Layers | None
     tiers: Sequence[Tier]
+    positions: torch.Tensor
+    longest: int
     new: Layers = field(default_factory=list)
+    windows: set[int | None] = field(default_factory=set)
 
 
 _active: ContextVar[AttentionContext | None] = ContextVar("active", default=None)
@@ -74,10 +95,7 @@ _active: ContextVar[AttentionContext | None] = ContextVar("active", default=None
 def install_attention(model: Any) -> None:
     """Replace the attention of a model, of `models.llama` or transformers, by that of this module.
 
-    Raises
-    ------
-    WeightsError
-        The model does with attention or logits what this module does not.
+    Whether the model then does what it did before is told by `tree_scoring.agreement`.
     """
     from cascade.models.llama import Llama
 
@@ -87,27 +105,9 @@ def install_attention(model: Any) -> None:
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
-    if odd := _unlike(model.config):
-        raise WeightsError(
-            f"a model of the kind {model.config.model_type!r} cannot be used: its {odd} is not "
-            "followed here; use one of the LLaMA, Mistral or Qwen kinds, or `llm.engine: vllm`"
-        )
     AttentionInterface.register(ATTENTION, _attention)
     AttentionMaskInterface.register(ATTENTION, sdpa_mask)
     model.set_attn_implementation(ATTENTION)
-
-
-def _unlike(config: Any) -> str | None:
-    """The setting that makes a model unlike plain attention with a plain output head."""
-    for name in ("logits_scaling", "logit_scale"):
-        if getattr(config, name, None) not in (None, 1, 1.0):
-            return name
-    for name in ("final_logit_softcapping", "attn_logit_softcapping"):
-        if getattr(config, name, None):
-            return name
-    kinds = set(getattr(config, "layer_types", None) or ())
-    known = {"full_attention", "sliding_attention"}
-    return "layer_types" if kinds - known or config.model_type == "gpt_oss" else None
 
 
 @contextmanager
@@ -127,6 +127,9 @@ def _attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: torch.Tensor | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention as transformers calls it; outside of `attention_context`, that of torch.
@@ -137,6 +140,12 @@ def _attention(
         [1, heads, n_tokens, d]
     key, value
         [1, groups, n_tokens, d]; each group serves `heads / groups` heads in turn.
+    sliding_window
+        How many tokens, itself included, a token sees; None is all.
+    softcap
+        Logits are bent so that they stay below this (Gemma 2, arXiv 2408.00118).
+    s_aux
+        [heads], the logit of attending to nothing (gpt-oss).
 
     Returns
     -------
@@ -148,6 +157,8 @@ def _attention(
     scale = d**-0.5 if scaling is None else scaling
     active = _active.get()
     if active is None:
+        if softcap is not None or s_aux is not None:
+            return _eager(query, key, value, attention_mask, scale, softcap, s_aux), None
         output = torch.nn.functional.scaled_dot_product_attention(
             query,
             key,
@@ -160,11 +171,20 @@ def _attention(
         return output.transpose(1, 2).contiguous(), None
     layer = module.layer_idx
     active.new.append((key[0], value[0]))
+    active.windows.add(sliding_window)
     query, key, value = query[0], key[0], value[0]
+    window = sliding_window if sliding_window and active.longest > sliding_window else None
     ahead = total = None
     if active.shared is not None:
         shared_key, shared_value = active.shared[layer]
-        ahead, total = _over_shared(query, shared_key, shared_value, scale)
+        if window is None and softcap is None:
+            ahead, total = _over_shared(query, shared_key, shared_value, scale)
+        else:
+            place = torch.arange(shared_key.shape[1], device=key.device)
+            seen = active.positions[:, None] - place < (window or active.longest)
+            ahead, total = _over_seen(query, shared_key, shared_value, scale, seen, softcap)
+    if s_aux is not None:
+        ahead, total = _with_nothing(query, ahead, total, s_aux)
     query = query * scale
     outputs, end = [], 0
     for tier in active.tiers:
@@ -178,7 +198,9 @@ def _attention(
         own = own_key.shape[2]
         logits = query.new_empty((*rows.shape[:3], own + (ahead is not None)), dtype=torch.float32)
         logits[..., :own] = rows @ own_key.transpose(2, 3)
-        logits[..., :own].masked_fill_(tier.masked(heads // groups), float("-inf"))
+        if softcap is not None:
+            logits[..., :own].div_(softcap).tanh_().mul_(softcap)
+        logits[..., :own].masked_fill_(tier.masked(heads // groups, window), float("-inf"))
         if total is not None:
             # The prefix is one more key, whose logit is the logarithm of its part of the sum.
             logits[..., own:] = _rows(total[:, start:end, None], n, groups)
@@ -228,3 +250,76 @@ def _over_shared(
         total = logits.logsumexp(-1)
         output = (logits - total[..., None]).exp_().to(value.dtype) @ value
     return output.reshape(heads, n, d), total.reshape(heads, n).float()
+
+
+def _over_seen(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scale: float,
+    seen: torch.Tensor,
+    softcap: float | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `_over_shared`, where a token sees a part of the prefix, or logits are capped.
+
+    Parameters
+    ----------
+    seen
+        bool [n_tokens, tokens]
+    """
+    heads, n, d = query.shape
+    logits = ((query * scale).reshape(len(key), -1, n, d) @ key[:, None].transpose(2, 3)).float()
+    if softcap is not None:
+        logits = (logits / softcap).tanh() * softcap
+    logits = logits.masked_fill(~seen, float("-inf"))
+    total = logits.logsumexp(-1)
+    weights = (logits - total[..., None]).exp_().nan_to_num_(0.0)  # of a token that sees nothing
+    output = weights.to(value.dtype) @ value[:, None]
+    return output.reshape(heads, n, d), total.reshape(heads, n)
+
+
+def _with_nothing(
+    query: torch.Tensor,
+    ahead: torch.Tensor | None,
+    total: torch.Tensor | None,
+    logit: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What stands before a row's own tokens, with nothing [heads] as one more to attend to."""
+    import torch
+
+    nothing = logit.float()[:, None].expand(query.shape[:2])
+    if ahead is None or total is None:
+        return torch.zeros_like(query), nothing
+    both = torch.logaddexp(total, nothing)
+    return ahead * (total - both).exp()[..., None].to(ahead.dtype), both
+
+
+def _eager(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scale: float,
+    softcap: float | None,
+    nothing: torch.Tensor | None,
+) -> torch.Tensor:
+    """[1, n_tokens, heads, d], attention with capped logits or with nothing to attend to."""
+    import torch
+
+    heads, groups = query.shape[1], key.shape[1]
+    key, value = (x.repeat_interleave(heads // groups, dim=1) for x in (key, value))
+    logits = (query @ key.transpose(2, 3)).float() * scale
+    if softcap is not None:
+        logits = (logits / softcap).tanh() * softcap
+    n, seen = query.shape[2], key.shape[2]
+    if attention_mask is None:
+        attention_mask = torch.ones(n, seen, dtype=torch.bool, device=key.device).tril(seen - n)
+    if attention_mask.dtype is torch.bool:
+        logits = logits.masked_fill(~attention_mask, float("-inf"))
+    else:
+        logits = logits + attention_mask
+    if nothing is not None:
+        beside = nothing.float().view(1, heads, 1, 1).expand(*logits.shape[:3], 1)
+        logits = torch.cat([logits, beside], dim=-1)
+    weights = logits.softmax(-1)[..., :seen].to(value.dtype)
+    return (weights @ value).transpose(1, 2).contiguous()

@@ -9,24 +9,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.generation.engine import Reading
+from cascade.generation.tree_scoring.output_head import OutputHead
 from cascade.generation.tree_scoring.prefix_cache import Pass, PrefixCache, PromptCache, Row
 from cascade.generation.tree_scoring.trie import ScoringPlan, Trie
 
 if TYPE_CHECKING:
     import torch
 
-PAIRS = 16_384  # states and tokens that are multiplied at a time
-STATES = 256  # states that meet the whole vocabulary at a time
-COLUMNS = 512  # tokens of the vocabulary that meet STATES_OF_PARTS states at a time
-COLUMNS_ON_GPU = 8192
-STATES_OF_PARTS = 4096
 MAX_TREE_NODES = 256  # of the tries after one prompt that share a row
 MAX_MASK_SIZE = 1 << 21  # pairs of tokens in the attention masks of one forward pass
 
@@ -126,7 +121,7 @@ class TreeScorer:
     """
 
     def __init__(self, model: Any, prefixes: PrefixCache, batch_tokens: int) -> None:
-        self._model = model
+        self._head = OutputHead(model)
         self._prefixes = prefixes
         self._batch_tokens = batch_tokens
 
@@ -162,7 +157,11 @@ class TreeScorer:
                     sequences.append(_PromptRow(prompt, which, plans, known, state))
             for batch in self._batches(sequences):
                 edges = self._edges(prefix, batch, cache)
-                logprob = self._local(edges) if reading == "local" else self._global(edges)
+                logprob = (
+                    self._local(edges)
+                    if reading == "local"
+                    else self._head.logprobs(edges.states, edges.token, edges.sizes)
+                )
                 at = 0
                 for row in batch:
                     for index, own in zip(row.indices, row.plans, strict=True):
@@ -227,75 +226,9 @@ class TreeScorer:
         """float64 [n_edges], renormalised over the edges of each source."""
         if not len(edges.token):
             return np.empty(0)
-        logits = self._chosen(edges)
+        logits = self._head.chosen(edges.states, edges.token, edges.sizes)
         total = np.logaddexp.reduceat(logits, edges.starts)
         return np.asarray(logits - np.repeat(total, edges.sizes))
-
-    def _chosen(self, edges: _Edges) -> NDArray[np.float64]:
-        """float64 [n_edges], the logit of each edge's token, in float32; no other is computed."""
-        import torch
-
-        head = self._model.get_output_embeddings()
-        if type(head) is not torch.nn.Linear:
-            return self._over_all(edges)[0]
-        device = edges.states.device
-        which = torch.from_numpy(np.repeat(np.arange(len(edges.starts)), edges.sizes)).to(device)
-        token = torch.from_numpy(edges.token).to(device)
-        found = []
-        for start in range(0, len(token), PAIRS):
-            part = slice(start, start + PAIRS)
-            states, weights = edges.states[which[part]], head.weight[token[part]]
-            logits = torch.linalg.vecdot(states.float(), weights.float())
-            if head.bias is not None:
-                logits += head.bias[token[part]]
-            found.append(logits)
-        return np.asarray(torch.cat(found).cpu().double().numpy())
-
-    def _global(self, edges: _Edges) -> NDArray[np.float64]:
-        """float64 [n_edges], normalised over the whole vocabulary."""
-        import torch
-
-        if type(self._model.get_output_embeddings()) is torch.nn.Linear:
-            chosen, total = self._chosen(edges), self._totals(edges.states)
-        else:
-            chosen, total = self._over_all(edges)
-        return np.asarray(chosen - np.repeat(total, edges.sizes))
-
-    def _totals(self, states: torch.Tensor) -> NDArray[np.float64]:
-        """float64 [n_states], the log of the sum over the whole vocabulary.
-
-        The vocabulary is taken in parts, the logits of which stay in a CPU's cache.
-        """
-        import torch
-
-        head = self._model.get_output_embeddings()
-        columns = COLUMNS if states.device.type == "cpu" else COLUMNS_ON_GPU
-        biases = [None] if head.bias is None else head.bias.split(columns)
-        parts = list(zip(head.weight.split(columns), cycle(biases), strict=False))
-        found = [np.empty(0)]
-        for some in states.split(STATES_OF_PARTS):
-            sums = [
-                torch.nn.functional.linear(some, weight, bias).float().logsumexp(-1)
-                for weight, bias in parts
-            ]
-            found.append(torch.stack(sums).logsumexp(0).cpu().double().numpy())
-        return np.concatenate(found)
-
-    def _over_all(self, edges: _Edges) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The logit of each edge's token, and of each source the log of the sum over all tokens."""
-        import torch
-
-        head, sizes = self._model.get_output_embeddings(), edges.sizes
-        chosen, total = [np.empty(0)], [np.empty(0)]
-        for start in range(0, len(edges.starts), STATES):
-            logits = head(edges.states[start : start + STATES]).float()
-            own = sizes[start : start + STATES]
-            first = int(edges.starts[start])
-            token = torch.from_numpy(edges.token[first : first + int(own.sum())])
-            row = torch.from_numpy(np.repeat(np.arange(len(own)), own))
-            chosen.append(logits[row.to(logits.device), token.to(logits.device)].cpu().numpy())
-            total.append(torch.logsumexp(logits, dim=-1).cpu().numpy())
-        return np.concatenate(chosen), np.concatenate(total)
 
 
 def _together(plans: Sequence[ScoringPlan]) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.generation.engine import Reading
-from cascade.generation.prompt_encoding import TokenSequences
+from cascade.generation.text_encoding import TokenSequences
 
 
 @dataclass(frozen=True)

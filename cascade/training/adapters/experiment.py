@@ -161,7 +161,8 @@ class AdapterExperiment(LabelledExperiment[AdapterRecipe]):
             batch = Batch(items[start : start + TYPED])
             types += typer.types(batch)
             batch.raise_failure()
-        model.set_attn_implementation(attention)
+        if model.config._attn_implementation != attention:
+            model.set_attn_implementation(attention)
         write_json(path, {"identity": self.identity, "types": types})
         return types
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cascade.errors import UsageError
+from cascade.generation.tree_scoring.output_head import OutputHead
+from cascade.models.language_models import keeps_keys
 from cascade.models.runtime import precision_dtype
 from cascade.training.adapters.instructions import Example
 from cascade.training.adapters.lora import trained
@@ -196,9 +198,9 @@ def answer_loss(model: Any, examples: Sequence[Example]) -> torch.Tensor:
         wanted += example.answer
     # Padding stands behind, where a causal model cannot see it.
     states = _states(causal.base_model, examples[0].shared, ids.to(causal.device))
-    logits = causal.get_output_embeddings()(states[rows, places])
+    logits = OutputHead(causal).logits(states[rows, places])
     return torch.nn.functional.cross_entropy(
-        logits.float(), torch.tensor(wanted, device=logits.device), reduction="sum"
+        logits, torch.tensor(wanted, device=logits.device), reduction="sum"
     )
 
 
@@ -210,6 +212,10 @@ def _states(body: Any, shared: tuple[int, ...], ids: torch.Tensor) -> torch.Tens
     if not shared:
         alone: torch.Tensor = body(input_ids=ids, use_cache=False).last_hidden_state
         return alone
+    if not keeps_keys(body.config):
+        before = torch.tensor([shared], device=ids.device).expand(len(ids), -1)
+        whole = body(input_ids=torch.cat([before, ids], dim=1), use_cache=False).last_hidden_state
+        return whole[:, len(shared) :]  # type: ignore[no-any-return]
     # Called `cache` from transformers 5.24 on.
     taken = inspect.signature(body.forward).parameters
     name = "cache" if "cache" in taken else "past_key_values"

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_llm import tiny_tokenizer
 
-from cascade.generation.prompt_encoding import PromptEncoder, TokenSequences
+from cascade.generation.prompt_encoding import PromptEncoder
+from cascade.generation.text_encoding import TokenSequences
 from cascade.generation.tree_scoring.trie import Trie
 
 END = 99
