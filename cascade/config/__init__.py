@@ -8,6 +8,7 @@ from cascade.config.agent import AgentConfig
 from cascade.config.base import NAMED, Section, check_name, describe_problems, is_file_name, shown
 from cascade.config.choosing import MOST_LISTED, ChooseConfig
 from cascade.config.facets import BaseTermConfig, CategoryConfig, DescriptorConfig, FacetsConfig
+from cascade.config.item import NEUTRAL, PRODUCT, ItemConfig
 from cascade.config.models import LLMConfig, NLIConfig, RerankConfig, ServerConfig, VLLMConfig
 from cascade.config.packs import (
     BackboneConfig,
@@ -44,6 +45,8 @@ __all__ = [
     "FITTED_METHOD",
     "MOST_LISTED",
     "NAMED",
+    "NEUTRAL",
+    "PRODUCT",
     "UNSAID",
     "AgentConfig",
     "BackboneConfig",
@@ -59,6 +62,7 @@ __all__ = [
     "FusionConfig",
     "HeadsConfig",
     "IndexKind",
+    "ItemConfig",
     "LLMConfig",
     "NLIConfig",
     "NeighboursConfig",

@@ -9,6 +9,9 @@ from pydantic import Field, field_validator
 from cascade.config.base import LOCAL_FOLDER, NAMED, Section
 from cascade.config.retrieval import NodeText
 
+OF_PRODUCTS, OF_ANY = "file-under", "name-category"
+"""Prompts for choosing a candidate, by what the items are."""
+
 DEVICE = r"^(auto|mps|(cpu|cuda)(:\d{1,3})?)$"
 
 
@@ -88,8 +91,10 @@ class LLMConfig(Section):
     adapter: Annotated[str | None, LOCAL_FOLDER] = Field(
         None, description="Folder of a LoRA adapter of the model, as `cascade finetune` makes it."
     )
-    prompt: Annotated[str, NAMED] = Field(
-        "file-under", description="Prompt for choosing a candidate: a shipped name, or a file."
+    prompt: Annotated[str | None, NAMED] = Field(
+        None,
+        description="Prompt for choosing a candidate: a shipped name, or a file. null: "
+        f"{OF_PRODUCTS} for products (see item.kind), {OF_ANY} for others.",
     )
     type_prompt: Annotated[str, NAMED] = Field(
         "item-type", description="Prompt for naming the kind of thing that an item is."
@@ -156,9 +161,9 @@ class NLIConfig(_PairConfig):
         "small:nli has random ones, for trying a set-up.",
     )
     hypothesis: str = Field(
-        "This product is about {name}.",
-        description="What is claimed of the item; {name} stands for the candidate's name; GLiClass "
-        "reads the name alone. The "
+        "This {kind} is about {name}.",
+        description="What is claimed of the item; {name} stands for the candidate's name, {kind} "
+        "for what the item is (see item.kind); GLiClass reads the name alone. The "
         "candidates are those of retrieval.candidates: set it high to ask about all children.",
     )
 

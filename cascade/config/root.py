@@ -11,7 +11,8 @@ from cascade.config.agent import AgentConfig
 from cascade.config.base import LOCAL_FILE, Section, describe_problems
 from cascade.config.choosing import ChooseConfig
 from cascade.config.facets import FacetsConfig
-from cascade.config.models import LLMConfig, NLIConfig, RerankConfig
+from cascade.config.item import NEUTRAL, PRODUCT, ItemConfig
+from cascade.config.models import OF_ANY, OF_PRODUCTS, LLMConfig, NLIConfig, RerankConfig
 from cascade.config.packs import (
     BackboneConfig,
     CalibrationConfig,
@@ -98,6 +99,7 @@ class CascadeConfig(TaxonomySource):
     pictures: PicturesConfig = Field(
         default_factory=PicturesConfig, description="Where pictures come from."
     )
+    item: ItemConfig = Field(default_factory=ItemConfig, description="What the items are.")
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="Retrieval.")
     llm: LLMConfig = Field(default_factory=LLMConfig, description="The language model.")
     nli: NLIConfig = Field(default_factory=NLIConfig, description="The inference model.")
@@ -128,6 +130,18 @@ class CascadeConfig(TaxonomySource):
         100_000, ge=1, le=10**9, description="A row whose text is longer is answered with an error."
     )
     allow_download: bool = Field(False, description="Weights may be fetched from the hub.")
+
+    @property
+    def item_kind(self) -> str:
+        """What an item is, as prompts say it."""
+        unsaid = NEUTRAL if self.llm.adapter is None else PRODUCT
+        return self.item.kind or unsaid
+
+    @property
+    def child_prompt(self) -> str:
+        """The prompt for choosing a candidate."""
+        usual = OF_PRODUCTS if self.item_kind == PRODUCT or self.llm.adapter else OF_ANY
+        return self.llm.prompt or usual
 
     @classmethod
     def load(cls, path: Path) -> CascadeConfig:

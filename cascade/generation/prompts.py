@@ -15,28 +15,29 @@ r"""Prompt templates: a YAML head that says what they are, and a Jinja2 body.
     Type:
 
 A line of the form `[name]` begins a section. Plain text has `[shared]`, which is the same for
-all items and computed once, and `[text]`, which the answer continues; without any such line
-all is `[text]`. Chat form has `[system]`, `[user]` and `[assistant]`, of which the last is the
-beginning of the answer's turn.
+all items and computed once (it may use `kind`, what an item is, and `examples` of the taxonomy),
+and `[text]`, which the answer continues; without any such line all is `[text]`. Chat form has
+`[system]`, `[user]` and `[assistant]`, of which the last is the beginning of the answer's turn.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jinja2
 import jinja2.meta
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cascade.config import describe_problems, parse_yaml
+from cascade.config import NEUTRAL, describe_problems, parse_yaml
 from cascade.errors import ConfigError
 from cascade.generation.bounded_templates import BoundedEnvironment, render
 from cascade.generation.engine import Message, Prompt
 from cascade.generation.prompt_files import find_prompt, read_prompt
 
+OF_ALL = ("kind", "examples")  # variables that are the same for all items of a run
 _CHAT = ("system", "user", "assistant")
 _PLAIN = ("shared", "text")
 _SECTION_LINE = re.compile(rf"^\[({'|'.join(_CHAT + _PLAIN)})\]\n", re.MULTILINE)
@@ -71,6 +72,7 @@ class PromptTemplate:
     head: PromptHead
     source: str
     sections: tuple[tuple[str, jinja2.Template], ...]
+    values: Mapping[str, Any] = field(default_factory=lambda: {"kind": NEUTRAL, "examples": []})
 
     @classmethod
     def load(cls, name: str) -> PromptTemplate:
@@ -102,6 +104,15 @@ class PromptTemplate:
             raise ConfigError(f"{origin}: {describe_problems(error, PromptHead)}") from None
         return cls(head, text, _sections(parts[2], head, origin))
 
+    def given(self, **values: Any) -> PromptTemplate:
+        """The same with values of `OF_ALL`."""
+        return replace(self, values={**self.values, **values})
+
+    @property
+    def kind(self) -> str:
+        """What an item is."""
+        return str(self.values["kind"])
+
     def render(self, variables: Mapping[str, Any]) -> Prompt:
         """The prompt for these variables.
 
@@ -114,7 +125,7 @@ class PromptTemplate:
         text = {"shared": "", "start": ""}
         for section, template in self.sections:
             try:
-                content = render(template, variables)
+                content = render(template, {**self.values, **variables})
             except (
                 *(jinja2.TemplateError, TypeError, ValueError, ArithmeticError),
                 *(LookupError, AttributeError, RecursionError),
@@ -154,9 +165,9 @@ def _sections(body: str, head: PromptHead, origin: str) -> tuple[tuple[str, jinj
             raise ConfigError(f"{origin}: [{section}]: nested too deep to be read") from None
         if unknown := sorted(used - head.variables.keys()):
             raise ConfigError(f"{origin}: uses {unknown[0]!r}, which the head does not describe")
-        if section == "shared" and used:
+        if section == "shared" and (own := used - {*OF_ALL}):
             raise ConfigError(
-                f"{origin}: [shared] uses {min(used)!r}, but it is the same for all items"
+                f"{origin}: [shared] uses {min(own)!r}, but it is the same for all items"
             )
         sections.append((section, template))
     return tuple(sections)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from collections.abc import Iterator
 from copy import deepcopy
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,6 +200,15 @@ def _put_no_blank(backend: Any) -> None:
     backend.normalizer, backend.pre_tokenizer = backend.normalizer, backend.pre_tokenizer
 
 
+def _steps(sequence: Any) -> Iterator[Any]:
+    """The steps of a sequence of tokenizers, which does not tell how many it has."""
+    for at in count():
+        try:
+            yield sequence[at]
+        except IndexError:
+            return
+
+
 def _blank_putters(backend: Any) -> list[tuple[Any, str, Any]]:
     """Parts of a tokenizer that put a blank before texts, the field that says so, and its none."""
     from tokenizers import normalizers, pre_tokenizers
@@ -205,7 +216,7 @@ def _blank_putters(backend: Any) -> list[tuple[Any, str, Any]]:
     parts = [backend.normalizer, backend.pre_tokenizer]
     for sequence in list(parts):
         if isinstance(sequence, normalizers.Sequence | pre_tokenizers.Sequence):
-            parts += [sequence[at] for at in range(len(sequence))]
+            parts += _steps(sequence)
     found: list[tuple[Any, str, Any]] = []
     for part in parts:
         if isinstance(part, normalizers.Prepend) and part.prepend:

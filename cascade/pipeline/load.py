@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade.config import FITTED_METHOD, UNSAID, CascadeConfig, check_name, read_yaml, shown
+from cascade.config import (
+    FITTED_METHOD,
+    PRODUCT,
+    UNSAID,
+    CascadeConfig,
+    check_name,
+    read_yaml,
+    shown,
+)
 from cascade.errors import ConfigError, TaxonomyError, UsageError, did_you_mean
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.pack import SEAL, check_files, confine, is_own, resolve_paths, verify
@@ -132,6 +140,7 @@ def load_config(
         for field in UNSAID.keys() - config.retrieval.model_fields_set:
             setattr(config.retrieval, field, UNSAID[field])
         config.method = config.method or FITTED_METHOD
+        config.item.kind = config.item.kind or PRODUCT
     elif is_folder:
         check_files(path.parent)
     if is_pack or is_folder:

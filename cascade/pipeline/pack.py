@@ -33,6 +33,7 @@ MAY_SET = (
     "method",
     "columns",
     "reads",
+    "item",
     "retrieval",
     "llm.engine",
     "llm.model",

@@ -29,6 +29,7 @@ from cascade.retrieval.index import Progress
 from cascade.retrieval.retriever import AllChildren, Retriever, max_children
 from cascade.scoring.methods import DEFAULT, make_scorer
 from cascade.scoring.scorer import Scorer
+from cascade.scoring.taxonomy_examples import Example, examples_of
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.taxonomy.staying import staying
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from cascade.features.backbone import Backbone
     from cascade.generation.engine import Engine
     from cascade.generation.heard_engine import Listener
+    from cascade.generation.prompts import PromptTemplate
     from cascade.scoring.cross_encoder import CrossEncoder
     from cascade.scoring.fusion import FusionScorer, Weight
     from cascade.scoring.item_prompts import QueryRewriter
@@ -177,13 +179,23 @@ class Components:
         engine = vars(self).get("engine")
         return {} if engine is None else asdict(engine.usage)
 
+    def prompt(self, name: str) -> PromptTemplate:
+        """The prompt called `name`, with what it says of all items alike."""
+        from cascade.generation.prompts import PromptTemplate
+
+        template = PromptTemplate.load(name)
+        return template.given(kind=self.config.item_kind, examples=self._examples)
+
+    @cached_property
+    def _examples(self) -> list[Example]:
+        return examples_of(self.taxonomy)
+
     @cached_property
     def rewriter(self) -> QueryRewriter:
         """The language model's words for what an item is."""
-        from cascade.generation.prompts import PromptTemplate
         from cascade.scoring.item_prompts import QueryRewriter
 
-        template = PromptTemplate.load(self.config.llm.type_prompt)
+        template = self.prompt(self.config.llm.type_prompt)
         return QueryRewriter(self.engine, template, max_chars=self.config.llm.max_chars)
 
     def cross_encoder(self, config: NLIConfig | RerankConfig) -> CrossEncoder:

@@ -48,7 +48,8 @@ def questions(n: int) -> tuple[Any, list[Any]]:
     with (ROOT / "examples/products.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))[: n + 1]
     items = [Item({"name": row["name"], "description": row["description"]}) for row in rows]
-    types = QueryRewriter(engine, PromptTemplate.load("item-type")).types(Batch(items))
+    typed = PromptTemplate.load("item-type").given(kind="product")
+    types = QueryRewriter(engine, typed).types(Batch(items))
     template, top = PromptTemplate.load("file-under"), taxonomy.children(-1)
     asked = [
         make_question(template, taxonomy, one_line_text(item, 200), type_, -1, top)

@@ -198,7 +198,7 @@ def test_text_of_an_item_stands_on_one_line_and_is_cut():
 def test_the_built_in_model_knows_a_hat(smollm):
     taxonomy = Taxonomy.from_paths(["Hats", "Garden Tools", "Dairy"])
     template = PromptTemplate.load("file-under")
-    typer = QueryRewriter(smollm, PromptTemplate.load("item-type"))
+    typer = QueryRewriter(smollm, PromptTemplate.load("item-type").given(kind="product"))
     scorer = LLMScorer(smollm, template, taxonomy, typer)
     batch = batch_of("Handwoven straw Panama hat", "Whole milk 1 l")
     choices = choices_of((0, -1), (1, -1), taxonomy=taxonomy)

@@ -10,6 +10,7 @@ import typer
 
 from cascade.cli import options
 from cascade.cli.console import err, interruptible, out
+from cascade.config import NEUTRAL
 
 if TYPE_CHECKING:
     from cascade.config import CascadeConfig
@@ -69,6 +70,7 @@ def render(
     type_: Annotated[
         str, typer.Option("--type", help="What kind of thing the item is, in a word or two.")
     ] = "",
+    kind: Annotated[str, typer.Option("--kind", help="What the item is, as item.kind.")] = NEUTRAL,
     taxonomy: options.TaxonomyOption = "store",
     scheme: options.SchemeOption = None,
     taxonomy_encoding: options.TaxonomyEncodingOption = None,
@@ -83,6 +85,7 @@ def render(
     from cascade.generation.prompts import PromptTemplate
     from cascade.pipeline.load import load_taxonomy
     from cascade.scoring.item_prompts import make_question
+    from cascade.scoring.taxonomy_examples import examples_of
 
     tree = load_taxonomy(
         taxonomy or "store", encoding=taxonomy_encoding, scheme=scheme, sheet=taxonomy_sheet
@@ -90,9 +93,8 @@ def render(
     parent = -1 if at is None else tree.node(at).index
     if not len(tree.children(parent)):
         raise UsageError(f"--at {at}: {tree.path(parent)} is a leaf; there is nothing to choose")
-    question = make_question(
-        PromptTemplate.load(name), tree, item, type_ or item, parent, tree.children(parent)
-    )
+    template = PromptTemplate.load(name).given(kind=kind, examples=examples_of(tree))
+    question = make_question(template, tree, item, type_ or item, parent, tree.children(parent))
     prompt = question.prompt
     if as_json:
         messages = [{"role": m.role, "content": m.content} for m in prompt.messages]

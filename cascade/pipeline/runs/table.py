@@ -119,7 +119,7 @@ def fingerprint(
     limit: int | None,
 ) -> dict[str, Any]:
     """All that the bytes of a run's output depend on, but for the input, as plain values."""
-    names = [config.llm.prompt, config.llm.type_prompt]
+    names = [config.child_prompt, config.llm.type_prompt]
     names += [config.agent.prompt] if config.method == "agent" else []
     prompts = [prompt_source(name) for name in names]
     return {

@@ -27,9 +27,9 @@ from cascade.taxonomy import Taxonomy
 if TYPE_CHECKING:
     from cascade.scoring.components import Components
 
-EMPTY_ITEMS = (("", ""), ("N/A", "N/A"), ("Product", "product"), ("Item", "item"))
+EMPTY_ITEMS = (("", ""), ("N/A", "N/A"), ("{Kind}", "{kind}"), ("Item", "item"))
 """Content-free items with their types; the prior is the mean over them (contextual calibration,
-Zhao et al., arXiv 2102.09690)."""
+Zhao et al., arXiv 2102.09690). Braces stand for what the items are."""
 
 
 class LLMScorer(Scorer):
@@ -85,6 +85,11 @@ class LLMScorer(Scorer):
         self._subtract_prior = prior
         self._max_chars = max_chars
         self._encoder = encoder
+        kind = template.kind
+        self._empty = [
+            tuple(text.format(kind=kind, Kind=kind.capitalize()) for text in texts)
+            for texts in EMPTY_ITEMS
+        ]
         self._mentions = Mentions(taxonomy.names)
         self._prior = np.full(len(taxonomy), np.nan)
 
@@ -148,7 +153,7 @@ class LLMScorer(Scorer):
             if np.isnan(self._prior[children]).any():
                 asked = [
                     make_question(self._template, self._taxonomy, item, type_, parent, children)
-                    for item, type_ in EMPTY_ITEMS
+                    for item, type_ in self._empty
                 ]
                 found = self._engine.score(asked, self._reading)
                 failed = next((own for own in found if isinstance(own, EngineError)), None)
@@ -179,7 +184,7 @@ def make(components: Components) -> LLMScorer:
     config = components.config.llm
     return LLMScorer(
         components.engine,
-        PromptTemplate.load(config.prompt),
+        components.prompt(components.config.child_prompt),
         components.taxonomy,
         components.rewriter,
         answer=config.answer,

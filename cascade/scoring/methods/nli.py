@@ -51,7 +51,7 @@ class NLIScorer(Scorer):
         self,
         model: CrossEncoder,
         taxonomy: Taxonomy,
-        hypothesis: str = "This product is about {name}.",
+        hypothesis: str = "This text is about {name}.",
         *,
         max_chars: int = 1000,
     ) -> None:
@@ -109,6 +109,6 @@ def make(components: Components) -> Scorer:
     return NLIScorer(
         components.cross_encoder(config),
         components.taxonomy,
-        config.hypothesis,
+        config.hypothesis.replace("{kind}", components.config.item_kind),
         max_chars=config.max_chars,
     )

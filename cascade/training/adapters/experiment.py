@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cascade.config import ENCODER, LLMConfig
+from cascade.config import ENCODER, PRODUCT, LLMConfig
+from cascade.config.models import OF_PRODUCTS
 from cascade.errors import ConfigError, UsageError
 from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.prompts import PromptTemplate
@@ -19,6 +20,7 @@ from cascade.models.runtime import best_device
 from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.retriever import Retriever
+from cascade.scoring.taxonomy_examples import examples_of
 from cascade.training.adapters.instructions import (
     CandidateSampler,
     Example,
@@ -50,7 +52,12 @@ class AdapterExperiment(LabelledExperiment[AdapterRecipe]):
     @cached_property
     def _templates(self) -> dict[Task, PromptTemplate]:
         prompts = self.recipe.prompts
-        return {task: PromptTemplate.load(getattr(prompts, task)) for task in self.recipe.tasks}
+        return {task: self._template(getattr(prompts, task)) for task in self.recipe.tasks}
+
+    def _template(self, name: str) -> PromptTemplate:
+        kind = self.recipe.prompts.kind
+        examples = [] if kind == PRODUCT else examples_of(self.taxonomy)
+        return PromptTemplate.load(name).given(kind=kind, examples=examples)
 
     def _check_resources(self) -> None:
         _ = self._templates
@@ -153,7 +160,7 @@ class AdapterExperiment(LabelledExperiment[AdapterRecipe]):
                 return [str(told) for told in kept["types"]]
         attention = model.config._attn_implementation
         engine = TransformersEngine(model, tokenizer)
-        template = PromptTemplate.load(self.recipe.prompts.type)
+        template = self._template(self.recipe.prompts.type)
         typer = QueryRewriter(engine, template, max_chars=self.recipe.data.max_chars)
         types: list[str] = []
         for start in range(0, len(items), TYPED):
@@ -174,7 +181,9 @@ class AdapterExperiment(LabelledExperiment[AdapterRecipe]):
         if recipe.model.weights != default.model:
             settings["llm.model"] = recipe.model.weights
         if "child" in recipe.tasks:
-            if recipe.prompts.child != default.prompt:
+            if recipe.prompts.kind != PRODUCT:
+                settings["item.kind"] = recipe.prompts.kind
+            if recipe.prompts.child != OF_PRODUCTS:
                 settings["llm.prompt"] = recipe.prompts.child
                 settings["llm.prior"] = "false"
             if recipe.prompts.type != default.type_prompt:

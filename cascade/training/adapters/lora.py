@@ -14,12 +14,14 @@ from pydantic import Field
 
 from cascade.config import Section
 from cascade.errors import ConfigError
+from cascade.models.language_models import keeps_keys
 
 if TYPE_CHECKING:
     import torch
     from peft import PeftModel
 
 ALL: Literal["all-linear"] = "all-linear"
+NOT_IN_STATE_SPACES = ("conv1d", "out_proj")  # which run past the module that LoRA would wrap
 
 
 class LoraRecipe(Section):
@@ -65,6 +67,7 @@ def attach_lora(model: Any, recipe: LoraRecipe, *, seed: int = 0) -> PeftModel:
         lora_alpha=recipe.alpha,
         lora_dropout=recipe.dropout,
         target_modules=_targets(model, recipe),
+        exclude_modules=None if keeps_keys(model.config) else list(NOT_IN_STATE_SPACES),
         layers_to_transform=None if upper is None else list(upper),
         layers_pattern=None if upper is None else "layers",
         task_type="CAUSAL_LM",
@@ -108,8 +111,9 @@ def save_adapter(model: PeftModel, folder: Path, base: str) -> None:
     config: Any
     for config in model.peft_config.values():
         config.base_model_name_or_path = base
-        if isinstance(config.target_modules, set):  # whose order differs from run to run
-            config.target_modules = sorted(config.target_modules)
+        for name in ("target_modules", "exclude_modules"):
+            if isinstance(own := getattr(config, name), set):  # whose order differs by run
+                setattr(config, name, sorted(own))
     # Named and fixed: peft looks on the hub for a model where this is left open.
     model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's has blanks to fill in

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from cascade.config import ENCODER, NAMED, Section
+from cascade.config import ENCODER, NAMED, PRODUCT, Section
 from cascade.config import NodeText as Texts
+from cascade.config.models import OF_PRODUCTS
 from cascade.training.adapters.instructions import Task
 from cascade.training.adapters.lora import LoraRecipe
 from cascade.training.finetune_recipe import LabelledRecipe, PictureDataRecipe
@@ -26,12 +27,13 @@ class PromptsRecipe(Section):
     """The prompt of each task, as it will be used."""
 
     child: Annotated[str, NAMED] = Field(
-        "file-under", description="Choose a child: a shipped prompt, or a file."
+        OF_PRODUCTS, description="Choose a child: a shipped prompt, or a file."
     )
     path: Annotated[str, NAMED] = Field("write-path", description="Write the path.")
     type: Annotated[str, NAMED] = Field(
         "item-type", description="Say what kind of thing an item is."
     )
+    kind: str = Field(PRODUCT, description="What an item is, as item.kind in use.")
 
 
 class CandidatesRecipe(Section):
