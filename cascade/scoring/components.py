@@ -29,8 +29,8 @@ from cascade.retrieval.index import Progress
 from cascade.retrieval.retriever import AllChildren, Retriever, max_children
 from cascade.scoring.methods import DEFAULT, make_scorer
 from cascade.scoring.scorer import Scorer
-from cascade.scoring.taxonomy_examples import Example, examples_of
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.examples import Example, examples_of
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.taxonomy.staying import staying
 

@@ -12,8 +12,8 @@ from cascade.items import Batch, Item
 from cascade.scoring.components import Components
 from cascade.scoring.item_prompts import make_question
 from cascade.scoring.methods.llm import LLMScorer
-from cascade.scoring.taxonomy_examples import examples_of
 from cascade.taxonomy import Record
+from cascade.taxonomy.examples import examples_of
 
 JOBS = cascade.Taxonomy.from_paths(
     ["Health > Nurses > Night nurses", "Health > Doctors", "Trades > Welders", "Trades > Plumbers"]

@@ -85,7 +85,7 @@ def render(
     from cascade.generation.prompts import PromptTemplate
     from cascade.pipeline.load import load_taxonomy
     from cascade.scoring.item_prompts import make_question
-    from cascade.scoring.taxonomy_examples import examples_of
+    from cascade.taxonomy.examples import examples_of
 
     tree = load_taxonomy(
         taxonomy or "store", encoding=taxonomy_encoding, scheme=scheme, sheet=taxonomy_sheet

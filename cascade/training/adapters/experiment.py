@@ -20,7 +20,7 @@ from cascade.models.runtime import best_device
 from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.retriever import Retriever
-from cascade.scoring.taxonomy_examples import examples_of
+from cascade.taxonomy.examples import examples_of
 from cascade.training.adapters.instructions import (
     CandidateSampler,
     Example,
