@@ -110,7 +110,7 @@ def crossing():
 
 def by_characters():
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
     return trained(tokenizer)
 
 

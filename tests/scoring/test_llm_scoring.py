@@ -7,7 +7,7 @@ from cascade.generation.engines.transformers_engine import TransformersEngine
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Choices, Item
 from cascade.scoring.item_prompts import QueryRewriter, make_question
-from cascade.scoring.methods.llm import EMPTY_ITEMS, LLMScorer
+from cascade.scoring.methods.llm import LLMScorer, empty_items
 from cascade.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.from_paths(
@@ -87,7 +87,9 @@ def test_the_prior_is_what_a_name_has_without_an_item():
     without = scorer_of(engine, prior=False, reading="global").score(batch, CHOICES)
     priors = np.array(
         [
-            np.mean([alone(engine, item, type_, parent, node) for item, type_ in EMPTY_ITEMS])
+            np.mean(
+                [alone(engine, item, type_, parent, node) for item, type_ in empty_items("text")]
+            )
             for parent, node in zip(
                 CHOICES.parents[CHOICES.question].tolist(), CHOICES.nodes.tolist(), strict=True
             )
@@ -128,7 +130,8 @@ def test_the_prior_of_a_wide_node_has_all_siblings_beside_it():
     scorer = scorer_of(engine, wide, reading="local")
     scorer.score(batch_of("hat"), choices)
     asked = [
-        make_question(PICK, wide, item, type_, -1, wide.children(-1)) for item, type_ in EMPTY_ITEMS
+        make_question(PICK, wide, item, type_, -1, wide.children(-1))
+        for item, type_ in empty_items("text")
     ]
     alone = np.mean([engine.score([question], "local")[0] for question in asked], axis=0)
     np.testing.assert_allclose(scorer._prior, alone, atol=1e-4)

@@ -27,9 +27,13 @@ from cascade.taxonomy import Taxonomy
 if TYPE_CHECKING:
     from cascade.scoring.components import Components
 
-EMPTY_ITEMS = (("", ""), ("N/A", "N/A"), ("{Kind}", "{kind}"), ("Item", "item"))
-"""Content-free items with their types; the prior is the mean over them (contextual calibration,
-Zhao et al., arXiv 2102.09690). Braces stand for what the items are."""
+
+def empty_items(kind: str) -> tuple[tuple[str, str], ...]:
+    """Content-free items of a kind with their types; the prior is the mean over them.
+
+    Contextual calibration (Zhao et al., arXiv 2102.09690).
+    """
+    return ("", ""), ("N/A", "N/A"), (kind.capitalize(), kind.lower()), ("Item", "item")
 
 
 class LLMScorer(Scorer):
@@ -85,11 +89,7 @@ class LLMScorer(Scorer):
         self._subtract_prior = prior
         self._max_chars = max_chars
         self._encoder = encoder
-        kind = template.kind
-        self._empty = [
-            tuple(text.format(kind=kind, Kind=kind.capitalize()) for text in texts)
-            for texts in EMPTY_ITEMS
-        ]
+        self._empty = empty_items(template.kind)
         self._mentions = Mentions(taxonomy.names)
         self._prior = np.full(len(taxonomy), np.nan)
 

@@ -33,7 +33,7 @@ PATHS = [
 TAXONOMY = Taxonomy.from_paths(PATHS)
 ENCODER = PromptEncoder(tiny_tokenizer())
 TEMPLATES = {
-    name: PromptTemplate.load(name)
+    name: PromptTemplate.load(name).given(kind="product")
     for name in (
         *("choose-child", "file-under", "write-path", "item-type"),
         *("choose-facets", "choose-descriptors"),
