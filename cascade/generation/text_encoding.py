@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.models.language_models import plain_text_tokenizer
+from cascade.models.language_models import is_control, plain_text_tokenizer
 
 CUT = "\ue001"  # private use; where a text is cut that would be a control token
 # A token with a blank in its middle, in the letters that stand for bytes: Ġ is a blank, and Ċ, ĉ
@@ -145,7 +145,7 @@ class TextEncoder:
         if "unk" in str(getattr(tokenizer, "unk_token", "")).lower():
             named.discard(unknown)  # it stands for what no other token spells
         added = getattr(tokenizer, "added_tokens_decoder", {})
-        named |= {at for at, token in added.items() if str(token).strip() and at != unknown}
+        named |= {at for at, token in added.items() if is_control(token) and at != unknown}
         return frozenset(named)
 
     @cached_property

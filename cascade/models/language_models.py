@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 VISION_LANGUAGE = ("llava",)
 """Kinds of vision-language models whose pictures are plain tokens among others."""
 
+MARKUP = re.compile(r"[<>\[\]{}|\uff1c\uff1e\uff5c]")  # of which control tokens are made
 MOST_RANK = 1 << 24  # of an adapter
 
 _ADAPTER_FIELDS = frozenset(
@@ -164,10 +165,9 @@ def load_tokenizer(folder: Path) -> Any:
 def plain_text_tokenizer(tokenizer: Any) -> Any:
     """What encodes in a fast tokenizer, for plain text: control tokens are spelled out.
 
-    Control tokens are all that were added to its vocabulary but runs of blanks: many makers leave
-    some (`<tool_call>`, `<think>`) unmarked. A copy, neither padded nor cut short, since
-    transformers sets these at each call of its own, and without a blank put before each text. None
-    of a slow tokenizer.
+    Many makers leave some (`<tool_call>`, `<think>`) unmarked; see `is_control`. A copy, neither
+    padded nor cut short, since transformers sets these at each call of its own, and without a blank
+    put before each text. None of a slow tokenizer.
     """
     from tokenizers import AddedToken
 
@@ -179,13 +179,18 @@ def plain_text_tokenizer(tokenizer: Any) -> Any:
         unmarked = [
             token
             for token in backend.get_added_tokens_decoder().values()
-            if token.content.strip() and not token.special
+            if is_control(token) and not token.special
         ]
         backend.add_special_tokens(
             [AddedToken(token.content, normalized=token.normalized) for token in unmarked]
         )
         _put_no_blank(backend)
     return backend
+
+
+def is_control(token: Any) -> bool:
+    """Whether a token that was added to a vocabulary is for control, and is no word or blanks."""
+    return bool(token.special or MARKUP.search(token.content))
 
 
 def puts_blank(backend: Any) -> bool:

@@ -61,6 +61,7 @@ def batch_of(*texts):
     return Batch([Item.of(text) for text in texts])
 
 
+EMPTY_ITEMS = empty_items("text")
 CHOICES = choices_of((0, -1), (1, -1), (1, 0), (0, 3))
 TEXTS = ("straw hat for summer", "shoe brush")
 
@@ -87,9 +88,7 @@ def test_the_prior_is_what_a_name_has_without_an_item():
     without = scorer_of(engine, prior=False, reading="global").score(batch, CHOICES)
     priors = np.array(
         [
-            np.mean(
-                [alone(engine, item, type_, parent, node) for item, type_ in empty_items("text")]
-            )
+            np.mean([alone(engine, item, type_, parent, node) for item, type_ in EMPTY_ITEMS])
             for parent, node in zip(
                 CHOICES.parents[CHOICES.question].tolist(), CHOICES.nodes.tolist(), strict=True
             )
@@ -130,8 +129,7 @@ def test_the_prior_of_a_wide_node_has_all_siblings_beside_it():
     scorer = scorer_of(engine, wide, reading="local")
     scorer.score(batch_of("hat"), choices)
     asked = [
-        make_question(PICK, wide, item, type_, -1, wide.children(-1))
-        for item, type_ in empty_items("text")
+        make_question(PICK, wide, item, type_, -1, wide.children(-1)) for item, type_ in EMPTY_ITEMS
     ]
     alone = np.mean([engine.score([question], "local")[0] for question in asked], axis=0)
     np.testing.assert_allclose(scorer._prior, alone, atol=1e-4)
