@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import dumps, loads
 from typing import Any
 
 import typer
@@ -17,7 +18,22 @@ from cascade.errors import unwritable
 READER_GONE = 141  # exit status: 128 and the number of SIGPIPE
 
 
-out = Console()
+class Out(Console):
+    """Standard output, whose JSON is plain wherever a program reads it.
+
+    Rich colours it also for programs where `FORCE_COLOR` is set, as Jupyter does for all commands.
+    """
+
+    def print_json(self, json: str | None = None, **options: Any) -> None:
+        """Print JSON, in colours on a terminal alone."""
+        if json is None or self.file.isatty():
+            super().print_json(json, **options)
+            return
+        text = dumps(loads(json), indent=2, ensure_ascii=False)
+        self.file.write(text + "\n")
+
+
+out = Out()
 err = Console(stderr=True)
 
 

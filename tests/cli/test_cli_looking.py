@@ -215,3 +215,13 @@ def test_the_sheet_of_a_taxonomy_is_named_apart_from_that_of_items(cascade, fold
     assert tree.names == ("Saws",)
     _, tree = resolve("cascade.yaml", None, sheet="New")
     assert tree.names == ("Axes",)
+
+
+def test_json_is_plain_where_colours_are_forced(cascade, monkeypatch):
+    """As Jupyter does for the commands of a notebook."""
+    from cascade.cli.console import out
+
+    monkeypatch.setattr(out, "_force_terminal", True)
+    monkeypatch.setattr(out, "no_color", False)
+    monkeypatch.setattr(out, "_color_system", 1)
+    assert json.loads(cascade("prompts", "list", "--json").out)
