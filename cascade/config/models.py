@@ -181,8 +181,8 @@ class RerankConfig(_PairConfig):
     model: Annotated[str, NAMED] = Field(
         "cross-encoder/ms-marco-MiniLM-L6-v2",
         description="Weights of a sequence classifier with one label, the relevance, or of a "
-        "reader that `cascade finetune` made: folder or hub; small:cross-encoder has random ones, "
-        "for trying a set-up.",
+        "reader that `cascade finetune` made, which is in bfloat16 where the hardware multiplies "
+        "it: folder or hub; small:cross-encoder has random ones, for trying a set-up.",
     )
     candidates: int = Field(
         25,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.errors import EngineError, WeightsError
 from cascade.models.runtime import precision_dtype
 from cascade.models.sentence_encoder import PackedEncoder
 from cascade.models.weights import Weights
@@ -46,12 +47,28 @@ class PairReader:
 
     @classmethod
     def open(cls, weights: Weights, device: str = "cpu") -> PairReader | None:
-        """The reader in weights; None where they are those of another model."""
+        """The reader in weights; None where they are those of another model.
+
+        Raises
+        ------
+        WeightsError
+            They are those of a reader, but of other sizes than its encoder.
+        """
         encoder = PackedEncoder.open(weights)
         if encoder is None or not encoder.weights.keys() >= set(NAMES):
             return None
+        joint = encoder.weights[CROSS].shape[0] if encoder.weights[CROSS].ndim else 0
+        reader = cls(encoder, joint)
+        found = {name: tuple(encoder.weights[name].shape) for name in NAMES}
+        expected = {name: tuple(value.shape) for name, value in reader.first_weights(0).items()}
+        if found != expected or not 0 < joint <= encoder.transformer.n_layers:
+            odd = next((name for name in NAMES if found[name] != expected[name]), CROSS)
+            raise WeightsError(
+                f"{weights.path}: {odd} has the shape {found[odd]}, which is not that of a reader "
+                "with these layers; make it again with `cascade finetune`"
+            )
         encoder.to(device)
-        return cls(encoder, len(encoder.weights[CROSS]))
+        return reader
 
     @cached_property
     def _ready(self) -> dict[str, torch.Tensor]:
@@ -67,43 +84,69 @@ class PairReader:
         rows: NDArray[np.integer[Any]],
         columns: NDArray[np.integer[Any]],
     ) -> NDArray[np.float32]:
-        """float32 [n], how well `nodes[columns[i]]` fits `items[rows[i]]`, as a logit."""
+        """float32 [n], how well `nodes[columns[i]]` fits `items[rows[i]]`, as a logit.
+
+        Raises
+        ------
+        EngineError
+            The model ran out of memory, or gave no numbers.
+        """
         import torch
 
         out = np.empty(len(rows), np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(rows), PAIRS):
-                part = slice(start, start + PAIRS)
-                row, of_row = np.unique(rows[part], return_inverse=True)
-                column, of_column = np.unique(columns[part], return_inverse=True)
-                texts = [items[at] for at in row.tolist()] + [nodes[at] for at in column.tolist()]
-                states, starts, lengths = self.texts(
-                    self._ready, self.encoder.tokens(texts, TOKENS)
-                )
-                second = of_column + len(row)
-                found = self.pairs(
-                    self._ready,
-                    states,
-                    (starts[of_row], lengths[of_row]),
-                    (starts[second], lengths[second]),
-                )
-                out[part] = found.float().cpu().numpy()
+        try:
+            with torch.inference_mode():
+                for start in range(0, len(rows), PAIRS):
+                    part = slice(start, start + PAIRS)
+                    out[part] = self._read(items, nodes, rows[part], columns[part])
+        except RuntimeError as error:
+            problem = str(error).strip().splitlines()[0]
+            raise EngineError(f"the reader of pairs failed: {problem}") from error
+        if not np.isfinite(out).all():
+            raise EngineError("the reader of pairs answered with numbers beyond its precision")
         return out
+
+    def _read(
+        self,
+        items: Sequence[str],
+        nodes: Sequence[str],
+        rows: NDArray[np.integer[Any]],
+        columns: NDArray[np.integer[Any]],
+    ) -> NDArray[np.float32]:
+        """As `score`, of so many pairs as are read together."""
+        row, of_row = np.unique(rows, return_inverse=True)
+        column, of_column = np.unique(columns, return_inverse=True)
+        texts = [items[at] for at in row.tolist()] + [nodes[at] for at in column.tolist()]
+        weights, second = self._ready, of_column + len(row)
+        states, starts, lengths = self.texts(weights, self.encoder.tokens(texts, TOKENS))
+        found = self.pairs(
+            weights,
+            states,
+            (starts[of_row], lengths[of_row]),
+            (starts[second], lengths[second]),
+        )
+        scores: NDArray[np.float32] = found.float().cpu().numpy()
+        return scores
 
     def begin(self, seed: int = 0) -> None:
         """Give it the weights that training begins with."""
+        self.encoder.weights.update(self.first_weights(seed))
+
+    def first_weights(self, seed: int) -> dict[str, torch.Tensor]:
+        """What a reader has beside an encoder's weights, as training begins."""
         import torch
 
-        weights, width = self.encoder.weights, self.encoder.width
+        width, heads = self.encoder.width, self.encoder.transformer.heads
         generator = torch.Generator().manual_seed(seed)
-        weights[SIDE] = torch.zeros(width)
-        weights[CROSS] = torch.full((self.joint, self.encoder.transformer.heads), SHUT)
-        weights[SCALE] = torch.tensor([20.0])
-        weights[f"{INNER}.weight"] = (
-            torch.randn(width, 3 * width, generator=generator) / (3 * width) ** 0.5
-        )
-        weights[f"{INNER}.bias"] = torch.zeros(width)
-        weights[f"{OUTER}.weight"] = torch.zeros(1, width)
+        inner = torch.randn(width, 3 * width, generator=generator) / (3 * width) ** 0.5
+        return {
+            SIDE: torch.zeros(width),
+            CROSS: torch.full((self.joint, heads), SHUT),
+            SCALE: torch.tensor([20.0]),
+            f"{INNER}.weight": inner,
+            f"{INNER}.bias": torch.zeros(width),
+            f"{OUTER}.weight": torch.zeros(1, width),
+        }
 
     def texts(
         self, weights: dict[str, torch.Tensor], ids: list[list[int]]

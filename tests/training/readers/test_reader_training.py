@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from tiny_encoder import save_tiny_encoder
 
 from cascade import Taxonomy
-from cascade.errors import ConfigError
+from cascade.errors import ConfigError, WeightsError
 from cascade.models.sentence_encoder import PackedEncoder
 from cascade.models.weights import find_weights
 from cascade.scoring.pair_reader import PairReader
@@ -94,6 +95,18 @@ def test_a_reader_learns_from_sets_and_is_measured_on_others(recipe):
 
 def test_weights_of_another_model_are_no_reader(tiny):
     assert PairReader.open(find_weights(str(tiny))) is None
+
+
+@pytest.mark.parametrize("shape", [(9, 4), (1, 3), (0, 4), (1,)])
+def test_a_reader_of_other_sizes_is_refused(tiny, tmp_path, shape):
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(tiny, tmp_path / "odd")
+    (own,) = (tmp_path / "odd").glob("**/model.safetensors")
+    first = PairReader(PackedEncoder.open(find_weights(str(tiny))), 1).first_weights(0)
+    save_file(load_file(own) | first | {"reader.cross": torch.zeros(shape)}, own)
+    with pytest.raises(WeightsError, match=r"odd: reader.cross has the shape"):
+        PairReader.open(find_weights(str(tmp_path / "odd")))
 
 
 def test_a_run_that_was_killed_ends_in_the_same_weights(recipe, monkeypatch):
