@@ -39,8 +39,7 @@ def doubted(domain: Domain, rows: int) -> tuple[list[tuple[Any, list[int]]], flo
     drawn = np.random.default_rng(20).permutation(len(fifth))[:rows]
     chosen = [fifth[i] for i in sorted(drawn.tolist())]
     parts = [
-        (part, [row for _, own, row in chosen if own == at])
-        for at, part in enumerate(domain.parts)
+        (part, [row for _, own, row in chosen if own == at]) for at, part in enumerate(domain.parts)
     ]
     return [(part, own) for part, own in parts if own], fifth[-1][0]
 

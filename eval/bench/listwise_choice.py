@@ -23,7 +23,7 @@ from zero_shot_domains import Domain, all_domains
 from cascade.generation.engines.transformers_engine import TransformersEngine
 from cascade.generation.prompts import PromptTemplate
 from cascade.retrieval.encoder import Encoder
-from cascade.scoring.listwise import ListwiseChooser
+from cascade.scoring.listed.choice import ListwiseChooser
 from cascade.training.choosers.lists import Choice, ListedSet
 from cascade.training.choosers.recipe import ListRecipe
 from cascade.training.encoders.augmentation import AugmentationRecipe

@@ -13,8 +13,8 @@ from cascade.generation.engines.transformers_engine import TransformersEngine
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
 from cascade.retrieval.retriever import Retriever
-from cascade.scoring.listed_candidates import NONE, CandidateTexts
-from cascade.scoring.listwise import ListwiseChooser, listed_question
+from cascade.scoring.listed.candidates import NONE, CandidateTexts
+from cascade.scoring.listed.choice import ListwiseChooser, listed_question
 from cascade.scoring.methods.choose import ChooseScorer
 from cascade.scoring.methods.retrieval import RetrievalScorer
 from cascade.taxonomy import Taxonomy

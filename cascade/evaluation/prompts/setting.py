@@ -15,7 +15,7 @@ from cascade.evaluation.suite import slug
 from cascade.generation.prompts import PromptTemplate
 from cascade.pipeline.load import merge
 from cascade.scoring.item_prompts import make_question
-from cascade.scoring.listwise import listed_question
+from cascade.scoring.listed.choice import listed_question
 from cascade.taxonomy import Taxonomy
 
 AGENT_PLACE = {

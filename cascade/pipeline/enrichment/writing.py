@@ -13,7 +13,7 @@ from cascade.errors import EngineError, OutputError
 from cascade.generation.engine import Engine, Prompt
 from cascade.generation.prompts import PromptTemplate
 from cascade.generation.records import Record, RecordConstraint, RecordField
-from cascade.scoring.listed_candidates import one_line
+from cascade.scoring.listed.candidates import one_line
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.draft import MachineTexts
 from cascade.taxonomy.names import readable_name

@@ -13,8 +13,8 @@ from cascade.items import Batch
 from cascade.retrieval.retriever import Retriever
 from cascade.retrieval.similarities import TopLeaves
 from cascade.scoring.item_prompts import one_line_text
-from cascade.scoring.listed_candidates import CandidateTexts
-from cascade.scoring.listwise import ListwiseChooser
+from cascade.scoring.listed.candidates import CandidateTexts
+from cascade.scoring.listed.choice import ListwiseChooser
 from cascade.scoring.second_look import SecondLookScorer
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from cascade.models.language_models import load_llm
 from cascade.models.runtime import best_device
 from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.encoder import Encoder
-from cascade.scoring.listwise import ListwiseChooser
+from cascade.scoring.listed.choice import ListwiseChooser
 from cascade.training.adapters.experiment import run_figures
 from cascade.training.adapters.instructions import Example
 from cascade.training.adapters.lora import attach_lora, save_adapter

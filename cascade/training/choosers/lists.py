@@ -15,8 +15,8 @@ from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.index import Progress
 from cascade.retrieval.retriever import Retriever
 from cascade.scoring.item_prompts import one_line_text
-from cascade.scoring.listed_candidates import NONE, CandidateTexts
-from cascade.scoring.listwise import listed_question
+from cascade.scoring.listed.candidates import NONE, CandidateTexts
+from cascade.scoring.listed.choice import listed_question
 from cascade.scoring.methods.retrieval import RetrievalScorer
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.staying import StayingTaxonomy, staying

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cascade.errors import EngineError
-from cascade.scoring.listwise import ListwiseChooser
+from cascade.scoring.listed.choice import ListwiseChooser
 from cascade.training.choosers.lists import Choice
 
 WEIGHTS = (0.1, 0.25, 0.5, 1.0, 2.0)

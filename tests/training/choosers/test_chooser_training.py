@@ -9,7 +9,7 @@ from tiny_llm import tiny_model, tiny_tokenizer
 
 from cascade.errors import ConfigError, InputError
 from cascade.generation.prompts import PromptTemplate
-from cascade.scoring.listed_candidates import NONE
+from cascade.scoring.listed.candidates import NONE
 from cascade.taxonomy import Taxonomy
 from cascade.training.adapters.training import AdapterLoop
 from cascade.training.choosers.lists import ListedSet, instruction
@@ -162,8 +162,8 @@ held_rows: 8
 model: {{weights: {model}}}
 lists: {{listed: 4, near: 1, doubted: 1, encoder: {encoder}}}
 lora: {{rank: 2}}
-training: {{most_steps: 4, batch_tokens: 256, learning_rate: 0.01, evaluate_every: 2, checkpoint_every: 1,
-  precision: float32, device: cpu}}
+training: {{most_steps: 4, batch_tokens: 256, learning_rate: 0.01, evaluate_every: 2,
+  checkpoint_every: 1,  precision: float32, device: cpu}}
 """,
         "utf-8",
     )

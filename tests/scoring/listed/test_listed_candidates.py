@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from taxonomy.trees import quick, trees
 
-from cascade.scoring.listed_candidates import LONGEST, NONE, CandidateTexts, letters
+from cascade.scoring.listed.candidates import LONGEST, NONE, CandidateTexts, letters
 from cascade.taxonomy import Record, Taxonomy
 
 TAXONOMY = Taxonomy.from_records(

@@ -17,7 +17,7 @@ from cascade.errors import EngineError
 from cascade.generation.engine import Engine, Question
 from cascade.generation.prompts import PromptTemplate
 from cascade.scoring.item_prompts import chosen_log_probs
-from cascade.scoring.listed_candidates import NONE, CandidateTexts, letters
+from cascade.scoring.listed.candidates import NONE, CandidateTexts, letters
 
 AnswerBy = Literal["letter", "name"]
 HOW: dict[AnswerBy, str] = {"letter": "its letter", "name": "its words as they are listed"}
