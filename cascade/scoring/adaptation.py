@@ -78,11 +78,9 @@ class Adaptation:
         for _ in range(ROUNDS):
             found = p * np.exp(weight)[at]
             whole = found.sum(axis=1) + rest
-            counts = np.bincount(
-                at.ravel(), (found / whole[:, None]).ravel(), minlength=len(taxonomy)
-            )
-            counts += shares.flat * (rest / whole).sum()
-            weight = POWER * shares.log_lift(counts)
+            mass = (found / whole[:, None]).ravel()
+            told = np.bincount(at.ravel(), mass, minlength=len(taxonomy)).astype(np.float64)
+            weight = POWER * shares.log_lift(told + shares.flat * (rest / whole).sum())
         before, after = p.argmax(axis=1), (p * np.exp(weight)[at]).argmax(axis=1)
         return cls(n_items, int((before != after).sum()), weight.astype(np.float32))
 

@@ -52,9 +52,9 @@ def fit(
         str,
         typer.Option(
             "--recipe",
-            help="quick: words and characters; fast: an encoder too; full: a language "
-            "model too; pictures: a vision model that is fine-tuned; two-stage: TTC as it was "
-            "published; or a YAML file.",
+            help="quick: words and characters; few: for a few rows of each label, names of nodes "
+            "too; fast: an encoder that is fine-tuned; full: a language model too; pictures: a "
+            "vision model that is fine-tuned; two-stage: TTC as it was published; or a YAML file.",
         ),
     ] = "fast",
     validation: Annotated[

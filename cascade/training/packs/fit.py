@@ -54,6 +54,7 @@ from cascade.training.packs.parts import (
     PartConfig,
     TextAndPicturePart,
 )
+from cascade.training.packs.prototypes_part import PrototypesPart
 from cascade.training.packs.readme import readme
 from cascade.training.packs.recipe import Recipe, TunedStage
 from cascade.training.sampling import hold_out_stratified, near_duplicate_groups
@@ -293,6 +294,8 @@ class Fit:
         found: list[Part] = []
         if recipe.lexical and text:
             found.append(LexicalPart(recipe.lexical, context))
+        if recipe.prototypes and text:
+            found.append(PrototypesPart(recipe.prototypes, context))
         if recipe.sentence and text:
             found.append(FineTunedPart("sentence", recipe.sentence, context))
         if recipe.llama and (text or self._reads_pictures(recipe.llama)):

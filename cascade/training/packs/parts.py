@@ -27,7 +27,13 @@ from cascade.training.labelled import Labelled, Progress
 from cascade.training.linear_heads import fit_heads, fit_hinge
 from cascade.training.loop import Tick
 from cascade.training.packs.backbones import short_columns, with_prompt
-from cascade.training.packs.recipe import BothStage, LexicalStage, PictureStage, TunedStage
+from cascade.training.packs.recipe import (
+    BothStage,
+    LexicalStage,
+    PictureStage,
+    PrototypesStage,
+    TunedStage,
+)
 
 COLUMNS = "columns.json"  # the columns that a backbone reads, beside its heads
 MODELS = {"sentence": FITTED_ENCODER, "llama": "smollm2-135m", "picture": DEFAULT_VISION}
@@ -326,7 +332,10 @@ class TextAndPicturePart(FrozenPart):
 
 
 def settled_columns(
-    stage: TunedStage | BothStage, rows: Labelled, columns: Sequence[str], place: Path
+    stage: TunedStage | BothStage | PrototypesStage,
+    rows: Labelled,
+    columns: Sequence[str],
+    place: Path,
 ) -> list[str]:
     """The columns that a backbone reads: the first rows choose them, and `place` keeps them."""
     if not (place / COLUMNS).is_file():

@@ -40,6 +40,27 @@ class LexicalStage(Section):
     )
 
 
+class PrototypesStage(Section):
+    """Nodes known by their names and by labelled rows, with an encoder that is not trained."""
+
+    model: Annotated[str | None, NAMED] = Field(
+        None, description="Weights: built-in name, folder or hub."
+    )
+    columns: list[str] = Field(default_factory=list, description="As in sentence.columns.")
+    chars: int = Field(200, ge=1, le=10**7, description="As in sentence.chars.")
+    max_chars: int = Field(120, ge=1, le=10**7, description="As in sentence.max_chars.")
+    weight: float = Field(
+        1.0,
+        ge=0,
+        le=1e6,
+        description="Labelled rows that a node's own texts (name with parent, description, "
+        "synonyms) count for in its prototype, the mean of them all.",
+    )
+    temperature: float = Field(
+        0.05, ge=0.001, le=10, description="Cosines of items with prototypes are divided by it."
+    )
+
+
 class TunedStage(Section):
     """A backbone that is fine-tuned together with its heads."""
 
@@ -189,6 +210,10 @@ class Recipe(Section):
     lexical: LexicalStage | None = Field(
         default_factory=LexicalStage, description="Words and characters; null for none."
     )
+    prototypes: PrototypesStage | None = Field(
+        None,
+        description="Nodes known by their names and rows, where labels are few; null for none.",
+    )
     sentence: TunedStage | None = Field(
         default_factory=TunedStage, description="A sentence encoder; null for none."
     )
@@ -236,9 +261,11 @@ class Recipe(Section):
             recipe = cls.model_validate(data)
         except ValidationError as error:
             raise ConfigError(f"{origin}: {describe_problems(error, cls)}") from None
-        if not (recipe.lexical or recipe.sentence or recipe.llama or recipe.picture):
+        stages = (recipe.lexical, recipe.prototypes, recipe.sentence, recipe.llama, recipe.picture)
+        if not any(stages):
             raise ConfigError(
-                f"{origin}: nothing is to be fitted; name lexical, sentence, llama or picture"
+                f"{origin}: nothing is to be fitted; name lexical, prototypes, sentence, "
+                "llama or picture"
             )
         voting = [stage for stage in (recipe.sentence, recipe.llama) if stage and stage.neighbours]
         if len(voting) > 1:
