@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -105,8 +105,12 @@ class EncoderModelRecipe(Section):
 class SetsRecipe(FinetuneRecipe):
     """A recipe that learns from many sets, each over a taxonomy of its own."""
 
-    FILES = (("sets", "file"), ("held", "file"))
-    NAMES = (("sets", "taxonomy"), ("held", "taxonomy"), ("model", "weights"))
+    FILES: ClassVar[tuple[tuple[str, str], ...]] = (("sets", "file"), ("held", "file"))
+    NAMES: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("sets", "taxonomy"),
+        ("held", "taxonomy"),
+        ("model", "weights"),
+    )
 
     sets: list[SetRecipe] = Field(min_length=1, description="Sets that are learnt.")
     held: list[SetRecipe] = Field(
