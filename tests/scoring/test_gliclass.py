@@ -14,7 +14,7 @@ from cascade.items import Batch, Choices, Item
 from cascade.models.classifiers import load_gliclass
 from cascade.models.small import make_small
 from cascade.models.weights import find_weights
-from cascade.scoring.gliclass import GLiClassScorer, LabelReader
+from cascade.scoring.methods.nli import GLiClassScorer, LabelReader
 from cascade.taxonomy import Taxonomy
 
 gliclass = pytest.importorskip("gliclass")
