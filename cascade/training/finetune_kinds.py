@@ -11,6 +11,8 @@ from cascade.training.adapters.experiment import AdapterExperiment
 from cascade.training.adapters.recipe import AdapterRecipe
 from cascade.training.choosers.experiment import ChooserExperiment
 from cascade.training.choosers.recipe import ChooserRecipe
+from cascade.training.agents.experiment import AgentExperiment
+from cascade.training.agents.recipe import AgentRecipe
 from cascade.training.encoders.experiment import EncoderExperiment
 from cascade.training.encoders.recipe import EncoderRecipe
 from cascade.training.experiment import Experiment
@@ -21,6 +23,7 @@ from cascade.training.readers.experiment import ReaderExperiment
 from cascade.training.readers.recipe import ReaderRecipe
 
 AnyRecipe = AdapterRecipe | RankerRecipe | EncoderRecipe | ReaderRecipe | ChooserRecipe
+AnyRecipe = AdapterRecipe | RankerRecipe | EncoderRecipe | ReaderRecipe | AgentRecipe
 
 
 def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AnyRecipe:
@@ -43,6 +46,8 @@ def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AnyRecipe:
         return AdapterRecipe.load(name, over)
     if kind == "choose":
         return ChooserRecipe.load(name, over)
+    if kind == "agent":
+        return AgentRecipe.load(name, over)
     if kind in ("retriever", "reranker"):
         return RankerRecipe.load(name, over)
     if kind == "encoder":
@@ -51,6 +56,7 @@ def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AnyRecipe:
         return ReaderRecipe.load(name, over)
     raise ConfigError(
         f"{path}: kind: expected adapter, choose, retriever, reranker, encoder or reader, found "
+        f"{path}: kind: expected adapter, agent, retriever, reranker, encoder or reader, found "
         f"{kind!r}"
     )
 
@@ -61,6 +67,8 @@ def experiment_of(recipe: AnyRecipe, folder: Path, **options: Any) -> Experiment
         return AdapterExperiment(recipe, folder, **options)
     if isinstance(recipe, ChooserRecipe):
         return ChooserExperiment(recipe, folder, **options)
+    if isinstance(recipe, AgentRecipe):
+        return AgentExperiment(recipe, folder, **options)
     if isinstance(recipe, EncoderRecipe):
         return EncoderExperiment(recipe, folder, **options)
     if isinstance(recipe, ReaderRecipe):

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from cascade.errors import ConfigError
 from cascade.resources import shipped_names
 from cascade.training.adapters.recipe import AdapterRecipe
+from cascade.training.agents.recipe import AgentRecipe
 from cascade.training.encoders.recipe import EncoderRecipe, SetRecipe
 from cascade.training.finetune_kinds import load_recipe
 from cascade.training.finetune_recipe import FOLDER, DataRecipe
@@ -54,6 +55,12 @@ ROWS = DataRecipe(file="rows.csv", label="answer")
         (
             "encoder",
             EncoderRecipe(sets=[SetRecipe(file="rows.csv")]),
+            {"about", "sets.augmentation.trade"}
+            | {f"sets.{field}" for field in ("file", "name", "taxonomy", "text")},
+        ),
+        (
+            "agent",
+            AgentRecipe(sets=[SetRecipe(file="rows.csv")]),
             {"about", "sets.augmentation.trade"}
             | {f"sets.{field}" for field in ("file", "name", "taxonomy", "text")},
         ),

@@ -1,0 +1,199 @@
+"""`cascade finetune` of the kind agent: walks with real tools, LoRA, and figures."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cascade.config import ENCODER, AgentConfig, LLMConfig
+from cascade.errors import InputError
+from cascade.generation.prompt_encoding import PromptEncoder
+from cascade.generation.prompts import PromptTemplate
+from cascade.models.language_models import load_llm
+from cascade.models.runtime import best_device
+from cascade.models.weights import Weights, find_weights
+from cascade.retrieval.encoder import Encoder
+from cascade.training.adapters.experiment import run_figures
+from cascade.training.adapters.instructions import Instruction
+from cascade.training.adapters.lora import attach_lora, save_adapter
+from cascade.training.adapters.training import AdapterLoop, training_precision
+from cascade.training.agents.recipe import AgentRecipe
+from cascade.training.agents.walks import WalkedSet
+from cascade.training.encoders.sets import EncoderSet
+from cascade.training.encoders.sets_experiment import SetsExperiment
+from cascade.training.loop import in_words
+from cascade.version import __version__
+
+
+class AgentExperiment(SetsExperiment[AgentRecipe]):
+    """One adapter; `limit` is of the rows of each set."""
+
+    made = "an adapter"
+
+    @property
+    def result(self) -> Path:
+        """Where the adapter lies."""
+        return self.folder
+
+    @cached_property
+    def _weights(self) -> list[Weights]:
+        recipe = self.recipe
+        names = (recipe.model.weights, recipe.walks.encoder)
+        return [find_weights(name, allow_download=recipe.model.allow_download) for name in names]
+
+    @cached_property
+    def _template(self) -> PromptTemplate:
+        return PromptTemplate.load(self.recipe.walks.prompt)
+
+    def _check_resources(self) -> None:
+        _ = self._template
+
+    @property
+    def _contents(self) -> Any:
+        return [self._template.source, super()._contents]
+
+    def run(self, *, resume: bool = False) -> dict[str, Any]:
+        """Train, and write the adapter; see `Experiment.run`."""
+        recipe = self.recipe
+        learnt, held, counts = self._walks()
+        self.progress("loading the model", 0, None)
+        device = best_device(recipe.training.device)
+        precision = training_precision(recipe.training, device)
+        model, tokenizer = load_llm(self._weights[0], device, precision)
+        encoder = PromptEncoder(tokenizer)
+        adapted = attach_lora(model, recipe.lora, seed=recipe.seed)
+        loop = AdapterLoop(
+            adapted,
+            [instruction.encode(encoder) for instruction in learnt],
+            recipe.training,
+            self.work,
+            validation=[instruction.encode(encoder) for instruction in held],
+            seed=recipe.seed,
+            identity=self.identity,
+        )
+        self.notify(
+            f"{len(learnt):,} steps of {sum(counts.values()):,} walks in {len(counts):,} "
+            f"taxonomies, {len(loop.steps):,} steps of training on {device} in {precision}"
+        )
+        self.progress("measuring the validation loss", 0, None)
+        before = loop.validation_loss()
+        history = loop.run(resume=resume, progress=self._on_tick)
+        save_adapter(adapted, self.folder, recipe.model.weights)
+        return self._finish(
+            {
+                "kind": recipe.kind,
+                **run_figures(history, before, loop.tokens),
+                "walks": counts,
+                "examples": {"train": len(learnt), "validation": len(held)},
+                "device": device,
+                "precision": precision,
+                "version": __version__,
+            }
+        )
+
+    def _walks(self) -> tuple[list[Instruction], list[Instruction], dict[str, int]]:
+        """Steps that are learnt, those of held sets, and the walks of each taxonomy."""
+        recipe = self.recipe
+        encoder = Encoder.load(recipe.walks.encoder, allow_download=recipe.model.allow_download)
+        rng = np.random.default_rng((recipe.seed, 5))
+        parts, measured = self._sets()
+        held = [
+            one
+            for part in measured
+            for one in self._walked(part, encoder).walks(len(part), rng, learnt=False)[0]
+        ]
+        weights = np.array([part.weight for part in parts])
+        wanted = rng.multinomial(recipe.rows, weights / weights.sum())
+        learnt: list[Instruction] = []
+        counts: dict[str, int] = {}
+        for part, most in zip(parts, wanted.tolist(), strict=True):
+            if most:
+                own, walked = self._walked(part, encoder).walks(most, rng, learnt=True)
+                learnt += own
+                counts[part.name] = walked
+        if not learnt:
+            raise InputError(
+                "retrieval doubts no row of the sets, so there is nothing to learn; raise "
+                "walks.doubted, or name other sets"
+            )
+        return learnt, held, counts
+
+    def _walked(self, part: EncoderSet, encoder: Encoder) -> WalkedSet:
+        def show(done: int, of: int) -> None:
+            self.progress("building indexes", done, of, part.name)
+
+        self.progress("walking", 0, None, part.name)
+        return WalkedSet(part, encoder, self.recipe.walks, self._template, show)
+
+    def headline(self, metrics: Mapping[str, Any]) -> tuple[str, float] | None:
+        """The validation loss."""
+        loss = metrics["validation_loss"]
+        return None if loss is None else ("validation_loss", loss)
+
+    def usage(self) -> str:
+        """The command that classifies with the result."""
+        recipe, plain = self.recipe, AgentConfig()
+        settings = {"llm.adapter": str(self.folder)}
+        if recipe.model.weights != LLMConfig().model:
+            settings["llm.model"] = recipe.model.weights
+        for name in ("steps", "shown", "descriptions", "prompt"):
+            if (value := getattr(recipe.walks, name)) != getattr(plain, name):
+                settings[f"agent.{name}"] = str(value)
+        if recipe.walks.encoder != ENCODER:
+            settings["retrieval.encoder"] = recipe.walks.encoder
+        words = ["cascade", "classify", "items.csv", "-t", "TAXONOMY", "--text", "name"]
+        words += ["--method", "agent"]
+        words += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        return shlex.join([*words, "-o", "out.csv"])
+
+    def summary(self, metrics: Mapping[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
+        """A few figures."""
+        rows: list[Sequence[str]] = [
+            ("walks", f"{sum(metrics['walks'].values()):,}"),
+            ("steps learnt", f"{metrics['examples']['train']:,}"),
+        ]
+        if metrics["validation_loss"] is not None:
+            rows.append(("validation loss", _losses(metrics)))
+        return (), [*rows, ("time", in_words(metrics["seconds"]))]
+
+    def readme(self, metrics: Mapping[str, Any]) -> str:
+        """What the adapter was made of, how it measured, and how it is used."""
+        recipe = self.recipe
+        lora, walks = recipe.lora, recipe.walks
+        held = metrics["validation_loss"] is not None
+        return f"""\
+# LoRA adapter of {recipe.model.weights} that walks taxonomies
+
+{recipe.about or "Made by `cascade finetune`."}
+
+Use it:
+
+    {self.usage()}
+
+|  |  |
+| --- | --- |
+| made by | `{self.command}` |
+| walks | {sum(metrics["walks"].values()):,} of {len(metrics["walks"]):,} taxonomies, \
+{walks.detours:.0%} with a wrong turn; {metrics["examples"]["train"]:,} steps |
+| lists | {walks.shown} nodes that {walks.encoder} finds |
+| LoRA | rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout} |
+| steps of training | {metrics["steps"]:,} |
+| validation loss | {_losses(metrics) if held else "no sets were held out"} |
+| time | {in_words(metrics["seconds"])} on {metrics["device"]} in {metrics["precision"]} |
+| seed | {recipe.seed} |
+
+Labelled rows teach neither `none` nor `ask`. `recipe.yaml` has every setting; the same command on
+it makes the adapter again. `metrics.json` has the loss of each step.
+"""
+
+
+def _losses(metrics: Mapping[str, Any]) -> str:
+    return (
+        f"{metrics['validation_loss_before']:.3f} before, {metrics['validation_loss']:.3f} after "
+        f"step {metrics['best_step']:,}, which is kept"
+    )
