@@ -9,10 +9,10 @@ from typing import Any
 from cascade.errors import ConfigError
 from cascade.training.adapters.experiment import AdapterExperiment
 from cascade.training.adapters.recipe import AdapterRecipe
-from cascade.training.choosers.experiment import ChooserExperiment
-from cascade.training.choosers.recipe import ChooserRecipe
 from cascade.training.agents.experiment import AgentExperiment
 from cascade.training.agents.recipe import AgentRecipe
+from cascade.training.choosers.experiment import ChooserExperiment
+from cascade.training.choosers.recipe import ChooserRecipe
 from cascade.training.encoders.experiment import EncoderExperiment
 from cascade.training.encoders.recipe import EncoderRecipe
 from cascade.training.experiment import Experiment
@@ -22,8 +22,9 @@ from cascade.training.rankers.recipe import RankerRecipe
 from cascade.training.readers.experiment import ReaderExperiment
 from cascade.training.readers.recipe import ReaderRecipe
 
-AnyRecipe = AdapterRecipe | RankerRecipe | EncoderRecipe | ReaderRecipe | ChooserRecipe
-AnyRecipe = AdapterRecipe | RankerRecipe | EncoderRecipe | ReaderRecipe | AgentRecipe
+AnyRecipe = (
+    AdapterRecipe | AgentRecipe | ChooserRecipe | RankerRecipe | EncoderRecipe | ReaderRecipe
+)
 
 
 def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AnyRecipe:
@@ -55,8 +56,8 @@ def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AnyRecipe:
     if kind == "reader":
         return ReaderRecipe.load(name, over)
     raise ConfigError(
-        f"{path}: kind: expected adapter, choose, retriever, reranker, encoder or reader, found "
-        f"{path}: kind: expected adapter, agent, retriever, reranker, encoder or reader, found "
+        f"{path}: kind: expected adapter, agent, choose, retriever, reranker, encoder or reader, "
+        "found "
         f"{kind!r}"
     )
 
