@@ -25,8 +25,9 @@ from cascade.pipeline.runs.cluster import Cluster
 from cascade.pipeline.runs.cluster_run import classify_files, finished_chunks
 from cascade.pipeline.runs.cluster_worker import FileRun
 from cascade.pipeline.runs.columns import USUAL_TEXT_COLUMNS, guessed_columns, require_read
+from cascade.pipeline.runs.fingerprint import fingerprint
 from cascade.pipeline.runs.redo import EarlierAnswers
-from cascade.pipeline.runs.table import Counts, classify_table, fingerprint
+from cascade.pipeline.runs.table import Counts, classify_table
 from cascade.taxonomy import Taxonomy
 
 

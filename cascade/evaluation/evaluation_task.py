@@ -19,7 +19,8 @@ from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import guessed_columns, require_read
-from cascade.pipeline.runs.table import Counts, classify_table, fingerprint
+from cascade.pipeline.runs.fingerprint import fingerprint
+from cascade.pipeline.runs.table import Counts, classify_table
 from cascade.taxonomy import Taxonomy
 
 LINE = "cascade_line"

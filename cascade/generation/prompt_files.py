@@ -49,19 +49,3 @@ def read_prompt(path: Path) -> str:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
-
-
-def prompt_source(name: str) -> str:
-    """The text of the prompt called `name`; one that does not ship is checked.
-
-    Raises
-    ------
-    ConfigError
-        There is no such prompt, or the file does not hold one.
-    """
-    path = find_prompt(name)
-    if path.parent == shipped_folder("prompts"):
-        return read_prompt(path)
-    from cascade.generation.prompts import PromptTemplate
-
-    return PromptTemplate.load(name).source

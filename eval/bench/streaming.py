@@ -136,7 +136,8 @@ def stream(clf: Classifier, path: Path, out: Path) -> None:
     from cascade.config import Columns
     from cascade.io import open_output, open_table
     from cascade.pipeline.runs.answer_form import AnswerForm
-    from cascade.pipeline.runs.table import classify_table, fingerprint
+    from cascade.pipeline.runs.fingerprint import fingerprint
+    from cascade.pipeline.runs.table import classify_table
 
     form, columns = AnswerForm(), Columns(text=["name"], id="id")
     told = fingerprint(clf.taxonomy, clf.config, columns, form, None)

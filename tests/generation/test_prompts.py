@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from cascade.errors import ConfigError
 from cascade.generation.engine import Message
-from cascade.generation.prompt_files import prompt_names, prompt_source
+from cascade.generation.prompt_files import prompt_names
 from cascade.generation.prompts import PromptTemplate
 
 HEAD = {
@@ -151,11 +151,3 @@ def test_expressions_that_are_nested_too_deep_are_refused(opening):
     text = f"---\n{head}---\n{{{{ {opening * 5000} item }}}}"
     with pytest.raises(ConfigError, match=r"\[text\]"):
         PromptTemplate.parse(text)
-
-
-def test_the_text_of_a_prompt_is_read_without_its_meaning_where_it_ships(tmp_path):
-    assert prompt_source("file-under") == PromptTemplate.load("file-under").source
-    own = tmp_path / "own.jinja"
-    own.write_text("no head")
-    with pytest.raises(ConfigError, match="YAML head"):
-        prompt_source(str(own))

@@ -23,7 +23,8 @@ from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import RowReader
-from cascade.pipeline.runs.table import answer_chunk, fingerprint
+from cascade.pipeline.runs.fingerprint import fingerprint
+from cascade.pipeline.runs.table import answer_chunk
 from cascade.predictions import Prediction
 from cascade.taxonomy import Taxonomy
 

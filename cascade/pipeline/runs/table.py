@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from cascade.config import CascadeConfig, Columns
+from cascade.config import Columns
 from cascade.errors import OutputError
-from cascade.generation.prompt_files import prompt_source
 from cascade.io import Answer, Output, Row, Table, require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
-from cascade.pipeline.pack import file_hashes
 from cascade.pipeline.runs.adapting import adapt
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import RowReader
 from cascade.pipeline.runs.labels import LabelFinder, name_hint
 from cascade.pipeline.runs.redo import EarlierAnswers, as_written
 from cascade.predictions import Prediction
-from cascade.taxonomy import Taxonomy
-from cascade.version import __version__
 
 SUMMED = (
     *("status", "source", "labelled", "right", "several", "fallback", "adapted", "stages", "asked"),
@@ -109,30 +104,6 @@ class Counts:
             for key, value in other.get(name, {}).items():  # older journals lack some
                 if value:
                     found[key] = found.get(key, 0) + value
-
-
-def fingerprint(
-    taxonomy: Taxonomy,
-    config: CascadeConfig,
-    columns: Columns,
-    form: AnswerForm,
-    limit: int | None,
-) -> dict[str, Any]:
-    """All that the bytes of a run's output depend on, but for the input, as plain values."""
-    names = [config.child_prompt, config.llm.type_prompt]
-    names += [config.agent.prompt] if config.method == "agent" else []
-    prompts = [prompt_source(name) for name in names]
-    return {
-        "version": __version__,
-        "taxonomy": taxonomy.fingerprint,
-        "prompts": hashlib.sha256("".join(prompts).encode()).hexdigest(),
-        "fitted": file_hashes(config),
-        "chunk": BATCH,
-        "limit": limit,
-        "columns": columns.model_dump(),
-        **asdict(form),
-        **config.model_dump(exclude={"columns", "taxonomy"}),
-    }
 
 
 def classify_table(
