@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from cascade.generation.engine import (
     Reading,
     Usage,
 )
+from cascade.generation.records import Record, RecordField
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,18 @@ class HeardEngine:
         for one, own in zip(asked, found, strict=True):
             allowed = (*one.plain, *(f'{word} "..."' for word in one.quoted))
             self._tell(one.prompt, allowed, own, lambda own: {"written": own.text})
+        return found
+
+    def write_records(
+        self, prompts: Sequence[Prompt], fields: Sequence[RecordField], lead: str = ""
+    ) -> Sequence[Record | EngineError]:
+        """The objects that it writes; see `Engine.write_records`."""
+        found = self._engine.write_records(prompts, fields, lead)
+        for prompt, own in zip(prompts, found, strict=True):
+            self._tell(
+                *(prompt, (), own),
+                lambda own: {"written": json.dumps(own, ensure_ascii=False)},
+            )
         return found
 
     def _tell(

@@ -12,8 +12,8 @@ from cascade.config import RetrievalConfig
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
 from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.index import Progress
 from cascade.retrieval.retriever import Retriever
+from cascade.retrieval.text_vectors import Progress
 from cascade.scoring.item_prompts import one_line_text
 from cascade.scoring.listed.candidates import NONE, CandidateTexts
 from cascade.scoring.listed.choice import listed_question
