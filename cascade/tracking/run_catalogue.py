@@ -27,7 +27,6 @@ METRICS, RECIPE, CONFIG, SEAL, FITTING = (
 )
 DEEP = 6  # folders below one another that are looked through
 MOST_FOLDERS = 50_000
-FINETUNED = ("adapter", "retriever", "reranker", "encoder", "reader")
 LOWER_IS_BETTER = ("loss", "ece", "brier", "aurc", "severity", "distance", "seconds")
 FIRST = {  # figures that tell runs of a kind apart, the first that is there
     "eval": ("hf1_micro", "exact_match"),
@@ -35,7 +34,6 @@ FIRST = {  # figures that tell runs of a kind apart, the first that is there
     "retriever": ("after.accuracy_at_1",),
     "reranker": ("after.accuracy_at_1",),
     "encoder": ("after.hf1",),
-    "reader": ("after.hf1",),
     "pack": ("pack.exact", "pack.accuracy_l1", "f1_micro"),
 }
 Status = Literal["finished", "unfinished", "broken"]
@@ -48,7 +46,7 @@ class RunEntry:
     Parameters
     ----------
     kind
-        `eval`, `pack`, or one of `FINETUNED`.
+        `eval`, `pack`, or what `finetune` made: `adapter`, `retriever`, ...
     problem
         Why it is broken; empty if it is not.
     data
@@ -82,6 +80,9 @@ class RunEntry:
     @property
     def headline(self) -> tuple[str, float] | None:
         """The figure that tells runs of its kind apart, if it is known."""
+        told = self.manifest.get("headline")
+        if isinstance(told, list) and len(told) == 2 and told[0] in self.figures:
+            return told[0], self.figures[told[0]]
         names = FIRST.get(self.kind, ())
         return next(((name, self.figures[name]) for name in names if name in self.figures), None)
 
@@ -245,9 +246,9 @@ def _read_eval(folder: Path) -> RunEntry:
 
 def _read_finetune(folder: Path) -> RunEntry:
     recipe = _yaml(folder / RECIPE)
-    kind = str(recipe.get("kind", "adapter"))
-    if kind not in FINETUNED:
-        raise ConfigError(f"{folder / RECIPE}: kind {kind!r} is none of {', '.join(FINETUNED)}")
+    kind = recipe.get("kind", "adapter")
+    if not isinstance(kind, str) or not kind.isidentifier():
+        raise ConfigError(f"{folder / RECIPE}: kind: expected a word, found {kind!r}")
     manifest = _object(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
     done = (folder / METRICS).is_file()
     entry = _entry(folder, kind, manifest, done)
@@ -259,9 +260,12 @@ def _read_finetune(folder: Path) -> RunEntry:
     if done:
         metrics = _object(folder / METRICS)
         entry["figures"] = _numbers(metrics)
-        if kind in ("encoder", "reader"):
+        if kind == "encoder" and not manifest:
             best = [_hf1(held) for held in metrics["after"].values()]
             entry["figures"] |= {"after.hf1": sum(best) / len(best)} if best else {}
+    told = manifest.get("headline")
+    if done and isinstance(told, list) and len(told) == 2 and _is_number(told[1]):
+        entry["figures"] = {str(told[0]): float(told[1])} | entry["figures"]
     entry["settings"] = flat_settings(recipe)
     return RunEntry(**entry)
 

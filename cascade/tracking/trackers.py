@@ -126,7 +126,7 @@ class _Careful:
 class _TensorBoard:
     def __init__(self, name: str, home: Path, settings: Mapping[str, Any]) -> None:
         writer: Any = importlib.import_module("torch.utils.tensorboard").SummaryWriter
-        self._make = lambda step: writer(str(home / "tensorboard" / name), purge_step=step)
+        self._make: Any = lambda step: writer(str(home / "tensorboard" / name), purge_step=step)
         self._settings = "\n".join(f"    {key}: {value}" for key, value in settings.items())
         self._writer: Any = None
 
@@ -138,8 +138,10 @@ class _TensorBoard:
             self._writer.add_scalar(name, value, step)
 
     def finish(self, figures: Mapping[str, float]) -> None:
-        self.log(0, {f"final/{name}": value for name, value in figures.items()})
-        self._writer.close()
+        if figures:
+            self.log(0, {f"final/{name}": value for name, value in figures.items()})
+        if self._writer is not None:
+            self._writer.close()
 
 
 class _MLflow:

@@ -277,7 +277,7 @@ class Experiment(ABC, Generic[R]):
         drawn = "\n![Figures by step](curves.png)\n" if (self.folder / PICTURE).is_file() else ""
         write_text(self.folder / README, self.readme(metrics) + drawn)
         manifest = _values_in(self.folder / MANIFEST)
-        write_json(self.folder / MANIFEST, {**manifest, "finished": now()})
+        write_json(self.folder / MANIFEST, {**manifest, "finished": now(), "headline": told})
         write_text(self.folder / METRICS, json.dumps(metrics, indent=2) + "\n")
         shutil.rmtree(self.work)
         return metrics

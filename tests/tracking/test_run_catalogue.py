@@ -109,7 +109,7 @@ def test_settings_that_differ_are_told_apart(runs):
         ("a/metrics.json", '{"figures": {"hf1_micro": 3}}'),
         ("a/manifest.json", '{"data": 3, "finished": "x"}'),
         ("a/config.yaml", "- 1"),
-        ("sweep/rank=4/recipe.yaml", "kind: cake"),
+        ("sweep/rank=4/recipe.yaml", "kind: [cake]"),
         ("sweep/rank=4/metrics.json", ""),
         ("pack/metrics.json", "nonsense"),
     ],

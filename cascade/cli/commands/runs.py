@@ -47,7 +47,7 @@ def list_(
     folder: FolderArgument = "runs",
     kind: Annotated[
         str | None,
-        typer.Option("--kind", help="eval, pack, adapter, retriever, reranker, encoder or reader."),
+        typer.Option("--kind", help="eval, pack, adapter, retriever, ... alone."),
     ] = None,
     by: ByOption = None,
     as_json: options.JsonOption = False,
@@ -55,15 +55,15 @@ def list_(
     """List the runs below a folder, also those that are not finished, or broken, with why."""
     from rich.text import Text
 
-    from cascade.tracking.run_catalogue import FINETUNED, find_runs, value_of
+    from cascade.errors import UsageError, did_you_mean
+    from cascade.tracking.run_catalogue import find_runs, value_of
 
-    kinds = ("eval", *FINETUNED, "pack")
-    if kind is not None and kind not in kinds:
-        from cascade.errors import UsageError, did_you_mean
-
+    every = find_runs(Path(folder))
+    kinds = sorted({run.kind for run in every})
+    if kind is not None and every and kind not in kinds:
         guess = did_you_mean(kind, kinds)
-        raise UsageError(f"--kind {kind}: there is no such kind{guess}; known: {', '.join(kinds)}")
-    runs = [run for run in find_runs(Path(folder)) if kind in (None, run.kind)]
+        raise UsageError(f"--kind {kind}: no run is of it{guess}; there are {', '.join(kinds)}")
+    runs = [run for run in every if kind in (None, run.kind)]
     if as_json:
         out.print_json(json.dumps([_plain(run) for run in runs]))
         return
