@@ -12,7 +12,7 @@ import numpy as np
 from cascade.config import CascadeConfig
 from cascade.errors import ConfigError, UsageError
 from cascade.evaluation.suite import slug
-from cascade.generation.prompts import PromptTemplate
+from cascade.generation.prompts import OF_ALL, PromptTemplate
 from cascade.pipeline.load import merge
 from cascade.scoring.item_prompts import make_question
 from cascade.scoring.listed.choice import listed_question
@@ -106,7 +106,7 @@ def _setting(
     if method == "choose":
         _tried(value, method, lambda: listed_question(template, "item", ["A > B", "C"]))
         return PromptSetting(name, method, "choose.prompt", value)
-    if variables == {"item"}:  # a type is written before anything is chosen
+    if variables - {*OF_ALL} == {"item"}:  # a type is written before anything is chosen
         return PromptSetting(name, method, "llm.type_prompt", value)
     top = taxonomy.children(-1)
     _tried(
