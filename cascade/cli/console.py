@@ -33,8 +33,8 @@ class Out(Console):
         self.file.write(text + "\n")
 
 
-out = Out()
-err = Console(stderr=True)
+out = Out(emoji=False)  # `:tea:` in a text of an item stays what it is
+err = Console(stderr=True, emoji=False)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from cascade.config import Section
 from cascade.errors import ConfigError
+from cascade.features.sparse_rows import SparseRows
 from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Item
 from cascade.retrieval.words.ngrams import NgramCounts, count_characters, count_words
@@ -105,6 +106,13 @@ class Block:
         """TF-IDF of texts, float32 [n_texts, n_grams]; rows have the length `weight`, or 0."""
         from scipy.sparse import coo_matrix
 
+        row, at, value = self.entries(texts)
+        return coo_matrix((value, (row, at)), shape=(len(texts), len(self.grams)))
+
+    def entries(
+        self, texts: Sequence[str]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Text, gram and value of what is not 0 in `rows`, each [n_entries], sorted by text."""
         found = _COUNT[self.kind](texts, self.longest)
         at = np.searchsorted(self.grams, found.gram)
         at[at == len(self.grams)] = 0
@@ -112,8 +120,7 @@ class Block:
         row, at = found.row[known], at[known]
         value = (1 + np.log(found.count[known])) * self.idf[at]
         length = np.sqrt(np.bincount(row, value * value, minlength=len(texts)))
-        value = (self.weight * value / length[row]).astype(np.float32)
-        return coo_matrix((value, (row, at)), shape=(len(texts), len(self.grams)))
+        return row, at, (self.weight * value / length[row]).astype(np.float32)
 
 
 _COUNT: dict[str, Callable[[Sequence[str], int], NgramCounts]] = {
@@ -187,6 +194,23 @@ class LexicalFeatures:
             parts = [b.rows(_texts(some, b.column, self.max_chars)) for b in self.blocks]
             chunks.append(csr_matrix(hstack(parts, format="csr")))
         return chunks[0] if len(chunks) == 1 else vstack(chunks, format="csr")
+
+    def few_rows(self, items: Sequence[Item]) -> SparseRows:
+        """As `rows`, for a few items and without SciPy."""
+        row, column, value = [], [], []
+        before = 0
+        for block in self.blocks:
+            own, at, weight = block.entries(_texts(items, block.column, self.max_chars))
+            row.append(own)
+            column.append(at + before)
+            value.append(weight)
+            before += len(block.grams)
+        rows = np.concatenate([np.empty(0, np.int64), *row])
+        order = np.argsort(rows, kind="stable")
+        starts = np.searchsorted(rows[order], np.arange(len(items) + 1))
+        columns = np.concatenate([np.empty(0, np.int64), *column])[order].astype(np.int32)
+        values = np.concatenate([np.empty(0, np.float32), *value])[order]
+        return SparseRows(starts, columns, values, self.width)
 
     def save(self, path: Path) -> None:
         """Write to `path`, whole or not at all."""

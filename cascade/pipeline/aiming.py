@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,12 @@ from numpy.typing import NDArray
 from cascade.config import Objective
 from cascade.items import Batch, Choices
 from cascade.pipeline.trace import LevelScores
-from cascade.retrieval.retriever import AllChildren, Retriever
 from cascade.retrieval.subtrees import NodeProbabilities
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.staying import stays_at
+
+if TYPE_CHECKING:
+    from cascade.retrieval.retriever import AllChildren, Retriever
 
 Nodes = NDArray[np.int32]
 

@@ -157,7 +157,7 @@ def storage(index: Any) -> NDArray[np.float32]:
         return np.empty((0, flat.d), dtype=np.float32)
     view = faiss_library().rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)
     # The array keeps the index, and so its memory, alive.
-    owner = view.reshape(flat.ntotal, flat.d).view(_Held)
+    owner: _Held = view.reshape(flat.ntotal, flat.d).view(_Held)
     owner.index = index
     return owner
 

@@ -21,7 +21,6 @@ from cascade.config import (
 )
 from cascade.errors import ConfigError, did_you_mean
 from cascade.features.backbone import JoinedFeatures, make_backbone
-from cascade.features.picture_words import ImageNetWords
 from cascade.features.pictures import PictureFeatures
 from cascade.items import Item
 from cascade.retrieval.encoder import Encoder
@@ -113,12 +112,17 @@ class Components:
     def encoder(self) -> Encoder:
         """The sentence encoder."""
         config = self.config.retrieval
+        words = None
+        if config.vision is not None:
+            from cascade.features.picture_words import ImageNetWords
+
+            words = ImageNetWords.load(config.vision)
         return Encoder.load(
             config.encoder or ENCODER,
             allow_download=self.config.allow_download,
             query_prompt=config.query_prompt,
             document_prompt=config.document_prompt,
-            words=None if config.vision is None else ImageNetWords.load(config.vision),
+            words=words,
         )
 
     @cached_property

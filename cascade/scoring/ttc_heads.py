@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import ConfigError
+from cascade.features.sparse_rows import SparseRows
 from cascade.io.files import read_tensors, write_tensors
 from cascade.retrieval.array_ops import run_starts
 from cascade.retrieval.subtrees import Subtrees
@@ -54,7 +55,7 @@ class Heads:
     form
         How logits become probabilities; see the module.
     weights
-        float32 [width, n_outputs], dense or in compressed sparse rows.
+        float32 [width, n_outputs], dense or in sparse rows.
     bias
         float32 [n_outputs].
     nodes
@@ -66,48 +67,58 @@ class Heads:
     """
 
     form: Form
-    weights: Floats | csr_matrix
+    weights: Floats | csr_matrix | SparseRows
     bias: Floats
     nodes: NDArray[np.int32]
     temperature: float = 1.0
     mean: Floats | None = None
     scale: Floats | None = None
 
-    def logits(self, rows: Floats | csr_matrix) -> Floats:
+    def logits(self, rows: Floats | csr_matrix | SparseRows) -> Floats:
         """Logits of items.
 
         Parameters
         ----------
         rows
-            float32 [n_items, width], dense or in compressed sparse rows.
+            float32 [n_items, width], dense or in sparse rows.
 
         Returns
         -------
         float32 [n_outputs, n_items]
         """
+        weights = self.weights
+        if isinstance(rows, SparseRows):
+            if isinstance(weights, SparseRows) and self.mean is None:
+                return self._tempered(rows.times(weights))
+            rows = rows.matrix
+        if isinstance(weights, SparseRows):
+            weights = weights.matrix
         if self.mean is not None and self.scale is not None:
             rows = (rows - self.mean) * self.scale
         few = isinstance(rows, np.ndarray) and len(rows) <= SINGLE_THREADED
         # The threads of BLAS go on waiting for work, at the cost of the model that comes next.
         with _thread_pools().limit(limits=1, user_api="blas") if few else nullcontext():
-            product: Any = rows @ self.weights
-        dense = product.toarray() if hasattr(product, "toarray") else product
-        return np.ascontiguousarray(
-            ((dense + self.bias) / np.float32(self.temperature)).T, dtype=np.float32
-        )
+            product: Any = rows @ weights
+        return self._tempered(product.toarray() if hasattr(product, "toarray") else product)
+
+    def _tempered(self, product: Floats) -> Floats:
+        """Logits [n_outputs, n_items] of products with the weights [n_items, n_outputs]."""
+        logits = ((product + self.bias) / np.float32(self.temperature)).T
+        return np.ascontiguousarray(logits, dtype=np.float32)
 
     def save(self, path: Path, taxonomy: Taxonomy) -> None:
         """Write to a safetensors file, whole or not at all."""
         import scipy.sparse
 
         arrays: dict[str, NDArray[Any]] = {"bias": self.bias, "nodes": self.nodes}
-        if scipy.sparse.issparse(self.weights):
-            sparse: Any = self.weights
+        given = self.weights
+        sparse: Any = given.matrix if isinstance(given, SparseRows) else given
+        if scipy.sparse.issparse(sparse):
             arrays["weights.data"] = sparse.data.astype(np.float16)
             arrays["weights.indices"] = sparse.indices.astype(np.int32)
             arrays["weights.indptr"] = sparse.indptr.astype(np.int64)
         else:
-            arrays["weights"] = np.asarray(self.weights, dtype=np.float32)
+            arrays["weights"] = np.asarray(sparse, dtype=np.float32)
         for name in ("mean", "scale"):
             if (value := getattr(self, name)) is not None:
                 arrays[name] = value
@@ -147,8 +158,6 @@ def _heads(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], n_nodes
     KeyError, ValueError
         Something is missing, or shapes disagree.
     """
-    from scipy.sparse import csr_matrix
-
     nodes, bias = _whole(arrays["nodes"], n_nodes, "node"), arrays["bias"].astype(np.float32)
     weights: Any
     if "weights" in arrays:
@@ -157,14 +166,17 @@ def _heads(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], n_nodes
         data, indptr = arrays["weights.data"].astype(np.float32), arrays["weights.indptr"]
         columns = _whole(arrays["weights.indices"], len(nodes), "column")
         _whole(indptr, len(data) + 1, "row")
-        shape = len(indptr) - 1, len(nodes)
-        weights = csr_matrix((data, columns, indptr.astype(np.int64)), shape=shape)
-        weights.check_format(full_check=True)
+        if data.ndim != 1:
+            raise ValueError(f"weights of shape {data.shape}")
+        ends = indptr[:1].tolist() + indptr[-1:].tolist()
+        if ends != [0, len(data)] or len(data) != len(columns) or (indptr[1:] < indptr[:-1]).any():
+            raise ValueError(f"{len(data)} weights and {len(columns)} columns in rows of {ends}")
+        weights = SparseRows(indptr.astype(np.int64), columns, data, len(nodes))
     if about["form"] not in get_args(Form):
         raise ValueError(f"unknown form {about['form']!r}")
     if bias.shape != nodes.shape or weights.ndim != 2 or weights.shape[1] != len(nodes):
         raise ValueError(f"{len(nodes)} nodes, {bias.shape} biases, {weights.shape} weights")
-    if len(np.unique(nodes)) < len(nodes):
+    if len(set(nodes.tolist())) < len(nodes):  # np.unique imports more than this costs
         raise ValueError("a node that stands twice")
     temperature = float(about["temperature"])
     if not (np.isfinite(temperature) and temperature > 0):

@@ -30,7 +30,7 @@ HEAVY = {
 }
 USED = {
     "retrieval": {"torch", "tokenizers"},
-    "pack": {"scipy"},
+    "pack": set(),
     "cascade": {"torch", "tokenizers", "huggingface_hub", "jinja2", "scipy", "PIL", "transformers"},
 }
 CODE = """if True:
@@ -61,8 +61,9 @@ def test_a_method_imports_only_what_it_uses(folder, method):
 
 
 def test_a_pack_of_words_imports_no_model(folder, cascade):
-    rows = (folder / "items.csv").read_text("utf-8")
-    (folder / "rows.csv").write_text(rows + rows.partition("\n")[2] * 5, "utf-8")
-    columns = ("--text", "name", "--label", "label", "-t", "tax.csv")
+    kinds = {"rake": "Garden > Rakes", "hat": "Clothing > Hats"}
+    rows = [f"{what} {at * 7},{path}\n" for at in range(20) for what, path in kinds.items()]
+    (folder / "rows.csv").write_text("name,label\n" + "".join(rows), "utf-8")
+    columns = ("--text", "name", "--label", "label")
     assert cascade("fit", "rows.csv", *columns, "-o", "p", "--recipe", "quick").status == 0
-    assert imported("-c", "p") == USED["pack"]
+    assert imported("-c", "p") <= USED["pack"]

@@ -49,7 +49,8 @@ class RunWeights:
         """Of entries sorted by text and run; those of the same pair are added up."""
         if len(row) and len(first := run_starts(row, run)) < len(row):
             row, run, value = row[first], run[first], np.add.reduceat(value, first)
-        return cls(np.searchsorted(row, np.arange(n_texts + 1)), run, value)
+        starts = np.searchsorted(row, np.arange(n_texts + 1))
+        return cls(starts, run.astype(np.int32), value)
 
     @classmethod
     def joined(cls, parts: Sequence[RunWeights]) -> RunWeights:

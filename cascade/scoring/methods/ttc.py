@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from cascade.errors import UsageError
 from cascade.features.backbone import Backbone, batch_rows
+from cascade.features.lexical import LexicalFeatures
+from cascade.features.sparse_rows import FEW
 from cascade.items import Batch
 from cascade.retrieval.subtrees import DenseNodeProbabilities
 from cascade.scoring.methods import HEADS
@@ -38,8 +40,13 @@ class TTCScorer(NodeProbabilityScorer):
         self._softmax = HierarchicalSoftmax(taxonomy, heads.form)
 
     def _probabilities(self, batch: Batch) -> DenseNodeProbabilities:
-        rows = batch_rows(self._backbone, batch)
-        log_probs = self._softmax.log_probs(self._heads.logits(rows), self._heads.nodes)
+        backbone = self._backbone
+        if isinstance(backbone, LexicalFeatures) and len(batch) <= FEW:
+            few = batch.once((backbone, "few rows"), backbone.few_rows)
+            logits = self._heads.logits(few)
+        else:
+            logits = self._heads.logits(batch_rows(backbone, batch))
+        log_probs = self._softmax.log_probs(logits, self._heads.nodes)
         return DenseNodeProbabilities(self._taxonomy, log_probs)
 
 

@@ -57,6 +57,8 @@ FORMATS = {
 A module is imported when it is tried, not before.
 """
 
+ARCHIVES = ("efsa", "excel")  # formats of zip archives; for other files they are not even imported
+
 
 class Format(Protocol):
     """What the module of a format offers."""
@@ -133,7 +135,7 @@ def detect(file: TaxonomyFile) -> str:
         It is of none; the message names what was found and the known formats.
     """
     for name in FORMATS:
-        if _module(name).matches(file):
+        if (name not in ARCHIVES or file.is_archive) and _module(name).matches(file):
             return name
     if foreign := recognise(file):
         raise file.error(foreign)

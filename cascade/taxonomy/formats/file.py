@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZipFile, is_zipfile
 
 from cascade.errors import TaxonomyError, did_you_mean
 from cascade.io.encodings import guess_encoding, marked_encoding
@@ -79,6 +79,14 @@ class TaxonomyFile:
     def label(self) -> str:
         """The file as messages name it: `nace.xlsx, sheet 'Classes'`."""
         return f"{self.path}, {self.part}" if self.part else str(self.path)
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether this is a zip archive, or is called like a catalogue of EFSA, which is one."""
+        try:
+            return is_zipfile(self.path) or self.path.suffix.lower() == ".ecf"
+        except ValueError:  # a name that no file can have; reading it tells
+            return False
 
     @cached_property
     def package(self) -> frozenset[str]:

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import scipy.sparse
+
+from cascade.errors import ConfigError
+from cascade.features.lexical import LexicalFeatures, LexicalRecipe
+from cascade.features.sparse_rows import SparseRows
+from cascade.io.files import read_tensors, write_tensors
+from cascade.items import Item
+from cascade.scoring.ttc_heads import Heads
+from cascade.taxonomy import Taxonomy
+
+TEXTS = ["steel leaf rake", "straw hat", "", "leaf tea, loose leaf", "unheard words"]
+TREE = Taxonomy.from_paths(["Garden > Rakes", "Clothing > Hats", "Food > Tea"])
+
+
+def items(texts):
+    return [Item({"name": text, "more": text[:5]}) for text in texts]
+
+
+def sparse(matrix):
+    found = scipy.sparse.csr_matrix(matrix)
+    return SparseRows(found.indptr.astype(np.int64), found.indices, found.data, matrix.shape[1])
+
+
+def test_products_are_those_of_scipy():
+    rng = np.random.default_rng(0)
+    left, right = (
+        np.where(rng.random(shape) < 0.3, rng.normal(size=shape), 0).astype(np.float32)
+        for shape in [(5, 40), (40, 7)]
+    )
+    left[2] = 0
+    product = sparse(left).times(sparse(right))
+    np.testing.assert_allclose(product, left @ right, atol=1e-5)
+    assert product.any()
+    np.testing.assert_array_equal(sparse(left).matrix.toarray(), left)
+
+
+def test_few_rows_of_words_are_the_same_as_many():
+    features = LexicalFeatures.fit(items(TEXTS[:4]), ["name", "more"], LexicalRecipe(rare=1))
+    few, many = features.few_rows(items(TEXTS)), features.rows(items(TEXTS))
+    np.testing.assert_array_equal(few.matrix.toarray(), many.toarray())
+    assert many.nnz > 10
+    assert features.few_rows([]).shape == (0, features.width)
+
+
+def saved(path, weights):
+    heads = Heads("leaf", weights, np.ones(3, np.float32), np.array([1, 3, 5], np.int32))
+    heads.save(path, TREE)
+    return Heads.load(path, TREE)
+
+
+def test_heads_answer_few_rows_as_many(tmp_path):
+    rng = np.random.default_rng(1)
+    weights = np.where(rng.random((40, 3)) < 0.3, rng.normal(size=(40, 3)), 0).astype(np.float16)
+    heads = saved(tmp_path / "heads", scipy.sparse.csr_matrix(weights.astype(np.float32)))
+    rows = np.where(rng.random((4, 40)) < 0.3, 1, 0).astype(np.float32)
+    expected = (rows @ weights.astype(np.float32) + 1).T
+    for given in (sparse(rows), scipy.sparse.csr_matrix(rows), rows):
+        np.testing.assert_allclose(heads.logits(given), expected, atol=1e-5)
+    again = saved(tmp_path / "again", heads.weights)
+    np.testing.assert_array_equal(again.logits(sparse(rows)), heads.logits(sparse(rows)))
+    dense = saved(tmp_path / "dense", weights.astype(np.float32))
+    np.testing.assert_allclose(dense.logits(sparse(rows)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("indptr", [[0, 2, 1, 3], [1, 1, 2, 3], [0, 1, 2, 2], [], [0, 1, 2, 9]])
+def test_weights_whose_rows_do_not_fit_are_refused(tmp_path, indptr):
+    saved(tmp_path / "heads", scipy.sparse.csr_matrix(np.eye(3, dtype=np.float32)))
+    about, arrays = read_tensors(tmp_path / "heads")
+    write_tensors(tmp_path / "bad", about, arrays | {"weights.indptr": np.array(indptr, np.int64)})
+    with pytest.raises(ConfigError, match="do not fit together"):
+        Heads.load(tmp_path / "bad", TREE)
