@@ -13,7 +13,7 @@ class AgentConfig(Section):
     """How the language model (`llm`) walks the taxonomy with tools, one action at a time."""
 
     threshold: float = Field(
-        0.35,
+        0.2,
         ge=0,
         le=1,
         description="Items enter the walk whose answer by retrieval (in a pack: by its own method) "

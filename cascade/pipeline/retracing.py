@@ -22,7 +22,6 @@ class Retracing:
     """The part of `Classifier` that is about steps of the agent."""
 
     config: CascadeConfig
-    method: str
     _turn: Turn
     _walker: Any
 
@@ -36,8 +35,8 @@ class Retracing:
 
         if not isinstance(self._walker, AgentWalk):
             raise UsageError(
-                f"only the agent asks questions and takes steps, and the method is {self.method}; "
-                'set method="agent"'
+                "only the agent asks questions and takes steps, and here answers "
+                f'{self._walker.source}; set method="agent"'
             )
         return self._walker
 

@@ -74,6 +74,7 @@ def recipes_page() -> str:
     """Every field of the recipes of `cascade fit`, `cascade finetune`, and of suites."""
     from cascade.evaluation.suite import Suite
     from cascade.training.adapters.recipe import AdapterRecipe
+    from cascade.training.agents.recipe import AgentRecipe
     from cascade.training.choosers.recipe import ChooserRecipe
     from cascade.training.encoders.recipe import EncoderRecipe
     from cascade.training.packs.recipe import Recipe
@@ -89,6 +90,7 @@ def recipes_page() -> str:
         ("`cascade fit --recipe`", Recipe),
         ("`cascade finetune`: an adapter", AdapterRecipe),
         ("`cascade finetune`: a choice from lists", ChooserRecipe),
+        ("`cascade finetune`: walks of the agent", AgentRecipe),
         ("`cascade finetune`: a retriever or reranker", RankerRecipe),
         ("`cascade finetune`: an encoder for many taxonomies", EncoderRecipe),
         ("`cascade finetune`: a reader for many taxonomies", ReaderRecipe),

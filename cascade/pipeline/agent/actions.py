@@ -80,6 +80,7 @@ def allowed(
     *,
     above: bool,
     compared: frozenset[tuple[int, int]] = frozenset(),
+    searches: bool = True,
     asks: bool = True,
     last: bool = False,
 ) -> Allowed:
@@ -93,6 +94,8 @@ def allowed(
         Whether there is anywhere to go up to.
     compared
         Pairs that were compared already.
+    searches
+        Whether a search may find something new.
     asks
         Whether a question is left.
     last
@@ -106,4 +109,5 @@ def allowed(
     pairs = combinations(range(1, count + 1), 2)
     plain += [f"compare {a} {b}" for a, b in pairs if (a, b) not in compared]
     plain += ["up"] * above + ["none"]
-    return Allowed(tuple(plain), ("search", "ask") if asks else ("search",))
+    verbs = {"search": searches, "ask": asks}
+    return Allowed(tuple(plain), tuple(verb for verb, may in verbs.items() if may))

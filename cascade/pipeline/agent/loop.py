@@ -150,6 +150,8 @@ class AgentLoop:
         words = [action.text for _, action in searches]
         lists = self._tools.search(words) if words else []
         for (state, action), found in zip(searches, lists, strict=True):
+            # Small models search for the same again and again.
+            state.searches = str(action) not in (step.action for step in state.steps)
             state.steps.append(self._step(action, state.shown, "" if found else "nothing found"))
             if found:
                 state.show(found, FOUND)

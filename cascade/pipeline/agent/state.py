@@ -49,6 +49,8 @@ class WalkState:
         What comparisons, rules and people told.
     refused
         Nodes that the rules refused.
+    searches
+        Whether a search may find something new: not after one that was made before.
     tokens, seconds
         What it has cost so far; `dearest` is the most that one action cost in tokens.
     """
@@ -61,6 +63,7 @@ class WalkState:
     notes: list[str] = field(default_factory=list)
     compared: frozenset[tuple[int, int]] = frozenset()
     refused: frozenset[int] = frozenset()
+    searches: bool = True
     questions: int = 0
     tokens: int = 0
     dearest: int = 0
@@ -79,6 +82,7 @@ class WalkState:
             [tools.choosable(node) and node not in self.refused for node in self.shown],
             above=self.place != TOP,
             compared=self.compared,
+            searches=self.searches,
             asks=asks,
             last=last,
         )

@@ -187,9 +187,16 @@ def test_the_last_step_must_be_an_answer(agent):
 
 
 def test_tokens_are_counted_before_they_are_spent(agent):
-    clf = agent(lambda one: 'search "pot"', tokens=25, steps=50)  # ten each
+    clf = agent(lambda one: "up" if "up" in one.plain else "open 1", tokens=25, steps=50)  # 10 each
     found = clf.classify(DUTCH)
     assert "25 tokens" in found.message and len(clf.engine.asked) == 2
+
+
+def test_after_the_same_search_twice_something_else_must_be_done(agent):
+    clf = agent(lambda one: 'search "pot"' if "search" in one.quoted else "choose 1")
+    found = clf.classify(DUTCH)
+    assert [step.action for step in found.steps] == ['search "pot"', 'search "pot"', "choose 1"]
+    assert clf.replay(DUTCH, found.steps) == found
 
 
 def test_seconds_are_counted(agent):
