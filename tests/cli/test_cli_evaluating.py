@@ -29,8 +29,10 @@ def test_a_run_is_a_folder_of_config_predictions_metrics_report_and_manifest(mea
     assert done.status == 0, done.err
     assert sorted(path.name for path in Path("run").iterdir()) == [
         "config.yaml",
+        "curves.png",
         "manifest.json",
         "metrics.json",
+        "metrics.jsonl",
         "predictions.parquet",
         "report.html",
     ]
