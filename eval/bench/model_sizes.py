@@ -99,6 +99,11 @@ def answered(domain: Domain, settings: dict[str, Any], kind: str) -> tuple[NDArr
     return rows, len(rows) / seconds
 
 
+def short(model: str) -> str:
+    """A model's name without its folder."""
+    return Path(model).name.removesuffix(".gguf")
+
+
 def gained(before: NDArray[Any], after: NDArray[Any]) -> str:
     """The paired gain of one set, with its 95% interval."""
     found = resampled(after, 1000, 0) - resampled(before, 1000, 0)
@@ -135,9 +140,9 @@ def main() -> None:
             kind = "" if arguments.no_kind else KINDS.get(domain.name, "")
             rows, speed = answered(domain, own, kind)
             hf1, exact = figures([rows])
-            name = f"{Path(model).stem} {domain.name}"
+            name = f"{short(model)} {domain.name}"
             line = f"{name}: hF1 {hf1:.3f} exact {exact:.3f}, {speed:.2f} items/s"
-            first = kept.get(f"{Path(models[0]).stem} {domain.name}")
+            first = kept.get(f"{short(models[0])} {domain.name}")
             kept[name] = rows
             if first is not None:
                 line += f"; over the first {gained(first, rows)}"
