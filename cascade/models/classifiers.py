@@ -110,8 +110,7 @@ def load_gliclass(weights: Weights, device: str, precision: Precision) -> tuple[
     WeightsError
         The weights cannot be read, or are those of another kind of model.
     """
-    from transformers import AutoTokenizer
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    from transformers import CONFIG_MAPPING, AutoTokenizer
 
     try:
         with quiet_libraries():
@@ -130,7 +129,7 @@ def load_gliclass(weights: Weights, device: str, precision: Precision) -> tuple[
             f"{values['architecture_type']!r:.40}; expected {ONE_ENCODER!r}"
         )
     # For an encoder that it does not know the library would run the code of a hub.
-    if kind not in CONFIG_MAPPING_NAMES:
+    if kind not in CONFIG_MAPPING:
         raise WeightsError(f"{weights.path}: its encoder is {kind!r:.40}, which is not known")
     with reading(weights.path, "no GLiClass model that can be used"), quiet_libraries():
         config = GLiClassModelConfig.from_pretrained(weights.path, local_files_only=True)

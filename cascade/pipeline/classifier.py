@@ -24,7 +24,7 @@ from cascade.pipeline.retracing import Retracing
 from cascade.pipeline.router import Router
 from cascade.pipeline.walker import Walker
 from cascade.predictions import Prediction
-from cascade.retrieval.index import Progress
+from cascade.retrieval.text_vectors import Progress
 from cascade.scoring.adaptation import ADAPTED, Adaptation, drawn, learn
 from cascade.scoring.components import Components
 from cascade.scoring.scorer import NodeProbabilityScorer

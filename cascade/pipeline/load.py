@@ -20,7 +20,7 @@ from cascade.errors import ConfigError, TaxonomyError, UsageError, did_you_mean
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.pack import SEAL, check_files, confine, is_own, resolve_paths, verify
 from cascade.resources import shipped_file, shipped_names
-from cascade.retrieval.index import Progress
+from cascade.retrieval.text_vectors import Progress
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:

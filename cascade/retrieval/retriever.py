@@ -14,11 +14,12 @@ from cascade.items import Batch, Choices, Item
 from cascade.retrieval import faiss_index
 from cascade.retrieval.encoder import Encoder, item_vectors
 from cascade.retrieval.hit_similarities import HitSimilarities
-from cascade.retrieval.index import NodeIndex, Progress
+from cascade.retrieval.index import NodeIndex
 from cascade.retrieval.node_search import NodeSearch
 from cascade.retrieval.node_texts import node_texts
 from cascade.retrieval.similarities import DenseSimilarities, Similarities
 from cascade.retrieval.subtrees import Subtrees
+from cascade.retrieval.text_vectors import Progress
 from cascade.retrieval.words.characters import ItemCharacters, SharedCharacters
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.staying import stays_at

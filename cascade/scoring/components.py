@@ -24,8 +24,8 @@ from cascade.features.backbone import JoinedFeatures, make_backbone
 from cascade.features.pictures import PictureFeatures
 from cascade.items import Item
 from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.index import Progress
 from cascade.retrieval.retriever import AllChildren, Retriever, max_children
+from cascade.retrieval.text_vectors import Progress
 from cascade.scoring.methods import DEFAULT, make_scorer
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy

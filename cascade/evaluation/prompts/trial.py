@@ -13,7 +13,7 @@ from cascade.generation.heard_engine import Heard
 from cascade.items import Item
 from cascade.pipeline.classifier import Classifier
 from cascade.predictions import Prediction
-from cascade.retrieval.index import Progress
+from cascade.retrieval.text_vectors import Progress
 from cascade.scoring.item_prompts import one_line_text
 from cascade.taxonomy import Taxonomy
 

@@ -111,7 +111,8 @@ def _load(source: Path, config: Any, header: Header) -> Any:
             f"{source}: holds a {config.model_type}, which is no causal language model"
         )
     for dtype in (torch.float16, torch.bfloat16):
-        loaded, told = AutoModelForCausalLM.from_pretrained(
+        # With this much information it is a pair, which the library's types do not say.
+        pair: Any = AutoModelForCausalLM.from_pretrained(
             source.parent,
             config=config,
             gguf_file=source.name,
@@ -119,6 +120,7 @@ def _load(source: Path, config: Any, header: Header) -> Any:
             output_loading_info=True,
             **NO_CODE,
         )
+        loaded, told = pair
         weights = loaded.state_dict()
         if all(torch.isfinite(weight).all() for weight in weights.values()):
             break

@@ -158,12 +158,10 @@ def checked(file: Path) -> Header:
 
 def readable_architectures() -> set[str]:
     """Names of the architectures that the installed transformers reads from GGUF files."""
+    from transformers.integrations import gguf
     from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
 
-    try:
-        from transformers.integrations.gguf import GGUF_CONFIG_ARCHS as more
-    except ImportError:  # before 5.20
-        more = {}
+    more = getattr(gguf, "GGUF_CONFIG_ARCHS", ())  # since 5.20
     found = {_plain(name) for name in (*GGUF_SUPPORTED_ARCHITECTURES, *more)}
     return found - {"general", "tokenizer", *ENCODER_DECODERS}
 

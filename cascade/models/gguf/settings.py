@@ -92,16 +92,17 @@ def _stretched(header: Header) -> dict[str, Any]:
     """The settings that make the factors of wavelengths that a file of LLaMA 3 holds."""
     factors = np.asarray(header.factors, dtype=np.float64).ravel()
     base = float(header.values.get("rope.freq_base", 10_000.0))
+    factor = float(factors.max())
     made = {
         "rope_type": "llama3",
-        "factor": float(factors.max()),
+        "factor": factor,
         "low_freq_factor": 1.0,
         "high_freq_factor": 4.0,
         "original_max_position_embeddings": ORIGINAL,
     }
     wavelengths = 2 * math.pi * base ** (np.arange(len(factors)) / len(factors))
     smooth = np.clip((ORIGINAL / wavelengths - 1.0) / (4.0 - 1.0), 0, 1)
-    expected = 1 / ((1 - smooth) / made["factor"] + smooth)
+    expected = 1 / ((1 - smooth) / factor + smooth)
     if not np.allclose(factors, expected, rtol=1e-3):
         raise WeightsError(
             f"{header.file}: stretches its positions by factors of its own, which transformers has "

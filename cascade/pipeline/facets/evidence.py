@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from cascade.items import Batch
 from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.index import NodeIndex, Progress
+from cascade.retrieval.index import NodeIndex
+from cascade.retrieval.text_vectors import Progress
 from cascade.retrieval.words.overlap import NEGATIONS, WordIndex, words_of
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy

@@ -24,8 +24,8 @@ from cascade.pipeline.agent.policies import Place, PlacePrompt, Taken, item_text
 from cascade.pipeline.agent.state import WalkState
 from cascade.pipeline.agent.tools import NodeTools
 from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.index import Progress
 from cascade.retrieval.retriever import Retriever
+from cascade.retrieval.text_vectors import Progress
 from cascade.scoring.methods.retrieval import RetrievalScorer
 from cascade.taxonomy.names import readable_name
 from cascade.training.adapters.instructions import Instruction
