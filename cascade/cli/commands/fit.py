@@ -53,7 +53,8 @@ def fit(
         typer.Option(
             "--recipe",
             help="quick: words and characters; few: for a few rows of each label, names of nodes "
-            "too; fast: an encoder that is fine-tuned; full: a language model too; pictures: a "
+            "too; few-tuned: the same and an encoder that is fine-tuned; fast: an encoder that is "
+            "fine-tuned; full: a language model too; pictures: a "
             "vision model that is fine-tuned; two-stage: TTC as it was published; or a YAML file.",
         ),
     ] = "fast",

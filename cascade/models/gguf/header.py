@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,10 +159,13 @@ def checked(file: Path) -> Header:
 
 def readable_architectures() -> set[str]:
     """Names of the architectures that the installed transformers reads from GGUF files."""
-    from transformers.integrations import gguf
     from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
 
-    more = getattr(gguf, "GGUF_CONFIG_ARCHS", ())  # since 5.20
+    more: Iterable[str] = ()
+    with contextlib.suppress(ImportError):  # before 5.20
+        from transformers.integrations import gguf
+
+        more = getattr(gguf, "GGUF_CONFIG_ARCHS", ())
     found = {_plain(name) for name in (*GGUF_SUPPORTED_ARCHITECTURES, *more)}
     return found - {"general", "tokenizer", *ENCODER_DECODERS}
 
