@@ -65,7 +65,9 @@ def test_a_pack_of_the_recipe_few_knows_names_that_no_row_tells(tmp_path):
             letter = "abcdefghijkl"[at] * 3
             writer.writerows([text.format(letter, at), label] for label, text in texts.items())
     columns = Columns(text=["name"], label="label")
-    fit = Fit(TableFile(str(rows)), TREE, columns, Recipe.load("few"), tmp_path / "pack")
+    recipe = Recipe.load("few")
+    recipe.prototypes.weight = 24  # the rows tell nothing
+    fit = Fit(TableFile(str(rows)), TREE, columns, recipe, tmp_path / "pack")
     fit.prepare()
     report = fit.run()
     assert "ttc.prototypes" in report["weights_all"]
