@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.models.language_models import is_control, plain_text_tokenizer
+from cascade.models.language_models import is_control, plain_text_tokenizer, put_no_blank
 
 CUT = "\ue001"  # private use; where a text is cut that would be a control token
 # A token with a blank in its middle, in the letters that stand for bytes: Ġ is a blank, and Ċ, ĉ
@@ -127,7 +127,10 @@ class TextEncoder:
     @cached_property
     def backend(self) -> Any:
         """What encodes in a fast tokenizer; None of a slow one."""
-        return plain_text_tokenizer(self._tokenizer)
+        backend = plain_text_tokenizer(self._tokenizer)
+        if backend is not None:
+            put_no_blank(backend)
+        return backend
 
     @cached_property
     def puts_blank(self) -> bool:

@@ -132,7 +132,7 @@ def load_gliclass(weights: Weights, device: str, precision: Precision) -> tuple[
     if kind not in CONFIG_MAPPING:
         raise WeightsError(f"{weights.path}: its encoder is {kind!r:.40}, which is not known")
     with reading(weights.path, "no GLiClass model that can be used"), quiet_libraries():
-        config = GLiClassModelConfig.from_pretrained(weights.path, local_files_only=True)
+        config = GLiClassModelConfig.from_pretrained(weights.path, **NO_CODE)
         config.encoder_model_name = str(weights.path)  # where it would look for an adapter
         model, told = GLiClassModel.from_pretrained(
             weights.path,
@@ -140,7 +140,7 @@ def load_gliclass(weights: Weights, device: str, precision: Precision) -> tuple[
             dtype=precision_dtype(precision, device),
             use_safetensors=True,
             output_loading_info=True,
-            local_files_only=True,
+            **NO_CODE,
         )
         check_complete(told)
         tokenizer = AutoTokenizer.from_pretrained(weights.path, **NO_CODE)

@@ -166,8 +166,8 @@ def plain_text_tokenizer(tokenizer: Any) -> Any:
     """What encodes in a fast tokenizer, for plain text: control tokens are spelled out.
 
     Many makers leave some (`<tool_call>`, `<think>`) unmarked; see `is_control`. A copy, neither
-    padded nor cut short, since transformers sets these at each call of its own, and without a blank
-    put before each text. None of a slow tokenizer.
+    padded nor cut short, since transformers sets these at each call of its own. None of a slow
+    tokenizer.
     """
     from tokenizers import AddedToken
 
@@ -184,7 +184,6 @@ def plain_text_tokenizer(tokenizer: Any) -> Any:
         backend.add_special_tokens(
             [AddedToken(token.content, normalized=token.normalized) for token in unmarked]
         )
-        _put_no_blank(backend)
     return backend
 
 
@@ -198,7 +197,7 @@ def puts_blank(backend: Any) -> bool:
     return bool(_blank_putters(backend))
 
 
-def _put_no_blank(backend: Any) -> None:
+def put_no_blank(backend: Any) -> None:
     """Have a tokenizer put no blank before each text."""
     for part, field, nothing in _blank_putters(backend):
         setattr(part, field, nothing)

@@ -50,6 +50,7 @@ MAY_SET = (
     "llm.max_chars",
     "nli",
     "rerank",
+    "agent",
     "choose",
     "backbones",
     "heads",

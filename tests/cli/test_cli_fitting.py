@@ -48,4 +48,4 @@ def test_columns_of_other_names_stand_for_those_of_the_pack(folder, cascade):
 def test_an_unknown_recipe_names_those_that_ship(folder, cascade):
     done = cascade("fit", "items.csv", "--label", "shelf", "--recipe", "quik", "-o", "p")
     assert done.status == 2
-    assert "fast, full, pictures, quick" in done.err
+    assert "fast, few, few-tuned, full, pictures, quick, two-stage" in " ".join(done.err.split())

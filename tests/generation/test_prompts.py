@@ -111,10 +111,15 @@ def test_a_file_that_is_not_utf8_is_refused_with_the_place(tmp_path):
 
 
 @pytest.mark.parametrize("name", prompt_names())
-def test_a_shipped_prompt_bears_its_name_and_tells_items_apart(name):
-    template = PromptTemplate.load(name)
-    assert template.head.id == name
+def test_a_shipped_prompt_bears_its_name(name):
+    assert PromptTemplate.load(name).head.id == name
 
+
+@pytest.mark.parametrize(
+    "name", [name for name in prompt_names() if "item" in PromptTemplate.load(name).head.variables]
+)
+def test_a_shipped_prompt_tells_items_apart(name):
+    template = PromptTemplate.load(name)
     others = dict.fromkeys(template.head.variables, "")
     hats = template.render({**others, "item": "straw hat"})
     rakes = template.render({**others, "item": "rake"})

@@ -47,7 +47,7 @@ def test_scores_are_the_softmax_of_entailment_asked_pair_by_pair(pair_model, dir
                 direct(
                     "nli",
                     TEXTS[row],
-                    f"This product is about {names[node]}.",
+                    f"This text is about {names[node]}.",
                     split_special_tokens=True,
                 )[0]
                 for node in CHOICES.nodes[span].tolist()
@@ -91,7 +91,7 @@ def test_the_label_tells_which_output_is_entailment(changed, direct, place):
     labels.insert(place, "ENTAILMENT")
     folder = changed("nli", id2label=dict(enumerate(labels)))
     one = choices_of((0, -1))
-    claims = [f"This product is about {spoken_names()[node]}." for node in one.nodes]
+    claims = [f"This text is about {spoken_names()[node]}." for node in one.nodes]
     expected = one.log_softmax([direct("nli", "hat", claim)[place] for claim in claims])
     scorer = NLIScorer(CrossEncoder.load(folder, device="cpu"), TAXONOMY)
     np.testing.assert_allclose(scorer.score(batch_of("hat"), one), expected, atol=1e-4)

@@ -104,8 +104,8 @@ def facts_of(manifest: Mapping[str, Any]) -> dict[str, str]:
 def costs_of(metrics: Mapping[str, Any]) -> dict[str, str]:
     """What answering took, by heading, from the values of a metrics.json; what is known of it."""
     found = {}
-    rows = metrics["rows"].get("all") or 0
-    if rate := metrics["time"].get("rows_per_second"):
+    rows = (metrics.get("rows") or {}).get("all") or 0
+    if rate := (metrics.get("time") or {}).get("rows_per_second"):
         found["Seconds a row"] = f"{1 / rate:.3f}"
     asked = metrics.get("asked") or {}
     if rows and asked.get("prompts"):

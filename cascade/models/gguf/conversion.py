@@ -75,11 +75,11 @@ def _convert(source: Path, target: Path) -> None:
         quiet_libraries(),
         redirect_stderr(io.StringIO()),  # tqdm's bar, which knows no other way
     ):
-        where: dict[str, Any] = {"gguf_file": source.name, **NO_CODE}
-        config = AutoConfig.from_pretrained(source.parent, **where)
+        file = source.name
+        config = AutoConfig.from_pretrained(source.parent, gguf_file=file, **NO_CODE)
         header.check_size(config)
         mend(config, header)
-        tokenizer = AutoTokenizer.from_pretrained(source.parent, **where)
+        tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=file, **NO_CODE)
         _take_ends(tokenizer, header)
         model = _load(source, config, header)
     staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=".converting-"))

@@ -1,4 +1,4 @@
-"""Zero-shot inference (`nli.model`): how surely the item entails `This product is about ...`."""
+"""Zero-shot inference (`nli.model`): how surely the item entails `This KIND is about ...`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Ids = list[int]
 
 
 class NLIScorer(Scorer):
-    """How strongly the item entails `This product is about NAME.`, against the other names.
+    """How strongly the item entails `This text is about NAME.`, against the other names.
 
     `p(candidate) = softmax over the candidates of the logit of entailment`, the item being the
     premise (Yin, Hay and Roth, arXiv 1909.00161; the zero-shot pipeline of transformers with one
