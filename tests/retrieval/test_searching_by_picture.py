@@ -71,9 +71,8 @@ def test_nodes_are_compared_with_the_picture(clip, files, tmp_path):
     retriever = Retriever(TAXONOMY, clip, "leaf", folder=tmp_path)
     found = retriever.node_similarity(Batch([Item({}, image=files[0])]))
     seen = clip.encode_pictures([open_picture(files[0])])
-    np.testing.assert_allclose(
-        found, clip.encode(TAXONOMY.names) @ seen.T, atol=1e-2
-    )  # kept in half
+    expected = clip.encode(TAXONOMY.names) @ seen.T
+    np.testing.assert_allclose(found, expected, atol=1e-2)  # the index is of half precision
 
 
 def test_a_damaged_picture_is_a_problem_of_its_item_alone(clip, files, monkeypatch):
