@@ -111,6 +111,9 @@ def test_a_retriever_learns_what_trade_names_are_and_classifies(rows, cascade):
     assert {file.name for file in (rows / "out").iterdir()} == {
         "model",
         "recipe.yaml",
+        "manifest.json",
+        "metrics.jsonl",
+        "curves.png",
         "metrics.json",
         "README.md",
     }
@@ -199,4 +202,7 @@ def test_an_unknown_kind_is_named(folder, cascade):
     (folder / "mine.yaml").write_text("kind: oracle\ndata: {file: a.csv, label: b}\n")
     done = cascade("finetune", "mine.yaml")
     assert done.status != 0
-    assert "expected adapter, retriever, reranker or encoder, found 'oracle'" in done.err
+    assert (
+        "expected adapter, agent, choose, retriever, reranker, encoder or reader, found 'oracle'"
+        in done.err
+    )

@@ -10,7 +10,6 @@ import typer
 
 from cascade.cli import options
 from cascade.cli.console import err, interruptible, out
-from cascade.config import NEUTRAL
 
 if TYPE_CHECKING:
     from cascade.config import CascadeConfig
@@ -70,7 +69,9 @@ def render(
     type_: Annotated[
         str, typer.Option("--type", help="What kind of thing the item is, in a word or two.")
     ] = "",
-    kind: Annotated[str, typer.Option("--kind", help="What the item is, as item.kind.")] = NEUTRAL,
+    kind: Annotated[
+        str, typer.Option("--kind", help="What the item is, as item.kind.")
+    ] = "text",  # cascade.config.NEUTRAL, which help is not to wait for
     taxonomy: options.TaxonomyOption = "store",
     scheme: options.SchemeOption = None,
     taxonomy_encoding: options.TaxonomyEncodingOption = None,

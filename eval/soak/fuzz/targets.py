@@ -135,10 +135,15 @@ def _prompt(path: Path) -> None:
     from cascade.generation.prompts import PromptTemplate
 
     template = PromptTemplate.load(str(path))
+    names = ["Hats", "Shoes"]
+    listed = [{"mark": mark, "text": name} for mark, name in zip("AB", names, strict=True)]
     template.render(
         {
             **{"item": "hat", "type": "hat", "path": ["A"], "level": 2, "base": "hat"},
-            **{"candidates": ["Hats", "Shoes"], "category": "Part", "about": ["worn", ""]},
+            **{"candidates": listed if ".mark" in template.source else names},
+            **{"category": "Part", "about": ["worn", ""]},
+            **{"kind": "product", "examples": [], "how": "", "siblings": ["Shoes"], "titles": 2},
+            **{"place": "", "nodes": [], "done": ["up"], "notes": ["a note"], "last": True},
         }
     )
     template.answer("Hats")
