@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _MODES = (os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)
+_STRICT = ("strict", "surrogateescape")  # each fails at some letters
 
 
 def mend_streams() -> None:
-    """Open what is closed, and keep failures of standard error from ending the command."""
+    """Open what is closed, and let neither standard error nor odd letters end the command."""
     for number, mode in enumerate(_MODES):
         with suppress(OSError):
             os.fstat(number)
@@ -35,6 +36,8 @@ def mend_streams() -> None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     if sys.stdout is None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    elif isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in _STRICT:
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text
     if sys.stderr is None or sys.stderr is sys.__stderr__:
         encoding = "utf-8" if sys.stderr is None else sys.stderr.encoding
         sys.stderr = io.TextIOWrapper(

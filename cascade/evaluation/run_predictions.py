@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -186,7 +187,7 @@ def _read_table(file: Path) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(file, memory_map=True)
+        return pq.read_table(pa.memory_map(os.fsencode(file)))
     except FileNotFoundError:
         raise InputError(
             "there is no such file, so this is not the folder of a finished run", file=file

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import ConfigError, OutputError, unwritable
+from cascade.io.encodings import escape_surrogates, replace_surrogates
 
 MOST_JSON = 64 << 20  # bytes of a JSON file that is read whole
 TENSORS_FORMAT = 1  # raised when the same file would mean something else
@@ -64,6 +65,8 @@ def read_json(file: Path) -> Any:
         It cannot be read, or is no JSON.
     """
     try:
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise ConfigError(f"{file}: is no file")  # a named pipe is waited for without end
         with file.open("rb") as stream:
             data = stream.read(MOST_JSON + 1)
     except OSError as error:
@@ -104,16 +107,19 @@ _STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number)
 
 
 def write_json(file: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON file whole, or raise OutputError; nan and infinities become null."""
+    r"""Write a JSON file whole, or raise OutputError; nan and infinities become null.
+
+    Names of files may have bytes that are no text, which are written as `\xff`.
+    """
     text = json.dumps(_defined(values), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(file, text + "\n")
 
 
 def write_text(file: Path, text: str) -> None:
-    """Write a text file whole, or raise OutputError."""
+    """Write a text file whole, or raise OutputError; lone surrogates become U+FFFD."""
     partial = file.with_name(f".{file.name}.partial")
     try:
-        partial.write_text(text, "utf-8")
+        partial.write_text(replace_surrogates(text), "utf-8")
         partial.replace(file)
     except OSError as error:
         raise unwritable(file, error) from None
@@ -149,6 +155,8 @@ def alone(lock: Path, busy: str) -> Iterator[None]:
 def _defined(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return escape_surrogates(value)
     if isinstance(value, Mapping):
         return {key: _defined(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

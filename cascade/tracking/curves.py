@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,7 +90,7 @@ class CurveLog:
         lines = read_lines(self.file)
         if any(_figures(lines)):
             picture(lines, self.file.with_name(PICTURE), title)
-        self._end({name: float(v) for name, v in figures.items() if _is_number(v)})
+        self._end({name: float(v) for name, v in figures.items() if is_number(v)})
 
     def close(self) -> None:
         """End a run that did not finish; after `finish` nothing is left to do."""
@@ -117,6 +118,8 @@ class CurveLog:
 
 def read_lines(file: Path) -> list[Line]:
     """The lines of a `metrics.jsonl`; those that are none, as one that a kill cut, are left out."""
+    if not file.is_file():  # a named pipe is waited for without end
+        return []
     try:
         with file.open("rb") as stream:
             text = stream.read(MOST).decode("utf-8", "replace")
@@ -172,7 +175,7 @@ def running_means(values: Sequence[float], over: int) -> list[float]:
 
 def series(lines: Sequence[Line], name: str) -> tuple[list[int], list[float]]:
     """Steps and values of a figure."""
-    known = [(line[STEP], float(line[name])) for line in lines if _is_number(line.get(name))]
+    known = [(line[STEP], float(line[name])) for line in lines if is_number(line.get(name))]
     return [step for step, _ in known], [value for _, value in known]
 
 
@@ -199,7 +202,7 @@ def _split(lines: Sequence[Line]) -> tuple[list[str], list[str]]:
 
 def _figures(lines: Sequence[Line]) -> list[str]:
     """Names of what is drawn, in the order in which they come."""
-    found = dict.fromkeys(name for line in lines for name, v in line.items() if _is_number(v))
+    found = dict.fromkeys(name for line in lines for name, v in line.items() if is_number(v))
     return [name for name in found if name not in (STEP, PART, TIME, *APART)]
 
 
@@ -207,8 +210,10 @@ def _stays(line: Line, step: int, part: str) -> bool:
     return str(line.get(PART, "")) != part or line[STEP] < step
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def is_number(value: Any) -> bool:
+    """Whether a value of a file is a number that a float can hold."""
+    most = sys.float_info.max
+    return isinstance(value, int | float) and not isinstance(value, bool) and -most <= value <= most
 
 
 def _short(value: float) -> float:

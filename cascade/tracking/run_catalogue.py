@@ -8,17 +8,16 @@ damaged is a run too, with the reason why nothing more is known of it.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from cascade.config import read_yaml
 from cascade.errors import CascadeError, ConfigError, InputError, did_you_mean
 from cascade.io.files import read_json
-from cascade.tracking.curves import LINES, Line, read_lines
+from cascade.tracking.curves import LINES, Line, is_number, read_lines
 from cascade.tracking.provenance import MANIFEST
 from cascade.tracking.trackers import flat_settings
 
@@ -37,6 +36,7 @@ FIRST = {  # figures that tell runs of a kind apart, the first that is there
     "pack": ("pack.exact", "pack.accuracy_l1", "f1_micro"),
 }
 Status = Literal["finished", "unfinished", "broken"]
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class RunEntry:
     def headline(self) -> tuple[str, float] | None:
         """The figure that tells runs of its kind apart, if it is known."""
         told = self.manifest.get("headline")
-        if isinstance(told, list) and len(told) == 2 and told[0] in self.figures:
+        if isinstance(told, list) and len(told) == 2 and told[0] in list(self.figures):
             return told[0], self.figures[told[0]]
         names = FIRST.get(self.kind, ())
         return next(((name, self.figures[name]) for name in names if name in self.figures), None)
@@ -126,7 +126,14 @@ def read_run(folder: Path) -> RunEntry:
         return _READERS[kind](folder)
     except (CascadeError, OSError) as error:
         return RunEntry(folder, kind, "broken", str(error))
-    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
+    except (
+        TypeError,
+        ValueError,
+        LookupError,
+        ArithmeticError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         why = f"holds what no run writes ({type(error).__name__}: {error})"
         return RunEntry(folder, kind, "broken", f"{folder}: {why}")
 
@@ -264,7 +271,7 @@ def _read_finetune(folder: Path) -> RunEntry:
             best = [_hf1(held) for held in metrics["after"].values()]
             entry["figures"] |= {"after.hf1": sum(best) / len(best)} if best else {}
     told = manifest.get("headline")
-    if done and isinstance(told, list) and len(told) == 2 and _is_number(told[1]):
+    if done and isinstance(told, list) and len(told) == 2 and is_number(told[1]):
         entry["figures"] = {str(told[0]): float(told[1])} | entry["figures"]
     entry["settings"] = flat_settings(recipe)
     return RunEntry(**entry)
@@ -294,22 +301,38 @@ _READERS = {"eval": _read_eval, "finetune": _read_finetune, "pack": _read_pack}
 
 def _entry(folder: Path, kind: str, manifest: Mapping[str, Any], done: bool) -> dict[str, Any]:
     """What a manifest tells of any run, as parameters of `RunEntry`."""
-    data, taxonomy = manifest.get("data") or {}, manifest.get("taxonomy") or {}
+    data, taxonomy = (_told(manifest, name, dict) or {} for name in ("data", "taxonomy"))
+    for name in ("git", "machine", "versions", "bootstrap"):
+        _told(manifest, name, dict)
+    _told(manifest.get("git") or {}, "commit", str)
     return {
         "path": folder,
         "kind": kind,
         "status": "finished" if done else "unfinished",
-        "started": manifest.get("started"),
-        "finished": manifest.get("finished"),
-        "command": str(manifest.get("command") or ""),
-        "seed": manifest.get("seed", (manifest.get("bootstrap") or {}).get("seed")),
-        "data": Path(str(data.get("file", ""))).name,
-        "data_sha256": data.get("sha256"),
-        "taxonomy": str(taxonomy.get("name", "")),
-        "taxonomy_sha256": taxonomy.get("sha256"),
+        "started": _told(manifest, "started", str),
+        "finished": _told(manifest, "finished", str),
+        "command": _printable(_told(manifest, "command", str) or ""),
+        "seed": _told({**(manifest.get("bootstrap") or {}), **manifest}, "seed", int),
+        "data": _printable(Path(str(data.get("file", ""))).name),
+        "data_sha256": _told(data, "sha256", str),
+        "taxonomy": _printable(str(taxonomy.get("name", ""))),
+        "taxonomy_sha256": _told(taxonomy, "sha256", str),
         "figures": {},
         "manifest": manifest,
     }
+
+
+def _printable(text: str) -> str:
+    """A text of a stranger, which may steer no terminal."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def _told(values: Mapping[str, Any], name: str, kind: type[Told]) -> Told | None:
+    """A value of a manifest; TypeError where it is not of its kind."""
+    value = values.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name} of {MANIFEST} is {json.dumps(value):.40}")
+    return value
 
 
 def _numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
@@ -321,15 +344,11 @@ def _numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
             if not key.endswith("_by_step"):
                 found |= _numbers(value, f"{name}.")
         elif isinstance(value, list):
-            if len(value) == 3 and all(map(_is_number, value)):
+            if len(value) == 3 and all(map(is_number, value)):
                 found[name] = float(value[0])
-        elif _is_number(value):
+        elif is_number(value):
             found[name] = float(value)
     return found
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _object(file: Path) -> dict[str, Any]:

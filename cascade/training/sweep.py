@@ -239,7 +239,14 @@ def _ran(point: Point, experiment: Experiment[Any], *, resume: bool, overwrite: 
                 metrics = experiment.run(resume=resume)
     except CascadeError as error:
         return SweepRun(point, folder, problem=str(error))
-    return SweepRun(point, folder, experiment.headline(metrics), metrics.get("seconds"))
+    try:
+        seconds = metrics.get("seconds")
+        figure = experiment.headline(metrics)
+        told = None if figure is None else (figure[0], float(figure[1]))
+        return SweepRun(point, folder, told, None if seconds is None else float(seconds))
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError):
+        problem = f"{folder / METRICS}: is damaged; begin anew with --overwrite"
+        return SweepRun(point, folder, problem=problem)
 
 
 def _finished(experiment: Experiment[Any]) -> dict[str, Any] | None:
@@ -253,11 +260,13 @@ def _finished(experiment: Experiment[Any]) -> dict[str, Any] | None:
     folder = experiment.folder
     if not (folder / METRICS).is_file():
         return None
-    if read_json(folder / MANIFEST).get("fingerprint") != experiment.identity:
+    manifest, metrics = read_json(folder / MANIFEST), read_json(folder / METRICS)
+    if not isinstance(manifest, dict) or not isinstance(metrics, dict):
+        raise OutputError(f"{folder}: its files are damaged; begin anew with --overwrite")
+    if manifest.get("fingerprint") != experiment.identity:
         raise OutputError(
             f"{folder} has a run with other data or another recipe; begin anew with --overwrite"
         )
-    metrics: dict[str, Any] = read_json(folder / METRICS)
     return metrics
 
 

@@ -76,3 +76,9 @@ def test_a_disk_that_is_full_before_anything_is_finished_advises_no_resume(tmp_p
     advice = r"make room .*begin again with the same command"
     with pytest.raises(OutputError, match=advice), on_disk(tmp_path / "out.csv"):
         raise OSError(28, "No space left on device")
+
+
+def test_letters_that_standard_output_has_not_end_nothing(folder):
+    (folder / "tax.csv").write_text("code,name,parent\n1,Tools,\n11,H\u00e4mmer,1\n", "utf-8")
+    done = run(folder, ["env", "PYTHONIOENCODING=ascii", *SHOW], "")
+    assert done.returncode == 0 and "H\\xe4mmer" in done.stdout

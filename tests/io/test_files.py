@@ -1,10 +1,18 @@
+import os
 import resource
 
 import numpy as np
 import pytest
 
 from cascade.errors import ConfigError, OutputError
-from cascade.io.files import cache_folder, read_json, read_tensors, write_tensors
+from cascade.io.files import (
+    cache_folder,
+    read_json,
+    read_tensors,
+    write_json,
+    write_tensors,
+    write_text,
+)
 
 
 def test_arrays_that_find_no_space_are_an_error_of_ours_and_leave_nothing(tmp_path):
@@ -45,3 +53,16 @@ def test_a_cache_folder_whose_name_is_too_long_is_told_with_its_cure(monkeypatch
     monkeypatch.setenv("CASCADE_CACHE", str(tmp_path / ("c" * 300)))
     with pytest.raises(ConfigError, match="set CASCADE_CACHE to another folder"):
         cache_folder()
+
+
+def test_names_that_are_no_text_are_written_with_their_bytes(tmp_path):
+    write_json(tmp_path / "a.json", {"command": "eval lab\udcff.csv", "of": ["\ud800"]})
+    assert read_json(tmp_path / "a.json") == {"command": "eval lab\\xff.csv", "of": ["\\ud800"]}
+    write_text(tmp_path / "a.md", "lab\udcff.csv")
+    assert (tmp_path / "a.md").read_text("utf-8") == "lab\ufffd.csv"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "metrics.json")
+    with pytest.raises(ConfigError, match="is no file"):
+        read_json(tmp_path / "metrics.json")

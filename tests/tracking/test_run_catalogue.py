@@ -1,8 +1,10 @@
 import json
+import os
 
 import pytest
 
 from cascade.errors import ConfigError, InputError
+from cascade.tracking.curves import series
 from cascade.tracking.run_catalogue import (
     best_of,
     differing_settings,
@@ -112,6 +114,11 @@ def test_settings_that_differ_are_told_apart(runs):
         ("sweep/rank=4/recipe.yaml", "kind: [cake]"),
         ("sweep/rank=4/metrics.json", ""),
         ("pack/metrics.json", "nonsense"),
+        ("a/metrics.json", '{"figures": {"hf1_micro": {"value": 1' + 400 * "0" + "}}}"),
+        ("a/manifest.json", '{"data": {"sha256": ["x"]}, "finished": "x"}'),
+        ("a/manifest.json", '{"data": {}, "started": 5}'),
+        ("a/manifest.json", '{"data": {}, "seed": {"of": [1]}}'),
+        ("a/manifest.json", '{"data": {}, "git": {"commit": 5}}'),
     ],
 )
 def test_a_damaged_run_is_listed_with_why_and_hides_no_other(runs, file, content):
@@ -121,6 +128,32 @@ def test_a_damaged_run_is_listed_with_why_and_hides_no_other(runs, file, content
     assert [run.status for run in broken] == ["broken"]
     assert str((runs / file).parent) in broken[0].problem
     assert len(found) == 8
+
+
+def test_pipes_in_a_run_are_not_waited_for(runs):
+    (runs / "a/metrics.json").unlink()
+    os.mkfifo(runs / "a/metrics.json")
+    os.mkfifo(runs / "a/metrics.jsonl")
+    run = read_run(runs / "a")
+    assert "a/metrics.json: is no file" in run.problem
+    assert run.curves == []
+
+
+def test_what_a_manifest_says_steers_no_terminal(runs):
+    told = {"data": {"file": "\x1b[2Ja.csv"}, "command": "\x1b[31mcascade eval", "finished": None}
+    (runs / "a/manifest.json").write_text(json.dumps(told))
+    run = read_run(runs / "a")
+    assert (run.data, run.command) == (" [2Ja.csv", " [31mcascade eval")
+
+
+def test_odd_numbers_and_headlines_hide_nothing(runs):
+    huge = "1" + 400 * "0"
+    (runs / "sweep/rank=4/metrics.json").write_text(f'{{"validation_loss": 1.5, "x": {huge}}}')
+    (runs / "sweep/rank=4/metrics.jsonl").write_text(f'{{"step": 1, "loss": {huge}}}')
+    (runs / "sweep/rank=4/manifest.json").write_text('{"headline": [["a"], 2]}')
+    run = read_run(runs / "sweep/rank=4")
+    assert (run.status, run.headline) == ("finished", ("validation_loss", 1.5))
+    assert series(run.curves, "loss") == ([], [])
 
 
 def test_a_folder_without_runs_is_refused(runs):

@@ -151,9 +151,9 @@ def checked(file: Path) -> Header:
     WeightsError
         It is none.
     """
-    with reading(file, "cannot be read as a GGUF language model"):
+    with reading(file, "is no whole GGUF file; copy it again"):
         header = Header.read(file)
-    header.check()
+        header.check()
     return header
 
 

@@ -55,6 +55,7 @@ def test_an_architecture_that_is_not_read_is_named_with_the_cure(architecture, t
     [
         ({"general.type": "adapter"}, "an adapter; name a folder in llm.adapter"),
         ({"general.type": "mmproj"}, "reads pictures"),
+        ({"split.count": "many"}, "is no whole GGUF file; copy it again"),
         ({"rope.scaling.type": "longrope"}, "stretches its positions in the way 'longrope'"),
     ],
 )
