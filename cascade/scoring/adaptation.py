@@ -12,7 +12,7 @@ import base64
 import binascii
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -53,7 +53,7 @@ class Adaptation:
 
     items: int
     moved: int
-    log_weight: NDArray[np.float32]
+    log_weight: NDArray[np.float32] = field(repr=False)
 
     @classmethod
     def learnt(

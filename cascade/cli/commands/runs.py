@@ -234,7 +234,11 @@ def _facts(run: RunEntry) -> dict[str, Any]:
         "seed": "" if run.seed is None else f"{run.seed}",
         "git": f"{git['commit'][:12]}{changed}" if git.get("commit") else "",
         "versions": ", ".join(f"{k} {v}" for k, v in (told.get("versions") or {}).items()),
-        "machine": ", ".join(map(str, filter(None, machine.values()))),
+        "machine": ", ".join(
+            f"{value} cores" if name == "cores" else str(value)
+            for name, value in machine.items()
+            if value
+        ),
     }
 
 

@@ -242,6 +242,7 @@ def unknown_labels_error(
         Where the first of them stands, and the label.
     """
     example = int(taxonomy.leaves[0])
+    ways = dict.fromkeys([taxonomy.codes[example], taxonomy.path(example)])
     better = fitting_column(source, taxonomy)
     cure = _cure_of(label, taxonomy) or (
         f"column {better!r} has labels of it: name that with --label"
@@ -250,8 +251,7 @@ def unknown_labels_error(
     )
     return InputError(
         f"none of its {labels:,} labels is in taxonomy {taxonomy.name!r} (first: {first}); a label "
-        f"is a code or a path, such as {taxonomy.codes[example]!r} or "
-        f"{taxonomy.path(example)!r}; {cure}",
+        f"is a code or a path, such as {' or '.join(map(repr, ways))}; {cure}",
         file=source.file,
         column=column,
     )
@@ -280,7 +280,8 @@ def _named(label: str, taxonomy: Taxonomy) -> str:
     named = [i for i, own in enumerate(taxonomy.names) if plain(own).casefold() == name]
     if not name or not named:
         return ""
-    nodes = ", ".join(f"{taxonomy.codes[i]!r} ({taxonomy.path(i)})" for i in named[:3])
+    pairs = [(taxonomy.codes[i], taxonomy.path(i)) for i in named[:3]]
+    nodes = ", ".join(f"{code!r}" if code == path else f"{code!r} ({path})" for code, path in pairs)
     return f"the name of {nodes}: write codes or whole paths"
 
 

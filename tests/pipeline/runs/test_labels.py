@@ -144,6 +144,13 @@ def test_names_in_place_of_codes_are_told(labelled, shop):
         count_labels(labelled("apple", "banana"), "label", shop)
 
 
+def test_a_code_that_is_the_path_is_told_once(labelled):
+    tree = Taxonomy.from_paths(["Food > Apple", "Food > Banana"])
+    with pytest.raises(InputError) as told:
+        count_labels(labelled("apple", "banana"), "label", tree)
+    assert "such as 'Food > Apple'; 'apple' is the name of 'Food > Apple': write" in str(told.value)
+
+
 def test_other_right_answers_that_are_unknown_are_told(tmp_path, shop, caplog):
     rows = ["label,other", "Toys,Food", 'Toys,"[""Toys"", ""Cars""]"', "Toys,", "Toys,Toys|Food"]
     file = tmp_path / "rows.csv"

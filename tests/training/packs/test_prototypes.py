@@ -74,3 +74,21 @@ def test_a_pack_of_the_recipe_few_knows_names_that_no_row_tells(tmp_path):
     clf = cascade.load(tmp_path / "pack", method="ttc.prototypes")
     assert clf.classify("aged gouda").path == "Food > Cheese"
     assert clf.classify("a steel leaf rake").path == "Home > Rakes"
+
+
+@pytest.mark.weights
+def test_no_scorer_is_chosen_alone_on_a_handful_of_rows(tmp_path):
+    rows = tmp_path / "rows.csv"
+    things = {
+        "Home > Rakes": ["leaf rake", "lawn comb", "garden tines", "bow head rake"],
+        "Home > Hoses": ["water hose", "flexible pipe", "sprinkler tube", "hose on a reel"],
+        "Food > Cheese": ["aged gouda", "soft brie", "cheddar block", "goat curd"],
+    }
+    lines = [f"{name},{label}" for label, names in things.items() for name in names]
+    rows.write_text("\n".join(["name,label", *lines]) + "\n", "utf-8")
+    columns = Columns(text=["name"], label="label")
+    fit = Fit(TableFile(str(rows)), TREE, columns, Recipe.load("few"), tmp_path / "pack")
+    fit.prepare()
+    report = fit.run()
+    assert report["rows"]["held_out"] < 10
+    assert report["weights"]["ttc.prototypes"][0] > 0
