@@ -78,7 +78,7 @@ class PlainWork:
         if now < self._due or done <= self._done or done == of:
             return
         line = f"{what} {amount or (f'{done:,} of {of:,}' if of else f'{done:,}')}"
-        if of is not None and of > done:
+        if of is not None and of > done and not amount.endswith(" left"):  # told once
             left = (of - done) * (now - self._since) / (done - self._done)
             line += f", {_duration(left)} left"
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)

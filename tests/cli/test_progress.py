@@ -54,3 +54,9 @@ def test_without_a_known_end_the_amount_stands_alone():
     steps = [(0, "reading", 0), (5, "reading", 400)]
     assert printed(*steps, of=None, amount="") == ["reading 400"]
     assert printed(*steps, of=None, amount="{} rows") == ["reading 400 rows"]
+
+
+def test_a_training_that_tells_the_time_left_is_told_once():
+    steps = [(0, "training", 0), (60, "training", 20)]
+    lines = printed(*steps, of=300, amount="loss 2.960; 4 min left")
+    assert lines == ["training loss 2.960; 4 min left"]
