@@ -132,3 +132,15 @@ def test_values_are_yaml_and_lists_stand_in_brackets():
     assert folder_name((("tasks", ["child", "path"]), ("data.file", "a b/c.csv"))) == (
         "tasks=child+path,data.file=a_b_c.csv"
     )
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("metrics.json", "[]"), ("metrics.json", '{"accuracy": "x"}'), ("manifest.json", "3")],
+)
+def test_a_run_that_was_damaged_is_told_and_stops_no_other(sweep, file, content):
+    sweep.make("seed=1,2").run()
+    (sweep.folder / "seed=1" / file).write_text(content)
+    first, second = sweep.make("seed=1,2").run(resume=True)
+    assert "begin anew with --overwrite" in first.problem and "damaged" in first.problem
+    assert second.figure == ("accuracy_at_1", 2.0001)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -190,7 +191,10 @@ class ParquetFormat:
         """Write row groups of a fixed size from the parts."""
         import pyarrow.parquet as pq
 
-        with pq.ParquetWriter(target, self._schema, compression="zstd") as writer:
+        with (
+            target.open("wb") as file,  # pyarrow takes no path whose bytes are no text
+            pq.ParquetWriter(file, self._schema, compression="zstd") as writer,
+        ):
             for group in _groups(_batches(parts), self._schema):
                 writer.write_table(group, row_group_size=GROUP_ROWS)
 
@@ -221,7 +225,7 @@ def _batches(parts: Iterable[Path]) -> Iterator[Any]:
     import pyarrow as pa
 
     for part in parts:
-        with pa.OSFile(str(part)) as file:
+        with pa.OSFile(os.fsencode(part)) as file:
             while file.tell() < file.size():
                 yield from pa.ipc.open_stream(file)
 

@@ -122,3 +122,11 @@ def test_extra_columns_stand_beside_the_others(tmp_path):
         file.write(rows, [{"why": row.problem and "bad", "line": row.line} for row in rows])
         file.finish()
     assert (tmp_path / "out.csv").read_text("utf-8") == "id,name,why,line\n1,a,,2\n2,b,bad,3\n"
+
+
+def test_a_folder_whose_name_is_no_text_takes_parquet(parquet, tmp_path):
+    folder = tmp_path / "out\udcff"
+    folder.mkdir()
+    written = copy(parquet, folder / "all.parquet")
+    with written.open("rb") as file:
+        assert pq.read_table(file).equals(pq.read_table(parquet))
