@@ -133,7 +133,7 @@ def bytes_of(kind, source):
 def test_a_file_that_is_no_gguf_is_refused_with_its_name(kind, source, own_cache, tmp_path):
     file = tmp_path / "broken.gguf"
     file.write_bytes(bytes_of(kind, source))
-    with pytest.raises(WeightsError, match=r"broken\.gguf: cannot be read"):
+    with pytest.raises(WeightsError, match=r"broken\.gguf: is no whole GGUF file; copy it again"):
         safetensors_folder(find_weights(str(file)))
     assert folders(own_cache) == []
 
