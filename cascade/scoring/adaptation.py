@@ -133,7 +133,8 @@ def learn(
     leaves, probabilities = [], []
     for batch in batches:
         known, p = scorer.probabilities(batch).top_ends(KEPT)
-        good = [row for row in range(len(batch)) if row not in {**batch.failures, **batch.problems}]
+        lost = batch.failures.keys() | batch.problems.keys()
+        good = [row for row in range(len(batch)) if row not in lost]
         missing = ((0, 0), (0, KEPT - known.shape[1]))
         leaves.append(np.pad(known[good], missing, constant_values=-1))
         probabilities.append(np.pad(p[good], missing))

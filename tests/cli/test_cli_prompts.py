@@ -1,9 +1,13 @@
 """`prompts try` and `prompts compare`, on a model too small to be right."""
 
+import inspect
 import json
 
 import pytest
 from tiny_llm import tiny_model, tiny_tokenizer
+
+from cascade.cli.commands.prompts import render
+from cascade.config import NEUTRAL
 
 MINE = """\
 ---
@@ -140,3 +144,9 @@ def test_a_prompt_that_lists_leaves_is_tried_by_its_own_method(prompts):
     found = json.loads(prompts("try", "choose-listed", "aged gouda cheese", "--json").out)
     assert len(found["questions"]) == 2  # in two orders
     assert found["questions"][0]["answers"][0]["text"].strip() in "ABCDEF"
+
+
+def test_what_an_item_is_by_default_is_the_neutral_word_of_the_settings():
+    # A literal there, since --help does not wait for the settings.
+    default = inspect.signature(render).parameters["kind"].default
+    assert default == NEUTRAL

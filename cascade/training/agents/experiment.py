@@ -2,60 +2,42 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cascade.config import ENCODER, AgentConfig, LLMConfig
+from cascade.config import AgentConfig
 from cascade.errors import InputError
 from cascade.generation.prompt_encoding import PromptEncoder
-from cascade.generation.prompts import PromptTemplate
 from cascade.models.language_models import load_llm
 from cascade.models.runtime import best_device
-from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.encoder import Encoder
 from cascade.training.adapters.experiment import run_figures
 from cascade.training.adapters.instructions import Instruction
 from cascade.training.adapters.lora import attach_lora, save_adapter
+from cascade.training.adapters.over_sets import SetsAdapterExperiment, losses_of
 from cascade.training.adapters.training import AdapterLoop, training_precision
 from cascade.training.agents.recipe import AgentRecipe
 from cascade.training.agents.walks import WalkedSet
 from cascade.training.encoders.sets import EncoderSet
-from cascade.training.encoders.sets_experiment import SetsExperiment
 from cascade.training.loop import in_words
 from cascade.version import __version__
 
 
-class AgentExperiment(SetsExperiment[AgentRecipe]):
+class AgentExperiment(SetsAdapterExperiment[AgentRecipe]):
     """One adapter; `limit` is of the rows of each set."""
 
-    made = "an adapter"
+    plain = AgentConfig()
 
     @property
-    def result(self) -> Path:
-        """Where the adapter lies."""
-        return self.folder
-
-    @cached_property
-    def _weights(self) -> list[Weights]:
-        recipe = self.recipe
-        names = (recipe.model.weights, recipe.walks.encoder)
-        return [find_weights(name, allow_download=recipe.model.allow_download) for name in names]
-
-    @cached_property
-    def _template(self) -> PromptTemplate:
-        return PromptTemplate.load(self.recipe.walks.prompt)
-
-    def _check_resources(self) -> None:
-        _ = self._template
+    def _encoder_name(self) -> str:
+        return self.recipe.walks.encoder
 
     @property
-    def _contents(self) -> Any:
-        return [self._template.source, super()._contents]
+    def _used(self) -> Mapping[str, Any]:
+        walks = self.recipe.walks
+        return {name: getattr(walks, name) for name in ("steps", "shown", "descriptions", "prompt")}
 
     def run(self, *, resume: bool = False) -> dict[str, Any]:
         """Train, and write the adapter; see `Experiment.run`."""
@@ -130,27 +112,6 @@ class AgentExperiment(SetsExperiment[AgentRecipe]):
         self.progress("walking", 0, None, part.name)
         return WalkedSet(part, encoder, self.recipe.walks, self._template, show)
 
-    def headline(self, metrics: Mapping[str, Any]) -> tuple[str, float] | None:
-        """The validation loss."""
-        loss = metrics["validation_loss"]
-        return None if loss is None else ("validation_loss", loss)
-
-    def usage(self) -> str:
-        """The command that classifies with the result."""
-        recipe, plain = self.recipe, AgentConfig()
-        settings = {"llm.adapter": str(self.folder)}
-        if recipe.model.weights != LLMConfig().model:
-            settings["llm.model"] = recipe.model.weights
-        for name in ("steps", "shown", "descriptions", "prompt"):
-            if (value := getattr(recipe.walks, name)) != getattr(plain, name):
-                settings[f"agent.{name}"] = str(value)
-        if recipe.walks.encoder != ENCODER:
-            settings["retrieval.encoder"] = recipe.walks.encoder
-        words = ["cascade", "classify", "items.csv", "-t", "TAXONOMY", "--text", "name"]
-        words += ["--method", "agent"]
-        words += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        return shlex.join([*words, "-o", "out.csv"])
-
     def summary(self, metrics: Mapping[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
         """A few figures."""
         rows: list[Sequence[str]] = [
@@ -158,14 +119,13 @@ class AgentExperiment(SetsExperiment[AgentRecipe]):
             ("steps learnt", f"{metrics['examples']['train']:,}"),
         ]
         if metrics["validation_loss"] is not None:
-            rows.append(("validation loss", _losses(metrics)))
+            rows.append(("validation loss", losses_of(metrics)))
         return (), [*rows, ("time", in_words(metrics["seconds"]))]
 
     def readme(self, metrics: Mapping[str, Any]) -> str:
         """What the adapter was made of, how it measured, and how it is used."""
         recipe = self.recipe
         lora, walks = recipe.lora, recipe.walks
-        held = metrics["validation_loss"] is not None
         return f"""\
 # LoRA adapter of {recipe.model.weights} that walks taxonomies
 
@@ -183,17 +143,10 @@ Use it:
 | lists | {walks.shown} nodes that {walks.encoder} finds |
 | LoRA | rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout} |
 | steps of training | {metrics["steps"]:,} |
-| validation loss | {_losses(metrics) if held else "no sets were held out"} |
+| validation loss | {losses_of(metrics)} |
 | time | {in_words(metrics["seconds"])} on {metrics["device"]} in {metrics["precision"]} |
 | seed | {recipe.seed} |
 
 Labelled rows teach neither `none` nor `ask`. `recipe.yaml` has every setting; the same command on
 it makes the adapter again. `metrics.json` has the loss of each step.
 """
-
-
-def _losses(metrics: Mapping[str, Any]) -> str:
-    return (
-        f"{metrics['validation_loss_before']:.3f} before, {metrics['validation_loss']:.3f} after "
-        f"step {metrics['best_step']:,}, which is kept"
-    )

@@ -7,9 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cascade.config import ENCODER, NAMED, NodeText, Section
-from cascade.training.adapters.lora import LoraRecipe
-from cascade.training.adapters.recipe import LoopRecipe, ModelRecipe
-from cascade.training.encoders.recipe import SetsRecipe
+from cascade.training.adapters.over_sets import SetsAdapterRecipe
 
 
 class WalksRecipe(Section):
@@ -39,22 +37,13 @@ class WalksRecipe(Section):
     texts: NodeText = Field("full", description="What is embedded, as retrieval.texts in use.")
 
 
-class AgentRecipe(SetsRecipe):
+class AgentRecipe(SetsAdapterRecipe):
     """How a language model learns to walk taxonomies that it has never seen."""
 
-    NAMES = (*SetsRecipe.NAMES, ("walks", "prompt"), ("walks", "encoder"))
+    NAMES = (*SetsAdapterRecipe.NAMES, ("walks", "prompt"), ("walks", "encoder"))
 
     kind: Literal["agent"] = Field("agent", description="What is fine-tuned.")
     rows: int = Field(
         2000, ge=1, le=10**8, description="Rows that are walked, drawn from the sets by weight."
     )
-    held_rows: int = Field(
-        100,
-        ge=1,
-        le=10**6,
-        description="Rows of each held set, drawn by the seed; their loss decides when to stop.",
-    )
-    model: ModelRecipe = Field(default_factory=ModelRecipe, description="The language model.")
     walks: WalksRecipe = Field(default_factory=WalksRecipe, description="What is learnt.")
-    lora: LoraRecipe = Field(default_factory=LoraRecipe, description="What is added to the model.")
-    training: LoopRecipe = Field(default_factory=LoopRecipe, description="How it is learnt.")

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cascade.config import ENCODER, ChooseConfig, LLMConfig
+from cascade.config import ChooseConfig
 from cascade.errors import InputError
 from cascade.generation.engines.transformers_engine import TransformersEngine
 from cascade.generation.prompt_encoding import PromptEncoder
-from cascade.generation.prompts import PromptTemplate
 from cascade.models.language_models import load_llm
 from cascade.models.runtime import best_device
-from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.encoder import Encoder
 from cascade.scoring.listed.choice import ListwiseChooser
 from cascade.training.adapters.experiment import run_figures
 from cascade.training.adapters.instructions import Example
 from cascade.training.adapters.lora import attach_lora, save_adapter
+from cascade.training.adapters.over_sets import SetsAdapterExperiment, losses_of
 from cascade.training.adapters.training import AdapterLoop, training_precision
 from cascade.training.choosers.lists import Choice, ListedSet, instruction
 from cascade.training.choosers.measuring import figures_of
 from cascade.training.choosers.recipe import ChooserRecipe
 from cascade.training.encoders.sets import EncoderSet
-from cascade.training.encoders.sets_experiment import SetsExperiment
 from cascade.training.loop import in_words
 from cascade.training.markdown import table
 from cascade.version import __version__
@@ -37,32 +32,23 @@ from cascade.version import __version__
 _Listed = tuple[ListedSet, list[Choice]]
 
 
-class ChooserExperiment(SetsExperiment[ChooserRecipe]):
+class ChooserExperiment(SetsAdapterExperiment[ChooserRecipe]):
     """One adapter; `limit` is of the rows of each set."""
 
-    made = "an adapter"
+    plain = ChooseConfig()
 
     @property
-    def result(self) -> Path:
-        """Where the adapter lies."""
-        return self.folder
-
-    @cached_property
-    def _weights(self) -> list[Weights]:
-        recipe = self.recipe
-        names = (recipe.model.weights, recipe.lists.encoder)
-        return [find_weights(name, allow_download=recipe.model.allow_download) for name in names]
-
-    @cached_property
-    def _template(self) -> PromptTemplate:
-        return PromptTemplate.load(self.recipe.prompts.choose)
-
-    def _check_resources(self) -> None:
-        _ = self._template
+    def _encoder_name(self) -> str:
+        return self.recipe.lists.encoder
 
     @property
-    def _contents(self) -> Any:
-        return [self._template.source, super()._contents]
+    def _used(self) -> Mapping[str, Any]:
+        lists = self.recipe.lists
+        return {
+            "prompt": self.recipe.prompts.choose,
+            "candidates": lists.listed,
+            "descriptions": lists.descriptions,
+        }
 
     def run(self, *, resume: bool = False) -> dict[str, Any]:
         """Train, and write the adapter; see `Experiment.run`."""
@@ -177,36 +163,6 @@ class ChooserExperiment(SetsExperiment[ChooserRecipe]):
                 found[listed.name] = figures_of(choices, chooser)
         return found
 
-    def headline(self, metrics: Mapping[str, Any]) -> tuple[str, float] | None:
-        """The validation loss."""
-        loss = metrics["validation_loss"]
-        return None if loss is None else ("validation_loss", loss)
-
-    def usage(self) -> str:
-        """The command that classifies with the result."""
-        recipe = self.recipe
-        settings = {"llm.adapter": str(self.folder)}
-        if recipe.model.weights != LLMConfig().model:
-            settings["llm.model"] = recipe.model.weights
-        plain = ChooseConfig()
-        used = {
-            "prompt": recipe.prompts.choose,
-            "candidates": recipe.lists.listed,
-            "descriptions": recipe.lists.descriptions,
-        }
-        settings |= {
-            f"choose.{name}": str(value)
-            for name, value in used.items()
-            if value != getattr(plain, name)
-        }
-        if recipe.lists.encoder != ENCODER:
-            settings["retrieval.encoder"] = recipe.lists.encoder
-        words = ["cascade", "classify", "items.csv", "-t", "TAXONOMY", "--text", "name"]
-        words += ["--method", "choose"]
-        for name, value in settings.items():
-            words += ["--set", f"{name}={value}"]
-        return shlex.join([*words, "-o", "out.csv"])
-
     def summary(self, metrics: Mapping[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Of each held set the share that is right by retrieval, and with the model's choice."""
         weight = f"{ChooseConfig().weight:g}"
@@ -244,13 +200,6 @@ class ChooserExperiment(SetsExperiment[ChooserRecipe]):
                 f"choice, and both together at choose.weight {ChooseConfig().weight:g}.\n\n"
                 + table(header, figures)
             )
-        loss = metrics["validation_loss"]
-        losses = "no sets were held out"
-        if loss is not None:
-            losses = (
-                f"{metrics['validation_loss_before']:.3f} before, {loss:.3f} after step "
-                f"{metrics['best_step']:,}, which is kept"
-            )
         lora, lists = recipe.lora, recipe.lists
         return f"""\
 # LoRA adapter of {recipe.model.weights} that chooses from lists
@@ -271,7 +220,7 @@ Use it:
 one; {lists.absent:.0%} without it |
 | LoRA | rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout} |
 | steps | {metrics["steps"]:,} |
-| validation loss | {losses} |
+| validation loss | {losses_of(metrics)} |
 | time | {in_words(metrics["seconds"])} on {metrics["device"]} in {metrics["precision"]} |
 | seed | {recipe.seed} |
 

@@ -7,9 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cascade.config import ENCODER, MOST_LISTED, NAMED, NodeText, Section
-from cascade.training.adapters.lora import LoraRecipe
-from cascade.training.adapters.recipe import LoopRecipe, ModelRecipe
-from cascade.training.encoders.recipe import SetsRecipe
+from cascade.training.adapters.over_sets import SetsAdapterRecipe
 
 
 class ListRecipe(Section):
@@ -50,11 +48,11 @@ class ChooserPromptsRecipe(Section):
     )
 
 
-class ChooserRecipe(SetsRecipe):
+class ChooserRecipe(SetsAdapterRecipe):
     """How a language model learns to choose from lists, under taxonomies it has never seen."""
 
     NAMES = (
-        *SetsRecipe.NAMES,
+        *SetsAdapterRecipe.NAMES,
         ("prompts", "choose"),
         ("lists", "encoder"),
     )
@@ -63,16 +61,7 @@ class ChooserRecipe(SetsRecipe):
     rows: int = Field(
         2000, ge=1, le=10**8, description="Rows that are learnt, drawn from the sets by weight."
     )
-    held_rows: int = Field(
-        100,
-        ge=1,
-        le=10**6,
-        description="Rows of each held set, drawn by the seed; their loss decides when to stop.",
-    )
-    model: ModelRecipe = Field(default_factory=ModelRecipe, description="The language model.")
     prompts: ChooserPromptsRecipe = Field(
         default_factory=ChooserPromptsRecipe, description="The words."
     )
     lists: ListRecipe = Field(default_factory=ListRecipe, description="What is chosen among.")
-    lora: LoraRecipe = Field(default_factory=LoraRecipe, description="What is added to the model.")
-    training: LoopRecipe = Field(default_factory=LoopRecipe, description="How it is learnt.")
