@@ -19,7 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.models.language_models import is_control, plain_text_tokenizer, put_no_blank
+from cascade.models.language_models import (
+    is_control,
+    plain_text_tokenizer,
+    put_no_blank,
+    puts_blank,
+)
 
 CUT = "\ue001"  # private use; where a text is cut that would be a control token
 # A token with a blank in its middle, in the letters that stand for bytes: Ġ is a blank, and Ċ, ĉ
@@ -135,8 +140,6 @@ class TextEncoder:
     @cached_property
     def puts_blank(self) -> bool:
         """Whether the tokenizer puts a blank before a text, which nothing has that goes on."""
-        from cascade.models.language_models import puts_blank
-
         return self.backend is not None and puts_blank(self._tokenizer.backend_tokenizer)
 
     @cached_property

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from cascade.models.runtime import best_device
 from cascade.models.sentence_encoder import SentenceEncoder, load_sentence_encoder
 from cascade.models.weights import Weights, find_weights
 from cascade.training.encoders.batches import BatchSource
@@ -18,7 +16,6 @@ from cascade.training.encoders.sets import EncoderSet
 from cascade.training.encoders.sets_experiment import SetsExperiment
 from cascade.training.encoders.training import EncoderLoop
 from cascade.training.markdown import table
-from cascade.version import __version__
 
 
 class EncoderExperiment(SetsExperiment[EncoderRecipe]):
@@ -61,10 +58,7 @@ class EncoderExperiment(SetsExperiment[EncoderRecipe]):
             seed=recipe.seed,
             identity=self.identity,
         )
-        started = time.perf_counter()
-        history = loop.run(resume=resume, progress=self._on_tick)
-        loop.settle()
-        seconds = time.perf_counter() - started
+        learning = self._learn(loop, recipe.training.device, resume=resume)
         self._save(encoder, weights)
         after = self._figures(
             measured, load_sentence_encoder(find_weights(str(self.result)), "cpu"), "measuring"
@@ -75,11 +69,7 @@ class EncoderExperiment(SetsExperiment[EncoderRecipe]):
                 "before": before,
                 "after": after,
                 "sets": {part.name: len(part) for part in learnt},
-                "steps": len(history.losses),
-                "seconds": round(seconds, 1),
-                "loss_by_step": [round(loss, 5) for loss in history.losses],
-                "device": best_device(recipe.training.device),
-                "version": __version__,
+                **learning,
             }
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +20,9 @@ from cascade.retrieval.encoder_prompts import Prompts, prompts_of
 from cascade.training.encoders.measuring import drawn_rows
 from cascade.training.encoders.recipe import SetRecipe, SetsRecipe
 from cascade.training.encoders.sets import EncoderSet, read_set
+from cascade.training.encoders.training import AveragedLoop
 from cascade.training.experiment import Experiment
+from cascade.version import __version__
 
 MODEL = "model"
 
@@ -66,6 +69,19 @@ class SetsExperiment(Experiment[S]):
         kept = frozenset(text.casefold() for part in measured for text in part.texts)
         learnt = [part for each in recipe.sets for part in self._read(each, kept)]
         return learnt, measured
+
+    def _learn(self, loop: AveragedLoop, device: str, *, resume: bool) -> dict[str, Any]:
+        """Train to the end, and take the averaged weights; how that went, for metrics.json."""
+        started = time.perf_counter()
+        history = loop.run(resume=resume, progress=self._on_tick)
+        loop.settle()
+        return {
+            "steps": len(history.losses),
+            "seconds": round(time.perf_counter() - started, 1),
+            "loss_by_step": [round(loss, 5) for loss in history.losses],
+            "device": best_device(device),
+            "version": __version__,
+        }
 
     def _tell(self, learnt: Sequence[EncoderSet], device: str) -> None:
         rows = sum(map(len, learnt))

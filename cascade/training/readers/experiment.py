@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.models.runtime import best_device
 from cascade.models.sentence_encoder import PackedEncoder
 from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.array_ops import top_k
@@ -23,7 +21,6 @@ from cascade.training.markdown import table
 from cascade.training.readers.lists import ListSource
 from cascade.training.readers.recipe import ReaderRecipe
 from cascade.training.readers.training import ReaderLoop
-from cascade.version import __version__
 
 FOUND_BY = "parent"  # the form of nodes that encoders find, as in retrieval
 READ_AS = "path"  # and the one that is read in use
@@ -83,21 +80,14 @@ class ReaderExperiment(SetsExperiment[ReaderRecipe]):
             seed=recipe.seed,
             identity=self.identity,
         )
-        started = time.perf_counter()
-        history = loop.run(resume=resume, progress=self._on_tick)
-        loop.settle()
-        seconds = time.perf_counter() - started
+        learning = self._learn(loop, recipe.training.device, resume=resume)
         self._save(reader.encoder, weights)
         return self._finish(
             {
                 "kind": recipe.kind,
                 **self._figures(measured, finders[0]),
                 "sets": {part.name: len(part) for part in learnt},
-                "steps": len(history.losses),
-                "seconds": round(seconds, 1),
-                "loss_by_step": [round(loss, 5) for loss in history.losses],
-                "device": best_device(recipe.training.device),
-                "version": __version__,
+                **learning,
             }
         )
 
