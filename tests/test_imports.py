@@ -18,7 +18,7 @@ ROOMS = [  # a room imports from those before it
     ["items", "predictions"],
     ["io"],
     ["taxonomy"],
-    ["foodex2"],
+    ["foodex2", "confidence"],
     ["models"],
     ["retrieval", "generation"],  # these do not know each other
     ["features"],

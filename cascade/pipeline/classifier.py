@@ -11,13 +11,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cascade.confidence.acceptance import Acceptance
 from cascade.config import ENCODER, CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
 from cascade.forks import Turn
 from cascade.io.pictures import allowed_address
 from cascade.io.web.address import is_address
 from cascade.items import Batch, Item, as_text
-from cascade.pipeline.acceptance import Acceptance
 from cascade.pipeline.intake import Intake, names_of
 from cascade.pipeline.pack import resolve_paths
 from cascade.pipeline.retracing import Retracing

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
+from cascade.confidence.acceptance import Acceptance
 from cascade.config import CascadeConfig
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap, paired_difference
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.io.tables.opening import TableFile
 from cascade.items import Batch
-from cascade.pipeline.acceptance import Acceptance
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.descent import make_descent
 from cascade.pipeline.load import load_config, load_taxonomy

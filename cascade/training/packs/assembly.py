@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from cascade.confidence.calibration import Calibration
 from cascade.config import FITTED_ENCODER, UNSAID, CascadeConfig, Columns, RetrievalConfig
 from cascade.items import Batch
-from cascade.pipeline.acceptance import Calibration
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.descent import make_descent
 from cascade.pipeline.pack import resolve_paths

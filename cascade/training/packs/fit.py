@@ -20,6 +20,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from cascade.confidence.calibration import Calibration
 from cascade.config import Columns
 from cascade.errors import CascadeError, UsageError
 from cascade.io.files import write_json
@@ -27,7 +28,6 @@ from cascade.io.pictures import PicturePlaces
 from cascade.io.tables.opening import TableFile
 from cascade.models.language_models import is_vision_language
 from cascade.models.weights import find_weights
-from cascade.pipeline.acceptance import Calibration
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.pipeline.pack import work_folder
 from cascade.taxonomy import Taxonomy

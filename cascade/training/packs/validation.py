@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.confidence.calibration import Calibration
+from cascade.confidence.maps import BetaCalibration
+from cascade.confidence.risk import RiskTable
 from cascade.items import Batch, Item
-from cascade.pipeline.acceptance import Calibration
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.predictions import Prediction
 from cascade.retrieval.retriever import AllChildren
-from cascade.scoring.calibration import BetaCalibration, RiskTable
 from cascade.scoring.fusion import fit_fusion_weights
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy

@@ -319,7 +319,7 @@ def test_a_risk_needs_a_calibration():
 
 
 def test_a_broken_calibration_is_refused_by_its_file(tmp_path):
-    from cascade.pipeline.acceptance import Calibration
+    from cascade.confidence.calibration import Calibration
 
     path = tmp_path / "calibration.json"
     path.write_text('{"levels": [], "risk": {}}')

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade.pipeline.acceptance import Calibration
+from cascade.confidence.calibration import Calibration
+from cascade.confidence.maps import BetaCalibration
+from cascade.confidence.risk import RiskTable
 from cascade.predictions import Alternative, Level, Prediction
-from cascade.scoring.calibration import BetaCalibration, RiskTable
 from cascade.taxonomy.names import PATH_SEPARATOR
 
 slopes = st.one_of(st.just(0.0), st.floats(0.01, 20))

@@ -4,7 +4,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cascade.scoring.calibration import DELTA, BetaCalibration, RiskTable
+from cascade.confidence.maps import BetaCalibration
+from cascade.confidence.risk import DELTA, RiskTable
 
 
 def answers(rng, n, sharpness=3.0):
