@@ -309,7 +309,7 @@ Use it:
 {rows["classes"]:,} classes; columns {", ".join(self.columns.text)}; label {recipe.data.label} |
 | taxonomy | {recipe.data.taxonomy or "made of the labels"} |
 | wrong nodes | {wrong.siblings} siblings, {wrong.near} near in the taxonomy, {wrong.similar} of \
-the {wrong.pool} most similar |
+the {wrong.pool} most similar, {wrong.random} random |
 | training | {metrics["steps"]:,} steps of {training.batch_size} {unit} at \
 {training.learning_rate} |
 | time | {metrics["seconds"]:,.0f} s on {metrics["device"]} |

@@ -1,7 +1,8 @@
 """Hard negatives: wrong nodes that are hard to tell from the right one, to train rankers with.
 
 Three kinds, as in FEAST: siblings; nodes that are drawn the more often the nearer they are in the
-taxonomy and the more they are alike; and those that the current index takes for similar.
+taxonomy and the more they are alike; and those that the current index takes for similar. Beside
+them, for comparison, any wrong nodes.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ class NegativesRecipe(Section):
     pool: int = Field(
         10, ge=1, le=100_000, description="Ranks of the index that `similar` are drawn from."
     )
+    random: int = Field(0, ge=0, le=1000, description="Of all wrong nodes alike.")
 
     @property
     def total(self) -> int:
         """Wrong nodes beside one right node."""
-        return self.siblings + self.near + self.similar
+        return self.siblings + self.near + self.similar + self.random
 
 
 class Negatives:
@@ -92,7 +94,7 @@ class Negatives:
         recipe: NegativesRecipe,
         rng: np.random.Generator,
     ) -> NDArray[np.int32]:
-        """Different wrong nodes for each row: siblings, near ones, similar ones, in this order.
+        """Different wrong nodes for each row: siblings, near, similar, random, in this order.
 
         What one kind lacks, the kinds after it make up for, and at last nearness.
 
@@ -125,6 +127,7 @@ class Negatives:
                     first = np.argsort(-left, kind="stable")[: recipe.pool]
                     first = first[np.isfinite(left[first])]
                     taken += rng.permutation(first)[: recipe.similar].tolist()
+                taken += _drawn(wrong.astype(float), taken, recipe.random, rng)
                 taken += _drawn(weight, taken, total - len(taken), rng)
                 chosen = self._nodes[taken[:total]]
                 out[row, : len(chosen)] = chosen

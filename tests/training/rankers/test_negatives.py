@@ -81,6 +81,14 @@ def test_near_nodes_are_drawn_as_often_as_nearness_says():
     np.testing.assert_allclose(share, weights / weights.sum(), atol=0.03)
 
 
+def test_random_nodes_are_drawn_alike_from_all_wrong_ones():
+    recipe = NegativesRecipe(siblings=0, near=0, similar=0, random=1)
+    right = np.full(4000, APPLE, dtype=np.int32)
+    drawn = Negatives(TREE, LEAVES).draw(right, None, recipe, np.random.default_rng(0))
+    share = np.array([(drawn[:, 0] == leaf).mean() for leaf in LEAVES])
+    np.testing.assert_allclose(share, np.where(LEAVES == APPLE, 0, 0.25), atol=0.03)
+
+
 def test_kinds_that_lack_nodes_are_made_up_for_by_nearness():
     recipe = NegativesRecipe(siblings=3, near=0, similar=0)
     right = np.array([SAW], dtype=np.int32)
