@@ -9,7 +9,7 @@ from html import escape
 from typing import Any, Literal
 
 from cascade.errors import UsageError
-from cascade.lazy import lazy_fields
+from cascade.lazy import Lazy, lazy_fields, peek
 
 Status = Literal["ok", "review", "partial", "error"]
 
@@ -119,6 +119,24 @@ class Alternative:
     confidence: float
 
 
+class LazyPath(Lazy):
+    """Stands in the levels and alternatives of a prediction until they are read."""
+
+    __slots__ = ()
+
+    def confidences(self) -> Sequence[float]:
+        """The confidence of each level, from the top, without the levels being made."""
+        raise NotImplementedError
+
+    def levels(self) -> tuple[Level, ...]:
+        """What `Prediction.levels` is."""
+        raise NotImplementedError
+
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """What `Prediction.alternatives` is."""
+        raise NotImplementedError
+
+
 @lazy_fields("levels", "alternatives")
 @dataclass(frozen=True, slots=True, repr=False)
 class Prediction:
@@ -133,8 +151,8 @@ class Prediction:
     source
         The scorer that answered.
     status
-        `ok`, `review` (less sure than was asked for), `partial` (stopped early or answered by
-        the fallback) or `error`.
+        `ok`; `partial` (an upper node, since none below it is sure enough, or answered by the
+        fallback); `review` (sure of no level, or less than was asked for) or `error`.
     message
         Why the status is not `ok`.
     levels
@@ -153,6 +171,9 @@ class Prediction:
     failure
         Where the fallback answered: how the method failed, in few words that are the same for all
         that failed so.
+    climbed_from
+        The whole best answer, where `code` is only as much of its path as is sure enough; it is
+        the first of the alternatives, too.
     """
 
     code: str | None
@@ -169,11 +190,20 @@ class Prediction:
     failure: str = ""
     steps: tuple[Step, ...] = ()
     question: str = ""
+    climbed_from: Alternative | None = None
 
     @classmethod
     def failed(cls, message: str, id: str | None = None) -> Prediction:
         """The prediction of an item that could not be read or answered."""
         return cls(None, None, 0.0, "", "error", message, id)
+
+    @property
+    def path_confidences(self) -> Sequence[float]:
+        """The confidence of each of the levels; quicker than reading `levels`."""
+        held = peek(self, "levels")
+        if isinstance(held, LazyPath):
+            return held.confidences()
+        return [level.confidence for level in self.levels]
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What is accepted of calibrated answers, and what a person should look at."""
+"""From raw predictions to answers: calibrated, and as much of each accepted as is sure enough."""
 
 from __future__ import annotations
 
@@ -8,67 +8,97 @@ from dataclasses import replace
 from pathlib import Path
 
 from cascade.confidence.calibration import Calibration
+from cascade.confidence.climbing import climb, deepest, in_percent
 from cascade.config import FITTED_METHOD, CalibrationConfig
 from cascade.errors import UsageError
 from cascade.predictions import Prediction
 
 
 class Acceptance:
-    """Calibrates predictions, and gives those that are too unsure the status `review`.
+    """Calibrates predictions, and accepts each as far down its path as it is sure enough.
+
+    A leaf that is sure enough is `ok`. Else the answer is the deepest node above it that is, with
+    the status `partial`. Where no level is, the whole answer stays as a suggestion, for `review`.
 
     Parameters
     ----------
     method
         The method that answers: only `cascade` is calibrated.
+    climbs
+        Whether a node above the answer may take its place. With `review_below` none does.
 
     Attributes
     ----------
     least_confidence
-        Answers are accepted from this confidence on; 0 without a `max_risk`.
+        What a node needs to be accepted.
 
     Raises
     ------
     UsageError
-        There is a `max_risk`, but no calibration of this method.
+        There is a `max_risk`, but no calibration of this method, or a `review_below` as well.
     ConfigError
         The calibration cannot be read.
     """
 
-    def __init__(self, config: CalibrationConfig, method: str = FITTED_METHOD) -> None:
-        self._risk = config.max_risk
+    def __init__(
+        self, config: CalibrationConfig, method: str = FITTED_METHOD, *, climbs: bool = True
+    ) -> None:
         self._calibration = None
         if config.file is not None and method == FITTED_METHOD:
             self._calibration = Calibration.load(Path(config.file))
-        self.least_confidence = 0.0
-        if self._risk is not None:
-            if config.file is None:
+        self._climbs = climbs and config.review_below is None
+        self.least_confidence = config.least if climbs else 0.0
+        self._why = f"and an answer needs {100 * config.least:.3g}%"
+        if config.review_below is not None:
+            if config.max_risk is not None:
                 raise UsageError(
-                    "a risk can be kept only by a pack that was calibrated on labelled rows; make "
-                    "one with `cascade fit`, and name it with -c"
+                    "--max-risk and --review-below (calibration.max_risk, calibration."
+                    "review_below) exclude each other; choose one"
                 )
-            if self._calibration is None:
-                raise UsageError(
-                    "a risk can be kept only for what was calibrated, the method cascade of a "
-                    f"pack; leave out --method {method}"
-                )
-            self.least_confidence = self._calibration.risk.least_confidence(self._risk)
+            self.least_confidence = config.review_below
+            self._why = f"and an answer needs {100 * config.review_below:.3g}%"
+        elif config.max_risk is not None:
+            self._keep_risk(config, config.max_risk, method)
+
+    def _keep_risk(self, config: CalibrationConfig, risk: float, method: str) -> None:
+        if config.file is None:
+            raise UsageError(
+                "a risk can be kept only by a pack that was calibrated on labelled rows; make "
+                "one with `cascade fit`, and name it with -c"
+            )
+        if self._calibration is None:
+            raise UsageError(
+                "a risk can be kept only for what was calibrated, the method cascade of a "
+                f"pack; leave out --method {method}"
+            )
+        table = self._calibration.climb if self._climbs else None
+        self._climbs = table is not None  # older packs know the risk of whole answers alone
+        self.least_confidence = (table or self._calibration.risk).least_confidence(risk)
+        self._why = (
+            f"and no confidence keeps the risk at {risk:.1%}"
+            if math.isinf(self.least_confidence)
+            else f"and from {self.least_confidence:.2f} on at most {risk:.1%} of answers are wrong"
+        )
 
     def apply(self, predictions: Sequence[Prediction]) -> list[Prediction]:
-        """The predictions, calibrated, with the status `review` where they are too unsure."""
-        if self._calibration is None:
-            return list(predictions)
-        return [self._reviewed(self._calibration.calibrated(p)) for p in predictions]
+        """The predictions, calibrated, each with the part of its path that is accepted."""
+        found = list(predictions)
+        if self._calibration is not None:
+            found = [self._calibration.calibrated(prediction) for prediction in found]
+        return [self._accepted(prediction) for prediction in found]
 
-    def _reviewed(self, prediction: Prediction) -> Prediction:
-        sure = prediction.confidence >= self.least_confidence
-        if prediction.status not in ("ok", "partial") or sure:
+    def _accepted(self, prediction: Prediction) -> Prediction:
+        if prediction.confidence >= self.least_confidence or prediction.status not in _ANSWERS:
             return prediction
-        if math.isinf(self.least_confidence):
-            why = f"no confidence keeps the risk at {self._risk:.1%}"
-        else:
-            why = (
-                f"confidence {prediction.confidence:.2f} is below {self.least_confidence:.2f}, "
-                f"from which at most {self._risk:.1%} of the answers are wrong"
-            )
+        if self._climbs and not prediction.facets:
+            level = deepest(prediction.path_confidences, self.least_confidence)
+            if level:
+                return climb(prediction, level, self._why)
+        at = "level 1" if self._climbs else "the answer"
+        sure = prediction.path_confidences[0] if self._climbs else prediction.confidence
+        why = f"{at} has {in_percent(sure)}, {self._why}"
         message = f"{prediction.message}; {why}" if prediction.message else why
         return replace(prediction, status="review", message=message)
+
+
+_ANSWERS = ("ok", "partial")

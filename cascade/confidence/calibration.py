@@ -29,14 +29,20 @@ class Calibration:
         For each level a map from raw to calibrated confidence; the last holds for all below.
     risk
         The risk of whole answers by their calibrated confidence.
+    climb
+        The risk of answers that climb, by the confidence that a node needs; see `climbing`. None in
+        packs of older versions.
     """
 
     levels: Sequence[BetaCalibration]
     risk: RiskTable
+    climb: RiskTable | None = None
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
         values = {"levels": [asdict(level) for level in self.levels], "risk": asdict(self.risk)}
+        if self.climb is not None:
+            values["climb"] = asdict(self.climb)
         path.write_text(json.dumps(values), "utf-8")
 
     @classmethod
@@ -51,14 +57,17 @@ class Calibration:
         try:
             values = read_json(path)
             levels = [BetaCalibration(**level) for level in values["levels"]]
-            risk = RiskTable(**{name: tuple(row) for name, row in values["risk"].items()})
+            risk = RiskTable.parse(values["risk"])
+            climb = RiskTable.parse(values["climb"]) if "climb" in values else None
         except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
                 f"{path}: no calibration of a pack ({error!s:.200}); fit it again"
             ) from None
-        if not levels or not all(level.is_whole() for level in levels) or not risk.is_whole():
+        tables = [risk] if climb is None else [risk, climb]
+        whole = all(level.is_whole() for level in levels) and all(t.is_whole() for t in tables)
+        if not levels or not whole:
             raise ConfigError(f"{path}: a calibration that does not fit together; fit it again")
-        return cls(levels, risk)
+        return cls(levels, risk, climb)
 
     def calibrated(self, prediction: Prediction) -> Prediction:
         """The prediction with probabilities in place of raw confidences.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,15 @@ ROWS = 1000  # thresholds of a table, at most
 
 @dataclass(frozen=True)
 class RiskTable:
-    """How many held-out answers were as sure as a threshold, and how many of them wrong.
+    """How many held-out rows get an answer at a threshold, and how many of them a wrong one.
 
     Parameters
     ----------
     threshold
         Confidences, decreasing.
     accepted, wrong
-        Held-out answers with at least that confidence, and those of them that were wrong.
+        Held-out rows that are answered where a node needs that confidence, and those of them whose
+        answer is wrong.
     """
 
     threshold: tuple[float, ...]
@@ -32,18 +34,30 @@ class RiskTable:
     wrong: tuple[int, ...]
 
     @classmethod
-    def fit(cls, confidence: NDArray[np.float64], wrong: NDArray[np.bool_]) -> RiskTable:
-        """The table of held-out answers, [n_rows] each."""
-        order = np.argsort(-confidence, kind="stable")
-        sure, errors = confidence[order], np.cumsum(wrong[order])
-        last = np.flatnonzero(np.append(np.diff(sure) != 0, True))  # ties are accepted together
-        if len(last) > ROWS:
-            last = last[np.linspace(0, len(last) - 1, ROWS).astype(np.int64)]
-        return cls(
-            tuple(sure[last].tolist()),
-            tuple((last + 1).tolist()),
-            tuple(errors[last].astype(int).tolist()),
-        )
+    def fit(cls, answered: NDArray[np.float64], wrong: NDArray[np.float64]) -> RiskTable:
+        """The table of held-out rows.
+
+        Parameters
+        ----------
+        answered
+            float64 [n_rows], the greatest threshold at which each row still gets an answer.
+        wrong
+            float64 [n_rows], the greatest at which that answer is wrong; -inf where it never is. It
+            is wrong at all thresholds below, too, and never above `answered`.
+        """
+        threshold = np.unique(np.concatenate([answered, wrong[np.isfinite(wrong)]]))[::-1]
+        if len(threshold) > ROWS:
+            threshold = threshold[np.linspace(0, len(threshold) - 1, ROWS).astype(np.int64)]
+        counts = [
+            len(values) - np.searchsorted(np.sort(values), threshold)
+            for values in (answered, wrong)
+        ]
+        return cls(*(tuple(values.tolist()) for values in (threshold, *counts)))
+
+    @classmethod
+    def parse(cls, values: Any) -> RiskTable:
+        """The table in plain values, which may not fit together; see `is_whole`."""
+        return cls(**{name: tuple(row) for name, row in values.items()})
 
     def is_whole(self) -> bool:
         """Whether the table is such as `fit` makes, whatever file it comes from."""
@@ -58,7 +72,7 @@ class RiskTable:
         )
 
     def least_confidence(self, max_risk: float) -> float:
-        """The least confidence at which answers may be accepted; infinite where none may.
+        """The least confidence at which a node may be accepted; infinite where none may.
 
         Of what is accepted at most the share `max_risk` is wrong, with a probability of
         `1 - DELTA` over the held-out rows. Thresholds are tested from the strictest on, each with

@@ -94,18 +94,3 @@ class RoutingConfig(Section):
         description="The method answers the items for which the fast path has a lower confidence; "
         "0: never, 1: always.",
     )
-
-
-class CalibrationConfig(Section):
-    """Calibration of confidences, as fitted on held-out rows."""
-
-    file: Annotated[str | None, LOCAL_FILE] = Field(
-        None, description="File of the calibration, relative to this one."
-    )
-    max_risk: float | None = Field(
-        None,
-        gt=0,
-        lt=1,
-        description="Highest share of accepted answers that may be wrong; answers below the "
-        "confidence that this needs get the status `review`.",
-    )

@@ -9,13 +9,13 @@ from pydantic import Field, ValidationError, field_validator
 
 from cascade.config.agent import AgentConfig
 from cascade.config.base import LOCAL_FILE, Section, describe_problems
+from cascade.config.calibration import CalibrationConfig
 from cascade.config.choosing import ChooseConfig
 from cascade.config.facets import FacetsConfig
 from cascade.config.item import NEUTRAL, PRODUCT, ItemConfig
 from cascade.config.models import OF_ANY, OF_PRODUCTS, LLMConfig, NLIConfig, RerankConfig
 from cascade.config.packs import (
     BackboneConfig,
-    CalibrationConfig,
     FusionConfig,
     HeadsConfig,
     NeighboursConfig,
@@ -86,9 +86,9 @@ class CascadeConfig(TaxonomySource):
         None,
         description="Method that answers. Where none is named it is `retrieval`; `cascade` in a "
         "pack, and where you set something that `retrieval` does not read: in `llm`, `fusion`, "
-        "`heads`, `neighbours`, `routing` or `calibration`; `choose` and `agent` where you set "
-        "something in the section of that name; and what `facets.base.method` says where the "
-        "taxonomy has facets.",
+        "`heads`, `neighbours`, `routing`, `calibration.file` or `calibration.max_risk`; `choose` "
+        "and `agent` where you set something in the section of that name; and what "
+        "`facets.base.method` says where the taxonomy has facets.",
     )
     columns: Columns = Field(default_factory=Columns, description="Columns of the input.")
     reads: list[str] = Field(

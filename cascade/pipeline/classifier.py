@@ -81,7 +81,9 @@ class Classifier(Retracing):
         if config.retrieval.adapt:
             _check_adapts(taxonomy, components)
         self._walker = _walker(taxonomy, components)
-        self._acceptance = Acceptance(config.calibration, components.method)
+        self._acceptance = Acceptance(
+            config.calibration, components.method, climbs=isinstance(self._walker, Router)
+        )
         self._turn = Turn()
         self._adaptation: Adaptation | None = None
         if ask is not None:

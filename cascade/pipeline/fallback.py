@@ -27,8 +27,8 @@ def by_fallback(answer: Prediction, method: str, error: EngineError) -> Predicti
 
 
 def is_by_fallback(message: str) -> bool:
-    """Whether the message of an answer is that of `by_fallback`."""
-    return _FAILED in message and message.endswith(_ANSWERED)
+    """Whether the message of an answer begins with that of `by_fallback`."""
+    return _FAILED in message and (message.endswith(_ANSWERED) or f"{_ANSWERED}; " in message)
 
 
 class FailureLog:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cascade.items import Choices
 from cascade.lazy import Lazy
-from cascade.predictions import Alternative, Candidate, Level
+from cascade.predictions import Alternative, Candidate, LazyPath, Level
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.staying import stays_at
 
@@ -75,7 +75,7 @@ class _Columns:
     width: int
 
 
-class PackedTrace(Lazy):
+class PackedTrace(LazyPath):
     """The levels and alternatives of one prediction, made when they are read.
 
     Parameters
@@ -86,9 +86,12 @@ class PackedTrace(Lazy):
         How many candidates each level has.
     nodes, probabilities
         Ends of the paths that were kept; the first is the answer.
+    sure
+        The confidence of each level of the path to the answer: the product of the probabilities of
+        its node and of those above, each given its parent.
     """
 
-    __slots__ = ("_columns", "_nodes", "_probabilities", "_sizes", "_table")
+    __slots__ = ("_columns", "_nodes", "_probabilities", "_sizes", "_sure", "_table")
 
     def __init__(
         self,
@@ -97,27 +100,27 @@ class PackedTrace(Lazy):
         sizes: list[int],
         nodes: list[int],
         probabilities: list[float],
+        sure: list[float],
     ) -> None:
         self._columns = columns
         self._table, self._sizes = table, sizes
         self._nodes, self._probabilities = nodes, probabilities
+        self._sure = sure
+
+    def confidences(self) -> Sequence[float]:
+        """The confidence of each level of the path to the answer."""
+        return self._sure
 
     def levels(self) -> tuple[Level, ...]:
-        """The path to the answer.
-
-        The confidence of a level is the product of the probabilities of its node and of those
-        above, each given its parent. Staying at a node is no level of its own.
-        """
+        """The path to the answer; staying at a node is no level of its own."""
         taxonomy, answer = self._columns.taxonomy, self._nodes[0]
         answer = int(taxonomy.parent[answer]) if stays_at(taxonomy, answer) else answer
         levels: list[Level] = []
-        confidence = 1.0
-        for depth, node in enumerate(taxonomy.path_nodes(answer).tolist()):
-            table = self._level(depth)
-            confidence *= float(np.exp(table[table[:, NODE] == node, LOGPROB][0]))
+        path = taxonomy.path_nodes(answer).tolist()
+        for depth, (node, sure) in enumerate(zip(path, self._sure, strict=True)):
             code, name = taxonomy.codes[node], taxonomy.names[node]
             below = self._candidates(depth + 1) if node == answer else ()
-            levels.append(Level(depth + 1, code, name, confidence, self._candidates(depth), below))
+            levels.append(Level(depth + 1, code, name, sure, self._candidates(depth), below))
         return tuple(levels)
 
     def _candidates(self, depth: int) -> Any:
@@ -197,11 +200,16 @@ def pack_traces(
     """
     scorers = [tuple(level.contributions) for level in levels]
     width = FIRST_SCORER + max(map(len, scorers))
-    asked_at = _parents_on_path(taxonomy, answers, len(levels))
+    paths = taxonomy.paths_of(answers)
+    asked_at = _parents_on_path(paths, len(levels))
     sizes = np.zeros((len(answers), len(levels)), np.int64)
+    sure = np.zeros(paths.shape)
     items, tables = [], []
     for depth, level in enumerate(levels):
         choices = level.choices
+        if depth < len(paths):
+            own = choices.nodes == paths[depth, choices.rows[choices.question]]
+            sure[depth, choices.rows[choices.question[own]]] = np.exp(level.logprob[own])
         on_path = choices.parents == asked_at[depth, choices.rows]
         sizes[choices.rows[on_path], depth] = choices.sizes[on_path]
         kept = np.flatnonzero(np.repeat(on_path, choices.sizes))
@@ -215,26 +223,38 @@ def pack_traces(
     data = np.concatenate(tables)[order].tobytes()
     ends = accumulate((sizes.sum(axis=1) * (width * FLOAT64)).tolist(), initial=0)
     columns = _Columns(taxonomy, scorers, width)
+    stays = np.array([stays_at(taxonomy, answer) for answer in answers.tolist()], bool)
+    lengths = ((paths >= 0).sum(axis=0) - stays).tolist()
+    confidences = np.cumprod(sure, axis=0).T.tolist()
     return [
-        PackedTrace(columns, data[start:end], item_sizes, item_nodes, item_probabilities)
-        for (start, end), item_sizes, item_nodes, item_probabilities in zip(
-            pairwise(ends), sizes.tolist(), nodes, probabilities, strict=True
+        PackedTrace(columns, data[start:end], own, ends_, shares, path[:length])
+        for (start, end), own, ends_, shares, path, length in zip(
+            pairwise(ends),
+            sizes.tolist(),
+            nodes,
+            probabilities,
+            confidences,
+            lengths,
+            strict=True,
         )
     ]
 
 
-def _parents_on_path(
-    taxonomy: Taxonomy, answers: NDArray[np.int32], n_levels: int
-) -> NDArray[np.int32]:
+def _parents_on_path(paths: NDArray[np.int32], n_levels: int) -> NDArray[np.int32]:
     """Which parent's children the path of each answer was chosen among, level by level.
+
+    Parameters
+    ----------
+    paths
+        int32 [depth, n_items], of the answers, -1 below their ends.
 
     Returns
     -------
     int32 [n_levels, n_items]: -1 (above the top), then the node of level 1 on the path, and so on;
     -2 below the answer.
     """
-    parents = np.full((n_levels, len(answers)), -2, np.int32)
+    parents = np.full((n_levels, paths.shape[1]), -2, np.int32)
     parents[:1] = -1
-    paths = taxonomy.paths_of(answers)[: max(n_levels - 1, 0)]
-    parents[1 : 1 + len(paths)] = np.where(paths < 0, -2, paths)
+    above = paths[: max(n_levels - 1, 0)]
+    parents[1 : 1 + len(above)] = np.where(above < 0, -2, above)
     return parents

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from cascade.scoring.pair_reader import PairReader
 
 
-COMBINED = ("llm", "fusion", "heads", "neighbours", "routing", "calibration")
+COMBINED = ("llm", "fusion", "heads", "neighbours", "routing")
 """Sections that `DEFAULT` does not read and `FITTED_METHOD` does."""
 
 
@@ -70,8 +70,9 @@ def _method_of(config: CascadeConfig) -> str:
         return "agent"
     if config.choose != plain.choose:
         return "choose"
-    is_set = (getattr(config, name) != getattr(plain, name) for name in COMBINED)
-    return FITTED_METHOD if any(is_set) else DEFAULT
+    is_set = [getattr(config, name) != getattr(plain, name) for name in COMBINED]
+    fitted = config.calibration.file is not None or config.calibration.max_risk is not None
+    return FITTED_METHOD if any(is_set) or fitted else DEFAULT
 
 
 class Components:

@@ -15,6 +15,11 @@ def answers(rng, n, sharpness=3.0):
     return odds / (1 + odds), rng.random(n) < true
 
 
+def whole(confidence, right):
+    """A table of answers that are accepted whole."""
+    return RiskTable.fit(confidence, np.where(right, -np.inf, confidence))
+
+
 def ece(confidence, right):
     bins = np.minimum((confidence * 15).astype(int), 14)
     gaps = [
@@ -73,7 +78,7 @@ def test_the_risk_among_accepted_rows_is_kept_as_often_as_promised():
     rng = np.random.default_rng(1)
     broken = 0
     for _ in range(200):
-        table = RiskTable.fit(*(lambda c, r: (c, ~r))(*answers(rng, 800)))
+        table = whole(*answers(rng, 800))
         least = table.least_confidence(0.1)
         confidence, right = answers(rng, 5000)
         accepted = confidence >= least
@@ -84,9 +89,9 @@ def test_the_risk_among_accepted_rows_is_kept_as_often_as_promised():
 def test_more_risk_accepts_no_less_and_too_few_rows_accept_nothing():
     rng = np.random.default_rng(2)
     confidence, right = answers(rng, 1000)
-    table = RiskTable.fit(confidence, ~right)
+    table = whole(confidence, right)
     found = [table.least_confidence(risk) for risk in (0.05, 0.1, 0.2, 1.0)]
     assert found == sorted(found, reverse=True)
     assert found[-1] == 0
-    few = RiskTable.fit(confidence[:10], np.zeros(10, bool))
+    few = whole(confidence[:10], np.ones(10, bool))
     assert math.isinf(few.least_confidence(0.05))

@@ -254,7 +254,9 @@ class Assembly:
         return more_text or more_pictures
 
     def _config(self, settings: dict[str, Any]) -> CascadeConfig:
-        return resolve_paths(CascadeConfig.parse(settings, "fit"), self.folder)
+        """The config of a pack whose answers are raw and whole."""
+        whole = {**settings, "calibration": {"least": 0.0}}
+        return resolve_paths(CascadeConfig.parse(whole, "fit"), self.folder)
 
 
 def _risks(calibration: Calibration, trial: Trial) -> list[dict[str, float]]:

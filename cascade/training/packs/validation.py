@@ -240,16 +240,27 @@ class Trial:
         return chosen, curve[::-1]
 
     def fit_calibration(self) -> Calibration:
-        """The calibration of the answers."""
-        maps = []
+        """The calibration of the answers, which are raw and whole."""
+        maps, right_at = [], []
         for level in range(1, self.taxonomy.depth + 1):
             _, right = self.right_at(level)  # none beyond the end of a label
             used = np.flatnonzero([len(p.levels) >= level for p in self.predictions])
             raw = [self.predictions[row].levels[level - 1].confidence for row in used.tolist()]
             maps.append(BetaCalibration.fit(np.array(raw, dtype=np.float64), right[used]))
+            right_at.append(right)
         uncut = Calibration(maps, RiskTable((), (), ()))
-        sure = np.array([uncut.calibrated(p).confidence for p in self.predictions])
-        return Calibration(maps, RiskTable.fit(sure, ~self.right))
+        calibrated = [uncut.calibrated(prediction) for prediction in self.predictions]
+        sure = np.array([prediction.confidence for prediction in calibrated])
+        whole = RiskTable.fit(sure, np.where(self.right, -np.inf, sure))
+        answered, wrong = np.empty(len(sure)), np.full(len(sure), -np.inf)
+        for row, prediction in enumerate(calibrated):
+            path = prediction.path_confidences
+            answered[row] = path[0]
+            first_wrong = [
+                sure for sure, right in zip(path, right_at, strict=False) if not right[row]
+            ]
+            wrong[row] = first_wrong[0] if first_wrong else -np.inf
+        return Calibration(maps, whole, RiskTable.fit(answered, wrong))
 
 
 def _stays(sure: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
