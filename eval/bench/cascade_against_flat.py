@@ -142,10 +142,10 @@ class Fitted(Ways):
             return Descent(tree, every, 10**7, beam, 0.0, most, answer, ends, objective)
 
         walks: dict[str, tuple[Descent, Scorer]] = {
-            "walk, as packs answer": (packed, fused),
-            "walk, without stopping": (descent(), fused),
+            "as packs answer (`answer: likeliest`, `beam: 3`)": (packed, fused),
+            "walk (`answer: walk`)": (descent(), fused),
         }
-        for beam in (*BEAMS[1:], len(tree)):
+        for beam in (BEAMS[-1], len(tree)):
             of_all = "flat: the likeliest of all leaves, by whole paths"
             name = of_all if beam == len(tree) else f"likeliest path, beam {beam}"
             walks[name] = descent(beam, "likeliest"), fused
