@@ -23,7 +23,7 @@ from zero_shot_domains import Domain, all_domains
 from cascade.generation.engines.transformers_engine import TransformersEngine
 from cascade.generation.prompts import PromptTemplate
 from cascade.retrieval.encoder import Encoder
-from cascade.scoring.listed.choice import ListwiseChooser
+from cascade.scoring.listed.choice import AnswerBy, ListwiseChooser
 from cascade.training.choosers.lists import Choice, ListedSet
 from cascade.training.choosers.recipe import ListRecipe
 from cascade.training.encoders.augmentation import AugmentationRecipe
@@ -47,7 +47,11 @@ def listed(domain: Domain, encoder: Encoder, recipe: ListRecipe) -> list[tuple[L
 
 
 def asked(
-    rows: list[tuple[ListedSet, Choice]], engine: TransformersEngine, prompt: str, kept: Path
+    rows: list[tuple[ListedSet, Choice]],
+    engine: TransformersEngine,
+    prompt: str,
+    by: AnswerBy,
+    kept: Path,
 ) -> list[np.ndarray]:
     """What the model says of each row, kept as it comes."""
     template = PromptTemplate.load(prompt)
@@ -55,7 +59,7 @@ def asked(
     while len(answers) < len(rows):
         some = rows[len(answers) : len(answers) + BLOCK]
         for of, choice in some:
-            chooser = ListwiseChooser(engine, template, of.texts)
+            chooser = ListwiseChooser(engine, template, of.texts, by=by)
             answers += chooser([choice.text], [choice.nodes])
         kept.write_text(json.dumps([answer.tolist() for answer in answers]))
     return answers[: len(rows)]
@@ -89,6 +93,7 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--adapter")
     parser.add_argument("--prompt", default="choose-listed")
+    parser.add_argument("--answer", choices=("letter", "name"), default="letter")
     parser.add_argument("--work", type=Path, default=Path("runs/listwise_choice"))
     given = parser.parse_args()
     recipe = ListRecipe(listed=given.listed, doubted=1, descriptions=given.descriptions)
@@ -100,10 +105,10 @@ def main() -> None:
         rows = listed(domain, encoder, recipe)
         some = rows[: round(given.asked * len(rows))]
         told = f"{domain.name}-{given.model}-{given.adapter}-{given.prompt}-{given.listed}"
-        kept = given.work / f"{told.replace('/', '_')}-{given.descriptions}-{given.rows}.json"
+        kept = given.work / f"{told.replace('/', '_')}-{given.descriptions}-{given.rows}-{given.answer}.json"
         engine = engine or TransformersEngine.load(given.model, adapter=given.adapter)
         began = time.perf_counter()
-        answers = asked(some, engine, given.prompt, kept)
+        answers = asked(some, engine, given.prompt, given.answer, kept)
         took = time.perf_counter() - began
         before = np.array([right(choice, choice.log_p) for _, choice in rows], float)
         inside = np.mean([choice.right < len(choice.nodes) for _, choice in some])

@@ -48,6 +48,7 @@ class ChooserExperiment(SetsAdapterExperiment[ChooserRecipe]):
             "prompt": self.recipe.prompts.choose,
             "candidates": lists.listed,
             "descriptions": lists.descriptions,
+            "answer": lists.answer,
         }
 
     def run(self, *, resume: bool = False) -> dict[str, Any]:
@@ -145,7 +146,11 @@ class ChooserExperiment(SetsAdapterExperiment[ChooserRecipe]):
         rng = np.random.default_rng((self.recipe.seed, 7))
         return [
             instruction(
-                choice, listed.texts, self._template, reverse=bool(rng.random() < 0.5)
+                choice,
+                listed.texts,
+                self._template,
+                self.recipe.lists.answer,
+                reverse=bool(rng.random() < 0.5),
             ).encode(encoder)
             for listed, choices in lists
             for choice in choices
@@ -159,7 +164,9 @@ class ChooserExperiment(SetsAdapterExperiment[ChooserRecipe]):
         for done, (listed, choices) in enumerate(held):
             self.progress(what, done, len(held), listed.name)
             if choices:
-                chooser = ListwiseChooser(engine, self._template, listed.texts)
+                chooser = ListwiseChooser(
+                    engine, self._template, listed.texts, by=self.recipe.lists.answer
+                )
                 found[listed.name] = figures_of(choices, chooser)
         return found
 

@@ -16,7 +16,7 @@ from cascade.retrieval.retriever import Retriever
 from cascade.retrieval.text_vectors import Progress
 from cascade.scoring.item_prompts import one_line_text
 from cascade.scoring.listed.candidates import NONE, CandidateTexts
-from cascade.scoring.listed.choice import listed_question
+from cascade.scoring.listed.choice import AnswerBy, listed_question
 from cascade.scoring.methods.retrieval import RetrievalScorer
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.staying import StayingTaxonomy, staying
@@ -157,12 +157,12 @@ class ListedSet:
 
 
 def instruction(
-    choice: Choice, texts: CandidateTexts, template: PromptTemplate, *, reverse: bool
+    choice: Choice, texts: CandidateTexts, template: PromptTemplate, by: AnswerBy, *, reverse: bool
 ) -> Instruction:
     """The list as it is shown in use, in one of the two orders, and the right answer."""
     shown = [*texts(choice.nodes.tolist()), NONE]
     right = len(shown) - 1 - choice.right if reverse else choice.right
-    question = listed_question(template, choice.text, shown[::-1] if reverse else shown)
+    question = listed_question(template, choice.text, shown[::-1] if reverse else shown, by)
     return Instruction(question.prompt, question.answers[right])
 
 

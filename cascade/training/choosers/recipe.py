@@ -34,6 +34,9 @@ class ListRecipe(Section):
     descriptions: int = Field(
         60, ge=0, le=10_000, description="Characters, as choose.descriptions in use."
     )
+    answer: Literal["letter", "name"] = Field(
+        "letter", description="What the model learns to answer with, as choose.answer in use."
+    )
     encoder: Annotated[str, NAMED] = Field(
         ENCODER, description="Sentence encoder, as retrieval.encoder in use."
     )

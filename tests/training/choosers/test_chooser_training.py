@@ -107,7 +107,7 @@ def test_another_right_leaf_of_a_text_is_no_wrong_candidate():
 def test_the_answer_is_the_letter_of_the_right_line(reverse):
     listed = listed_of(absent=0.5)
     for choice in listed.learnt(30, rng()):
-        made = instruction(choice, listed.texts, TEMPLATE, reverse=reverse)
+        made = instruction(choice, listed.texts, TEMPLATE, "letter", reverse=reverse)
         line = next(
             line for line in made.prompt.start.splitlines() if line.startswith(made.answer.strip())
         )
@@ -117,6 +117,13 @@ def test_the_answer_is_the_letter_of_the_right_line(reverse):
             else listed.texts(choice.nodes.tolist())[choice.right]
         )
         assert line == f"{made.answer.strip()}. {wanted}"
+
+
+def test_the_answer_may_be_the_text_of_the_right_line():
+    listed = listed_of(absent=0.5)
+    for choice in listed.learnt(30, rng()):
+        made = instruction(choice, listed.texts, TEMPLATE, "name", reverse=False)
+        assert f"\n- {made.answer.strip()}\n" in made.prompt.start
 
 
 def test_figures_count_answers_alone_and_beside_retrieval():
