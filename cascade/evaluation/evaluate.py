@@ -158,7 +158,7 @@ def _prompt(config: CascadeConfig) -> str | None:
     """The prompt by which a language model that judges alone is asked; None for other methods."""
     names = {
         "llm": config.llm.prompt,
-        "choose": config.choose.prompt,
+        "choose": config.choose.prompt_name,
         "agent": config.agent.prompt,
     }
     return names.get(str(config.method))

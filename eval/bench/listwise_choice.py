@@ -105,7 +105,10 @@ def main() -> None:
         rows = listed(domain, encoder, recipe)
         some = rows[: round(given.asked * len(rows))]
         told = f"{domain.name}-{given.model}-{given.adapter}-{given.prompt}-{given.listed}"
-        kept = given.work / f"{told.replace('/', '_')}-{given.descriptions}-{given.rows}-{given.answer}.json"
+        kept = (
+            given.work
+            / f"{told.replace('/', '_')}-{given.descriptions}-{given.rows}-{given.answer}.json"
+        )
         engine = engine or TransformersEngine.load(given.model, adapter=given.adapter)
         began = time.perf_counter()
         answers = asked(some, engine, given.prompt, given.answer, kept)

@@ -25,7 +25,7 @@ def fingerprint(
 ) -> dict[str, Any]:
     """All that the bytes of a run's output depend on, but for the input, as plain values."""
     names = [config.child_prompt, config.llm.type_prompt]
-    own = {"agent": config.agent.prompt, "choose": config.choose.prompt}
+    own = {"agent": config.agent.prompt, "choose": config.choose.prompt_name}
     names += [own[config.method]] if config.method in own else []
     prompts = [_prompt_source(name) for name in names]
     return {

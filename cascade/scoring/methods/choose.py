@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import EngineError
+from cascade.errors import EngineError, UsageError
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch
 from cascade.retrieval.retriever import Retriever
 from cascade.retrieval.similarities import TopLeaves
 from cascade.scoring.item_prompts import one_line_text
 from cascade.scoring.listed.candidates import CandidateTexts
+from cascade.scoring.listed.channel import ChannelChooser
 from cascade.scoring.listed.choice import ListwiseChooser
 from cascade.scoring.second_look import SecondLookScorer
 
@@ -33,7 +34,8 @@ class ChooseScorer(SecondLookScorer):
 
     over the k + 1 outcomes, normalised; what none of them has goes to the other leaves, in
     proportion to their probability by retrieval. So an answer is a leaf in any case, and less sure
-    where the model says none.
+    where the model says none. A model that reads the item's text under each candidate says nothing
+    of none: the listed leaves share what they had together.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ class ChooseScorer(SecondLookScorer):
         retriever: Retriever,
         temperature: float,
         caution: float,
-        chooser: ListwiseChooser,
+        chooser: ListwiseChooser | ChannelChooser,
         *,
         listed: int = 8,
         threshold: float = 1.0,
@@ -77,6 +79,10 @@ class ChooseScorer(SecondLookScorer):
             if isinstance(answer, EngineError):
                 batch.failures.setdefault(row, answer)
                 continue
+            if len(answer) == len(part):  # says nothing of other leaves, which keep their share
+                share = np.logaddexp.reduce(own[part])
+                own[part] = share + _normalised(own[part] + self._weight * answer)
+                continue
             known = np.append(own[part], log_rest[row])
             fused = _normalised(known + self._weight * answer, np.isfinite(known))
             own[part] = fused[:-1]
@@ -86,7 +92,7 @@ class ChooseScorer(SecondLookScorer):
 
 
 def _normalised(
-    logits: NDArray[np.floating[Any]], possible: NDArray[np.bool_]
+    logits: NDArray[np.floating[Any]], possible: NDArray[np.bool_] | Literal[True] = True
 ) -> NDArray[np.float64]:
     """Log-probabilities of what is possible, -inf of the others."""
     logits = np.where(possible, logits, -np.inf)
@@ -97,13 +103,21 @@ def make(components: Components) -> ChooseScorer:
     """Retrieval, with the configured language model where it doubts."""
     config = components.config
     choose, retrieval = config.choose, config.retrieval
-    chooser = ListwiseChooser(
-        components.engine,
-        PromptTemplate.load(choose.prompt),
-        CandidateTexts(components.taxonomy, choose.descriptions),
-        by=choose.answer,
-        generates=config.llm.answer == "generate",
-    )
+    generates = config.llm.answer == "generate"
+    template = PromptTemplate.load(choose.prompt_name).given(kind=config.item_kind)
+    texts = CandidateTexts(components.taxonomy, choose.descriptions)
+    chooser: ListwiseChooser | ChannelChooser
+    if choose.answer == "item":
+        if generates:
+            raise UsageError(
+                "choose.answer=item reads how likely a text is, which llm.answer=generate does not "
+                "tell; leave one of them out"
+            )
+        chooser = ChannelChooser(components.engine, template, texts)
+    else:
+        chooser = ListwiseChooser(
+            components.engine, template, texts, by=choose.answer, generates=generates
+        )
     return ChooseScorer(
         components.retriever,
         retrieval.temperature,
