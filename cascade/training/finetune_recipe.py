@@ -114,7 +114,7 @@ class FinetuneRecipe(Section):
             placed = cls._with_files(
                 data, path.parent, lambda file: os.path.normpath(path.parent / file)
             )
-            return cls.model_validate(_replaced(placed, over or {}))
+            return cls.model_validate(replaced(placed, over or {}))
         except ValidationError as error:
             raise ConfigError(f"{path}: {describe_problems(error, cls)}") from None
 
@@ -184,13 +184,13 @@ def _copied(part: Any) -> Any:
     return dict(part) if isinstance(part, dict) else part
 
 
-def _replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with the values of `over`, section by section; None is a value too."""
     both = dict(base)
     for key, value in over.items():
         inner = both.get(key)
         if isinstance(value, dict) and isinstance(inner, dict):
-            both[key] = _replaced(inner, value)
+            both[key] = replaced(inner, value)
         else:
             both[key] = value
     return both

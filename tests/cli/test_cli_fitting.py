@@ -49,3 +49,34 @@ def test_an_unknown_recipe_names_those_that_ship(folder, cascade):
     done = cascade("fit", "items.csv", "--label", "shelf", "--recipe", "quik", "-o", "p")
     assert done.status == 2
     assert "fast, few, few-tuned, full, pictures, quick, two-stage" in " ".join(done.err.split())
+
+
+def test_fields_of_a_recipe_are_set_from_the_command_line(folder, cascade):
+    with open("rows.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "label"])
+        for at in range(12):
+            writer.writerow([f"steel pan {at * 7}", "Home > Pans"])
+            writer.writerow([f"wool hat {at * 11}", "Clothing > Hats"])
+    fit = ("fit", "rows.csv", "--label", "label", "--recipe", "quick", "--text", "name", "-o", "p")
+    done = cascade(*fit, "--set", "lexical.cost=0.5", "--set", "lexical.forms=[leaf]")
+    assert done.status == 0, done.err
+    metrics = json.loads((folder / "p" / "metrics.json").read_text())
+    assert "ttc.conditional" not in metrics["scorers"]
+    readme = (folder / "p" / "README.md").read_text()
+    assert '"cost": 0.5' in readme
+    assert "lexical.cost=0.5" in readme
+
+
+def test_a_field_that_a_recipe_does_not_have_is_refused_by_name(folder, cascade):
+    fit = ("fit", "items.csv", "--label", "shelf", "--recipe", "two-stage", "-o", "p")
+    for setting, said in (
+        ("llama.balance=3", "llama.balance"),
+        ("llama.balanced=many", "llama.balanced"),
+        ("llama=null", "nothing is to be fitted"),
+        ("llama.balanced", "expected KEY=VALUE"),
+    ):
+        done = cascade(*fit, "--set", setting)
+        assert done.status == 2
+        assert said in " ".join(done.err.split())
+        assert not (folder / "p").exists()

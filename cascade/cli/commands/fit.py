@@ -17,6 +17,7 @@ EXAMPLES = """
   cascade fit labelled.csv -t taxonomy.csv --text name --text description --label label -o my-pack
   cascade fit labelled.csv --text name --label path -o my-pack   (taxonomy made of the label paths)
   cascade fit labelled.csv -t taxonomy.csv --text name --label label --recipe quick -o my-pack
+  cascade fit labelled.csv --label label --recipe two-stage --set llama.balanced=null -o my-pack
   cascade fit photos/ --label folder -o my-pack   (a folder of pictures, sorted into folders)
   cascade classify items.csv -c my-pack -o out.csv
 """
@@ -58,6 +59,15 @@ def fit(
             "vision model that is fine-tuned; two-stage: TTC as it was published; or a YAML file.",
         ),
     ] = "fast",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A field of the recipe, such as lexical.cost=0.5 or llama.tuning.epochs=1; "
+            "repeatable. llama.balanced=null learns all rows together with the heads.",
+        ),
+    ] = None,
     validation: Annotated[
         str | None,
         typer.Option(
@@ -94,7 +104,7 @@ def fit(
     from cascade.training.packs.fit import Fit
     from cascade.training.packs.recipe import Recipe
 
-    loaded = Recipe.load(recipe)
+    loaded = Recipe.load(recipe, options.parse_settings(settings or []))
     source = TableFile(file, limit, encoding, sheet)
     named = Columns(text=text or [], image=image, label=label, label_separator=label_separator)
     columns = settled_columns(source, named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
@@ -10,7 +11,7 @@ from cascade.config import NAMED, Section, describe_problems
 from cascade.errors import ConfigError
 from cascade.features.lexical import LexicalRecipe
 from cascade.scoring.ttc_heads import Form
-from cascade.training.finetune_recipe import read_recipe
+from cascade.training.finetune_recipe import read_recipe, replaced
 from cascade.training.linear_heads import HeadsRecipe
 from cascade.training.packs.backbone_training import TuningRecipe
 
@@ -235,8 +236,13 @@ class Recipe(Section):
     )
 
     @classmethod
-    def load(cls, name: str) -> Recipe:
+    def load(cls, name: str, over: Mapping[str, Any] | None = None) -> Recipe:
         """The shipped recipe of that name, or the one in a YAML file.
+
+        Parameters
+        ----------
+        over
+            Nested values that replace some of the recipe.
 
         Raises
         ------
@@ -244,6 +250,8 @@ class Recipe(Section):
             There is neither, or it does not hold a recipe.
         """
         path, data = read_recipe(name, FOLDER)
+        if over and isinstance(data, dict):
+            return cls.parse(replaced(data, over), f"{path} with --set")
         return cls.parse(data, str(path))
 
     @classmethod
