@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -34,42 +33,27 @@ from cascade.training.linear_heads import HeadsRecipe, fit_heads
 from cascade.training.loop import Tick
 from cascade.training.packs.backbone_training import TuningRecipe, fine_tune
 from cascade.training.packs.backbones import TrainableLlama
-from cascade.training.packs.recipe import Recipe, TunedStage
+from cascade.training.packs.recipe import Recipe
 from cascade.training.sampling import balanced
 
-BATCH = 32
+BATCH = 64  # items that are read at a time
 FIRST = "two stages, published"
 IMPORTANCE = ([1.0], [0.5, 0.5, 1.0], [1.0, 0.5, 0.25], [0.0, 0.0, 1.0])
 RATES = (0.0003, 0.001, 0.003, 0.01)
 
 
-class Trained:
-    """Language models of one shape, which share what their lower layers make of an item."""
+def vectors_of(model: TrainableLlama, rows: Labelled) -> Floats:
+    """Unit vectors [n_rows, width]."""
+    import torch
 
-    def __init__(self, stage: TunedStage, columns: Sequence[str], memory: dict[Any, Any]) -> None:
-        self._stage, self._columns, self._memory = stage, columns, memory
-
-    def model(self, adapter: Path | None = None) -> TrainableLlama:
-        """A new one, or that with an adapter."""
-        made = TrainableLlama("smollm2-135m", self._columns, self._stage, adapter=adapter)
-        made._memory = self._memory
-        return made
-
-    def vectors(self, adapter: Path | None, rows: Labelled) -> Floats:
-        """Unit vectors [n_rows, width]."""
-        import torch
-
-        model, found = self.model(adapter), list[Floats]()
-        read = [model.inputs(item) for item in rows.items]
-        order = np.argsort([len(own) for own in read], kind="stable")
-        with torch.inference_mode(), autocast():
-            for start in range(0, len(order), BATCH):
-                some = [read[at] for at in order[start : start + BATCH].tolist()]
-                found.append(model.vectors(some).float().cpu().numpy())
-        out = np.concatenate(found)
-        back = np.empty_like(out)
-        back[order] = out
-        return back
+    read = [model.inputs(item) for item in rows.items]
+    order = np.argsort([len(own) for own in read], kind="stable")
+    found = []
+    with torch.inference_mode(), autocast():
+        for start in range(0, len(order), BATCH):
+            some = [read[at] for at in order[start : start + BATCH].tolist()]
+            found.append(model.vectors(some).float().cpu().numpy())
+    return np.concatenate(found)[np.argsort(order)]
 
 
 def answers(heads: Heads, vectors: Floats, part: Part) -> Floats:
@@ -104,6 +88,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=2000, help="rows that are learnt")
     parser.add_argument("--rows", type=int, default=800, help="rows that are measured")
     parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--batch", type=int, default=32, help="rows of one step")
+    parser.add_argument("--layers", type=int, default=10, help="that LoRA adapts")
+    parser.add_argument("--max-chars", type=int, default=120)
     parser.add_argument("--balanced", type=int, default=8)
     parser.add_argument("--only", nargs="*", default=[], help="language models, by name")
     parser.add_argument("--run", action="append", default=[], help="NAME=FOLDER of cascade eval")
@@ -116,11 +103,13 @@ def main() -> None:
     part = Part(tree, [], test.nodes, tree.leaves)
     shipped = Recipe.load("two-stage").llama
     assert shipped is not None
+    shape = {"layers": arguments.layers, "max_chars": arguments.max_chars}
+    shipped = shipped.model_copy(update=shape)
     chosen = balanced(train.nodes, arguments.balanced, 0)
     subset = train.part(np.isin(np.arange(len(train)), chosen))
     print(f"{len(train):,} rows, {len(subset):,} balanced; measured on {len(test):,}")
     tuning = shipped.tuning.model_copy(
-        update={"epochs": 0.001, "least_steps": arguments.steps, "batch_size": BATCH}
+        update={"epochs": 0.001, "least_steps": arguments.steps, "batch_size": arguments.batch}
     )
     models: dict[str, tuple[Labelled | None, dict[str, Any]]] = {
         "no LoRA": (None, {}),
@@ -130,31 +119,26 @@ def main() -> None:
         "two stages, rate 0.0003": (subset, {"learning_rate": 0.0003}),
         "two stages, pi 0.5 0.5 1": (subset, {"importance": [0.5, 0.5, 1.0]}),
     }
-    trained = Trained(shipped, arguments.text, {})
+    memory: dict[Any, Any] = {}  # what the layers below LoRA make of items
     found: dict[str, Floats] = {}
     for name, (rows, how) in models.items():
         if arguments.only and name not in arguments.only:
             continue
         folder, started = arguments.out / name.replace(" ", "-"), time.process_time()
         recipe: TuningRecipe = tuning.model_copy(update=how)
-        adapter = None
-        if rows is not None:
-            own = fine_tune(
-                *(trained.model(), rows.items, rows.nodes, tree, recipe, folder),
-                progress=told,
-            )
-            adapter = folder / "model"
         kept = folder / "vectors.npz"
         if not kept.is_file():
+            done = folder / "model" if (folder / "model").is_dir() else None
+            model = TrainableLlama("smollm2-135m", arguments.text, shipped, adapter=done)
+            model._memory = memory
+            if rows is not None:
+                fine_tune(model, rows.items, rows.nodes, tree, recipe, folder, progress=told)
             folder.mkdir(parents=True, exist_ok=True)
-            both = {
-                "train": trained.vectors(adapter, train),
-                "test": trained.vectors(adapter, test),
-            }
-            np.savez(kept, train=both["train"], test=both["test"])
+            np.savez(kept, train=vectors_of(model, train), test=vectors_of(model, test))
         vectors = np.load(kept)
-        print(f"{name}: {time.process_time() - started:.0f} s", flush=True)
+        print(f"{name}: {time.process_time() - started:.0f} s of a core", flush=True)
         if name.startswith("joint"):
+            own = Heads.load(folder / "heads.safetensors", tree)
             found[f"{name}, its own heads ({own.form})"] = answers(own, vectors["test"], part)
         for form in get_args(Form):
             heads = fit_heads(
