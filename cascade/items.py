@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -121,6 +121,9 @@ class Batch:
     failures
         How a model failed on an item, by its place: what it said of others holds, and for this one
         something else must answer.
+    spreads
+        How the probability of items is spread over nodes, each item in one of them, where sets are
+        asked for.
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
@@ -128,6 +131,7 @@ class Batch:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.problems: dict[int, str] = {}
         self.failures: dict[int, EngineError] = {}
+        self.spreads: list[Spread] = []
         self._features: dict[Hashable, Any] = {}
         self._inner = 0.0
 
@@ -149,11 +153,12 @@ class Batch:
         return Batch([self.items[row] for row in rows])
 
     def take_back(self, part: Batch, rows: Sequence[int]) -> None:
-        """Add what became of `subset(rows)` to this batch: time, problems and failures."""
+        """Add what became of `subset(rows)` to this batch: time, problems, failures, spreads."""
         for stage, seconds in part.seconds.items():
             self.seconds[stage] += seconds
         self.problems.update({rows[row]: problem for row, problem in part.problems.items()})
         self.failures.update({rows[row]: error for row, error in part.failures.items()})
+        self.spreads += [spread.of(rows) for spread in part.spreads]
 
     def raise_failure(self) -> None:
         """Raise the first of `failures`, where nothing else can answer."""
@@ -244,3 +249,33 @@ class Choices:
         shifted = scores - np.maximum.reduceat(scores, starts)[question]
         total = np.log(np.add.reduceat(np.exp(shifted), starts))
         return np.asarray(shifted - total[question])
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How the probability of items is spread over nodes, from the top down; ragged.
+
+    Of an opened node all children that were considered are here; what is below others is not.
+
+    Parameters
+    ----------
+    rows, nodes
+        int32 [n], item of the batch and node, level after level.
+    parents
+        int64 [n], the place here of the node above; -1 at the top.
+    probability
+        float64 [n], that the item lies at or below the node.
+    levels
+        Where each level begins, and at last n.
+    """
+
+    rows: NDArray[np.int32]
+    nodes: NDArray[np.int32]
+    parents: NDArray[np.int64]
+    probability: NDArray[np.float64]
+    levels: Sequence[int]
+
+    def of(self, rows: Sequence[int]) -> Spread:
+        """The same of the batch of which the items were `rows`."""
+        renamed = np.asarray(rows, dtype=np.int32)[self.rows]
+        return replace(self, rows=renamed)

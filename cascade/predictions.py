@@ -119,6 +119,14 @@ class Alternative:
     confidence: float
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node of a set: the item may lie at it or anywhere below."""
+
+    code: str
+    path: str
+
+
 class LazyPath(Lazy):
     """Stands in the levels and alternatives of a prediction until they are read."""
 
@@ -174,6 +182,9 @@ class Prediction:
     climbed_from
         The whole best answer, where `code` is only as much of its path as is sure enough; it is
         the first of the alternatives, too.
+    set
+        Where `calibration.set_coverage` asks for it: nodes, likeliest first, one of which is the
+        right one or above it with that probability.
     """
 
     code: str | None
@@ -191,6 +202,7 @@ class Prediction:
     steps: tuple[Step, ...] = ()
     question: str = ""
     climbed_from: Alternative | None = None
+    set: tuple[Place, ...] = ()
 
     @classmethod
     def failed(cls, message: str, id: str | None = None) -> Prediction:
@@ -226,6 +238,7 @@ class Prediction:
             "facets": facets_as_dicts(self),
             "steps": steps_as_dicts(self),
             "question": self.question,
+            "set": set_as_dicts(self),
         }
 
     def to_json(self) -> str:
@@ -374,3 +387,8 @@ def alternatives_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
         {"code": a.code, "path": a.path, "confidence": round(a.confidence, 6)}
         for a in prediction.alternatives
     ]
+
+
+def set_as_dicts(prediction: Prediction) -> list[dict[str, str]]:
+    """The set of a prediction as plain values, likeliest first."""
+    return [{"code": place.code, "path": place.path} for place in prediction.set]

@@ -167,6 +167,17 @@ MaxRiskOption = Annotated[
         "status review. Needs a pack of cascade fit.",
     ),
 ]
+SetCoverageOption = Annotated[
+    float | None,
+    typer.Option(
+        "--set-coverage",
+        min=0.01,
+        max=0.999,
+        metavar="SHARE",
+        help="Add to each row the smallest set of nodes, subtrees among them, that holds the right "
+        "one in this share of rows, such as 0.95. Needs a pack of cascade fit.",
+    ),
+]
 SheetOption = Annotated[
     str | None, typer.Option("--sheet", help="Sheet of a workbook; by default the first.")
 ]
@@ -192,6 +203,7 @@ def resolve(
     method: str | None = None,
     columns: Mapping[str, Any] | None = None,
     max_risk: float | None = None,
+    set_coverage: float | None = None,
     image_root: str | None = None,
     allow_urls: bool = False,
     allow_hosts: list[str] | None = None,
@@ -247,6 +259,8 @@ def resolve(
     check_method(settle_defaults(settled, tree), settled.heads)
     if max_risk is not None:
         settled.calibration.max_risk = max_risk
+    if set_coverage is not None:
+        settled.calibration.set_coverage = set_coverage
     settled.columns = settled.columns.model_copy(update=dict(columns or {}))
     place_pictures(settled, image_root, allow_urls, allow_hosts)
     return settled, tree

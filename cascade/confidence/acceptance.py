@@ -7,11 +7,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cascade.confidence.calibration import Calibration
 from cascade.confidence.climbing import climb, deepest, in_percent
+from cascade.confidence.sets import PredictionSets
 from cascade.config import FITTED_METHOD, CalibrationConfig
 from cascade.errors import UsageError
+from cascade.items import Spread
 from cascade.predictions import Prediction
+from cascade.taxonomy import Taxonomy
 
 
 class Acceptance:
@@ -31,11 +37,14 @@ class Acceptance:
     ----------
     least_confidence
         What a node needs to be accepted.
+    sets
+        What adds sets, once `ask_sets` was called.
 
     Raises
     ------
     UsageError
-        There is a `max_risk`, but no calibration of this method, or a `review_below` as well.
+        There is a `max_risk` or `set_coverage`, but no calibration of this method, or a
+        `review_below` beside the `max_risk`.
     ConfigError
         The calibration cannot be read.
     """
@@ -46,6 +55,10 @@ class Acceptance:
         self._calibration = None
         if config.file is not None and method == FITTED_METHOD:
             self._calibration = Calibration.load(Path(config.file))
+        self._coverage = config.set_coverage
+        self.sets: PredictionSets | None = None
+        if config.set_coverage is not None:
+            self._check_sets(config, method, climbs)
         self._climbs = climbs and config.review_below is None
         self.least_confidence = config.least if climbs else 0.0
         self._why = f"and an answer needs {100 * config.least:.3g}%"
@@ -80,12 +93,58 @@ class Acceptance:
             else f"and from {self.least_confidence:.2f} on at most {risk:.1%} of answers are wrong"
         )
 
-    def apply(self, predictions: Sequence[Prediction]) -> list[Prediction]:
-        """The predictions, calibrated, each with the part of its path that is accepted."""
+    def _check_sets(self, config: CalibrationConfig, method: str, walks: bool) -> None:
+        """Raise UsageError where nothing is known of the sets of this method."""
+        if config.file is None:
+            raise UsageError(
+                "sets with a coverage (--set-coverage, calibration.set_coverage) need a pack that "
+                "was calibrated on labelled rows; make one with `cascade fit`, and name it with -c"
+            )
+        if self._calibration is None or not walks:
+            raise UsageError(
+                "sets with a coverage (--set-coverage, calibration.set_coverage) are known only of "
+                f"what was calibrated, the method {FITTED_METHOD} of a pack; leave out --method "
+                f"{method}"
+            )
+        if self._calibration.sets is None:
+            raise UsageError(
+                f"{config.file}: this pack was fitted before packs knew sets (--set-coverage, "
+                "calibration.set_coverage); fit it again"
+            )
+
+    def ask_sets(self, taxonomy: Taxonomy, is_end: NDArray[np.bool_]) -> PredictionSets | None:
+        """Get ready to add sets, if they are asked for.
+
+        Parameters
+        ----------
+        taxonomy, is_end
+            What is scored, and bool [n_nodes], where its paths end.
+
+        Raises
+        ------
+        UsageError
+            The held-out rows are too few for the coverage.
+        """
+        if self._coverage is not None and self._calibration is not None and self._calibration.sets:
+            table = self._calibration.sets
+            self.sets = PredictionSets(table, self._coverage, taxonomy, is_end)
+        return self.sets
+
+    def apply(
+        self, predictions: Sequence[Prediction], spreads: Sequence[Spread] = ()
+    ) -> list[Prediction]:
+        """The predictions, calibrated, each with the part of its path that is accepted.
+
+        Parameters
+        ----------
+        spreads
+            How the probability of their items is spread; sets are made of them.
+        """
         found = list(predictions)
         if self._calibration is not None:
             found = [self._calibration.calibrated(prediction) for prediction in found]
-        return [self._accepted(prediction) for prediction in found]
+        found = [self._accepted(prediction) for prediction in found]
+        return found if self.sets is None else self.sets.apply(found, spreads)
 
     def _accepted(self, prediction: Prediction) -> Prediction:
         if prediction.confidence >= self.least_confidence or prediction.status not in _ANSWERS:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cascade.confidence.maps import BetaCalibration
 from cascade.confidence.risk import RiskTable
+from cascade.confidence.sets import SetTable
 from cascade.errors import ConfigError
 from cascade.io.files import read_json
 from cascade.lazy import peek
@@ -32,17 +33,22 @@ class Calibration:
     climb
         The risk of answers that climb, by the confidence that a node needs; see `climbing`. None in
         packs of older versions.
+    sets
+        When right nodes come into sets; see `sets`. None in packs of older versions.
     """
 
     levels: Sequence[BetaCalibration]
     risk: RiskTable
     climb: RiskTable | None = None
+    sets: SetTable | None = None
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
         values = {"levels": [asdict(level) for level in self.levels], "risk": asdict(self.risk)}
         if self.climb is not None:
             values["climb"] = asdict(self.climb)
+        if self.sets is not None:
+            values["sets"] = asdict(self.sets)
         path.write_text(json.dumps(values), "utf-8")
 
     @classmethod
@@ -59,15 +65,17 @@ class Calibration:
             levels = [BetaCalibration(**level) for level in values["levels"]]
             risk = RiskTable.parse(values["risk"])
             climb = RiskTable.parse(values["climb"]) if "climb" in values else None
+            sets = SetTable.parse(values["sets"]) if "sets" in values else None
         except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
                 f"{path}: no calibration of a pack ({error!s:.200}); fit it again"
             ) from None
         tables = [risk] if climb is None else [risk, climb]
         whole = all(level.is_whole() for level in levels) and all(t.is_whole() for t in tables)
+        whole = whole and (sets is None or sets.is_whole())
         if not levels or not whole:
             raise ConfigError(f"{path}: a calibration that does not fit together; fit it again")
-        return cls(levels, risk, climb)
+        return cls(levels, risk, climb, sets)
 
     def calibrated(self, prediction: Prediction) -> Prediction:
         """The prediction with probabilities in place of raw confidences.

@@ -39,3 +39,10 @@ class CalibrationConfig(Section):
         description="Whole answers with less confidence get the status `review`, and no node above "
         "them takes their place.",
     )
+    set_coverage: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Adds to each answer the smallest set of nodes, subtrees among them, that "
+        "holds the right one with this probability. Needs a pack.",
+    )

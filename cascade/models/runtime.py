@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
@@ -120,3 +121,15 @@ def padded_batches(lengths: NDArray[np.int64], most_tokens: int) -> Iterator[NDA
             start = end
     if len(order):
         yield order[start:]
+
+
+def refuse_lost_gpu() -> None:
+    """Raise UsageError in a process that was forked from one that used a GPU."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    lost = getattr(cuda, "_is_in_bad_fork", None)
+    if lost is not None and lost():
+        raise UsageError(
+            "a GPU cannot be used in a process that was forked from one that used it; start "
+            'workers with multiprocessing.get_context("spawn")'
+        )
+

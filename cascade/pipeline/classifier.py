@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -12,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade.confidence.acceptance import Acceptance
+from cascade.confidence.sets import SetFamily
 from cascade.config import ENCODER, CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
 from cascade.forks import Turn
 from cascade.io.pictures import allowed_address
 from cascade.io.web.address import is_address
 from cascade.items import Batch, Item, as_text
+from cascade.models.runtime import refuse_lost_gpu
 from cascade.pipeline.intake import Intake, names_of
 from cascade.pipeline.pack import resolve_paths
 from cascade.pipeline.retracing import Retracing
@@ -25,7 +26,7 @@ from cascade.pipeline.router import Router
 from cascade.pipeline.walker import Walker
 from cascade.predictions import Prediction
 from cascade.retrieval.text_vectors import Progress
-from cascade.scoring.adaptation import ADAPTED, Adaptation, drawn, learn
+from cascade.scoring.adaptation import Adaptation, check_adapts, drawn, learn
 from cascade.scoring.components import Components
 from cascade.scoring.scorer import NodeProbabilityScorer
 from cascade.taxonomy import Node, Taxonomy
@@ -79,11 +80,14 @@ class Classifier(Retracing):
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._components = components = Components(taxonomy, config, progress, listener)
         if config.retrieval.adapt:
-            _check_adapts(taxonomy, components)
+            check_adapts(taxonomy, components.method)
         self._walker = _walker(taxonomy, components)
         self._acceptance = Acceptance(
             config.calibration, components.method, climbs=isinstance(self._walker, Router)
         )
+        if isinstance(self._walker, Router):
+            sets = self._acceptance.ask_sets(components.taxonomy, self._walker.is_end)
+            self._walker.opens = None if sets is None else sets.least
         self._turn = Turn()
         self._adaptation: Adaptation | None = None
         if ask is not None:
@@ -205,7 +209,7 @@ class Classifier(Retracing):
         checked = (self._checked(item) for item in items if isinstance(item, Item))
         known = drawn(item for item in checked if isinstance(item, Item))
         with self._turn:
-            _refuse_lost_gpu()
+            refuse_lost_gpu()
             self._adaptation = scorer.prior = None
             parts = self._together(range(len(known)))
             batches = (Batch([known[row] for row in rows]) for rows in parts)
@@ -232,7 +236,7 @@ class Classifier(Retracing):
 
     def _adapting_scorer(self) -> NodeProbabilityScorer:
         """The scorer that a prior of nodes changes."""
-        _check_adapts(self.taxonomy, self._components)
+        check_adapts(self.taxonomy, self.method)
         found = self._components.scorer(self.method)
         assert isinstance(found, NodeProbabilityScorer)
         return found
@@ -260,8 +264,15 @@ class Classifier(Retracing):
         rest = iter(answered)
         return [next(rest) if isinstance(item, Item) else item for item in items]
 
-    def classify_batch(self, items: Sequence[Item]) -> list[Prediction]:
+    def classify_batch(
+        self, items: Sequence[Item], told: Callable[[Batch, Sequence[int]], None] | None = None
+    ) -> list[Prediction]:
         """Predictions for items that are classified together; other threads wait for their turn.
+
+        Parameters
+        ----------
+        told
+            Called with each batch that was answered, and the places of its items.
 
         Raises
         ------
@@ -269,10 +280,12 @@ class Classifier(Retracing):
             A GPU was used before this process was forked.
         """
         with self._turn:
-            _refuse_lost_gpu()
-            return self._classified(items)
+            refuse_lost_gpu()
+            return self._classified(items, told)
 
-    def _classified(self, items: Sequence[Item]) -> list[Prediction]:
+    def _classified(
+        self, items: Sequence[Item], told: Callable[[Batch, Sequence[int]], None] | None
+    ) -> list[Prediction]:
         found: dict[int, Prediction] = {}
         items = list(items)
         for row, item in enumerate(items):
@@ -284,7 +297,9 @@ class Classifier(Retracing):
         rows = [row for row in range(len(items)) if row not in found]
         for together in self._together(rows):
             batch = Batch([items[row] for row in together])
-            answered = self._acceptance.apply(self._walker.walk(batch))
+            answered = self._acceptance.apply(self._walker.walk(batch), batch.spreads)
+            if told is not None:
+                told(batch, together)
             for row, problem in batch.problems.items():
                 answered[row] = Prediction.failed(problem, batch.items[row].id)
             for stage, seconds in batch.seconds.items():
@@ -360,11 +375,17 @@ class Classifier(Retracing):
         if not is_visible(words) or limit < 1:
             raise UsageError("a search needs words, and a limit of 1 or more")
         with self._turn:
-            _refuse_lost_gpu()
+            refuse_lost_gpu()
             (found,) = self._components.retriever.find([as_text(words)], limit)
         codes = self._components.taxonomy.codes
         index = self.taxonomy.index
         return [self.taxonomy.node(index(codes[node])) for node in found]
+
+    def open_nodes(self, least: float) -> SetFamily:
+        """Keep with each batch how the probability of its items is spread, see `Router.opens`."""
+        assert isinstance(self._walker, Router)
+        self._walker.opens = least
+        return SetFamily(self.scored, self._walker.is_end)
 
     def prefetch(self, items: Sequence[Item]) -> None:
         """Begin to decode the pictures of items that will be classified next."""
@@ -387,28 +408,6 @@ class Classifier(Retracing):
 
     def __repr__(self) -> str:
         return f"Classifier({self.taxonomy!r}, method={self.method!r})"
-
-
-def _refuse_lost_gpu() -> None:
-    """Raise UsageError in a process that was forked from one that used a GPU."""
-    cuda = getattr(sys.modules.get("torch"), "cuda", None)
-    lost = getattr(cuda, "_is_in_bad_fork", None)
-    if lost is not None and lost():
-        raise UsageError(
-            "a GPU cannot be used in a process that was forked from one that used it; start "
-            'workers with multiprocessing.get_context("spawn")'
-        )
-
-
-def _check_adapts(taxonomy: Taxonomy, components: Components) -> None:
-    """Raise UsageError where no prior of nodes changes the answers."""
-    faceted = isinstance(taxonomy, FacetedTaxonomy) and taxonomy.categories
-    if components.method not in ADAPTED or faceted:
-        what = "a taxonomy with facets" if faceted else f"the method {components.method}"
-        raise UsageError(
-            f"--adapt (retrieval.adapt) does not go with {what}: leave it out, or use --method "
-            f"{' or '.join(ADAPTED)} under a taxonomy without facets"
-        )
 
 
 def _walker(taxonomy: Taxonomy, components: Components) -> Walker:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cascade.config import Objective, PathChoice
 from cascade.errors import EngineError
-from cascade.items import Batch, Choices
+from cascade.items import Batch, Choices, Spread
 from cascade.pipeline.aiming import Aim
 from cascade.pipeline.trace import LevelScores, PackedTrace, pack_traces
 from cascade.predictions import Prediction
@@ -135,6 +135,11 @@ class Descent:
     def __post_init__(self) -> None:
         self._leaf = _ends(self.taxonomy, self.ends, self.depth)
 
+    @property
+    def is_end(self) -> NDArray[np.bool_]:
+        """bool [n_nodes], where paths end: leaves, and what counts as such."""
+        return self._leaf
+
     def walk(self, batch: Batch, scorer: Scorer) -> list[Prediction]:
         """A prediction for each item, its source set to the scorer's name.
 
@@ -202,6 +207,38 @@ class Descent:
         if self.answer == "likeliest":  # else the greedy path comes first
             beam = beam.take(np.lexsort((-beam.logprob, beam.row)))
         return self._predictions(batch, beam, levels, scorer.name)
+
+    def spread(self, batch: Batch, scorer: Scorer, rows: NDArray[np.int32], least: float) -> Spread:
+        """How the probability of items is spread over nodes that hold at least so much of it.
+
+        Parameters
+        ----------
+        rows
+            int32 [n], some items of the batch.
+        least
+            Nodes with less are not opened.
+
+        Raises
+        ------
+        EngineError
+            A model behind the scorer failed to answer.
+        """
+        parents, above = np.full(len(rows), -1, np.int32), np.ones(len(rows))
+        places, found, levels = np.full(len(rows), -1, np.int64), [], [0]
+        while len(rows):
+            choices = self.retriever.narrow(batch, rows, parents, self.candidates)
+            of = choices.question
+            own = above[of] * np.exp(self._scored(batch, choices, scorer).logprob)
+            found.append((choices.rows[of], choices.nodes, places[of], own))
+            opened = np.flatnonzero((own >= least) & ~self._leaf[choices.nodes])
+            rows, parents, above = choices.rows[of[opened]], choices.nodes[opened], own[opened]
+            places = opened + levels[-1]
+            levels.append(levels[-1] + len(own))
+        if not found:
+            none = np.empty(0, np.int32)
+            return Spread(none, none, none.astype(np.int64), none.astype(np.float64), levels)
+        joined = [np.concatenate(values) for values in zip(*found, strict=True)]
+        return Spread(joined[0], joined[1], joined[2], joined[3], levels)
 
     def _scored(self, batch: Batch, choices: Choices, scorer: Scorer) -> LevelScores:
         """The scores of each candidate; an only child is certain, so no scorer is asked."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cascade.config import FITTED_METHOD
 from cascade.errors import EngineError
@@ -14,6 +18,8 @@ from cascade.predictions import Prediction
 from cascade.scoring.components import Components
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
+
+SPREADING = "spreading"  # the stage that sets take
 
 
 class Router:
@@ -30,6 +36,9 @@ class Router:
         Name of the method's scorer.
     reads_text, reads_pictures
         Whether that scorer reads the text of items, and their pictures.
+    opens
+        Where sets are asked for: batches keep how the probability of items is spread over nodes
+        with at least so much of it.
 
     Raises
     ------
@@ -53,6 +62,7 @@ class Router:
         self.source = self._scorer.name
         self.reads_text = self._scorer.reads_text
         self.reads_pictures = self._scorer.reads_pictures
+        self.opens: float | None = None
 
     @cached_property
     def takes_pictures(self) -> bool:
@@ -62,6 +72,11 @@ class Router:
             or self._descent.retriever.reads_pictures
             or self._components.narrows_by_pictures(self._scorer)
         )
+
+    @property
+    def is_end(self) -> NDArray[np.bool_]:
+        """bool [n_nodes], where paths end."""
+        return self._descent.is_end
 
     @property
     def holds_all_nodes(self) -> bool:
@@ -79,6 +94,7 @@ class Router:
             if prediction.confidence < self._routing.threshold
             or not self._fast.can_read(batch.items[row])
         ]
+        self._spread(self._fast, batch, unsure)
         if unsure:
             rest = batch.subset(unsure)
             for row, prediction in zip(unsure, self._by_method(rest), strict=True):
@@ -106,6 +122,7 @@ class Router:
             predictions = self._answered_by(self._scorer, batch)
         except EngineError as error:
             batch.failures = dict.fromkeys(range(len(batch)), error)
+        self._spread(self._scorer, batch, batch.failures)
         if not batch.failures:
             return predictions
         fallback = self._fallback
@@ -115,12 +132,21 @@ class Router:
         self._failures.tell(batch)
         rest = batch.subset(rows)
         answers = self._answered_by(fallback, rest)
+        self._spread(fallback, rest)
         batch.take_back(rest, rows)
         by_row = dict(enumerate(predictions)) | {
             row: by_fallback(answer, self._scorer.name, batch.failures[row])
             for row, answer in zip(rows, answers, strict=True)
         }
         return [by_row[row] for row in range(len(batch))]
+
+    def _spread(self, scorer: Scorer, batch: Batch, but: Collection[int] = ()) -> None:
+        """Keep how a scorer spreads the probability of all items but some, if that is wanted."""
+        if self.opens is None or len(but) == len(batch):
+            return
+        with batch.timed(SPREADING):
+            rows = np.setdiff1d(np.arange(len(batch)), list(but)).astype(np.int32)
+            batch.spreads.append(self._descent.spread(batch, scorer, rows, self.opens))
 
     def _answered_by(self, scorer: Scorer, batch: Batch) -> list[Prediction]:
         """The descent's predictions, with the scorer's ranking of leaves where one is asked for."""

@@ -19,11 +19,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import OutputError
+from cascade.errors import OutputError, UsageError
 from cascade.items import Batch
 from cascade.retrieval.subtrees import Subtrees
 from cascade.scoring.scorer import NodeProbabilityScorer
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.facets import FacetedTaxonomy
 
 LEAST = 50  # items; fewer tell nothing
 MOST = 1000  # items that are learnt from
@@ -191,3 +192,15 @@ class _Shares:
         """Over subtrees."""
         column: Any = values[:, None].copy()
         return np.asarray(self._subtrees.sum(column)[:, 0])
+
+
+def check_adapts(taxonomy: Taxonomy, method: str) -> None:
+    """Raise UsageError where no prior of nodes changes the answers."""
+    faceted = isinstance(taxonomy, FacetedTaxonomy) and taxonomy.categories
+    if method not in ADAPTED or faceted:
+        what = "a taxonomy with facets" if faceted else f"the method {method}"
+        raise UsageError(
+            f"--adapt (retrieval.adapt) does not go with {what}: leave it out, or use --method "
+            f"{' or '.join(ADAPTED)} under a taxonomy without facets"
+        )
+

@@ -71,7 +71,8 @@ def _method_of(config: CascadeConfig) -> str:
     if config.choose != plain.choose:
         return "choose"
     is_set = [getattr(config, name) != getattr(plain, name) for name in COMBINED]
-    fitted = config.calibration.file is not None or config.calibration.max_risk is not None
+    own = config.calibration
+    fitted = any(value is not None for value in (own.file, own.max_risk, own.set_coverage))
     return FITTED_METHOD if any(is_set) or fitted else DEFAULT
 
 

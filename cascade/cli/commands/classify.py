@@ -29,6 +29,7 @@ EXAMPLES = """
   cascade classify items.xlsx -t taxonomy.csv --text title --text description -o out.parquet
   cascade classify offers.jsonl -t store --text name --method cascade --top 3 -o out.jsonl
   cat items.csv | cascade classify - -t store --text name > out.csv
+  cascade classify items.csv -c pack --set-coverage 0.95 -o out.csv
   cascade classify big.csv -t store --text name -o out.csv --resume
   cascade classify parts/ -t store --text name -o answered/ --engine ray --workers 8
 """
@@ -67,6 +68,7 @@ def classify(
     ] = None,
     method: options.MethodOption = None,
     max_risk: options.MaxRiskOption = None,
+    set_coverage: options.SetCoverageOption = None,
     adapt: options.AdaptOption = False,
     limit: options.LimitOption = None,
     top: Annotated[
@@ -154,6 +156,7 @@ def classify(
         method=method,
         columns=named,
         max_risk=max_risk,
+        set_coverage=set_coverage,
         image_root=image_root,
         allow_urls=allow_urls,
         allow_hosts=allow_host,
@@ -166,7 +169,12 @@ def classify(
         tree,
         settled,
         frozenset(named),
-        AnswerForm(top, explain, question=settled.method == "agent"),
+        AnswerForm(
+            top,
+            explain,
+            question=settled.method == "agent",
+            set=settled.calibration.set_coverage is not None,
+        ),
         Input(limit, encoding, sheet),
         Destination(resume, overwrite, as_json, as_table),
         redo,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cascade.io import Answer
-from cascade.predictions import Prediction, alternatives_as_dicts, trace_as_dicts
+from cascade.predictions import Prediction, alternatives_as_dicts, set_as_dicts, trace_as_dicts
 
-LISTS = ("alternatives", "trace", "ranking")  # JSON in tabular output
+LISTS = ("alternatives", "trace", "ranking", "set")  # JSON in tabular output
 ANSWER_COLUMNS: dict[str, type] = {
     "cascade_code": str,
     "cascade_path": str,
@@ -34,12 +34,16 @@ class AnswerForm:
         Whether the ranking of leaves is shown.
     question
         Whether there is a column for what the agent asks.
+    set
+        Whether the set that holds the right node is shown: its codes, and in nested output its
+        paths too.
     """
 
     top: int = 0
     explain: bool = False
     ranking: bool = False
     question: bool = False
+    set: bool = False
 
     @property
     def columns(self) -> dict[str, type]:
@@ -49,6 +53,7 @@ class AnswerForm:
             "cascade_trace": self.explain,
             "cascade_ranking": self.ranking,
             "cascade_question": self.question,
+            "cascade_set": self.set,
         }
         return ANSWER_COLUMNS | {name: str for name, wanted in more.items() if wanted}
 
@@ -77,7 +82,7 @@ class AnswerForm:
             }
         if self.question:
             values["question" if nested else "cascade_question"] = prediction.question
-        if not (self.top or self.explain or self.ranking):
+        if not (self.top or self.explain or self.ranking or self.set):
             return values
         lists: dict[str, list[Any]] = {}
         if self.top:
@@ -86,6 +91,9 @@ class AnswerForm:
             lists["trace"] = trace_as_dicts(prediction)
         if self.ranking:
             lists["ranking"] = list(prediction.ranking)
+        if self.set:
+            places = set_as_dicts(prediction)
+            lists["set"] = list(places) if nested else [place["code"] for place in places]
         if nested:
             return values | lists
         for key, value in lists.items():

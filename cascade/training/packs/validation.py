@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from cascade.confidence.calibration import Calibration
 from cascade.confidence.maps import BetaCalibration
 from cascade.confidence.risk import RiskTable
+from cascade.confidence.sets import LEAST, SetTable, likeliest_branches
 from cascade.items import Batch, Item
 from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.router import SPREADING
 from cascade.predictions import Prediction
 from cascade.retrieval.retriever import AllChildren
 from cascade.scoring.fusion import fit_fusion_weights
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.staying import places
 from cascade.training.labelled import Labelled, path_choices
 
 ASKED = 256  # items that scorers are asked about together
@@ -136,23 +139,45 @@ class Trial:
         One for each row.
     seconds
         What all rows took; None where that was not measured.
+    comes_in
+        The threshold at which the set of each row begins to hold the known node, and the code of
+        the branch that it is likeliest in, [n_rows] each; see `confidence.sets`. None where that
+        was not looked for.
     """
 
     rows: Labelled
     taxonomy: Taxonomy
     predictions: Sequence[Prediction]
     seconds: float | None = None
+    comes_in: tuple[NDArray[np.float64], NDArray[np.str_]] | None = None
 
     @classmethod
     def run(cls, classifier: Classifier, rows: Labelled, taxonomy: Taxonomy) -> Trial:
-        """Classify the rows, and take the time."""
+        """Classify the rows, and take the time; that of what sets need does not count."""
         predictions: list[Prediction] = []
+        known = places(classifier.scored, rows.nodes)
+        family, comes_in = classifier.open_nodes(LEAST), np.zeros(len(rows))
+        branches = np.full(len(rows), -1, np.int32)
         # The first call loads and warms up what the others use.
         classifier.classify_batch(rows.items[:1])
-        started = time.perf_counter()
+        before, aside, started = classifier.seconds[SPREADING], 0.0, time.perf_counter()
         for start in range(0, len(rows), BATCH):
-            predictions += classifier.classify_batch(rows.items[start : start + BATCH])
-        return cls(rows, taxonomy, predictions, time.perf_counter() - started)
+
+            def told(batch: Batch, at: Sequence[int], start: int = start) -> None:
+                nonlocal aside
+                began, own = time.perf_counter(), start + np.asarray(at)
+                for spread in batch.spreads:
+                    found = family.comes_in(spread, known[own], len(batch))
+                    comes_in[own] = np.maximum(comes_in[own], found)
+                    branches[own] = np.maximum(
+                        branches[own], likeliest_branches(spread, len(batch))
+                    )
+                aside += time.perf_counter() - began
+
+            predictions += classifier.classify_batch(rows.items[start : start + BATCH], told)
+        took = time.perf_counter() - started - aside - (classifier.seconds[SPREADING] - before)
+        codes = np.array([*classifier.scored.codes, ""])[branches]
+        return cls(rows, taxonomy, predictions, took, (comes_in, codes))
 
     @property
     def confidence(self) -> NDArray[np.float64]:
@@ -175,7 +200,11 @@ class Trial:
         stays = _stays(self.confidence, threshold)
         pairs = zip(stays.tolist(), self.predictions, main.predictions, strict=True)
         predictions = [mine if stay else other for stay, mine, other in pairs]
-        return Trial(self.rows, self.taxonomy, predictions, self._seconds_with(main, stays))
+        seconds, comes_in = self._seconds_with(main, stays), None
+        if self.comes_in is not None and main.comes_in is not None:
+            both = zip(self.comes_in, main.comes_in, strict=True)
+            comes_in = tuple(np.where(stays, mine, other) for mine, other in both)
+        return Trial(self.rows, self.taxonomy, predictions, seconds, comes_in)
 
     def _seconds_with(self, main: Trial, stays: NDArray[np.bool_]) -> float:
         assert self.seconds is not None and main.seconds is not None
@@ -260,7 +289,11 @@ class Trial:
                 sure for sure, right in zip(path, right_at, strict=False) if not right[row]
             ]
             wrong[row] = first_wrong[0] if first_wrong else -np.inf
-        return Calibration(maps, whole, RiskTable.fit(answered, wrong))
+        return Calibration(maps, whole, RiskTable.fit(answered, wrong), self._set_table())
+
+    def _set_table(self) -> SetTable | None:
+        """When known nodes come into sets, by the branch of the likeliest."""
+        return None if self.comes_in is None else SetTable.fit(*self.comes_in)
 
 
 def _stays(sure: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
