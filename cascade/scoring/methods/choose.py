@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import EngineError, UsageError
+from cascade.errors import EngineError
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch
 from cascade.retrieval.retriever import Retriever
 from cascade.retrieval.similarities import TopLeaves
 from cascade.scoring.item_prompts import one_line_text
 from cascade.scoring.listed.candidates import CandidateTexts
-from cascade.scoring.listed.channel import ChannelChooser
-from cascade.scoring.listed.choice import ListwiseChooser
+from cascade.scoring.listed.choosers import Chooser, make_chooser
 from cascade.scoring.second_look import SecondLookScorer
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class ChooseScorer(SecondLookScorer):
         retriever: Retriever,
         temperature: float,
         caution: float,
-        chooser: ListwiseChooser | ChannelChooser,
+        chooser: Chooser,
         *,
         listed: int = 8,
         threshold: float = 1.0,
@@ -103,21 +102,13 @@ def make(components: Components) -> ChooseScorer:
     """Retrieval, with the configured language model where it doubts."""
     config = components.config
     choose, retrieval = config.choose, config.retrieval
-    generates = config.llm.answer == "generate"
-    template = PromptTemplate.load(choose.prompt_name).given(kind=config.item_kind)
-    texts = CandidateTexts(components.taxonomy, choose.descriptions)
-    chooser: ListwiseChooser | ChannelChooser
-    if choose.answer == "item":
-        if generates:
-            raise UsageError(
-                "choose.answer=item reads how likely a text is, which llm.answer=generate does not "
-                "tell; leave one of them out"
-            )
-        chooser = ChannelChooser(components.engine, template, texts)
-    else:
-        chooser = ListwiseChooser(
-            components.engine, template, texts, by=choose.answer, generates=generates
-        )
+    chooser = make_chooser(
+        components.engine,
+        PromptTemplate.load(choose.prompt_name).given(kind=config.item_kind),
+        CandidateTexts(components.taxonomy, choose.descriptions),
+        choose.answer,
+        generates=config.llm.answer == "generate",
+    )
     return ChooseScorer(
         components.retriever,
         retrieval.temperature,

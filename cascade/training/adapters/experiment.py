@@ -29,7 +29,7 @@ from cascade.training.adapters.instructions import (
 )
 from cascade.training.adapters.lora import attach_lora, save_adapter, trained
 from cascade.training.adapters.recipe import AdapterRecipe
-from cascade.training.adapters.training import AdapterLoop, training_precision
+from cascade.training.adapters.training import AnswerLoop, training_precision
 from cascade.training.labelled import Labelled
 from cascade.training.labelled_experiment import LabelledExperiment
 from cascade.training.loop import History, in_words
@@ -72,7 +72,7 @@ class AdapterExperiment(LabelledExperiment[AdapterRecipe]):
         model, tokenizer = load_llm(self._weights[0], device, precision)
         examples, unseen = self._examples(train, validation, model, tokenizer)
         adapted = attach_lora(model, recipe.lora, seed=recipe.seed)
-        loop = AdapterLoop(
+        loop = AnswerLoop(
             adapted,
             examples,
             recipe.training,

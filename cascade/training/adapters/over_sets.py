@@ -81,6 +81,11 @@ class SetsAdapterExperiment(SetsExperiment[A]):
         loss = metrics["validation_loss"]
         return None if loss is None else ("validation_loss", loss)
 
+    @property
+    def _beside(self) -> Mapping[str, str]:
+        """Other settings that the adapter is to be used with."""
+        return {}
+
     def usage(self) -> str:
         """The command that classifies with the result."""
         method, weights = self.recipe.kind, self.recipe.model.weights
@@ -94,6 +99,7 @@ class SetsAdapterExperiment(SetsExperiment[A]):
         }
         if self._encoder_name != ENCODER:
             settings["retrieval.encoder"] = self._encoder_name
+        settings |= self._beside
         words = ["cascade", "classify", "items.csv", "-t", "TAXONOMY", "--text", "name"]
         words += ["--method", method]
         words += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import inspect
 import math
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -29,8 +30,24 @@ if TYPE_CHECKING:
 POOL = 512  # examples that are sorted by length together
 
 
-class AdapterLoop(Loop):
-    """A run that trains what LoRA added to a model.
+class Learnt(Protocol):
+    """What a batch is made of."""
+
+    @property
+    def shared(self) -> tuple[int, ...]:
+        """Token ids that prompts of one kind begin with."""
+        ...
+
+    def __len__(self) -> int:
+        """Tokens that it takes in a batch, without the shared ones."""
+        ...
+
+
+E = TypeVar("E", bound=Learnt)
+
+
+class AdapterLoop(Loop, Generic[E]):
+    """A run that trains what LoRA added to a model; a subclass says what the loss is.
 
     Parameters
     ----------
@@ -43,11 +60,11 @@ class AdapterLoop(Loop):
     def __init__(
         self,
         model: Any,
-        examples: Sequence[Example],
+        examples: Sequence[E],
         recipe: LoopRecipe,
         folder: Path,
         *,
-        validation: Sequence[Example] = (),
+        validation: Sequence[E] = (),
         seed: int = 0,
         identity: str = "",
     ) -> None:
@@ -79,33 +96,39 @@ class AdapterLoop(Loop):
         done = self.steps[: len(self.history.losses)]
         return sum(len(self._examples[at]) for step in done for batch in step for at in batch)
 
+    @abstractmethod
+    def summed(self, examples: Sequence[E]) -> torch.Tensor:
+        """The loss of examples with the same shared prefix: a scalar that gradients flow from."""
+
+    @abstractmethod
+    def counted(self, examples: Sequence[E]) -> int:
+        """What a mean loss is over: so many of the examples' parts."""
+
     def losses(self, step: int) -> Iterator[torch.Tensor]:
-        """Of each forward pass its part of the mean loss over the step's answer tokens."""
+        """Of each forward pass its part of the mean loss of the step."""
         self.model.train()
         batches = [[self._examples[at] for at in batch] for batch in self.steps[step]]
-        tokens = sum(len(example.answer) for batch in batches for example in batch)
+        count = sum(map(self.counted, batches))
         for batch in batches:
             with self._autocast():
-                loss = answer_loss(self.model, batch) / tokens
+                loss = self.summed(batch) / count
             yield loss
 
     def validation_loss(self) -> float | None:
         """The loss on the validation examples, if there are any."""
         return self.loss(self._validation) if self._validation else None
 
-    def loss(self, examples: Sequence[Example]) -> float:
-        """Mean loss over the answer tokens of examples, in nats, without dropout."""
+    def loss(self, examples: Sequence[E]) -> float:
+        """Mean loss of examples, in nats, without dropout."""
         import torch
 
         self.model.eval()
-        total, tokens = 0.0, 0
+        total = 0.0
         with torch.no_grad():
             for batch in batches_of(examples, self._recipe.batch_tokens):
-                some = [examples[at] for at in batch]
                 with self._autocast():
-                    total += float(answer_loss(self.model, some))
-                tokens += sum(len(example.answer) for example in some)
-        return total / tokens
+                    total += float(self.summed([examples[at] for at in batch]))
+        return total / self.counted(examples)
 
     def _autocast(self) -> torch.autocast:
         import torch
@@ -113,6 +136,18 @@ class AdapterLoop(Loop):
         device = self.model.device.type
         wanted = training_precision(self._recipe, device)
         return torch.autocast(device, torch.bfloat16, enabled=wanted == "bfloat16")
+
+
+class AnswerLoop(AdapterLoop[Example]):
+    """A run that learns to write the answers of instructions; losses are for each token of them."""
+
+    def summed(self, examples: Sequence[Example]) -> torch.Tensor:
+        """See `answer_loss`."""
+        return answer_loss(self.model, examples)
+
+    def counted(self, examples: Sequence[Example]) -> int:
+        """Tokens of the answers."""
+        return sum(len(example.answer) for example in examples)
 
 
 def training_precision(recipe: LoopRecipe, device: str) -> Literal["float32", "bfloat16"]:
@@ -123,7 +158,7 @@ def training_precision(recipe: LoopRecipe, device: str) -> Literal["float32", "b
     return "bfloat16" if precision_dtype(recipe.precision, device) is torch.bfloat16 else "float32"
 
 
-def plan(examples: Sequence[Example], recipe: LoopRecipe, seed: int) -> list[list[list[int]]]:
+def plan(examples: Sequence[Learnt], recipe: LoopRecipe, seed: int) -> list[list[list[int]]]:
     """The batches of each step of a whole run, as places of examples."""
     batches: list[list[int]] = []
     for epoch in range(math.ceil(recipe.epochs)):
@@ -136,7 +171,7 @@ def plan(examples: Sequence[Example], recipe: LoopRecipe, seed: int) -> list[lis
 
 
 def batches_of(
-    examples: Sequence[Example], batch_tokens: int, rng: np.random.Generator | None = None
+    examples: Sequence[Learnt], batch_tokens: int, rng: np.random.Generator | None = None
 ) -> list[list[int]]:
     """Places of examples in batches of like length, each within a budget of padded tokens.
 
@@ -171,6 +206,14 @@ def batches_of(
 def answer_loss(model: Any, examples: Sequence[Example]) -> torch.Tensor:
     """Sum over all answer tokens of `-log p(token | what stands before it)`.
 
+    A float32 scalar that gradients flow from; for the parameters see `answer_log_probs`.
+    """
+    return -answer_log_probs(model, examples).sum()
+
+
+def answer_log_probs(model: Any, examples: Sequence[Example]) -> torch.Tensor:
+    """Log-probability of each example's answer after its prompt.
+
     Parameters
     ----------
     model
@@ -180,7 +223,7 @@ def answer_loss(model: Any, examples: Sequence[Example]) -> torch.Tensor:
 
     Returns
     -------
-    float32, a scalar that gradients flow from
+    float32 [n_examples], that gradients flow from
     """
     import torch
 
@@ -199,9 +242,10 @@ def answer_loss(model: Any, examples: Sequence[Example]) -> torch.Tensor:
     # Padding stands behind, where a causal model cannot see it.
     states = _states(causal.base_model, examples[0].shared, ids.to(causal.device))
     logits = OutputHead(causal).logits(states[rows, places])
-    return torch.nn.functional.cross_entropy(
-        logits, torch.tensor(wanted, device=logits.device), reduction="sum"
-    )
+    targets = torch.tensor(wanted, device=logits.device)
+    losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+    of = torch.tensor(rows, device=logits.device)
+    return -torch.zeros(len(examples), device=logits.device).index_add(0, of, losses)
 
 
 def _states(body: Any, shared: tuple[int, ...], ids: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ from cascade.training.adapters.experiment import run_figures
 from cascade.training.adapters.instructions import Instruction
 from cascade.training.adapters.lora import attach_lora, save_adapter
 from cascade.training.adapters.over_sets import SetsAdapterExperiment, losses_of
-from cascade.training.adapters.training import AdapterLoop, training_precision
+from cascade.training.adapters.training import AnswerLoop, training_precision
 from cascade.training.agents.recipe import AgentRecipe
 from cascade.training.agents.walks import WalkedSet
 from cascade.training.encoders.sets import EncoderSet
@@ -49,7 +49,7 @@ class AgentExperiment(SetsAdapterExperiment[AgentRecipe]):
         model, tokenizer = load_llm(self._weights[0], device, precision)
         encoder = PromptEncoder(tokenizer)
         adapted = attach_lora(model, recipe.lora, seed=recipe.seed)
-        loop = AdapterLoop(
+        loop = AnswerLoop(
             adapted,
             [instruction.encode(encoder) for instruction in learnt],
             recipe.training,

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from cascade.config import ChooseConfig
+from cascade.config import PRODUCT, ChooseConfig
 from cascade.errors import InputError
 from cascade.generation.engines.transformers_engine import TransformersEngine
 from cascade.generation.prompt_encoding import PromptEncoder
+from cascade.generation.prompts import PromptTemplate
 from cascade.models.language_models import load_llm
 from cascade.models.runtime import best_device
 from cascade.retrieval.encoder import Encoder
-from cascade.scoring.listed.choice import ListwiseChooser
+from cascade.scoring.listed.choosers import make_chooser
 from cascade.training.adapters.experiment import run_figures
-from cascade.training.adapters.instructions import Example
 from cascade.training.adapters.lora import attach_lora, save_adapter
 from cascade.training.adapters.over_sets import SetsAdapterExperiment, losses_of
-from cascade.training.adapters.training import AdapterLoop, training_precision
+from cascade.training.adapters.training import AdapterLoop, AnswerLoop, training_precision
+from cascade.training.choosers.contests import ContestLoop, contest
 from cascade.training.choosers.lists import Choice, ListedSet, instruction
 from cascade.training.choosers.measuring import figures_of
 from cascade.training.choosers.recipe import ChooserRecipe
@@ -43,13 +45,18 @@ class ChooserExperiment(SetsAdapterExperiment[ChooserRecipe]):
 
     @property
     def _used(self) -> Mapping[str, Any]:
-        lists = self.recipe.lists
-        return {
-            "prompt": self.recipe.prompts.choose,
-            "candidates": lists.listed,
-            "descriptions": lists.descriptions,
-            "answer": lists.answer,
-        }
+        used = self.recipe.used
+        return {name: getattr(used, name) for name in type(used).model_fields}
+
+    @cached_property
+    def _template(self) -> PromptTemplate:
+        recipe = self.recipe
+        return PromptTemplate.load(recipe.used.prompt_name).given(kind=recipe.prompts.kind)
+
+    @property
+    def _beside(self) -> Mapping[str, str]:
+        kind = self.recipe.prompts.kind
+        return {"item.kind": kind} if self._reads_items and kind != PRODUCT else {}
 
     def run(self, *, resume: bool = False) -> dict[str, Any]:
         """Train, and write the adapter; see `Experiment.run`."""
@@ -65,15 +72,7 @@ class ChooserExperiment(SetsAdapterExperiment[ChooserRecipe]):
         encoder = PromptEncoder(tokenizer)
         adapted = attach_lora(model, recipe.lora, seed=recipe.seed)
         examples = self._examples(learnt, encoder)
-        loop = AdapterLoop(
-            adapted,
-            examples,
-            recipe.training,
-            self.work,
-            validation=self._examples(held, encoder),
-            seed=recipe.seed,
-            identity=self.identity,
-        )
+        loop = self._loop(adapted, examples, self._examples(held, encoder))
         taxonomies = len({part.name for part, _ in learnt})
         self.notify(
             f"{len(examples):,} choices of {taxonomies:,} taxonomies, {len(loop.steps):,} steps on "
@@ -142,19 +141,31 @@ class ChooserExperiment(SetsAdapterExperiment[ChooserRecipe]):
         self.progress("finding candidates", 0, None, part.name)
         return ListedSet(part, encoder, self.recipe.lists, show)
 
-    def _examples(self, lists: Sequence[_Listed], encoder: PromptEncoder) -> list[Example]:
-        rng = np.random.default_rng((self.recipe.seed, 7))
-        return [
-            instruction(
-                choice,
-                listed.texts,
-                self._template,
-                self.recipe.lists.answer,
-                reverse=bool(rng.random() < 0.5),
-            ).encode(encoder)
-            for listed, choices in lists
-            for choice in choices
-        ]
+    def _examples(self, lists: Sequence[_Listed], encoder: PromptEncoder) -> list[Any]:
+        """Contests where the item's text is read, else instructions."""
+        rng, by = np.random.default_rng((self.recipe.seed, 7)), self.recipe.lists.answer
+        found: list[Any] = []
+        for listed, choices in lists:
+            for choice in choices:
+                if by == "item":
+                    found.append(contest(choice, listed.texts, self._template, encoder))
+                    continue
+                reverse = bool(rng.random() < 0.5)
+                made = instruction(choice, listed.texts, self._template, by, reverse=reverse)
+                found.append(made.encode(encoder))
+        return [each for each in found if each is not None]
+
+    def _loop(self, model: Any, learnt: list[Any], held: list[Any]) -> AdapterLoop[Any]:
+        recipe = self.recipe
+        given: dict[str, Any] = {"seed": recipe.seed, "identity": self.identity}
+        if self._reads_items:
+            given["weight"] = recipe.lists.weight
+        kind = ContestLoop if self._reads_items else AnswerLoop
+        return kind(model, learnt, recipe.training, self.work, validation=held, **given)
+
+    @property
+    def _reads_items(self) -> bool:
+        return self.recipe.lists.answer == "item"
 
     def _figures(
         self, held: Sequence[_Listed], engine: TransformersEngine, what: str
@@ -164,15 +175,15 @@ class ChooserExperiment(SetsAdapterExperiment[ChooserRecipe]):
         for done, (listed, choices) in enumerate(held):
             self.progress(what, done, len(held), listed.name)
             if choices:
-                chooser = ListwiseChooser(
-                    engine, self._template, listed.texts, by=self.recipe.lists.answer
+                chooser = make_chooser(
+                    engine, self._template, listed.texts, self.recipe.lists.answer
                 )
-                found[listed.name] = figures_of(choices, chooser)
+                found[listed.name] = figures_of(choices, chooser, self.recipe.used.weight)
         return found
 
     def summary(self, metrics: Mapping[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Of each held set the share that is right by retrieval, and with the model's choice."""
-        weight = f"{ChooseConfig().weight:g}"
+        weight = f"{self.recipe.used.weight:g}"
         rows = [
             (
                 name,
@@ -204,7 +215,7 @@ class ChooserExperiment(SetsAdapterExperiment[ChooserRecipe]):
             measured = (
                 "Shares of rows that retrieval doubts whose answer is exactly right, on sets that "
                 "were held out whole: the right leaf is listed; retrieval alone; the model's "
-                f"choice, and both together at choose.weight {ChooseConfig().weight:g}.\n\n"
+                f"choice, and both together at choose.weight {recipe.used.weight:g}.\n\n"
                 + table(header, figures)
             )
         lora, lists = recipe.lora, recipe.lists

@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cascade.config import ENCODER, MOST_LISTED, NAMED, NodeText, Section
+from cascade.config import (
+    ENCODER,
+    MOST_LISTED,
+    NAMED,
+    NEUTRAL,
+    ChooseConfig,
+    NodeText,
+    Section,
+)
 from cascade.training.adapters.over_sets import SetsAdapterRecipe
 
 
@@ -34,8 +42,16 @@ class ListRecipe(Section):
     descriptions: int = Field(
         60, ge=0, le=10_000, description="Characters, as choose.descriptions in use."
     )
-    answer: Literal["letter", "name"] = Field(
-        "letter", description="What the model learns to answer with, as choose.answer in use."
+    answer: Literal["letter", "name", "item"] = Field(
+        "letter",
+        description="What the model learns to answer with, as choose.answer in use; item: to find "
+        "the item's text likelier under the right candidate than under the others.",
+    )
+    weight: float = Field(
+        0.5,
+        gt=0,
+        le=100,
+        description="Of answer: item beside retrieval while it is learnt, as choose.weight in use.",
     )
     encoder: Annotated[str, NAMED] = Field(
         ENCODER, description="Sentence encoder, as retrieval.encoder in use."
@@ -46,8 +62,11 @@ class ListRecipe(Section):
 class ChooserPromptsRecipe(Section):
     """The prompt, as it will be used."""
 
-    choose: Annotated[str, NAMED] = Field(
-        "choose-listed", description="A shipped prompt, or a file."
+    choose: Annotated[str | None, NAMED] = Field(
+        None, description="A shipped prompt, or a file; null: the usual one for lists.answer."
+    )
+    kind: str = Field(
+        NEUTRAL, min_length=1, max_length=40, description="What items are, as item.kind in use."
     )
 
 
@@ -68,3 +87,15 @@ class ChooserRecipe(SetsAdapterRecipe):
         default_factory=ChooserPromptsRecipe, description="The words."
     )
     lists: ListRecipe = Field(default_factory=ListRecipe, description="What is chosen among.")
+
+    @property
+    def used(self) -> ChooseConfig:
+        """The settings of `--method choose` that the adapter is made for."""
+        lists = self.lists
+        return ChooseConfig(
+            prompt=self.prompts.choose,
+            candidates=lists.listed,
+            descriptions=lists.descriptions,
+            answer=lists.answer,
+            weight=lists.weight if lists.answer == "item" else ChooseConfig().weight,
+        )

@@ -13,7 +13,7 @@ from cascade.errors import OutputError, UsageError
 from cascade.training.adapters.instructions import Example
 from cascade.training.adapters.lora import LoraRecipe, attach_lora, trained
 from cascade.training.adapters.recipe import LoopRecipe
-from cascade.training.adapters.training import AdapterLoop, answer_loss, batches_of, plan
+from cascade.training.adapters.training import AnswerLoop, answer_loss, batches_of, plan
 
 RECIPE = LoopRecipe(
     epochs=2,
@@ -49,7 +49,7 @@ def adapted(dropout=0.1):
 
 
 def loop(folder, recipe=RECIPE, model=None, examples=EXAMPLES, **options):
-    return AdapterLoop(model or adapted(), examples, recipe, folder, **options)
+    return AnswerLoop(model or adapted(), examples, recipe, folder, **options)
 
 
 def weights(model):

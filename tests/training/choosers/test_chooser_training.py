@@ -8,10 +8,14 @@ from tiny_encoder import save_tiny_encoder
 from tiny_llm import tiny_model, tiny_tokenizer
 
 from cascade.errors import ConfigError, InputError
+from cascade.generation.engines.transformers_engine import TransformersEngine
+from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.prompts import PromptTemplate
 from cascade.scoring.listed.candidates import NONE
+from cascade.scoring.listed.channel import ChannelChooser
 from cascade.taxonomy import Taxonomy
 from cascade.training.adapters.training import AdapterLoop
+from cascade.training.choosers.contests import contest, contest_loss
 from cascade.training.choosers.lists import ListedSet, instruction
 from cascade.training.choosers.measuring import figures_of
 from cascade.training.choosers.recipe import ListRecipe
@@ -132,7 +136,7 @@ def test_figures_count_answers_alone_and_beside_retrieval():
     def knows(items, candidates):
         return [np.log(np.eye(6)[choice.right] * 0.9 + 0.1 / 6) for choice in choices]
 
-    found = figures_of(choices, knows)
+    found = figures_of(choices, knows, 0.5)
     assert found["rows"] == len(choices)
     assert found["chosen"] == found["listed"]
     fused = list(found["fused"].values())
@@ -209,6 +213,33 @@ def test_a_run_that_was_killed_ends_in_the_same_adapter(recipe, monkeypatch):
     found = [json.loads(Path(f, "metrics.json").read_text()) for f in ("whole", "killed")]
     assert found[0]["loss_by_step"] == found[1]["loss_by_step"]
     assert found[0]["after"] == found[1]["after"]
+
+
+def test_an_adapter_learns_to_find_the_text_likelier_under_the_right_leaf(recipe):
+    how = {"answer": "item", "weight": 0.7}
+    metrics = made(recipe, "out", lists=how, training={"most_steps": 12, "learning_rate": 0.005})
+    assert metrics["loss_by_step"][-1] < metrics["loss_by_step"][0]
+    assert "0.7" in metrics["after"]["work"]["fused"]
+    readme = Path("out/README.md").read_text("utf-8")
+    for setting in ("choose.answer=item", "choose.weight=0.7", "item.kind=text"):
+        assert setting in readme
+
+
+def test_the_loss_of_a_contest_is_that_of_the_choice_which_is_made():
+    model, tokenizer = tiny_model(), tiny_tokenizer()
+    listed = listed_of(absent=0)
+    template = PromptTemplate.load("item-of").given(kind="text")
+    choices = listed.learnt(6, rng())
+    encoder = PromptEncoder(tokenizer)
+    contests = [contest(choice, listed.texts, template, encoder) for choice in choices]
+    found = float(contest_loss(model, contests, 0.5))
+    chooser = ChannelChooser(TransformersEngine(model, tokenizer), template, listed.texts)
+    wanted = 0.0
+    for choice in choices:
+        (own,) = chooser([choice.text], [choice.nodes])
+        both = choice.log_p[:-1] + 0.5 * own
+        wanted -= both[choice.right] - np.logaddexp.reduce(both)
+    assert found == pytest.approx(wanted, abs=1e-2)
 
 
 def test_rows_that_retrieval_never_doubts_are_refused_with_what_to_do(recipe):
