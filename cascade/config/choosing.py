@@ -8,7 +8,11 @@ from pydantic import Field
 
 from cascade.config.base import NAMED, Section
 
+OF_ITEMS, OF_LISTS = 0.5, 0.25  # weights, as eval/bench/listwise_choice.py finds them
 MOST_LISTED = 25  # each has a letter, and none of these has one, too
+
+
+ChoiceBy = Literal["item", "letter", "name"]
 
 
 class ChooseConfig(Section):
@@ -16,16 +20,17 @@ class ChooseConfig(Section):
 
     prompt: Annotated[str | None, NAMED] = Field(
         None,
-        description="Prompt, a shipped name or a file; null: choose-listed, which lists the "
-        "candidates, and item-of for answer: item, which names one of them.",
+        description="Prompt, a shipped name or a file; null: item-of, which names one candidate, "
+        "and choose-listed, which lists them, for answer: letter or name.",
     )
     candidates: int = Field(
         8, ge=2, le=MOST_LISTED, description="Leaves of the whole taxonomy that are listed."
     )
-    answer: Literal["letter", "name", "item"] = Field(
-        "letter",
-        description="What the model answers with: a candidate's letter, or its text; item: it is "
-        "not asked, but how likely it finds the item's own text under each candidate counts.",
+    answer: ChoiceBy | None = Field(
+        None,
+        description="item: how likely the model finds the item's text under each candidate; "
+        "letter, name: which candidate of a list it answers with, by its letter or its text; "
+        "null: letter where choose.prompt lists candidates, else item.",
     )
     descriptions: int = Field(
         60,
@@ -40,14 +45,21 @@ class ChooseConfig(Section):
         description="The model is asked about items whose likeliest leaf has a lower probability "
         "by retrieval; 0: about none, 1: about all.",
     )
-    weight: float = Field(
-        0.25,
+    weight: float | None = Field(
+        None,
         ge=0,
         le=100,
-        description="Weight of the model's log-probabilities where those of retrieval have 1.",
+        description="Weight of the model's log-probabilities where those of retrieval have 1; "
+        f"null: {OF_ITEMS:g} for answer: item, else {OF_LISTS:g}.",
     )
 
     @property
     def prompt_name(self) -> str:
         """The prompt, or the usual one for the answer."""
-        return self.prompt or ("item-of" if self.answer == "item" else "choose-listed")
+        return self.prompt or ("item-of" if self.answer in (None, "item") else "choose-listed")
+
+    def weight_for(self, answer: ChoiceBy) -> float:
+        """The weight, or the usual one for the answer."""
+        if self.weight is not None:
+            return self.weight
+        return OF_ITEMS if answer == "item" else OF_LISTS

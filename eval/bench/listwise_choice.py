@@ -1,10 +1,11 @@
-r"""What a model's choice from a list gains over the encoder, by how much the encoder doubts.
+r"""What a model's choice among candidates gains over the encoder, by how much that doubts.
 
 Reads the domains of `zero_shot_domains.py`, lists for each row the leaves that retrieval finds in
 the whole taxonomy, and asks the model about the rows of which retrieval is least sure (`--asked`,
-a share), in two orders as `--method choose` does. Prints for each domain exact answers of these
-rows by retrieval, by the model alone, and fused with several weights; the mean gain with its 95%
-interval over rows (paired, within domains); and the routing curve: exact answers over all rows
+a share), as `--method choose` does: how likely it finds the item's text under each (`--answer
+item`), or in two orders which letter or name of a list. Prints for each domain exact answers of
+these rows by retrieval, by the model alone, and fused with several weights; the mean gain with its
+95% interval over rows (paired, within domains); and the routing curve: exact answers over all rows
 when the model is asked about the least certain 5%, 10%, ... Answers are kept in `--work`.
 
 python eval/bench/listwise_choice.py --pairs pairs --only gpc flipkart --model smollm2-135m
@@ -20,16 +21,24 @@ from pathlib import Path
 import numpy as np
 from zero_shot_domains import Domain, all_domains
 
+from cascade.config import PRODUCT, ChoiceBy, ChooseConfig
 from cascade.generation.engines.transformers_engine import TransformersEngine
 from cascade.generation.prompts import PromptTemplate
 from cascade.retrieval.encoder import Encoder
-from cascade.scoring.listed.choice import AnswerBy, ListwiseChooser
+from cascade.scoring.listed.choosers import make_chooser
 from cascade.training.choosers.lists import Choice, ListedSet
 from cascade.training.choosers.recipe import ListRecipe
 from cascade.training.encoders.augmentation import AugmentationRecipe
 from cascade.training.encoders.sets import EncoderSet
 
 WEIGHTS = (0.1, 0.25, 0.5, 1.0)
+KINDS = {
+    "hwu64": "request",
+    "noc2016_titles": "job title",
+    "trec_questions": "question",
+    "mind_news": "headline",
+    "arxiv_math_titles": "title",
+}
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 BLOCK = 8  # rows that are asked about, and kept, together
 
@@ -49,17 +58,16 @@ def listed(domain: Domain, encoder: Encoder, recipe: ListRecipe) -> list[tuple[L
 def asked(
     rows: list[tuple[ListedSet, Choice]],
     engine: TransformersEngine,
-    prompt: str,
-    by: AnswerBy,
+    template: PromptTemplate,
+    by: ChoiceBy,
     kept: Path,
 ) -> list[np.ndarray]:
     """What the model says of each row, kept as it comes."""
-    template = PromptTemplate.load(prompt)
     answers = [np.array(own) for own in json.loads(kept.read_text())] if kept.is_file() else []
     while len(answers) < len(rows):
         some = rows[len(answers) : len(answers) + BLOCK]
         for of, choice in some:
-            chooser = ListwiseChooser(engine, template, of.texts, by=by)
+            chooser = make_chooser(engine, template, of.texts, by)
             answers += chooser([choice.text], [choice.nodes])
         kept.write_text(json.dumps([answer.tolist() for answer in answers]))
     return answers[: len(rows)]
@@ -92,8 +100,8 @@ def main() -> None:
     parser.add_argument("--encoder", default="cascade-minilm-1")
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--adapter")
-    parser.add_argument("--prompt", default="choose-listed")
-    parser.add_argument("--answer", choices=("letter", "name"), default="letter")
+    parser.add_argument("--prompt")
+    parser.add_argument("--answer", choices=("item", "letter", "name"), default="item")
     parser.add_argument("--work", type=Path, default=Path("runs/listwise_choice"))
     given = parser.parse_args()
     recipe = ListRecipe(listed=given.listed, doubted=1, descriptions=given.descriptions)
@@ -104,14 +112,15 @@ def main() -> None:
     for domain in all_domains(given.pairs, given.rows, given.work, given.only):
         rows = listed(domain, encoder, recipe)
         some = rows[: round(given.asked * len(rows))]
-        told = f"{domain.name}-{given.model}-{given.adapter}-{given.prompt}-{given.listed}"
-        kept = (
-            given.work
-            / f"{told.replace('/', '_')}-{given.descriptions}-{given.rows}-{given.answer}.json"
-        )
+        usual = ChooseConfig(prompt=given.prompt, answer=given.answer)
+        told = f"{domain.name}-{Path(given.model).name}-{Path(given.adapter or '').name}"
+        told += f"-{usual.prompt_name}-{given.listed}-{given.descriptions}-{given.rows}"
+        kept = given.work / f"{told}-{given.answer}.json"
         engine = engine or TransformersEngine.load(given.model, adapter=given.adapter)
         began = time.perf_counter()
-        answers = asked(some, engine, given.prompt, given.answer, kept)
+        kind = KINDS.get(domain.name, PRODUCT)
+        template = PromptTemplate.load(usual.prompt_name).given(kind=kind)
+        answers = asked(some, engine, template, given.answer, kept)
         took = time.perf_counter() - began
         before = np.array([right(choice, choice.log_p) for _, choice in rows], float)
         inside = np.mean([choice.right < len(choice.nodes) for _, choice in some])
@@ -119,7 +128,7 @@ def main() -> None:
         for weight in WEIGHTS:
             ways[f"{weight:g}"] = np.array(
                 [
-                    right(c, c.log_p + weight * answer)
+                    right(c, c.log_p[: len(answer)] + weight * answer)
                     for (_, c), answer in zip(some, answers, strict=True)
                 ]
             )
@@ -132,7 +141,8 @@ def main() -> None:
         )
         for way, own in ways.items():
             gains.setdefault(way, []).append(own - base)
-        fused = np.concatenate([ways["0.5"].astype(float), before[len(some) :]])
+        weight = f"{ChooseConfig().weight_for(given.answer):g}"
+        fused = np.concatenate([ways[weight].astype(float), before[len(some) :]])
         for share in curve:
             n = min(round(share * len(rows)), len(some))
             curve[share].append(float(np.concatenate([fused[:n], before[n:]]).mean()))

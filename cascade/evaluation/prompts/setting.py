@@ -15,6 +15,7 @@ from cascade.evaluation.suite import slug
 from cascade.generation.prompts import OF_ALL, PromptTemplate
 from cascade.pipeline.load import merge
 from cascade.scoring.item_prompts import make_question
+from cascade.scoring.listed.channel import channel_questions
 from cascade.scoring.listed.choice import listed_question
 from cascade.taxonomy import Taxonomy
 
@@ -99,12 +100,20 @@ def _setting(
     variables = template.head.variables.keys()
     name = slug(Path(value).stem if Path(value).is_file() else value)
     if method is None:
-        method = "choose" if "how" in variables else "agent" if "done" in variables else "llm"
+        method = (
+            "choose"
+            if variables & {"how", "candidate"}
+            else "agent"
+            if "done" in variables
+            else "llm"
+        )
     if method == "agent":
         _tried(value, method, lambda: template.render(AGENT_PLACE))
         return PromptSetting(name, method, "agent.prompt", value)
     if method == "choose":
-        _tried(value, method, lambda: listed_question(template, "item", ["A > B", "C"]))
+        one = "candidates" not in variables
+        ask: Any = channel_questions if one else listed_question
+        _tried(value, method, lambda: ask(template, "item", ["A > B", "C"]))
         return PromptSetting(name, method, "choose.prompt", value)
     if variables - {*OF_ALL} == {"item"}:  # a type is written before anything is chosen
         return PromptSetting(name, method, "llm.type_prompt", value)

@@ -14,7 +14,7 @@ from cascade.retrieval.retriever import Retriever
 from cascade.retrieval.similarities import TopLeaves
 from cascade.scoring.item_prompts import one_line_text
 from cascade.scoring.listed.candidates import CandidateTexts
-from cascade.scoring.listed.choosers import Chooser, make_chooser
+from cascade.scoring.listed.choosers import Chooser, choice_by, make_chooser
 from cascade.scoring.second_look import SecondLookScorer
 
 if TYPE_CHECKING:
@@ -102,11 +102,13 @@ def make(components: Components) -> ChooseScorer:
     """Retrieval, with the configured language model where it doubts."""
     config = components.config
     choose, retrieval = config.choose, config.retrieval
+    template = PromptTemplate.load(choose.prompt_name).given(kind=config.item_kind)
+    by = choice_by(choose, template)
     chooser = make_chooser(
         components.engine,
-        PromptTemplate.load(choose.prompt_name).given(kind=config.item_kind),
+        template,
         CandidateTexts(components.taxonomy, choose.descriptions),
-        choose.answer,
+        by,
         generates=config.llm.answer == "generate",
     )
     return ChooseScorer(
@@ -116,6 +118,6 @@ def make(components: Components) -> ChooseScorer:
         chooser,
         listed=choose.candidates,
         threshold=choose.threshold,
-        weight=choose.weight,
+        weight=choose.weight_for(by),
         max_chars=config.llm.max_chars,
     )

@@ -164,6 +164,11 @@ class ChooserExperiment(SetsAdapterExperiment[ChooserRecipe]):
         return kind(model, learnt, recipe.training, self.work, validation=held, **given)
 
     @property
+    def _weight(self) -> float:
+        """Of the model beside retrieval, in use."""
+        return self.recipe.used.weight_for(self.recipe.lists.answer)
+
+    @property
     def _reads_items(self) -> bool:
         return self.recipe.lists.answer == "item"
 
@@ -178,12 +183,12 @@ class ChooserExperiment(SetsAdapterExperiment[ChooserRecipe]):
                 chooser = make_chooser(
                     engine, self._template, listed.texts, self.recipe.lists.answer
                 )
-                found[listed.name] = figures_of(choices, chooser, self.recipe.used.weight)
+                found[listed.name] = figures_of(choices, chooser, self._weight)
         return found
 
     def summary(self, metrics: Mapping[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Of each held set the share that is right by retrieval, and with the model's choice."""
-        weight = f"{self.recipe.used.weight:g}"
+        weight = f"{self._weight:g}"
         rows = [
             (
                 name,
@@ -215,7 +220,7 @@ class ChooserExperiment(SetsAdapterExperiment[ChooserRecipe]):
             measured = (
                 "Shares of rows that retrieval doubts whose answer is exactly right, on sets that "
                 "were held out whole: the right leaf is listed; retrieval alone; the model's "
-                f"choice, and both together at choose.weight {recipe.used.weight:g}.\n\n"
+                f"choice, and both together at choose.weight {self._weight:g}.\n\n"
                 + table(header, figures)
             )
         lora, lists = recipe.lora, recipe.lists

@@ -11,6 +11,8 @@ from cascade.config import (
     MOST_LISTED,
     NAMED,
     NEUTRAL,
+    OF_ITEMS,
+    ChoiceBy,
     ChooseConfig,
     NodeText,
     Section,
@@ -42,13 +44,13 @@ class ListRecipe(Section):
     descriptions: int = Field(
         60, ge=0, le=10_000, description="Characters, as choose.descriptions in use."
     )
-    answer: Literal["letter", "name", "item"] = Field(
-        "letter",
-        description="What the model learns to answer with, as choose.answer in use; item: to find "
-        "the item's text likelier under the right candidate than under the others.",
+    answer: ChoiceBy = Field(
+        "item",
+        description="What the model learns, as choose.answer in use; item: to find the item's text "
+        "likelier under the right candidate than under the others, letter, name: to answer.",
     )
     weight: float = Field(
-        0.5,
+        OF_ITEMS,
         gt=0,
         le=100,
         description="Of answer: item beside retrieval while it is learnt, as choose.weight in use.",
@@ -97,5 +99,5 @@ class ChooserRecipe(SetsAdapterRecipe):
             candidates=lists.listed,
             descriptions=lists.descriptions,
             answer=lists.answer,
-            weight=lists.weight if lists.answer == "item" else ChooseConfig().weight,
+            weight=lists.weight if lists.answer == "item" else None,
         )
