@@ -217,8 +217,10 @@ def test_a_run_that_was_killed_ends_in_the_same_adapter(recipe, monkeypatch):
 
 def test_an_adapter_learns_to_find_the_text_likelier_under_the_right_leaf(recipe):
     how = {"answer": "item", "weight": 0.7}
-    metrics = made(recipe, "out", lists=how, training={"most_steps": 12, "learning_rate": 0.005})
-    assert metrics["loss_by_step"][-1] < metrics["loss_by_step"][0]
+    learning = {"most_steps": 20, "epochs": 20, "learning_rate": 0.01, "batch_tokens": 4096}
+    metrics = made(recipe, "out", lists=how, training=learning)
+    losses = metrics["loss_by_step"]  # each step has all contests
+    assert losses[-1] < losses[0] - 0.1, losses
     assert "0.7" in metrics["after"]["work"]["fused"]
     readme = Path("out/README.md").read_text("utf-8")
     for setting in ("choose.answer=item", "choose.weight=0.7", "item.kind=text"):
