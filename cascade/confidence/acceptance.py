@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.confidence.calibration import Calibration
-from cascade.confidence.climbing import climb, deepest, in_percent
+from cascade.confidence.climbing import climb, in_percent, levels_held, paths_of, worth
 from cascade.confidence.sets import PredictionSets
 from cascade.config import FITTED_METHOD, CalibrationConfig
 from cascade.errors import UsageError
@@ -25,6 +25,7 @@ class Acceptance:
 
     A leaf that is sure enough is `ok`. Else the answer is the deepest node above it that is, with
     the status `partial`. Where no level is, the whole answer stays as a suggestion, for `review`.
+    What a level needs is a confidence, or with a `max_risk` a worth (`climbing.worth`).
 
     Parameters
     ----------
@@ -35,8 +36,6 @@ class Acceptance:
 
     Attributes
     ----------
-    least_confidence
-        What a node needs to be accepted.
     sets
         What adds sets, once `ask_sets` was called.
 
@@ -60,7 +59,8 @@ class Acceptance:
         if config.set_coverage is not None:
             self._check_sets(config, method, climbs)
         self._climbs = climbs and config.review_below is None
-        self.least_confidence = config.least if climbs else 0.0
+        self._by_worth = False
+        self._least = config.least if climbs else 0.0
         self._why = f"and an answer needs {100 * config.least:.3g}%"
         if config.review_below is not None:
             if config.max_risk is not None:
@@ -68,7 +68,7 @@ class Acceptance:
                     "--max-risk and --review-below (calibration.max_risk, calibration."
                     "review_below) exclude each other; choose one"
                 )
-            self.least_confidence = config.review_below
+            self._least = config.review_below
             self._why = f"and an answer needs {100 * config.review_below:.3g}%"
         elif config.max_risk is not None:
             self._keep_risk(config, config.max_risk, method)
@@ -85,12 +85,12 @@ class Acceptance:
                 f"pack; leave out --method {method}"
             )
         table = self._calibration.climb if self._climbs else None
-        self._climbs = table is not None  # older packs know the risk of whole answers alone
-        self.least_confidence = (table or self._calibration.risk).least_confidence(risk)
+        self._climbs = self._by_worth = table is not None  # older packs accept whole answers alone
+        self._least = (table or self._calibration.risk).least_threshold(risk)
         self._why = (
             f"and no confidence keeps the risk at {risk:.1%}"
-            if math.isinf(self.least_confidence)
-            else f"and from {self.least_confidence:.2f} on at most {risk:.1%} of answers are wrong"
+            if math.isinf(self._least)
+            else f"too little for a risk of {risk:.1%}"
         )
 
     def _check_sets(self, config: CalibrationConfig, method: str, walks: bool) -> None:
@@ -143,21 +143,34 @@ class Acceptance:
         found = list(predictions)
         if self._calibration is not None:
             found = [self._calibration.calibrated(prediction) for prediction in found]
-        found = [self._accepted(prediction) for prediction in found]
+        unsure = [row for row, prediction in enumerate(found) if self._may_be_unsure(prediction)]
+        for row, level in zip(unsure, self._levels([found[row] for row in unsure]), strict=True):
+            found[row] = self._accepted(found[row], level)
         return found if self.sets is None else self.sets.apply(found, spreads)
 
-    def _accepted(self, prediction: Prediction) -> Prediction:
-        if prediction.confidence >= self.least_confidence or prediction.status not in _ANSWERS:
+    def _may_be_unsure(self, prediction: Prediction) -> bool:
+        answered = prediction.status in ("ok", "partial") and self._least > 0
+        return answered and (self._by_worth or prediction.confidence < self._least)
+
+    def _levels(self, predictions: Sequence[Prediction]) -> list[int]:
+        """How many levels of each are accepted."""
+        if not predictions:
+            return []
+        if not self._climbs:
+            return [0] * len(predictions)  # none is sure enough as a whole
+        paths = paths_of(predictions)
+        held = levels_held(worth(paths) if self._by_worth else paths, self._least)
+        return [int(level) for level in held]
+
+    def _accepted(self, prediction: Prediction, level: int) -> Prediction:
+        """The prediction as far as a level is accepted."""
+        if level == len(prediction.path_confidences):
             return prediction
+        if level > 0 and not prediction.facets:
+            return climb(prediction, level, self._why)
+        at, sure = "the answer", prediction.confidence
         if self._climbs and not prediction.facets:
-            level = deepest(prediction.path_confidences, self.least_confidence)
-            if level:
-                return climb(prediction, level, self._why)
-        at = "level 1" if self._climbs else "the answer"
-        sure = prediction.path_confidences[0] if self._climbs else prediction.confidence
+            at, sure = "level 1", prediction.path_confidences[0]
         why = f"{at} has {in_percent(sure)}, {self._why}"
         message = f"{prediction.message}; {why}" if prediction.message else why
         return replace(prediction, status="review", message=message)
-
-
-_ANSWERS = ("ok", "partial")

@@ -10,6 +10,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.confidence.climbing import Floats, worth
 from cascade.confidence.maps import BetaCalibration
 from cascade.confidence.risk import RiskTable
 from cascade.confidence.sets import SetTable
@@ -18,6 +22,8 @@ from cascade.io.files import read_json
 from cascade.lazy import peek
 from cascade.predictions import Alternative, Level, Prediction
 from cascade.taxonomy.names import PATH_SEPARATOR
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,8 @@ class Calibration:
     risk
         The risk of whole answers by their calibrated confidence.
     climb
-        The risk of answers that climb, by the confidence that a node needs; see `climbing`. None in
-        packs of older versions.
+        The risk of answers that climb, by the worth that a level needs; see `climbing.worth`. None
+        in packs of older versions.
     sets
         When right nodes come into sets; see `sets`. None in packs of older versions.
     """
@@ -41,6 +47,39 @@ class Calibration:
     risk: RiskTable
     climb: RiskTable | None = None
     sets: SetTable | None = None
+
+    @classmethod
+    def fit(cls, raw: Floats, right: Flags, exact: Flags) -> Calibration:
+        """The calibration of held-out answers.
+
+        Parameters
+        ----------
+        raw
+            float64 [n, depth], confidences down the paths of whole answers, nan below their ends.
+        right
+            bool [n, depth], whether the known node lies at or below that of the path.
+        exact
+            bool [n], whether the answer is the known node itself.
+        """
+        maps = []
+        for own, known in zip(raw.T, right.T, strict=True):
+            used = ~np.isnan(own)
+            maps.append(BetaCalibration.fit(own[used], known[used]))
+        uncut = cls(maps, RiskTable((), (), ()))
+        sure = uncut.of_paths(raw)
+        whole = np.nanmin(sure, axis=1)
+        scores = worth(sure)
+        wrong = np.where(right | np.isnan(scores), -np.inf, scores).max(axis=1)
+        return cls(
+            maps,
+            RiskTable.fit(whole, np.where(exact, -np.inf, whole)),
+            RiskTable.fit(scores[:, 0], wrong),
+        )
+
+    def of_paths(self, raw: Floats) -> Floats:
+        """float64 [n, depth], calibrated confidences of raw ones; they never grow down a path."""
+        columns = [self._map(at).of(own) for at, own in enumerate(raw.T, 1)]
+        return np.minimum.accumulate(np.stack(columns, axis=1), axis=1)
 
     def save(self, path: Path) -> None:
         """Write as JSON."""

@@ -1,7 +1,8 @@
 """How far down its best path an answer holds: the deepest node that is sure enough.
 
 An answer that is not sure at its leaf often is at a level above. So the path of the best answer is
-followed upward until a node's confidence reaches a threshold.
+followed upward until a node reaches a threshold: its confidence where a confidence is asked for,
+its worth (see `worth`) where a risk is.
 """
 
 from __future__ import annotations
@@ -9,19 +10,75 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cascade.lazy import peek
 from cascade.predictions import Alternative, LazyPath, Level, Prediction
 from cascade.taxonomy.names import PATH_SEPARATOR
 
+Floats = NDArray[np.float64]
+TINY = 1e-12  # risk that a level adds at least
 
-def deepest(confidences: Sequence[float], least: float) -> int:
-    """The deepest level down to which no confidence is below `least`; 0 where the top one is."""
-    for level, sure in enumerate(confidences):
-        if sure < least:
-            return level
-    return len(confidences)
+
+def paths_of(predictions: Sequence[Prediction]) -> Floats:
+    """float64 [n, depth], the confidence of each level of each path, nan below its end."""
+    paths = [prediction.path_confidences for prediction in predictions]
+    lengths = np.fromiter(map(len, paths), np.int64, len(paths))
+    found = np.full((len(paths), max(lengths, default=0)), np.nan)
+    found[np.arange(found.shape[1]) < lengths[:, None]] = np.fromiter(
+        chain.from_iterable(paths), np.float64, int(lengths.sum())
+    )
+    return found
+
+
+def levels_held(scores: Floats, least: float) -> NDArray[np.int64]:
+    """int64 [n], down to which level no score [n, depth] is below `least`; 0: not even at the top.
+
+    Scores are nan below the end of a path.
+    """
+    return np.asarray(np.logical_and.accumulate(scores >= least, axis=1).sum(axis=1))
+
+
+def worth(confidences: Floats) -> Floats:
+    """What each level of a path adds in right levels for what it adds in risk.
+
+    Who asks for the most levels that are right (as a share of the path's) at a risk of wrong
+    answers takes for each item the level d that maximises `d / n * p(d) - w * (1 - p(d))`, or
+    no answer where that is below 0, with one price w of risk for all items. The levels down to
+    which that pays at a price are those whose worth is at least the price. It never grows down a
+    path, so answers climb as the price rises. A threshold of confidence would treat alike a level
+    that is as sure as its parent and one that halves its parent's confidence.
+
+    Parameters
+    ----------
+    confidences
+        float64 [n, depth], that never grow down a path; nan below its end.
+
+    Returns
+    -------
+    float64 [n, depth], from 0 up, nan below the end: the slopes of the least concave majorant of
+    the points `(1 - p(d), d / n * p(d))`, by `min over a < d of max over b >= d` of the slopes
+    from a to b.
+    """
+    n, depth = confidences.shape
+    lengths = np.maximum((~np.isnan(confidences)).sum(axis=1, keepdims=True), 1)
+    share = np.arange(depth + 1) / lengths
+    p = np.hstack([np.ones((n, 1)), confidences])
+    gain, risk = share * p, 1 - p
+    found = np.full((n, depth), np.nan)
+    for level in range(1, depth + 1):
+        least = np.full(n, np.inf)
+        for above in range(level):
+            steps = slice(level, depth + 1)
+            added = np.maximum(risk[:, steps] - risk[:, [above]], TINY)
+            slopes = (gain[:, steps] - gain[:, [above]]) / added
+            least = np.minimum(least, np.fmax.reduce(slopes, axis=1))
+        found[:, level - 1] = least
+    return np.where(np.isnan(confidences), np.nan, np.maximum(found, 0))
 
 
 def climb(prediction: Prediction, level: int, why: str) -> Prediction:

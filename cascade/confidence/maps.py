@@ -66,3 +66,9 @@ class BetaCalibration:
         p = min(max(confidence, TINY), 1 - TINY)
         z = self.a * math.log(p) - self.b * math.log1p(-p) + self.c
         return 1 / (1 + math.exp(-max(min(z, 500.0), -500.0)))
+
+    def of(self, confidences: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The probabilities of many confidences, nan for nan; see `apply`."""
+        p = np.clip(confidences, TINY, 1 - TINY)
+        z = self.a * np.log(p) - self.b * np.log1p(-p) + self.c
+        return np.asarray(1 / (1 + np.exp(-np.clip(z, -500, 500))))

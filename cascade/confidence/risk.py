@@ -1,4 +1,4 @@
-"""Confidences from which answers may be accepted, so that few of them are wrong."""
+"""Thresholds from which answers are accepted, so that few of them are wrong."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from cascade.confidence.maps import is_number
 
-DELTA = 0.1  # probability, over the held-out rows, that a promised risk is exceeded
+DELTA = 0.025
+"""Probability, over the held-out rows, that the risk of new rows is above the promised one. A file
+has chance of its own: so one of as many rows as were held out keeps the risk nine times of ten."""
+SPARED = 10  # wrong rows that the first test allows, where there are rows enough
 ROWS = 1000  # thresholds of a table, at most
 
 
@@ -23,10 +26,9 @@ class RiskTable:
     Parameters
     ----------
     threshold
-        Confidences, decreasing.
+        What a level needs, decreasing: a confidence, or another score that never grows down a path.
     accepted, wrong
-        Held-out rows that are answered where a node needs that confidence, and those of them whose
-        answer is wrong.
+        Held-out rows that are answered at that threshold, and those of them whose answer is wrong.
     """
 
     threshold: tuple[float, ...]
@@ -71,24 +73,29 @@ class RiskTable:
             and all(before <= after for before, after in pairwise(self.accepted))
         )
 
-    def least_confidence(self, max_risk: float) -> float:
-        """The least confidence at which a node may be accepted; infinite where none may.
+    def least_threshold(self, max_risk: float) -> float:
+        """The least threshold at which the risk is kept; infinite where there is none.
 
-        Of what is accepted at most the share `max_risk` is wrong, with a probability of
+        Of the rows that are answered at most the share `max_risk` is wrong, with a probability of
         `1 - DELTA` over the held-out rows. Thresholds are tested from the strictest on, each with
         the exact binomial bound (Clopper and Pearson 1934), until one fails: fixed-sequence
         testing, as in Learn then Test (Angelopoulos et al. 2021). A mean over accepted rows is no
         monotone risk, which is what conformal risk control (Angelopoulos et al. 2022) asks for.
+
+        The first threshold answers so many rows that `SPARED` of them may be wrong, or fewer where
+        that would be more than half of the rows: else a few wrong labels among the surest rows
+        would end the test before it has begun.
         """
         from scipy.stats import beta
 
         if max_risk >= 1:
             return 0.0
-        if max_risk <= 0:
-            return math.inf
         n, wrong = np.array(self.accepted), np.array(self.wrong)
-        enough = math.log(DELTA) / math.log1p(-max_risk)  # rows that pass without an error
-        first = int(np.searchsorted(n, enough))
+        if max_risk <= 0 or not len(n):
+            return math.inf
+        enough = [_rows_for(spared, max_risk) for spared in range(SPARED + 1)]
+        fitting = [rows for rows in enough if rows <= n[-1] / 2]
+        first = int(np.searchsorted(n, max(fitting, default=enough[0])))
         n, wrong = n[first:], wrong[first:]
         right = n - wrong
         bound = np.where(right == 0, 1.0, beta.ppf(1 - DELTA, wrong + 1, np.maximum(right, 1)))
@@ -96,3 +103,13 @@ class RiskTable:
         if len(failed):
             return self.threshold[first + failed[0] - 1] if failed[0] > 0 else math.inf
         return 0.0 if len(n) else math.inf  # all of them together are right enough
+
+
+def _rows_for(wrong: int, max_risk: float) -> int:
+    """How many rows must be answered so that a number of wrong ones still keeps the risk."""
+    from scipy.stats import binom
+
+    rows = max(wrong + 1, math.ceil(math.log(DELTA) / math.log1p(-max_risk)))
+    while binom.cdf(wrong, rows, max_risk) > DELTA:
+        rows = math.ceil(rows * 1.02)
+    return rows

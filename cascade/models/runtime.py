@@ -132,4 +132,3 @@ def refuse_lost_gpu() -> None:
             "a GPU cannot be used in a process that was forked from one that used it; start "
             'workers with multiprocessing.get_context("spawn")'
         )
-

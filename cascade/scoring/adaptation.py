@@ -203,4 +203,3 @@ def check_adapts(taxonomy: Taxonomy, method: str) -> None:
             f"--adapt (retrieval.adapt) does not go with {what}: leave it out, or use --method "
             f"{' or '.join(ADAPTED)} under a taxonomy without facets"
         )
-

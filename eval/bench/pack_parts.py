@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from cascade.confidence.acceptance import Acceptance
+from cascade.confidence.calibration import Calibration
 from cascade.config import CascadeConfig
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap, paired_difference
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
@@ -104,19 +104,19 @@ def cell(found: Interval) -> str:
 
 
 def calibration(config: CascadeConfig, trial: Trial) -> list[Any]:
-    """For some risks the rows that are accepted and the share of them that is wrong."""
+    """For some risks the rows that are accepted whole and the share of them that is wrong."""
+    assert config.calibration.file is not None
     right, table = trial.right, []
+    whole = Calibration.load(Path(config.calibration.file)).risk
     for risk in RISKS:
-        asked = config.calibration.model_copy(update={"max_risk": risk})
-        acceptance = Acceptance(asked)
-        # Calibrated already: only the threshold is taken.
-        accepted = trial.confidence >= acceptance.least_confidence
+        least = whole.least_threshold(risk)
+        accepted = trial.confidence >= least
         n, wrong = int(accepted.sum()), int((accepted & ~right).sum())
         interval = binomtest(wrong, n).proportion_ci(0.95, "exact") if n else None
         table.append(
             {
                 "max_risk": risk,
-                "from_confidence": round(acceptance.least_confidence, 4),
+                "from_confidence": round(least, 4),
                 "coverage": round(n / len(right), 4),
                 "accepted": n,
                 "error": round(wrong / n, 4) if n else None,

@@ -79,7 +79,7 @@ def test_the_risk_among_accepted_rows_is_kept_as_often_as_promised():
     broken = 0
     for _ in range(200):
         table = whole(*answers(rng, 800))
-        least = table.least_confidence(0.1)
+        least = table.least_threshold(0.1)
         confidence, right = answers(rng, 5000)
         accepted = confidence >= least
         broken += accepted.any() and (~right[accepted]).mean() > 0.1
@@ -90,8 +90,8 @@ def test_more_risk_accepts_no_less_and_too_few_rows_accept_nothing():
     rng = np.random.default_rng(2)
     confidence, right = answers(rng, 1000)
     table = whole(confidence, right)
-    found = [table.least_confidence(risk) for risk in (0.05, 0.1, 0.2, 1.0)]
+    found = [table.least_threshold(risk) for risk in (0.05, 0.1, 0.2, 1.0)]
     assert found == sorted(found, reverse=True)
     assert found[-1] == 0
     few = whole(confidence[:10], np.ones(10, bool))
-    assert math.isinf(few.least_confidence(0.05))
+    assert math.isinf(few.least_threshold(0.05))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cascade.confidence.calibration import Calibration
+from cascade.confidence.climbing import levels_held, paths_of, worth
 from cascade.config import FITTED_ENCODER, UNSAID, CascadeConfig, Columns, RetrievalConfig
 from cascade.items import Batch
 from cascade.pipeline.classifier import Classifier
@@ -260,12 +261,14 @@ class Assembly:
 
 
 def _risks(calibration: Calibration, trial: Trial) -> list[dict[str, float]]:
-    """For some risks the confidence from which answers are accepted, and the share of rows."""
-    sure = np.array([calibration.calibrated(p).confidence for p in trial.predictions])
-    found = []
+    """For some risks the shares of rows that are answered, and those that are down to the leaf."""
+    assert calibration.climb is not None
+    scores, found = worth(calibration.of_paths(paths_of(trial.predictions))), []
     for risk in RISKS:
-        least = calibration.risk.least_confidence(risk)
-        if np.isfinite(least):
-            share = float((sure >= least).mean())
-            found.append({"max_risk": risk, "from": round(least, 4), "accepted": round(share, 4)})
+        held = levels_held(scores, calibration.climb.least_threshold(risk))
+        if held.any():
+            whole = held == (~np.isnan(scores)).sum(axis=1)
+            shares = {"answered": (held > 0).mean(), "whole": whole.mean()}
+            rounded = {name: round(float(share), 4) for name, share in shares.items()}
+            found.append({"max_risk": risk, **rounded})
     return found

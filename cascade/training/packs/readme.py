@@ -48,9 +48,10 @@ def readme(
         ]
     if report["risk"]:
         blocks += [
-            "What `--max-risk` accepts; the rest is marked `review`.",
+            "What `--max-risk` accepts, as shares of the rows: at some level, and as a whole. The "
+            "others are marked `review`.",
             table(
-                ["max risk", "from confidence", "share accepted"],
+                ["max risk", "accepted", "as a whole"],
                 [list(row.values()) for row in report["risk"]],
             ),
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.confidence.calibration import Calibration
-from cascade.confidence.maps import BetaCalibration
-from cascade.confidence.risk import RiskTable
+from cascade.confidence.climbing import paths_of
 from cascade.confidence.sets import LEAST, SetTable, likeliest_branches
 from cascade.items import Batch, Item
 from cascade.pipeline.classifier import BATCH, Classifier
@@ -270,30 +269,11 @@ class Trial:
 
     def fit_calibration(self) -> Calibration:
         """The calibration of the answers, which are raw and whole."""
-        maps, right_at = [], []
-        for level in range(1, self.taxonomy.depth + 1):
-            _, right = self.right_at(level)  # none beyond the end of a label
-            used = np.flatnonzero([len(p.levels) >= level for p in self.predictions])
-            raw = [self.predictions[row].levels[level - 1].confidence for row in used.tolist()]
-            maps.append(BetaCalibration.fit(np.array(raw, dtype=np.float64), right[used]))
-            right_at.append(right)
-        uncut = Calibration(maps, RiskTable((), (), ()))
-        calibrated = [uncut.calibrated(prediction) for prediction in self.predictions]
-        sure = np.array([prediction.confidence for prediction in calibrated])
-        whole = RiskTable.fit(sure, np.where(self.right, -np.inf, sure))
-        answered, wrong = np.empty(len(sure)), np.full(len(sure), -np.inf)
-        for row, prediction in enumerate(calibrated):
-            path = prediction.path_confidences
-            answered[row] = path[0]
-            first_wrong = [
-                sure for sure, right in zip(path, right_at, strict=False) if not right[row]
-            ]
-            wrong[row] = first_wrong[0] if first_wrong else -np.inf
-        return Calibration(maps, whole, RiskTable.fit(answered, wrong), self._set_table())
-
-    def _set_table(self) -> SetTable | None:
-        """When known nodes come into sets, by the branch of the likeliest."""
-        return None if self.comes_in is None else SetTable.fit(*self.comes_in)
+        raw = paths_of(self.predictions)
+        levels = range(1, raw.shape[1] + 1)
+        right = np.stack([self.right_at(level)[1] for level in levels], axis=1)
+        found = Calibration.fit(raw, right, self.right)
+        return found if self.comes_in is None else replace(found, sets=SetTable.fit(*self.comes_in))
 
 
 def _stays(sure: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
