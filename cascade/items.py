@@ -133,6 +133,7 @@ class Batch:
         self.failures: dict[int, EngineError] = {}
         self.spreads: list[Spread] = []
         self._features: dict[Hashable, Any] = {}
+        self._parts: list[tuple[Sequence[int], Batch]] = []
         self._inner = 0.0
 
     def __len__(self) -> int:
@@ -148,12 +149,21 @@ class Batch:
         value: T = self._features[key]
         return value
 
+    def made(self, key: Hashable) -> Iterator[tuple[Sequence[int], Any]]:
+        """What `once` has computed so far under a key, with the rows of the items it is of."""
+        if key in self._features:
+            yield range(len(self)), self._features[key]
+        for rows, part in self._parts:
+            for inner, value in part.made(key):
+                yield [rows[row] for row in inner], value
+
     def subset(self, rows: Sequence[int]) -> Batch:
         """The items of some rows as a batch of their own; see `take_back`."""
         return Batch([self.items[row] for row in rows])
 
     def take_back(self, part: Batch, rows: Sequence[int]) -> None:
-        """Add what became of `subset(rows)` to this batch: time, problems, failures, spreads."""
+        """Add what became of `subset(rows)` to this batch: time, failures, features, ..."""
+        self._parts.append((rows, part))
         for stage, seconds in part.seconds.items():
             self.seconds[stage] += seconds
         self.problems.update({rows[row]: problem for row, problem in part.problems.items()})

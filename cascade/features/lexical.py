@@ -19,9 +19,10 @@ from cascade.items import Item
 from cascade.retrieval.words.ngrams import NgramCounts, count_characters, count_words
 
 if TYPE_CHECKING:
-    from scipy.sparse import coo_matrix, csr_matrix
+    from scipy.sparse import csr_matrix
 
 CHUNK = 4096  # texts that are cut up together
+SPARSE = "sparse rows"  # of a batch, what `sparse_rows` made of it
 
 
 class LexicalRecipe(Section):
@@ -102,17 +103,15 @@ class Block:
         idf = np.log((1 + len(items)) / (1 + df[kept])) + 1
         return cls(column, kind, longest, weight, grams[kept], idf.astype(np.float32))
 
-    def rows(self, texts: Sequence[str]) -> coo_matrix:
-        """TF-IDF of texts, float32 [n_texts, n_grams]; rows have the length `weight`, or 0."""
-        from scipy.sparse import coo_matrix
-
-        row, at, value = self.entries(texts)
-        return coo_matrix((value, (row, at)), shape=(len(texts), len(self.grams)))
-
     def entries(
         self, texts: Sequence[str]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-        """Text, gram and value of what is not 0 in `rows`, each [n_entries], sorted by text."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """TF-IDF of texts: text, gram and value of what is not 0, [n_entries], sorted by text.
+
+        The values of a text have the length `weight`.
+
+        Beside them int64 [n_texts]: how many different grams each text has, known or not.
+        """
         found = _COUNT[self.kind](texts, self.longest)
         at = np.searchsorted(self.grams, found.gram)
         at[at == len(self.grams)] = 0
@@ -120,7 +119,8 @@ class Block:
         row, at = found.row[known], at[known]
         value = (1 + np.log(found.count[known])) * self.idf[at]
         length = np.sqrt(np.bincount(row, value * value, minlength=len(texts)))
-        return row, at, (self.weight * value / length[row]).astype(np.float32)
+        value = (self.weight * value / length[row]).astype(np.float32)
+        return row, at, value, np.bincount(found.row, minlength=len(texts))
 
 
 _COUNT: dict[str, Callable[[Sequence[str], int], NgramCounts]] = {
@@ -184,23 +184,34 @@ class LexicalFeatures:
         -------
         float32 [n_items, width], in compressed sparse rows
         """
-        from scipy.sparse import csr_matrix, hstack, vstack
+        return self.sparse_rows(items).matrix
 
-        if not items or not self.blocks:
-            return csr_matrix((len(items), self.width), dtype=np.float32)
-        chunks = []
+    def sparse_rows(self, items: Sequence[Item]) -> SparseRows:
+        """As `rows`, without SciPy, and with the share of unknown words."""
+        starts, columns, values, unknown = [np.zeros(1, np.int64)], [], [], []
         for start in range(0, len(items), CHUNK):
-            some = items[start : start + CHUNK]
-            parts = [b.rows(_texts(some, b.column, self.max_chars)) for b in self.blocks]
-            chunks.append(csr_matrix(hstack(parts, format="csr")))
-        return chunks[0] if len(chunks) == 1 else vstack(chunks, format="csr")
+            part = self._sparse_rows(items[start : start + CHUNK])
+            starts.append(part.starts[1:] + starts[-1][-1])
+            columns.append(part.columns)
+            values.append(part.values)
+            unknown.append(part.unknown)
+        return SparseRows(
+            np.concatenate(starts),
+            np.concatenate([np.empty(0, np.int32), *columns]),
+            np.concatenate([np.empty(0, np.float32), *values]),
+            self.width,
+            np.concatenate([np.empty(0), *unknown]),
+        )
 
-    def few_rows(self, items: Sequence[Item]) -> SparseRows:
-        """As `rows`, for a few items and without SciPy."""
+    def _sparse_rows(self, items: Sequence[Item]) -> SparseRows:
         row, column, value = [], [], []
         before = 0
+        words, known = np.zeros(len(items), np.int64), np.zeros(len(items), np.int64)
         for block in self.blocks:
-            own, at, weight = block.entries(_texts(items, block.column, self.max_chars))
+            own, at, weight, grams = block.entries(_texts(items, block.column, self.max_chars))
+            if block.kind == "words":
+                words += grams
+                known += np.bincount(own, minlength=len(items))
             row.append(own)
             column.append(at + before)
             value.append(weight)
@@ -210,7 +221,9 @@ class LexicalFeatures:
         starts = np.searchsorted(rows[order], np.arange(len(items) + 1))
         columns = np.concatenate([np.empty(0, np.int64), *column])[order].astype(np.int32)
         values = np.concatenate([np.empty(0, np.float32), *value])[order]
-        return SparseRows(starts, columns, values, self.width)
+        with np.errstate(invalid="ignore"):
+            unknown = 1 - known / words
+        return SparseRows(starts, columns, values, self.width, unknown)
 
     def save(self, path: Path) -> None:
         """Write to `path`, whole or not at all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +31,16 @@ class SparseRows:
         float32 [n_entries]
     width
         Columns that there are.
+    unknown
+        float64 [n_rows], of rows of text the share of words and runs of words that have no column;
+        NaN where a text has none. Empty of other rows.
     """
 
     starts: NDArray[np.int64]
     columns: NDArray[np.int32]
     values: NDArray[np.float32]
     width: int
+    unknown: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -36,12 +36,12 @@ def test_products_are_those_of_scipy():
     np.testing.assert_array_equal(sparse(left).matrix.toarray(), left)
 
 
-def test_few_rows_of_words_are_the_same_as_many():
+def test_sparse_rows_of_words_are_the_same_as_many():
     features = LexicalFeatures.fit(items(TEXTS[:4]), ["name", "more"], LexicalRecipe(rare=1))
-    few, many = features.few_rows(items(TEXTS)), features.rows(items(TEXTS))
+    few, many = features.sparse_rows(items(TEXTS)), features.rows(items(TEXTS))
     np.testing.assert_array_equal(few.matrix.toarray(), many.toarray())
     assert many.nnz > 10
-    assert features.few_rows([]).shape == (0, features.width)
+    assert features.sparse_rows([]).shape == (0, features.width)
 
 
 def saved(path, weights):
@@ -50,7 +50,7 @@ def saved(path, weights):
     return Heads.load(path, TREE)
 
 
-def test_heads_answer_few_rows_as_many(tmp_path):
+def test_heads_answer_sparse_rows_as_many(tmp_path):
     rng = np.random.default_rng(1)
     weights = np.where(rng.random((40, 3)) < 0.3, rng.normal(size=(40, 3)), 0).astype(np.float16)
     heads = saved(tmp_path / "heads", scipy.sparse.csr_matrix(weights.astype(np.float32)))

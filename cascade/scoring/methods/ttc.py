@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cascade.errors import UsageError
 from cascade.features.backbone import Backbone, batch_rows
-from cascade.features.lexical import LexicalFeatures
+from cascade.features.lexical import SPARSE, LexicalFeatures
 from cascade.features.sparse_rows import FEW
 from cascade.items import Batch
 from cascade.retrieval.subtrees import DenseNodeProbabilities
@@ -41,9 +41,9 @@ class TTCScorer(NodeProbabilityScorer):
 
     def _probabilities(self, batch: Batch) -> DenseNodeProbabilities:
         backbone = self._backbone
-        if isinstance(backbone, LexicalFeatures) and len(batch) <= FEW:
-            few = batch.once((backbone, "few rows"), backbone.few_rows)
-            logits = self._heads.logits(few)
+        if isinstance(backbone, LexicalFeatures):
+            rows = batch.once((backbone, SPARSE), backbone.sparse_rows)
+            logits = self._heads.logits(rows if len(batch) <= FEW else rows.matrix)
         else:
             logits = self._heads.logits(batch_rows(backbone, batch))
         log_probs = self._softmax.log_probs(logits, self._heads.nodes)
