@@ -12,6 +12,7 @@ from pathlib import Path
 from cascade.cli.console import err
 from cascade.cli.display import ScreenOutput
 from cascade.cli.progress import classifying, lines_of, load_classifier, working
+from cascade.confidence.shift import Watch
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import UsageError
 from cascade.io import Output, Table, open_output, open_table, require_columns
@@ -28,6 +29,7 @@ from cascade.pipeline.runs.columns import USUAL_TEXT_COLUMNS, guessed_columns, r
 from cascade.pipeline.runs.fingerprint import fingerprint
 from cascade.pipeline.runs.redo import EarlierAnswers
 from cascade.pipeline.runs.table import Counts, classify_table
+from cascade.pipeline.watching import load_reference
 from cascade.taxonomy import Taxonomy
 
 
@@ -63,6 +65,12 @@ class ClassifyRun:
     named
         The columns that the user named, by their part (`text`, `image`, ...). They must be there;
         a label that a pack remembers need not, nor its picture where there is text.
+
+    Attributes
+    ----------
+    watch
+        Counts the rows of all files against the pack's reference; None where nothing does. Rows
+        that are answered again are not what a file holds.
     """
 
     taxonomy: Taxonomy
@@ -72,6 +80,7 @@ class ClassifyRun:
     input: Input
     destination: Destination
     redo: str | None = None
+    watch: Watch | None = field(default=None, init=False, repr=False)
     _guess_told: bool = field(default=False, repr=False)
 
     def run(self, targets: Sequence[tuple[str, str]]) -> tuple[Counts, list[str]]:
@@ -122,6 +131,10 @@ class ClassifyRun:
             counts = classify_files(
                 files, self.taxonomy, self.config, self.form, cluster, opened, progress=progress
             )
+        reference = load_reference(self.config, self.config.method)
+        if reference is not None:
+            self.watch = Watch(reference)
+            self.watch.add_cells(counts.shift)
         return counts, written
 
     @cached_property
@@ -139,6 +152,8 @@ class ClassifyRun:
                     return None
                 classifier = self._classifier
                 classifier.check_pictures_are_read(columns)
+                if self.watch is None and self.redo is None:
+                    self.watch = classifier.sentinel.another_watch()
                 # Rows that are printed as they come show progress themselves.
                 shown = not self.destination.on_screen(target)
                 lines = [lines_of(table, source) if shown else None]
@@ -155,6 +170,7 @@ class ClassifyRun:
                         limit=self.input.limit,
                         earlier=earlier,
                         again=again,
+                        watch=self.watch,
                         progress=progress,
                     )
 

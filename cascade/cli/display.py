@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from cascade.cli.console import err, out
+from cascade.confidence.shift import Shift
 from cascade.io import Answer, Output, Row, Table
 from cascade.pipeline.fallback import reasons_in_words
 from cascade.pipeline.runs.table import Counts
@@ -57,18 +58,27 @@ class ScreenOutput(Output):
 
 
 def show_counts(
-    counts: Counts, targets: list[str], *, as_json: bool, label: str | None = None
+    counts: Counts,
+    targets: list[str],
+    *,
+    as_json: bool,
+    label: str | None = None,
+    shift: Shift | None = None,
 ) -> None:
     """Print the counts of a run: a table on standard error, or JSON on standard output.
 
-    With JSON rows on standard output the summary stays on standard error.
+    With JSON rows on standard output the summary stays on standard error. What has moved is told
+    before, on standard error in any case.
     """
+    if shift is not None and shift.alarm:
+        show_shift(shift)
     if by_fallback := sum(counts.fallback.values()):
         why = reasons_in_words(counts.fallback)
         told = f"{by_fallback:,} of {counts.rows:,} items were answered by the fallback: {why}"
         err.print(Text(told, "yellow"), highlight=False)
     if as_json and targets:
-        out.print_json(json.dumps({"out": targets, **asdict(counts)}))
+        seen = None if shift is None else shift.to_dict()
+        out.print_json(json.dumps({"out": targets, **asdict(counts), "shift": seen}))
         return
     table = RichTable(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
@@ -114,6 +124,26 @@ def show_counts(
     for target in targets:
         table.add_row("written to", "", Text(target))
     err.print(table)
+
+
+def show_shift(shift: Shift) -> None:
+    """Warn that rows are not like those that the pack was measured on."""
+    err.print(
+        Text(
+            f"the {shift.rows:,} rows are not like those that the pack was measured on, so its "
+            "confidences, and the risk that --max-risk keeps, may not hold for them:",
+            "yellow",
+        )
+    )
+    for moved in shift.moved:
+        err.print(Text(f"  {moved}", "yellow"))
+    err.print(
+        Text(
+            "label some of them and see with cascade eval; cascade pack recalibrate fits the "
+            "confidences to them",
+            "yellow",
+        )
+    )
 
 
 def _adapted(counts: Mapping[str, int]) -> tuple[str, Text]:

@@ -1,20 +1,20 @@
 """Bets that shares have moved: test martingales over counts of rows in cells.
 
-A reference tells how often a row falls into each cell: `share`, as known from so many `rows`. A tree
-of splits parts the cells in two until each stands alone, so that the rows of a file are a sequence
-of throws at each split. Unmoved, the part that goes left is Beta distributed around its share, as
-narrowly as the reference rows tell (together a Dirichlet distribution; the throws are a Polya urn
-that begins with the reference rows). A bet says that it is spread wider. What the bet gains is the
-ratio of two likelihoods of the same sequence, so a test martingale: it exceeds 1 / alpha at any
-time, however long the sequence, with a probability of at most alpha (Ville 1939; Shafer et al. 2011,
-"Test martingales, Bayes factors and p-values"). Since both laws are exchangeable it depends on counts
-alone, not on the order of the rows. Mixtures of bets are martingales again (Robbins 1970): of many
-spreads, of all splits together and of each alone.
+A reference tells how often a row falls into each cell: `share`, as known from so many `rows`. A
+tree of splits parts the cells in two until each stands alone, so that the rows of a file are a
+sequence of throws at each split. Unmoved, the part that goes left is Beta distributed around its
+share, as narrowly as the reference rows tell (together a Dirichlet distribution; the throws are a
+Polya urn that begins with the reference rows). A bet says that it is spread wider. What the bet
+gains is the ratio of two likelihoods of the same sequence, so a test martingale: it exceeds
+1 / alpha at any time, however long the sequence, with a probability of at most alpha (Ville 1939;
+Shafer et al. 2011, "Test martingales, Bayes factors and p-values"). Since both laws are
+exchangeable it depends on counts alone, not on the order of the rows. Mixtures of bets are
+martingales again (Robbins 1970): of many spreads, of all splits together and of each alone.
 
 Trees are of two kinds. Classes are parted one by one, the most frequent first, with bets that are
 about as wide on the log scale for all of them: a generalised Dirichlet distribution (Connor and
-Mosimann 1969). Ranges of a number are halved (a Polya tree, Holmes et al. 2015, "Two-sample Bayesian
-nonparametric hypothesis testing").
+Mosimann 1969). Ranges of a number are halved (a Polya tree, Holmes et al. 2015, "Two-sample
+Bayesian nonparametric hypothesis testing").
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Bets:
         return concentration * p, concentration * (1 - p)
 
     def log_gain(self, counts: NDArray[np.int64]) -> Floats:
-        """The logarithm of what the bets have gained once counts [..., n_cells] were seen; [...]."""
+        """The logarithm of what the bets have gained at counts [..., n_cells]; [...]."""
         if not len(self.left):
             return np.zeros(counts.shape[:-1])
         left, whole = counts @ self.left.T, counts @ self.whole.T

@@ -49,7 +49,9 @@ class Calibration:
     sets: SetTable | None = None
 
     @classmethod
-    def fit(cls, raw: Floats, right: Flags, exact: Flags) -> Calibration:
+    def fit(
+        cls, raw: Floats, right: Flags, exact: Flags, before: Calibration | None = None
+    ) -> Calibration:
         """The calibration of held-out answers.
 
         Parameters
@@ -60,11 +62,14 @@ class Calibration:
             bool [n, depth], whether the known node lies at or below that of the path.
         exact
             bool [n], whether the answer is the known node itself.
+        before
+            One that was fitted to other rows: where these are few its maps change little.
         """
         maps = []
-        for own, known in zip(raw.T, right.T, strict=True):
+        for level, (own, known) in enumerate(zip(raw.T, right.T, strict=True), 1):
             used = ~np.isnan(own)
-            maps.append(BetaCalibration.fit(own[used], known[used]))
+            former = None if before is None else before.map(level)
+            maps.append(BetaCalibration.fit(own[used], known[used], former))
         uncut = cls(maps, RiskTable((), (), ()))
         sure = uncut.of_paths(raw)
         whole = np.nanmin(sure, axis=1)
@@ -78,7 +83,7 @@ class Calibration:
 
     def of_paths(self, raw: Floats) -> Floats:
         """float64 [n, depth], calibrated confidences of raw ones; they never grow down a path."""
-        columns = [self._map(at).of(own) for at, own in enumerate(raw.T, 1)]
+        columns = [self.map(at).of(own) for at, own in enumerate(raw.T, 1)]
         return np.minimum.accumulate(np.stack(columns, axis=1), axis=1)
 
     def save(self, path: Path) -> None:
@@ -126,7 +131,7 @@ class Calibration:
             return prediction
         below, levels = 1.0, []
         for level in prediction.levels:
-            below = min(below, self._map(level.level).apply(level.confidence))
+            below = min(below, self.map(level.level).apply(level.confidence))
             seen = peek(level, "candidates"), peek(level, "below")
             levels.append(Level(level.level, level.code, level.name, below, *seen))
         return replace(
@@ -163,12 +168,13 @@ class Calibration:
             over = left[steps] - sum(left[path_takes])
             raw_over = max(raw[steps] - sum(raw[path_takes]), total[steps])
             share = alternative.confidence / raw_over if raw_over > 0 else 0.0
-            own = self._map(alternative.path.count(PATH_SEPARATOR) + 1)
+            own = self.map(alternative.path.count(PATH_SEPARATOR) + 1)
             sure = min(over * share, own.apply(alternative.confidence), left[-1])
             found.append(replace(alternative, confidence=sure))
         return tuple(sorted(found, key=lambda alternative: -alternative.confidence))
 
-    def _map(self, level: int) -> BetaCalibration:
+    def map(self, level: int) -> BetaCalibration:
+        """What a level's raw confidences become, from 1 at the top."""
         return self.levels[min(level, len(self.levels)) - 1]
 
 

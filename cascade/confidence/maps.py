@@ -32,19 +32,30 @@ class BetaCalibration:
     c: float = 0.0
 
     @classmethod
-    def fit(cls, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> BetaCalibration:
+    def fit(
+        cls,
+        confidence: NDArray[np.float64],
+        right: NDArray[np.bool_],
+        before: BetaCalibration | None = None,
+    ) -> BetaCalibration:
         """The likeliest map, given which answers were right; [n_rows] each.
 
         Beside the rows there are those of `PRIOR`, on which raw confidences are true: of those with
         p the share p is right. So no rows give no change, a few that are all wrong do not give 0
         (Platt 1999 smooths his targets for the same reason), and where there are no rows, as at the
         low confidences of alternatives, a map stays near to what it maps.
+
+        Parameters
+        ----------
+        before
+            What these rows say, in place of no change: a map that was fitted to others before.
         """
         from scipy.optimize import minimize
 
         prior = 1 / (1 + np.exp(-PRIOR))
         p = np.clip(np.concatenate([confidence, prior]), TINY, 1 - TINY)
-        share = np.concatenate([right.astype(np.float64), prior])
+        known = prior if before is None else np.array([before.apply(v) for v in prior.tolist()])
+        share = np.concatenate([right.astype(np.float64), known])
         x = np.stack([np.log(p), -np.log1p(-p), np.ones_like(p)], axis=1)
 
         def loss(t: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

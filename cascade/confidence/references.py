@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ class Groups:
     """How held-out rows stand for all: what is held out has not the labels in their true shares.
 
     A row counts for as much as its group has among all rows and not among the held-out ones
-    (post-stratification). This tells the shares of classes nearly as well as all rows together would.
+    (post-stratification). So the shares of classes are known nearly as well as from all rows.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Groups:
 
     @classmethod
     def of_labels(cls, held: NDArray[np.int32], everything: NDArray[np.int32]) -> Groups:
-        """Each label with `FEW` held-out rows is a group, the others are by how many rows they have.
+        """Each label with `FEW` held-out rows is a group; others are grouped by their frequency.
 
         Parameters
         ----------
@@ -117,7 +117,6 @@ def fit_reference(
     groups: Groups,
     classes: Mapping[str, Sequence[str]],
     named: Callable[[str], str],
-    directions: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> Reference:
     """What a pack remembers of held-out rows.
 
@@ -136,7 +135,7 @@ def fit_reference(
     for (name, (kind, own)), weight in zip(values.items(), weights.tolist(), strict=True):
         codes = tuple(classes.get(name, ()))
         streams.append(_stream(name, kind, own, groups, codes, named, ALARM * weight))
-    return Reference(tuple(s for s in streams if s is not None), len(groups.of), directions or {})
+    return Reference(tuple(s for s in streams if s is not None), len(groups.of))
 
 
 def _stream(
@@ -170,12 +169,7 @@ def _stream(
     share = weighed / weighed.sum() * rows + UNSEEN
     share /= share.sum()
     found = Stream(name, kind, share, rows, np.empty(0), classes, tuple(map(named, classes)), edges)
-    return Stream(**{**vars_of(found), "limits": found.bets.critical(alpha)})
-
-
-def vars_of(stream: Stream) -> dict[str, Any]:
-    """The fields of a stream by name."""
-    return {name: getattr(stream, name) for name in Stream.__dataclass_fields__}
+    return replace(found, limits=found.bets.critical(alpha))
 
 
 def frequent(codes: Sequence[str]) -> tuple[str, ...]:

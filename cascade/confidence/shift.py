@@ -1,19 +1,19 @@
 """Whether new rows are like those that a pack was measured on, and what of them has moved.
 
-Its confidences and the risk that they keep are promises about rows like its held-out ones. So a pack
-remembers how these were spread over cells: which classes were answered, how surely, how long their
-texts were, how many of their words were unknown. New rows are counted into the same cells, and bets
-are made that their shares are others (`confidence.betting`). They end in two alarms:
+Its confidences and the risk that they keep are promises about rows like its held-out ones. So a
+pack remembers how these were spread over cells: which classes were answered, how surely, how long
+their texts were, how many of their words were unknown. New rows are counted into the same cells,
+and bets are made that their shares are others (`confidence.betting`). They end in two alarms:
 
-- `Shift.alarm`: the rows seen, taken together, are others. It looks at counts alone, so a file may be
-  sorted; looked at once, at the end of a run, it is false for at most `ALARM` of all files.
+- `Shift.alarm`: the rows seen, taken together, are others. It looks at counts alone, so a file may
+  be sorted; looked at once, at the end of a run, it is false for at most `ALARM` of all files.
 - `Shift.since`: for streams that do not end. It looks again and again, and is false for at most
-  `STREAM` of all streams however long they are (Ville's inequality). It takes rows as they come: of a
-  file that is sorted by class the first rows are others indeed.
+  `STREAM` of all streams however long they are (Ville's inequality). It takes rows as they come:
+  of a file that is sorted by class the first rows are others indeed.
 
 What is compared is random on both sides, since held-out rows are few; `Stream.rows` says how well
-their shares are known, and never better than `TRUSTED`, so that a trifle raises no alarm in a file of
-a million rows. Surer answers and more known words than before break no promise, and raise none.
+their shares are known, and never better than `TRUSTED`, so that a trifle raises no alarm in a file
+of a million rows. Surer answers and more known words than before break no promise, and raise none.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +40,13 @@ TRUSTED = 4000.0  # rows that shares are known from at most
 RANGES = 8  # of a number
 RARE = 0.004  # share of rows below which classes are counted together
 MOST_CLASSES = 128
+MOST_ROWS = 10**12
 OTHERS = ""  # the code of these
 OFTEN = 1.5  # a stream is looked at when it has grown so many times
 TOLD = 3  # classes that are named
 CLEAR = 3.0  # standard errors by which a class that is named has moved
 
-Kind = Literal["classes", "surer", "text", "unknown", "number"]
+Kind = Literal["classes", "surer", "text", "unknown"]
 WEIGHTS = {"classes": 3.0}  # of a kind among the bets; 1 if not named
 ONE_SIDED = {"surer": -1, "unknown": 1}  # which way breaks a promise
 
@@ -72,7 +73,7 @@ class Moved:
     now: float
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.now:.0%} of the rows, {self.before:.0%} when it was measured"
+        return f"{self.what}: {self.now:.1%} of these rows, {self.before:.1%} of those before"
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ class Stream:
         return float(self.bets.log_gain(counts))
 
     def beyond(self, counts: NDArray[np.int64]) -> float:
-        """By how much the gain exceeds its critical value, looked at once; infinite below `LEAST`."""
+        """By how much the gain exceeds its critical value; it is looked at once."""
         rows = int(counts.sum())
         if rows < LEAST:
             return -math.inf
@@ -183,7 +184,10 @@ class Stream:
             return self._classes_told(now, int(counts.sum()))
         below, were_below = now.cumsum()[:-1], self.share.cumsum()[:-1]
         at = int(np.abs(below - were_below).argmax())
-        return [Moved(self.name, self._range(at), float(were_below[at]), float(below[at]))]
+        more, before = float(below[at]), float(were_below[at])
+        if more < before:
+            return [Moved(self.name, self._above(at), 1 - before, 1 - more)]
+        return [Moved(self.name, self._below(at), before, more)]
 
     def _classes_told(self, now: Floats, rows: int) -> list[Moved]:
         error = np.sqrt(self.share * (1 - self.share) * (1 / rows + 1 / self.rows))
@@ -197,17 +201,26 @@ class Stream:
             for at in order[:TOLD].tolist()
         ]
 
-    def _range(self, at: int) -> str:
-        """The cells up to one, in words."""
+    def _below(self, at: int) -> str:
+        """The ranges up to one, in words."""
         edge = float(self.edges[at])
         if self.kind == "text":
             column = self.name.removeprefix("text ")
             return f"{column} is empty" if at == 0 else f"{column} has under {edge:.0f} characters"
-        if self.kind == "surer":
-            return f"a raw confidence under {edge:.2f}"
         if self.kind == "unknown":
-            return f"under {edge:.0%} of words and pairs of words unknown"
-        return f"{self.name} under {edge:.3g}"
+            return f"less than {edge:.0%} of words and pairs of words unknown"
+        return f"{self.name} before calibration under {edge:.3g}"
+
+    def _above(self, at: int) -> str:
+        """The ranges behind one, in words."""
+        edge = float(self.edges[at])
+        if self.kind == "text":
+            column = self.name.removeprefix("text ")
+            what = f"has {edge:.0f} characters or more"
+            return f"{column} is not empty" if at == 0 else f"{column} {what}"
+        if self.kind == "unknown":
+            return f"{edge:.0%} or more of words and pairs of words unknown"
+        return f"{self.name} before calibration of {edge:.3g} or more"
 
 
 @dataclass(frozen=True)
@@ -218,13 +231,10 @@ class Reference:
     ----------
     rows
         How many these were.
-    directions
-        By name of features float32 [n_directions, width]: what numbers are made of their rows.
     """
 
     streams: tuple[Stream, ...]
     rows: int
-    directions: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @cached_property
     def starts(self) -> list[int]:
@@ -241,6 +251,10 @@ class Reference:
         none: Sequence[Any] = ()
         return np.concatenate([s.count(seen.get(s.name, none)) for s in self.streams])
 
+    def seen(self, counts: NDArray[np.int64]) -> int:
+        """How many rows are counted."""
+        return int(self.by_stream(counts)[0].sum())
+
     def by_stream(self, counts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Counts of all cells, stream by stream."""
         return [counts[start:end] for start, end in zip(self.starts, self.starts[1:], strict=False)]
@@ -251,13 +265,13 @@ class Reference:
         gains = np.array([stream.log_gain(part) for stream, part in parts])
         return float(log_mean(gains, self.weights)) if np.isfinite(gains).any() else -math.inf
 
-    def judged(self, counts: NDArray[np.int64], rows: int, since: int | None = None) -> Shift:
+    def judged(self, counts: NDArray[np.int64], since: int | None = None) -> Shift:
         """What the counts of all cells say, looked at once."""
         parts = zip(self.streams, self.by_stream(counts), strict=True)
         alarms = [(stream.beyond(own), stream, own) for stream, own in parts]
         clearest = sorted((part for part in alarms if part[0] > 0), key=lambda part: -part[0])
         moved = [one for _, stream, own in clearest for one in stream.told(own)]
-        return Shift(rows, bool(moved), tuple(moved), since)
+        return Shift(self.seen(counts), bool(moved), tuple(moved), since)
 
     def save(self, path: Path) -> None:
         """Write as safetensors."""
@@ -267,9 +281,7 @@ class Reference:
             about.append({name: getattr(stream, name) for name in plain})
             for name in ("share", "limits", "edges"):
                 arrays[f"{at}.{name}"] = getattr(stream, name)
-        names = list(self.directions)
-        arrays |= {f"directions.{at}": self.directions[name] for at, name in enumerate(names)}
-        write_tensors(path, {"streams": about, "rows": self.rows, "directions": names}, arrays)
+        write_tensors(path, {"streams": about, "rows": self.rows}, arrays)
 
     @classmethod
     def load(cls, path: Path) -> Reference:
@@ -293,16 +305,13 @@ class Reference:
                 )
                 for at, plain in enumerate(about["streams"])
             )
-            directions = {
-                str(name): arrays[f"directions.{at}"] for at, name in enumerate(about["directions"])
-            }
-            found = cls(streams, about["rows"], directions)
+            found = cls(streams, about["rows"])
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"{path}: no reference of a pack ({error!s:.200}); fit it again"
             ) from None
         whole = streams and all(map(_is_whole, streams)) and type(found.rows) is int
-        if not whole or not all(array.ndim == 2 for array in directions.values()):
+        if not whole:
             raise ConfigError(f"{path}: a reference that does not fit together; fit it again")
         return found
 
@@ -314,7 +323,7 @@ def _is_whole(stream: Stream) -> bool:
     cells = len(stream.classes) + 1 if classes else edges.size + 1
     strings = (stream.name, *stream.classes, *stream.names)
     return (
-        stream.kind in ("classes", "surer", "text", "unknown", "number")
+        stream.kind in get_args(Kind)
         and all(isinstance(text, str) for text in strings)
         and type(stream.rows) in (int, float)
         and 1 <= stream.rows <= TRUSTED
@@ -343,8 +352,6 @@ class Watch:
     ----------
     counts
         int64 [n_cells] of all streams.
-    rows
-        How many were counted.
     since
         As in `Shift`.
     """
@@ -352,20 +359,34 @@ class Watch:
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
         self.counts = np.zeros(reference.starts[-1], np.int64)
-        self.rows = 0
         self.since: int | None = None
         self._look_at = LEAST
 
-    def add(self, counts: NDArray[np.int64], rows: int) -> None:
+    def add(self, counts: NDArray[np.int64]) -> None:
         """Count more rows."""
         self.counts += counts
-        self.rows += rows
-        if self.since is None and self.rows >= self._look_at:
-            self._look_at = math.ceil(self.rows * OFTEN)
+        rows = self.reference.seen(self.counts)
+        if self.since is None and rows >= self._look_at:
+            self._look_at = math.ceil(rows * OFTEN)
             if self.reference.log_gain(self.counts) >= -math.log(STREAM):
-                self.since = self.rows
+                self.since = rows
+
+    def add_cells(self, counts: Mapping[str, int]) -> None:
+        """Count rows by cell, as `cells` tells them; what a journal cannot hold is passed over."""
+        more = np.zeros_like(self.counts)
+        known = {str(cell): cell for cell in range(len(more))}
+        for cell, n in counts.items():
+            if cell in known and 0 <= n < MOST_ROWS:
+                more[known[cell]] = n
+        self.add(more)
 
     @property
     def shift(self) -> Shift:
         """What the rows say so far."""
-        return self.reference.judged(self.counts, self.rows, self.since)
+        return self.reference.judged(self.counts, self.since)
+
+
+def cells(counts: NDArray[np.int64]) -> dict[str, int]:
+    """Counts that are not 0, by the number of their cell: a journal keeps them so."""
+    at = np.flatnonzero(counts)
+    return dict(zip(map(str, at.tolist()), counts[at].tolist(), strict=True))

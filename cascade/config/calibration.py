@@ -17,6 +17,16 @@ class CalibrationConfig(Section):
     file: Annotated[str | None, LOCAL_FILE] = Field(
         None, description="File of the calibration, relative to this one."
     )
+    reference: Annotated[str | None, LOCAL_FILE] = Field(
+        None,
+        description="File of what the held-out rows looked like, relative to this one; new rows "
+        "are tested against it.",
+    )
+    shift: bool = Field(
+        True,
+        description="Whether to warn where new rows are not like those that a pack was measured "
+        "on, so that its confidences may not hold; see confidence.md.",
+    )
     least: float = Field(
         LEAST,
         ge=0,

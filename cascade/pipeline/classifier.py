@@ -24,6 +24,7 @@ from cascade.pipeline.pack import resolve_paths
 from cascade.pipeline.retracing import Retracing
 from cascade.pipeline.router import Router
 from cascade.pipeline.walker import Walker
+from cascade.pipeline.watching import Sentinel, Watched
 from cascade.predictions import Prediction
 from cascade.retrieval.text_vectors import Progress
 from cascade.scoring.adaptation import Adaptation, check_adapts, drawn, learn
@@ -41,7 +42,7 @@ BATCH = 128  # items that are classified together
 CELLS = 1 << 25  # similarities of items with nodes that are held at a time
 
 
-class Classifier(Retracing):
+class Classifier(Retracing, Watched):
     """Files items under a taxonomy; made by `cascade.load`.
 
     Parameters
@@ -88,6 +89,7 @@ class Classifier(Retracing):
         if isinstance(self._walker, Router):
             sets = self._acceptance.ask_sets(components.taxonomy, self._walker.is_end)
             self._walker.opens = None if sets is None else sets.least
+        self.sentinel = Sentinel(components)
         self._turn = Turn()
         self._adaptation: Adaptation | None = None
         if ask is not None:
@@ -297,7 +299,9 @@ class Classifier(Retracing):
         rows = [row for row in range(len(items)) if row not in found]
         for together in self._together(rows):
             batch = Batch([items[row] for row in together])
-            answered = self._acceptance.apply(self._walker.walk(batch), batch.spreads)
+            walked = self._walker.walk(batch)
+            self.sentinel.see(batch, walked)
+            answered = self._acceptance.apply(walked, batch.spreads)
             if told is not None:
                 told(batch, together)
             for row, problem in batch.problems.items():

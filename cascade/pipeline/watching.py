@@ -5,23 +5,22 @@ The answers are taken before calibration, and all else from what was computed fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.confidence.shift import Kind, Reference, Watch
+from cascade.confidence.shift import Kind, Reference, Shift, Watch
+from cascade.config import FITTED_METHOD, CascadeConfig
 from cascade.features.lexical import SPARSE, LexicalFeatures
 from cascade.items import Batch
 from cascade.predictions import Prediction
+from cascade.scoring.components import Components
 from cascade.taxonomy import Taxonomy
 
-if TYPE_CHECKING:
-    from cascade.pipeline.classifier import Classifier
-
-Values = dict[str, tuple[Kind, Any]]  # by stream: its kind, and codes or numbers [n_rows]
+Values = dict[str, tuple[Kind, list[Any]]]  # by stream: its kind, and codes or numbers [n_rows]
 
 
 class Watching:
@@ -33,52 +32,48 @@ class Watching:
         Of text, that are read.
     lexical
         Whose unknown words are counted, if any.
-    reference
-        Rows are counted against it; without one what is seen of them is kept in `values`.
     """
 
     def __init__(
-        self,
-        taxonomy: Taxonomy,
-        columns: Sequence[str],
-        lexical: LexicalFeatures | None,
-        reference: Reference | None = None,
+        self, taxonomy: Taxonomy, columns: Sequence[str], lexical: LexicalFeatures | None
     ) -> None:
         self._taxonomy = taxonomy
         self._columns = columns
         self._lexical = lexical
         self._tops: dict[str, str] = {}
-        self.watch = None if reference is None else Watch(reference)
-        self.values: list[Values] = []
 
-    def see(self, batch: Batch, answers: Sequence[Prediction]) -> None:
-        """The answers for a batch, not yet calibrated."""
-        seen = self._seen(batch, answers)
-        if self.watch is None:
-            self.values.append(seen)
-        else:
-            counts = self.watch.reference.count({name: own for name, (_, own) in seen.items()})
-            self.watch.add(counts, len(batch))
+    @classmethod
+    def of(cls, components: Components, reference: Reference | None = None) -> Watching:
+        """What watches a pack; its words only where the reference has them."""
+        config, lexical = components.config, None
+        if reference is None or any(stream.kind == "unknown" for stream in reference.streams):
+            names = [name for name, own in config.backbones.items() if own.kind == "lexical"]
+            found = components.backbone(names[0]) if names else None
+            lexical = found if isinstance(found, LexicalFeatures) else None
+        return cls(components.taxonomy, config.reads, lexical)
 
-    def _seen(self, batch: Batch, answers: Sequence[Prediction]) -> Values:
+    def values(self, batch: Batch, answers: Sequence[Prediction]) -> Values:
+        """What is seen of a batch whose answers are not calibrated yet."""
         codes = [answer.code or "" for answer in answers]
+        for row in batch.problems:
+            codes[row] = ""
         found: Values = {"answer": ("classes", codes)}
         if self._taxonomy.depth > 1:
             found["level 1"] = "classes", [self._top(code) for code in codes]
-        found["confidence"] = "surer", np.array([answer.confidence for answer in answers])
+        found["confidence"] = "surer", [answer.confidence for answer in answers]
         for name in self._columns:
             lengths = [len(item.fields.get(name, "")) for item in batch.items]
-            found[f"text {name}"] = "text", np.array(lengths)
+            found[f"text {name}"] = "text", lengths
         if self._lexical is not None:
-            found["words"] = "unknown", self._unknown(batch)
+            found["words"] = "unknown", self._unknown(batch).tolist()
         return found
 
     def _top(self, code: str) -> str:
         """The code of the node of level 1 above."""
         if code not in self._tops:
             taxonomy = self._taxonomy
-            path = taxonomy.path_nodes(taxonomy.index(code)) if code else ()
-            self._tops[code] = taxonomy.codes[int(path[0])] if len(path) else ""
+            path = taxonomy.path_nodes(taxonomy.index(code)).tolist() if code else []
+            self._tops[code] = taxonomy.codes[path[0]] if path else ""
         return self._tops[code]
 
     def _unknown(self, batch: Batch) -> NDArray[np.float64]:
@@ -89,10 +84,95 @@ class Watching:
         return found
 
 
-def values_of(watching: Watching) -> Values:
-    """All that was seen, without a reference."""
-    found: Values = {}
-    for name, (kind, _) in watching.values[0].items():
-        parts = [seen[name][1] for seen in watching.values]
-        found[name] = kind, [v for part in parts for v in part]
-    return found
+class Sentinel:
+    """Counts what a classifier answers against the reference of its pack, if it has one.
+
+    Parameters
+    ----------
+    components
+        Of which only the method `cascade` is watched: the others were not measured.
+
+    Attributes
+    ----------
+    watch
+        The counts; None without a reference.
+
+    Raises
+    ------
+    ConfigError
+        The reference cannot be read.
+    """
+
+    def __init__(self, components: Components) -> None:
+        self._components = components
+        reference = load_reference(components.config, components.method)
+        self.watch = None if reference is None else Watch(reference)
+        self._watching = None if reference is None else Watching.of(components, reference)
+
+    def recorder(self) -> Recorder:
+        """One for the same classifier that keeps what it sees."""
+        return Recorder(self._components)
+
+    def another_watch(self) -> Watch | None:
+        """Counts of their own against the same reference, for the rows of one run."""
+        return None if self.watch is None else Watch(self.watch.reference)
+
+    def see(self, batch: Batch, answers: Sequence[Prediction]) -> None:
+        """Count a batch; its answers are not calibrated yet."""
+        if self.watch is None or self._watching is None:
+            return
+        seen = self._watching.values(batch, answers)
+        values = {name: own for name, (_, own) in seen.items()}
+        self.watch.add(self.watch.reference.count(values))
+
+
+class Recorder(Sentinel):
+    """Keeps what is seen of rows, of which a reference shall be made.
+
+    Attributes
+    ----------
+    seen
+        Of each batch.
+    """
+
+    def __init__(self, components: Components) -> None:
+        self._components = components
+        self.watch, self._watching = None, Watching.of(components)
+        self.seen: list[Values] = []
+
+    def see(self, batch: Batch, answers: Sequence[Prediction]) -> None:
+        """Keep what is seen of a batch."""
+        assert self._watching is not None
+        self.seen.append(self._watching.values(batch, answers))
+
+
+class Watched:
+    """What a classifier tells of the rows that it has answered so far.
+
+    Attributes
+    ----------
+    sentinel
+        Counts them.
+    """
+
+    sentinel: Sentinel
+
+    @property
+    def shift(self) -> Shift | None:
+        """Whether they are like those that a pack was measured on; None where that is not known."""
+        watch = self.sentinel.watch
+        return None if watch is None else watch.shift
+
+
+def load_reference(config: CascadeConfig, method: str | None) -> Reference | None:
+    """What new rows are tested against; None where there is nothing, or nothing is to be tested.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read.
+    """
+    own = config.calibration
+    if own.reference is None or not own.shift or method not in (None, FITTED_METHOD):
+        return None
+    return Reference.load(Path(own.reference))

@@ -188,6 +188,7 @@ def classify(
         [target for target in written if target != "-"],
         as_json=as_json,
         label=settled.columns.label if label or total.labelled else None,
+        shift=None if run.watch is None else run.watch.shift,
     )
     if total.status.get("error"):
         raise typer.Exit(3)

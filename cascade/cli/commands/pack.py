@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,8 @@ from cascade.cli import options
 from cascade.cli.console import err, interruptible, out
 
 app = typer.Typer(
-    help="Check a pack, or add labelled rows to its neighbours.", no_args_is_help=True
+    help="Check a pack, add labelled rows to its neighbours, or fit its confidences again.",
+    no_args_is_help=True,
 )
 
 EXAMPLES = """
@@ -56,6 +58,67 @@ def add(
     if there:
         err.print(f"{there:,} rows were there already", highlight=False)
     err.print(f"{added:,} rows added to {pack}", highlight=False, markup=False)
+
+
+RECALIBRATED = """
+[bold]Examples[/]
+
+  cascade pack recalibrate my-pack new-labels.csv --label label -o my-pack-now
+"""
+
+
+@app.command("recalibrate", epilog=RECALIBRATED)
+def recalibrate(
+    pack: Annotated[str, typer.Argument(metavar="PACK", help="Folder that cascade fit wrote.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="Labelled rows as they come now, drawn by chance, which the pack was not fitted "
+            "to; 200 are good, 50 the least. Columns as before.",
+        ),
+    ],
+    output: Annotated[
+        str, typer.Option("--out", "-o", metavar="NEW", help="Folder of the new pack.")
+    ],
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--label", metavar="COL", help="Column of the labels; the pack's own if not given."
+        ),
+    ] = None,
+    limit: options.LimitOption = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a pack that exists.")
+    ] = False,
+    encoding: options.EncodingOption = None,
+    sheet: options.SheetOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Fit a pack's confidences to rows as they come now; its parts and answers stay.
+
+    The new pack has other confidences, other thresholds for --max-risk, and compares rows with
+    these. The old one stays as it is.
+    """
+    from cascade.cli.progress import working
+    from cascade.io.tables.opening import TableFile
+    from cascade.training.packs.recalibration import Recalibration
+
+    job = Recalibration(Path(pack), TableFile(file, limit, encoding, sheet), Path(output), label)
+    with interruptible("nothing was written"), working("reading") as bar:
+        report = job.run(bar.show, overwrite=overwrite)
+    for reason, count in report["left_out"].items():
+        err.print(f"{count:,} rows are left out: {reason}", style="yellow")
+    if as_json:
+        out.print_json(json.dumps({"out": output, **report}))
+        return
+    err.print(
+        f"calibrated on {report['rows']:,} rows, of which {report['exact']:.1%} are answered "
+        f"right; expected calibration error {report['ece_before']:.3f} before, "
+        f"{report['ece_now']:.3f} now (of rows that took no part); written to {output}",
+        highlight=False,
+        markup=False,
+    )
 
 
 @app.command("check")

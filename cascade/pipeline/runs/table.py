@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from cascade.confidence.shift import Watch, cells
 from cascade.config import Columns
 from cascade.errors import OutputError
 from cascade.io import Answer, Output, Row, Table, require_columns
@@ -23,7 +24,8 @@ from cascade.pipeline.runs.redo import EarlierAnswers, as_written
 from cascade.predictions import Prediction
 
 SUMMED = (
-    *("status", "source", "labelled", "right", "several", "fallback", "adapted", "stages", "asked"),
+    *("status", "source", "labelled", "right", "several", "fallback", "adapted", "shift"),
+    *("stages", "asked"),
 )
 
 
@@ -52,6 +54,8 @@ class Counts:
     adapted
         With `--adapt`: `from` so many items it was learnt how frequent nodes are, of which so many
         were `moved` to another leaf; or `too_few` were there.
+    shift
+        Rows by cell of the pack's reference; see `confidence.shift`.
     seconds
         Time spent on classifying.
     stages
@@ -72,6 +76,7 @@ class Counts:
     several: dict[str, int] = field(default_factory=dict)
     fallback: dict[str, int] = field(default_factory=dict)
     adapted: dict[str, int] = field(default_factory=dict)
+    shift: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
@@ -116,6 +121,7 @@ def classify_table(
     limit: int | None = None,
     earlier: EarlierAnswers | None = None,
     again: TableFile | None = None,
+    watch: Watch | None = None,
     progress: Callable[[Sequence[Row]], None] | None = None,
 ) -> Counts:
     """Classify the rows of a table into an output, chunk by chunk, and finish the output.
@@ -131,6 +137,8 @@ def classify_table(
         Answers that are kept where they are good.
     again
         The same rows, for what reads them twice (`retrieval.adapt`).
+    watch
+        Counts the rows of each chunk in turn, those too that the output has already.
     progress
         Called with the rows of each finished chunk.
 
@@ -166,6 +174,8 @@ def classify_table(
         else:
             summary = output.summary(index)
         total.add(summary)
+        if watch is not None:
+            watch.add_cells(summary.get("shift", {}))
         if progress is not None:
             progress(rows)
     output.finish()
@@ -195,7 +205,8 @@ def answer_chunk(
         Where each row stands.
     """
     started, before = time.perf_counter(), dict(classifier.seconds)
-    asked = classifier.asked
+    asked, watch = classifier.asked, classifier.sentinel.watch
+    seen = None if watch is None else watch.counts.copy()
     predictions = classifier.classify_read(items)
     finder = LabelFinder(classifier.taxonomy, classifier.config.columns.label_separator)
     golds = _golds(finder, labels)
@@ -205,6 +216,8 @@ def answer_chunk(
         line = f"line {lines[at]}, " if lines else ""
         counts.first_unknown = line + finder.shown(labels[at]) + name_hint(finder, labels[at])
     counts.several = dict(Counter(filter(None, map(finder.unread, labels))))
+    if watch is not None and seen is not None:
+        counts.shift = cells(watch.counts - seen)
     counts.seconds = round(time.perf_counter() - started, 3)
     counts.stages = {
         stage: round(seconds - before.get(stage, 0.0), 4)

@@ -16,6 +16,8 @@ import numpy as np
 
 from cascade.confidence.calibration import Calibration
 from cascade.confidence.climbing import levels_held, paths_of, worth
+from cascade.confidence.references import Groups
+from cascade.confidence.shift import Reference
 from cascade.config import FITTED_ENCODER, UNSAID, CascadeConfig, Columns, RetrievalConfig
 from cascade.items import Batch
 from cascade.pipeline.classifier import Classifier
@@ -29,6 +31,7 @@ from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.staying import places, staying
 from cascade.training.labelled import Labelled, Progress
 from cascade.training.packs.parts import PartConfig
+from cascade.training.packs.recalibration import REFERENCE, reference_of, usual_classes
 from cascade.training.packs.recipe import Recipe
 from cascade.training.packs.validation import Evidence, Trial, fit_weights, gather_evidence
 
@@ -57,6 +60,8 @@ class Assembly:
         Where these parts are.
     rows, held
         All rows, and those that the parts were not fitted to.
+    apart
+        Whether these come from a file of their own, and are not among all rows.
     """
 
     taxonomy: Taxonomy
@@ -68,9 +73,10 @@ class Assembly:
     rows: Labelled
     held: Labelled
     progress: Progress
+    apart: bool = False
 
-    def settings(self) -> tuple[dict[str, Any], dict[str, Any], Calibration]:
-        """A cascade.yaml, what was measured on the held-out rows, and the calibration."""
+    def settings(self) -> tuple[dict[str, Any], dict[str, Any], Calibration, Reference | None]:
+        """A cascade.yaml, what was measured on the held-out rows, and what they looked like."""
         settings = self._without_weights()
         scorers = list(self._scorers)
         evidence, trials = self._ask()
@@ -90,6 +96,9 @@ class Assembly:
             answered = first.routed_to(answered, threshold)
         calibration = answered.fit_calibration()
         settings["calibration"] = {"file": CALIBRATION}
+        reference = self._reference(settings)
+        if reference is not None:
+            settings["calibration"]["reference"] = REFERENCE
         report = {
             "scorers": {name: trial.figures() for name, trial in trials.items()},
             "pack": answered.figures(),
@@ -104,7 +113,16 @@ class Assembly:
             "curve": curve,
             "risk": _risks(calibration, answered),
         }
-        return settings, report, calibration
+        return settings, report, calibration, reference
+
+    def _reference(self, settings: dict[str, Any]) -> Reference | None:
+        """What the held-out rows looked like, with the share of their labels among all rows."""
+        self.progress("remembering the held-out rows", 0, 1)
+        classifier = Classifier(self.taxonomy, self._config(settings))
+        groups = Groups.single(len(self.held))
+        if not self.apart:
+            groups = Groups.of_labels(self.held.nodes, self.rows.nodes)
+        return reference_of(classifier, self.held, groups, usual_classes(self.taxonomy, self.rows))
 
     def _without_weights(self) -> dict[str, Any]:
         ends = [self.taxonomy.codes[node] for node in self.rows.ends(self.taxonomy)]

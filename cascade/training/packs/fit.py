@@ -21,6 +21,7 @@ import yaml
 from numpy.typing import NDArray
 
 from cascade.confidence.calibration import Calibration
+from cascade.confidence.shift import Reference
 from cascade.config import Columns
 from cascade.errors import CascadeError, UsageError
 from cascade.io.files import write_json
@@ -56,6 +57,7 @@ from cascade.training.packs.parts import (
 )
 from cascade.training.packs.prototypes_part import PrototypesPart
 from cascade.training.packs.readme import readme
+from cascade.training.packs.recalibration import REFERENCE
 from cascade.training.packs.recipe import Recipe, TunedStage
 from cascade.training.sampling import hold_out_stratified, near_duplicate_groups
 from cascade.version import __version__
@@ -193,8 +195,9 @@ class Fit:
         for each in parts:
             each.fit(fitted.with_pictures() if each.needs_picture else fitted, part)
             config.add(each.config(part))
-        settings, report, calibration = Assembly(
-            base, stays, self.columns, self.recipe, config, part, rows, held, progress
+        settings, report, calibration, reference = Assembly(
+            *(base, stays, self.columns, self.recipe, config, part, rows, held, progress),
+            apart=self.validation is not None,
         ).settings()
         for each in parts:
             if each.needs_picture:
@@ -209,7 +212,7 @@ class Fit:
             "left_out": {reason: count for reason, (count, _) in rows.skipped.items()},
         }
         report["seconds"] = round(time.perf_counter() - started, 1)
-        self._write(settings, report, calibration, self._manifest(began))
+        self._write(settings, report, calibration, reference, self._manifest(began))
         return report
 
     def _manifest(self, began: str) -> dict[str, Any]:
@@ -321,12 +324,15 @@ class Fit:
         settings: dict[str, Any],
         report: dict[str, Any],
         calibration: Calibration,
+        reference: Reference | None,
         manifest: dict[str, Any],
     ) -> None:
         """Make the pack whole, and put it in its place."""
         with self._making.finished() as folder:
             self.taxonomy.to_yaml(folder / TAXONOMY)
             calibration.save(folder / CALIBRATION)
+            if reference is not None:
+                reference.save(folder / REFERENCE)
             text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
             (folder / CONFIG_NAME).write_text(text, "utf-8")
             (folder / "README.md").write_text(self._readme(report), "utf-8")

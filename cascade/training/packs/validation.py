@@ -267,12 +267,12 @@ class Trial:
                 chosen = threshold
         return chosen, curve[::-1]
 
-    def fit_calibration(self) -> Calibration:
-        """The calibration of the answers, which are raw and whole."""
+    def fit_calibration(self, before: Calibration | None = None) -> Calibration:
+        """The calibration of the answers, which are raw and whole; `before` as in its `fit`."""
         raw = paths_of(self.predictions)
         levels = range(1, raw.shape[1] + 1)
         right = np.stack([self.right_at(level)[1] for level in levels], axis=1)
-        found = Calibration.fit(raw, right, self.right)
+        found = Calibration.fit(raw, right, self.right, before)
         return found if self.comes_in is None else replace(found, sets=SetTable.fit(*self.comes_in))
 
 
