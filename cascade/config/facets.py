@@ -28,6 +28,13 @@ class _StageConfig(Section):
         le=1000,
         description="Weight of the log-probabilities of rerank or llm beside the retriever's.",
     )
+    contexts: int = Field(
+        40,
+        ge=0,
+        le=10_000,
+        description="Characters of what tells a term from others, its parent and description, in "
+        "prompts of llm that show it; 0 for none.",
+    )
 
 
 class BaseTermConfig(_StageConfig):
@@ -90,7 +97,8 @@ class CategoryConfig(Section):
     method: Literal["pairs", "classifier", "llm"] = Field(
         "pairs",
         description="A small network over what the text and descriptors have in common, "
-        "a classifier of the text (after `cascade foodex2 fit`), or a language model's list.",
+        "a classifier of the text (after `cascade foodex2 fit`), or a language model, best after "
+        "`cascade finetune foodex2-tasks`.",
     )
     network: Annotated[str | None, LOCAL_FILE] = Field(
         None, description="File of the network of pairs; the one that ships if not given."
@@ -102,10 +110,18 @@ class CategoryConfig(Section):
         None,
         ge=0,
         le=1,
-        description="Least probability of a category, in place of each one's own that was fitted.",
+        description="Least probability of a category, in place of each one's own that was fitted; "
+        "for llm 0.2 unless given.",
     )
     prompt: Annotated[str, NAMED] = Field(
         "choose-facets", description="Prompt of llm: a shipped name, or a file."
+    )
+    contexts: int = Field(
+        40,
+        ge=0,
+        le=10_000,
+        description="Characters of what a category tells, in prompts of llm that show them; 0 for "
+        "none.",
     )
 
 

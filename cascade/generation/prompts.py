@@ -15,9 +15,10 @@ r"""Prompt templates: a YAML head that says what they are, and a Jinja2 body.
     Type:
 
 A line of the form `[name]` begins a section. Plain text has `[shared]`, which is the same for
-all items and computed once (it may use `kind`, what an item is, and `examples` of the taxonomy),
-and `[text]`, which the answer continues; without any such line all is `[text]`. Chat form has
-`[system]`, `[user]` and `[assistant]`, of which the last is the beginning of the answer's turn.
+all items and computed once (it may use `kind`, what an item is, `examples` of the taxonomy, and its
+facet `categories`), and `[text]`, which the answer continues; without any such line all is
+`[text]`. Chat form has `[system]`, `[user]` and `[assistant]`, of which the last is the beginning
+of the answer's turn.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from cascade.generation.bounded_templates import BoundedEnvironment, render
 from cascade.generation.engine import Message, Prompt
 from cascade.generation.prompt_files import find_prompt, read_prompt
 
-OF_ALL = ("kind", "examples")  # variables that are the same for all items of a run
+OF_ALL = ("kind", "examples", "categories")  # variables that are the same for all items of a run
 _CHAT = ("system", "user", "assistant")
 _PLAIN = ("shared", "text")
 _SECTION_LINE = re.compile(rf"^\[({'|'.join(_CHAT + _PLAIN)})\]\n", re.MULTILINE)
@@ -72,7 +73,9 @@ class PromptTemplate:
     head: PromptHead
     source: str
     sections: tuple[tuple[str, jinja2.Template], ...]
-    values: Mapping[str, Any] = field(default_factory=lambda: {"kind": NEUTRAL, "examples": []})
+    values: Mapping[str, Any] = field(
+        default_factory=lambda: {"kind": NEUTRAL, "examples": [], "categories": []}
+    )
 
     @classmethod
     def load(cls, name: str) -> PromptTemplate:

@@ -17,13 +17,21 @@ from cascade.training.encoders.experiment import EncoderExperiment
 from cascade.training.encoders.recipe import EncoderRecipe
 from cascade.training.experiment import Experiment
 from cascade.training.finetune_recipe import read_recipe
+from cascade.training.foodex2.tasks_experiment import FoodTasksExperiment
+from cascade.training.foodex2.tasks_recipe import FoodTasksRecipe
 from cascade.training.rankers.experiment import RankerExperiment
 from cascade.training.rankers.recipe import RankerRecipe
 from cascade.training.readers.experiment import ReaderExperiment
 from cascade.training.readers.recipe import ReaderRecipe
 
 AnyRecipe = (
-    AdapterRecipe | AgentRecipe | ChooserRecipe | RankerRecipe | EncoderRecipe | ReaderRecipe
+    AdapterRecipe
+    | AgentRecipe
+    | ChooserRecipe
+    | EncoderRecipe
+    | FoodTasksRecipe
+    | RankerRecipe
+    | ReaderRecipe
 )
 
 
@@ -49,6 +57,8 @@ def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AnyRecipe:
         return ChooserRecipe.load(name, over)
     if kind == "agent":
         return AgentRecipe.load(name, over)
+    if kind == "foodex2":
+        return FoodTasksRecipe.load(name, over)
     if kind in ("retriever", "reranker"):
         return RankerRecipe.load(name, over)
     if kind == "encoder":
@@ -56,9 +66,8 @@ def load_recipe(name: str, over: Mapping[str, Any] | None = None) -> AnyRecipe:
     if kind == "reader":
         return ReaderRecipe.load(name, over)
     raise ConfigError(
-        f"{path}: kind: expected adapter, agent, choose, retriever, reranker, encoder or reader, "
-        "found "
-        f"{kind!r}"
+        f"{path}: kind: expected adapter, agent, choose, foodex2, retriever, reranker, encoder or "
+        f"reader, found {kind!r}"
     )
 
 
@@ -70,6 +79,8 @@ def experiment_of(recipe: AnyRecipe, folder: Path, **options: Any) -> Experiment
         return ChooserExperiment(recipe, folder, **options)
     if isinstance(recipe, AgentRecipe):
         return AgentExperiment(recipe, folder, **options)
+    if isinstance(recipe, FoodTasksRecipe):
+        return FoodTasksExperiment(recipe, folder, **options)
     if isinstance(recipe, EncoderRecipe):
         return EncoderExperiment(recipe, folder, **options)
     if isinstance(recipe, ReaderRecipe):

@@ -77,6 +77,7 @@ def recipes_page() -> str:
     from cascade.training.agents.recipe import AgentRecipe
     from cascade.training.choosers.recipe import ChooserRecipe
     from cascade.training.encoders.recipe import EncoderRecipe
+    from cascade.training.foodex2.tasks_recipe import FoodTasksRecipe
     from cascade.training.packs.recipe import Recipe
     from cascade.training.rankers.recipe import RankerRecipe
     from cascade.training.readers.recipe import ReaderRecipe
@@ -91,6 +92,7 @@ def recipes_page() -> str:
         ("`cascade finetune`: an adapter", AdapterRecipe),
         ("`cascade finetune`: a choice from lists", ChooserRecipe),
         ("`cascade finetune`: walks of the agent", AgentRecipe),
+        ("`cascade finetune`: the tasks of FoodEx2", FoodTasksRecipe),
         ("`cascade finetune`: a retriever or reranker", RankerRecipe),
         ("`cascade finetune`: an encoder for many taxonomies", EncoderRecipe),
         ("`cascade finetune`: a reader for many taxonomies", ReaderRecipe),

@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import random
 import sys
 import tempfile
 import time
@@ -60,7 +59,7 @@ from cascade.training.foodex2.categories import (
     fit_network,
     fit_text_classifier,
 )
-from cascade.training.foodex2.synthetic import Composer, Description
+from cascade.training.foodex2.synthetic import Composer, Description, split_bases
 
 BLOCK = 64
 NO_WORDS = BaseTermConfig(whole=1, first=0, piece=0, words=0, unsaid=0)
@@ -135,13 +134,8 @@ class Study:
             [worst(checker.check(code)) in (None, "LOW") for code in self.tree.codes]
         )
         codes = [c for c, ok in zip(self.tree.codes, self.allowed, strict=True) if ok]
-        random.Random(0).shuffle(codes)
         n = len(codes)
-        self.split = {
-            "test": codes[: n // 5],
-            "validation": codes[n // 5 : 3 * n // 10],
-            "train": codes[3 * n // 10 :],
-        }
+        self.split = split_bases(codes)
         self.minilm = Encoder.load("minilm")
         self.tuned = Encoder.load(arguments.encoder) if arguments.encoder else None
         self.folder = Path(tempfile.mkdtemp())
@@ -340,7 +334,7 @@ class Study:
             ]
         )
         table[f"llm, untuned, {len(some)} rows"] = category_figures(
-            taken > 0.5, truth["test"][: len(some)]
+            taken >= model.thresholds, truth["test"][: len(some)]
         )
         print(of, "llm", table[f"llm, untuned, {len(some)} rows"], flush=True)
 
@@ -430,7 +424,7 @@ def main() -> None:
         "--llm-rows", type=int, default=2000, help="the LLM is asked about tables of no more rows"
     )
     parser.add_argument(
-        "--list-rows", type=int, default=60, help="rows that the LLM writes lists of categories for"
+        "--list-rows", type=int, default=60, help="rows whose categories the LLM names"
     )
     parser.add_argument("--stages", nargs="*", default=["base", "category", "descriptor", "code"])
     parser.add_argument(

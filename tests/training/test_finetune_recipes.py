@@ -11,6 +11,7 @@ from cascade.training.agents.recipe import AgentRecipe
 from cascade.training.encoders.recipe import EncoderRecipe, SetRecipe
 from cascade.training.finetune_kinds import load_recipe
 from cascade.training.finetune_recipe import FOLDER, DataRecipe
+from cascade.training.foodex2.tasks_recipe import FoodTasksRecipe
 from cascade.training.rankers.recipe import RankerRecipe
 from cascade.training.readers.recipe import ReaderRecipe
 
@@ -32,6 +33,8 @@ def flat(values, before=""):
 def test_recipes_that_ship_can_be_read_and_their_data_is_there(name):
     recipe = load_recipe(name)
     assert recipe.about
+    if recipe.kind == "foodex2":  # which learns from a catalogue of EFSA's, that does not ship
+        return
     parts = recipe.sets if hasattr(recipe, "sets") else [recipe.data]
     assert all(Path(part.file).is_file() for part in parts)
 
@@ -90,6 +93,7 @@ def test_every_field_is_described():
     check(RankerRecipe)
     check(EncoderRecipe)
     check(ReaderRecipe)
+    check(FoodTasksRecipe)
     check(SetRecipe)
 
 

@@ -1,7 +1,7 @@
 """Classifies in which facet categories a description says something, beyond its base term.
 
 There are three ways, as in FEAST: a small network over the features of each category, a multi-label
-classifier of the text, and a language model that writes a list.
+classifier of the text, and a language model that names what is told.
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ from cascade.generation.prompts import PromptTemplate
 from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.evidence import FEATURES, FacetFeatures
+from cascade.pipeline.facets.questions import (
+    CONTEXT,
+    category_names,
+    category_question,
+    shown_categories,
+)
 from cascade.retrieval.encoder import Encoder
 from cascade.scoring.item_prompts import one_line_text
 from cascade.taxonomy.facets import FacetedTaxonomy
@@ -31,6 +37,7 @@ CLASSIFIER_FILE = "categories.safetensors"
 LEXICAL_FILE = "lexical.safetensors"  # beside the classifier
 MAX_CHARS = 500  # of a text that the text classifier reads
 NEVER = 1.1  # a threshold that no probability reaches
+SHARE = 0.2  # least probability of a category by a language model, which several share
 
 
 class CategoryClassifier(Protocol):
@@ -189,14 +196,24 @@ def text_features(lexical: LexicalFeatures, encoder: Encoder) -> JoinedFeatures:
 
 
 class LLMClassifier:
-    """A language model that writes a list of categories, constrained to their names; maybe empty.
+    """A language model that names one category that a text tells about, or that it tells nothing.
 
-    A category that it writes has the probability 1, any other 0.
+    The probability of a category is that of its name among all answers. A model that was tuned
+    shares it among the categories that are told: of three each has a third.
 
     Parameters
     ----------
+    template
+        Shows the categories that may be chosen, where its prompt has them.
     allowed
-        bool [n_categories], those that it may choose.
+        bool [n_categories], those that may be chosen.
+    threshold
+        Least probability at which a category is taken.
+    generates
+        Whether the model writes a list of categories under a grammar, for engines that cannot
+        score: what it writes has the probability 1, any other 0.
+    contexts
+        Characters of what a category tells.
     fallback
         Answers where the model failed; without it these items have no category.
     """
@@ -208,49 +225,69 @@ class LLMClassifier:
         template: PromptTemplate,
         allowed: NDArray[np.bool_],
         *,
+        threshold: float = SHARE,
+        generates: bool = False,
+        contexts: int = CONTEXT,
         fallback: CategoryClassifier | None = None,
         max_chars: int = 200,
     ) -> None:
-        self._fallback = fallback
+        self._fallback, self._generates = fallback, generates
         self._taxonomy = taxonomy
-        self._engine, self._template = engine, template
+        self._engine = engine
         self._allowed = np.flatnonzero(allowed)
-        labels = [category.label for category in taxonomy.categories.values()]
-        self._labels = [labels[at] for at in self._allowed]
+        categories = list(taxonomy.categories.values())
+        own = [categories[at] for at in self._allowed]
+        self._template = template.given(categories=shown_categories(own, contexts))
+        self._names = category_names(own)
         self._max_chars = max_chars
-        self.thresholds = np.where(allowed, 0.5, NEVER).astype(np.float32)
+        self.thresholds = np.where(allowed, threshold, NEVER).astype(np.float32)
 
     def probabilities(
         self, batch: Batch, features: FacetFeatures, bases: Sequence[str]
     ) -> NDArray[np.float32]:
         """See `CategoryClassifier.probabilities`; failures are noted in `batch.failures`."""
-        prompts = [
-            self._template.render(
-                {
-                    "item": one_line_text(item, self._max_chars),
-                    "base": self._taxonomy.names[self._taxonomy.index(base)],
-                    "candidates": self._labels,
-                }
-            )
-            for item, base in zip(batch.items, bases, strict=True)
-        ]
-        lead = self._template.head.answer.lead
-        chosen: Sequence[list[int] | EngineError]
-        try:
-            chosen = self._engine.choose_several(prompts, self._labels, lead)
-        except EngineError as error:
-            chosen = [error] * len(prompts)
+        told = self.of(batch.items, bases)
         out = np.zeros((len(batch), len(self.thresholds)), dtype=np.float32)
-        for row, own in enumerate(chosen):
+        for row, own in enumerate(told):
             if isinstance(own, EngineError):
                 batch.failures.setdefault(row, own)
             else:
-                out[row, self._allowed[own]] = 1
-        failed = [row for row, own in enumerate(chosen) if isinstance(own, EngineError)]
+                out[row, self._allowed] = own
+        failed = [row for row, own in enumerate(told) if isinstance(own, EngineError)]
         if failed and self._fallback is not None:
             likely = self._fallback.probabilities(batch, features, bases)
             out[failed] = (likely >= self._fallback.thresholds)[failed]
         return out
+
+    def of(
+        self, items: Sequence[Item], bases: Sequence[str]
+    ) -> Sequence[NDArray[np.floating[Any]] | EngineError]:
+        """The probability of each category that is allowed, given the codes of base terms."""
+        names = self._names
+        questions = [
+            category_question(
+                self._template,
+                one_line_text(item, self._max_chars),
+                self._taxonomy.names[self._taxonomy.index(base)] if base else "",
+                names,
+            )
+            for item, base in zip(items, bases, strict=True)
+        ]
+        try:
+            if self._generates:
+                lead = self._template.head.answer.lead
+                prompts = [question.prompt for question in questions]
+                lists = self._engine.choose_several(prompts, names, lead)
+                return [
+                    own
+                    if isinstance(own, EngineError)
+                    else np.isin(np.arange(len(names)), own) * 1.0
+                    for own in lists
+                ]
+            found = self._engine.score(questions, "local")
+        except EngineError as error:
+            return [error] * len(questions)
+        return [own if isinstance(own, EngineError) else np.exp(own[:-1]) for own in found]
 
 
 def _places(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cascade.config import BaseTermConfig, DescriptorConfig
 from cascade.errors import EngineError
-from cascade.generation.engine import Engine, Question
+from cascade.generation.engine import Engine
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.evidence import (
@@ -24,30 +24,30 @@ from cascade.pipeline.facets.evidence import (
     FacetFeatureExtractor,
     FacetFeatures,
 )
+from cascade.pipeline.facets.questions import ShownTerm, shown_term, term_question
 from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.words.overlap import words_of
 from cascade.scoring.cross_encoder import CrossEncoder
 from cascade.scoring.item_prompts import one_line_text
 from cascade.taxonomy.facets import FacetedTaxonomy
-from cascade.taxonomy.names import readable_name
 
 
 class Reranker(NamedTuple):
-    """Judges candidates of items by their names.
+    """Judges candidates of items by what is shown of them.
 
     Parameters
     ----------
     name
         Of its scores in a trace.
     logprobs
-        From items, the names of as many candidates for each, and the facet category of each (empty
-        where candidates are base terms), the log-probabilities float64 [n_candidates] of each, or
+        From items, as many candidates for each, and the facet category of each (empty where
+        candidates are base terms), the log-probabilities float64 [n_candidates] of each, or
         how the model failed on it.
     """
 
     name: str
     logprobs: Callable[
-        [Sequence[Item], Sequence[Sequence[str]], Sequence[str]],
+        [Sequence[Item], Sequence[Sequence[ShownTerm]], Sequence[str]],
         Sequence[NDArray[np.float64] | EngineError],
     ]
 
@@ -55,7 +55,7 @@ class Reranker(NamedTuple):
         self,
         batch: Batch,
         rows: Sequence[int],
-        candidates: Sequence[Sequence[str]],
+        candidates: Sequence[Sequence[ShownTerm]],
         categories: Sequence[str],
     ) -> NDArray[np.float64]:
         """float64 [n_rows, n_candidates] for some items of a batch; see `logprobs`.
@@ -83,15 +83,15 @@ def cross_encoder_reranker(
     """By a cross-encoder's relevance of each name, divided by a temperature."""
 
     def logprobs(
-        items: Sequence[Item], candidates: Sequence[Sequence[str]], categories: Sequence[str]
+        items: Sequence[Item], candidates: Sequence[Sequence[ShownTerm]], categories: Sequence[str]
     ) -> Sequence[NDArray[np.float64]]:
         pairs = [
             (
                 model.tokens(item.text[:max_chars]),
-                model.tokens(f"{category}: {name}" if category else name),
+                model.tokens(f"{category}: {term.name}" if category else term.name),
             )
-            for item, names, category in zip(items, candidates, categories, strict=True)
-            for name in names
+            for item, terms, category in zip(items, candidates, categories, strict=True)
+            for term in terms
         ]
         relevance = model.logits(pairs)[:, 0].reshape(len(items), -1) / temperature
         return list(_log_softmax(relevance.astype(np.float64)))
@@ -107,25 +107,23 @@ def llm_reranker(
     Parameters
     ----------
     template
-        A prompt with the variables item and candidates, and perhaps type, path, level and about.
+        A prompt with the variables item and candidates or terms, and perhaps about; see
+        `term_question`.
     prior
         Whether the log-probability without an item is subtracted; see `LLMScorer`.
     """
 
     def scores(
-        texts: Sequence[str], candidates: Sequence[Sequence[str]], categories: Sequence[str]
+        texts: Sequence[str], candidates: Sequence[Sequence[ShownTerm]], categories: Sequence[str]
     ) -> Sequence[NDArray[np.float64] | EngineError]:
-        questions = []
-        for text, own, category in zip(texts, candidates, categories, strict=True):
-            names = [readable_name(name) for name in own]
-            prompt = template.render(
-                {"item": text, "candidates": names, "about": category or "food"}
-            )
-            questions.append(Question(prompt, tuple(map(template.answer, names))))
+        questions = [
+            term_question(template, text, category, own)
+            for text, own, category in zip(texts, candidates, categories, strict=True)
+        ]
         return engine.score(questions, "local")
 
     def logprobs(
-        items: Sequence[Item], candidates: Sequence[Sequence[str]], categories: Sequence[str]
+        items: Sequence[Item], candidates: Sequence[Sequence[ShownTerm]], categories: Sequence[str]
     ) -> Sequence[NDArray[np.float64] | EngineError]:
         texts = [one_line_text(item, max_chars) for item in items]
         found = scores(texts, candidates, categories)
@@ -269,6 +267,9 @@ class BaseTermRanker:
             scores[np.ix_(terms, silent)] -= config.unsaid
         return scores
 
+    def _shown(self, node: int) -> ShownTerm:
+        return shown_term(self._taxonomy, node, self._config.contexts)
+
     def _reranked(
         self, batch: Batch, ranked: RankedBaseTerms, rows: NDArray[np.int64]
     ) -> RankedBaseTerms:
@@ -276,8 +277,8 @@ class BaseTermRanker:
         assert self._reranker is not None
         head = min(self._config.candidates, ranked.nodes.shape[1])
         before = ranked.nodes[rows, :head]
-        names = [[self._taxonomy.names[node] for node in nodes] for nodes in before.tolist()]
-        judged = self._reranker.judge(batch, rows.tolist(), names, [""] * len(rows))
+        terms = [[self._shown(node) for node in nodes] for nodes in before.tolist()]
+        judged = self._reranker.judge(batch, rows.tolist(), terms, [""] * len(rows))
         known = ranked.logprobs[rows, :head]
         together = known + self._config.weight * judged
         # Together they are as likely as before.
@@ -343,7 +344,10 @@ class DescriptorRanker:
                 batch,
                 [pairs[at][0] for at in same],
                 [
-                    [category.tree.names[node] for node in ranked[at].nodes.tolist()]
+                    [
+                        shown_term(category.tree, node, self._config.contexts)
+                        for node in ranked[at].nodes.tolist()
+                    ]
                     for category, at in zip(categories, same, strict=True)
                 ],
                 [category.label for category in categories],

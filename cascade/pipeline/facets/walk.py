@@ -387,6 +387,8 @@ def _category_classifier(
                 components.engine,
                 PromptTemplate.load(config.prompt),
                 classifier.thresholds <= 1,
+                generates=components.config.llm.answer == "generate",
+                contexts=config.contexts,
                 fallback=classifier,
                 max_chars=components.config.llm.max_chars,
             )

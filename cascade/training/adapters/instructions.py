@@ -1,14 +1,12 @@
 """Labelled items as instructions: a prompt as it is in use, and the answer that is right.
 
 The tasks of a plain taxonomy are choosing a child among candidates, writing the path, and writing
-the kind of thing that an item is. `choose_facets` and `choose_descriptors` write the other tasks of
-FEAST, for rows of FoodEx2; no recipe names them yet. Prompts are rendered and encoded by what asks
-them in use, so that training sees the same tokens.
+the kind of thing that an item is; those of FoodEx2 are in `cascade.training.foodex2`. Prompts are
+rendered and encoded by what asks them in use, so that training sees the same tokens.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -103,40 +101,6 @@ def write_path(template: PromptTemplate, taxonomy: Taxonomy, item: str, node: in
 def say_type(template: PromptTemplate, item: str, type_: str) -> Instruction:
     """What kind of thing an item is."""
     return Instruction(template.render({"item": item}), template.answer(type_))
-
-
-def choose_facets(
-    template: PromptTemplate, item: str, base: str, names: Sequence[str], right: Sequence[str]
-) -> Instruction:
-    """Which facet categories an item's text tells about, perhaps none.
-
-    `base` is the name of the base term; `names` are the categories to choose from, in the order in
-    which they are shown, and `right` the right ones, or else a UsageError.
-    """
-    prompt = template.render({"item": item, "base": base, "candidates": list(names)})
-    return Instruction(prompt, template.answer(list_answer(names, right)))
-
-
-def choose_descriptors(
-    template: PromptTemplate,
-    item: str,
-    base: str,
-    category: str,
-    names: Sequence[str],
-    right: Sequence[str],
-) -> Instruction:
-    """Which descriptors of a facet category an item's text tells; see `choose_facets`."""
-    prompt = template.render(
-        {"item": item, "base": base, "category": category, "candidates": list(names)}
-    )
-    return Instruction(prompt, template.answer(list_answer(names, right)))
-
-
-def list_answer(names: Sequence[str], right: Sequence[str]) -> str:
-    """The right names as a JSON list, in the order in which they are shown; `[]` for none."""
-    if unknown := [name for name in right if name not in names]:
-        raise UsageError(f"the right answer {unknown[0]!r} is not among the {len(names)} choices")
-    return json.dumps([name for name in names if name in right], ensure_ascii=False)
 
 
 class CandidateSampler:

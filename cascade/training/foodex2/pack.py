@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -34,12 +33,11 @@ from cascade.training.foodex2.categories import (
     fit_network,
     fit_text_classifier,
 )
-from cascade.training.foodex2.synthetic import Composer
+from cascade.training.foodex2.synthetic import Composer, split_bases
 from cascade.training.markdown import table
 from cascade.version import __version__
 
 NETWORK, ENCODER = "network.safetensors", "encoder"
-SHARES = {"train": 0.7, "held out": 0.1, "test": 0.2}  # of the base terms
 HELD_OUT = 1000  # descriptions that thresholds are chosen on, and as many to measure
 
 Report = Callable[[str, int, int], None]
@@ -120,8 +118,8 @@ def fit_pack(
         _Search(*usual, "ours", 1),
         _Search(*usual, "catalogue", 1),
     ]
-    bases = _split_bases([code for code in full.codes if not checker.refusal(code)], seed)
-    sizes = {"train": rows, "held out": HELD_OUT, "test": HELD_OUT}
+    bases = split_bases([code for code in full.codes if not checker.refusal(code)], seed)
+    sizes = {"train": rows, "validation": HELD_OUT, "test": HELD_OUT}
     train, held_out, test = (
         _compose(checker, searches, bases[split], split, size, seed + 100 * at, report)
         for at, (split, size) in enumerate(sizes.items())
@@ -169,17 +167,6 @@ def _stages(
     accepted = np.array([not checker.refusal(code) for code in taxonomy.codes])
     bases = BaseTermRanker(taxonomy, finder, BaseTermConfig(), taxonomy.reportable & accepted)
     return FacetFeatureExtractor(taxonomy, finder), bases
-
-
-def _split_bases(codes: Sequence[str], seed: int) -> dict[str, list[str]]:
-    """Base terms of each split."""
-    shuffled = random.Random(seed).sample(codes, len(codes))
-    splits, start = {}, 0
-    for split, share in SHARES.items():
-        size = round(share * len(codes))
-        splits[split] = shuffled[start : start + size]
-        start += size
-    return splits
 
 
 def _compose(

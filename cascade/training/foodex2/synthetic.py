@@ -129,6 +129,18 @@ def write_rows(
     return counts
 
 
+def split_bases(codes: Sequence[str], seed: int = 0) -> Mapping[str, list[str]]:
+    """Base terms in `SPLITS`, so that descriptions of one are in no other split."""
+    shuffled = list(codes)
+    random.Random(seed).shuffle(shuffled)
+    n = len(shuffled)
+    return {
+        "test": shuffled[: n // 5],
+        "validation": shuffled[n // 5 : 3 * n // 10],
+        "train": shuffled[3 * n // 10 :],
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """A description of a food with its code."""
@@ -238,6 +250,12 @@ class Composer:
 def everyday_name(name: str) -> str:
     """A name without what only the catalogue says: `(as animal)`, a dash at the end."""
     return " ".join(ASIDE.sub("", name).split()) or name
+
+
+def composed_categories() -> Collection[str]:
+    """Codes of the categories that descriptions are composed of, where a catalogue has them."""
+    categories: Mapping[str, object] = yaml.safe_load(_shipped("descriptions.yaml"))["categories"]
+    return categories.keys()
 
 
 def _shipped(recipe: str) -> str:

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 from hash_encoder import HashEncoder
@@ -17,9 +15,6 @@ from cascade.training.adapters.instructions import (
     CandidateSampler,
     InstructionWriter,
     choose_child,
-    choose_descriptors,
-    choose_facets,
-    list_answer,
     write_path,
 )
 from cascade.training.sampling import balanced
@@ -34,10 +29,7 @@ TAXONOMY = Taxonomy.from_paths(PATHS)
 ENCODER = PromptEncoder(tiny_tokenizer())
 TEMPLATES = {
     name: PromptTemplate.load(name).given(kind="product")
-    for name in (
-        *("choose-child", "file-under", "write-path", "item-type"),
-        *("choose-facets", "choose-descriptors"),
-    )
+    for name in (*("choose-child", "file-under", "write-path", "item-type"),)
 }
 
 
@@ -107,47 +99,7 @@ def test_a_path_is_written_in_names_that_are_spoken():
     assert made.answer == " Garden > Rakes, Hoes"
 
 
-NAMES = ["source", "part-nature", "packaging"]
-
-
-@pytest.mark.parametrize(
-    ("right", "answer"),
-    [([], " []"), (["packaging", "source"], ' ["source", "packaging"]')],
-)
-def test_facets_are_a_list_in_the_order_shown_that_may_be_empty(right, answer):
-    made = choose_facets(TEMPLATES["choose-facets"], "goat milk in a box", "Milk", NAMES, right)
-    assert made.answer == answer
-    assert "Choices: source; part-nature; packaging\n" in made.prompt.start
-
-
-def test_descriptors_are_chosen_for_an_item_its_term_and_a_category():
-    made = choose_descriptors(
-        TEMPLATES["choose-descriptors"],
-        *("goat milk in a box", "Milk", "packaging", ["tin", "box"], ["box"]),
-    )
-    assert made.prompt.start == (
-        "Item: goat milk in a box\nTerm: Milk\nFacet: packaging\nChoices: tin; box\nDescriptors:"
-    )
-    assert made.answer == ' ["box"]'
-
-
-@given(
-    st.lists(st.text(), unique=True).flatmap(
-        lambda names: (
-            st.tuples(st.just(names), st.lists(st.sampled_from(names), unique=True))
-            if names
-            else st.just(([], []))
-        )
-    )
-)
-def test_a_list_answer_can_be_read_back(both):
-    names, right = both
-    assert set(json.loads(list_answer(names, right))) == set(right)
-
-
 def test_a_right_answer_that_is_no_choice_is_an_error():
-    with pytest.raises(UsageError, match="'box' is not among the 3 choices"):
-        list_answer(NAMES, ["box"])
     with pytest.raises(UsageError, match="Garden' is not among the candidates"):
         choose_child(
             TEMPLATES["choose-child"],
