@@ -54,29 +54,36 @@ class Groups:
         return cls(np.zeros(rows, np.int64), np.ones(1), rows)
 
     @classmethod
-    def of_labels(cls, held: NDArray[np.int32], everything: NDArray[np.int32]) -> Groups:
-        """Each label with `FEW` held-out rows is a group; others are grouped by their frequency.
+    def of_labels(
+        cls,
+        held: NDArray[np.int32],
+        everything: NDArray[np.int32],
+        parent: NDArray[np.int32],
+    ) -> Groups:
+        """Each label with `FEW` held-out rows is a group, others are one with those beside them.
 
         Parameters
         ----------
         held, everything
             Labels of held-out rows, and of all rows with them.
+        parent
+            int32 [n_nodes], of each label that there may be; -1 above the top.
         """
         labels, counts = np.unique(everything, return_counts=True)
         own = np.bincount(np.searchsorted(labels, held), minlength=len(labels))
-        group = np.arange(len(labels))
-        rare = np.flatnonzero(own < FEW)
-        waiting: list[int] = []
-        seen, last = 0, len(labels)
-        for at in rare[np.argsort(counts[rare], kind="stable")].tolist():
-            waiting.append(at)
-            seen += int(own[at])
-            if seen >= FEW * FEW:
-                group[waiting], last = len(labels) + at, len(labels) + at
-                waiting, seen = [], 0
-        if waiting and last == len(labels):  # not even one group of rare labels is full
-            last = len(labels) if seen else int(group[own.argmax()])
-        group[waiting] = last
+        everywhere = 2 * len(parent)  # the group of what is rare at the top
+        group = labels.astype(np.int64)  # a node, or what is rare below one: its number from n on
+        while True:
+            _, at = np.unique(group, return_inverse=True)
+            small = (np.bincount(at, own)[at] < FEW) & (group != everywhere)
+            if not small.any():
+                break
+            above = parent[group[small] % len(parent)]
+            group[small] = np.where(above < 0, everywhere, len(parent) + above)
+        rest = group == everywhere
+        if own[rest].sum() < FEW and not rest.all():
+            _, at = np.unique(group, return_inverse=True)
+            group[rest] = group[np.bincount(at, own)[at].argmax()]
         _, group = np.unique(group, return_inverse=True)
         share = np.bincount(group, counts) / len(everything)
         return cls(group[np.searchsorted(labels, held)], share, len(everything))

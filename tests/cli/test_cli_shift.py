@@ -155,3 +155,16 @@ def test_labels_outside_of_the_taxonomy_are_left_out_and_told(pack, cascade):
     assert done.status == 0, done.err
     assert json.loads(done.out)["rows"] == 80
     assert "5 rows are left out: label not in the taxonomy" in done.err
+
+
+def test_eval_says_where_confidences_do_not_fit(pack, cascade):
+    wrong = [(name, "Food > Cheese") for name, _ in drawn(5, 150, (1, 1, 1, 0))]
+    write("new.csv", wrong)
+    done = cascade("eval", "new.csv", "-c", "pack", "--label", "label", "-o", "run")
+    assert done.status == 0, done.err
+    assert "the confidences of the pack do not fit these rows" in done.err
+    assert "cascade pack recalibrate pack new.csv -o NEW" in done.err
+    write("new.csv", drawn(6, 150))
+    done = cascade("eval", "new.csv", "-c", "pack", "--label", "label", "-o", "run-2")
+    assert "do not fit" not in done.err
+    assert "not like those" not in done.err

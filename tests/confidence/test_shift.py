@@ -10,6 +10,7 @@ from cascade.confidence.shift import ALARM, LEAST, STREAM, Reference, Shift, Wat
 from cascade.errors import ConfigError
 
 CLASSES = [f"C{n}" for n in range(12)]
+TREE = np.array([-1] * 50 + [0] * 5 + [50] * 5, np.int32)  # parents
 SHARES = np.array([0.2, 0.15, 0.12, 0.1, 0.1, 0.08, 0.07, 0.06, 0.04, 0.03, 0.03, 0.02])
 
 
@@ -211,7 +212,7 @@ def test_held_out_rows_stand_for_all_rows_of_their_label():
     everything = rng.choice(12, 4000, p=SHARES).astype(np.int32)
     # Every label is held out as often as any other.
     held = np.concatenate([np.flatnonzero(everything == label)[:30] for label in range(12)])
-    groups = Groups.of_labels(everything[held], everything)
+    groups = Groups.of_labels(everything[held], everything, TREE)
     shares = np.bincount(everything[held], groups.weight)
     np.testing.assert_allclose(shares, np.bincount(everything) / 4000)
     # Answers that follow the labels tell as much as all rows, others as much as the held-out ones.
@@ -222,7 +223,19 @@ def test_held_out_rows_stand_for_all_rows_of_their_label():
 @pytest.mark.parametrize("held", [[0], [0, 1, 2], [0, 0, 0, 5], list(range(50)) * 2])
 def test_groups_of_rare_labels_are_whole(held):
     everything = np.array([*range(60), *held, *[0] * 40], np.int32)
-    groups = Groups.of_labels(np.array(held, np.int32), everything)
+    groups = Groups.of_labels(np.array(held, np.int32), everything, TREE)
     assert groups.weight.sum() == pytest.approx(1)
     assert (groups.sizes > 0).all()
     assert groups.rows(np.zeros(len(held), np.int64), 2) >= 1
+
+
+def test_rare_labels_are_grouped_with_those_beside_them():
+    # Below node 0 are 2, 3 and 4, below node 1 are 5 and 6.
+    tree = np.array([-1, -1, 0, 0, 0, 1, 1], np.int32)
+    everything = np.array([2] * 40 + [3] * 10 + [4] * 10 + [5] * 20 + [6] * 20, np.int32)
+    held = np.array([2] * 8 + [3] * 2 + [4] * 2 + [5] * 2 + [6] * 1, np.int32)
+    groups = Groups.of_labels(held, everything, tree)
+    assert len(groups.share) == 3
+    np.testing.assert_allclose(sorted(groups.share), [0.2, 0.4, 0.4])
+    assert groups.of[8] == groups.of[10]
+    assert groups.of[12] == groups.of[14]

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from cascade.evaluation.evaluate import RunOptions
     from cascade.evaluation.evaluation_task import EvaluationTask
     from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
+    from cascade.evaluation.run_metrics import RunMetrics
     from cascade.io.tables.opening import TableFile
+    from cascade.pipeline.classifier import Classifier
+
+BAD_ECE = 0.05  # of a pack's confidences, which are calibrated
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -159,19 +163,51 @@ def evaluate(
         external = _match(task, TableFile(predictions), columns, allow_missing=allow_missing)
     what = settled.method if predictions is None else Path(predictions).stem
     folder = RunFolder(output or free_folder(f"{Path(file).stem}-{what}", run))
+    made: list[Classifier] = []
     with interruptible(), working("checking labels") as bar:
+
+        def loaded() -> Classifier:
+            made.append(load_classifier(tree, settled, bar))
+            return made[0]
+
         metrics = evaluate(
             task,
             folder,
-            external or (lambda: load_classifier(tree, settled, bar)),
+            external or loaded,
             run,
             progress=lambda done, of: bar.show(
                 "measuring" if done == of else "classifying", done, of, f"{done:,} rows"
             ),
         )
     metrics_tables.show_run(metrics, folder, as_json=as_json)
+    if external is None and settled.calibration.file is not None and made:
+        _hint_at_recalibrating(metrics, made[0], config or "PACK", file)
     if metrics.rows["status"].get("error"):
         raise typer.Exit(3)
+
+
+def _hint_at_recalibrating(
+    metrics: RunMetrics, classifier: Classifier, pack: str, file: str
+) -> None:
+    """Say where a pack's confidences do not fit these rows, or these are not like those before."""
+    from cascade.cli.display import show_shift
+    from cascade.config import FITTED_METHOD
+    from cascade.evaluation.metrics.calibration import ece_by_chance
+
+    shift = classifier.shift
+    if shift is not None and shift.alarm:
+        show_shift(shift)
+    found = metrics.figures.get("ece")
+    if classifier.method != FITTED_METHOD or found is None:
+        return
+    if found.value > max(BAD_ECE, 2 * ece_by_chance(metrics.reliability)):
+        err.print(
+            f"the confidences of the pack do not fit these rows (ece {found.value:.3f}); fit them "
+            f"to rows like these: cascade pack recalibrate {pack} {file} -o NEW",
+            style="yellow",
+            highlight=False,
+            markup=False,
+        )
 
 
 def _run_suite(suite: Path, output: str | None, run: RunOptions, *, as_json: bool) -> None:

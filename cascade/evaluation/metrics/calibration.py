@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +52,16 @@ def ece(bins: Floats) -> Floats:
         float64 [3, n_bins, n_samples], rows of each bin, and sums of confidence and of right ones.
     """
     return ratio(np.abs(bins[1] - bins[2]).sum(axis=0), bins[0].sum(axis=0))
+
+
+def ece_by_chance(bins: Sequence[Bin]) -> float:
+    """The expected calibration error that true confidences would have on as many rows.
+
+    The mean distance of a share from its expectation, as of a normal distribution.
+    """
+    rows = sum(own.rows for own in bins)
+    spread = [math.sqrt(own.confidence * (1 - own.confidence) * own.rows) for own in bins]
+    return math.sqrt(2 / math.pi) * sum(spread) / rows if rows else 0.0
 
 
 def brier(sums: Floats) -> Floats:

@@ -121,7 +121,7 @@ class Assembly:
         classifier = Classifier(self.taxonomy, self._config(settings))
         groups = Groups.single(len(self.held))
         if not self.apart:
-            groups = Groups.of_labels(self.held.nodes, self.rows.nodes)
+            groups = Groups.of_labels(self.held.nodes, self.rows.nodes, self.taxonomy.parent)
         return reference_of(classifier, self.held, groups, usual_classes(self.taxonomy, self.rows))
 
     def _without_weights(self) -> dict[str, Any]:
