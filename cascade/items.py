@@ -124,6 +124,9 @@ class Batch:
     spreads
         How the probability of items is spread over nodes, each item in one of them, where sets are
         asked for.
+    evidence
+        float32 [n_items], how much speaks for the nearest node of each item, NaN where that is not
+        known; None where nobody asks.
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
@@ -132,6 +135,7 @@ class Batch:
         self.problems: dict[int, str] = {}
         self.failures: dict[int, EngineError] = {}
         self.spreads: list[Spread] = []
+        self.evidence: NDArray[np.float32] | None = None
         self._features: dict[Hashable, Any] = {}
         self._parts: list[tuple[Sequence[int], Batch]] = []
         self._inner = 0.0

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from cascade.errors import UsageError
 from cascade.lazy import Lazy, lazy_fields, peek
 
-Status = Literal["ok", "review", "partial", "error"]
+Status = Literal["ok", "review", "partial", "nowhere", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +153,15 @@ class Prediction:
     Parameters
     ----------
     code, path
-        The node; None only where `status` is `error`.
+        The node; None only where `status` is `nowhere` or `error`.
     confidence
         Probability that the item lies at or below this node.
     source
         The scorer that answered.
     status
         `ok`; `partial` (an upper node, since none below it is sure enough, or answered by the
-        fallback); `review` (sure of no level, or less than was asked for) or `error`.
+        fallback); `review` (sure of no level, or less than was asked for); `nowhere` (the item
+        belongs to no node; what was nearest is the first of the alternatives) or `error`.
     message
         Why the status is not `ok`.
     levels
@@ -246,8 +247,8 @@ class Prediction:
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def __str__(self) -> str:
-        if self.status == "error":
-            return f"error: {self.message}"
+        if self.code is None:
+            return f"{self.status}: {self.message}"
         note = "" if self.status == "ok" else f", {self.status}: {self.message}"
         return f"{self.path}  [{self.code}]  {self.confidence:.0%} by {self.source}{note}"
 
@@ -256,8 +257,8 @@ class Prediction:
 
     def _repr_html_(self) -> str:
         """A small table for notebooks: each level with its runners-up."""
-        if self.status == "error":
-            return f"<b>error</b>: {escape(self.message)}"
+        if self.code is None:
+            return f"<b>{self.status}</b>: {escape(self.message)}"
         rows = []
         for level in self.levels:
             others = _others(level.candidates, level.code)

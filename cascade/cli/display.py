@@ -17,7 +17,13 @@ from cascade.pipeline.fallback import reasons_in_words
 from cascade.pipeline.runs.table import Counts
 from cascade.scoring.adaptation import LEAST
 
-STYLES = {"ok": "green", "review": "yellow", "partial": "yellow", "error": "red"}
+STYLES = {
+    "ok": "green",
+    "review": "yellow",
+    "partial": "yellow",
+    "nowhere": "magenta",
+    "error": "red",
+}
 
 
 class ScreenOutput(Output):

@@ -70,7 +70,7 @@ def show_run(metrics: RunMetrics, folder: RunFolder, *, as_json: bool) -> None:
         first = rows["first_label_not_in_taxonomy"]
         what = f"{n:,} with a label that is not in the taxonomy (first: {first})"
         summary.add_row("", Text(what, "yellow"))
-    for status in ("review", "partial", "error"):
+    for status in ("review", "partial", "nowhere", "error"):
         if n := rows["status"].get(status):
             summary.add_row("", Text(f"{n:,} {status}", "red" if status == "error" else "yellow"))
     if metrics.rows_per_second:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cascade.confidence.calibration import Calibration
 from cascade.confidence.climbing import climb, in_percent, levels_held, paths_of, worth
+from cascade.confidence.nowhere import NowhereRule
 from cascade.confidence.sets import PredictionSets
 from cascade.config import FITTED_METHOD, CalibrationConfig
 from cascade.errors import UsageError
@@ -38,11 +39,13 @@ class Acceptance:
     ----------
     sets
         What adds sets, once `ask_sets` was called.
+    nowhere
+        What says that items are nowhere; None where nothing can.
 
     Raises
     ------
     UsageError
-        There is a `max_risk` or `set_coverage`, but no calibration of this method, or a
+        There is a `max_risk`, `set_coverage` or `nowhere`, but no calibration of this method, or a
         `review_below` beside the `max_risk`.
     ConfigError
         The calibration cannot be read.
@@ -54,6 +57,7 @@ class Acceptance:
         self._calibration = None
         if config.file is not None and method == FITTED_METHOD:
             self._calibration = Calibration.load(Path(config.file))
+        self.nowhere = self._nowhere_rule(config, climbs)
         self._coverage = config.set_coverage
         self.sets: PredictionSets | None = None
         if config.set_coverage is not None:
@@ -93,6 +97,20 @@ class Acceptance:
             else f"too little for a risk of {risk:.1%}"
         )
 
+    def _nowhere_rule(self, config: CalibrationConfig, walks: bool) -> NowhereRule | None:
+        """What strikes items that are nowhere; UsageError where it is asked for and cannot be."""
+        table = None if self._calibration is None else self._calibration.nowhere
+        if table is None or not walks:
+            if config.nowhere:
+                raise UsageError(
+                    "calibration.nowhere needs a pack of `cascade fit`, without another --method, "
+                    "that was fitted since packs tell what is nowhere; fit it again, or leave "
+                    "this out"
+                )
+            return None
+        rule = NowhereRule(table, config.nowhere)
+        return rule if rule.judges else None
+
     def _check_sets(self, config: CalibrationConfig, method: str, walks: bool) -> None:
         """Raise UsageError where nothing is known of the sets of this method."""
         if config.file is None:
@@ -131,7 +149,10 @@ class Acceptance:
         return self.sets
 
     def apply(
-        self, predictions: Sequence[Prediction], spreads: Sequence[Spread] = ()
+        self,
+        predictions: Sequence[Prediction],
+        spreads: Sequence[Spread] = (),
+        evidence: NDArray[np.float32] | None = None,
     ) -> list[Prediction]:
         """The predictions, calibrated, each with the part of its path that is accepted.
 
@@ -139,10 +160,14 @@ class Acceptance:
         ----------
         spreads
             How the probability of their items is spread; sets are made of them.
+        evidence
+            How much speaks for the nearest node of each item, [n]; see `nowhere`.
         """
         found = list(predictions)
         if self._calibration is not None:
             found = [self._calibration.calibrated(prediction) for prediction in found]
+        if self.nowhere is not None and evidence is not None:
+            found = self.nowhere.apply(found, evidence)
         unsure = [row for row, prediction in enumerate(found) if self._may_be_unsure(prediction)]
         for row, level in zip(unsure, self._levels([found[row] for row in unsure]), strict=True):
             found[row] = self._accepted(found[row], level)

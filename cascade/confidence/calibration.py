@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cascade.confidence.climbing import Floats, worth
 from cascade.confidence.maps import BetaCalibration
+from cascade.confidence.nowhere import NowhereTable
 from cascade.confidence.risk import RiskTable
 from cascade.confidence.sets import SetTable
 from cascade.errors import ConfigError
@@ -41,12 +42,16 @@ class Calibration:
         in packs of older versions.
     sets
         When right nodes come into sets; see `sets`. None in packs of older versions.
+    nowhere
+        How little evidence rows that belong have; see `nowhere`. None in packs of older versions,
+        and where no part of a pack can tell.
     """
 
     levels: Sequence[BetaCalibration]
     risk: RiskTable
     climb: RiskTable | None = None
     sets: SetTable | None = None
+    nowhere: NowhereTable | None = None
 
     @classmethod
     def fit(
@@ -93,6 +98,8 @@ class Calibration:
             values["climb"] = asdict(self.climb)
         if self.sets is not None:
             values["sets"] = asdict(self.sets)
+        if self.nowhere is not None:
+            values["nowhere"] = asdict(self.nowhere)
         path.write_text(json.dumps(values), "utf-8")
 
     @classmethod
@@ -110,6 +117,7 @@ class Calibration:
             risk = RiskTable.parse(values["risk"])
             climb = RiskTable.parse(values["climb"]) if "climb" in values else None
             sets = SetTable.parse(values["sets"]) if "sets" in values else None
+            nowhere = NowhereTable.parse(values["nowhere"]) if "nowhere" in values else None
         except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
                 f"{path}: no calibration of a pack ({error!s:.200}); fit it again"
@@ -117,9 +125,10 @@ class Calibration:
         tables = [risk] if climb is None else [risk, climb]
         whole = all(level.is_whole() for level in levels) and all(t.is_whole() for t in tables)
         whole = whole and (sets is None or sets.is_whole())
+        whole = whole and (nowhere is None or nowhere.is_whole())
         if not levels or not whole:
             raise ConfigError(f"{path}: a calibration that does not fit together; fit it again")
-        return cls(levels, risk, climb, sets)
+        return cls(levels, risk, climb, sets, nowhere)
 
     def calibrated(self, prediction: Prediction) -> Prediction:
         """The prediction with probabilities in place of raw confidences.

@@ -221,12 +221,16 @@ class PredictionSets:
             ):
                 found[row].append(node)
         return [
-            replace(prediction, set=self._places(nodes) or _itself(prediction))
+            replace(prediction, set=self._set(prediction, nodes))
             for prediction, nodes in zip(predictions, found, strict=True)
         ]
 
-    def _places(self, nodes: Sequence[int]) -> tuple[Place, ...]:
-        return tuple([self._place(node) for node in nodes])
+    def _set(self, prediction: Prediction, nodes: Sequence[int]) -> tuple[Place, ...]:
+        """Nodes as places; the answer where there are none.
+
+        Also of an item that fits nowhere: should it belong all the same, the coverage holds.
+        """
+        return tuple([self._place(node) for node in nodes]) or _itself(prediction)
 
     def _place(self, node: int) -> Place:
         if node not in self._known:
@@ -241,6 +245,8 @@ class PredictionSets:
 
 def _itself(prediction: Prediction) -> tuple[Place, ...]:
     whole = prediction.climbed_from
+    if prediction.status == "nowhere" and prediction.alternatives:
+        whole = prediction.alternatives[0]
     if whole is not None:
         return (Place(whole.code, whole.path),)
     if prediction.code is None or prediction.path is None:

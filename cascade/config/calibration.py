@@ -49,6 +49,14 @@ class CalibrationConfig(Section):
         description="Whole answers with less confidence get the status `review`, and no node above "
         "them takes their place.",
     )
+    nowhere: float | None = Field(
+        None,
+        ge=0,
+        le=0.1,
+        description="Items with less evidence for any node than all but this share of the rows "
+        "that belong get the status `nowhere`, and no code. null: 0.01 in packs that can tell; 0: "
+        "none is struck.",
+    )
     set_coverage: float | None = Field(
         None,
         gt=0,

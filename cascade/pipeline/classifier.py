@@ -89,6 +89,8 @@ class Classifier(Retracing, Watched):
         if isinstance(self._walker, Router):
             sets = self._acceptance.ask_sets(components.taxonomy, self._walker.is_end)
             self._walker.opens = None if sets is None else sets.least
+            if self._acceptance.nowhere is not None:
+                self._walker.judge_by(self._acceptance.nowhere.scorer)
         self.sentinel = Sentinel(components)
         self._turn = Turn()
         self._adaptation: Adaptation | None = None
@@ -301,7 +303,7 @@ class Classifier(Retracing, Watched):
             batch = Batch([items[row] for row in together])
             walked = self._walker.walk(batch)
             self.sentinel.see(batch, walked)
-            answered = self._acceptance.apply(walked, batch.spreads)
+            answered = self._acceptance.apply(walked, batch.spreads, batch.evidence)
             if told is not None:
                 told(batch, together)
             for row, problem in batch.problems.items():

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import FITTED_METHOD
-from cascade.errors import EngineError
+from cascade.errors import ConfigError, EngineError
 from cascade.items import Batch
 from cascade.pipeline.descent import make_descent
 from cascade.pipeline.fallback import FailureLog, by_fallback
 from cascade.predictions import Prediction
 from cascade.scoring.components import Components
+from cascade.scoring.methods.ttc import TTCScorer
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 
@@ -63,6 +64,7 @@ class Router:
         self.reads_text = self._scorer.reads_text
         self.reads_pictures = self._scorer.reads_pictures
         self.opens: float | None = None
+        self._judge: TTCScorer | None = None
 
     @cached_property
     def takes_pictures(self) -> bool:
@@ -85,6 +87,26 @@ class Router:
 
     def walk(self, batch: Batch) -> list[Prediction]:
         """The fast path's answers where it can read the item and is sure, else the method's."""
+        predictions = self._walk(batch)
+        if self._judge is not None:
+            with batch.timed(self._judge.name):
+                batch.evidence = self._judge.evidence(batch)
+        return predictions
+
+    def judge_by(self, name: str) -> None:
+        """Keep with each batch the evidence of this scorer that its items belong anywhere.
+
+        Raises
+        ------
+        ConfigError
+            There is none that has evidence.
+        """
+        scorer = self._components.scorer(name)
+        if not isinstance(scorer, TTCScorer):
+            raise ConfigError(f"{name} tells nothing about what is nowhere; fit the pack again")
+        self._judge = scorer
+
+    def _walk(self, batch: Batch) -> list[Prediction]:
         if self._fast is None:
             return self._by_method(batch)
         predictions = self._answered_by(self._fast, batch)

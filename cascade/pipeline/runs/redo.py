@@ -72,17 +72,18 @@ class EarlierAnswers:
                 )
             answer = self._answer(old)
             status, message = answer["status"], str(answer["message"] or "")
-            if status != "error" and answer["code"] and not is_by_fallback(message):
+            answered = answer["code"] or status == "nowhere"
+            if status != "error" and answered and not is_by_fallback(message):
                 found[at] = answer
         return found
 
     def prediction(self, answer: Mapping[str, Any]) -> Prediction:
         """An answer as a prediction, as far as runs count it."""
-        node = self._taxonomy.find(answer["code"])
+        node = self._taxonomy.find(answer["code"]) if answer["code"] else None
         path = [] if node is None else self._taxonomy.path_nodes(node).tolist()
         return Prediction(
-            answer["code"],
-            answer["path"],
+            answer["code"] or None,
+            answer["path"] or None,
             answer["confidence"],
             answer["source"],
             answer["status"],
@@ -117,6 +118,8 @@ class EarlierAnswers:
 
 def as_written(answer: Mapping[str, Any], *, nested: bool) -> Answer:
     """An earlier answer as it stands beside a row."""
+    if not answer["code"]:
+        answer = {**answer, "code": None, "path": None, "confidence": None}
     if nested:
         return dict(answer)
     return {

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cascade.errors import UsageError
 from cascade.features.backbone import Backbone, batch_rows
 from cascade.features.lexical import SPARSE, LexicalFeatures
-from cascade.features.sparse_rows import FEW
+from cascade.features.sparse_rows import FEW, SparseRows
 from cascade.items import Batch
 from cascade.retrieval.subtrees import DenseNodeProbabilities
 from cascade.scoring.methods import HEADS
@@ -39,14 +42,44 @@ class TTCScorer(NodeProbabilityScorer):
         self._heads = heads
         self._softmax = HierarchicalSoftmax(taxonomy, heads.form)
 
-    def _probabilities(self, batch: Batch) -> DenseNodeProbabilities:
+    def evidence(self, batch: Batch) -> NDArray[np.float32]:
+        """How much speaks for the nearest node of each item; NaN where it cannot be read.
+
+        The greatest margin: of all labelled nodes, or where each is told from its siblings alone,
+        of those of level 1. With words as features the share of them that labelled rows had comes
+        on top: features do not show the words that no row had, and an item of another domain has
+        many.
+
+        Returns
+        -------
+        float32 [n_items]
+        """
+        logits, heads = self._logits(batch), self._heads
+        if heads.form == "conditional":
+            top = self._taxonomy.level[heads.nodes] == 1
+            logits = logits[top] if top.any() else logits
+        readable = np.array([self.can_read(item) for item in batch.items], bool)
+        found = logits.max(axis=0, initial=-np.inf) * np.float32(heads.temperature)
+        if isinstance(self._backbone, LexicalFeatures):
+            unknown = self._sparse_rows(self._backbone, batch).unknown
+            found += 1 - np.where(np.isnan(unknown), 1, unknown).astype(np.float32)
+        return np.where(readable & np.isfinite(found), found, np.float32(np.nan))
+
+    def _logits(self, batch: Batch) -> NDArray[np.float32]:
+        return batch.once((self, "logits"), lambda _: self._compute_logits(batch))
+
+    def _compute_logits(self, batch: Batch) -> NDArray[np.float32]:
         backbone = self._backbone
         if isinstance(backbone, LexicalFeatures):
-            rows = batch.once((backbone, SPARSE), backbone.sparse_rows)
-            logits = self._heads.logits(rows if len(batch) <= FEW else rows.matrix)
-        else:
-            logits = self._heads.logits(batch_rows(backbone, batch))
-        log_probs = self._softmax.log_probs(logits, self._heads.nodes)
+            rows = self._sparse_rows(backbone, batch)
+            return self._heads.logits(rows if len(batch) <= FEW else rows.matrix)
+        return self._heads.logits(batch_rows(backbone, batch))
+
+    def _sparse_rows(self, words: LexicalFeatures, batch: Batch) -> SparseRows:
+        return batch.once((words, SPARSE), words.sparse_rows)
+
+    def _probabilities(self, batch: Batch) -> DenseNodeProbabilities:
+        log_probs = self._softmax.log_probs(self._logits(batch), self._heads.nodes)
         return DenseNodeProbabilities(self._taxonomy, log_probs)
 
 

@@ -69,12 +69,15 @@ class FacetValue(BaseModel):
 class AnswerValue(BaseModel):
     """Where an item belongs."""
 
-    code: str | None = Field(description="The node; null only where the status is `error`.")
+    code: str | None = Field(
+        description="The node; null only where the status is `nowhere` or `error`."
+    )
     path: str | None
     confidence: float = Field(description="Probability that the item lies at or below the node.")
-    status: Literal["ok", "review", "partial", "error"] = Field(
+    status: Literal["ok", "review", "partial", "nowhere", "error"] = Field(
         description="`review`: a person should look at it; `partial`: stopped early, or answered "
-        "by the fallback; `error`: not answered, see the message."
+        "by the fallback; `nowhere`: it belongs to no node, the nearest is the first of the "
+        "alternatives; `error`: not answered, see the message."
     )
     message: str = Field(description="Why the status is not `ok`.")
     source: str = Field(description="The method that answered.")

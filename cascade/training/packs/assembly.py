@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cascade.confidence.calibration import Calibration
 from cascade.confidence.climbing import levels_held, paths_of, worth
+from cascade.confidence.nowhere import NowhereTable
 from cascade.confidence.references import Groups
 from cascade.confidence.shift import Reference
 from cascade.config import FITTED_ENCODER, UNSAID, CascadeConfig, Columns, RetrievalConfig
@@ -26,6 +28,7 @@ from cascade.pipeline.pack import resolve_paths
 from cascade.predictions import Prediction
 from cascade.retrieval.retriever import max_children
 from cascade.scoring.components import Components
+from cascade.scoring.methods.ttc import TTCScorer
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.staying import places, staying
@@ -94,7 +97,7 @@ class Assembly:
             threshold, curve = first.fit_threshold(answered, self.recipe.routing.loss)
             settings["routing"]["threshold"] = threshold
             answered = first.routed_to(answered, threshold)
-        calibration = answered.fit_calibration()
+        calibration = replace(answered.fit_calibration(), nowhere=self._nowhere(settings))
         settings["calibration"] = {"file": CALIBRATION}
         reference = self._reference(settings)
         if reference is not None:
@@ -173,12 +176,26 @@ class Assembly:
         def answer(batch: Batch) -> None:
             for name, scorer in scorers.items():
                 answers[name] += walks[name](batch, scorer)
+                if isinstance(scorer, TTCScorer):
+                    self._evidence.setdefault(name, []).append(scorer.evidence(batch))
             self.progress(what, len(answers[name]), n)
 
         nodes = places(self._tree, self.held.nodes)
         evidence = gather_evidence(scorers, self.held.items, nodes, self._tree, answer)
         trials = {name: Trial(self.held, self.taxonomy, found) for name, found in answers.items()}
         return evidence, trials
+
+    @cached_property
+    def _evidence(self) -> dict[str, list[NDArray[np.float32]]]:
+        """For scorers that have it, the evidence that held-out rows belong anywhere, in parts."""
+        return {}
+
+    def _nowhere(self, settings: Mapping[str, Any]) -> NowhereTable | None:
+        """How little evidence rows that belong have, by the first scorer that answers with it."""
+        used = [*settings.get("routing", {}).get("fast", {}), *settings["fusion"]["weights"]]
+        for name in (name for name in used if name in self._evidence):
+            return NowhereTable.fit(name, np.concatenate(self._evidence[name]))
+        return None
 
     def _weights(self, evidence: Evidence, names: list[str]) -> dict[str, list[float]]:
         return fit_weights(evidence, names, self.taxonomy.depth)

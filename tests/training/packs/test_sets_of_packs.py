@@ -41,7 +41,7 @@ def write_rows(path, n, seed):
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sets")
-    rows = TableFile(str(write_rows(folder / "rows.csv", 600, seed=1)))
+    rows = TableFile(str(write_rows(folder / "rows.csv", 1000, seed=1)))
     columns = Columns(text=["name"], label="label")
     tree = Taxonomy.from_paths(list(KINDS))
     job = Fit(rows, tree, columns, Recipe.load("quick"), folder / "pack")
@@ -114,3 +114,39 @@ def test_sets_need_a_pack_and_its_method(pack):
 def test_a_coverage_that_the_rows_cannot_tell_is_refused(pack):
     with pytest.raises(UsageError, match="ask for less"):
         cascade.load(pack, calibration={"set_coverage": 0.9999})
+
+
+def test_a_pack_tells_what_fits_nowhere_and_strikes_few_rows_that_belong(pack, tmp_path):
+    classifier = cascade.load(pack)
+    with write_rows(tmp_path / "new.csv", 400, seed=4).open() as file:
+        rows = [row["name"] for row in csv.DictReader(file)]
+    found = list(classifier.classify_many(rows))
+    assert sum(prediction.status == "nowhere" for prediction in found) <= 12  # 4 are expected
+    struck = classifier.classify("http://www.example.com 12345")
+    assert (struck.status, struck.code, struck.levels) == ("nowhere", None, ())
+    assert struck.alternatives[0].code in classifier.taxonomy
+    never = cascade.load(pack, calibration={"nowhere": 0.0}).classify("http://example.com 12345")
+    assert never.status == "ok"
+
+
+def test_rows_that_are_nowhere_have_no_code_in_files_and_are_kept_by_redo(pack, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("name\nhttp://www.example.com 12345\nbcd beanie for hats\n")
+    for kind in ("csv", "jsonl"):
+        out, again = str(tmp_path / f"out.{kind}"), str(tmp_path / f"again.{kind}")
+        assert run(["classify", str(rows), "-c", str(pack), "--top", "1", "-o", out]) == 0
+        redo = ["--top", "1", "--redo", out, "-o", again]
+        assert run(["classify", str(rows), "-c", str(pack), *redo]) == 0
+        assert (tmp_path / f"again.{kind}").read_text() == (tmp_path / f"out.{kind}").read_text()
+    with (tmp_path / "out.csv").open() as file:
+        struck, answered = csv.DictReader(file)
+    assert (struck["cascade_status"], struck["cascade_code"]) == ("nowhere", "")
+    assert struck["cascade_path"] == struck["cascade_confidence"] == ""
+    assert json.loads(struck["cascade_alternatives"])[0]["path"] in struck["cascade_message"]
+    assert answered["cascade_status"] == "ok"
+
+
+def test_what_is_nowhere_needs_a_pack_that_can_tell(pack):
+    tree = Taxonomy.from_paths(list(KINDS))
+    with pytest.raises(UsageError, match=r"calibration\.nowhere needs a pack"):
+        cascade.load("bare", taxonomy=tree, method="retrieval", calibration={"nowhere": 0.01})

@@ -1,0 +1,140 @@
+"""Items that belong to no node: told by how little evidence there is for any.
+
+A classifier with a separate problem for each node can deny all of them: its greatest margin is the
+evidence that an item belongs anywhere. A softmax cannot, since its probabilities sum to 1 whatever
+the item. Rows that belong, held out, tell how low evidence may be: an item with less than all but a
+small share of them is nowhere (a conformal p-value, Vovk et al. 2005), so that no more than that
+share of rows like them is struck.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.confidence.maps import is_number
+from cascade.errors import UsageError
+from cascade.predictions import Alternative, Prediction
+
+STRUCK = 0.01  # `calibration.nowhere` of packs: rows that belong and may be struck
+MOST = 0.1  # of them, at most, so that the lowest tenth of evidence is kept
+
+
+@dataclass(frozen=True)
+class NowhereTable:
+    """The evidence that held-out rows belong anywhere.
+
+    Parameters
+    ----------
+    scorer
+        Whose evidence it is.
+    rows
+        How many rows were judged.
+    lowest
+        Evidence of the lowest tenth of them, increasing.
+    """
+
+    scorer: str
+    rows: int
+    lowest: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, scorer: str, evidence: NDArray[np.floating[Any]]) -> NowhereTable:
+        """The table of held-out rows; NaN where one could not be judged."""
+        known = np.sort(evidence[~np.isnan(evidence)]).astype(np.float64)
+        kept = known[: math.floor(MOST * (len(known) + 1))]
+        return cls(scorer, len(known), tuple(np.round(kept, 5).tolist()))
+
+    @classmethod
+    def parse(cls, values: Any) -> NowhereTable:
+        """The table in plain values, which may not fit together; see `is_whole`."""
+        return cls(values["scorer"], values["rows"], tuple(values["lowest"]))
+
+    def is_whole(self) -> bool:
+        """Whether the table is such as `fit` makes, whatever file it comes from."""
+        return (
+            isinstance(self.scorer, str)
+            and type(self.rows) is int
+            and all(map(is_number, self.lowest))
+            and len(self.lowest) == math.floor(MOST * (self.rows + 1))
+            and list(self.lowest) == sorted(self.lowest)
+        )
+
+    def threshold(self, struck: float) -> float:
+        """The evidence below which an item is nowhere; -inf where rows are too few to tell.
+
+        Parameters
+        ----------
+        struck
+            Share of rows that belong which may be struck, at most `MOST`.
+        """
+        at = math.floor(struck * (self.rows + 1) + 1e-9)
+        return self.lowest[at - 1] if at else -math.inf
+
+
+class NowhereRule:
+    """Says of predictions that their items are nowhere.
+
+    Attributes
+    ----------
+    scorer
+        Whose evidence is judged.
+
+    Raises
+    ------
+    UsageError
+        `struck` was asked for, and the rows are too few.
+    """
+
+    def __init__(self, table: NowhereTable, struck: float | None) -> None:
+        self.scorer = table.scorer
+        self._struck = STRUCK if struck is None else struck
+        self._threshold = table.threshold(self._struck)
+        if struck and math.isinf(self._threshold):
+            raise UsageError(
+                f"calibration.nowhere is {struck:g}, and {table.rows:,} held-out rows cannot tell "
+                f"so small a share; set it to {1 / (table.rows + 1):.2g} or more, or to 0"
+            )
+
+    @property
+    def judges(self) -> bool:
+        """Whether any item can be nowhere."""
+        return math.isfinite(self._threshold)
+
+    def apply(
+        self, predictions: Sequence[Prediction], evidence: NDArray[np.floating[Any]]
+    ) -> list[Prediction]:
+        """The predictions; those of items with too little evidence [n_items] (or NaN) struck."""
+        found = list(predictions)
+        for row in np.flatnonzero(evidence < self._threshold).tolist():
+            if found[row].status != "error":
+                found[row] = self._struck_out(found[row], float(evidence[row]))
+        return found
+
+    def _struck_out(self, prediction: Prediction, evidence: float) -> Prediction:
+        message = (
+            f"fits nowhere: its evidence of {evidence:.2f} for the nearest node is below "
+            f"{self._threshold:.2f}, what all but {self._struck:.1%} of the rows that belong have"
+        )
+        nearest = ()
+        if prediction.code is not None and prediction.path is not None:
+            sure = prediction.confidence
+            nearest = (Alternative(prediction.code, prediction.path, sure),)
+            message += f"; nearest is {prediction.path!r}"
+        return replace(
+            prediction,
+            code=None,
+            path=None,
+            confidence=0.0,
+            status="nowhere",
+            message=message,
+            levels=(),
+            alternatives=(*nearest, *prediction.alternatives),
+            facets=(),
+            climbed_from=None,
+        )
