@@ -21,6 +21,7 @@ UNSAID: dict[str, Any] = {
     "words": 0.0,
     "temperature": 0.04,
     "caution": 0.0,
+    "calibrated": False,
 }
 """What `retrieval` means in a pack that does not say it: it was made when these were the
 defaults."""
@@ -136,6 +137,14 @@ class RetrievalConfig(Section):
         description="How much less than in proportion the lead of the most similar leaf counts: "
         "where it leads the next by a similarity of g, the temperature is exp(caution * g) times "
         "as high. A lead looks surer than it is.",
+    )
+    calibrated: bool = Field(
+        True,
+        description="Move the confidence of the likeliest leaf by what tells, without labels, how "
+        "often such answers are right: how much of its name stands in the text, how many other "
+        "leaves compete, its lead. Learnt over many taxonomies; it does not change the likeliest "
+        "leaf. For answers of the method `retrieval` to texts, where no `descent.depth`, `ends` "
+        "or `stays` is set; false: the softmax as it is.",
     )
     adapt: bool = Field(
         False,

@@ -164,7 +164,7 @@ class Descent:
         if not len(batch):
             return []
         with batch.timed(scorer.name):
-            found = scorer.probabilities(batch)
+            found = scorer.confidences(batch)
         answers, ends = aim.answers(found, len(batch), self.beam)
         if (answers < 0).any():  # a search found inner nodes alone
             return self._partly_walked(batch, scorer, np.flatnonzero(answers < 0))

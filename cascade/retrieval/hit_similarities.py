@@ -236,14 +236,23 @@ class HitSimilarities(Similarities):
         """One for each pair; see `Similarities`."""
         return np.asarray(per_node[self._hits.nodes])
 
-    def lead(self) -> Floats:
+    def best_leaves(self, values: Floats) -> tuple[TopLeaves, Floats]:
         """Of the leaves that were found; see `Similarities`."""
-        top = self.top_leaves(2)
-        second = np.flatnonzero(rank_in_run(top.rows) == 1)
-        out = np.zeros(self._n_items, dtype=np.float32)
-        similar = self.values[top.index]
-        out[top.rows[second]] = similar[second - 1] - similar[second]
-        return out
+        leaf = self._leaf_hits
+        top = leaf[top_k_of_runs(self._hits.rows[leaf], values[leaf], 2)]
+        rows, of_top = self._hits.rows[top], values[top]
+        second = np.flatnonzero(rank_in_run(rows) == 1)
+        lead = np.zeros(self._n_items, dtype=np.float32)
+        lead[rows[second]] = of_top[second - 1] - of_top[second]
+        best = top[rank_in_run(rows) == 0]
+        return TopLeaves(self._hits.rows[best], self._hits.nodes[best], best), lead
+
+    def leaf_entropy(self, logits: Floats) -> Floats:
+        """Of the leaves that were found; see `Similarities`."""
+        log_z, rows = self.leaf_logsumexp(logits), self._hits.rows[self._leaf_hits]
+        log_p = logits[self._leaf_hits] - log_z[rows]
+        own = np.bincount(rows, -np.exp(log_p) * log_p, minlength=self._n_items)
+        return own.astype(np.float32)
 
     def softmax(
         self, logits: Floats, temperature: Floats, shift: Floats | None = None

@@ -99,8 +99,22 @@ class Similarities(ABC):
         """A number for each node [n_nodes], so that it can be added to what is like `values`."""
 
     @abstractmethod
+    def best_leaves(self, values: Floats) -> tuple[TopLeaves, Floats]:
+        """The best leaf of each item that has one, and its lead over the next, float32 [n_items].
+
+        Parameters
+        ----------
+        values
+            Shaped as `self.values`. The lead is 0 where there is no next leaf.
+        """
+
     def lead(self) -> Floats:
         """float32 [n_items], by how much the best leaf is more similar than the next; or 0."""
+        return self.best_leaves(self.values)[1]
+
+    @abstractmethod
+    def leaf_entropy(self, logits: Floats) -> Floats:
+        """float32 [n_items], of the softmax over leaves, in nats; logits as in `softmax`."""
 
     @abstractmethod
     def softmax(
@@ -188,15 +202,25 @@ class DenseSimilarities(Similarities):
         """One for each row; see `Similarities`."""
         return per_node[:, None]
 
-    def lead(self) -> Floats:
+    def best_leaves(self, values: Floats) -> tuple[TopLeaves, Floats]:
         """Of all leaves; see `Similarities`."""
-        leaves = self.values[self._taxonomy.leaves]
+        leaves = self._taxonomy.leaves
+        values, items = values[leaves], np.arange(values.shape[1], dtype=np.int32)  # a copy
+        best = values.argmax(axis=0)
+        found = TopLeaves(items, leaves[best], (leaves[best], items))
         if len(leaves) < 2:
-            return np.zeros(leaves.shape[1], dtype=np.float32)
-        best, items = leaves.argmax(axis=0), np.arange(leaves.shape[1])
-        most = leaves[best, items]
-        leaves[best, items] = -np.inf  # a copy
-        return np.asarray(most - leaves.max(axis=0))
+            return found, np.zeros(len(items), dtype=np.float32)
+        most = values[best, items]
+        values[best, items] = -np.inf
+        return found, np.asarray(most - values.max(axis=0))
+
+    def leaf_entropy(self, logits: Floats) -> Floats:
+        """Of all leaves; see `Similarities`."""
+        logits = logits[self._taxonomy.leaves]
+        logits -= logits.max(axis=0)
+        p = np.exp(logits)
+        total = p.sum(axis=0)
+        return np.asarray(np.log(total) - np.einsum("ij,ij->j", p, logits) / total)
 
     def softmax(
         self, logits: Floats, temperature: Floats, shift: Floats | None = None

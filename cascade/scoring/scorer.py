@@ -103,3 +103,11 @@ class NodeProbabilityScorer(Scorer):
     @abstractmethod
     def _probabilities(self, batch: Batch) -> NodeProbabilities:
         """What `probabilities` remembers."""
+
+    def confidences(self, batch: Batch) -> NodeProbabilities:
+        """The probability of each node as an answer tells it: at least as true as `probabilities`.
+
+        The likeliest leaf is the same. Other methods that build on this one, and what is learnt of
+        a file, read `probabilities`.
+        """
+        return self.probabilities(batch)

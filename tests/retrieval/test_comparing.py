@@ -234,3 +234,40 @@ def test_the_best_answer_is_the_same_where_all_is_found(taxonomy, said, objectiv
         assert [level.confidence for level in found.levels] == pytest.approx(
             [level.confidence for level in dense.levels], abs=1e-5
         )
+
+
+@quick
+@given(trees(), texts, st.sampled_from([0.02, 0.2]))
+def test_confidences_without_labels_keep_the_answer_and_stay_one_distribution(
+    taxonomy, said, temperature
+):
+    batch = batch_of([*said, taxonomy.names[-1]])
+    rows = np.arange(len(batch))
+    told = []
+    for retriever in both(taxonomy):
+        scorer = RetrievalScorer(retriever, temperature, 0.5, calibrated=True)
+        raw, own = scorer.probabilities(batch), scorer.confidences(batch)
+        nodes, p = own.top_ends(2)
+        np.testing.assert_array_equal(nodes[:, 0], raw.top_ends(2)[0][:, 0])
+        if p.shape[1] > 1:
+            assert (p[:, 0] >= p[:, 1] - 1e-6).all()
+        for node in (-1, *taxonomy.parent[taxonomy.leaves].tolist()):
+            children = taxonomy.children(node)
+            below = sum(np.exp(own.log_prob(rows, np.full(len(rows), c))) for c in children)
+            whole = np.exp(own.log_prob(rows, np.full(len(rows), node))) if node >= 0 else 1.0
+            np.testing.assert_allclose(below, whole, atol=1e-4)
+        told.append(p[:, 0])
+    np.testing.assert_allclose(*told, atol=1e-4)
+
+
+def test_a_text_that_names_its_leaf_is_surer_than_the_softmax_and_the_option_turns_it_off():
+    taxonomy = Taxonomy.from_paths([f"{a} > {a}{b}{b}" for a in "klm" for b in "qrs"])
+    dense, _ = both(taxonomy)
+    plain, moved = (
+        Descent(taxonomy, dense, objective="leaf").walk(
+            batch_of(["kqq"]), RetrievalScorer(dense, 0.2, calibrated=on)
+        )[0]
+        for on in (False, True)
+    )
+    assert moved.code == plain.code
+    assert moved.confidence != plain.confidence

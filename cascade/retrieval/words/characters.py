@@ -39,7 +39,7 @@ class SharedCharacters:
         self._texts = texts
         often = np.zeros(COLUMNS, dtype=np.int64)
         for start in range(0, len(texts), CHUNK):
-            _, column, _ = _runs(texts[start : start + CHUNK])
+            _, column, _ = runs(texts[start : start + CHUNK])
             often += np.bincount(column, minlength=COLUMNS)
         self._idf = (np.log((1 + len(texts)) / (1 + often)) + 1).astype(np.float32)
         self._kept = self._weights(texts) if len(texts) <= KEPT else None
@@ -65,7 +65,7 @@ class SharedCharacters:
         parts = []
         for start in range(0, len(texts), CHUNK):
             chunk = texts[start : start + CHUNK]
-            row, column, value = _runs(chunk)
+            row, column, value = runs(chunk)
             value *= self._idf[column]
             length = np.sqrt(np.bincount(row, value * value, minlength=len(chunk)))
             value /= length[row].astype(np.float32)
@@ -110,7 +110,7 @@ class ItemCharacters:
         return out * self.weight
 
 
-def _runs(texts: Sequence[str]) -> tuple[Ints, Ints, Floats]:
+def runs(texts: Sequence[str]) -> tuple[Ints, Ints, Floats]:
     """Text, column and sublinear count of each different run of characters of texts."""
     found = count_characters([text[:MAX_CHARS] for text in texts], RUN, RUN)
     value = (1 + np.log(found.count)).astype(np.float32)
