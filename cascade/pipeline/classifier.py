@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade.confidence.acceptance import Acceptance
-from cascade.confidence.sets import SetFamily
 from cascade.config import ENCODER, CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
 from cascade.forks import Turn
@@ -386,12 +385,6 @@ class Classifier(Retracing, Watched):
         codes = self._components.taxonomy.codes
         index = self.taxonomy.index
         return [self.taxonomy.node(index(codes[node])) for node in found]
-
-    def open_nodes(self, least: float) -> SetFamily:
-        """Keep with each batch how the probability of its items is spread, see `Router.opens`."""
-        assert isinstance(self._walker, Router)
-        self._walker.opens = least
-        return SetFamily(self.scored, self._walker.is_end)
 
     def prefetch(self, items: Sequence[Item]) -> None:
         """Begin to decode the pictures of items that will be classified next."""

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.confidence.sets import SetFamily
 from cascade.confidence.shift import Kind, Reference, Shift, Watch
 from cascade.config import FITTED_METHOD, CascadeConfig
 from cascade.features.lexical import SPARSE, LexicalFeatures
 from cascade.items import Batch
+from cascade.pipeline.router import Router
 from cascade.predictions import Prediction
 from cascade.scoring.components import Components
 from cascade.taxonomy import Taxonomy
@@ -156,6 +158,23 @@ class Watched:
     """
 
     sentinel: Sentinel
+    _walker: Any
+
+    @property
+    def scored(self) -> Taxonomy:
+        """What is chosen among."""
+        raise NotImplementedError
+
+    def open_nodes(self, least: float) -> SetFamily:
+        """Keep with each batch how the probability of its items is spread, see `Router.opens`."""
+        assert isinstance(self._walker, Router)
+        self._walker.opens = least
+        return SetFamily(self.scored, self._walker.is_end)
+
+    def judge_by(self, name: str) -> None:
+        """Keep with each batch the evidence of this scorer that its items belong anywhere."""
+        assert isinstance(self._walker, Router)
+        self._walker.judge_by(name)
 
     @property
     def shift(self) -> Shift | None:

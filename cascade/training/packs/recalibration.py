@@ -99,7 +99,9 @@ def _tried(classifier: Classifier, rows: Labelled) -> tuple[Trial, Values]:
     comes_in = trial.comes_in
     if comes_in is not None:
         comes_in = comes_in[0][kept], comes_in[1][kept]
-    return replace(trial, rows=rows.part(kept), predictions=some, comes_in=comes_in), found
+    evidence = None if trial.evidence is None else trial.evidence[kept]
+    own = {"predictions": some, "comes_in": comes_in, "evidence": evidence}
+    return replace(trial, rows=rows.part(kept), **own), found
 
 
 def answered(classifier: Classifier, rows: Labelled) -> tuple[list[Prediction], Values]:
@@ -168,7 +170,10 @@ class Recalibration:
         before = Calibration.load(Path(config.calibration.file))
         rows = self._rows(progress)
         progress("asking the rows", 0, len(rows))
-        trial, seen = _tried(Classifier(taxonomy, _raw(config)), rows)
+        classifier = Classifier(taxonomy, _raw(config))
+        if before.nowhere is not None:
+            classifier.judge_by(before.nowhere.scorer)
+        trial, seen = _tried(classifier, rows)
         self._check_enough(len(trial.rows), rows)
         progress("fitting confidences", 0, 1)
         groups = Groups.single(len(trial.rows))

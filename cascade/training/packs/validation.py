@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cascade.confidence.calibration import Calibration
 from cascade.confidence.climbing import paths_of
+from cascade.confidence.nowhere import NowhereTable
 from cascade.confidence.sets import LEAST, SetTable, likeliest_branches
 from cascade.items import Batch, Item
 from cascade.pipeline.classifier import BATCH, Classifier
@@ -142,6 +143,9 @@ class Trial:
         The threshold at which the set of each row begins to hold the known node, and the code of
         the branch that it is likeliest in, [n_rows] each; see `confidence.sets`. None where that
         was not looked for.
+    evidence
+        float32 [n_rows], that each row belongs anywhere, NaN where that is not known; None where
+        nobody judges it.
     """
 
     rows: Labelled
@@ -149,6 +153,7 @@ class Trial:
     predictions: Sequence[Prediction]
     seconds: float | None = None
     comes_in: tuple[NDArray[np.float64], NDArray[np.str_]] | None = None
+    evidence: NDArray[np.float32] | None = None
 
     @classmethod
     def run(cls, classifier: Classifier, rows: Labelled, taxonomy: Taxonomy) -> Trial:
@@ -157,6 +162,7 @@ class Trial:
         known = places(classifier.scored, rows.nodes)
         family, comes_in = classifier.open_nodes(LEAST), np.zeros(len(rows))
         branches = np.full(len(rows), -1, np.int32)
+        evidence = np.full(len(rows), np.nan, np.float32)
         # The first call loads and warms up what the others use.
         classifier.classify_batch(rows.items[:1])
         before, aside, started = classifier.seconds[SPREADING], 0.0, time.perf_counter()
@@ -165,6 +171,8 @@ class Trial:
             def told(batch: Batch, at: Sequence[int], start: int = start) -> None:
                 nonlocal aside
                 began, own = time.perf_counter(), start + np.asarray(at)
+                if batch.evidence is not None:
+                    evidence[own] = batch.evidence
                 for spread in batch.spreads:
                     found = family.comes_in(spread, known[own], len(batch))
                     comes_in[own] = np.maximum(comes_in[own], found)
@@ -176,7 +184,8 @@ class Trial:
             predictions += classifier.classify_batch(rows.items[start : start + BATCH], told)
         took = time.perf_counter() - started - aside - (classifier.seconds[SPREADING] - before)
         codes = np.array([*classifier.scored.codes, ""])[branches]
-        return cls(rows, taxonomy, predictions, took, (comes_in, codes))
+        judged = None if np.isnan(evidence).all() else evidence
+        return cls(rows, taxonomy, predictions, took, (comes_in, codes), judged)
 
     @property
     def confidence(self) -> NDArray[np.float64]:
@@ -273,7 +282,12 @@ class Trial:
         levels = range(1, raw.shape[1] + 1)
         right = np.stack([self.right_at(level)[1] for level in levels], axis=1)
         found = Calibration.fit(raw, right, self.right, before)
-        return found if self.comes_in is None else replace(found, sets=SetTable.fit(*self.comes_in))
+        if self.comes_in is not None:
+            found = replace(found, sets=SetTable.fit(*self.comes_in))
+        if before is not None and before.nowhere is not None and self.evidence is not None:
+            table = NowhereTable.fit(before.nowhere.scorer, self.evidence)
+            found = replace(found, nowhere=table)
+        return found
 
 
 def _stays(sure: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:

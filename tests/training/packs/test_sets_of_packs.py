@@ -12,6 +12,7 @@ from cascade.errors import UsageError
 from cascade.io.tables.opening import TableFile
 from cascade.taxonomy import Taxonomy
 from cascade.training.packs.fit import Fit
+from cascade.training.packs.recalibration import Recalibration
 from cascade.training.packs.recipe import Recipe
 
 KINDS = {
@@ -150,3 +151,13 @@ def test_what_is_nowhere_needs_a_pack_that_can_tell(pack):
     tree = Taxonomy.from_paths(list(KINDS))
     with pytest.raises(UsageError, match=r"calibration\.nowhere needs a pack"):
         cascade.load("bare", taxonomy=tree, method="retrieval", calibration={"nowhere": 0.01})
+
+
+def test_a_pack_that_is_calibrated_again_has_sets_and_tells_what_is_nowhere(pack, tmp_path):
+    rows = TableFile(str(write_rows(tmp_path / "more.csv", 300, seed=5)))
+    Recalibration(pack, rows, tmp_path / "again").run()
+    again = cascade.load(tmp_path / "again", calibration={"set_coverage": 0.9})
+    values = json.loads((tmp_path / "again" / "calibration.json").read_text())
+    assert values["nowhere"]["rows"] == 300
+    assert sum(map(len, values["sets"]["branches"].values())) == 300
+    assert again.classify("http://www.example.com 12345").status == "nowhere"
