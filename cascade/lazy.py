@@ -6,7 +6,7 @@ objects for each would cost more than the walk. So a field may hold a `Lazy` in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -20,6 +20,24 @@ class Lazy:
     """
 
     __slots__ = ()
+
+
+class LazyPath(Lazy):
+    """Stands in the levels and alternatives of a prediction until they are read."""
+
+    __slots__ = ()
+
+    def confidences(self) -> Sequence[float]:
+        """The confidence of each level, from the top, without the levels being made."""
+        raise NotImplementedError
+
+    def levels(self) -> tuple[Any, ...]:
+        """What `Prediction.levels` is."""
+        raise NotImplementedError
+
+    def alternatives(self) -> tuple[Any, ...]:
+        """What `Prediction.alternatives` is."""
+        raise NotImplementedError
 
 
 class _LazyField:

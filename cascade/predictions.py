@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
 
 from cascade.errors import UsageError
-from cascade.lazy import Lazy, lazy_fields, peek
+from cascade.lazy import LazyPath, lazy_fields, peek
 
 Status = Literal["ok", "review", "partial", "nowhere", "error"]
 
@@ -21,7 +21,8 @@ class Candidate:
     Parameters
     ----------
     probability
-        Share of belief among the candidates of this level, given the parent; they sum to 1.
+        Share of belief among the candidates of this level, given the parent; they sum to 1. It is
+        no confidence: see `confidences_of`.
     scores
         Log-probability by scorer, for example `{"retrieval": -0.4, "llm": -2.1}`.
     """
@@ -127,24 +128,6 @@ class Place:
     path: str
 
 
-class LazyPath(Lazy):
-    """Stands in the levels and alternatives of a prediction until they are read."""
-
-    __slots__ = ()
-
-    def confidences(self) -> Sequence[float]:
-        """The confidence of each level, from the top, without the levels being made."""
-        raise NotImplementedError
-
-    def levels(self) -> tuple[Level, ...]:
-        """What `Prediction.levels` is."""
-        raise NotImplementedError
-
-    def alternatives(self) -> tuple[Alternative, ...]:
-        """What `Prediction.alternatives` is."""
-        raise NotImplementedError
-
-
 @lazy_fields("levels", "alternatives")
 @dataclass(frozen=True, slots=True, repr=False)
 class Prediction:
@@ -181,8 +164,8 @@ class Prediction:
         Where the fallback answered: how the method failed, in few words that are the same for all
         that failed so.
     climbed_from
-        The whole best answer, where `code` is only as much of its path as is sure enough; it is
-        the first of the alternatives, too.
+        The best answer as a whole, where `code` is only as much of its path as is sure enough; it
+        is the first of the alternatives, too.
     set
         Where `calibration.set_coverage` asks for it: nodes, likeliest first, one of which is the
         right one or above it with that probability.
@@ -202,7 +185,7 @@ class Prediction:
     failure: str = ""
     steps: tuple[Step, ...] = ()
     question: str = ""
-    climbed_from: Alternative | None = None
+    climbed_from: Prediction | None = None
     set: tuple[Place, ...] = ()
 
     @classmethod
@@ -260,9 +243,9 @@ class Prediction:
         if self.code is None:
             return f"<b>{self.status}</b>: {escape(self.message)}"
         rows = []
-        for level in self.levels:
-            others = _others(level.candidates, level.code)
-            if below := _others(level.below, level.code):
+        for level, beside, under in _with_confidences(self):
+            others = _others(level.candidates, beside, level.code)
+            if below := _others(level.below, under, None):
                 others += f"{'; ' if others else ''}below it {below}"
             bar = (
                 "<div style='background:#e6e6e6;width:100px;height:.6em;display:inline-block'>"
@@ -275,7 +258,8 @@ class Prediction:
                 f"<td style='text-align:left;color:#777'>{others}</td></tr>"
             )
         for facet in self.facets:
-            others = _others(facet.candidates, facet.code)
+            shares = [candidate.probability for candidate in facet.candidates]
+            others = _others(facet.candidates, shares, facet.code)
             said = escape(facet.message)
             if facet.code:
                 said = f"<b>{escape(facet.name)}</b> <code>{escape(facet.code)}</code>"
@@ -292,13 +276,44 @@ class Prediction:
         )
 
 
-def _others(candidates: Sequence[Candidate], chosen: str | None) -> str:
+def _others(
+    candidates: Sequence[Candidate], confidences: Sequence[float], chosen: str | None
+) -> str:
     """Runners-up in HTML."""
     return ", ".join(
-        f"{escape(c.name)} {c.probability:.0%}"
-        for c in candidates[:4]
-        if c.code != chosen and c.probability >= 0.005
+        f"{escape(c.name)} {sure:.0%}"
+        for c, sure in list(zip(candidates, confidences, strict=True))[:4]
+        if c.code != chosen and sure >= 0.005
     )
+
+
+def confidences_of(
+    candidates: Sequence[Candidate], above: float, chosen: str | None = None, sure: float = 0.0
+) -> list[float]:
+    """The probability that the item lies at or below each candidate, whatever its parent.
+
+    The others share what the chosen one leaves of the parent's confidence, as they share the belief
+    among the candidates.
+
+    Parameters
+    ----------
+    above
+        Confidence of the parent; 1 at the top.
+    chosen, sure
+        Code and confidence of the candidate on the path, if any.
+    """
+    taken = sum(c.probability for c in candidates if c.code == chosen)
+    left = (above - sure) / (1 - taken) if chosen is not None and taken < 1 else above
+    return [sure if c.code == chosen else c.probability * max(left, 0.0) for c in candidates]
+
+
+def _with_confidences(prediction: Prediction) -> Iterator[tuple[Level, list[float], list[float]]]:
+    """Each level with the confidences of its candidates, and of those below it."""
+    above = 1.0
+    for level in prediction.levels:
+        beside = confidences_of(level.candidates, above, level.code, level.confidence)
+        above = level.confidence
+        yield level, beside, confidences_of(level.below, above)
 
 
 def trace_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
@@ -314,10 +329,10 @@ def levels_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
             "code": level.code,
             "name": level.name,
             "confidence": round(level.confidence, 6),
-            "candidates": _plain(level.candidates),
+            "candidates": _of_level(level.candidates, beside),
         }
-        | ({"below": _plain(level.below)} if level.below else {})
-        for level in prediction.levels
+        | ({"below": _of_level(level.below, under)} if level.below else {})
+        for level, beside, under in _with_confidences(prediction)
     ]
 
 
@@ -379,6 +394,20 @@ def _plain(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
             "scores": {k: round(v, 4) for k, v in c.scores.items()},
         }
         for c in candidates
+    ]
+
+
+def _of_level(candidates: Sequence[Candidate], sure: Sequence[float]) -> list[dict[str, Any]]:
+    """Candidates with their confidences, and their probability given the parent."""
+    return [
+        {
+            "code": plain["code"],
+            "name": plain["name"],
+            "confidence": round(confidence, 6),
+            "given_parent": plain["probability"],
+            "scores": plain["scores"],
+        }
+        for plain, confidence in zip(_plain(candidates), sure, strict=True)
     ]
 
 

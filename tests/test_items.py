@@ -49,7 +49,8 @@ def test_a_prediction_is_json_of_plain_values():
     assert (values["code"], values["id"], values["confidence"]) == ("h", "7", 0.6)
     assert [level["level"] for level in values["levels"]] == [1, 2]
     best = values["levels"][1]["candidates"][0]
-    assert (best["probability"], best["scores"]) == (0.75, {"retrieval": -0.2877, "llm": -1.5})
+    assert best["confidence"] == 0.6
+    assert (best["given_parent"], best["scores"]) == (0.75, {"retrieval": -0.2877, "llm": -1.5})
     assert values["alternatives"] == [{"code": "c", "path": "Clothing > Caps", "confidence": 0.2}]
 
 
@@ -69,7 +70,7 @@ def test_a_notebook_shows_each_level_with_names_escaped():
     html = PREDICTION._repr_html_()
     assert "Hats &lt;&amp;&gt;" in html
     assert "Hats <&>" not in html
-    assert "Caps 25%" in html
+    assert "Caps 20%" in html  # of all, not of clothing
     assert html.count("<tr>") == 3
     assert "<script>" not in Prediction.failed("<script>")._repr_html_()
 

@@ -94,6 +94,8 @@ def show_counts(
     for status, style in STYLES.items():
         if n := counts.status.get(status):
             table.add_row(Text(f"  {status}", style), f"{n:,}", f"{n / counts.rows:.1%}")
+        for level, own in sorted(counts.partial.items()) if status == "partial" else []:
+            table.add_row("", f"{own:,}", f"{own / counts.rows:.1%} at level {level}")
     for source, n in sorted(counts.source.items()):
         table.add_row("answered by", f"{n:,}", source)
     if counts.adapted:

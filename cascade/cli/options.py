@@ -163,8 +163,21 @@ MaxRiskOption = Annotated[
         min=0.001,
         max=0.999,
         metavar="SHARE",
-        help="At most this share of the accepted answers is wrong; the other answers get the "
-        "status review. Needs a pack of cascade fit.",
+        help="At most this share of the accepted answers is wrong. Each answer is cut to the "
+        "deepest node of its path that keeps to it: ok at the leaf, partial above. Where there is "
+        "none it is for review. Needs a pack of cascade fit.",
+    ),
+]
+ReviewBelowOption = Annotated[
+    float | None,
+    typer.Option(
+        "--review-below",
+        min=0,
+        max=1,
+        metavar="CONFIDENCE",
+        help="Answers that are less sure get the status review as a whole. By default an answer "
+        "below 0.3 is cut to the deepest node of its path that has as much, with the status "
+        "partial, and is for review where none has; --set calibration.least=0 accepts all.",
     ),
 ]
 SetCoverageOption = Annotated[
@@ -203,6 +216,7 @@ def resolve(
     method: str | None = None,
     columns: Mapping[str, Any] | None = None,
     max_risk: float | None = None,
+    review_below: float | None = None,
     set_coverage: float | None = None,
     image_root: str | None = None,
     allow_urls: bool = False,
@@ -257,13 +271,29 @@ def resolve(
     settled.taxonomy = name
     tree = load_taxonomy(name, **settled.taxonomy_reading)
     check_method(settle_defaults(settled, tree), settled.heads)
-    if max_risk is not None:
-        settled.calibration.max_risk = max_risk
+    accept_by(settled, max_risk, review_below)
     if set_coverage is not None:
         settled.calibration.set_coverage = set_coverage
     settled.columns = settled.columns.model_copy(update=dict(columns or {}))
     place_pictures(settled, image_root, allow_urls, allow_hosts)
     return settled, tree
+
+
+def accept_by(config: CascadeConfig, max_risk: float | None, review_below: float | None) -> None:
+    """Set what answers are accepted by; what is named takes the place of what a config says.
+
+    Raises
+    ------
+    UsageError
+        Both are named.
+    """
+    from cascade.errors import UsageError
+
+    if max_risk is not None and review_below is not None:
+        raise UsageError("--max-risk and --review-below exclude each other; choose one")
+    if max_risk is not None or review_below is not None:
+        config.calibration.max_risk = max_risk
+        config.calibration.review_below = review_below
 
 
 def named_columns(**columns: list[str] | str | None) -> dict[str, Any]:

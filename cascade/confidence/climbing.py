@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.lazy import peek
-from cascade.predictions import Alternative, LazyPath, Level, Prediction
+from cascade.lazy import LazyPath, peek
+from cascade.predictions import Alternative, Level, Prediction
 from cascade.taxonomy.names import PATH_SEPARATOR
 
 Floats = NDArray[np.float64]
@@ -109,7 +109,7 @@ def climb(prediction: Prediction, level: int, why: str) -> Prediction:
         message=f"{prediction.message}; {message}" if prediction.message else message,
         levels=lazy,
         alternatives=lazy,
-        climbed_from=whole,
+        climbed_from=prediction,
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cascade.config.base import LOCAL_FILE, Section
 
-LEAST = 0.0
+LEAST = 0.3
 
 
 class CalibrationConfig(Section):

@@ -56,7 +56,7 @@ class EvaluationTask:
     @property
     def form(self) -> AnswerForm:
         """What stands beside each row."""
-        return AnswerForm(ranking=self.config.retrieval.ranking > 0)
+        return AnswerForm(ranking=self.config.retrieval.ranking > 0, whole=True)
 
     @property
     def used(self) -> list[str]:

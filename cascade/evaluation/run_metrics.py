@@ -7,11 +7,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap
-from cascade.evaluation.metrics.calibration import Bin, reliability
+from cascade.evaluation.metrics.calibration import Bin, level_reliability, reliability
+from cascade.evaluation.metrics.given import RowsGiven, rows_given
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.evaluation.metrics.hierarchical_f1 import exact_match, hf1_micro
 from cascade.evaluation.metrics.ranking import ranking_figures
-from cascade.evaluation.metrics.risk_coverage import RiskCoverage, risk_coverage
+from cascade.evaluation.metrics.risk_coverage import (
+    InformationAtRisk,
+    RiskCoverage,
+    information_at_risk,
+    risk_coverage,
+)
 from cascade.evaluation.run_predictions import RunPredictions
 from cascade.pipeline.runs.labels import LabelCounts
 from cascade.pipeline.runs.table import Counts
@@ -39,6 +45,9 @@ class RunMetrics:
         What a language model was asked for it: prompts, and their tokens.
     resamples, seed
         Of the bootstrap.
+    level_reliability, information, given
+        Calibration of each level; what a risk costs in information; rows by what was given. Empty
+        where the confidences of levels are not known.
     """
 
     rows: Mapping[str, Any]
@@ -51,6 +60,9 @@ class RunMetrics:
     resamples: int
     seed: int
     asked: Mapping[str, int] = field(default_factory=dict)
+    level_reliability: tuple[tuple[Bin, ...], ...] = ()
+    information: tuple[InformationAtRisk, ...] = ()
+    given: tuple[RowsGiven, ...] = ()
 
     @property
     def rows_per_second(self) -> float | None:
@@ -67,7 +79,10 @@ class RunMetrics:
             "curves": {
                 "reliability": [asdict(bin_) for bin_ in self.reliability],
                 "risk_coverage": [asdict(point) for point in self.risk_coverage],
+                "level_reliability": [[asdict(b) for b in each] for each in self.level_reliability],
+                "information": [asdict(point) for point in self.information],
             },
+            "given": [asdict(each) for each in self.given],
             "time": {
                 "seconds": self.seconds,
                 "rows_per_second": None if rate is None else round(rate, 2),
@@ -100,6 +115,8 @@ def measure(
     """
     answers = predictions.against_gold()
     ranked = predictions.ranked()
+    sure = predictions.path_confidence
+    sure = None if sure is None else sure[predictions.measured]
     return RunMetrics(
         rows={
             "all": len(predictions),
@@ -120,6 +137,9 @@ def measure(
         resamples=resamples,
         seed=seed,
         asked={} if counts is None else counts.asked,
+        level_reliability=() if sure is None else tuple(level_reliability(answers, sure)),
+        information=() if sure is None else tuple(information_at_risk(answers, sure)),
+        given=tuple(rows_given(answers)),
     )
 
 

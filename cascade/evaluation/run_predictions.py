@@ -35,9 +35,10 @@ class RunPredictions:
     Parameters
     ----------
     gold, predicted
-        int32 [n_rows], node indices, -1 where there is none.
+        int32 [n_rows], node indices, -1 where there is none. What is predicted is the likeliest
+        answer as a whole.
     confidence
-        float64 [n_rows], nan where there is none.
+        float64 [n_rows], of what is predicted, nan where there is none.
     also
         Other right answers of each row; None where no column has them.
     levels
@@ -47,6 +48,12 @@ class RunPredictions:
         Leaves of each row, best first; None where none were ranked.
     reviewed
         bool [n_rows], marked `review`; None where no row is.
+    given
+        int32 [n_rows], the nodes that were answered with, of which some lie above what is
+        predicted; None where none does.
+    path_confidence
+        float64 [n_rows, depth], the confidence of each level of what is predicted, nan below its
+        end; None where it is not known.
     facets
         int64 [n_rows, 3], facets of each row that are right, predicted, and gold; None where no
         code has any.
@@ -62,6 +69,8 @@ class RunPredictions:
     levels: NDArray[np.int32] | None
     ranking: Sequence[Sequence[int]] | None
     reviewed: NDArray[np.bool_] | None
+    given: NDArray[np.int32] | None
+    path_confidence: NDArray[np.float64] | None
     facets: NDArray[np.int64] | None
     status: dict[str, int]
     source: dict[str, int]
@@ -88,6 +97,7 @@ class RunPredictions:
             levels=None if self.levels is None else self.levels[rows],
             reviewed=None if self.reviewed is None else self.reviewed[rows],
             facets=None if self.facets is None else self.facets[rows],
+            given=None if self.given is None else self.given[rows],
         )
 
     def ranked(self) -> tuple[list[Sequence[int]], list[tuple[int, ...]]]:
@@ -156,24 +166,29 @@ class RunPredictions:
     ) -> RunPredictions:
         finder = LabelFinder(taxonomy)
         labels = LabelFinder(taxonomy, columns.label_separator)
-        predicted = _nodes(table["cascade_code"], finder)
+        given = _nodes(table["cascade_code"], finder)
         codes = np.asarray(table["cascade_code"].is_valid())
-        if (wrong := np.flatnonzero(codes & (predicted < 0))).size:
+        if (wrong := np.flatnonzero(codes & (given < 0))).size:
             code = table["cascade_code"][int(wrong[0])].as_py()
             raise InputError(
                 f"{code!r} is no code of taxonomy {taxonomy.name!r}: the taxonomy has changed "
                 "since; make the run anew",
                 file=file,
             )
+        cut = "cascade_whole_code" in table.column_names
+        predicted = _nodes(table["cascade_whole_code"], finder) if cut else given
+        sure = table["cascade_whole_confidence" if cut else "cascade_confidence"]
         return cls(
             taxonomy,
             _nodes(table[columns.label], labels),
             predicted,
-            _confidence(table["cascade_confidence"], file),
+            _confidence(sure, file),
             _also(table, columns, labels),
             _levels(table, taxonomy, finder),
             _ranking(table, finder),
             _reviewed(table["cascade_status"]),
+            None if (given == predicted).all() else given,
+            _path_confidence(table, taxonomy.depth),
             _facets(taxonomy, table["cascade_code"], table[columns.label]),
             _counts(table["cascade_status"]),
             _counts(table["cascade_source"].filter(table["cascade_code"].is_valid())),
@@ -256,6 +271,20 @@ def _ranking(table: pa.Table, finder: LabelFinder) -> Sequence[Sequence[int]] | 
 def _reviewed(cells: Any) -> NDArray[np.bool_] | None:
     marked = np.array([text == "review" for text in cells.to_pylist()], dtype=np.bool_)
     return marked if marked.any() else None
+
+
+def _path_confidence(table: pa.Table, depth: int) -> NDArray[np.float64] | None:
+    if "cascade_whole_levels" not in table.column_names:
+        return None
+    found = np.full((len(table), depth), np.nan)
+    for row, text in enumerate(table["cascade_whole_levels"].to_pylist()):
+        try:
+            values = json.loads(text or "[]")
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(values, list) and all(type(value) in (int, float) for value in values):
+            found[row, : len(values)] = values[:depth]
+    return None if np.isnan(found).all() else found
 
 
 def _facets(taxonomy: Taxonomy, predicted: Any, gold: Any) -> NDArray[np.int64] | None:

@@ -31,6 +31,12 @@ def is_by_fallback(message: str) -> bool:
     return _FAILED in message and (message.endswith(_ANSWERED) or f"{_ANSWERED}; " in message)
 
 
+def is_cut(prediction: Prediction) -> bool:
+    """Whether a partial answer is one above a leaf, and not only one of the fallback."""
+    whole = not prediction.failure and not is_by_fallback(prediction.message)
+    return whole or prediction.climbed_from is not None or _ANSWERED + "; " in prediction.message
+
+
 class FailureLog:
     """Tells how many items a fallback answered: at the first, and when they have doubled.
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Choices
-from cascade.lazy import Lazy
-from cascade.predictions import Alternative, Candidate, LazyPath, Level
+from cascade.lazy import Lazy, LazyPath
+from cascade.predictions import Alternative, Candidate, Level
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.staying import stays_at
 

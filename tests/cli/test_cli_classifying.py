@@ -151,7 +151,7 @@ def test_explain_adds_the_walk_to_the_answer(folder, retrieve):
         assert sure == sorted(sure, reverse=True)
         for level in trace:
             assert level["code"] in {c["code"] for c in level["candidates"]}
-            assert sum(c["probability"] for c in level["candidates"]) == pytest.approx(1, abs=1e-4)
+            assert sum(c["given_parent"] for c in level["candidates"]) == pytest.approx(1, abs=1e-4)
 
 
 def test_label_counts_what_is_right_down_to_each_level(folder, retrieve):

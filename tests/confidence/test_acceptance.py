@@ -76,7 +76,7 @@ def test_a_sure_leaf_is_ok_and_an_unsure_one_gives_way_to_the_deepest_sure_node_
 def test_the_answer_before_is_the_first_alternative_and_the_message_names_the_level():
     (found,) = accept(a_prediction(0.9, 0.8, 0.4), least=0.5)
     assert [a.path for a in found.alternatives] == ["Tools > Saws > Handsaws", "Tools > Drills"]
-    assert found.alternatives[0] == found.climbed_from
+    assert found.climbed_from == a_prediction(0.9, 0.8, 0.4)
     assert found.alternatives[0].confidence == 0.4
     assert found.message == (
         "answered at level 2: 'Handsaws' below it has 40%, and an answer needs 50%"

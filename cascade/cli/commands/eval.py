@@ -90,6 +90,7 @@ def evaluate(
         ),
     ] = None,
     max_risk: options.MaxRiskOption = None,
+    review_below: options.ReviewBelowOption = None,
     adapt: options.AdaptOption = False,
     limit: options.LimitOption = None,
     seed: options.SeedOption = 0,
@@ -151,8 +152,7 @@ def evaluate(
         "label_separator": label_separator,
     }
     settled.columns = settled.columns.model_copy(update={k: v for k, v in named.items() if v})
-    if max_risk is not None:
-        settled.calibration.max_risk = max_risk
+    options.accept_by(settled, max_risk, review_below)
     options.place_pictures(settled, image_root, allow_urls, allow_host)
     tree = tree or taxonomy_of_labels(source, settled, keep_case=keep_case)
     task = EvaluationTask(source, tree, settled, needs_image=image is not None)

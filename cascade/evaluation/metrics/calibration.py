@@ -13,6 +13,7 @@ from cascade.evaluation.metrics.gold_and_predicted import Floats, GoldAndPredict
 from cascade.evaluation.metrics.ratio import indicator, ratio
 
 BINS = 15
+LEVEL_BINS = 10  # of the curve of one level
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +108,35 @@ def reliability(answers: GoldAndPredicted) -> list[Bin]:
         return []
     sure = answers.written_confidence
     claims = sure >= 0
-    sure, right = sure[claims], answers.below[claims]
-    of_bin = _bins(sure)
+    return bins_of(sure[claims], answers.below[claims], BINS)
+
+
+def level_reliability(answers: GoldAndPredicted, sure: Floats) -> list[tuple[Bin, ...]]:
+    """For each level, from the top, the reliability curve of the nodes on predicted paths.
+
+    Parameters
+    ----------
+    sure
+        float64 [n_rows, depth], confidences of the levels of predicted paths, nan below their ends.
+    """
     found = []
+    for own, right in zip(sure.T, answers.same.T, strict=True):
+        there = ~np.isnan(own)
+        found.append(tuple(bins_of(own[there], right[there], LEVEL_BINS)))
+    while found and not found[-1]:
+        found.pop()
+    return found
+
+
+def bins_of(sure: Floats, right: NDArray[np.bool_], bins: int) -> list[Bin]:
+    """Bins of equal width with rows in them, least sure first; `sure` and `right` are [n]."""
+    of_bin, found = _bins(sure, bins), []
     for number in np.unique(of_bin).tolist():
         among = of_bin == number
         found.append(
             Bin(
-                number / BINS,
-                (number + 1) / BINS,
+                number / bins,
+                (number + 1) / bins,
                 float(sure[among].mean()),
                 float(right[among].mean()),
                 int(among.sum()),
@@ -124,5 +145,5 @@ def reliability(answers: GoldAndPredicted) -> list[Bin]:
     return found
 
 
-def _bins(sure: Floats) -> NDArray[np.int64]:
-    return np.minimum((sure * BINS).astype(np.int64), BINS - 1)
+def _bins(sure: Floats, bins: int = BINS) -> NDArray[np.int64]:
+    return np.minimum((sure * bins).astype(np.int64), bins - 1)

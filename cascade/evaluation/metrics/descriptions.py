@@ -9,6 +9,7 @@ from typing import Any
 from cascade.evaluation.metrics import (
     calibration,
     facet_f1,
+    given,
     hierarchical_f1,
     per_level,
     risk_coverage,
@@ -39,7 +40,7 @@ def describe_metric(name: str) -> str:
 
 
 def _function(name: str) -> Callable[..., Any] | None:
-    for module in (hierarchical_f1, facet_f1, per_level, calibration, risk_coverage):
+    for module in (hierarchical_f1, given, facet_f1, per_level, calibration, risk_coverage):
         function = getattr(module, name, None)
         if callable(function):
             return function  # type: ignore[no-any-return]

@@ -43,6 +43,9 @@ class GoldAndPredicted:
     facets
         int64 [n_rows, 3], facets of each row that are right, predicted, and gold; None where the
         taxonomy has none.
+    given_node
+        int32 [n_rows], the node that was answered with, which may lie above the predicted one where
+        that was not sure enough; None where it never does.
     """
 
     taxonomy: Taxonomy
@@ -54,6 +57,7 @@ class GoldAndPredicted:
     consistent: Flags | None = None
     reviewed: Flags | None = None
     facets: NDArray[np.int64] | None = None
+    given_node: Nodes | None = None
 
     @classmethod
     def of(
@@ -67,6 +71,7 @@ class GoldAndPredicted:
         levels: ArrayLike | None = None,
         reviewed: ArrayLike | None = None,
         facets: ArrayLike | None = None,
+        given: ArrayLike | None = None,
     ) -> GoldAndPredicted:
         """Arrays from node indices; -1 and nan where something is missing.
 
@@ -84,6 +89,9 @@ class GoldAndPredicted:
             bool [n_rows], whether the answer is left for somebody to review.
         facets
             int [n_rows, 3], facets of each row that are right, predicted, and gold.
+        given
+            int [n_rows], the node that each row was answered with, where some are above the
+            predicted one.
 
         Raises
         ------
@@ -95,7 +103,7 @@ class GoldAndPredicted:
         known = _indices("gold", gold, 0, len(taxonomy))
         rows = len(known)
         _check_length("predicted nodes", found, rows)
-        sure = nearest = reached = consistent = left = counts = None
+        sure = nearest = reached = consistent = left = counts = shown = None
         if confidence is not None:
             sure = np.asarray(confidence, dtype=np.float64)
             _check_length("confidences", sure, rows)
@@ -117,7 +125,10 @@ class GoldAndPredicted:
         if facets is not None:
             counts = np.asarray(facets, dtype=np.int64).reshape(-1, 3)
             _check_length("counts of facets", counts, rows)
-        return cls(taxonomy, found, known, sure, nearest, reached, consistent, left, counts)
+        if given is not None:
+            shown = _indices("given", given, -1, len(taxonomy))
+            _check_length("given nodes", shown, rows)
+        return cls(taxonomy, found, known, sure, nearest, reached, consistent, left, counts, shown)
 
     def __len__(self) -> int:
         return len(self.gold_node)
@@ -137,11 +148,15 @@ class GoldAndPredicted:
         """The deepest level that a gold node has."""
         return int(self.taxonomy.level[self.gold_node].max())
 
+    @property
+    def same(self) -> Flags:
+        """bool [n_rows, depth], the gold node lies at or below the predicted path's node there."""
+        return np.asarray((self.predicted == self.gold) & (self.gold >= 0))
+
     @cached_property
     def shared(self) -> Floats:
         """float64 [n_rows], nodes that the predicted and the gold path have in common."""
-        same = (self.predicted == self.gold) & (self.gold >= 0)
-        return np.asarray(same.sum(axis=1), dtype=np.float64)
+        return np.asarray(self.same.sum(axis=1), dtype=np.float64)
 
     @property
     def accepted(self) -> Flags:
@@ -200,7 +215,7 @@ class GoldAndPredicted:
         key = self.gold_node.astype(np.int64) * (len(self.taxonomy) + 1) + self.predicted_node
         for flag in (self.consistent, self.reviewed):
             key = key * 2 + (0 if flag is None else flag)
-        for column in (self.nearest_node, self.reached, self.facets):
+        for column in (self.nearest_node, self.reached, self.facets, self.given_node):
             if column is not None:
                 kinds, kind = np.unique(column, axis=0, return_inverse=True)
                 key = np.unique(key, return_inverse=True)[1] * len(kinds) + kind.reshape(-1)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cascade.evaluation.metrics.gold_and_predicted import Flags, Floats, GoldAndPredicted, heights
+from cascade.evaluation.metrics.gold_and_predicted import Floats, GoldAndPredicted, heights
 from cascade.evaluation.metrics.ratio import Ratio, RatioOf
 
 
@@ -92,21 +92,6 @@ def exact_match_lenient(answers: GoldAndPredicted) -> Ratio:
     return Ratio.mean(answers.accepted)
 
 
-def coverage(answers: GoldAndPredicted) -> Ratio:
-    """Share of rows that are answered and not marked `review`."""
-    return Ratio.mean(_covered(answers))
-
-
-def exact_match_covered(answers: GoldAndPredicted) -> Ratio:
-    """Share of exact answers among the rows that are answered and not marked `review`."""
-    return Ratio.mean(answers.exact, _covered(answers))
-
-
-def _covered(answers: GoldAndPredicted) -> Flags:
-    assert answers.reviewed is not None
-    return answers.answered & ~answers.reviewed
-
-
 def consistency(answers: GoldAndPredicted) -> Ratio:
     """Share of answered rows whose predictions, level by level, are a path of the taxonomy.
 
@@ -156,8 +141,6 @@ LENIENT: tuple[RatioOf, ...] = (
     hf1_micro_lenient_partial,
     exact_match_lenient,
 )
-
-COVERED: tuple[RatioOf, ...] = (coverage, exact_match_covered)
 
 
 def _hit(answers: GoldAndPredicted, otherwise: Floats) -> Floats:

@@ -11,8 +11,9 @@ import numpy as np
 
 from cascade.evaluation.metrics.calibration import CalibrationMetrics
 from cascade.evaluation.metrics.facet_f1 import FACETS
+from cascade.evaluation.metrics.given import GIVEN
 from cascade.evaluation.metrics.gold_and_predicted import Floats, GoldAndPredicted
-from cascade.evaluation.metrics.hierarchical_f1 import COVERED, LENIENT, STRICT
+from cascade.evaluation.metrics.hierarchical_f1 import LENIENT, STRICT
 from cascade.evaluation.metrics.per_level import (
     ClassCounts,
     accuracy,
@@ -71,9 +72,9 @@ def all_metrics(answers: GoldAndPredicted) -> dict[str, float]:
     """Every metric that these answers allow, by name.
 
     Which there are depends on what is known: `_lenient` ones need other right answers, `coverage`
-    needs answers marked for review, `facet_` ones a taxonomy with facets, calibration and risk
-    confidences; those of levels have `_l1`, `_l2`, ... in them. `describe_metric` says what each
-    is. An undefined one is nan.
+    and `_given` ones answers that were cut or marked for review, `facet_` ones a taxonomy with
+    facets, calibration and risk confidences; those of levels have `_l1`, `_l2`, ... in them.
+    `describe_metric` says what each is. An undefined one is nan.
     """
     once = np.ones((len(answers), 1))
     return {name: float(values[0]) for name, values in MetricsTable(answers)(once).items()}
@@ -82,9 +83,9 @@ def all_metrics(answers: GoldAndPredicted) -> dict[str, float]:
 def _ratios(answers: GoldAndPredicted) -> dict[str, Ratio]:
     """The metrics that are ratios of sums over rows, in the order in which they are shown."""
     lenient = () if answers.nearest_node is None else LENIENT
-    covered = () if answers.reviewed is None else COVERED
+    given = () if answers.reviewed is None and answers.given_node is None else GIVEN
     facets = () if answers.facets is None else FACETS
-    found = {of.__name__: of(answers) for of in (*STRICT, *lenient, *covered, *facets)}
+    found = {of.__name__: of(answers) for of in (*STRICT, *lenient, *given, *facets)}
     for level in range(1, answers.depth + 1):
         found[f"accuracy_l{level}"] = accuracy(answers, level)
         found[f"exact_to_l{level}"] = exact_to(answers, level)

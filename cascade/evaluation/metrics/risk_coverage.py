@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cascade.confidence.climbing import levels_held, worth
 from cascade.evaluation.metrics.gold_and_predicted import Floats, GoldAndPredicted
 from cascade.evaluation.metrics.ratio import ratio
 
 RISKS = (1, 5, 10)  # percent
 POINTS = 200
+THRESHOLDS = 60  # of the curves of information
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +100,62 @@ def risk_coverage(answers: GoldAndPredicted, points: int = POINTS) -> list[RiskC
         )
         for i in shown.tolist()
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class InformationAtRisk:
+    """Risk and information kept at one threshold, where answers climb or are accepted whole.
+
+    Parameters
+    ----------
+    risk
+        Share of accepted rows whose node is neither the known answer nor above it; of whole
+        answers: that are not the known answer.
+    information
+        Mean share of the known answer's levels that are accepted and right, over all rows.
+    accepted
+        Share of rows that are accepted, at any level.
+    """
+
+    climbs: bool
+    risk: float
+    information: float
+    accepted: float
+
+
+def information_at_risk(answers: GoldAndPredicted, sure: Floats) -> list[InformationAtRisk]:
+    """Both curves, each from the surest threshold on; see `calibration.level_reliability`
+    for `sure`.
+
+    Thresholds are those of the rows themselves, so that the curves are a little better than those
+    of new rows.
+    """
+    right, gold = answers.same, answers.gold_size
+    known = ~np.isnan(sure).all(axis=1)
+    whole = np.full(len(sure), -np.inf)
+    whole[known] = np.nanmin(sure[known], axis=1)
+    whole_scores = np.where(np.isnan(sure), np.nan, whole[:, None])
+    found = []
+    for climbs, scores in ((True, worth(sure)), (False, whole_scores)):
+        for threshold in _thresholds(scores[known]):
+            levels = levels_held(scores, threshold)
+            accepted = levels > 0
+            kept = right & (np.arange(sure.shape[1]) < levels[:, None])
+            last = right[np.arange(len(sure)), np.maximum(levels, 1) - 1]
+            good = last if climbs else answers.exact
+            found.append(
+                InformationAtRisk(
+                    climbs,
+                    float((~good[accepted]).mean()),
+                    float((kept.sum(axis=1) / gold).mean()),
+                    float(accepted.mean()),
+                )
+            )
+    return found
+
+
+def _thresholds(scores: Floats) -> list[float]:
+    """Some scores, greatest first, evenly spread over the rows and levels that have them."""
+    known = np.sort(scores[~np.isnan(scores)])[::-1]
+    at = np.unique(np.linspace(0, len(known) - 1, min(THRESHOLDS, len(known))).round().astype(int))
+    return list(dict.fromkeys(known[at].tolist()))

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ACCENT, SPAN, SOFT, LINE, PAGE = "#1f5fa6", "#9dbfe3", "#5c636b", "#d9dce0", "#ffffff"
-VARIABLES = {ACCENT: "accent", SPAN: "span", SOFT: "soft", LINE: "line", PAGE: "page"}
+BAD = "#b3631b"
+VARIABLES = {ACCENT: "accent", SPAN: "span", SOFT: "soft", LINE: "line", PAGE: "page", BAD: "bad"}
 """Colours in which charts are drawn, each with the variable of style.css that replaces it."""
 
 WIDTH, HEIGHT = 420, 336  # units of the SVG, 72 to an inch
@@ -56,7 +57,7 @@ STYLE: dict[Any, Any] = {
 
 def reliability_diagram(bins: Sequence[Bin], intervals: Sequence[tuple[float, float]]) -> Markup:
     """Share of right rows by confidence, each with its interval, above the rows of each bin."""
-    with _new_figure() as chart:
+    with new_chart() as chart:
         share = chart.add_axes((LEFT, 0.28, RIGHT - LEFT, TOP - 0.28))
         rows = chart.add_axes((LEFT, BOTTOM, RIGHT - LEFT, 0.12), sharex=share)
         confidence = [each.confidence for each in bins]
@@ -94,12 +95,12 @@ def reliability_diagram(bins: Sequence[Bin], intervals: Sequence[tuple[float, fl
             for each, (low, high) in zip(bins, intervals, strict=True)
         ]
         ends = [(each.low, each.high) for each in bins]
-        return _svg(chart, "Reliability diagram; its values are in the table below", ends, tips)
+        return as_svg(chart, "Reliability diagram; its values are in the table below", ends, tips)
 
 
 def risk_coverage_curve(points: Sequence[RiskCoverage]) -> Markup:
     """Share of errors among the rows that are kept, by the share of rows that is kept."""
-    with _new_figure() as chart:
+    with new_chart() as chart:
         axes = chart.add_axes((LEFT, BOTTOM, RIGHT - LEFT, TOP - BOTTOM))
         coverage = [point.coverage for point in points]
         axes.plot(coverage, [point.risk for point in points], color=ACCENT)
@@ -114,15 +115,15 @@ def risk_coverage_curve(points: Sequence[RiskCoverage]) -> Markup:
         ]
         middles = [(a + b) / 2 for a, b in pairwise(coverage)]
         ends = list(zip([0, *middles], [*middles, 1], strict=True))
-        return _svg(chart, "Risk-coverage curve; its values are in the table below", ends, tips)
+        return as_svg(chart, "Risk-coverage curve; its values are in the table below", ends, tips)
 
 
-def _new_figure() -> AbstractContextManager[Figure]:
+def new_chart() -> AbstractContextManager[Figure]:
     """An empty figure, in the style of the page."""
     return new_figure(WIDTH / 72, HEIGHT / 72, STYLE)
 
 
-def _svg(
+def as_svg(
     chart: Figure, label: str, ends: Sequence[tuple[float, float]], tips: Sequence[str]
 ) -> Markup:
     """A chart as SVG inside a page; each stretch of its x-axis, from 0 to 1, has a tooltip."""

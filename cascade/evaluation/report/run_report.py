@@ -15,6 +15,11 @@ from numpy.typing import NDArray
 from cascade.evaluation.error_analysis import ErrorAnalysis
 from cascade.evaluation.metrics.bootstrap import Interval
 from cascade.evaluation.report.charts import reliability_diagram, risk_coverage_curve
+from cascade.evaluation.report.doubt_charts import (
+    given_bars,
+    information_curve,
+    level_reliability_diagram,
+)
 from cascade.evaluation.report.html import fill
 from cascade.evaluation.report.icicle import icicle_of
 from cascade.evaluation.run_metrics import RunMetrics
@@ -60,6 +65,12 @@ def run_report(manifest: Mapping[str, Any], metrics: RunMetrics, errors: ErrorAn
         bins=bins,
         reliability=reliability_diagram(*zip(*bins, strict=True)) if bins else "",
         curve=risk_coverage_curve(metrics.risk_coverage) if metrics.risk_coverage else "",
+        by_level=metrics.level_reliability,
+        level_chart=level_reliability_diagram(metrics.level_reliability)
+        if metrics.level_reliability
+        else "",
+        information_chart=information_curve(metrics.information) if metrics.information else "",
+        given_chart=given_bars(metrics.given) if metrics.given else "",
         icicle=icicle_of(errors),
         outcomes=_outcomes(errors),
         parting_levels=_levels(pair.parts for pair in errors.confusions),

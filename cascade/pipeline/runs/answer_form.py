@@ -18,6 +18,11 @@ ANSWER_COLUMNS: dict[str, type] = {
     "cascade_status": str,
     "cascade_message": str,
 }
+WHOLE_COLUMNS: dict[str, type] = {
+    "cascade_whole_code": str,
+    "cascade_whole_confidence": float,
+    "cascade_whole_levels": str,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,9 @@ class AnswerForm:
     set
         Whether the set that holds the right node is shown: its codes, and in nested output its
         paths too.
+    whole
+        Whether the likeliest answer as a whole stands beside what of it was accepted, with the
+        confidences of its levels, from the top.
     """
 
     top: int = 0
@@ -44,6 +52,7 @@ class AnswerForm:
     ranking: bool = False
     question: bool = False
     set: bool = False
+    whole: bool = False
 
     @property
     def columns(self) -> dict[str, type]:
@@ -55,7 +64,8 @@ class AnswerForm:
             "cascade_question": self.question,
             "cascade_set": self.set,
         }
-        return ANSWER_COLUMNS | {name: str for name, wanted in more.items() if wanted}
+        found = ANSWER_COLUMNS | {name: str for name, wanted in more.items() if wanted}
+        return found | WHOLE_COLUMNS if self.whole else found
 
     def answer(self, prediction: Prediction, *, nested: bool) -> Answer:
         """A prediction as values by column, or (`nested`) by key of one JSON object."""
@@ -82,6 +92,8 @@ class AnswerForm:
             }
         if self.question:
             values["question" if nested else "cascade_question"] = prediction.question
+        if self.whole:
+            values |= _whole(prediction.climbed_from or prediction, nested=nested)
         if not (self.top or self.explain or self.ranking or self.set):
             return values
         lists: dict[str, list[Any]] = {}
@@ -99,3 +111,13 @@ class AnswerForm:
         for key, value in lists.items():
             values[f"cascade_{key}"] = json.dumps(value, ensure_ascii=False)
         return values
+
+
+def _whole(prediction: Prediction, *, nested: bool) -> dict[str, Any]:
+    """The likeliest answer as a whole, by column or key."""
+    sure = None if prediction.code is None else round(prediction.confidence, 4)
+    levels: Any = [round(each, 4) for each in prediction.path_confidences]
+    found = zip(WHOLE_COLUMNS, (prediction.code, sure, levels), strict=True)
+    if nested:
+        return {name.removeprefix("cascade_"): value for name, value in found}
+    return dict(found) | {"cascade_whole_levels": json.dumps(levels)}

@@ -16,16 +16,18 @@ from cascade.io import Answer, Output, Row, Table, require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.fallback import is_cut
 from cascade.pipeline.runs.adapting import adapt
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import RowReader
 from cascade.pipeline.runs.labels import LabelFinder, name_hint
 from cascade.pipeline.runs.redo import EarlierAnswers, as_written
 from cascade.predictions import Prediction
+from cascade.taxonomy.names import PATH_SEPARATOR
 
 SUMMED = (
-    *("status", "source", "labelled", "right", "several", "fallback", "adapted", "shift"),
-    *("stages", "asked"),
+    *("status", "partial", "source", "labelled", "right", "several", "fallback", "adapted"),
+    *("shift", "stages", "asked"),
 )
 
 
@@ -37,6 +39,8 @@ class Counts:
     ----------
     status, source
         Rows by status, and answered rows by source.
+    partial
+        Rows that are answered above a leaf, since none below is sure enough, by level.
     confidence
         Answered rows by tenth of confidence: `confidence[9]` has those from 0.9 up.
     labelled, right
@@ -66,6 +70,7 @@ class Counts:
 
     rows: int = 0
     status: dict[str, int] = field(default_factory=dict)
+    partial: dict[str, int] = field(default_factory=dict)
     source: dict[str, int] = field(default_factory=dict)
     confidence: list[int] = field(default_factory=lambda: [0] * 10)
     labelled: dict[str, int] = field(default_factory=dict)
@@ -278,6 +283,8 @@ def count(predictions: Sequence[Prediction], golds: Sequence[tuple[str, ...] | N
     """Counts of some predictions; `golds` are codes along known paths, None for unknown labels."""
     counts = Counts(rows=len(predictions))
     counts.status = dict(Counter([p.status for p in predictions]))
+    cut = [p.path for p in predictions if p.status == "partial" and is_cut(p) and p.path]
+    counts.partial = dict(Counter([str(path.count(PATH_SEPARATOR) + 1) for path in cut]))
     counts.source = dict(Counter([p.source for p in predictions if p.code is not None]))
     counts.fallback = dict(Counter([p.failure for p in predictions if p.failure]))
     counts.unknown = golds.count(None)

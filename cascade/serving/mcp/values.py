@@ -75,9 +75,10 @@ class AnswerValue(BaseModel):
     path: str | None
     confidence: float = Field(description="Probability that the item lies at or below the node.")
     status: Literal["ok", "review", "partial", "nowhere", "error"] = Field(
-        description="`review`: a person should look at it; `partial`: stopped early, or answered "
-        "by the fallback; `nowhere`: it belongs to no node, the nearest is the first of the "
-        "alternatives; `error`: not answered, see the message."
+        description="`partial`: a node above, since none below is sure enough, or answered by the "
+        "fallback; `review`: not even that is sure, a person should look at it; `nowhere`: it "
+        "belongs to no node, the nearest is the first of the alternatives; `error`: not answered, "
+        "see the message."
     )
     message: str = Field(description="Why the status is not `ok`.")
     source: str = Field(description="The method that answered.")
@@ -114,7 +115,9 @@ class CandidateValue(BaseModel):
     code: str
     name: str
     path: str
-    probability: float = Field(description="Among the candidates of its level.")
+    probability: float = Field(
+        description="Among the candidates of its level, given the node above."
+    )
 
     @classmethod
     def of(cls, candidate: Candidate) -> CandidateValue:

@@ -170,8 +170,31 @@ def test_what_is_left_for_review_is_measured_apart(shop):
     assert figures["coverage"] == pytest.approx(2 / 5)  # the row without an answer is not covered
     assert figures["exact_match_covered"] == pytest.approx(1 / 2)
     assert figures["exact_match"] == all_metrics(found)["exact_match"]
+    assert figures["exact_match_given"] == figures["exact_match"]  # nothing was cut
     with pytest.raises(UsageError, match="marks of review"):
         GoldAndPredicted.of(shop, [apple], [apple], reviewed=[True, False])
+
+
+def test_answers_as_given_are_measured_beside_the_likeliest_as_a_whole(shop):
+    food, fruit = shop.index("Food"), shop.index("Food > Fruit")
+    apple, oil = shop.index("Food > Fruit > Apple"), shop.index("Food > Oil")
+    whole, gold = [apple, oil, oil, oil], [apple, apple, oil, apple]
+    plain = GoldAndPredicted.of(shop, whole, gold)
+    found = GoldAndPredicted.of(
+        *(shop, whole, gold),
+        given=[fruit, food, oil, oil],
+        reviewed=[False, False, False, True],
+    )
+    figures = all_metrics(found)
+    for name, value in all_metrics(plain).items():
+        assert figures[name] == pytest.approx(value, nan_ok=True), name
+    assert figures["coverage"] == pytest.approx(3 / 4)
+    assert figures["risk_given"] == 0  # Fruit and Food lie above Apple
+    assert figures["exact_match_whole"] == 1
+    assert figures["exact_match_covered"] == pytest.approx(1 / 3)
+    assert figures["exact_match_given"] == pytest.approx(1 / 4)
+    assert figures["information_given"] == pytest.approx((2 / 3 + 1 / 3 + 1 + 0) / 4)
+    assert figures["hf1_micro_given"] == pytest.approx(2 * (2 + 1 + 2 + 1) / (7 + 11))
 
 
 def test_nearness_to_another_right_answer_counts_where_partial_credit_is_asked_for(shop):
