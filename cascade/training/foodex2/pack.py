@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -33,7 +33,7 @@ from cascade.training.foodex2.categories import (
     fit_network,
     fit_text_classifier,
 )
-from cascade.training.foodex2.synthetic import Composer, split_bases
+from cascade.training.foodex2.synthetic import Composer, Words, split_bases
 from cascade.training.markdown import table
 from cascade.version import __version__
 
@@ -57,7 +57,7 @@ class _Search(NamedTuple):
 
     extractor: FacetFeatureExtractor
     bases: BaseTermRanker
-    words: Literal["catalogue", "ours"]
+    words: Words
     share: int
 
 

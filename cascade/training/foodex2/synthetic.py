@@ -40,6 +40,8 @@ ASIDE_SHARE = 0.2  # of descriptions that mention something else besides
 TRIES = 20  # to find a facet that the rules accept
 
 Kind = Literal["common", "scientific", "source"]
+Words = Literal["catalogue", "ours"]
+"""Whose words descriptors are told in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class Composer:
         catalogue: Catalogue,
         checker: Checker,
         *,
-        words: Literal["catalogue", "ours"] = "catalogue",
+        words: Words = "catalogue",
         seed: int = 0,
     ) -> None:
         self._recipe = yaml.safe_load(_shipped("descriptions.yaml"))

@@ -39,6 +39,7 @@ from cascade.training.adapters.instructions import Instruction
 from cascade.training.foodex2.synthetic import (
     Composer,
     Description,
+    Words,
     composed_categories,
     other_names,
     split_bases,
@@ -144,7 +145,8 @@ class FoodTasks:
         """
         made: list[Description] = []
         seed = self._recipe.seed + SEEDS[split]
-        for at, words in enumerate(("ours", "catalogue") if both else ("ours",)):
+        wordings: tuple[Words, ...] = ("ours", "catalogue") if both else ("ours",)
+        for at, words in enumerate(wordings):
             composer = Composer(
                 self.full, self._checker.catalogue, self._checker, words=words, seed=seed + 100 * at
             )

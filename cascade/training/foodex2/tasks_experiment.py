@@ -30,7 +30,7 @@ from cascade.training.adapters.experiment import run_figures
 from cascade.training.adapters.instructions import Instruction
 from cascade.training.adapters.lora import attach_lora, save_adapter
 from cascade.training.adapters.over_sets import losses_of
-from cascade.training.adapters.training import AdapterLoop, training_precision
+from cascade.training.adapters.training import AnswerLoop, training_precision
 from cascade.training.experiment import Experiment
 from cascade.training.foodex2.synthetic import Description
 from cascade.training.foodex2.tasks import FoodTasks
@@ -120,7 +120,7 @@ class FoodTasksExperiment(Experiment[FoodTasksRecipe]):
         model, tokenizer = load_llm(self._weights[0], device, precision)
         encoder = PromptEncoder(tokenizer)
         adapted = attach_lora(model, recipe.lora, seed=recipe.seed)
-        loop = AdapterLoop(
+        loop = AnswerLoop(
             adapted,
             [one.encode(encoder) for own in learnt.values() for one in own],
             recipe.training,
