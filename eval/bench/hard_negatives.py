@@ -57,14 +57,18 @@ def learnt(pairs: Path, name: str, work: Path, most: int) -> tuple[dict[str, Any
     return {**data, "taxonomy": str(pairs / name / "taxonomy.csv")}, held
 
 
-def measured(domain: Domain, model: str) -> Floats:
-    """Counts of the rows of a set, each answered with the nearest leaf."""
-    found = []
+def measured(domain: Domain, model: str, kept: Path) -> Floats:
+    """Counts of the rows of a set, each answered with the nearest leaf; kept in a folder."""
+    file, found = kept / f"counts-{domain.name}.npy", []
+    if file.is_file():
+        return np.asarray(np.load(file))
     for part in domain.parts:
         retriever = Retriever(part.taxonomy, Encoder.of(find_weights(model)), "full", words=0.0)
         similar = retriever.node_similarity(Batch([Item({"text": t}) for t in part.texts]))
         leaves = part.taxonomy.leaves
         found.append(counted(part, leaves[similar[leaves].argmax(axis=0)].astype(np.int32)))
+    kept.mkdir(parents=True, exist_ok=True)
+    np.save(file, np.concatenate(found))
     return np.concatenate(found)
 
 
@@ -89,7 +93,8 @@ def main() -> None:
     sets += all_domains(arguments.pairs, arguments.rows, work, names) if names else []
     if len(names) < len(arguments.other):
         sets.append(merchants(arguments.pairs.parent / "shopify", arguments.rows))
-    counts = {"untrained": [{one.name: measured(one, "minilm") for one in sets}]}
+    before = {one.name: measured(one, "minilm", arguments.out / "untrained") for one in sets}
+    counts = {"untrained": [before]}
     training = {"epochs": 0.001, "least_steps": arguments.steps, "batch_size": arguments.batch}
     for seed in range(arguments.seeds):
         for kind in arguments.kinds:
@@ -108,7 +113,7 @@ def main() -> None:
             if not (folder / "metrics.json").is_file():
                 shutil.rmtree(folder, ignore_errors=True)
                 RankerExperiment(recipe, folder).run()
-            found = {one.name: measured(one, str(folder / "model")) for one in sets}
+            found = {one.name: measured(one, str(folder / "model"), folder) for one in sets}
             counts.setdefault(kind, []).append(found)
             cells = " ".join("{} {:.3f}/{:.3f}".format(n, *figures([c])) for n, c in found.items())
             print(f"seed {seed}, {kind}: {cells}", flush=True)
