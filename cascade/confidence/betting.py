@@ -26,7 +26,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-SPREADS = (0.05, 0.1, 0.2, 0.5, 1.0)  # variances of the logarithms of moved shares
+SPREADS = (0.05, 0.1, 0.25, 1.0, 4.0, 16.0)  # variances of the logarithms of moved shares
 WIDEST = 0.5  # concentration of a Beta distribution, at least
 SIZES = tuple(32 * 4**i for i in range(7))  # rows for which critical values are simulated
 DRAWS = 4000
@@ -96,9 +96,15 @@ class Bets:
 
     @cached_property
     def _laws(self) -> tuple[Floats, Floats]:
-        """Parameters of the Beta distributions of each split, [1 + n_spreads, n_splits].
+        """The Beta distributions of each split.
 
-        The first are those of shares that did not move.
+        Returns
+        -------
+        laws
+            float64 [3, 1 + n_spreads, n_splits]: both parameters, and their sum. The first are
+            those of shares that did not move.
+        start
+            float64 [1 + n_spreads, n_splits], logarithms of their Beta functions.
         """
         p_left, p_whole = self.left @ self.share, self.whole @ self.share
         p_right = p_whole - p_left
@@ -114,17 +120,19 @@ class Bets:
         # The log-odds of a Beta variable of concentration s vary by about 1 / (p (1 - p) (s + 1)).
         moved = np.clip(1 / (p * (1 - p) * spread) - 1, WIDEST, None)
         concentration = np.vstack([unmoved, np.minimum(moved, unmoved)])
-        return concentration * p, concentration * (1 - p)
+        laws = concentration * np.stack([p, 1 - p, np.ones(len(p))])[:, None, :]
+        first, second, both = log_gamma(laws)
+        return laws, first + second - both
 
     def log_gain(self, counts: NDArray[np.int64]) -> Floats:
         """The logarithm of what the bets have gained at counts [..., n_cells]; [...]."""
         if not len(self.left):
             return np.zeros(counts.shape[:-1])
         left, whole = counts @ self.left.T, counts @ self.whole.T
-        a, b = self._laws
-        ratio = _log_gamma_of(left, a) + _log_gamma_of(whole - left, b)
-        ratio -= _log_gamma_of(whole, a + b)
-        ratio += log_gamma(a + b) - log_gamma(a) - log_gamma(b)
+        laws, start = self._laws
+        parts = np.stack([left, whole - left, whole])
+        first, second, both = _log_gamma_of(parts, laws)
+        ratio = first + second - both - start
         ratio = ratio[..., 1:, :] - ratio[..., :1, :]  # by spread and split
         together = log_mean(ratio.sum(axis=-1))
         alone = log_mean(ratio.reshape(*ratio.shape[:-2], -1))
@@ -160,17 +168,20 @@ def log_mean(values: Floats, weights: Floats | None = None) -> Floats:
     return np.asarray(top[..., 0] + np.log(mean))
 
 
-def _log_gamma_of(counts: NDArray[np.int64], law: Floats) -> Floats:
-    """`log_gamma(counts + law)`, [..., n_laws, n_splits], of counts [..., n_splits].
+def _log_gamma_of(counts: NDArray[np.int64], laws: Floats) -> Floats:
+    """`log_gamma(counts + laws)`, [3, ..., n_laws, n_splits], of counts [3, ..., n_splits].
 
     Where there are many they repeat each other, and each is computed once.
     """
+    inner = (1,) * (counts.ndim - 2)
     if counts.size < MANY:
-        return log_gamma(counts[..., None, :] + law)
-    found = np.empty((*counts.shape[:-1], *law.shape))
-    for split in range(law.shape[1]):
-        different, at = np.unique(counts[..., split], return_inverse=True)
-        found[..., split] = log_gamma(different[:, None] + law[:, split])[at]
+        return log_gamma(counts[..., None, :] + laws.reshape(3, *inner, *laws.shape[1:]))
+    found = np.empty((*counts.shape[:-1], *laws.shape[1:]))
+    for kind in range(3):
+        for split in range(counts.shape[-1]):
+            different, at = np.unique(counts[kind, ..., split], return_inverse=True)
+            values = log_gamma(different[:, None] + laws[kind, :, split])
+            found[kind, ..., split] = values[at]
     return found
 
 

@@ -42,7 +42,7 @@ RARE = 0.004  # share of rows below which classes are counted together
 MOST_CLASSES = 128
 MOST_ROWS = 10**12
 OTHERS = ""  # the code of these
-OFTEN = 1.5  # a stream is looked at when it has grown so many times
+OFTEN = 2  # a stream is looked at when it has grown so many times
 TOLD = 3  # classes that are named
 CLEAR = 3.0  # standard errors by which a class that is named has moved
 
@@ -175,7 +175,7 @@ class Stream:
         rows = int(counts.sum())
         if rows < LEAST:
             return -math.inf
-        return self.log_gain(counts) - critical_at(self.limits, rows)
+        return self.log_gain(counts) - critical_at(self.limits.tolist(), rows)
 
     def told(self, counts: NDArray[np.int64]) -> list[Moved]:
         """What has moved most."""

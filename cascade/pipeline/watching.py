@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from cascade.predictions import Prediction
 from cascade.scoring.components import Components
 from cascade.taxonomy import Taxonomy
 
+COUNTED = 128  # rows that are counted together
 Values = dict[str, tuple[Kind, list[Any]]]  # by stream: its kind, and codes or numbers [n_rows]
 
 
@@ -94,11 +96,6 @@ class Sentinel:
     components
         Of which only the method `cascade` is watched: the others were not measured.
 
-    Attributes
-    ----------
-    watch
-        The counts; None without a reference.
-
     Raises
     ------
     ConfigError
@@ -108,8 +105,24 @@ class Sentinel:
     def __init__(self, components: Components) -> None:
         self._components = components
         reference = load_reference(components.config, components.method)
-        self.watch = None if reference is None else Watch(reference)
+        self._watch = None if reference is None else Watch(reference)
         self._watching = None if reference is None else Watching.of(components, reference)
+        self._waiting: Values = {}
+        self._turn = Lock()
+
+    @property
+    def watch(self) -> Watch | None:
+        """The counts of all rows so far; None without a reference."""
+        if self._watch is not None:
+            with self._turn:
+                self._count(self._watch)
+        return self._watch
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Of all rows so far, int64 [n_cells]; without a reference there are no cells."""
+        watch = self.watch
+        return np.empty(0, np.int64) if watch is None else watch.counts.copy()
 
     def recorder(self) -> Recorder:
         """One for the same classifier that keeps what it sees."""
@@ -117,15 +130,25 @@ class Sentinel:
 
     def another_watch(self) -> Watch | None:
         """Counts of their own against the same reference, for the rows of one run."""
-        return None if self.watch is None else Watch(self.watch.reference)
+        return None if self._watch is None else Watch(self._watch.reference)
 
     def see(self, batch: Batch, answers: Sequence[Prediction]) -> None:
-        """Count a batch; its answers are not calibrated yet."""
-        if self.watch is None or self._watching is None:
+        """Take note of a batch; its answers are not calibrated yet."""
+        if self._watch is None or self._watching is None:
             return
         seen = self._watching.values(batch, answers)
-        values = {name: own for name, (_, own) in seen.items()}
-        self.watch.add(self.watch.reference.count(values))
+        with self._turn:
+            for name, (kind, own) in seen.items():
+                self._waiting.setdefault(name, (kind, []))[1].extend(own)
+            if len(self._waiting["answer"][1]) >= COUNTED:  # items that come alone are quicker so
+                self._count(self._watch)
+
+    def _count(self, watch: Watch) -> None:
+        """Count the rows that wait for it."""
+        if self._waiting:
+            values = {name: own for name, (_, own) in self._waiting.items()}
+            self._waiting = {}
+            watch.add(watch.reference.count(values))
 
 
 class Recorder(Sentinel):
@@ -139,13 +162,12 @@ class Recorder(Sentinel):
 
     def __init__(self, components: Components) -> None:
         self._components = components
-        self.watch, self._watching = None, Watching.of(components)
+        self._watch, self._own = None, Watching.of(components)
         self.seen: list[Values] = []
 
     def see(self, batch: Batch, answers: Sequence[Prediction]) -> None:
         """Keep what is seen of a batch."""
-        assert self._watching is not None
-        self.seen.append(self._watching.values(batch, answers))
+        self.seen.append(self._own.values(batch, answers))
 
 
 class Watched:

@@ -103,6 +103,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=500)
     parser.add_argument("--also", nargs="*", default=[], metavar="NAME=FILE")
     parser.add_argument("--recalibrate")
+    parser.add_argument("--only-recalibrate", action="store_true")
     given = parser.parse_args()
     bench = Bench(given.pack, given.file, given.label)
     rng = np.random.default_rng(0)
@@ -122,6 +123,9 @@ def main() -> None:
         drawn = any_rows(number)
         return drawn[np.argsort(nodes[drawn], kind="stable")]
 
+    if given.only_recalibrate:
+        recalibrate(bench, bench.read(given.recalibrate, given.label))
+        return
     print(bench.measured("as they are", cells, any_rows), flush=True)
     print(bench.measured("as they are, sorted by class", cells, in_order), flush=True)
     for level in sorted({1, bench.taxonomy.depth}):
@@ -167,7 +171,7 @@ def main() -> None:
             line = bench.measured(f"{name}: {share:.0%}", both, lambda i, s=share, m=mixed: m(i, s))
             print(line, flush=True)
     if given.recalibrate:
-        recalibrated(bench, bench.read(given.recalibrate, given.label))
+        recalibrate(bench, bench.read(given.recalibrate, given.label))
 
 
 def doubled(classes: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -186,13 +190,23 @@ def twice(classes: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.fl
     return np.asarray(weight / weight.sum())
 
 
-def recalibrated(bench: Bench, rows: Labelled) -> None:
+def recalibrate(bench: Bench, rows: Labelled) -> None:
+    """Print what calibrating does where nothing has moved, and where texts are shorter."""
+    items = [
+        replace(item, fields={k: v[:CUT] for k, v in item.fields.items()}) for item in rows.items
+    ]
+    recalibrated(bench, rows, "as they are")
+    recalibrated(bench, replace(rows, items=items), f"texts cut to {CUT} characters")
+
+
+def recalibrated(bench: Bench, rows: Labelled, what: str) -> None:
     """Print what calibrating on some rows does to the others."""
     trial, _ = _tried(bench.classifier, rows)
     assert bench.config.calibration.file is not None
     before = Calibration.load(Path(bench.config.calibration.file))
     whole = bench.reference.judged(bench.cells(rows.items).sum(axis=0))
-    print(f"\nOf {len(rows):,} rows that came later: alarm {whole.alarm}.")
+    told = "an alarm" if whole.alarm else "no alarm"
+    print(f"\n{len(rows):,} rows that came later, {what}: {told}.")
     print("".join(f"\n- {moved}" for moved in whole.moved))
     print(f"\nCalibrated on {DRAWN} of them {TIMES} times, measured on the others:\n")
     print(f"| | ECE | wrong at --max-risk {RISK} | at most {RISK} | accepted |")

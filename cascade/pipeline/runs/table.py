@@ -210,8 +210,7 @@ def answer_chunk(
         Where each row stands.
     """
     started, before = time.perf_counter(), dict(classifier.seconds)
-    asked, watch = classifier.asked, classifier.sentinel.watch
-    seen = None if watch is None else watch.counts.copy()
+    asked, seen = classifier.asked, classifier.sentinel.counts
     predictions = classifier.classify_read(items)
     finder = LabelFinder(classifier.taxonomy, classifier.config.columns.label_separator)
     golds = _golds(finder, labels)
@@ -221,8 +220,7 @@ def answer_chunk(
         line = f"line {lines[at]}, " if lines else ""
         counts.first_unknown = line + finder.shown(labels[at]) + name_hint(finder, labels[at])
     counts.several = dict(Counter(filter(None, map(finder.unread, labels))))
-    if watch is not None and seen is not None:
-        counts.shift = cells(watch.counts - seen)
+    counts.shift = cells(classifier.sentinel.counts - seen)
     counts.seconds = round(time.perf_counter() - started, 3)
     counts.stages = {
         stage: round(seconds - before.get(stage, 0.0), 4)
