@@ -58,12 +58,16 @@ class TTCScorer(NodeProbabilityScorer):
         if heads.form == "conditional":
             top = self._taxonomy.level[heads.nodes] == 1
             logits = logits[top] if top.any() else logits
-        readable = np.array([self.can_read(item) for item in batch.items], bool)
         found = logits.max(axis=0, initial=-np.inf) * np.float32(heads.temperature)
         if isinstance(self._backbone, LexicalFeatures):
             unknown = self._sparse_rows(self._backbone, batch).unknown
             found += 1 - np.where(np.isnan(unknown), 1, unknown).astype(np.float32)
-        return np.where(readable & np.isfinite(found), found, np.float32(np.nan))
+        for row, item in enumerate(batch.items):  # what has no picture has text
+            if item.image is not None and not self.can_read(item):
+                found[row] = np.nan
+        if self.reads_pictures and not self.reads_text:
+            found[[item.image is None for item in batch.items]] = np.nan
+        return np.where(np.isfinite(found), found, np.float32(np.nan))
 
     def _logits(self, batch: Batch) -> NDArray[np.float32]:
         return batch.once((self, "logits"), lambda _: self._compute_logits(batch))
