@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 from cascade.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from cascade.api.evaluating import Run, evaluate
+    from cascade.api.fitting import fit
+    from cascade.api.packs import Pack
     from cascade.config import CascadeConfig
     from cascade.errors import CascadeError
     from cascade.items import Item
@@ -33,8 +36,12 @@ _HOME = {
     "Item": "cascade.items",
     "Level": "cascade.predictions",
     "Node": "cascade.taxonomy",
+    "Pack": "cascade.api.packs",
     "Prediction": "cascade.predictions",
+    "Run": "cascade.api.evaluating",
     "Taxonomy": "cascade.taxonomy",
+    "evaluate": "cascade.api.evaluating",
+    "fit": "cascade.api.fitting",
     "gallery": "cascade.pipeline.gallery",
     "load": "cascade.pipeline.load",
 }
@@ -47,8 +54,12 @@ __all__ = [
     "Item",
     "Level",
     "Node",
+    "Pack",
     "Prediction",
+    "Run",
     "Taxonomy",
+    "evaluate",
+    "fit",
     "gallery",
     "load",
 ]

@@ -13,7 +13,7 @@ import cascade
 
 PACKAGE = Path(cascade.__file__).parent
 ROOMS = [  # a room imports from those before it
-    ["errors", "forks", "lazy", "processes", "resources", "values", "version"],
+    ["errors", "forks", "lazy", "processes", "progress", "resources", "values", "version"],
     ["config"],
     ["items", "predictions"],
     ["io"],
@@ -27,6 +27,7 @@ ROOMS = [  # a room imports from those before it
     ["tracking"],
     ["evaluation"],
     ["training"],
+    ["api"],
     ["serving"],
     ["cli"],
 ]

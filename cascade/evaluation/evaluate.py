@@ -215,7 +215,7 @@ def _manifest(
             "name": task.taxonomy.name,
             "nodes": len(task.taxonomy),
             "sha256": task.taxonomy.fingerprint,
-            "made_of_labels": task.config.taxonomy is None,
+            "made_of_labels": task.config.taxonomy is None and not task.in_memory,
         },
         "bootstrap": {"resamples": options.resamples, "seed": options.seed},
         "seed": options.seed,

@@ -41,12 +41,15 @@ class EvaluationTask:
         What is filed under, and how; the columns of the config are those of `source`.
     needs_image
         Whether the column of pictures must be there; the one that a pack remembers need not.
+    in_memory
+        Whether the taxonomy is one that a caller holds, which no config can name.
     """
 
     source: TableFile
     taxonomy: Taxonomy
     config: CascadeConfig
     needs_image: bool = False
+    in_memory: bool = False
 
     @property
     def columns(self) -> Columns:

@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
+def refuse_lost_gpu() -> None:
+    """Raise UsageError in a process that was forked from one that used a GPU."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    lost = getattr(cuda, "_is_in_bad_fork", None)
+    if lost is not None and lost():
+        raise UsageError(
+            "a GPU cannot be used in a process that was forked from one that used it; start "
+            'workers with multiprocessing.get_context("spawn")'
+        )
+
+
 def best_device(wanted: str = "auto") -> str:
     """`wanted`, or with `auto` the first of cuda, mps and cpu that is there.
 
@@ -121,14 +132,3 @@ def padded_batches(lengths: NDArray[np.int64], most_tokens: int) -> Iterator[NDA
             start = end
     if len(order):
         yield order[start:]
-
-
-def refuse_lost_gpu() -> None:
-    """Raise UsageError in a process that was forked from one that used a GPU."""
-    cuda = getattr(sys.modules.get("torch"), "cuda", None)
-    lost = getattr(cuda, "_is_in_bad_fork", None)
-    if lost is not None and lost():
-        raise UsageError(
-            "a GPU cannot be used in a process that was forked from one that used it; start "
-            'workers with multiprocessing.get_context("spawn")'
-        )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from cascade.confidence.acceptance import Acceptance
 from cascade.config import ENCODER, CascadeConfig, Columns
@@ -18,17 +18,21 @@ from cascade.io.pictures import allowed_address
 from cascade.io.web.address import is_address
 from cascade.items import Batch, Item, as_text
 from cascade.models.runtime import refuse_lost_gpu
+from cascade.pipeline.doors.adapting import Adapting
+from cascade.pipeline.doors.awaiting import Awaiting
+from cascade.pipeline.doors.explaining import Explaining
+from cascade.pipeline.doors.framing import Framing
+from cascade.pipeline.doors.retracing import Retracing
+from cascade.pipeline.doors.weighing import Weighing
 from cascade.pipeline.intake import Intake, names_of
 from cascade.pipeline.pack import resolve_paths
-from cascade.pipeline.retracing import Retracing
 from cascade.pipeline.router import Router
 from cascade.pipeline.walker import Walker
 from cascade.pipeline.watching import Sentinel, Watched
 from cascade.predictions import Prediction
 from cascade.retrieval.text_vectors import Progress
-from cascade.scoring.adaptation import Adaptation, check_adapts, drawn, learn
+from cascade.scoring.adaptation import check_adapts
 from cascade.scoring.components import Components
-from cascade.scoring.scorer import NodeProbabilityScorer
 from cascade.taxonomy import Node, Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.values import absence_of, is_visible
@@ -41,7 +45,7 @@ BATCH = 128  # items that are classified together
 CELLS = 1 << 25  # similarities of items with nodes that are held at a time
 
 
-class Classifier(Retracing, Watched):
+class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Watched, Weighing):
     """Files items under a taxonomy; made by `cascade.load`.
 
     Parameters
@@ -85,17 +89,21 @@ class Classifier(Retracing, Watched):
         self._acceptance = Acceptance(
             config.calibration, components.method, climbs=isinstance(self._walker, Router)
         )
-        if isinstance(self._walker, Router):
-            sets = self._acceptance.ask_sets(components.taxonomy, self._walker.is_end)
-            self._walker.opens = None if sets is None else sets.least
-            if self._acceptance.nowhere is not None:
-                self._walker.judge_by(self._acceptance.nowhere.scorer)
+        self._prepare_acceptance()
         self.sentinel = Sentinel(components)
         self._turn = Turn()
-        self._adaptation: Adaptation | None = None
+        self._adaptation = None
         if ask is not None:
             self._agent.ask = ask
         self.check_pictures_are_read(config.columns)
+
+    def _prepare_acceptance(self) -> None:
+        """Let the walker keep what is asked of each batch when its answers are accepted."""
+        if isinstance(self._walker, Router):
+            sets = self._acceptance.ask_sets(self._components.taxonomy, self._walker.is_end)
+            self._walker.opens = None if sets is None else sets.least
+            if self._acceptance.nowhere is not None:
+                self._walker.judge_by(self._acceptance.nowhere.scorer)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and other processes load what the config names for themselves."""
@@ -105,6 +113,33 @@ class Classifier(Retracing, Watched):
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         if state["adaptation"] is not None:
             self.adaptation = state["adaptation"]
+
+    def variant(self, *, beam: int | None = None, ranking: int | None = None) -> Self:
+        """The same classifier with another form of answers; its models are not loaded anew.
+
+        Parameters
+        ----------
+        beam
+            The least `descent.beam`, of which one path is the answer, the others are alternatives.
+        ranking
+            `retrieval.ranking`: likeliest leaves of each answer.
+        """
+        config = self.config.model_copy(deep=True)
+        if beam is not None:
+            config.descent.beam = max(config.descent.beam, beam)
+        if ranking is not None:
+            config.retrieval.ranking = ranking
+        if config == self.config:
+            return self
+        made = object.__new__(type(self))
+        made.__dict__.update(vars(self))
+        made.config, made._components = config, self._components.under(config)
+        made._walker = _walker(self.taxonomy, made._components)
+        made._prepare_acceptance()
+        made.sentinel, made.seconds = Sentinel(made._components), defaultdict(float)
+        if self.method == "agent":
+            made._agent.ask = self._agent.ask
+        return made
 
     def check_pictures_are_read(self, columns: Columns) -> None:
         """Raise UsageError if there is a column of pictures, and nothing that reads pictures."""
@@ -177,72 +212,10 @@ class Classifier(Retracing, Watched):
             raise UsageError(f"batch_size {batch_size}: expected 1 or more")
         return self._stream(self._intake(text, image, id).many(items), batch_size)
 
-    def adapt(
-        self,
-        items: Any,
-        *,
-        text: str | Sequence[str] | None = None,
-        image: str | None = None,
-        id: str | None = None,
-    ) -> Adaptation:
-        """Learn from many items how frequent nodes are, for all answers from now on.
-
-        No labels are read. A thousand of the items are learnt from, drawn from all; from fewer than
-        50 nothing is. Whatever was learnt before is forgotten.
-
-        Parameters
-        ----------
-        items, text, image, id
-            As for `classify_many`; an iterator is read to its end.
-
-        Returns
-        -------
-        What was learnt; `adaptation` keeps it, and None there forgets it.
-
-        Raises
-        ------
-        UsageError
-            The method does not know the probability of every node, or as for `classify_many`.
-        """
-        return self.adapt_read(self._intake(text, image, id).many(items))
-
-    def adapt_read(self, items: Iterable[Item | Prediction]) -> Adaptation:
-        """As `adapt`, of items that are read already; what cannot be answered is passed over."""
-        scorer = self._adapting_scorer()
-        checked = (self._checked(item) for item in items if isinstance(item, Item))
-        known = drawn(item for item in checked if isinstance(item, Item))
-        with self._turn:
-            refuse_lost_gpu()
-            self._adaptation = scorer.prior = None
-            parts = self._together(range(len(known)))
-            batches = (Batch([known[row] for row in rows]) for rows in parts)
-            learnt = learn(self.scored, scorer, batches)
-        self.adaptation = learnt
-        return learnt
-
     @property
     def scored(self) -> Taxonomy:
         """What is chosen among: the taxonomy, with a child for each of `descent.stays`."""
         return self._components.taxonomy
-
-    @property
-    def adaptation(self) -> Adaptation | None:
-        """What was learnt of the items at hand, see `adapt`; None if nothing."""
-        return self._adaptation
-
-    @adaptation.setter
-    def adaptation(self, learnt: Adaptation | None) -> None:
-        scorer = self._adapting_scorer()
-        with self._turn:
-            self._adaptation = learnt
-            scorer.prior = learnt.log_weight if learnt is not None and learnt.applies else None
-
-    def _adapting_scorer(self) -> NodeProbabilityScorer:
-        """The scorer that a prior of nodes changes."""
-        check_adapts(self.taxonomy, self.method)
-        found = self._components.scorer(self.method)
-        assert isinstance(found, NodeProbabilityScorer)
-        return found
 
     def _intake(
         self, text: str | Sequence[str] | None, image: str | None, id: str | None

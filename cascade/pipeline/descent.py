@@ -154,6 +154,16 @@ class Descent:
             return self._walk(batch, scorer)
 
     @cached_property
+    def first_ends(self) -> NDArray[np.int64]:
+        """int64 [n_ends], nodes at which a path from the top may first end."""
+        below = np.zeros(len(self.taxonomy) + 1, np.int64)
+        ends = np.flatnonzero(self._leaf)
+        inner = ends[self.taxonomy.end[ends] > ends + 1]
+        np.add.at(below, inner + 1, 1)
+        np.add.at(below, self.taxonomy.end[inner], -1)
+        return ends[np.cumsum(below)[ends] == 0]
+
+    @cached_property
     def _aim(self) -> Aim | None:
         if self.objective is None:
             return None

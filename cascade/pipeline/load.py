@@ -70,6 +70,14 @@ def load(
     >>> clf.classify("straw panama hat").names[0]
     'Shoes, Bags & Accessories'
     """
+    tree, config = settled(source, taxonomy, settings)
+    return Classifier(tree, config, progress=progress, ask=ask)
+
+
+def settled(
+    source: str | Path | Taxonomy, taxonomy: str | Path | Taxonomy | None, settings: dict[str, Any]
+) -> tuple[Taxonomy, CascadeConfig]:
+    """The taxonomy and the config that a source and settings name; see `load`."""
     if not isinstance(source, str | Path | Taxonomy):
         raise UsageError(
             "expected the name or path of a taxonomy, pack or config, or a Taxonomy, found "
@@ -91,13 +99,12 @@ def load(
         config = CascadeConfig.parse(merge(config.model_dump(), settings), "settings")
         warn_of_unread(config, settings)
     if isinstance(taxonomy, Taxonomy):
-        return Classifier(taxonomy, config, progress=progress, ask=ask)
+        return taxonomy, config
     named = str(taxonomy) if taxonomy is not None else config.taxonomy
     if named is None:
         raise ConfigError(f"{source}: names no taxonomy; add a line such as `taxonomy: store`")
     folder = origin if taxonomy is None else None
-    tree = load_taxonomy(named, folder, **config.taxonomy_reading)
-    return Classifier(tree, config, progress=progress, ask=ask)
+    return load_taxonomy(named, folder, **config.taxonomy_reading), config
 
 
 def load_config(

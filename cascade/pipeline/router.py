@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from cascade.items import Batch
 from cascade.pipeline.descent import make_descent
 from cascade.pipeline.fallback import FailureLog, by_fallback
 from cascade.predictions import Prediction
+from cascade.scoring.all_nodes import of_all_nodes
 from cascade.scoring.components import Components
 from cascade.scoring.methods.ttc import TTCScorer
 from cascade.scoring.scorer import Scorer
@@ -110,12 +111,7 @@ class Router:
         if self._fast is None:
             return self._by_method(batch)
         predictions = self._answered_by(self._fast, batch)
-        unsure = [
-            row
-            for row, prediction in enumerate(predictions)
-            if prediction.confidence < self._routing.threshold
-            or not self._fast.can_read(batch.items[row])
-        ]
+        unsure = self._unsure(self._fast, batch, predictions)
         self._spread(self._fast, batch, unsure)
         if unsure:
             rest = batch.subset(unsure)
@@ -123,6 +119,39 @@ class Router:
                 predictions[row] = prediction
             batch.take_back(rest, unsure)
         return predictions
+
+    def _unsure(self, fast: Scorer, batch: Batch, predictions: Sequence[Prediction]) -> list[int]:
+        """Rows that the fast path cannot read, or is not sure about."""
+        return [
+            row
+            for row, prediction in enumerate(predictions)
+            if prediction.confidence < self._routing.threshold
+            or not fast.can_read(batch.items[row])
+        ]
+
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """int64 [n_ends], where paths end: each leaf, or the first node above it that is one."""
+        return self._descent.first_ends
+
+    def probabilities(self, batch: Batch) -> NDArray[np.float64]:
+        """float64 [n_items, n_nodes], the probability of each node by what answers the item.
+
+        Raises
+        ------
+        UsageError
+            The method does not know that of every node.
+        """
+        parts = {self._scorer: list(range(len(batch)))}
+        if self._fast is not None:
+            unsure = self._unsure(self._fast, batch, self._answered_by(self._fast, batch))
+            sure = np.setdiff1d(np.arange(len(batch)), unsure).tolist()
+            parts = {self._fast: sure, self._scorer: unsure}
+        found = np.zeros((len(batch), len(self._components.taxonomy)))
+        for scorer, rows in parts.items():
+            if rows:
+                found[rows] = of_all_nodes(scorer, batch.subset(rows), self._components.taxonomy)
+        return found
 
     @property
     def _fallback(self) -> Scorer:

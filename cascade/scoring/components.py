@@ -110,6 +110,13 @@ class Components:
         self._scorers: dict[str, Scorer] = {}
         self._making: list[str] = []
 
+    def under(self, config: CascadeConfig) -> Components:
+        """What is loaded already, for a config in which only the form of answers differs."""
+        made = object.__new__(type(self))
+        made.__dict__.update(vars(self))
+        made.config = config
+        return made
+
     @cached_property
     def encoder(self) -> Encoder:
         """The sentence encoder."""

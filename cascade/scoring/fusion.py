@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cascade.errors import ConfigError
 from cascade.items import Batch, Choices, Item
-from cascade.scoring.scorer import Scorer
+from cascade.scoring.scorer import NodeProbabilityScorer, Scorer
 from cascade.taxonomy import Taxonomy
 
 Weight = float | Sequence[float]
@@ -73,6 +73,11 @@ class FusionScorer(Scorer):
         tables = (self._weights, self._without_text, self._without_picture)
         used = np.any([own.any(axis=1) for own in tables if own is not None], axis=0)
         self.name = "+".join(s.name for s, u in zip(scorers, used, strict=True) if u)
+
+    @property
+    def knows_all_nodes(self) -> bool:
+        """Whether each scorer has the probability of every node at once."""
+        return all(isinstance(scorer, NodeProbabilityScorer) for scorer in self._scorers)
 
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate; see `Scorer.score`."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cascade.io import open_table
 from cascade.taxonomy import Taxonomy
 
 pytestmark = pytest.mark.weights
@@ -129,16 +130,37 @@ def test_limit_keeps_the_first_rows(limit, folder, retrieve):
     assert [row["id"] for row in read(folder / "out.csv")] == ["1", "2", "3", "4", "5"][:limit]
 
 
-def test_top_adds_other_nodes_best_first(folder, retrieve):
-    retrieve("items.csv", "--text", "name", "--top", 2, "-o", "out.csv")
+@pytest.mark.parametrize("suffix", ["csv", "xlsx", "parquet"])
+def test_top_adds_columns_of_other_nodes_best_first(folder, retrieve, suffix):
+    retrieve("items.csv", "--text", "name", "--top", 2, "-o", f"out.{suffix}")
     tree = Taxonomy.load(folder / "tax.csv")
-    for row in read(folder / "out.csv"):
-        others = json.loads(row["cascade_alternatives"])
-        assert 1 <= len(others) <= 2
-        assert row["cascade_code"] not in {other["code"] for other in others}
-        assert all(tree.node(other["code"]).path == other["path"] for other in others)
-        sure = [other["confidence"] for other in others]
-        assert sure == sorted(sure, reverse=True)
+    with open_table(folder / f"out.{suffix}") as table:
+        others = [f"cascade_{key}_{n}" for n in (2, 3) for key in ("code", "path", "confidence")]
+        assert list(table.columns)[-6:] == others
+        for row in table:
+            codes, paths, sure = (
+                [table.text(row, f"cascade_{key}{n}") for n in ("", "_2", "_3")]
+                for key in ("code", "path", "confidence")
+            )
+            assert [tree.node(code).path for code in codes if code] == [p for p in paths if p]
+            assert len({*codes}) == 3
+            numbers = [float(number) for number in sure if number]
+            assert numbers == sorted(numbers, reverse=True)
+
+
+def test_nested_writes_other_nodes_as_json(folder, retrieve):
+    retrieve("items.csv", "--text", "name", "--top", 2, "--nested", "-o", "out.csv")
+    retrieve("items.csv", "--text", "name", "--top", 2, "-o", "flat.csv")
+    retrieve("items.csv", "--text", "name", "--top", 2, "-o", "out.jsonl")
+    lines = (folder / "out.jsonl").read_text("utf-8").splitlines()
+    columns = zip(read(folder / "out.csv"), read(folder / "flat.csv"), lines, strict=True)
+    for row, flat, line in columns:
+        others = json.loads(line)["cascade"]["alternatives"]
+        assert json.loads(row["cascade_alternatives"]) == others
+        assert not any(name.startswith("cascade_code_") for name in row)
+        for n, other in enumerate(others, 2):
+            assert flat[f"cascade_code_{n}"] == other["code"]
+            assert float(flat[f"cascade_confidence_{n}"]) == other["confidence"]
 
 
 def test_explain_adds_the_walk_to_the_answer(folder, retrieve):

@@ -69,7 +69,7 @@ def test_an_item_is_filed_as_the_classifier_does(server, classifier, mode):
     expected = classifier.classify("leather boots")
     assert not found.is_error
     assert found.structured_content["code"] == expected.code == "Clothing > Boots"
-    assert found.structured_content["confidence"] == round(expected.confidence, 4)
+    assert found.structured_content["confidence"] == round(expected.confidence, 6)
     assert json.loads(found.content[0].text) == found.structured_content
 
 

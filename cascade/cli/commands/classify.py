@@ -73,8 +73,21 @@ def classify(
     adapt: options.AdaptOption = False,
     limit: options.LimitOption = None,
     top: Annotated[
-        int, typer.Option("--top", min=0, metavar="N", help="Add the N next best answers.")
+        int,
+        typer.Option(
+            "--top",
+            min=0,
+            metavar="N",
+            help="Add the N next best answers: in tables as columns cascade_code_2, "
+            "cascade_path_2, cascade_confidence_2, ...; in JSON lines as a list.",
+        ),
     ] = 0,
+    nested: Annotated[
+        bool,
+        typer.Option(
+            "--nested", help="Write those of --top as JSON in one column, cascade_alternatives."
+        ),
+    ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Add the candidates and scores at each level.")
     ] = False,
@@ -176,6 +189,7 @@ def classify(
             explain,
             question=settled.method == "agent",
             set=settled.calibration.set_coverage is not None,
+            nested=nested,
         ),
         Input(limit, encoding, sheet),
         Destination(resume, overwrite, as_json, as_table),

@@ -97,43 +97,29 @@ def fit(
     from cascade.cli.progress import working
     from cascade.config import CascadeConfig, Columns
     from cascade.io.tables.opening import TableFile
-    from cascade.pipeline.load import load_taxonomy
-    from cascade.pipeline.runs.columns import picture_places
-    from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_labels
-    from cascade.training.labelled import settled_columns
-    from cascade.training.packs.fit import Fit
+    from cascade.training.fit_request import FitRequest
     from cascade.training.packs.recipe import Recipe
 
-    loaded = Recipe.load(recipe, options.parse_settings(settings or []))
-    source = TableFile(file, limit, encoding, sheet)
-    named = Columns(text=text or [], image=image, label=label, label_separator=label_separator)
-    columns = settled_columns(source, named)
     placed = CascadeConfig()
     options.place_pictures(placed, image_root, allow_urls, allow_host)
-    if columns.text and not text:
-        err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
-    if taxonomy is None:
-        tree = taxonomy_of_labels([source], label, LabelForm(label_separator, keep_case))
-        err.print(
-            f"no taxonomy is named: made one of the labels, {len(tree):,} nodes (name one with -t)"
-        )
-    else:
-        tree = load_taxonomy(
-            taxonomy, encoding=taxonomy_encoding, scheme=scheme, sheet=taxonomy_sheet
-        )
-    job = Fit(
-        source,
-        tree,
-        columns,
-        loaded,
-        Path(output),
+    request = FitRequest(
+        TableFile(file, limit, encoding, sheet),
+        Columns(text=text or [], image=image, label=label, label_separator=label_separator),
+        Recipe.load(recipe, options.parse_settings(settings or [])),
+        taxonomy=taxonomy,
+        reading={"encoding": taxonomy_encoding, "scheme": scheme, "sheet": taxonomy_sheet},
+        keep_case=keep_case,
+        pictures=placed,
         validation=None if validation is None else TableFile(validation, None, encoding, sheet),
         seed=seed,
         allow_download=allow_download,
-        places=picture_places(placed),
         command=options.command(),
         report_to=report_to or (),
-        notify=lambda sentence: err.print(sentence, style="yellow", highlight=False, markup=False),
+    )
+    job = request.job(
+        Path(output),
+        lambda sentence: err.print(sentence, style="yellow", highlight=False, markup=False),
+        lambda sentence: err.print(sentence, markup=False),
     )
     job.prepare(resume=resume, overwrite=overwrite)
     with (

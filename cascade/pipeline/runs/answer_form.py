@@ -1,15 +1,21 @@
-"""What stands beside each row of an output."""
+"""What stands beside each row of an output.
+
+In tables the next best answers have columns of their own, `cascade_code_2` and so on; in JSON they
+are a list.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cascade.io import Answer
 from cascade.predictions import Prediction, alternatives_as_dicts, set_as_dicts, trace_as_dicts
 
-LISTS = ("alternatives", "trace", "ranking", "set")  # JSON in tabular output
+DIGITS = 6  # of confidences
+LISTS = ("alternatives", "trace", "ranking", "set", "whole_levels")  # JSON in tabular output
 ANSWER_COLUMNS: dict[str, type] = {
     "cascade_code": str,
     "cascade_path": str,
@@ -23,6 +29,10 @@ WHOLE_COLUMNS: dict[str, type] = {
     "cascade_whole_confidence": float,
     "cascade_whole_levels": str,
 }
+
+
+ANSWER_KEYS = {name.removeprefix("cascade_"): name for name in ANSWER_COLUMNS}
+OF_ALTERNATIVE: dict[str, type] = {"code": str, "path": str, "confidence": float}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,8 @@ class AnswerForm:
     whole
         Whether the likeliest answer as a whole stands beside what of it was accepted, with the
         confidences of its levels, from the top.
+    nested
+        Whether alternatives are one column of JSON in tables, too.
     """
 
     top: int = 0
@@ -53,71 +65,126 @@ class AnswerForm:
     question: bool = False
     set: bool = False
     whole: bool = False
+    nested: bool = False
 
     @property
     def columns(self) -> dict[str, type]:
         """Columns of tabular output with their types."""
         more = {
-            "cascade_alternatives": self.top > 0,
+            "cascade_alternatives": self.top > 0 and self.nested,
             "cascade_trace": self.explain,
             "cascade_ranking": self.ranking,
             "cascade_question": self.question,
             "cascade_set": self.set,
         }
-        found = ANSWER_COLUMNS | {name: str for name, wanted in more.items() if wanted}
+        flat = {} if self.nested else columns_of_alternatives(self.top)
+        found = ANSWER_COLUMNS | flat | {name: str for name, wanted in more.items() if wanted}
         return found | WHOLE_COLUMNS if self.whole else found
+
+    @property
+    def keys(self) -> list[str]:
+        """Keys of an answer, as `as_values` gives it."""
+        more = {
+            "alternatives": self.top > 0,
+            "trace": self.explain,
+            "ranking": self.ranking,
+            "question": self.question,
+            "set": self.set,
+        }
+        whole = [name.removeprefix("cascade_") for name in WHOLE_COLUMNS] if self.whole else []
+        return [*ANSWER_KEYS, *(key for key, wanted in more.items() if wanted), *whole]
 
     def answer(self, prediction: Prediction, *, nested: bool) -> Answer:
         """A prediction as values by column, or (`nested`) by key of one JSON object."""
-        code = prediction.code
-        confidence = round(prediction.confidence, 4) if code else None
-        values: dict[str, Any]
-        if nested:  # each row of a run passes here, and a literal is the quickest
-            values = {
-                "code": code,
-                "path": prediction.path,
-                "confidence": confidence,
-                "source": prediction.source,
-                "status": prediction.status,
-                "message": prediction.message,
-            }
-        else:
-            values = {
-                "cascade_code": code,
-                "cascade_path": prediction.path,
-                "cascade_confidence": confidence,
-                "cascade_source": prediction.source,
-                "cascade_status": prediction.status,
-                "cascade_message": prediction.message,
-            }
-        if self.question:
-            values["question" if nested else "cascade_question"] = prediction.question
-        if self.whole:
-            values |= _whole(prediction.climbed_from or prediction, nested=nested)
-        if not (self.top or self.explain or self.ranking or self.set):
-            return values
-        lists: dict[str, list[Any]] = {}
-        if self.top:
-            lists["alternatives"] = alternatives_as_dicts(prediction)[: self.top]
-        if self.explain:
-            lists["trace"] = trace_as_dicts(prediction)
-        if self.ranking:
-            lists["ranking"] = list(prediction.ranking)
-        if self.set:
-            places = set_as_dicts(prediction)
-            lists["set"] = list(places) if nested else [place["code"] for place in places]
         if nested:
-            return values | lists
-        for key, value in lists.items():
-            values[f"cascade_{key}"] = json.dumps(value, ensure_ascii=False)
+            return self._values(prediction)
+        if self._has_more:
+            return self.as_columns(self._values(prediction))
+        code = prediction.code
+        return {  # each row of a run passes here, and a literal is the quickest
+            "cascade_code": code,
+            "cascade_path": prediction.path,
+            "cascade_confidence": round(prediction.confidence, DIGITS) if code else None,
+            "cascade_source": prediction.source,
+            "cascade_status": prediction.status,
+            "cascade_message": prediction.message,
+        }
+
+    @property
+    def _has_more(self) -> bool:
+        """Whether an answer has more than its plain columns."""
+        return bool(
+            self.top or self.explain or self.ranking or self.question or self.set or self.whole
+        )
+
+    def _values(self, prediction: Prediction) -> dict[str, Any]:
+        code = prediction.code
+        values: dict[str, Any] = {
+            "code": code,
+            "path": prediction.path,
+            "confidence": round(prediction.confidence, DIGITS) if code else None,
+            "source": prediction.source,
+            "status": prediction.status,
+            "message": prediction.message,
+        }
+        if self.question:
+            values["question"] = prediction.question
+        if self.top:
+            values["alternatives"] = alternatives_as_dicts(prediction)[: self.top]
+        if self.explain:
+            values["trace"] = trace_as_dicts(prediction)
+        if self.ranking:
+            values["ranking"] = list(prediction.ranking)
+        if self.set:
+            values["set"] = list(set_as_dicts(prediction))
+        if self.whole:
+            values |= _whole(prediction.climbed_from or prediction)
         return values
 
+    def as_columns(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of an answer by column."""
+        found = {name: values[key] for key, name in ANSWER_KEYS.items()}
+        for key in values.keys() - ANSWER_KEYS.keys():
+            value = values[key]
+            if key == "alternatives" and not self.nested:
+                found |= flat_alternatives(value or [], self.top)
+            else:
+                if key == "set":  # an earlier table has the codes alone
+                    value = [p["code"] if isinstance(p, dict) else p for p in value or []]
+                listed = key in LISTS
+                found[f"cascade_{key}"] = json.dumps(value, ensure_ascii=False) if listed else value
+        return found
 
-def _whole(prediction: Prediction, *, nested: bool) -> dict[str, Any]:
-    """The likeliest answer as a whole, by column or key."""
-    sure = None if prediction.code is None else round(prediction.confidence, 4)
-    levels: Any = [round(each, 4) for each in prediction.path_confidences]
-    found = zip(WHOLE_COLUMNS, (prediction.code, sure, levels), strict=True)
-    if nested:
-        return {name.removeprefix("cascade_"): value for name, value in found}
-    return dict(found) | {"cascade_whole_levels": json.dumps(levels)}
+
+def _whole(prediction: Prediction) -> dict[str, Any]:
+    """The likeliest answer as a whole, by key."""
+    sure = None if prediction.code is None else round(prediction.confidence, DIGITS)
+    levels = [round(each, DIGITS) for each in prediction.path_confidences]
+    return {"whole_code": prediction.code, "whole_confidence": sure, "whole_levels": levels}
+
+
+def columns_of_alternatives(top: int) -> dict[str, type]:
+    """`cascade_code_2`, `cascade_path_2`, `cascade_confidence_2`, `cascade_code_3`, ..."""
+    return {
+        f"cascade_{key}_{place}": kind
+        for place in range(2, top + 2)
+        for key, kind in OF_ALTERNATIVE.items()
+    }
+
+
+def flat_alternatives(alternatives: Iterable[Mapping[str, Any]], top: int) -> dict[str, Any]:
+    """The values of those columns; None where there are fewer alternatives."""
+    flat: dict[str, Any] = dict.fromkeys(columns_of_alternatives(top))
+    for place, alternative in enumerate(alternatives, 2):
+        if place <= top + 1:
+            flat |= {f"cascade_{key}_{place}": alternative.get(key) for key in OF_ALTERNATIVE}
+    return flat
+
+
+def listed_alternatives(flat: Mapping[str, Any], top: int) -> Sequence[dict[str, Any]]:
+    """The list of alternatives that values by column tell of."""
+    found = []
+    for place in range(2, top + 2):
+        if flat.get(f"cascade_code_{place}"):
+            found.append({key: flat.get(f"cascade_{key}_{place}") for key in OF_ALTERNATIVE})
+    return found

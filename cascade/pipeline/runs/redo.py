@@ -11,7 +11,12 @@ from cascade.config import Columns
 from cascade.errors import InputError
 from cascade.io import ANSWER_KEY, Answer, Row, Table
 from cascade.pipeline.fallback import is_by_fallback
-from cascade.pipeline.runs.answer_form import LISTS, AnswerForm
+from cascade.pipeline.runs.answer_form import (
+    LISTS,
+    AnswerForm,
+    columns_of_alternatives,
+    listed_alternatives,
+)
 from cascade.predictions import Level, Prediction
 from cascade.taxonomy import Taxonomy
 
@@ -42,9 +47,12 @@ class EarlierAnswers:
     ) -> None:
         self._earlier, self._taxonomy = earlier, taxonomy
         self._read = [*columns.text, *filter(None, (columns.image, columns.id))]
-        self._keys = [name.removeprefix("cascade_") for name in form.columns]
-        self._nested = earlier.kind == "jsonl"
-        wanted = [ANSWER_KEY] if self._nested else [f"cascade_{key}" for key in self._keys]
+        self._form, self._nested = form, earlier.kind == "jsonl"
+        self._flat = list(columns_of_alternatives(form.top))
+        if "cascade_alternatives" in earlier.columns:  # JSON of --nested, or of earlier versions
+            self._flat = []
+        wanted = [f"cascade_{key}" for key in form.keys if key != "alternatives" or not self._flat]
+        wanted = [ANSWER_KEY] if self._nested else [*wanted, *self._flat]
         if missing := [name for name in wanted if name not in earlier.columns]:
             raise InputError(
                 f"has no column {', '.join(map(repr, missing))}; expected the output of an earlier "
@@ -98,15 +106,20 @@ class EarlierAnswers:
         whole = self._earlier.value(row, ANSWER_KEY) if self._nested else None
         answer = {
             key: whole.get(key) if isinstance(whole, dict) else self._cell(row, key)
-            for key in self._keys
+            for key in self._form.keys
         }
         try:
             answer["confidence"] = float(answer["confidence"] or 0)
-        except (TypeError, ValueError):
+            for other in answer.get("alternatives") or []:
+                other["confidence"] = float(other["confidence"])
+        except (TypeError, ValueError, KeyError):
             answer["status"] = "error"  # it is made again
         return answer
 
     def _cell(self, row: Row, key: str) -> Any:
+        if key == "alternatives" and self._flat:
+            flat = {name: self._earlier.text(row, name) for name in self._flat}
+            return listed_alternatives(flat, self._form.top)
         text = self._earlier.text(row, f"cascade_{key}")
         if key not in LISTS:
             return text
@@ -116,13 +129,8 @@ class EarlierAnswers:
             return []
 
 
-def as_written(answer: Mapping[str, Any], *, nested: bool) -> Answer:
+def as_written(answer: Mapping[str, Any], form: AnswerForm, *, nested: bool) -> Answer:
     """An earlier answer as it stands beside a row."""
     if not answer["code"]:
         answer = {**answer, "code": None, "path": None, "confidence": None}
-    if nested:
-        return dict(answer)
-    return {
-        f"cascade_{key}": json.dumps(value, ensure_ascii=False) if key in LISTS else value
-        for key, value in answer.items()
-    }
+    return dict(answer) if nested else form.as_columns(answer)

@@ -173,7 +173,7 @@ def classify_table(
                 classifier, items, labels, form, nested=output.nested, lines=[r.line for r in rows]
             )
             for at, answer in kept.items():
-                answers[at] = as_written(answer, nested=output.nested)
+                answers[at] = as_written(answer, form, nested=output.nested)
             summary: Mapping[str, Any] = vars(counts)
             output.write(index, rows, answers, summary)
         else:

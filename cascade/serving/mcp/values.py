@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from cascade.pipeline.runs.answer_form import DIGITS
 from cascade.predictions import Candidate, FacetChoice, Level, Prediction
 from cascade.taxonomy import Node, Taxonomy
 
@@ -61,7 +62,7 @@ class FacetValue(BaseModel):
             label=facet.label,
             code=facet.code,
             name=facet.name,
-            confidence=round(facet.confidence, 4),
+            confidence=round(facet.confidence, DIGITS),
             message=facet.message,
         )
 
@@ -91,12 +92,12 @@ class AnswerValue(BaseModel):
         return cls(
             code=prediction.code,
             path=prediction.path,
-            confidence=round(prediction.confidence, 4),
+            confidence=round(prediction.confidence, DIGITS),
             status=prediction.status,
             message=prediction.message,
             source=prediction.source,
             alternatives=[
-                AlternativeValue(code=a.code, path=a.path, confidence=round(a.confidence, 4))
+                AlternativeValue(code=a.code, path=a.path, confidence=round(a.confidence, DIGITS))
                 for a in prediction.alternatives
             ],
             facets=[FacetValue.of(facet) for facet in prediction.facets],
@@ -126,7 +127,7 @@ class CandidateValue(BaseModel):
             code=candidate.code,
             name=candidate.name,
             path=candidate.path,
-            probability=round(candidate.probability, 4),
+            probability=round(candidate.probability, DIGITS),
         )
 
 
@@ -149,7 +150,7 @@ class LevelValue(BaseModel):
             level=level.level,
             code=level.code,
             name=level.name,
-            confidence=round(level.confidence, 4),
+            confidence=round(level.confidence, DIGITS),
             candidates=[CandidateValue.of(candidate) for candidate in level.candidates],
             below=[CandidateValue.of(candidate) for candidate in level.below],
         )

@@ -63,6 +63,7 @@ from cascade.training.sampling import hold_out_stratified, near_duplicate_groups
 from cascade.version import __version__
 
 METRICS = "metrics.json"
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Fit:
     places: PicturePlaces = field(default_factory=PicturePlaces)
     command: str = ""
     report_to: Sequence[str] = ()
-    notify: Callable[[str], None] = field(default=lambda _: None, repr=False)
+    notify: Notify = field(default=lambda _: None, repr=False)
 
     @property
     def work(self) -> Path:

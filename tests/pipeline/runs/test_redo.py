@@ -64,7 +64,9 @@ def classified(given, out, earlier=None, form=PLAIN):
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "xlsx"])
-@pytest.mark.parametrize("form", [AnswerForm(), AnswerForm(top=2, explain=True)])
+@pytest.mark.parametrize(
+    "form", [AnswerForm(), AnswerForm(top=2, explain=True), AnswerForm(top=2, nested=True)]
+)
 def test_what_the_fallback_answered_is_answered_again_and_all_else_is_kept(
     tmp_path, given, moody, kind, form
 ):
@@ -86,6 +88,24 @@ def test_what_the_fallback_answered_is_answered_again_and_all_else_is_kept(
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [("jsonl", AnswerForm(top=2)), ("csv", AnswerForm(top=2, nested=True))],
+    ids=["JSON lines", "JSON in a column, as earlier versions wrote"],
+)
+def test_an_earlier_output_of_another_form_is_kept_in_the_form_that_is_asked_for(
+    tmp_path, given, moody, kind, form
+):
+    moody.bad = False
+    first, again, whole = (tmp_path / name for name in (f"a.{kind}", "b.csv", "c.csv"))
+    classified(given, first, form=form)
+    classified(given, whole, form=AnswerForm(top=2))
+    moody.texts = set()
+    classified(given, again, first, AnswerForm(top=2))
+    assert again.read_bytes() == whole.read_bytes()
+    assert moody.texts == set()
+
+
 def test_rows_beyond_the_earlier_output_are_answered(tmp_path, given, moody):
     moody.bad = False
     classified(given, tmp_path / "whole.csv")
@@ -105,7 +125,7 @@ def test_an_output_of_other_rows_or_without_answers_is_refused(tmp_path, given, 
         classified(other, tmp_path / "again.csv", tmp_path / "out.csv")
     with pytest.raises(InputError, match="no column 'cascade_code'"):
         classified(given, tmp_path / "again2.csv", given)
-    with pytest.raises(InputError, match="no column 'cascade_alternatives'"):
+    with pytest.raises(InputError, match="no column 'cascade_code_2'"):
         classified(given, tmp_path / "again3.csv", tmp_path / "out.csv", AnswerForm(top=2))
 
 

@@ -215,8 +215,8 @@ class TestTable:
         with pytest.raises(InputError, match=r"'titel' is not in .*did you mean 'title'"):
             run_over(clf, tmp_path, columns=Columns(text=["titel"]))
 
-    def test_alternatives_and_trace_are_json_beside_the_answer(self, clf, tmp_path):
-        run_over(clf, tmp_path, form=AnswerForm(top=2, explain=True))
+    def test_alternatives_and_trace_are_json_where_that_is_asked(self, clf, tmp_path):
+        run_over(clf, tmp_path, form=AnswerForm(top=2, explain=True, nested=True))
         row = rows_of(tmp_path / "out.csv")[0]
         alternatives = json.loads(row["cascade_alternatives"])
         assert len(alternatives) == 2

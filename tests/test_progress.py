@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from cascade.cli.progress import PlainWork
+from cascade.progress import PlainWork
 
 
 class Clock:

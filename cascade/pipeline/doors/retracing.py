@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cascade.config import CascadeConfig
 from cascade.errors import UsageError
-from cascade.forks import Turn
-from cascade.items import Batch, Item, as_text
+from cascade.items import Batch, as_text
+from cascade.pipeline.doors.asked import Asked
 from cascade.pipeline.intake import Intake
 from cascade.predictions import Prediction, Step, step_of
 from cascade.values import is_visible
@@ -18,16 +17,8 @@ if TYPE_CHECKING:
     from cascade.pipeline.agent.walk import AgentWalk
 
 
-class Retracing:
+class Retracing(Asked):
     """The part of `Classifier` that is about steps of the agent."""
-
-    config: CascadeConfig
-    _turn: Turn
-    _walker: Any
-
-    def _refuse(self, item: Item) -> Prediction | None:
-        """Why an item cannot be answered, or None."""
-        raise NotImplementedError
 
     @property
     def _agent(self) -> AgentWalk:

@@ -1,0 +1,172 @@
+"""`Pack`: a folder that `cascade fit` made, as a classifier that can be saved and passed on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cascade.errors import ConfigError, OutputError, unwritable
+from cascade.io.files import read_json
+from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.load import settled
+from cascade.pipeline.pack import SEAL
+from cascade.retrieval.text_vectors import Progress
+from cascade.training.packs.fit import METRICS
+
+
+class Pack(Classifier):
+    """What `cascade.fit` returns: a classifier, and the folder that it lies in.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    progress, **settings
+        As for `cascade.load`.
+
+    Attributes
+    ----------
+    path
+        The folder; a temporary one, which goes away with this object, until the pack is saved.
+
+    Raises
+    ------
+    ConfigError
+        There is no pack, or it is not what it was when it was fitted.
+
+    Examples
+    --------
+    >>> import cascade
+    >>> rows = [{"name": f"{kind} {size}", "label": f"Garden > {kind}s"}
+    ...         for kind in ("rake", "hose") for size in range(20)]
+    >>> pack = cascade.fit(rows, label="label", text="name", recipe="quick", progress=False)
+    >>> pack.classify("a garden rake").path
+    'Garden > rakes'
+    """
+
+    def __init__(
+        self, path: str | Path, *, progress: Progress | None = None, **settings: Any
+    ) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise ConfigError(f"{self.path}: is no folder, so it is no pack")
+        self._settings = settings
+        self._temporary: TemporaryFolder | None = None
+        tree, config = settled(self.path, None, settings)
+        super().__init__(tree, config, progress=progress)
+
+    @classmethod
+    def load(cls, path: str | Path, **settings: Any) -> Pack:
+        """The pack in a folder; `settings` as for `cascade.load`.
+
+        Raises
+        ------
+        ConfigError
+            There is no pack, or it is not what it was when it was fitted.
+        """
+        return cls(path, **settings)
+
+    @classmethod
+    def in_temporary(cls, make: Callable[[Path], object], **settings: Any) -> Pack:
+        """A pack that `make(path)` makes in a temporary folder."""
+        folder = TemporaryFolder()
+        make(folder.path / "pack")
+        pack = cls(folder.path / "pack", **settings)
+        pack._temporary = folder
+        return pack
+
+    @property
+    def classifier(self) -> Pack:
+        """The pack itself, which answers as every `Classifier` does."""
+        return self
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What was measured on held-out rows while it was fitted.
+
+        Returns
+        -------
+        `pack` has the figures by name, `scorers` those of each part alone, `rows` how many rows
+        were learnt from, held out and left out, `risk` what `max_risk` accepts.
+        """
+        found = read_json(self.path / METRICS) if (self.path / METRICS).is_file() else {}
+        return found if isinstance(found, dict) else {}
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Copy the pack to a folder, from where `Pack.load` and `cascade -c` open it.
+
+        Returns
+        -------
+        The folder.
+
+        Raises
+        ------
+        OutputError
+            The folder is there (and no pack, or `overwrite` is not set), or cannot be written.
+        """
+        target = Path(path)
+        if target.exists() and target.resolve() == self.path.resolve():
+            return target
+        if target.exists() and not (target / SEAL).is_file():
+            raise OutputError(f"{target} is there and is no pack; name another folder")
+        if target.exists() and not overwrite:
+            raise OutputError(f"{target} exists; replace it with overwrite=True")
+        staging = target.with_name(f"{target.name}.saving")
+        try:
+            shutil.rmtree(staging, ignore_errors=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(self.path, staging)
+            if target.exists():
+                shutil.rmtree(target)
+            staging.rename(target)
+        except OSError as error:
+            raise unwritable(target, error) from None
+        return target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and other processes load the folder anew; a temporary one travels whole."""
+        state = {"adaptation": self.adaptation}
+        if self._temporary is None:
+            return _loaded, (str(self.path.resolve()), self._settings), state
+        files = {
+            file.relative_to(self.path).as_posix(): file.read_bytes()
+            for file in sorted(self.path.rglob("*"))
+            if file.is_file()
+        }
+        return _unpacked, (files, self._settings), state
+
+    def __repr__(self) -> str:
+        where = "not saved" if self._temporary is not None else str(self.path)
+        return f"Pack({where}, {self.taxonomy!r}, method={self.method!r})"
+
+
+class TemporaryFolder:
+    """A folder that is removed with this object, by the process that made it."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="cascade-"))
+        weakref.finalize(self, _remove, self.path, os.getpid())
+
+
+def _remove(path: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a forked child has its parent's folder
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _loaded(path: str, settings: Mapping[str, Any]) -> Pack:
+    return Pack(path, **settings)
+
+
+def _unpacked(files: Mapping[str, bytes], settings: Mapping[str, Any]) -> Pack:
+    def unpack(folder: Path) -> None:
+        for name, data in files.items():
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+
+    return Pack.in_temporary(unpack, **settings)
