@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cascade.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from cascade.api.estimator import CascadeClassifier
     from cascade.api.evaluating import Run, evaluate
     from cascade.api.fitting import fit
     from cascade.api.packs import Pack
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Candidate": "cascade.predictions",
+    "CascadeClassifier": "cascade.api.estimator",
     "CascadeConfig": "cascade.config",
     "CascadeError": "cascade.errors",
     "Classifier": "cascade.pipeline.classifier",
@@ -48,6 +50,7 @@ _HOME = {
 
 __all__ = [
     "Candidate",
+    "CascadeClassifier",
     "CascadeConfig",
     "CascadeError",
     "Classifier",

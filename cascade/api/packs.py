@@ -10,12 +10,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cascade.api.wording import in_python
 from cascade.errors import ConfigError, OutputError, unwritable
 from cascade.io.files import read_json
+from cascade.io.tables.memory import rows_of
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.load import settled
 from cascade.pipeline.pack import SEAL
 from cascade.retrieval.text_vectors import Progress
+from cascade.training.packs.examples import add_examples
 from cascade.training.packs.fit import METRICS
 
 
@@ -96,6 +99,47 @@ class Pack(Classifier):
         """
         found = read_json(self.path / METRICS) if (self.path / METRICS).is_file() else {}
         return found if isinstance(found, dict) else {}
+
+    def with_settings(self, **settings: Any) -> Pack:
+        """The same pack under other settings, as of `cascade.load`; those of this one stay.
+
+        Examples
+        --------
+        >>> sure = pack.with_settings(calibration={"max_risk": 0.05})  # doctest: +SKIP
+        """
+        found = type(self)(self.path, **{**self._settings, **settings})
+        found._temporary = self._temporary
+        return found
+
+    def with_examples(self, rows: Any, *, label: str | None = None) -> Pack:
+        """A pack in which more labelled rows vote as neighbours; nothing is fitted again.
+
+        Parameters
+        ----------
+        rows
+            As for `cascade.fit`, with the columns that the pack reads.
+        label
+            Column of the known answers; that of the pack if None.
+
+        Returns
+        -------
+        A new pack, in a temporary folder until it is saved; this one stays as it is.
+
+        Raises
+        ------
+        ConfigError
+            The pack has no neighbours: those of the recipes `fast` and `full` do.
+        InputError
+            A column is not there, or no row can be used.
+        """
+        source = rows_of(rows)
+
+        def make(folder: Path) -> None:
+            shutil.copytree(self.path, folder)
+            add_examples(folder, source, label=label)
+
+        with in_python():
+            return type(self).in_temporary(make, **self._settings)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Copy the pack to a folder, from where `Pack.load` and `cascade -c` open it.
