@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cascade.api.evaluating import Run, evaluate
     from cascade.api.fitting import fit
     from cascade.api.packs import Pack
+    from cascade.api.sql import register_duckdb
     from cascade.config import CascadeConfig
     from cascade.errors import CascadeError
     from cascade.items import Item
@@ -46,6 +47,7 @@ _HOME = {
     "fit": "cascade.api.fitting",
     "gallery": "cascade.pipeline.gallery",
     "load": "cascade.pipeline.load",
+    "register_duckdb": "cascade.api.sql",
 }
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "fit",
     "gallery",
     "load",
+    "register_duckdb",
 ]
 
 

@@ -6,10 +6,11 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cascade.api.hub import pull, push
 from cascade.api.wording import in_python
 from cascade.errors import ConfigError, OutputError, unwritable
 from cascade.io.files import read_json
@@ -171,6 +172,91 @@ class Pack(Classifier):
         except OSError as error:
             raise unwritable(target, error) from None
         return target
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = True,
+        token: str | None = None,
+        license: str | None = None,
+        language: str | Sequence[str] | None = None,
+        description: str = "",
+        message: str | None = None,
+    ) -> str:
+        """Upload the pack to the Hugging Face hub, with a model card.
+
+        What the pack was fitted to shows in it: words of the rows, and the names of labels. So the
+        repository is private unless you say otherwise.
+
+        Parameters
+        ----------
+        repo_id
+            `owner/name`; it is made if it is not there.
+        private
+            Whether a repository that is made is private.
+        token
+            Of the hub; by default that of `hf auth login`.
+        license, language, description
+            For the model card: `apache-2.0`, `en` or a list, a sentence or more.
+        message
+            Of the commit.
+
+        Returns
+        -------
+        The address of the repository.
+
+        Raises
+        ------
+        OutputError
+            The hub does not take it; the message says why.
+        UsageError
+            `repo_id` is no such name.
+        """
+        return push(
+            self,
+            repo_id,
+            private=private,
+            token=token,
+            license=license,
+            language=language,
+            description=description,
+            message=message,
+        )
+
+    @classmethod
+    def from_hub(
+        cls,
+        repo_id: str,
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        **settings: Any,
+    ) -> Pack:
+        """Fetch a pack from the Hugging Face hub into the cache, and load it.
+
+        Only the files that its seal names are fetched, and they are checked against it. A pack of
+        somebody else sets what packs may set, and runs no code.
+
+        Parameters
+        ----------
+        repo_id
+            `owner/name`.
+        revision
+            A branch, tag or commit; name a commit to be sure that it stays what it is.
+        token
+            Of the hub; by default that of `hf auth login`.
+        **settings
+            As for `cascade.load`.
+
+        Raises
+        ------
+        ConfigError
+            There is no such pack, it is damaged, or the hub cannot be reached.
+        UsageError
+            `repo_id` is no such name.
+        """
+        return cls(pull(repo_id, revision=revision, token=token), **settings)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and other processes load the folder anew; a temporary one travels whole."""

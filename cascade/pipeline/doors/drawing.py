@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,9 @@ class Picture(Figure):
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=100)
+        with warnings.catch_warnings():  # a letter that the font lacks is drawn as a box
+            warnings.filterwarnings("ignore", message="Glyph")
+            self.savefig(buffer, format="png", dpi=100)
         return buffer.getvalue()
 
 
