@@ -175,7 +175,9 @@ class Descent:
             return []
         with batch.timed(scorer.name):
             found = scorer.confidences(batch)
-        answers, ends = aim.answers(found, len(batch), self.beam)
+            # Both have the same likeliest leaves; truer figures gain no expected F1.
+            chosen_by = scorer.probabilities(batch) if self.objective == "hf1" else found
+        answers, ends = aim.answers(chosen_by, len(batch), self.beam)
         if (answers < 0).any():  # a search found inner nodes alone
             return self._partly_walked(batch, scorer, np.flatnonzero(answers < 0))
         levels = aim.levels(scorer.name, found, batch, answers, self.retriever, self.candidates)
