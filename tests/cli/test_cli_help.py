@@ -70,3 +70,11 @@ def test_version_is_that_of_the_package(cascade):
     from importlib.metadata import version
 
     assert cascade("--version").out.split() == ["cascade", version("cascade-taxonomy")]
+
+
+def test_the_help_states_the_confidence_that_an_answer_needs(cascade):
+    from cascade.config.calibration import LEAST
+
+    for verb in ("classify", "eval"):
+        words = cascade(verb, "--help").out.replace("│", " ").split()
+        assert f"below {LEAST:g} is cut" in " ".join(words)

@@ -3,10 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade.evaluation.metrics.calibration import reliability
+from cascade.evaluation.metrics.calibration import level_reliability, reliability
+from cascade.evaluation.metrics.given import rows_given
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.evaluation.metrics.metrics_table import all_metrics
-from cascade.evaluation.metrics.risk_coverage import risk_coverage
+from cascade.evaluation.metrics.risk_coverage import information_at_risk, risk_coverage
 from cascade.taxonomy import Taxonomy
 
 SHOP = Taxonomy.from_paths(["Food > Fruit", "Food > Oil", "Toys"])
@@ -110,3 +111,35 @@ def test_a_long_curve_is_shown_at_some_of_its_points_the_ends_among_them():
     curve = risk_coverage(of([FRUIT] * 900, [FRUIT] * 900, sure), points=50)
     assert len(curve) == 50
     assert (curve[0].threshold, curve[-1].threshold) == (1, 0)
+
+
+def test_each_level_has_a_reliability_curve_of_its_own():
+    answers = GoldAndPredicted.of(SHOP, [FRUIT, FRUIT, TOYS, -1], [FRUIT, OIL, TOYS, TOYS])
+    none = float("nan")
+    sure = np.array([[0.95, 0.75], [0.95, 0.75], [0.55, none], [none, none]])
+    top, leaf = level_reliability(answers, sure)
+    assert [(b.confidence, b.right, b.rows) for b in top] == [(0.55, 1, 1), (0.95, 1, 2)]
+    assert [(b.confidence, b.right, b.rows) for b in leaf] == [(0.75, 0.5, 2)]
+
+
+def test_climbing_keeps_more_than_whole_answers_where_only_leaves_are_unsure():
+    answers = GoldAndPredicted.of(SHOP, [FRUIT] * 4, [FRUIT, FRUIT, OIL, OIL])
+    sure = np.array([[0.9, 0.8], [0.9, 0.7], [0.9, 0.3], [0.9, 0.2]])
+    points = information_at_risk(answers, sure)
+    best = {
+        climbs: max(p.information for p in points if p.climbs == climbs and p.risk == 0)
+        for climbs in (True, False)
+    }
+    assert best == {True: (1 + 1 + 0.5 + 0.5) / 4, False: (1 + 1) / 4}
+    last = [p for p in points if not p.climbs][-1]
+    assert (last.risk, last.accepted) == (0.5, 1)
+
+
+def test_rows_are_told_by_what_was_given():
+    answers = GoldAndPredicted.of(
+        *(SHOP, [FRUIT, OIL, FRUIT, TOYS, -1], [FRUIT, FRUIT, OIL, FRUIT, OIL]),
+        given=[FRUIT, FOOD, FRUIT, TOYS, -1],
+        reviewed=[False, False, True, False, False],
+    )
+    found = [(each.what, each.rows, each.right) for each in rows_given(answers)]
+    assert found == [("ok", 2, 1), ("level 1", 1, 1), ("review", 1, 0), ("none", 1, 0)]

@@ -17,8 +17,9 @@ from cascade.evaluation.error_analysis import Example, analyse_errors
 from cascade.evaluation.evaluation_task import LINE
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap
 from cascade.evaluation.metrics.calibration import Bin
+from cascade.evaluation.metrics.given import RowsGiven
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
-from cascade.evaluation.metrics.risk_coverage import RiskCoverage
+from cascade.evaluation.metrics.risk_coverage import InformationAtRisk, RiskCoverage
 from cascade.evaluation.report.comparison_report import DIFFERING, comparison_report
 from cascade.evaluation.report.html import FOLDER, SCRIPTS
 from cascade.evaluation.report.run_report import CLASSES, run_report
@@ -185,6 +186,21 @@ def test_bins_have_their_rows_and_intervals(page):
     assert "0.500–1.000 0.900 0.875 0.529–0.978 8" in page.text
     (tip,) = [a["data-tip"] for a in page.all("rect") if "mean 0.900" in a.get("data-tip", "")]
     assert tip.endswith("8 rows")
+
+
+def test_doubt_is_drawn_by_level_by_risk_and_by_what_was_given(answers):
+    bins = (Bin(0.0, 0.1, 0.05, 0.25, 4), Bin(0.9, 1.0, 0.95, 0.875, 8))
+    points = [InformationAtRisk(climbs, 0.1, 0.5, 0.75) for climbs in (True, False)]
+    given = (RowsGiven("ok", 6, 5), RowsGiven("level 1", 2, 2), RowsGiven("review", 1, 0))
+    metrics = metrics_of(
+        answers, level_reliability=(bins, bins), information=tuple(points), given=given
+    )
+    found = Page(run_report(manifest_of(), metrics, errors_of(answers)))
+    assert "2 0.900–1.000 0.950 0.875 8" in found.text
+    assert "climb 0.100 0.500 0.750 whole 0.100 0.500 0.750" in found.text
+    assert "level 1 2 2 review 1 0" in found.text
+    tips = [attrs.get("data-tip", "") for attrs in found.all("rect")]
+    assert any("level 2: 0.875 right at 0.950, 8 rows" in tip for tip in tips)
 
 
 def test_every_bin_and_every_point_of_a_curve_has_a_tooltip_and_a_row(page):

@@ -1,6 +1,7 @@
 import io
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -49,6 +50,18 @@ def naive_right(pairs):
                 break
             right[str(depth + 1)] += 1
     return right
+
+
+def test_answers_above_leaves_are_counted_by_level_and_those_of_a_fallback_apart():
+    by_fallback = answered("a", "b", status="partial")
+    by_fallback = replace(by_fallback, message="llm failed (500); ttc answered", failure="500")
+    whole = answered("a", "b")
+    cut = replace(answered("a", status="partial"), climbed_from=whole)
+    cut_too = replace(cut, message="llm failed (500); ttc answered; answered at level 1")
+    stopped = answered("a", "b", status="partial")
+    found = count([by_fallback, whole, cut, cut_too, stopped], [()] * 5)
+    assert found.status == {"partial": 4, "ok": 1}
+    assert found.partial == {"1": 2, "2": 1}
 
 
 @given(labelled_)
