@@ -7,7 +7,7 @@ and any use of a setting.
 from cascade.config.agent import AgentConfig
 from cascade.config.base import NAMED, Section, check_name, describe_problems, is_file_name, shown
 from cascade.config.calibration import CalibrationConfig
-from cascade.config.choosing import MOST_LISTED, OF_ITEMS, ChoiceBy, ChooseConfig
+from cascade.config.choosing import MOST_LISTED, WEIGHTS, ChoiceBy, ChooseConfig
 from cascade.config.facets import BaseTermConfig, CategoryConfig, DescriptorConfig, FacetsConfig
 from cascade.config.item import NEUTRAL, PRODUCT, ItemConfig
 from cascade.config.models import LLMConfig, NLIConfig, RerankConfig, ServerConfig, VLLMConfig
@@ -46,9 +46,9 @@ __all__ = [
     "MOST_LISTED",
     "NAMED",
     "NEUTRAL",
-    "OF_ITEMS",
     "PRODUCT",
     "UNSAID",
+    "WEIGHTS",
     "AgentConfig",
     "BackboneConfig",
     "BaseTermConfig",

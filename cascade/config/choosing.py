@@ -8,11 +8,12 @@ from pydantic import Field
 
 from cascade.config.base import NAMED, Section
 
-OF_ITEMS, OF_LISTS = 0.5, 0.25  # weights, as eval/bench/listwise_choice.py finds them
 MOST_LISTED = 25  # each has a letter, and none of these has one, too
 
-
 ChoiceBy = Literal["item", "letter", "name"]
+# As eval/bench/listwise_choice.py finds them.
+WEIGHTS: dict[ChoiceBy, float] = {"item": 0.5, "letter": 0.25, "name": 0.25}
+LISTED: dict[ChoiceBy, int] = {"item": 25, "letter": 8, "name": 8}
 
 
 class ChooseConfig(Section):
@@ -23,8 +24,12 @@ class ChooseConfig(Section):
         description="Prompt, a shipped name or a file; null: item-of, which names one candidate, "
         "and choose-listed, which lists them, for answer: letter or name.",
     )
-    candidates: int = Field(
-        8, ge=2, le=MOST_LISTED, description="Leaves of the whole taxonomy that are listed."
+    candidates: int | None = Field(
+        None,
+        ge=2,
+        le=MOST_LISTED,
+        description="Leaves of the whole taxonomy that the model is asked about; null: "
+        f"{LISTED['item']} for answer: item, else {LISTED['letter']}.",
     )
     answer: ChoiceBy | None = Field(
         None,
@@ -50,7 +55,7 @@ class ChooseConfig(Section):
         ge=0,
         le=100,
         description="Weight of the model's log-probabilities where those of retrieval have 1; "
-        f"null: {OF_ITEMS:g} for answer: item, else {OF_LISTS:g}.",
+        f"null: {WEIGHTS['item']:g} for answer: item, else {WEIGHTS['letter']:g}.",
     )
 
     @property
@@ -60,6 +65,8 @@ class ChooseConfig(Section):
 
     def weight_for(self, answer: ChoiceBy) -> float:
         """The weight, or the usual one for the answer."""
-        if self.weight is not None:
-            return self.weight
-        return OF_ITEMS if answer == "item" else OF_LISTS
+        return WEIGHTS[answer] if self.weight is None else self.weight
+
+    def candidates_for(self, answer: ChoiceBy) -> int:
+        """How many leaves the model is asked about: as set, or as usual for the answer."""
+        return self.candidates or LISTED[answer]

@@ -116,7 +116,7 @@ def make(components: Components) -> ChooseScorer:
         retrieval.temperature,
         retrieval.caution,
         chooser,
-        listed=choose.candidates,
+        listed=choose.candidates_for(by),
         threshold=choose.threshold,
         weight=choose.weight_for(by),
         max_chars=config.llm.max_chars,

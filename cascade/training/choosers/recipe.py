@@ -11,7 +11,7 @@ from cascade.config import (
     MOST_LISTED,
     NAMED,
     NEUTRAL,
-    OF_ITEMS,
+    WEIGHTS,
     ChoiceBy,
     ChooseConfig,
     NodeText,
@@ -50,7 +50,7 @@ class ListRecipe(Section):
         "likelier under the right candidate than under the others, letter, name: to answer.",
     )
     weight: float = Field(
-        OF_ITEMS,
+        WEIGHTS["item"],
         gt=0,
         le=100,
         description="Of answer: item beside retrieval while it is learnt, as choose.weight in use.",
