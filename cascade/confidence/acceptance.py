@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cascade.confidence.calibration import Calibration
 from cascade.confidence.climbing import climb, in_percent, levels_held, paths_of, worth
-from cascade.confidence.nowhere import NowhereRule
+from cascade.confidence.nowhere import NowhereRule, NowhereTable
 from cascade.confidence.sets import PredictionSets
 from cascade.config import FITTED_METHOD, CalibrationConfig
 from cascade.errors import UsageError
@@ -34,6 +34,8 @@ class Acceptance:
         The method that answers: only `cascade` is calibrated.
     climbs
         Whether a node above the answer may take its place. With `review_below` none does.
+    by_names
+        What tells items that are nowhere without a calibration, where it is asked for.
 
     Attributes
     ----------
@@ -52,12 +54,17 @@ class Acceptance:
     """
 
     def __init__(
-        self, config: CalibrationConfig, method: str = FITTED_METHOD, *, climbs: bool = True
+        self,
+        config: CalibrationConfig,
+        method: str = FITTED_METHOD,
+        *,
+        climbs: bool = True,
+        by_names: NowhereTable | None = None,
     ) -> None:
         self._calibration = None
         if config.file is not None and method == FITTED_METHOD:
             self._calibration = Calibration.load(Path(config.file))
-        self.nowhere = self._nowhere_rule(config, climbs)
+        self.nowhere = self._nowhere_rule(config, climbs, by_names)
         self._coverage = config.set_coverage
         self.sets: PredictionSets | None = None
         if config.set_coverage is not None:
@@ -97,15 +104,19 @@ class Acceptance:
             else f"too little for a risk of {risk:.1%}"
         )
 
-    def _nowhere_rule(self, config: CalibrationConfig, walks: bool) -> NowhereRule | None:
+    def _nowhere_rule(
+        self, config: CalibrationConfig, walks: bool, by_names: NowhereTable | None
+    ) -> NowhereRule | None:
         """What strikes items that are nowhere; UsageError where it is asked for and cannot be."""
-        table = None if self._calibration is None else self._calibration.nowhere
+        table = by_names if config.nowhere else None
+        if self._calibration is not None:
+            table = self._calibration.nowhere
         if table is None or not walks:
             if config.nowhere:
                 raise UsageError(
-                    "calibration.nowhere needs a pack of `cascade fit`, without another --method, "
-                    "that was fitted since packs tell what is nowhere; fit it again, or leave "
-                    "this out"
+                    "calibration.nowhere needs the method retrieval as it is by default, or a pack "
+                    "of `cascade fit`, without another --method, that was fitted since packs tell "
+                    "what is nowhere; fit it again, or leave this out"
                 )
             return None
         rule = NowhereRule(table, config.nowhere)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from cascade.confidence.acceptance import Acceptance
+from cascade.confidence.nowhere import by_names
 from cascade.config import ENCODER, CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
 from cascade.forks import Turn
@@ -87,7 +88,9 @@ class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Watched, We
             check_adapts(taxonomy, components.method)
         self._walker = _walker(taxonomy, components)
         self._acceptance = Acceptance(
-            config.calibration, components.method, climbs=isinstance(self._walker, Router)
+            *(config.calibration, components.method),
+            climbs=isinstance(self._walker, Router),
+            by_names=by_names(config),
         )
         self._prepare_acceptance()
         self.sentinel = Sentinel(components)

@@ -17,8 +17,7 @@ from cascade.pipeline.fallback import FailureLog, by_fallback
 from cascade.predictions import Prediction
 from cascade.scoring.all_nodes import of_all_nodes
 from cascade.scoring.components import Components
-from cascade.scoring.methods.ttc import TTCScorer
-from cascade.scoring.scorer import Scorer
+from cascade.scoring.scorer import Scorer, SupportScorer
 from cascade.taxonomy import Taxonomy
 
 SPREADING = "spreading"  # the stage that sets take
@@ -65,7 +64,7 @@ class Router:
         self.reads_text = self._scorer.reads_text
         self.reads_pictures = self._scorer.reads_pictures
         self.opens: float | None = None
-        self._judge: TTCScorer | None = None
+        self._judge: SupportScorer | None = None
 
     @cached_property
     def takes_pictures(self) -> bool:
@@ -91,7 +90,7 @@ class Router:
         predictions = self._walk(batch)
         if self._judge is not None:
             with batch.timed(self._judge.name):
-                batch.evidence = self._judge.evidence(batch)
+                batch.evidence = self._judge.support(batch)
         return predictions
 
     def judge_by(self, name: str) -> None:
@@ -103,7 +102,7 @@ class Router:
             There is none that has evidence.
         """
         scorer = self._components.scorer(name)
-        if not isinstance(scorer, TTCScorer):
+        if not isinstance(scorer, SupportScorer):
             raise ConfigError(f"{name} tells nothing about what is nowhere; fit the pack again")
         self._judge = scorer
 

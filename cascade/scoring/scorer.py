@@ -111,3 +111,16 @@ class NodeProbabilityScorer(Scorer):
         a file, read `probabilities`.
         """
         return self.probabilities(batch)
+
+
+class SupportScorer(NodeProbabilityScorer):
+    """One that also knows how much speaks for the nearest node at all: see `confidence.nowhere`."""
+
+    @abstractmethod
+    def support(self, batch: Batch) -> NDArray[np.float32]:
+        """How much speaks for the nearest node of each item; NaN where it cannot be read.
+
+        Returns
+        -------
+        float32 [n_items]
+        """

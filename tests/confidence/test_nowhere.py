@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import cascade
 from cascade.confidence.nowhere import NowhereRule, NowhereTable
 from cascade.errors import UsageError
 from cascade.predictions import Prediction
@@ -57,3 +58,14 @@ def test_a_table_keeps_the_lowest_tenth_and_knows_whether_it_is_whole():
     assert not NowhereTable("ttc", 999, table.lowest[1:]).is_whole()
     assert not NowhereTable("ttc", 999, table.lowest[::-1]).is_whole()
     assert not NowhereTable("ttc", 9, (float("nan"),)).is_whole()
+
+
+@pytest.mark.weights
+def test_without_a_pack_items_are_struck_where_that_is_asked_for():
+    asked = cascade.load("store", calibration={"nowhere": 0.1})
+    hat, strange = "straw panama hat", "asymptotics of zeros of Riemann's zeta function"
+    first, second = asked.classify_many([hat, strange])
+    assert first.code is not None
+    assert (second.status, second.code) == ("nowhere", None)
+    silent = cascade.load("store")
+    assert silent.classify(strange).code is not None

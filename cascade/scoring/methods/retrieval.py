@@ -13,15 +13,17 @@ from cascade.retrieval.retriever import Retriever
 from cascade.retrieval.similarities import Similarities, TopLeaves
 from cascade.retrieval.subtrees import NodeProbabilities
 from cascade.retrieval.words.cover import name_cover
-from cascade.scoring.scorer import NodeProbabilityScorer
+from cascade.scoring.scorer import SupportScorer
 
 if TYPE_CHECKING:
     from cascade.scoring.components import Components
 
 Floats = NDArray[np.float32]
 
+SUPPORT = np.float32(0.06)  # temperature of `support`, chosen on other taxonomies
 
-class RetrievalScorer(NodeProbabilityScorer):
+
+class RetrievalScorer(SupportScorer):
     """`p(leaf) = softmax over all leaves of similarity / (temperature * exp(caution * lead))`.
 
     A node has the sum over its leaves. The maximum in place of the sum would ignore how many leaves
@@ -52,6 +54,7 @@ class RetrievalScorer(NodeProbabilityScorer):
     ) -> None:
         self.reads_pictures = retriever.reads_pictures
         self._retriever = retriever
+        self._n_leaves = np.float32(len(retriever.taxonomy.leaves))
         self._temperature = np.float32(temperature)
         self._caution = np.float32(caution)
         self._calibrated = calibrated
@@ -90,6 +93,17 @@ class RetrievalScorer(NodeProbabilityScorer):
             (margin * temperature)[rows],
             margin[rows],
         )
+
+    def support(self, batch: Batch) -> NDArray[np.float32]:
+        """`T log mean exp(similarity / T)` over leaves, between the greatest and the mean.
+
+        It is the free energy of Liu et al. (2020), less what the number of leaves adds to it.
+        Pictures are compared on another scale, so items with one that is read cannot be judged.
+        """
+        similarities = self._similarities(batch)
+        total = similarities.leaf_logsumexp(similarities.values / SUPPORT)
+        found = SUPPORT * (total - np.log(self._n_leaves))
+        return np.where(self._by_text_alone(batch), found, np.float32(np.nan)).astype(np.float32)
 
     def _by_text_alone(self, batch: Batch) -> NDArray[np.bool_]:
         """bool [n_items], which items were compared by their texts alone."""

@@ -15,7 +15,7 @@ from cascade.features.sparse_rows import FEW, SparseRows
 from cascade.items import Batch
 from cascade.retrieval.subtrees import DenseNodeProbabilities
 from cascade.scoring.methods import HEADS
-from cascade.scoring.scorer import NodeProbabilityScorer, Scorer
+from cascade.scoring.scorer import Scorer, SupportScorer
 from cascade.scoring.ttc_heads import Heads, HierarchicalSoftmax
 from cascade.taxonomy import Taxonomy
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cascade.scoring.components import Components
 
 
-class TTCScorer(NodeProbabilityScorer):
+class TTCScorer(SupportScorer):
     """Linear heads over features of the item, one row of probabilities for all nodes.
 
     Parameters
@@ -42,17 +42,13 @@ class TTCScorer(NodeProbabilityScorer):
         self._heads = heads
         self._softmax = HierarchicalSoftmax(taxonomy, heads.form)
 
-    def evidence(self, batch: Batch) -> NDArray[np.float32]:
-        """How much speaks for the nearest node of each item; NaN where it cannot be read.
+    def support(self, batch: Batch) -> NDArray[np.float32]:
+        """How much speaks for the nearest node of each item; see `SupportScorer`.
 
         The greatest margin: of all labelled nodes, or where each is told from its siblings alone,
         of those of level 1. With words as features the share of them that labelled rows had comes
         on top: features do not show the words that no row had, and an item of another domain has
         many.
-
-        Returns
-        -------
-        float32 [n_items]
         """
         logits, heads = self._logits(batch), self._heads
         if heads.form == "conditional":

@@ -28,8 +28,7 @@ from cascade.pipeline.pack import resolve_paths
 from cascade.predictions import Prediction
 from cascade.retrieval.retriever import max_children
 from cascade.scoring.components import Components
-from cascade.scoring.methods.ttc import TTCScorer
-from cascade.scoring.scorer import Scorer
+from cascade.scoring.scorer import Scorer, SupportScorer
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.staying import places, staying
 from cascade.training.labelled import Labelled, Progress
@@ -176,8 +175,8 @@ class Assembly:
         def answer(batch: Batch) -> None:
             for name, scorer in scorers.items():
                 answers[name] += walks[name](batch, scorer)
-                if isinstance(scorer, TTCScorer):
-                    self._evidence.setdefault(name, []).append(scorer.evidence(batch))
+                if isinstance(scorer, SupportScorer):
+                    self._evidence.setdefault(name, []).append(scorer.support(batch))
             self.progress(what, len(answers[name]), n)
 
         nodes = places(self._tree, self.held.nodes)

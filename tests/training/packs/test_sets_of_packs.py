@@ -149,8 +149,9 @@ def test_rows_that_are_nowhere_have_no_code_in_files_and_are_kept_by_redo(pack, 
 
 def test_what_is_nowhere_needs_a_pack_that_can_tell(pack):
     tree = Taxonomy.from_paths(list(KINDS))
-    with pytest.raises(UsageError, match=r"calibration\.nowhere needs a pack"):
-        cascade.load("bare", taxonomy=tree, method="retrieval", calibration={"nowhere": 0.01})
+    other = {"retrieval": {"texts": "leaf"}, "calibration": {"nowhere": 0.01}}
+    with pytest.raises(UsageError, match=r"calibration\.nowhere needs the method retrieval"):
+        cascade.load("bare", taxonomy=tree, method="retrieval", **other)
 
 
 def test_a_pack_that_is_calibrated_again_has_sets_and_tells_what_is_nowhere(pack, tmp_path):
