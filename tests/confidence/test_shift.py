@@ -8,6 +8,7 @@ from cascade.confidence.betting import Bets, critical_at, log_gamma, log_mean
 from cascade.confidence.references import Groups, fit_reference, frequent
 from cascade.confidence.shift import ALARM, LEAST, STREAM, Reference, Shift, Watch, cells
 from cascade.errors import ConfigError
+from cascade.evaluation.metrics.calibration import Bin, ece_by_chance
 
 CLASSES = [f"C{n}" for n in range(12)]
 TREE = np.array([-1] * 50 + [0] * 5 + [50] * 5, np.int32)  # parents
@@ -239,3 +240,14 @@ def test_rare_labels_are_grouped_with_those_beside_them():
     np.testing.assert_allclose(sorted(groups.share), [0.2, 0.4, 0.4])
     assert groups.of[8] == groups.of[10]
     assert groups.of[12] == groups.of[14]
+
+
+def test_true_confidences_have_the_calibration_error_of_chance():
+    rng = np.random.default_rng(11)
+    errors = []
+    for _ in range(400):
+        right = rng.random(100) < 0.8
+        errors.append(abs(right.mean() - 0.8))
+    by_chance = ece_by_chance([Bin(0.8, 0.9, 0.8, 0.0, 100)])
+    assert by_chance == pytest.approx(np.mean(errors), rel=0.1)
+    assert ece_by_chance([]) == 0
