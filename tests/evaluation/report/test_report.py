@@ -280,7 +280,7 @@ def run_of(name, taxonomy, predicted, gold, text="thing", **manifest):
         np.asarray(gold, dtype=np.int32),
         np.asarray(predicted, dtype=np.int32),
         np.where(np.asarray(predicted) < 0, np.nan, 0.5),
-        *(None, None, None, None, None),
+        *[None] * 7,
         {},
         {},
         Columns(text=["name"]),
