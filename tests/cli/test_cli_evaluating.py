@@ -63,6 +63,29 @@ def test_the_figures_are_those_of_the_predictions_beside_them(measure):
     assert len(first) == 5
 
 
+def test_what_is_accepted_changes_no_figure_of_the_likeliest_answers(measure):
+    measure("--set", "calibration.least=0", out="all")
+    measure("--set", "calibration.least=0.95", out="sure")
+    all_, sure = metrics("all"), metrics("sure")
+    assert all_["rows"]["status"] == {"ok": 5}
+    assert sure["rows"]["status"].get("ok", 0) < 5
+    for name, figure in all_["figures"].items():
+        assert sure["figures"][name] == figure, name
+    assert sure["figures"]["coverage"]["value"] < 1
+    assert "coverage" not in all_["figures"]
+    assert sum(each["rows"] for each in sure["given"]) == 5
+    page = Path("sure/report.html").read_text("utf-8")
+    assert "What was given." in page and "Reliability of each level." in page
+
+
+def test_whole_answers_are_left_for_review_below_a_confidence(measure):
+    done = measure("--review-below", 1)
+    assert done.status == 0, done.err
+    assert metrics()["rows"]["status"] == {"review": 5}
+    both = measure("--review-below", 0.5, "--max-risk", 0.1, out="both")
+    assert both.status == 2 and "exclude each other" in both.err
+
+
 def test_the_manifest_tells_data_taxonomy_seed_versions_and_command(measure):
     measure("--seed", 7)
     manifest = json.loads(Path("run/manifest.json").read_text("utf-8"))
