@@ -49,6 +49,7 @@ from cascade.training.foodex2.tasks_figures import (
 from cascade.training.foodex2.tasks_recipe import FoodTasksRecipe
 
 DRAWS = 2000
+BESIDE = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)  # weights of the language model
 Taken = NDArray[np.bool_]
 
 
@@ -79,17 +80,20 @@ class Study:
         self.recipe = FoodTasksRecipe.load(str(Path(tuned) / "recipe.yaml"))
         self.encoder = Encoder.load(self.recipe.candidates.encoder)
         self.tasks = FoodTasks(checker, self.encoder, self.recipe)
-        n = arguments.rows
-        self.rows = {split: self.tasks.composed(split, n) for split in ("validation", "test")}
+        self.rows = {split: self.composed(split) for split in ("validation", "test")}
         self.right = told_labels(self.tasks, self.rows["test"])
         self.taken: dict[str, Taken] = {}
         self.shares: dict[str, NDArray[np.float64]] = {}
         self.results: dict[str, Any] = {"command": " ".join(["python", *sys.argv])}
 
+    def composed(self, split: str, n: int | None = None) -> list[Description]:
+        """Descriptions of a split in the words that are asked for."""
+        return self.tasks.composed(split, n or self.arguments.rows, self.arguments.words)
+
     def fitted(self) -> None:
         """The encoder's network, and the classifier of texts, at the thresholds of either kind."""
         rows: dict[str, list[Description]] = {
-            "train": self.tasks.composed("train", self.arguments.composed),
+            "train": self.composed("train", self.arguments.composed),
             **self.rows,
         }
         extractor = self.tasks.extractor
@@ -128,6 +132,7 @@ class Study:
         labels = told_labels(self.tasks, self.rows["validation"])
         threshold = best_threshold(shares["validation"], labels)
         self.taken[name] = shares["test"] >= threshold
+        np.savez(Path(self.arguments.work) / f"{name}.npz", **shares)
         print(f"{name}: {threshold} {f1(self.taken[name], self.right):.4f}", flush=True)
 
     def told(self) -> None:
@@ -140,11 +145,33 @@ class Study:
             started = time.perf_counter()
             shares = {s: told_shares(self.tasks, engine, own) for s, own in self.rows.items()}
             self.results[f"{name}: seconds"] = round(time.perf_counter() - started, 1)
-            np.savez(Path(self.arguments.work) / f"{name}.npz", **shares)
             self.note(f"language model, {name}, one threshold", shares)
             known = np.asarray(labels.any(axis=0))
             each = best_thresholds(shares["validation"].astype(np.float32), labels, known)
             self.taken[f"language model, {name}, a threshold each"] = shares["test"] >= each
+
+    def fused(self) -> None:
+        """The tuned model beside the network, and beside the classifier, by sums of log-odds."""
+        labels = told_labels(self.tasks, self.rows["validation"])
+        model = self.kept("language model, tuned, one threshold")
+        for name in ("encoder and network", "classifier of texts"):
+            other = self.kept(f"{name}, one threshold")
+
+            def together(weight: float, other: dict[str, Any] = other) -> dict[str, Any]:
+                return {s: _odds(_log_odds(other[s]) + weight * _log_odds(model[s])) for s in other}
+
+            def right(weight: float, both: Any = together) -> float:
+                likely = both(weight)["validation"]
+                return f1(likely >= best_threshold(likely, labels), labels)
+
+            weight = max(BESIDE, key=right)
+            self.results[f"weight beside {name}"] = weight
+            self.note(f"language model and {name}", together(weight))
+
+    def kept(self, name: str) -> dict[str, NDArray[np.float64]]:
+        """What an earlier stage found of a method."""
+        with np.load(Path(self.arguments.work) / f"{name}.npz") as found:
+            return {split: found[split] for split in found.files}
 
     def chosen(self) -> None:
         """Descriptors and base terms among candidates."""
@@ -195,6 +222,15 @@ class Study:
             print(name, own, flush=True)
 
 
+def _log_odds(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    clipped = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped))
+
+
+def _odds(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-logits)))
+
+
 def _f1_of(
     hit: NDArray[np.int64], said: NDArray[np.int64], right: NDArray[np.int64], draws: NDArray[Any]
 ) -> NDArray[np.float64]:
@@ -210,10 +246,13 @@ def main() -> None:
     parser.add_argument("--catalogue", required=True, help="MTX.ecf, with BR_Data.csv beside it")
     parser.add_argument("--tuned", required=True, help="folder of `cascade finetune foodex2-tasks`")
     parser.add_argument("--rows", type=int, default=400, help="of each held-out split")
+    parser.add_argument("--words", choices=["ours", "catalogue"], default="ours")
     parser.add_argument("--composed", type=int, default=2000, help="descriptions to fit others to")
     parser.add_argument("--choices", type=int, default=200, help="choices of terms to measure")
     parser.add_argument("--untuned", action="store_true", help="also the model without adapter")
-    parser.add_argument("--stages", nargs="*", default=["fitted", "told", "figures", "chosen"])
+    parser.add_argument(
+        "--stages", nargs="*", default=["fitted", "told", "fused", "figures", "chosen"]
+    )
     parser.add_argument("--work", default=".", help="folder for what is fitted and found")
     parser.add_argument("--out", required=True, help="where to, without a suffix")
     arguments = parser.parse_args()

@@ -135,22 +135,20 @@ class FoodTasks:
         """The prompt of the tasks child and descriptors."""
         return PromptTemplate.load(self._recipe.prompts.term)
 
-    def composed(self, split: str, n: int, *, both: bool = False) -> list[Description]:
-        """n descriptions of the base terms of a split in our own words.
-
-        Parameters
-        ----------
-        both
-            The other half in the words of the catalogue.
-        """
+    def composed(self, split: str, n: int, *words: Words) -> list[Description]:
+        """n descriptions of the base terms of a split, alike many in each wording; else ours."""
         made: list[Description] = []
-        seed = self._recipe.seed + SEEDS[split]
-        wordings: tuple[Words, ...] = ("ours", "catalogue") if both else ("ours",)
-        for at, words in enumerate(wordings):
+        wordings = words or ("ours",)
+        for at, own in enumerate(wordings):
             composer = Composer(
-                self.full, self._checker.catalogue, self._checker, words=words, seed=seed + 100 * at
+                self.full,
+                self._checker.catalogue,
+                self._checker,
+                words=own,
+                seed=self._recipe.seed + SEEDS[split] + 100 * at,
             )
-            made += composer.compose(self.splits[split], (n + (1 - at) * both) // (1 + both))
+            share = n // len(wordings) + (at < n % len(wordings))
+            made += composer.compose(self.splits[split], share)
         return made
 
     def names_of(self, split: str) -> list[Description]:

@@ -179,7 +179,7 @@ class FoodTasksExperiment(Experiment[FoodTasksRecipe]):
         data = self.recipe.data
         rows = data.rows if self.limit is None else min(self.limit, data.rows)
         self.progress("composing descriptions", 0, None)
-        train = tasks.composed("train", rows, both=True)
+        train = tasks.composed("train", rows, "ours", "catalogue")
         held = tasks.composed("validation", data.held_rows)[: data.validated]
         learnt, validated = {}, {}
         for task in self.recipe.tasks:

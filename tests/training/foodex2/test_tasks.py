@@ -49,8 +49,9 @@ def test_descriptions_of_a_base_term_are_in_one_split_only():
 
 
 def test_each_category_that_is_told_is_an_answer_and_a_silent_text_has_one(tasks):
-    described = tasks.composed("train", 60, both=True)
+    described = tasks.composed("train", 60, "ours", "catalogue")
     assert len(described) == 60
+    assert described[:30] == tasks.composed("train", 30)
     made = tasks.instructions("facets", described, 1000)
     assert len(made) == sum(max(1, len(one.code.facets)) for one in described)
     by_prompt = {}
@@ -64,7 +65,7 @@ def test_each_category_that_is_told_is_an_answer_and_a_silent_text_has_one(tasks
 
 @pytest.mark.parametrize("task", ["child", "descriptors"])
 def test_the_right_term_is_always_among_those_that_are_learnt(tasks, task):
-    described = tasks.composed("train", 40, both=True)
+    described = tasks.composed("train", 40, "ours", "catalogue")
     choices = tasks.choices(task, described, 20)
     assert 0 < len(choices) <= 20
     for choice in choices:
