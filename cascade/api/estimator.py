@@ -167,7 +167,7 @@ class CascadeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._learn_names(labels)
         return self
 
-    @available_if(_has_neighbours)
+    @available_if(_has_neighbours)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Let more rows vote as labelled neighbours; nothing else is fitted again.
 

@@ -76,13 +76,13 @@ def register_duckdb(
     with suppress(duckdb.Error):  # there is none
         connection.remove_function(name)
     try:
-        connection.create_function(
+        connection.create_function(  # type: ignore[call-overload]
             name,
             function,
             None,
             duckdb.sqltype(f"STRUCT({ANSWER}{more})"),
-            type="arrow",  # type: ignore[arg-type]
-            null_handling="special",  # type: ignore[arg-type]
+            type="arrow",
+            null_handling="special",
         )
     except duckdb.Error as error:
         why = " ".join(str(error).split())

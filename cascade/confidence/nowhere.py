@@ -142,7 +142,7 @@ class NowhereRule:
             f"fits nowhere: its evidence for the nearest node, {evidence:.2f}, is below "
             f"{self._threshold:.2f}, which all but {self._struck:.1%} of the rows that belong have"
         )
-        nearest = ()
+        nearest: tuple[Alternative, ...] = ()
         if prediction.code is not None and prediction.path is not None:
             sure = prediction.confidence
             nearest = (Alternative(prediction.code, prediction.path, sure),)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from cascade.confidence.maps import TINY, is_number
 from cascade.errors import UsageError
 from cascade.items import Spread
-from cascade.predictions import Place, Prediction
+from cascade.predictions import Alternative, Place, Prediction
 from cascade.taxonomy import Taxonomy
 
 Floats = NDArray[np.float64]
@@ -74,7 +74,7 @@ class SetFamily:
         for start, end in levels[1:]:
             above = spread.parents[start:end]
             covered[start:end] = covered[above] | taken[above]
-        return taken & ~covered
+        return np.asarray(taken & ~covered)
 
     def comes_in(self, spread: Spread, right: NDArray[np.int32], n_items: int) -> Floats:
         """The greatest threshold at which the set of each item holds its right node; or 0.
@@ -244,14 +244,13 @@ class PredictionSets:
 
 
 def _itself(prediction: Prediction) -> tuple[Place, ...]:
-    whole = prediction.climbed_from
+    whole: Alternative | Prediction | None = prediction.climbed_from
     if prediction.status == "nowhere" and prediction.alternatives:
         whole = prediction.alternatives[0]
-    if whole is not None:
-        return (Place(whole.code, whole.path),)
-    if prediction.code is None or prediction.path is None:
+    whole = prediction if whole is None else whole
+    if whole.code is None or whole.path is None:
         return ()
-    return (Place(prediction.code, prediction.path),)
+    return (Place(whole.code, whole.path),)
 
 
 def likeliest_branches(spread: Spread, n_items: int) -> NDArray[np.int32]:

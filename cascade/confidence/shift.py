@@ -342,7 +342,7 @@ def _is_whole(stream: Stream) -> bool:
 def stream_weights(kinds: Sequence[Kind]) -> Floats:
     """float64 [n_streams], what each stream has of the bets; they sum to 1."""
     weights = np.array([WEIGHTS.get(kind, 1.0) for kind in kinds])
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 class Watch:

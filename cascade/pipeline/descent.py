@@ -161,7 +161,7 @@ class Descent:
         inner = ends[self.taxonomy.end[ends] > ends + 1]
         np.add.at(below, inner + 1, 1)
         np.add.at(below, self.taxonomy.end[inner], -1)
-        return ends[np.cumsum(below)[ends] == 0]
+        return np.asarray(ends[np.cumsum(below)[ends] == 0])
 
     @cached_property
     def _aim(self) -> Aim | None:

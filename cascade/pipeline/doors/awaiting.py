@@ -69,7 +69,7 @@ class Awaiting(Asked):
         UsageError, InputError
             As for `classify_many`.
         """
-        named = {"text": text, "image": image, "id": id}
+        named: dict[str, Any] = {"text": text, "image": image, "id": id}
         if hasattr(items, "__aiter__"):
             chunk: list[Any] = []
             async for item in items:

@@ -102,7 +102,8 @@ class Weighing(Asked):
         if level is None:
             return np.asarray(nodes, np.int64)
         above = tree.paths_of(np.asarray(nodes, np.int32))[level - 1 : level]
-        return np.where(tree.level[nodes] >= level, above[0], nodes) if len(above) else nodes
+        shown = np.where(tree.level[nodes] >= level, above[0], nodes) if len(above) else nodes
+        return np.asarray(shown, np.int64)
 
 
 def _pin(

@@ -100,8 +100,11 @@ def _tried(classifier: Classifier, rows: Labelled) -> tuple[Trial, Values]:
     if comes_in is not None:
         comes_in = comes_in[0][kept], comes_in[1][kept]
     evidence = None if trial.evidence is None else trial.evidence[kept]
-    own = {"predictions": some, "comes_in": comes_in, "evidence": evidence}
-    return replace(trial, rows=rows.part(kept), **own), found
+    answered_rows = rows.part(kept)
+    tried = replace(
+        trial, rows=answered_rows, predictions=some, comes_in=comes_in, evidence=evidence
+    )
+    return tried, found
 
 
 def answered(classifier: Classifier, rows: Labelled) -> tuple[list[Prediction], Values]:

@@ -210,8 +210,8 @@ class Trial:
         predictions = [mine if stay else other for stay, mine, other in pairs]
         seconds, comes_in = self._seconds_with(main, stays), None
         if self.comes_in is not None and main.comes_in is not None:
-            both = zip(self.comes_in, main.comes_in, strict=True)
-            comes_in = tuple(np.where(stays, mine, other) for mine, other in both)
+            (sums, codes), (other_sums, other_codes) = self.comes_in, main.comes_in
+            comes_in = np.where(stays, sums, other_sums), np.where(stays, codes, other_codes)
         return Trial(self.rows, self.taxonomy, predictions, seconds, comes_in)
 
     def _seconds_with(self, main: Trial, stays: NDArray[np.bool_]) -> float:
