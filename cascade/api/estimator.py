@@ -26,6 +26,7 @@ from cascade.api.fitting import fit
 from cascade.api.packs import Pack
 from cascade.errors import InputError, UsageError
 from cascade.pipeline.intake import names_of
+from cascade.pipeline.load import merge
 from cascade.pipeline.runs.labels import LabelFinder
 from cascade.predictions import Prediction
 from cascade.taxonomy import Taxonomy
@@ -33,6 +34,8 @@ from cascade.training.packs.recipe import Recipe
 from cascade.values import reading_of
 
 LABEL = "cascade_label"
+WHOLE = {"calibration": {"least": 0.0, "nowhere": 0.0}}
+"""Settings that answer every row with a leaf, however unsure, as scikit-learn expects."""
 
 
 class EstimatorError(InputError, ValueError):
@@ -61,7 +64,8 @@ class CascadeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     random_state
         A whole number; of all that is random. None is 0: fits repeat.
     settings
-        Fields of the config that answers, as the keyword arguments of `cascade.load`.
+        Fields of the config that answers, as the keyword arguments of `cascade.load`. Unless they
+        say otherwise every row is answered with a leaf: `calibration.least` and `nowhere` are 0.
     allow_download
         Whether weights may be fetched from the hub.
     verbose
@@ -159,7 +163,7 @@ class CascadeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 allow_download=self.allow_download,
                 progress=self.verbose,
             )
-            self.pack_: Pack = pack.with_settings(**self.settings) if self.settings else pack
+            self.pack_: Pack = pack.with_settings(**merge(WHOLE, dict(self.settings or {})))
         except (InputError, UsageError) as error:
             kinds = len(np.unique(labels))
             told = "1 class" if kinds == 1 else f"{kinds:,} classes"
@@ -211,7 +215,8 @@ class CascadeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             known = {*self.classes_.tolist()}.issuperset(labels)
             return np.array(labels, dtype=self.classes_.dtype if known else None)
         usual = self._usual_path()
-        paths = ([step.code for step in p.levels] or usual for p in found)
+        whole = [p.climbed_from or p for p in found]
+        paths = ([step.code for step in p.levels] or usual for p in whole)
         return np.array([path[min(level, len(path)) - 1] for path in paths])
 
     def predict_proba(self, X: Any, *, level: int | None = None) -> NDArray[np.float64]:
@@ -334,6 +339,7 @@ class CascadeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _label(self, prediction: Prediction) -> Any:
+        prediction = prediction.climbed_from or prediction
         if prediction.code is None:
             return self.classes_[self._prior.argmax()]
         return self._names.get(prediction.code, prediction.code)

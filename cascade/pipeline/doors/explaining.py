@@ -26,7 +26,7 @@ QUICK = ("retrieval", "ttc", "neighbours", "cascade")
 STATUS = {
     "ok": "accepted",
     "review": "to be looked at by a person",
-    "partial": "stopped early, or answered by the fallback",
+    "partial": "as far as is sure, or by the fallback",
     "nowhere": "fits nowhere in the taxonomy",
     "error": "not answered",
 }

@@ -33,8 +33,8 @@ class Weighing(Asked):
     ) -> tuple[list[str], NDArray[np.float64]]:
         """The probability of every leaf, or of every node of a level, for each item.
 
-        The answer of `classify_many` has its calibrated confidence and is the likeliest; what that
-        leaves over is shared among the others as the method's own probabilities are.
+        The best answer (of one that climbed, `climbed_from`) has its calibrated confidence and is
+        the likeliest; what that leaves over is shared as the method's own probabilities are.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class Weighing(Asked):
             np.add.at(sums, place, of_ends.T)
             p[some] = sums.T
         for row in rows:
-            _pin(p[row], codes, found[row], level)
+            _pin(p[row], codes, found[row].climbed_from or found[row], level)
         return codes, p
 
     def _shown(self, ends: NDArray[np.int64], level: int | None) -> NDArray[np.int64]:
