@@ -244,13 +244,13 @@ class PredictionSets:
 
 
 def _itself(prediction: Prediction) -> tuple[Place, ...]:
-    whole: Alternative | Prediction | None = prediction.climbed_from
+    """The whole best answer, also where it was climbed from, or fits nowhere."""
+    best: Prediction | Alternative = prediction.climbed_from or prediction
     if prediction.status == "nowhere" and prediction.alternatives:
-        whole = prediction.alternatives[0]
-    whole = prediction if whole is None else whole
-    if whole.code is None or whole.path is None:
+        best = prediction.alternatives[0]
+    if best.code is None or best.path is None:
         return ()
-    return (Place(whole.code, whole.path),)
+    return (Place(best.code, best.path),)
 
 
 def likeliest_branches(spread: Spread, n_items: int) -> NDArray[np.int32]:

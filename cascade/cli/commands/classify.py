@@ -30,6 +30,7 @@ EXAMPLES = """
   cascade classify offers.jsonl -t store --text name --method cascade --top 3 -o out.jsonl
   cat items.csv | cascade classify - -t store --text name > out.csv
   cascade classify items.csv -c pack --set-coverage 0.95 -o out.csv
+  cascade classify items.csv -c pack --set calibration.nowhere=0.05 -o out.csv
   cascade classify big.csv -t store --text name -o out.csv --resume
   cascade classify parts/ -t store --text name -o answered/ --engine ray --workers 8
 """
