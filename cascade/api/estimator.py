@@ -167,7 +167,8 @@ class CascadeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         except (InputError, UsageError) as error:
             kinds = len(np.unique(labels))
             told = "1 class" if kinds == 1 else f"{kinds:,} classes"
-            raise EstimatorError(f"{error} (n_samples={len(labels)}, {told})") from error
+            size = f"n_samples={len(labels)}, n_features={len(columns)}, {told}"
+            raise EstimatorError(f"{error} ({size})") from error
         self._learn_names(labels)
         return self
 
@@ -240,6 +241,7 @@ class CascadeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             p = known
         missing = np.isnan(p).any(axis=1)
         if missing.any():
+            _warn_of_unread(np.flatnonzero(missing).tolist(), len(p))
             p[missing] = self._prior if level is None else 1 / p.shape[1]
         return p
 
@@ -254,11 +256,7 @@ class CascadeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         found = list(self.pack_.classify_many(self._columns(X)))
         failed = [at for at, p in enumerate(found) if p.code is None]
         if failed:
-            warnings.warn(
-                f"{len(failed):,} of {len(found):,} rows cannot be read and get the most frequent "
-                f"label (first: row {failed[0]}, {found[failed[0]].message})",
-                stacklevel=3,
-            )
+            _warn_of_unread(failed, len(found), found[failed[0]].message)
         return found
 
     def classes_at(self, level: int) -> NDArray[Any]:
@@ -288,9 +286,12 @@ class CascadeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return {"text": values}
         names = [str(name) for name in X.columns] if hasattr(X, "columns") else None
         validate_data(self, X, reset=reset, skip_check_array=True)
-        table = check_array(
-            X, dtype=None, ensure_all_finite="allow-nan", estimator=self, input_name="X"
-        )
+        try:
+            table = check_array(
+                X, dtype=None, ensure_all_finite="allow-nan", estimator=self, input_name="X"
+            )
+        except ValueError as error:
+            raise EstimatorError(str(error)) from None
         named = names or [f"x{at}" for at in range(table.shape[1])]
         columns = dict(zip(named, table.T.tolist(), strict=True))
         wanted = names_of(self.text)
@@ -300,14 +301,13 @@ class CascadeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _labels(self, y: Any, n: int) -> NDArray[Any]:
         """The labels [n] as they were given."""
-        labels = column_or_1d(y, warn=True)
-        check_classification_targets(labels)
-        check_consistent_length(range(n), labels)
-        given = np.asarray(labels)
+        given = np.asarray(column_or_1d(y, warn=True))
         if given.dtype.kind == "f" and not np.isfinite(given).all():
             raise EstimatorError("Input y contains NaN or infinity; each row needs a label")
         if given.dtype.kind == "O" and any(value is None or value != value for value in given):
             raise EstimatorError("Input y contains NaN; each row needs a label")
+        check_classification_targets(given)
+        check_consistent_length(range(n), given)
         return given
 
     def _learn_names(self, labels: NDArray[Any]) -> None:
@@ -358,6 +358,16 @@ class CascadeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True
         tags.classifier_tags.poor_score = True  # of tables of numbers, whose digits are its words
         return tags
+
+
+def _warn_of_unread(rows: Sequence[int], n: int, why: str = "") -> None:
+    """Warn of rows that have no answer of their own."""
+    first = f"row {rows[0]}, {why}" if why else f"row {rows[0]}"
+    warnings.warn(
+        f"{len(rows):,} of {n:,} rows cannot be read and get the most frequent label (first: "
+        f"{first})",
+        stacklevel=4,
+    )
 
 
 def _of_kind(code: str, labels: NDArray[Any]) -> Any:
