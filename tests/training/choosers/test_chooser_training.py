@@ -250,5 +250,5 @@ def test_rows_that_retrieval_never_doubts_are_refused_with_what_to_do(recipe):
 
 
 def test_a_kind_that_is_none_is_refused_with_all_that_are(recipe):
-    with pytest.raises(ConfigError, match=r"adapter, .*choose, retriever"):
+    with pytest.raises(ConfigError, match=r"adapter, .*choose, .*retriever"):
         load_recipe(recipe, {"kind": "chooser"})
