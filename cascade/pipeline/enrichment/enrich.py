@@ -79,7 +79,7 @@ def enrich(
     writer = NodeWriter(
         lambda: components.engine,
         _model_of(config),
-        PromptTemplate.load(prompt),
+        PromptTemplate.load(prompt).given(kind=config.item_kind),
         folder or cache_folder() / "enriched",
     )
     leaves = set(plain.leaves.tolist())

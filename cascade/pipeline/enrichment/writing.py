@@ -47,7 +47,9 @@ class NodeWriter:
         self, engine: Callable[[], Engine], model: str, template: PromptTemplate, folder: Path
     ) -> None:
         self._engine, self._template = engine, template
-        named = json.dumps([model, template.source, [str(field) for field in FIELDS]])
+        named = json.dumps(
+            [model, template.source, template.kind, [str(field) for field in FIELDS]]
+        )
         self._file = folder / f"{hashlib.sha256(named.encode()).hexdigest()[:32]}.jsonl"
         self._known = dict(_kept(self._file))
 
