@@ -113,6 +113,13 @@ class CategoryConfig(Section):
         description="Least probability of a category, in place of each one's own that was fitted; "
         "for llm 0.2 unless given.",
     )
+    weight: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Of the log-odds of llm beside those of the network, which have 1; null: llm "
+        "alone.",
+    )
     prompt: Annotated[str, NAMED] = Field(
         "choose-facets", description="Prompt of llm: a shipped name, or a file."
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,6 +39,7 @@ LEXICAL_FILE = "lexical.safetensors"  # beside the classifier
 MAX_CHARS = 500  # of a text that the text classifier reads
 NEVER = 1.1  # a threshold that no probability reaches
 SHARE = 0.2  # least probability of a category by a language model, which several share
+SHIPPED_NETWORK = "network.safetensors"
 
 
 class CategoryClassifier(Protocol):
@@ -190,6 +192,11 @@ class TextClassifier:
         return _sigmoid(np.asarray(self.backbone.rows(items) @ self.weights + self.bias))
 
 
+def shipped_network() -> Path:
+    """The file of the network that ships."""
+    return Path(str(resources.files("cascade.foodex2") / "data" / SHIPPED_NETWORK))
+
+
 def text_features(lexical: LexicalFeatures, encoder: Encoder) -> JoinedFeatures:
     """What the text classifier reads: words and characters, and the embedding of the text."""
     return JoinedFeatures([lexical, SentenceFeatures(encoder, ["text"], MAX_CHARS)])
@@ -216,6 +223,8 @@ class LLMClassifier:
         Characters of what a category tells.
     fallback
         Answers where the model failed; without it these items have no category.
+    weight
+        Of the model's log-odds beside those of the fallback; None takes the model alone.
     """
 
     def __init__(
@@ -229,9 +238,11 @@ class LLMClassifier:
         generates: bool = False,
         contexts: int = CONTEXT,
         fallback: CategoryClassifier | None = None,
+        weight: float | None = None,
         max_chars: int = 200,
     ) -> None:
         self._fallback, self._generates = fallback, generates
+        self._weight = weight if fallback is not None else None
         self._taxonomy = taxonomy
         self._engine = engine
         self._allowed = np.flatnonzero(allowed)
@@ -254,8 +265,11 @@ class LLMClassifier:
             else:
                 out[row, self._allowed] = own
         failed = [row for row, own in enumerate(told) if isinstance(own, EngineError)]
-        if failed and self._fallback is not None:
+        if self._fallback is not None and (failed or self._weight is not None):
             likely = self._fallback.probabilities(batch, features, bases)
+            if self._weight is not None:
+                out = beside(likely, out, self._weight)
+                out[:, self.thresholds >= NEVER] = 0
             out[failed] = (likely >= self._fallback.thresholds)[failed]
         return out
 
@@ -288,6 +302,16 @@ class LLMClassifier:
         except EngineError as error:
             return [error] * len(questions)
         return [own if isinstance(own, EngineError) else np.exp(own[:-1]) for own in found]
+
+
+def beside(
+    likely: NDArray[np.floating[Any]], told: NDArray[np.floating[Any]], weight: float
+) -> NDArray[np.float32]:
+    """Probabilities by the sum of log-odds, of which `told` has a weight; of any one shape."""
+    sure = np.float32(1e-6)
+    odds = [np.clip(p, sure, 1 - sure) for p in (likely, told)]
+    logits = [np.log(p) - np.log1p(-p) for p in odds]
+    return _sigmoid(np.asarray(logits[0] + weight * logits[1], np.float32))
 
 
 def _places(

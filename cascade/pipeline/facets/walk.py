@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from cascade.pipeline.facets.categories import (
     LLMClassifier,
     NetworkClassifier,
     TextClassifier,
+    shipped_network,
 )
 from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatureExtractor, FacetFeatures
 from cascade.pipeline.facets.ranking import (
@@ -44,7 +44,6 @@ from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 if TYPE_CHECKING:
     from cascade.scoring.components import Components
 
-SHIPPED_NETWORK = "network.safetensors"
 METHODS = {"retrieval": "retrieve", "rerank": "rerank", "llm": "llm", "cascade": None}
 MIN_SUBSTITUTE = 0.2  # probability of a descriptor that may replace one that the rules refuse
 ROWS = 64  # items whose evidence is in memory together
@@ -379,8 +378,7 @@ def _category_classifier(
             )
         classifier = TextClassifier.load(Path(config.classifier), components.encoder, codes)
     else:
-        shipped = resources.files("cascade.foodex2") / "data" / SHIPPED_NETWORK
-        classifier = NetworkClassifier.load(Path(config.network or str(shipped)), codes)
+        classifier = NetworkClassifier.load(Path(config.network or shipped_network()), codes)
         if config.method == "llm":
             classifier = LLMClassifier(
                 taxonomy,
@@ -390,6 +388,7 @@ def _category_classifier(
                 generates=components.config.llm.answer == "generate",
                 contexts=config.contexts,
                 fallback=classifier,
+                weight=config.weight,
                 max_chars=components.config.llm.max_chars,
             )
     if config.threshold is not None:

@@ -20,6 +20,7 @@ from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.generation.engine import Question
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
+from cascade.pipeline.facets.categories import NetworkClassifier, shipped_network
 from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatureExtractor
 from cascade.pipeline.facets.questions import (
     ShownTerm,
@@ -36,6 +37,7 @@ from cascade.scoring.item_prompts import one_line_text
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetCategory
 from cascade.training.adapters.instructions import Instruction
+from cascade.training.foodex2.categories import features_and_labels
 from cascade.training.foodex2.synthetic import (
     Composer,
     Description,
@@ -156,6 +158,13 @@ class FoodTasks:
         codes = [code for own in self.splits.values() for code in own]
         parts = split_names(other_names(self._checker.catalogue, sorted(codes)), self._recipe.seed)
         return [Description(name.text, FoodCode(name.code)) for name in parts[split]]
+
+    def network(self, descriptions: Sequence[Description]) -> NDArray[np.float32]:
+        """float32 [n, n_categories], the probability of each category by the network that ships."""
+        network = NetworkClassifier.load(shipped_network(), self.extractor.codes)
+        bases = [one.code.base for one in descriptions]
+        made, _ = features_and_labels(self.extractor, descriptions, bases)
+        return network.of(made)[:, [self.extractor.codes.index(code) for code in self.codes]]
 
     def text(self, description: Description) -> str:
         """As prompts show it."""

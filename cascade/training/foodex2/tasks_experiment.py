@@ -35,7 +35,6 @@ from cascade.training.experiment import Experiment
 from cascade.training.foodex2.synthetic import Description
 from cascade.training.foodex2.tasks import FoodTasks
 from cascade.training.foodex2.tasks_figures import (
-    best_threshold,
     best_weight,
     choice_figures,
     chosen_log_p,
@@ -212,8 +211,8 @@ class FoodTasksExperiment(Experiment[FoodTasksRecipe]):
             if task == "facets":
                 likely = {split: told_shares(tasks, engine, own) for split, own in rows.items()}
                 right = {split: told_labels(tasks, own) for split, own in rows.items()}
-                threshold = best_threshold(likely["validation"], right["validation"])
-                figures[task] = told_figures(likely["test"], right["test"], threshold)
+                by_network = {split: tasks.network(own) for split, own in rows.items()}
+                figures[task] = told_figures(likely, by_network, right)
                 continue
             choices = {
                 split: tasks.choices(task, self._of(task, tasks, own, split), data.held_rows)
@@ -231,7 +230,8 @@ class FoodTasksExperiment(Experiment[FoodTasksRecipe]):
         for task in recipe.tasks:
             prompt = {"method": "llm", "prompt": self._prompts[task], "contexts": shown.contexts}
             if task == "facets":
-                facets[STAGES[task]] = prompt | {"threshold": figures[task]["threshold"]}
+                chosen = {key: figures[task][key] for key in ("threshold", "weight")}
+                facets[STAGES[task]] = prompt | chosen
             elif weight := figures[task]["weight"]:
                 facets[STAGES[task]] = prompt | {"candidates": shown.shown, "weight": weight}
         llm: dict[str, Any] = {"adapter": ".", "prior": False, "max_chars": recipe.data.max_chars}
@@ -262,7 +262,10 @@ class FoodTasksExperiment(Experiment[FoodTasksRecipe]):
         for task, own in metrics["figures"].items():
             if task == "facets":
                 shown = f"micro F1 {own['f1_micro']:.3f}, precision {own['precision_micro']:.3f}, "
-                shown += f"recall {own['recall_micro']:.3f} at {own['threshold']:g}"
+                shown += f"recall {own['recall_micro']:.3f} at {own['threshold']:g}, beside the "
+                shown += f"network at weight {own['weight']:g}; micro F1 of the model alone "
+                shown += f"{own['alone']['f1_micro']:.3f}, of the network alone "
+                shown += f"{own['network']['f1_micro']:.3f}"
             else:
                 shown = f"retrieval {own['retrieval']:.3f}, model {own['model']:.3f}, "
                 shown += f"both {own['both']:.3f} at weight {own['weight']:g}; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cascade.errors import EngineError
 from cascade.generation.engine import Engine, Question
+from cascade.pipeline.facets.categories import beside
 from cascade.pipeline.facets.questions import category_question
 from cascade.training.foodex2.categories import category_figures, category_labels
 from cascade.training.foodex2.synthetic import Description
@@ -48,23 +49,55 @@ def told_labels(tasks: FoodTasks, descriptions: Sequence[Description]) -> NDArra
     return category_labels(tasks.codes, [one.code for one in descriptions])
 
 
-def best_threshold(shares: NDArray[np.float64], labels: NDArray[np.bool_]) -> float:
+def best_threshold(shares: NDArray[np.floating[Any]], labels: NDArray[np.bool_]) -> float:
     """The threshold for all categories with the highest micro F1; of several the middle one."""
-    f1 = []
-    for threshold in THRESHOLDS.tolist():
-        taken = shares >= threshold
-        f1.append(2 * (taken & labels).sum() / max(taken.sum() + labels.sum(), 1))
+    f1 = [_f1(shares >= threshold, labels) for threshold in THRESHOLDS.tolist()]
     best = np.flatnonzero(np.array(f1) == max(f1))
     return float(THRESHOLDS[best[len(best) // 2]])
 
 
 def told_figures(
-    shares: NDArray[np.float64], labels: NDArray[np.bool_], threshold: float
+    shares: Mapping[str, NDArray[np.float64]],
+    likely: Mapping[str, NDArray[np.float32]],
+    labels: Mapping[str, NDArray[np.bool_]],
 ) -> dict[str, Any]:
-    """Precision, recall and F1 at a threshold."""
-    return {"rows": len(labels), "threshold": threshold} | category_figures(
-        shares >= threshold, labels
-    )
+    """Precision, recall and F1 on the test split, at what is best on the validation split.
+
+    Parameters
+    ----------
+    shares, likely, labels
+        By split, [n, n_categories]: probabilities by the model and by the network, and what is
+        right.
+
+    Returns
+    -------
+    dict
+        Of the model and the network together, with `weight` and `threshold`; under `alone` of the
+        model, and under `network` of the other.
+    """
+
+    def at_best(p: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Any], float]:
+        threshold = best_threshold(p["validation"], labels["validation"])
+        figures = category_figures(p["test"] >= threshold, labels["test"])
+        return {"threshold": threshold} | figures, _f1(
+            p["validation"] >= threshold, labels["validation"]
+        )
+
+    def together(weight: float) -> dict[str, NDArray[Any]]:
+        return {split: beside(likely[split], own, weight) for split, own in shares.items()}
+
+    weight = max(WEIGHTS[1:], key=lambda weight: at_best(together(weight))[1])
+    return {
+        "rows": len(labels["test"]),
+        "weight": weight,
+        **at_best(together(weight))[0],
+        "alone": at_best(shares)[0],
+        "network": at_best(likely)[0],
+    }
+
+
+def _f1(taken: NDArray[np.bool_], labels: NDArray[np.bool_]) -> float:
+    return float(2 * (taken & labels).sum() / max(taken.sum() + labels.sum(), 1))
 
 
 def chosen_log_p(

@@ -118,6 +118,27 @@ def test_a_category_has_the_probability_of_its_name(tree):
     assert others == pytest.approx(np.full(len(others), NEVER))
 
 
+class Likely:
+    """A classifier of categories that finds everything as likely, and takes what is over a half."""
+
+    def __init__(self, tree, p):
+        self.p, self.thresholds = p, np.full(len(tree.categories), 0.5, np.float32)
+
+    def probabilities(self, batch, features, bases):
+        return np.full((len(batch), len(self.thresholds)), self.p, np.float32)
+
+
+def test_beside_the_network_log_odds_are_added_and_a_failed_item_has_the_network_alone(tree):
+    engine = Saying(np.log([0.1, 0.8, 0.1]), EngineError("refused"))
+    _, batch, likely, places = told(tree, engine, fallback=Likely(tree, 0.4), weight=0.5)
+    odds = 0.4 / 0.6 * (np.array([0.1, 0.8]) / (1 - np.array([0.1, 0.8]))) ** 0.5
+    np.testing.assert_allclose(likely[0, places], odds / (1 + odds), rtol=1e-5)
+    assert likely[0].sum() == pytest.approx(likely[0, places].sum())
+    assert likely[1].sum() == 0 and list(batch.failures) == [1]
+    _, _, likely, places = told(tree, engine, fallback=Likely(tree, 0.6), weight=0.5)
+    assert likely[1].min() == 1
+
+
 def test_an_engine_that_cannot_score_writes_a_list(tree):
     _, _, likely, places = told(tree, Saying([0, 1], []), generates=True)
     assert likely[:, places].tolist() == [[1, 1], [0, 0]]

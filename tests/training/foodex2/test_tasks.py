@@ -104,7 +104,16 @@ def test_the_threshold_is_that_of_the_highest_micro_f1():
     right = np.array([[True, False], [True, True], [False, False]])
     threshold = best_threshold(shares, right)
     assert 0.2 < threshold <= 0.45
-    assert told_figures(shares, right, threshold)["f1_micro"] == 1
+
+
+def test_the_model_has_the_weight_beside_the_network_that_is_best_on_validation():
+    rng = np.random.default_rng(0)
+    right = {split: rng.random((80, 3)) < 0.3 for split in ("validation", "test")}
+    noise = {split: rng.random((80, 3)).astype(np.float32) for split in right}
+    knows = {split: np.where(own, 0.6, 0.01) for split, own in right.items()}
+    found = told_figures(knows, noise, right)
+    assert found["alone"]["f1_micro"] == 1 > found["network"]["f1_micro"]
+    assert found["weight"] >= 0.5 and found["f1_micro"] > found["network"]["f1_micro"] + 0.2
 
 
 @pytest.fixture
@@ -147,7 +156,9 @@ def test_one_adapter_learns_all_tasks_and_codes_foods(recipe):
     config, folder = load_config("out/cascade.yaml")
     assert folder == Path("out") and Path(config.llm.adapter).samefile("out")
     assert config.facets.categories.method == "llm"
-    assert config.facets.categories.threshold == metrics["figures"]["facets"]["threshold"]
+    facets = metrics["figures"]["facets"]
+    assert config.facets.categories.threshold == facets["threshold"]
+    assert config.facets.categories.weight == facets["weight"] > 0
     for task, section in (("child", "base"), ("descriptors", "descriptors")):
         pays = metrics["figures"][task]["weight"] > 0
         assert (getattr(config.facets, section).method == "llm") == pays
