@@ -164,8 +164,8 @@ class Prediction:
         Where the fallback answered: how the method failed, in few words that are the same for all
         that failed so.
     climbed_from
-        The best answer as a whole, where `code` is only as much of its path as is sure enough; it
-        is the first of the alternatives, too.
+        The best answer as a whole, where `code` is only as much of its path as is sure enough, or
+        None since the item fits nowhere; it is the first of the alternatives, too.
     set
         Where `calibration.set_coverage` asks for it: nodes, likeliest first, one of which is the
         right one or above it with that probability.

@@ -152,6 +152,8 @@ class ClassifyRun:
                     return None
                 classifier = self._classifier
                 classifier.check_pictures_are_read(columns)
+                if classifier.warning:
+                    err.print(classifier.warning, style="yellow", highlight=False, markup=False)
                 if self.watch is None and self.redo is None:
                     self.watch = classifier.sentinel.another_watch()
                 # Rows that are printed as they come show progress themselves.

@@ -63,6 +63,14 @@ class ScreenOutput(Output):
         """Nothing is left to do."""
 
 
+MEANINGS = {
+    "partial": "  as deep as they are sure",
+    "review": "  too unsure, the code is a suggestion",
+    "nowhere": "  fit no node",
+}
+MANY, FEW = 0.1, 10  # rows that fit nowhere: more than such a share, and such a number, is a sign
+
+
 def show_counts(
     counts: Counts,
     targets: list[str],
@@ -93,7 +101,8 @@ def show_counts(
     table.add_row("rows", f"{counts.rows:,}", "")
     for status, style in STYLES.items():
         if n := counts.status.get(status):
-            table.add_row(Text(f"  {status}", style), f"{n:,}", f"{n / counts.rows:.1%}")
+            told = f"{n / counts.rows:.1%}{MEANINGS.get(status, '')}"
+            table.add_row(Text(f"  {status}", style), f"{n:,}", told)
         for level, own in sorted(counts.partial.items()) if status == "partial" else []:
             table.add_row("", f"{own:,}", f"{own / counts.rows:.1%} at level {level}")
     for source, n in sorted(counts.source.items()):
@@ -132,6 +141,15 @@ def show_counts(
     for target in targets:
         table.add_row("written to", "", Text(target))
     err.print(table)
+    if counts.status.get("nowhere", 0) > max(MANY * counts.rows, FEW):
+        err.print(
+            Text(
+                "so many rows that fit no node are a warning: is it the right taxonomy or pack? If "
+                "they do belong, the pack knows their words too little; label some and fit it "
+                "again, or see their nearest nodes with --set calibration.nowhere=0",
+                "yellow",
+            )
+        )
 
 
 def show_shift(shift: Shift) -> None:

@@ -43,6 +43,8 @@ class Acceptance:
         What adds sets, once `ask_sets` was called.
     nowhere
         What says that items are nowhere; None where nothing can.
+    warning
+        Why nothing can be accepted, in words; empty where something can.
 
     Raises
     ------
@@ -69,6 +71,7 @@ class Acceptance:
         self.sets: PredictionSets | None = None
         if config.set_coverage is not None:
             self._check_sets(config, method, climbs)
+        self.warning = ""
         self._climbs = climbs and config.review_below is None
         self._by_worth = False
         self._least = config.least if climbs else 0.0
@@ -97,7 +100,10 @@ class Acceptance:
             )
         table = self._calibration.climb if self._climbs else None
         self._climbs = self._by_worth = table is not None  # older packs accept whole answers alone
-        self._least = (table or self._calibration.risk).least_threshold(risk)
+        held_out = table or self._calibration.risk
+        self._least = held_out.least_threshold(risk)
+        if math.isinf(self._least):
+            self.warning = _kept_by_none(risk, held_out.least_risk())
         self._why = (
             f"and no confidence keeps the risk at {risk:.1%}"
             if math.isinf(self._least)
@@ -210,3 +216,14 @@ class Acceptance:
         why = f"{at} has {in_percent(sure)}, {self._why}"
         message = f"{prediction.message}; {why}" if prediction.message else why
         return replace(prediction, status="review", message=message)
+
+
+def _kept_by_none(risk: float, least: float | None) -> str:
+    """A warning, with the least risk that can be kept."""
+    instead = "fit it on more rows"
+    if least is not None:
+        instead = f"the least that its held-out rows let it keep is about {least:.0%}"
+    return (
+        f"no confidence of this pack keeps the risk at {risk:.1%}, so every answer is for review; "
+        f"{instead}"
+    )

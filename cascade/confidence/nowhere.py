@@ -157,5 +157,5 @@ class NowhereRule:
             levels=(),
             alternatives=(*nearest, *prediction.alternatives),
             facets=(),
-            climbed_from=None,
+            climbed_from=prediction.climbed_from or prediction,
         )

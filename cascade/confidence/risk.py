@@ -16,6 +16,7 @@ DELTA = 0.025
 """Probability, over the held-out rows, that the risk of new rows is above the promised one. A file
 has chance of its own: so one of as many rows as were held out keeps the risk nine times of ten."""
 SPARED = 10  # wrong rows that the first test allows, where there are rows enough
+RISKS = (0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5)  # that people may ask for
 ROWS = 1000  # thresholds of a table, at most
 
 
@@ -103,6 +104,11 @@ class RiskTable:
         if len(failed):
             return self.threshold[first + failed[0] - 1] if failed[0] > 0 else math.inf
         return 0.0 if len(n) else math.inf  # all of them together are right enough
+
+    def least_risk(self) -> float | None:
+        """The least of the usual risks that some threshold keeps; None where none of them is."""
+        kept = (risk for risk in RISKS if math.isfinite(self.least_threshold(risk)))
+        return next(kept, None)
 
 
 def _rows_for(wrong: int, max_risk: float) -> int:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from cascade.confidence.maps import TINY, is_number
 from cascade.errors import UsageError
 from cascade.items import Spread
-from cascade.predictions import Alternative, Place, Prediction
+from cascade.predictions import Place, Prediction
 from cascade.taxonomy import Taxonomy
 
 Floats = NDArray[np.float64]
@@ -245,9 +245,7 @@ class PredictionSets:
 
 def _itself(prediction: Prediction) -> tuple[Place, ...]:
     """The whole best answer, also where it was climbed from, or fits nowhere."""
-    best: Prediction | Alternative = prediction.climbed_from or prediction
-    if prediction.status == "nowhere" and prediction.alternatives:
-        best = prediction.alternatives[0]
+    best = prediction.climbed_from or prediction
     if best.code is None or best.path is None:
         return ()
     return (Place(best.code, best.path),)

@@ -100,6 +100,11 @@ class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Watched, We
             self._agent.ask = ask
         self.check_pictures_are_read(config.columns)
 
+    @property
+    def warning(self) -> str:
+        """Why every answer will be for review, in words; empty where that is not so."""
+        return self._acceptance.warning
+
     def _prepare_acceptance(self) -> None:
         """Let the walker keep what is asked of each batch when its answers are accepted."""
         if isinstance(self._walker, Router):

@@ -90,7 +90,7 @@ def test_a_comparison_goes_on_and_is_replaced_only_when_asked_to(prompts, folder
         (("compare", "mine.jinja", "items.csv"), "found 1 prompt before the file items.csv"),
         (("compare", "mine.jinja", "gone", "items.csv"), "no prompt 'gone'"),
         (("compare", "mine.jinja", "mine.jinja", "items.csv"), "is the same prompt as"),
-        (("compare", "mine.jinja", "choose-descriptors", "items.csv"), "cannot be asked by"),
+        (("compare", "mine.jinja", "food-descriptor", "items.csv"), "cannot be asked by"),
         (("compare", "mine.jinja", "choose-child", "gone.csv"), "gone.csv"),
         (("try", "choose-facets", "a hat"), "cannot be asked by --method llm"),
         (("try", "mine.jinja"), "name one item"),

@@ -203,6 +203,6 @@ def test_an_unknown_kind_is_named(folder, cascade):
     done = cascade("finetune", "mine.yaml")
     assert done.status != 0
     assert (
-        "expected adapter, agent, choose, retriever, reranker, encoder or reader, found 'oracle'"
-        in done.err
+        "expected adapter, agent, choose, foodex2, retriever, reranker, encoder or reader, "
+        "found 'oracle'" in done.err
     )

@@ -95,10 +95,11 @@ def recalibrate(
     sheet: options.SheetOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Fit a pack's confidences to rows as they come now; its parts and answers stay.
+    """Fit a pack's confidences to rows as they come now; its parts stay.
 
-    The new pack has other confidences, other thresholds for --max-risk, and compares rows with
-    these. The old one stays as it is.
+    The new pack has other confidences, and other thresholds for --max-risk, --set-coverage and
+    what fits nowhere; it compares rows with these. The likeliest node of a row is the same. The
+    old pack stays as it is.
     """
     from cascade.cli.progress import working
     from cascade.io.tables.opening import TableFile

@@ -143,6 +143,7 @@ def _prompt(path: Path) -> None:
             **{"candidates": listed if ".mark" in template.source else names},
             **{"category": "Part", "about": ["worn", ""]},
             **{"kind": "product", "examples": [], "how": "", "siblings": ["Shoes"], "titles": 2},
+            **{"candidate": "Hats", "terms": [{"name": "Hats", "context": "worn"}]},
             **{"place": "", "nodes": [], "done": ["up"], "notes": ["a note"], "last": True},
         }
     )
