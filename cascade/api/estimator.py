@@ -25,6 +25,7 @@ from sklearn.utils.validation import (
 from cascade.api.fitting import fit
 from cascade.api.packs import Pack
 from cascade.errors import InputError, UsageError
+from cascade.pipeline.doors.weighing import check_level
 from cascade.pipeline.intake import names_of
 from cascade.pipeline.load import merge
 from cascade.pipeline.runs.labels import LabelFinder
@@ -211,6 +212,7 @@ class CascadeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             1 is the top: then codes of nodes of that level, or of those above it that end there.
         """
         found = self.predictions(X)
+        check_level(level, self.pack_.taxonomy.depth)
         if level is None:
             labels = [self._label(p) for p in found]
             known = {*self.classes_.tolist()}.issuperset(labels)

@@ -67,6 +67,9 @@ def test_probabilities_are_of_leaves_and_of_any_level(fitted):
     assert np.exp(fitted.predict_log_proba(["hat"])) == pytest.approx(fitted.predict_proba(["hat"]))
     with pytest.raises(UsageError, match="levels 1 to 2"):
         fitted.predict_proba(["hat"], level=3)
+    for level in (3, 0, "1"):
+        with pytest.raises(UsageError, match="levels 1 to 2"):
+            fitted.predict(["hat"], level=level)
 
 
 def test_leaves_without_rows_are_classes_too():

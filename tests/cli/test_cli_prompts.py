@@ -141,6 +141,11 @@ def test_a_try_shows_each_question_with_its_answers_and_scores(prompts):
 
 
 def test_a_prompt_that_lists_leaves_is_tried_by_its_own_method(prompts):
+    found = json.loads(prompts("try", "item-of", "aged gouda cheese", "--json").out)
+    for question in found["questions"]:  # the item's text, after each candidate
+        assert [a["text"].strip() for a in question["answers"]] == ["aged gouda cheese"]
+        assert question["answers"][0]["score"] < 0
+    assert len(found["questions"]) > 1
     found = json.loads(prompts("try", "choose-listed", "aged gouda cheese", "--json").out)
     assert len(found["questions"]) == 2  # in two orders
     assert found["questions"][0]["answers"][0]["text"].strip() in "ABCDEF"

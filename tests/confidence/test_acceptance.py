@@ -132,6 +132,8 @@ def test_a_risk_that_no_threshold_keeps_leaves_all_for_review(tmp_path):
     (found,) = acceptance.apply([a_prediction(0.99, 0.98)])
     assert found.status == "review"
     assert found.message.endswith("no confidence keeps the risk at 0.1%")
+    assert "every answer is for review" in acceptance.warning
+    assert not Acceptance(CalibrationConfig(file=a_pack(tmp_path), max_risk=0.3)).warning
 
 
 def test_a_risk_needs_a_pack_and_excludes_a_confidence(tmp_path):

@@ -78,6 +78,7 @@ def classify(
         typer.Option(
             "--top",
             min=0,
+            max=1000,
             metavar="N",
             help="Add the N next best answers: in tables as columns cascade_code_2, "
             "cascade_path_2, cascade_confidence_2, ...; in JSON lines as a list.",

@@ -92,8 +92,11 @@ def try_prompt(
     classifier = Classifier(taxonomy, config, progress=progress, listener=heard.append)
     prediction = classifier.classify(item)
     shown = one_line_text(item, config.llm.max_chars)
-    own = [each for each in heard if shown in _text(each.prompt)]
-    others = [each for each in heard if shown not in _text(each.prompt)]
+    # Of a noisy channel the item's text is the answer, after a prompt that names a candidate.
+    own, others = list[Heard](), list[Heard]()
+    for each in heard:
+        about = any(shown in text for text in (_text(each.prompt), *each.answers))
+        (own if about else others).append(each)
     used = classifier.asked
     return Trial(
         tuple(_question(each, others) for each in own),

@@ -33,6 +33,10 @@ STATUS = {
 _WORD = re.compile(r"\w[\w'’.-]*")
 
 
+# Control characters, and marks that turn or hide what stands beside them.
+_STEERING = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
 @dataclass(frozen=True)
 class Word:
     """A word of an item, and what it did for the answer.
@@ -73,8 +77,8 @@ class Explanation:
     words: tuple[Word, ...] = ()
 
     def __str__(self) -> str:
-        """The account as text."""
-        return "\n".join(_account(self))
+        """The account as text; what steers a terminal or the direction of text is left out."""
+        return "\n".join(_STEERING.sub(" ", line) for line in _account(self))
 
     def __repr__(self) -> str:
         return f"Explanation({self.prediction})"
@@ -303,7 +307,8 @@ def _html(why: Explanation) -> str:
         if why.words
         else ""
     )
-    return f"<div>{'<br>'.join(lines)}</div>{hint}{prediction._repr_html_()}"
+    own = "<br>".join(_STEERING.sub(" ", line) for line in lines)
+    return f"<div>{own}</div>{hint}{prediction._repr_html_()}"
 
 
 def _marked(word: Word, most: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cascade.errors import UsageError
 from cascade.pipeline.doors.asked import Asked
-from cascade.pipeline.runs.answer_form import AnswerForm
+from cascade.pipeline.runs.answer_form import FLAT_ALTERNATIVE, AnswerForm
 from cascade.progress import working
 
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 Frame = TypeVar("Frame")
 
 EXPECTED = "expected a data frame of pandas, Polars, PyArrow or what else narwhals knows"
-_ANSWER = re.compile(r"cascade_(code|path|confidence)(_\d+)?|cascade_[a-z]+")
+MOST = 100  # other answers, which have three columns each
+_EARLIER = re.compile(
+    "|".join([*AnswerForm(1, True, True, True, True, True, True).columns, FLAT_ALTERNATIVE])
+)
 
 
 class Framing(Asked):
@@ -78,10 +81,12 @@ class Framing(Asked):
         >>> answered["cascade_path"][0].as_py()
         'Shoes, Bags & Accessories > Fashion Accessories > Hats & Caps'
         """
-        if isinstance(top, bool) or not isinstance(top, int) or top < 0:
-            raise UsageError(f"top={top!r:.40}: expected how many other answers to add, 0 or more")
+        if isinstance(top, bool) or not isinstance(top, int) or not 0 <= top <= MOST:
+            raise UsageError(
+                f"top={top!r:.40}: expected how many other answers to add, 0 to {MOST}"
+            )
         known = _known(frame)
-        rows = known.drop([name for name in known.columns if _ANSWER.fullmatch(str(name))])
+        rows = known.drop([name for name in known.columns if _EARLIER.fullmatch(str(name))])
         form = AnswerForm(top, explain, question=self.method == "agent")
         asked = self.variant(beam=top + 1) if top else self
         found = asked.classify_many(rows.to_native(), text=text, image=image, id=id)

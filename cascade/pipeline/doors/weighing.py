@@ -66,8 +66,7 @@ class Weighing(Asked):
         'SHO-ACC-HAT'
         """
         depth = self.taxonomy.depth
-        if level is not None and not 1 <= level <= depth:
-            raise UsageError(f"level={level!r:.20}: the taxonomy has levels 1 to {depth}")
+        check_level(level, depth)
         router = self._walker
         if not isinstance(router, Router):
             raise UsageError(
@@ -151,3 +150,10 @@ def _below(shares: NDArray[np.float64], most: float) -> NDArray[np.float64]:
         shares[over] = most
         shares[free] += excess * (shares[free] / room if room > 0 else 1 / free.sum())
     return shares
+
+
+def check_level(level: object, depth: int) -> None:
+    """Raise UsageError unless a level of a taxonomy, or None, is named."""
+    known = isinstance(level, int) and not isinstance(level, bool) and 1 <= level <= depth
+    if level is not None and not known:
+        raise UsageError(f"level={level!r:.20}: the taxonomy has levels 1 to {depth}")

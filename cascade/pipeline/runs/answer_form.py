@@ -32,6 +32,8 @@ WHOLE_COLUMNS: dict[str, type] = {
 
 
 ANSWER_KEYS = {name.removeprefix("cascade_"): name for name in ANSWER_COLUMNS}
+FLAT_ALTERNATIVE = r"cascade_(?:code|path|confidence)_\d+"
+"""Pattern of the columns of alternatives, see `columns_of_alternatives`."""
 OF_ALTERNATIVE: dict[str, type] = {"code": str, "path": str, "confidence": float}
 
 

@@ -31,6 +31,13 @@ def test_the_account_tells_answer_levels_candidates_and_words(why, clf):
     assert "retrieval" in told
 
 
+def test_what_steers_a_terminal_is_left_out_of_the_account(clf):
+    why = clf.explain("straw\x1b]0;title\x07 hat \u202eolleh")
+    for shown in (str(why), why._repr_html_()):
+        assert not {"\x1b", "\x07", "\u202e"} & {*shown}
+        assert "straw" in shown
+
+
 def test_the_word_that_decides_weighs_most(why, clf):
     words = {word.text: word for word in why.words}
     assert [*words] == ["straw", "hat", "for", "the", "garden", "light"]

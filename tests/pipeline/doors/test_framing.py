@@ -98,6 +98,11 @@ def test_columns_of_an_earlier_call_are_replaced_and_not_read(clf):
     assert list(again) == ["product", *(f"cascade_{key}" for key in ANSWER)]
 
 
+def test_columns_of_the_user_that_begin_alike_stay(clf):
+    own = pd.DataFrame({"product": TEXTS, "cascade_label": "x", "cascade_foo": 1})
+    assert list(clf.classify_frame(own))[:3] == ["product", "cascade_label", "cascade_foo"]
+
+
 def test_a_frame_without_rows_keeps_its_columns(clf):
     found = clf.classify_frame(pl.DataFrame({"name": []}, schema={"name": pl.String}), text="name")
     assert (found.height, found.schema["cascade_confidence"]) == (0, pl.Float64)
