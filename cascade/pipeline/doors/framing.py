@@ -59,9 +59,9 @@ class Framing(Asked):
         - `cascade_code`, `cascade_path`: the node; missing where there is no answer,
         - `cascade_confidence`: float64, from 0 to 1; missing where there is no answer,
         - `cascade_source`, `cascade_status`, `cascade_message`: as of a `Prediction`; a row that
-          cannot be answered keeps its place, with the status `error` and the reason,
+            cannot be answered keeps its place, with the status `error` and the reason,
         - `cascade_code_2`, `cascade_path_2`, `cascade_confidence_2`, `cascade_code_3`, ...: the
-          next best answers, with `top`.
+            next best answers, with `top`.
 
         Columns that an earlier call has added are replaced.
 
