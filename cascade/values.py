@@ -18,6 +18,7 @@ from typing import Any
 _MISSING = {"NAType", "NaTType", "MaskedConstant"}  # of pandas and NumPy, which need not be there
 _BLANK_LETTERS = "\u115f\u1160\u3164\uffa0"  # Hangul fillers
 _BLANK_SYMBOLS = "\u2800\ufffc\ufffd"  # Braille blank, signs for what is not there
+_JOINERS = "\u200c\u200d"
 _NESTED = (list, dict, tuple)
 MOST_LEVELS = 100  # of values inside of each other
 _READABLE = re.compile(rf"[^\W_{_BLANK_LETTERS}]")
@@ -182,6 +183,14 @@ def _finite(value: Any) -> Any:
             return [_finite(inner) for inner in value]
         case _:
             return value
+
+
+def printable(text: str) -> str:
+    """A text that steers no terminal and turns no text around: such signs are blanks.
+
+    Joiners stay, which emoji and Indic scripts are written with.
+    """
+    return "".join(sign if sign.isprintable() or sign in _JOINERS else " " for sign in text)
 
 
 def is_visible(text: str) -> bool:

@@ -7,7 +7,7 @@ and any use of a setting.
 from cascade.config.agent import AgentConfig
 from cascade.config.base import NAMED, Section, check_name, describe_problems, is_file_name, shown
 from cascade.config.calibration import CalibrationConfig
-from cascade.config.choosing import MOST_LISTED, WEIGHTS, ChoiceBy, ChooseConfig
+from cascade.config.choosing import CHOICE_WEIGHTS, MOST_LISTED, ChoiceBy, ChooseConfig
 from cascade.config.facets import BaseTermConfig, CategoryConfig, DescriptorConfig, FacetsConfig
 from cascade.config.item import NEUTRAL, PRODUCT, ItemConfig
 from cascade.config.models import LLMConfig, NLIConfig, RerankConfig, ServerConfig, VLLMConfig
@@ -40,6 +40,7 @@ from cascade.config.taxonomy import TaxonomyReading, TaxonomySource
 from cascade.config.yaml_text import parse_yaml, read_yaml
 
 __all__ = [
+    "CHOICE_WEIGHTS",
     "ENCODER",
     "FITTED_ENCODER",
     "FITTED_METHOD",
@@ -48,7 +49,6 @@ __all__ = [
     "NEUTRAL",
     "PRODUCT",
     "UNSAID",
-    "WEIGHTS",
     "AgentConfig",
     "BackboneConfig",
     "BaseTermConfig",

@@ -12,7 +12,7 @@ MOST_LISTED = 25  # each has a letter, and none of these has one, too
 
 ChoiceBy = Literal["item", "letter", "name"]
 # As eval/bench/listwise_choice.py finds them.
-WEIGHTS: dict[ChoiceBy, float] = {"item": 0.5, "letter": 0.25, "name": 0.25}
+CHOICE_WEIGHTS: dict[ChoiceBy, float] = {"item": 0.5, "letter": 0.25, "name": 0.25}
 LISTED: dict[ChoiceBy, int] = {"item": 25, "letter": 8, "name": 8}
 
 
@@ -55,7 +55,7 @@ class ChooseConfig(Section):
         ge=0,
         le=100,
         description="Weight of the model's log-probabilities where those of retrieval have 1; "
-        f"null: {WEIGHTS['item']:g} for answer: item, else {WEIGHTS['letter']:g}.",
+        f"null: {CHOICE_WEIGHTS['item']:g} for answer: item, else {CHOICE_WEIGHTS['letter']:g}.",
     )
 
     @property
@@ -65,7 +65,7 @@ class ChooseConfig(Section):
 
     def weight_for(self, answer: ChoiceBy) -> float:
         """The weight, or the usual one for the answer."""
-        return WEIGHTS[answer] if self.weight is None else self.weight
+        return CHOICE_WEIGHTS[answer] if self.weight is None else self.weight
 
     def candidates_for(self, answer: ChoiceBy) -> int:
         """How many leaves the model is asked about: as set, or as usual for the answer."""

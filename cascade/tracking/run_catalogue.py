@@ -20,6 +20,7 @@ from cascade.io.files import read_json
 from cascade.tracking.curves import LINES, Line, is_number, read_lines
 from cascade.tracking.provenance import MANIFEST
 from cascade.tracking.trackers import flat_settings
+from cascade.values import printable
 
 METRICS, RECIPE, CONFIG, SEAL, FITTING = (
     *("metrics.json", "recipe.yaml", "cascade.yaml", "pack.json", "fit.json"),
@@ -311,20 +312,15 @@ def _entry(folder: Path, kind: str, manifest: Mapping[str, Any], done: bool) -> 
         "status": "finished" if done else "unfinished",
         "started": _told(manifest, "started", str),
         "finished": _told(manifest, "finished", str),
-        "command": _printable(_told(manifest, "command", str) or ""),
+        "command": printable(_told(manifest, "command", str) or ""),
         "seed": _told({**(manifest.get("bootstrap") or {}), **manifest}, "seed", int),
-        "data": _printable(Path(str(data.get("file", ""))).name),
+        "data": printable(Path(str(data.get("file", ""))).name),
         "data_sha256": _told(data, "sha256", str),
-        "taxonomy": _printable(str(taxonomy.get("name", ""))),
+        "taxonomy": printable(str(taxonomy.get("name", ""))),
         "taxonomy_sha256": _told(taxonomy, "sha256", str),
         "figures": {},
         "manifest": manifest,
     }
-
-
-def _printable(text: str) -> str:
-    """A text of a stranger, which may steer no terminal."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def _told(values: Mapping[str, Any], name: str, kind: type[Told]) -> Told | None:

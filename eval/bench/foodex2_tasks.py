@@ -27,6 +27,7 @@ from cascade.foodex2.parsed_code import ForbiddenProcesses
 from cascade.foodex2.rules import Checker
 from cascade.generation.engines.transformers_engine import TransformersEngine
 from cascade.items import Item
+from cascade.pipeline.facets.categories import beside
 from cascade.retrieval.encoder import Encoder
 from cascade.training.foodex2.categories import (
     best_thresholds,
@@ -43,6 +44,7 @@ from cascade.training.foodex2.tasks_figures import (
     choice_figures,
     chosen_log_p,
     hits,
+    micro_f1,
     told_labels,
     told_shares,
 )
@@ -51,11 +53,6 @@ from cascade.training.foodex2.tasks_recipe import FoodTasksRecipe
 DRAWS = 2000
 BESIDE = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)  # weights of the language model
 Taken = NDArray[np.bool_]
-
-
-def f1(taken: Taken, right: Taken) -> float:
-    """Micro F1 of bool [n, n_categories]."""
-    return float(2 * (taken & right).sum() / max(taken.sum() + right.sum(), 1))
 
 
 def interval(values: NDArray[np.float64]) -> list[float]:
@@ -133,7 +130,7 @@ class Study:
         threshold = best_threshold(shares["validation"], labels)
         self.taken[name] = shares["test"] >= threshold
         np.savez(Path(self.arguments.work) / f"{name}.npz", **shares)
-        print(f"{name}: {threshold} {f1(self.taken[name], self.right):.4f}", flush=True)
+        print(f"{name}: {threshold} {micro_f1(self.taken[name], self.right):.4f}", flush=True)
 
     def told(self) -> None:
         """The language model, tuned and not, at one threshold and at a threshold each."""
@@ -158,11 +155,11 @@ class Study:
             other = self.kept(f"{name}, one threshold")
 
             def together(weight: float, other: dict[str, Any] = other) -> dict[str, Any]:
-                return {s: _odds(_log_odds(other[s]) + weight * _log_odds(model[s])) for s in other}
+                return {s: beside(other[s], model[s], weight) for s in other}
 
             def right(weight: float, both: Any = together) -> float:
                 likely = both(weight)["validation"]
-                return f1(likely >= best_threshold(likely, labels), labels)
+                return micro_f1(likely >= best_threshold(likely, labels), labels)
 
             weight = max(BESIDE, key=right)
             self.results[f"weight beside {name}"] = weight
@@ -207,7 +204,7 @@ class Study:
             own: dict[str, Any] = {
                 "precision": round(float(hit.sum() / max(said.sum(), 1)), 4),
                 "recall": round(float(hit.sum() / max(self.right.sum(), 1)), 4),
-                "f1": round(f1(taken, self.right), 4),
+                "f1": round(micro_f1(taken, self.right), 4),
                 "interval": interval(scores),
             }
             if base is not None:
@@ -220,15 +217,6 @@ class Study:
                 own["less the network"] = interval(scores - other)
             table[name] = own
             print(name, own, flush=True)
-
-
-def _log_odds(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    clipped = np.clip(p, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(clipped) - np.log1p(-clipped))
-
-
-def _odds(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(1 / (1 + np.exp(-logits)))
 
 
 def _f1_of(

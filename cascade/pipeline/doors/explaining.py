@@ -12,7 +12,7 @@ from cascade.errors import UsageError
 from cascade.items import Item
 from cascade.pipeline.doors.asked import Asked
 from cascade.predictions import Candidate, Level, Prediction
-from cascade.values import is_visible
+from cascade.values import is_visible, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,10 +31,6 @@ STATUS = {
     "error": "not answered",
 }
 _WORD = re.compile(r"\w[\w'’.-]*")
-
-
-# Control characters, and marks that turn or hide what stands beside them.
-_STEERING = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,7 @@ class Explanation:
 
     def __str__(self) -> str:
         """The account as text; what steers a terminal or the direction of text is left out."""
-        return "\n".join(_STEERING.sub(" ", line) for line in _account(self))
+        return "\n".join(map(printable, _account(self)))
 
     def __repr__(self) -> str:
         return f"Explanation({self.prediction})"
@@ -307,7 +303,7 @@ def _html(why: Explanation) -> str:
         if why.words
         else ""
     )
-    own = "<br>".join(_STEERING.sub(" ", line) for line in lines)
+    own = "<br>".join(map(printable, lines))
     return f"<div>{own}</div>{hint}{prediction._repr_html_()}"
 
 

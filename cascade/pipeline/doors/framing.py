@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cascade.errors import UsageError
 from cascade.pipeline.doors.asked import Asked
-from cascade.pipeline.runs.answer_form import FLAT_ALTERNATIVE, AnswerForm
+from cascade.pipeline.runs.answer_form import AnswerForm, is_answer_column
 from cascade.progress import working
 
 if TYPE_CHECKING:
@@ -18,9 +17,6 @@ Frame = TypeVar("Frame")
 
 EXPECTED = "expected a data frame of pandas, Polars, PyArrow or what else narwhals knows"
 MOST = 100  # other answers, which have three columns each
-_EARLIER = re.compile(
-    "|".join([*AnswerForm(1, True, True, True, True, True, True).columns, FLAT_ALTERNATIVE])
-)
 
 
 class Framing(Asked):
@@ -86,7 +82,7 @@ class Framing(Asked):
                 f"top={top!r:.40}: expected how many other answers to add, 0 to {MOST}"
             )
         known = _known(frame)
-        rows = known.drop([name for name in known.columns if _EARLIER.fullmatch(str(name))])
+        rows = known.drop([name for name in known.columns if is_answer_column(str(name))])
         form = AnswerForm(top, explain, question=self.method == "agent")
         asked = self.variant(beam=top + 1) if top else self
         found = asked.classify_many(rows.to_native(), text=text, image=image, id=id)

@@ -7,6 +7,7 @@ are a list.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,8 +33,6 @@ WHOLE_COLUMNS: dict[str, type] = {
 
 
 ANSWER_KEYS = {name.removeprefix("cascade_"): name for name in ANSWER_COLUMNS}
-FLAT_ALTERNATIVE = r"cascade_(?:code|path|confidence)_\d+"
-"""Pattern of the columns of alternatives, see `columns_of_alternatives`."""
 OF_ALTERNATIVE: dict[str, type] = {"code": str, "path": str, "confidence": float}
 
 
@@ -165,6 +164,11 @@ def _whole(prediction: Prediction) -> dict[str, Any]:
     return {"whole_code": prediction.code, "whole_confidence": sure, "whole_levels": levels}
 
 
+def is_answer_column(name: str) -> bool:
+    """Whether a column is one that answers are written to, in any form."""
+    return name in _EVERY_COLUMN or _ALTERNATIVE.fullmatch(name) is not None
+
+
 def columns_of_alternatives(top: int) -> dict[str, type]:
     """`cascade_code_2`, `cascade_path_2`, `cascade_confidence_2`, `cascade_code_3`, ..."""
     return {
@@ -190,3 +194,9 @@ def listed_alternatives(flat: Mapping[str, Any], top: int) -> Sequence[dict[str,
         if flat.get(f"cascade_code_{place}"):
             found.append({key: flat.get(f"cascade_{key}_{place}") for key in OF_ALTERNATIVE})
     return found
+
+
+_ALTERNATIVE = re.compile(rf"cascade_(?:{'|'.join(OF_ALTERNATIVE)})_\d+")
+_EVERY_COLUMN = AnswerForm(
+    top=1, explain=True, ranking=True, question=True, set=True, whole=True, nested=True
+).columns

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cascade.config import (
+    CHOICE_WEIGHTS,
     ENCODER,
     MOST_LISTED,
     NAMED,
     NEUTRAL,
-    WEIGHTS,
     ChoiceBy,
     ChooseConfig,
     NodeText,
@@ -50,7 +50,7 @@ class ListRecipe(Section):
         "likelier under the right candidate than under the others, letter, name: to answer.",
     )
     weight: float = Field(
-        WEIGHTS["item"],
+        CHOICE_WEIGHTS["item"],
         gt=0,
         le=100,
         description="Of answer: item beside retrieval while it is learnt, as choose.weight in use.",

@@ -51,7 +51,7 @@ def told_labels(tasks: FoodTasks, descriptions: Sequence[Description]) -> NDArra
 
 def best_threshold(shares: NDArray[np.floating[Any]], labels: NDArray[np.bool_]) -> float:
     """The threshold for all categories with the highest micro F1; of several the middle one."""
-    f1 = [_f1(shares >= threshold, labels) for threshold in THRESHOLDS.tolist()]
+    f1 = [micro_f1(shares >= threshold, labels) for threshold in THRESHOLDS.tolist()]
     best = np.flatnonzero(np.array(f1) == max(f1))
     return float(THRESHOLDS[best[len(best) // 2]])
 
@@ -79,7 +79,7 @@ def told_figures(
     def at_best(p: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Any], float]:
         threshold = best_threshold(p["validation"], labels["validation"])
         figures = category_figures(p["test"] >= threshold, labels["test"])
-        return {"threshold": threshold} | figures, _f1(
+        return {"threshold": threshold} | figures, micro_f1(
             p["validation"] >= threshold, labels["validation"]
         )
 
@@ -96,7 +96,8 @@ def told_figures(
     }
 
 
-def _f1(taken: NDArray[np.bool_], labels: NDArray[np.bool_]) -> float:
+def micro_f1(taken: NDArray[np.bool_], labels: NDArray[np.bool_]) -> float:
+    """Micro F1 of what is taken, bool [n, n_categories]."""
     return float(2 * (taken & labels).sum() / max(taken.sum() + labels.sum(), 1))
 
 
