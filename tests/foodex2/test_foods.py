@@ -1,0 +1,50 @@
+"""The everyday foods of `examples/foods.csv`, coded by hand."""
+
+import csv
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from cascade.foodex2.code import FoodCode
+from cascade.foodex2.format import load_catalogue
+from cascade.foodex2.parsed_code import ForbiddenProcesses
+from cascade.foodex2.rules import Checker
+
+FOODS = Path(__file__).parents[2] / "examples" / "foods.csv"
+
+
+@pytest.fixture(scope="module")
+def foods():
+    with FOODS.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_no_food_is_there_twice(foods):
+    texts = Counter(row["text"].casefold().strip(" .") for row in foods)
+    assert [text for text, count in texts.items() if count > 1] == []
+
+
+def test_each_food_is_in_the_half_that_its_text_says(foods):
+    for row in foods:
+        first = hashlib.sha256(row["text"].encode()).hexdigest()[0]
+        assert row["split"] == ("choose" if first in "01234567" else "report"), row["text"]
+
+
+def test_each_food_has_a_language_a_kind_and_a_code(foods):
+    for row in foods:
+        assert row["language"] in {"en", "de", "es", "fr", "it"}, row
+        assert row["kind"], row
+        assert row["text"] == row["text"].strip(), row
+        assert str(FoodCode.parse(row["code"])) == row["code"], row
+
+
+@pytest.mark.data
+def test_each_code_passes_the_strict_rules_and_repeats_nothing_that_is_implied(foods, efsa):
+    catalogue = load_catalogue(efsa / "MTX.ecf")
+    checker = Checker(catalogue, ForbiddenProcesses.read(efsa / "BR_Data.csv"))
+    for row in foods:
+        assert checker.refusal(row["code"]) == "", row
+        code = FoodCode.parse(row["code"])
+        assert code.normalised(catalogue.terms[code.base].facets) == code, row
