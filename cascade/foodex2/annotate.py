@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from cascade.errors import InputError
@@ -12,6 +13,8 @@ from cascade.foodex2.catalogue import Catalogue, decode
 from cascade.foodex2.releases import Migrated, Migration
 from cascade.foodex2.rules import Checker, Message, Mode, worst
 from cascade.io import open_output, open_table, require_columns
+from cascade.io.files import sha256_of
+from cascade.io.resumable.finished import check_finished
 
 CHUNK = 1024  # rows
 
@@ -47,12 +50,15 @@ class Annotator(NamedTuple):
         Those of the outcomes for which a command fails.
     annotate
         From a code, or the problem of a row that cannot be read.
+    about
+        All that annotations depend on, as JSON values: a run is resumed only with the same.
     """
 
     columns: Sequence[str]
     outcomes: Sequence[str]
     failures: Sequence[str]
     annotate: Callable[[str, str | None], Annotation]
+    about: Mapping[str, Any]
 
 
 def check_annotator(checker: Checker, mode: Mode) -> Annotator:
@@ -66,8 +72,13 @@ def check_annotator(checker: Checker, mode: Mode) -> Annotator:
         record = {"code": code, "messages": [asdict(message) for message in messages]}
         return Annotation(severity or "clean", (severity, rules, texts), record)
 
+    about = {
+        "check": mode,
+        "catalogue": _hash(checker.catalogue.file),
+        "processes": _hash(checker.processes.file),
+    }
     columns = ("foodex2_severity", "foodex2_rules", "foodex2_messages")
-    return Annotator(columns, ("clean", "LOW", "HIGH", "ERROR"), ("HIGH", "ERROR"), annotate)
+    return Annotator(columns, ("clean", "LOW", "HIGH", "ERROR"), ("HIGH", "ERROR"), annotate, about)
 
 
 def decode_annotator(catalogue: Catalogue) -> Annotator:
@@ -85,7 +96,8 @@ def decode_annotator(catalogue: Catalogue) -> Annotator:
         return Annotation("explained", texts, asdict(found))
 
     columns = [f"foodex2_{name}" for name in ("code", "base", "explicit", "implied", "message")]
-    return Annotator(columns, ("explained", "error"), ("error",), annotate)
+    about = {"decode": _hash(catalogue.file)}
+    return Annotator(columns, ("explained", "error"), ("error",), annotate, about)
 
 
 def migration_annotator(migration: Migration) -> Annotator:
@@ -97,7 +109,8 @@ def migration_annotator(migration: Migration) -> Annotator:
         return Annotation(found.outcome, texts, {"was": code, **asdict(found)})
 
     columns = ("foodex2_code", "foodex2_outcome", "foodex2_notes")
-    return Annotator(columns, ("same", "changed", "review", "error"), ("error",), annotate)
+    about = {"migrate": [_hash(one.file) for one in migration.releases]}
+    return Annotator(columns, ("same", "changed", "review", "error"), ("error",), annotate, about)
 
 
 def annotate_file(
@@ -106,15 +119,18 @@ def annotate_file(
     column: str,
     output: str,
     *,
+    resume: bool = False,
     overwrite: bool = False,
     encoding: str | None = None,
     sheet: str | None = None,
-) -> dict[str, int]:
+) -> dict[str, int] | None:
     """Write the rows of a file with an annotation of the code in a column.
+
+    A part that the output already has from an interrupted run is not annotated again.
 
     Returns
     -------
-    The number of rows of each outcome.
+    The number of rows of each outcome; None where a run is resumed that was finished.
 
     Raises
     ------
@@ -125,14 +141,34 @@ def annotate_file(
     columns: dict[str, type] = dict.fromkeys(annotator.columns, str)
     with open_table(file, encoding=encoding, sheet=sheet) as table:
         require_columns(table, [column])
-        with open_output(output, table, columns, source=file, overwrite=overwrite) as sink:
+        with open_output(
+            output,
+            table,
+            columns,
+            source=file,
+            fingerprint={**annotator.about, "column": column},
+            resume=resume,
+            overwrite=overwrite,
+        ) as sink:
+            if sink.complete:
+                check_finished(output, table, columns)
+                return None
             for index, rows in enumerate(table.chunks(CHUNK)):
+                if sink.has(index, rows):
+                    counts.update(sink.summary(index))
+                    continue
                 found = [
                     annotator.annotate("" if row.problem else table.text(row, column), row.problem)
                     for row in rows
                 ]
-                counts.update(one.outcome for one in found)
+                own = Counter(one.outcome for one in found)
                 values = [dict(zip(columns, one.texts, strict=True)) for one in found]
-                sink.write(index, rows, values, {})
+                sink.write(index, rows, values, dict(own))
+                counts.update(own)
             sink.finish()
     return dict(counts)
+
+
+def _hash(file: str) -> str:
+    """SHA-256 of a file that was read."""
+    return sha256_of(Path(file))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade.errors import TaxonomyError, UsageError
-from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term
+from cascade.foodex2.catalogue import FOODEX1, Attribute, Catalogue, Hierarchy, Term
 from cascade.foodex2.ecf import read_ecf
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.foodex2.workbook import TERMS, read_workbook
@@ -65,6 +65,25 @@ def find_catalogue(name: str | None) -> Path:
     )
 
 
+def require_facets(catalogue: Catalogue) -> None:
+    """Refuse a catalogue of EFSA whose codes are not those of FoodEx2.
+
+    Raises
+    ------
+    UsageError
+        It has no facet categories, as FoodEx1; says what it is good for.
+    """
+    if catalogue.categories:
+        return
+    cure = f"name EFSA's {CATALOGUE} with -t, or `cascade classify -t` files under this one"
+    if any(FOODEX1.fullmatch(code) for code in catalogue.terms):
+        cure += "; codes of FoodEx1 become codes of FoodEx2 by `cascade foodex2 migrate`"
+    raise UsageError(
+        f"{catalogue.file} is the catalogue {catalogue.code}, which has no facet categories, so "
+        f"its codes are not those of FoodEx2; {cure}"
+    )
+
+
 def is_catalogue(path: str | Path) -> bool:
     """Whether a file is a zip with one XML in it, or a workbook with a sheet of terms.
 
@@ -105,7 +124,15 @@ def load_catalogue(
         with Path(path).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise TaxonomyError(f"cannot be read: {error.strerror}", file=path) from None
+        raise TaxonomyError(
+            f"cannot be read: {error.strerror}; name EFSA's catalogue, {CATALOGUE}", file=path
+        ) from None
+    if not is_catalogue(path):
+        raise TaxonomyError(
+            f"is no catalogue of EFSA, which is an .ecf file or a workbook with a sheet {TERMS!r}; "
+            f"name {CATALOGUE}",
+            file=path,
+        )
     folder = folder or cache_folder() / "catalogues"
     cached = folder / f"{digest[:32]}.{CACHE_VERSION}.json.gz"
     if cached.is_file():

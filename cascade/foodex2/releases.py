@@ -83,6 +83,11 @@ class Migration:
     def __init__(self, new: Catalogue, old: Catalogue | None = None) -> None:
         self._new, self._old = new, old
 
+    @property
+    def releases(self) -> Sequence[Catalogue]:
+        """The releases that it knows, the new one first."""
+        return [self._new] if self._old is None else [self._new, self._old]
+
     def migrate(self, text: str) -> Migrated:
         """The code in the new release of a FoodEx2 code, or of a FoodEx1 code."""
         plain = spelled(text)

@@ -95,6 +95,8 @@ class Checker:
         term = self.catalogue.terms.get(base)
         if term is None:
             problem = _unknown(base, "no base term") + self.catalogue.mistaken_for(base)
+            if mode == "ict" and spelled(base) in self.catalogue.terms:
+                problem += f"; EFSA's tool reads {spelled(base)} only without what is around it"
             yield Message("BR29", "ERROR", problem)
             return
         if term.kind in ("r", "d") and any(facet.dots > 1 for facet in facets):

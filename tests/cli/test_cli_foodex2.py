@@ -194,7 +194,7 @@ def test_base_terms_are_measured_by_labels_that_are_whole_codes(there, folder, c
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["foods.csv"], "name the column of its texts with --text"),
+        (["foods.csv"], "name the column of its descriptions with --text"),
         (["oats", "-o", "out.csv"], "--out is for a file"),
         (["oats", "--method", "nli"], "does not find base terms"),
         (["oats", "-t", "cut.ecf"], "is no whole zip"),
@@ -300,3 +300,112 @@ def test_facets_of_predicted_codes_are_measured_without_those_that_are_implied(f
     assert found["exact_match"] == 0.75
     assert found["exact_match_with_facets"] == 0.25
     assert (found["facet_precision_micro"], found["facet_recall_micro"]) == (0.5, 0.5)
+
+
+def test_codes_come_a_line_each_from_standard_input(there, cascade):
+    done = cascade("foodex2", "check", "-", *there, stdin=b"WHEAT\n\n wheat#f28.mill1 \r\n")
+    assert done.status == 1
+    assert "WHEAT: clean" in done.out
+    assert "BR19 HIGH" in done.out
+    assert done.out.count("\nWHEAT") + done.out.count("wheat#") == 1
+    done = cascade("foodex2", "decode", "-", *there[:2], stdin=b"")
+    assert done.status == 2
+    assert "standard input: is empty; expected codes" in done.err
+    done = cascade("foodex2", "decode", "-", "--text", "code", *there[:2], stdin=b"code\nOATS0\n")
+    assert done.status == 0, done.err
+    assert "OATS0,OATS0,Oats" in done.out
+
+
+@pytest.mark.parametrize("command", ["check", "decode", "migrate", "encode"])
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["nofile.jsonl"], "nofile.jsonl: no such file"),
+        (["WHEAT", "nofile.txt"], "nofile.txt: no such file"),
+        (["./WHEAT"], "./WHEAT: no such file"),
+        (["rows.csv", "WHEAT"], "rows.csv is a file"),
+        (["../"], "../ is a folder"),
+        (["WHEAT", "-"], "- is standard input"),
+        (["WHEAT", "--resume"], "--resume is for a file"),
+        (["WHEAT", "--sheet", "one"], "--sheet is for a file"),
+        (["WHEAT", "--encoding", "cp1252"], "--encoding is for a file"),
+    ],
+)
+def test_names_of_files_are_no_codes_and_no_foods(there, folder, cascade, command, words, problem):
+    (folder / "rows.csv").write_text("code\nWHEAT\n")
+    done = cascade("foodex2", command, *words, "-t", "TOY.ecf")
+    assert done.status == 2
+    assert problem in done.err
+
+
+@pytest.mark.parametrize("taxonomy", ["OLD.ecf", "codes.csv", "nosuch.ecf"])
+@pytest.mark.parametrize("command", ["check", "decode", "migrate", "rows", "fit", "encode", "file"])
+def test_other_taxonomies_are_refused(there, folder, cascade, command, taxonomy):
+    without = xml({"OATS0": ("Oats", "r", "C", {"report": ("root", True)}, [])})
+    start, end = without.index("<catalogueAttributes>"), without.index("</catalogueAttributes>")
+    packed(folder / "OLD.ecf", without[:start] + "<catalogueAttributes>" + without[end:])
+    (folder / "codes.csv").write_text("code\nWHEAT\n")
+    last = {
+        "rows": ["-o", "made"],
+        "fit": ["-o", "made"],
+        "file": ["codes.csv", "--text", "code", "-o", "made.csv"],
+    }
+    verb = "encode" if command == "file" else command
+    done = cascade("foodex2", verb, *last.get(command, ["WHEAT"]), "-t", taxonomy)
+    assert done.status == 2
+    assert not list(folder.glob("made*"))
+    said = {
+        "OLD.ecf": "has no facet categories",
+        "codes.csv": "has no facets" if verb == "encode" else "is no catalogue of EFSA",
+        "nosuch.ecf": "cannot be read",
+    }
+    assert said[taxonomy] in done.err
+
+
+def test_an_interrupted_check_is_resumed(there, folder, cascade, monkeypatch):
+    from cascade.foodex2 import annotate
+
+    monkeypatch.setattr(annotate, "CHUNK", 2)
+    codes = ["WHEAT", "OATS0", "WHEAT#F28.MILL1", "NOSUC", "FLOUR"]
+    (folder / "codes.csv").write_text("\n".join(["code", *codes, ""]))
+    run = ("foodex2", "check", "codes.csv", "--text", "code", *there, "-o", "out.csv")
+    assert cascade(*run).status == 1
+    whole = (folder / "out.csv").read_bytes()
+    (folder / "out.csv").unlink()
+    check_annotator, left = annotate.check_annotator, [3]
+
+    def stopping(checker, mode):
+        annotator = check_annotator(checker, mode)
+
+        def annotate(code, problem):
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return annotator.annotate(code, problem)
+
+        return annotator._replace(annotate=annotate)
+
+    monkeypatch.setattr(annotate, "check_annotator", stopping)
+    assert cascade(*run).status == 130
+    left[0] = 100
+    done = cascade(*run)
+    assert done.status == 2
+    assert "go on with --resume" in done.err
+    done = cascade(*run, "--resume", "--mode", "ict")
+    assert done.status == 2
+    assert "other settings: check" in done.err
+    done = cascade(*run, "--resume")
+    assert done.status == 1
+    assert left[0] == 97
+    assert "3 clean, 0 LOW, 1 HIGH, 1 ERROR" in done.err
+    assert (folder / "out.csv").read_bytes() == whole
+    done = cascade(*run, "--resume")
+    assert done.status == 0
+    assert "nothing to resume" in done.err
+
+
+def test_the_older_tool_is_followed_and_explained(there, cascade):
+    done = cascade("foodex2", "check", " WHEAT", *there, "--mode", "ict")
+    assert done.status == 1
+    assert "EFSA's tool reads WHEAT only without what is around it" in done.out
+    assert cascade("foodex2", "check", " WHEAT", *there).status == 0

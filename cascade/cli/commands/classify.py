@@ -12,6 +12,7 @@ from cascade.cli import options
 from cascade.cli.console import interruptible
 
 if TYPE_CHECKING:
+    from cascade.cli.classify_run import ClassifyRun
     from cascade.pipeline.runs.cluster import Cluster
 
 
@@ -149,17 +150,13 @@ def classify(
 ) -> None:
     """Classify the rows of files; each row comes out with its answer beside it."""
     from cascade.cli.classify_run import ClassifyRun, Destination, Input
-    from cascade.cli.display import show_counts
-    from cascade.io import check_output
     from cascade.pipeline.runs.answer_form import AnswerForm
 
     cluster = _cluster(engine, workers=workers, gpus=gpus, address=address)
-    targets = _targets(files, output)
+    targets = files_and_outputs(files, output)
     if redo is not None:
         _check_redo(targets, cluster)
-    for source, target in targets:
-        for read in filter(None, (source, taxonomy, config)):
-            check_output(target, read, resume=resume, overwrite=overwrite)
+    check_outputs(targets, taxonomy, config, resume=resume, overwrite=overwrite)
     named = options.named_columns(
         text=text, image=image, id=id, label=label, label_separator=label_separator
     )
@@ -197,15 +194,49 @@ def classify(
         Destination(resume, overwrite, as_json, as_table),
         redo,
     )
+    classify_files(run, targets, cluster)
+
+
+def check_outputs(
+    targets: list[tuple[str, str]], *also_read: str | None, resume: bool, overwrite: bool
+) -> None:
+    """Check, before any work, that all outputs can be written.
+
+    Parameters
+    ----------
+    targets
+        Each input with its output.
+    also_read
+        Files beside the inputs that no output may replace.
+
+    Raises
+    ------
+    UsageError, OutputError
+        One cannot; tells what to do.
+    """
+    from cascade.io import check_output
+
+    for source, target in targets:
+        for read in filter(None, (source, *also_read)):
+            check_output(target, read, resume=resume, overwrite=overwrite)
+
+
+def classify_files(
+    run: ClassifyRun, targets: list[tuple[str, str]], cluster: Cluster | None = None
+) -> None:
+    """Classify files, say what came of it, and exit with 3 where rows are in error."""
+    from cascade.cli.display import show_counts
+
     with interruptible():
         total, written = run.run(targets) if cluster is None else run.run_on(cluster, targets)
     if not written:
         return
+    label = run.config.columns.label
     show_counts(
         total,
         [target for target in written if target != "-"],
-        as_json=as_json,
-        label=settled.columns.label if label or total.labelled else None,
+        as_json=run.destination.as_json,
+        label=label if "label" in run.named or total.labelled else None,
         shift=None if run.watch is None else run.watch.shift,
     )
     if total.status.get("error"):
@@ -244,7 +275,7 @@ def _check_redo(targets: list[tuple[str, str]], cluster: Cluster | None) -> None
         raise UsageError("--redo goes with --engine local")
 
 
-def _targets(given: list[str], output: str | None) -> list[tuple[str, str]]:
+def files_and_outputs(given: list[str], output: str | None) -> list[tuple[str, str]]:
     """Each file to classify, those in folders too, and where its rows go.
 
     Raises

@@ -104,6 +104,8 @@ def fit_pack(
     OutputError
         The folder exists, and is not to be replaced or is no pack.
     """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; name a folder with --out")
     if folder.exists() and not overwrite:
         raise OutputError(f"{folder} exists; replace it with --overwrite, or name another")
     if folder.exists() and any(folder.iterdir()) and not (folder / SEAL).is_file():

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn
 
 import typer
 
 from cascade.cli import options
+from cascade.cli.commands.foodex2.arguments import given, refuse_without_file
 from cascade.cli.commands.foodex2.common import (
     CatalogueOption,
     OutOption,
     OverwriteOption,
     ProcessesOption,
-    is_file,
+    ResumeOption,
     load_catalogue,
     load_checker,
     show,
@@ -31,6 +31,7 @@ CHECK = """
 
   cascade foodex2 check 'A01PS#F28.A07KG'
   cascade foodex2 check codes.csv --text code -t MTX.ecf --processes BR_Data.csv -o checked.csv
+  cut -f3 codes.tsv | cascade foodex2 check -
 """
 DECODE = """
 [bold]Examples[/]
@@ -46,7 +47,11 @@ MIGRATE = """
 """
 
 CodesArgument = Annotated[
-    list[str], typer.Argument(metavar="CODE... | FILE", help="Codes, or a file of them.")
+    list[str],
+    typer.Argument(
+        metavar="CODE... | FILE",
+        help="Codes, or a file of them; - reads standard input: without --text a code a line.",
+    ),
 ]
 ColumnOption = Annotated[
     str | None, typer.Option("--text", metavar="COL", help="Column of the codes of a file.")
@@ -66,6 +71,7 @@ def check(
     ] = "strict",
     column: ColumnOption = None,
     output: OutOption = None,
+    resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     encoding: options.EncodingOption = None,
     sheet: options.SheetOption = None,
@@ -80,8 +86,8 @@ def check(
             label = f"{message['rule']} {message['severity']}".strip()
             yield f"  {label}: {message['text']}"
 
-    file = _File(column, output, overwrite, encoding, sheet)
-    file.refuse_mixture(codes)
+    file = _File(column, output, resume, overwrite, encoding, sheet)
+    codes = file.codes(codes)
     annotator = check_annotator(load_checker(taxonomy, processes), mode)
     _annotate(codes, annotator, file, lines, as_json=as_json, failure=1)
 
@@ -91,6 +97,7 @@ def decode(
     taxonomy: CatalogueOption = None,
     column: ColumnOption = None,
     output: OutOption = None,
+    resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     encoding: options.EncodingOption = None,
     sheet: options.SheetOption = None,
@@ -112,8 +119,8 @@ def decode(
             for facet in found[kind]:
                 yield f"  {kind:<8}  {facet}"
 
-    file = _File(column, output, overwrite, encoding, sheet)
-    file.refuse_mixture(codes)
+    file = _File(column, output, resume, overwrite, encoding, sheet)
+    codes = file.codes(codes)
     annotator = decode_annotator(load_catalogue(taxonomy))
     _annotate(codes, annotator, file, lines, as_json=as_json, failure=3)
 
@@ -131,6 +138,7 @@ def migrate(
     ] = None,
     column: ColumnOption = None,
     output: OutOption = None,
+    resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     encoding: options.EncodingOption = None,
     sheet: options.SheetOption = None,
@@ -150,9 +158,11 @@ def migrate(
         for note in found["notes"]:
             yield f"  {note}"
 
-    file = _File(column, output, overwrite, encoding, sheet)
-    file.refuse_mixture(codes)
-    migration = Migration(load_catalogue(taxonomy), load_catalogue(old) if old else None)
+    file = _File(column, output, resume, overwrite, encoding, sheet)
+    codes = file.codes(codes)
+    migration = Migration(
+        load_catalogue(taxonomy), load_catalogue(old, older=True) if old else None
+    )
     _annotate(codes, migration_annotator(migration), file, lines, as_json=as_json, failure=3)
 
 
@@ -161,31 +171,34 @@ class _File(NamedTuple):
 
     column: str | None
     output: str | None
+    resume: bool
     overwrite: bool
     encoding: str | None
     sheet: str | None
 
-    def refuse_mixture(self, codes: list[str]) -> None:
-        """Refuse arguments that are neither codes nor one file with a column.
+    def codes(self, words: list[str]) -> list[str]:
+        """The codes that are given; with a column the name of the one file that they are in.
 
         Raises
         ------
-        UsageError
-            With what to change.
+        UsageError, InputError
+            The words are neither; says what to change.
         """
         from cascade.errors import UsageError
-        from cascade.io.tables.detection import KINDS
 
-        if self.column is not None and len(codes) != 1:
-            raise UsageError("--text names a column of one file; give that file alone")
-        if self.column is None and self.output is not None:
-            raise UsageError("--out is for a file of codes; name their column with --text")
-        if self.column is None and len(codes) == 1 and is_file(codes[0]):
-            raise UsageError(f"{codes[0]} is a file; name the column of its codes with --text")
-        if self.column is None:
-            for code in codes:
-                if PurePath(code).suffix.lower() in KINDS and not is_file(code):
-                    raise UsageError(f"{code}: no such file; give a file of codes, or codes")
+        if self.column is not None:
+            if len(words) != 1:
+                raise UsageError("--text names a column of one file; give that file alone")
+            return words
+        options = {
+            "--out": self.output,
+            "--resume": self.resume,
+            "--overwrite": self.overwrite,
+            "--encoding": self.encoding,
+            "--sheet": self.sheet,
+        }
+        refuse_without_file(options, "codes")
+        return given(words, "codes")
 
 
 def _annotate(
@@ -200,18 +213,22 @@ def _annotate(
     """Write a file with annotated codes, or show the annotation of each code; then exit."""
     from cascade.foodex2.annotate import annotate_file
 
-    counts: Mapping[str, int]
+    counts: Mapping[str, int] | None
     if file.column is not None:
-        with interruptible("begin anew with [bold]--overwrite[/]"):
+        with interruptible():
             counts = annotate_file(
                 codes[0],
                 annotator,
                 file.column,
                 file.output or "-",
+                resume=file.resume,
                 overwrite=file.overwrite,
                 encoding=file.encoding,
                 sheet=file.sheet,
             )
+        if counts is None:
+            err.print(f"{file.output} is there already, there is nothing to resume")
+            raise typer.Exit
         summary = ", ".join(f"{count:,} {name}" for name, count in counts.items())
         err.print(summary, highlight=False)
     else:

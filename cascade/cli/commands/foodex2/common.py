@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,6 +28,9 @@ ProcessesOption = Annotated[
 OutOption = Annotated[
     str | None, typer.Option("--out", "-o", help="Where to, for a file: .csv, .xlsx and others.")
 ]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with an interrupted run of the same output.")
+]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace an output that exists.")
 ]
@@ -42,22 +44,30 @@ def show(line: str) -> None:
     out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def is_file(text: str) -> bool:
-    """Whether a text is the name of a file; text too long for a name is not."""
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):
-        return False
+def load_catalogue(name: str | None, *, older: bool = False) -> Catalogue:
+    """The catalogue of a name, or the default one.
 
+    Parameters
+    ----------
+    older
+        Whether it is that of codes to be migrated, which may be of FoodEx1.
 
-def load_catalogue(name: str | None) -> Catalogue:
-    """The catalogue of a name, or the default one."""
+    Raises
+    ------
+    UsageError
+        There is none, or it is no catalogue of FoodEx2.
+    TaxonomyError
+        It cannot be read.
+    """
     from cascade.foodex2 import format
 
-    return format.load_catalogue(
+    catalogue = format.load_catalogue(
         format.find_catalogue(name),
         report=lambda sentence: err.print(sentence, highlight=False, markup=False),
     )
+    if not older:
+        format.require_facets(catalogue)
+    return catalogue
 
 
 def load_checker(taxonomy: str | None, processes: str | None) -> Checker:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cascade.cli import options
+from cascade.cli.commands.classify import check_outputs, classify_files, files_and_outputs
+from cascade.cli.commands.foodex2.arguments import given, refuse_without_file
 from cascade.cli.commands.foodex2.common import (
     CatalogueOption,
     OutOption,
     OverwriteOption,
     ProcessesOption,
-    is_file,
+    ResumeOption,
     load_checker,
     show,
 )
@@ -22,6 +24,7 @@ from cascade.cli.console import err, out
 
 if TYPE_CHECKING:
     from cascade.predictions import Prediction
+    from cascade.taxonomy import Taxonomy
     from cascade.taxonomy.facets import FacetedTaxonomy
 
 ENCODE = """
@@ -48,7 +51,11 @@ FIT = """
 def encode(
     texts: Annotated[
         list[str],
-        typer.Argument(metavar="TEXT... | FILE", help="Descriptions of foods, or a file of them."),
+        typer.Argument(
+            metavar="TEXT... | FILE",
+            help="Descriptions of foods, or a file of them; - reads standard input: without --text "
+            "a description a line.",
+        ),
     ],
     taxonomy: CatalogueOption = None,
     config: options.ConfigOption = None,
@@ -66,9 +73,7 @@ def encode(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show how each code was found.")
     ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run of the same output.")
-    ] = False,
+    resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     encoding: options.EncodingOption = None,
     sheet: options.SheetOption = None,
@@ -81,47 +86,51 @@ def encode(
     For a file name the column of its descriptions with --text; the output has the columns of
     `cascade classify`, and cascade_code is the whole code.
     """
-    from cascade.errors import UsageError
-
-    if config is None and taxonomy is None:
+    if config is None or taxonomy is not None:
         from cascade.foodex2.format import find_catalogue
 
-        taxonomy = str(find_catalogue(None))
-    if text is not None:
-        from cascade.cli.commands.classify import classify
-
-        classify(
-            texts,
-            taxonomy=taxonomy,
-            config=config,
-            text=text,
-            id=id,
-            output=output,
-            method=method,
-            limit=limit,
-            top=top,
-            explain=explain,
-            resume=resume,
-            overwrite=overwrite,
-            encoding=encoding,
-            sheet=sheet,
-            settings=settings,
-            allow_download=allow_download,
-            as_json=as_json,
-        )
-        return
-    if output is not None:
-        raise UsageError("--out is for a file; name the column of its descriptions with --text")
-    if len(texts) == 1 and is_file(texts[0]):
-        raise UsageError(f"{texts[0]} is a file; name the column of its texts with --text")
-    from cascade.cli.progress import load_classifier, working
-    from cascade.taxonomy.facets import FacetedTaxonomy
-
+        taxonomy = str(find_catalogue(taxonomy))
+    if text is None:
+        for_files = {
+            "--out": output,
+            "--id": id,
+            "--limit": limit,
+            "--resume": resume,
+            "--overwrite": overwrite,
+            "--encoding": encoding,
+            "--sheet": sheet,
+        }
+        refuse_without_file(for_files, "descriptions")
+        texts = given(texts, "descriptions")
+    else:
+        targets = files_and_outputs(texts, output)
+        check_outputs(targets, taxonomy, config, resume=resume, overwrite=overwrite)
+    named = options.named_columns(text=text, id=id)
     settled, tree = options.resolve(
-        config, taxonomy, method=method, allow_download=allow_download, settings=settings
+        config,
+        taxonomy,
+        method=method,
+        columns=named,
+        allow_download=allow_download,
+        settings=settings,
     )
-    if not isinstance(tree, FacetedTaxonomy):
-        raise UsageError(f"{settled.taxonomy} has no facets; name EFSA's catalogue, MTX.ecf")
+    tree = _faceted(tree, settled.taxonomy)
+    if text is not None:
+        from cascade.cli.classify_run import ClassifyRun, Destination, Input
+        from cascade.pipeline.runs.answer_form import AnswerForm
+
+        run = ClassifyRun(
+            tree,
+            settled,
+            frozenset(named),
+            AnswerForm(top, explain, question=settled.method == "agent"),
+            Input(limit, encoding, sheet),
+            Destination(resume, overwrite, as_json, as_table=False),
+        )
+        classify_files(run, targets)
+        return
+    from cascade.cli.progress import load_classifier, working
+
     with working("loading models") as bar:
         classifier = load_classifier(tree, settled, bar)
     failed = False
@@ -140,6 +149,26 @@ def encode(
             in_words = f"{base} [{names}]" if names else base
             show(f"{prediction.code}  {in_words}{doubt}")
     raise typer.Exit(3 if failed else 0)
+
+
+def _faceted(tree: Taxonomy, name: str | None) -> FacetedTaxonomy:
+    """The taxonomy, unless its codes are not those of FoodEx2.
+
+    Raises
+    ------
+    UsageError
+        It has no facet categories.
+    """
+    from cascade.errors import UsageError
+    from cascade.foodex2.format import require_facets
+    from cascade.foodex2.taxonomy import FoodEx2Taxonomy
+    from cascade.taxonomy.facets import FacetedTaxonomy
+
+    if isinstance(tree, FoodEx2Taxonomy):
+        require_facets(tree.catalogue)
+    elif not isinstance(tree, FacetedTaxonomy):
+        raise UsageError(f"{name} has no facets; name EFSA's catalogue, MTX.ecf")
+    return tree
 
 
 def _explain(text: str, prediction: Prediction, tree: FacetedTaxonomy, top: int) -> None:
@@ -194,6 +223,8 @@ def rows(
     from cascade.foodex2.taxonomy import FoodEx2Taxonomy
     from cascade.training.foodex2.synthetic import write_rows
 
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; name a folder with --out")
     if folder.exists() and not overwrite:
         raise OutputError(f"{folder} exists; write into it with --overwrite, or name another")
     checker = load_checker(taxonomy, processes)
