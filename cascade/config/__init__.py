@@ -36,6 +36,7 @@ from cascade.config.root import (
     Columns,
     PicturesConfig,
 )
+from cascade.config.serving import ServeConfig
 from cascade.config.taxonomy import TaxonomyReading, TaxonomySource
 from cascade.config.yaml_text import parse_yaml, read_yaml
 
@@ -76,6 +77,7 @@ __all__ = [
     "RetrievalConfig",
     "RoutingConfig",
     "Section",
+    "ServeConfig",
     "ServerConfig",
     "TaxonomyReading",
     "TaxonomySource",

@@ -22,6 +22,7 @@ from cascade.config.packs import (
     RoutingConfig,
 )
 from cascade.config.retrieval import DescentConfig, RetrievalConfig
+from cascade.config.serving import ServeConfig
 from cascade.config.taxonomy import TaxonomySource
 from cascade.config.yaml_text import read_yaml
 from cascade.errors import ConfigError
@@ -126,6 +127,7 @@ class CascadeConfig(TaxonomySource):
     facets: FacetsConfig = Field(
         default_factory=FacetsConfig, description="The walk of faceted taxonomies."
     )
+    serve: ServeConfig = Field(default_factory=ServeConfig, description="The HTTP service.")
     max_chars: int = Field(
         100_000, ge=1, le=10**9, description="A row whose text is longer is answered with an error."
     )

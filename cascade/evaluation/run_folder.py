@@ -110,7 +110,7 @@ class RunFolder:
         if config.taxonomy is None:
             taxonomy.to_csv(self.taxonomy)
         name = config.taxonomy or str(self.taxonomy)
-        values = config.model_dump()
+        values = config.model_dump(exclude={"serve"})
         values["taxonomy"] = name if is_shipped(name) else os.path.relpath(name, self.path)
         write_text(self.config, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 

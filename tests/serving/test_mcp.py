@@ -20,7 +20,7 @@ from cascade.errors import WeightsError  # noqa: E402
 from cascade.pipeline.load import load  # noqa: E402
 from cascade.retrieval.encoder import Encoder  # noqa: E402
 from cascade.serving.mcp.server import make_server  # noqa: E402
-from cascade.serving.mcp.tools import LONGEST_TEXT, MOST_NODES, MOST_TEXTS  # noqa: E402
+from cascade.serving.tools import LONGEST_TEXT, MOST_NODES, MOST_TEXTS  # noqa: E402
 from cascade.taxonomy import Taxonomy  # noqa: E402
 
 PATHS = ["Clothing > Hats", "Clothing > Boots", "Garden > Rakes", "Food > Cheese"]

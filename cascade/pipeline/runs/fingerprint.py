@@ -37,7 +37,7 @@ def fingerprint(
         "limit": limit,
         "columns": columns.model_dump(),
         **asdict(form),
-        **config.model_dump(exclude={"columns", "taxonomy"}),
+        **config.model_dump(exclude={"columns", "taxonomy", "serve"}),
     }
 
 

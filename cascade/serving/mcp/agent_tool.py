@@ -26,8 +26,8 @@ from pydantic import BaseModel, Field
 from cascade.errors import CascadeError, UsageError
 from cascade.predictions import Prediction, steps_as_dicts
 from cascade.serving.mcp.arguments import LOOKS, Fields, Text
-from cascade.serving.mcp.tools import Tools, item_of
-from cascade.serving.mcp.values import WalkValue
+from cascade.serving.tools import Tools, item_of
+from cascade.serving.values import WalkValue
 
 ASKED = "answer"  # key of the one question of a round
 ROUNDS_SINCE = "2026-07-28"

@@ -7,7 +7,7 @@ from typing import Annotated
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from cascade.serving.mcp.tools import LONGEST_TEXT, LONGEST_WORDS
+from cascade.serving.tools import LONGEST_TEXT, LONGEST_WORDS
 
 Text = Annotated[str, Field(max_length=LONGEST_TEXT, description="The text of the item.")]
 Fields = Annotated[

@@ -20,14 +20,14 @@ from cascade.errors import CascadeError
 from cascade.pipeline.classifier import Classifier
 from cascade.serving.mcp.agent_tool import add_agent
 from cascade.serving.mcp.arguments import LOOKS, Code, Fields, Text
-from cascade.serving.mcp.tools import (
+from cascade.serving.tools import (
     LONGEST_TEXT,
     LONGEST_WORDS,
     MOST_NODES,
     MOST_TEXTS,
     Tools,
 )
-from cascade.serving.mcp.values import (
+from cascade.serving.values import (
     AnswersValue,
     AnswerValue,
     CheckValue,

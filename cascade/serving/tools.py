@@ -13,7 +13,7 @@ from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.facets.walk import make_checker
 from cascade.predictions import Prediction, Step
-from cascade.serving.mcp.values import (
+from cascade.serving.values import (
     AnswersValue,
     AnswerValue,
     CheckValue,
@@ -85,6 +85,11 @@ class Tools:
             There are no words.
         """
         found = self._classifier.search(words, limit)
+        return FoundValue(nodes=[NodeValue.of(node, self.taxonomy) for node in found])
+
+    def search_words(self, words: str, limit: int) -> FoundValue:
+        """Nodes that have some words in their names, synonyms or codes; no model is asked."""
+        found = self.taxonomy.search(words, limit)
         return FoundValue(nodes=[NodeValue.of(node, self.taxonomy) for node in found])
 
     def children(self, code: str, offset: int, limit: int) -> ChildrenValue:
