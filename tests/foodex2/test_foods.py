@@ -40,6 +40,19 @@ def test_each_food_has_a_language_a_kind_and_a_code(foods):
         assert str(FoodCode.parse(row["code"])) == row["code"], row
 
 
+def test_most_codes_have_no_facet_or_one(foods):
+    facets = Counter(min(2, len(FoodCode.parse(row["code"]).facets)) for row in foods)
+    assert len(foods) == 500
+    assert 0.40 <= facets[0] / len(foods) <= 0.50
+    assert 0.30 <= facets[1] / len(foods) <= 0.40
+    assert 0.15 <= facets[2] / len(foods) <= 0.25
+
+
+def test_a_tenth_is_not_english_and_each_half_is_half(foods):
+    assert sum(row["language"] != "en" for row in foods) == 50
+    assert 0.45 <= sum(row["split"] == "report" for row in foods) / len(foods) <= 0.55
+
+
 @pytest.mark.data
 def test_each_code_passes_the_strict_rules_and_repeats_nothing_that_is_implied(foods, efsa):
     catalogue = load_catalogue(efsa / "MTX.ecf")
