@@ -18,6 +18,7 @@ from cascade.cli.commands import (
     prepare,
     prompts,
     runs,
+    serve,
     taxonomy,
 )
 from cascade.cli.commands import eval as evaluation
@@ -40,6 +41,7 @@ app.command("prepare", epilog=prepare.EXAMPLES)(prepare.prepare)
 app.command("fit", epilog=fit.EXAMPLES)(fit.fit)
 app.command("finetune", epilog=finetune.EXAMPLES)(finetune.finetune)
 app.command("mcp", epilog=mcp.EXAMPLES)(mcp.mcp)
+app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.add_typer(pack.app, name="pack")
 app.add_typer(taxonomy.app, name="taxonomy")
 app.add_typer(foodex2.app, name="foodex2")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -77,18 +76,12 @@ def create_app(
     hosts = settings.hosts
     guarded = local_hosts(hosts) if settings.is_local else frozenset(hosts)
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        await service.close()
-
     app = FastAPI(
         title="cascade",
         version=__version__,
         description=DESCRIPTION,
         docs_url=None,  # these pages load their scripts from elsewhere
         redoc_url=None,
-        lifespan=lifespan,
         separate_input_output_schemas=False,
     )
     app.state.service = service

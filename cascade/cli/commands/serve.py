@@ -1,0 +1,110 @@
+"""`cascade serve`: answers over HTTP, from one process, to many clients."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+import typer
+
+from cascade.cli import options
+from cascade.cli.console import err
+
+EXAMPLES = """
+[bold]Examples[/]
+
+  cascade serve -c my-pack
+  cascade serve -t store --port 8765
+  cascade serve -c my-pack --host 0.0.0.0 --token-file token
+  cascade serve -c my-pack --set serve.queue=5000 --set serve.timeout=10
+
+  curl -s localhost:8000/v1/classify -H 'Content-Type: application/json' -d '{"text": "panama hat"}'
+"""
+
+
+def serve(
+    config: options.ConfigOption = None,
+    taxonomy: options.TaxonomyOption = None,
+    method: options.MethodOption = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host",
+            metavar="ADDRESS",
+            help="Address to listen at, by default 127.0.0.1, which this machine alone can reach. "
+            "Any other, such as 0.0.0.0, needs a token.",
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            min=0,
+            max=65_535,
+            help="Port to listen at, by default 8000; 0: any that is free.",
+        ),
+    ] = None,
+    token_file: Annotated[
+        str | None,
+        typer.Option(
+            "--token-file",
+            metavar="FILE",
+            help="File with the token that requests must bring (Authorization: Bearer TOKEN); else "
+            "it is read from the environment variable CASCADE_TOKEN.",
+        ),
+    ] = None,
+    log_requests: Annotated[
+        bool,
+        typer.Option(
+            "--log-requests",
+            help="A line on standard error for each request: method, route, status, time; no text.",
+        ),
+    ] = False,
+    scheme: options.SchemeOption = None,
+    taxonomy_sheet: options.TaxonomySheetOption = None,
+    taxonomy_encoding: options.TaxonomyEncodingOption = None,
+    settings: options.SetOption = None,
+    allow_download: options.DownloadOption = False,
+) -> None:
+    """Answer over HTTP: classify one item or many, explain, search and look up nodes.
+
+    Requests of many clients are answered together. Bounds of requests, of the queue and of time
+    are settings (--set serve.max_items=500, ...). /openapi.json describes all endpoints, /metrics
+    is for Prometheus, /health and /ready for those who watch. At the first signal (Ctrl-C, SIGTERM)
+    what waits is answered, then the command ends with the exit status 0.
+    """
+    from cascade.cli.progress import load_classifier, working
+    from cascade.errors import UsageError
+    from cascade.serving.http import create_app
+    from cascade.serving.http.app import check_token
+    from cascade.serving.http.running import address_of, bound, read_token
+    from cascade.serving.http.running import serve as answer
+
+    settled, tree = options.resolve(
+        config,
+        taxonomy,
+        encoding=taxonomy_encoding,
+        scheme=scheme,
+        sheet=taxonomy_sheet,
+        method=method,
+        allow_download=allow_download,
+        settings=settings,
+    )
+    given = {"host": host, "port": port, "token_file": token_file}
+    named = {name: value for name, value in given.items() if value is not None}
+    serving = settled.serve.model_copy(update=named)
+    if not serving.host:
+        raise UsageError("--host: expected an address, such as 127.0.0.1")
+    token = read_token(serving)
+    check_token(serving, token)
+    with bound(serving) as listening:
+        with working("loading") as work:
+            classifier = load_classifier(tree, settled, work)
+            work.show("loading models")
+            app = create_app(classifier, settings=serving, token=token, log_requests=log_requests)
+            app.state.service.warm_up()
+        if log_requests:
+            logging.getLogger("cascade.serving").setLevel(logging.INFO)
+        err.print(f"answers at {address_of(listening)}; stop with Ctrl-C", highlight=False)
+        answer(app, listening, serving)
+    err.print("stopped; all that waited was answered", highlight=False)

@@ -1,0 +1,161 @@
+"""The server: its address, its token, its signals, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from cascade.config.serving import ServeConfig
+from cascade.errors import InputError, UsageError
+from cascade.serving.http.connections import Connection
+
+VARIABLE = "CASCADE_TOKEN"
+BACKLOG = 2048
+MOST_BYTES = 4096  # of a file with a token
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+logger = logging.getLogger(__name__)
+
+
+def read_token(settings: ServeConfig) -> str | None:
+    """The token in the file that is named, else in the environment; None without either.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or is none of a token.
+    """
+    if settings.token_file is None:
+        return os.environ.get(VARIABLE) or None
+    path = Path(settings.token_file)
+    try:
+        with path.open("rb") as file:
+            found = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from None
+    try:
+        token = found.decode("ascii").strip()
+    except UnicodeDecodeError:
+        token = ""
+    if not token or len(found) > MOST_BYTES:
+        raise InputError("holds no token; make one with: openssl rand -hex 32", file=path)
+    return token
+
+
+def bound(settings: ServeConfig) -> socket.socket:
+    """A socket at the address, which does not take connections yet.
+
+    Raises
+    ------
+    UsageError
+        The address is none of this machine, or it is taken.
+    """
+    where = f"{settings.host}:{settings.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        made = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError) as error:
+        raise UsageError(
+            f"cannot listen at {where}: {_reason(error)}; name an address of this machine with "
+            "--host, such as 127.0.0.1 or 0.0.0.0"
+        ) from None
+    try:
+        if os.name == "posix":  # elsewhere it would let two servers share a port
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+    except OSError as error:
+        made.close()
+        raise _taken(where, error) from None
+    return made
+
+
+def _taken(where: str, error: OSError) -> UsageError:
+    return UsageError(f"cannot listen at {where}: {_reason(error)}; {_cure(error)}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return "it is no name of a host"
+
+
+def _cure(error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "another program listens there; stop it, or choose another --port"
+        case errno.EACCES | errno.EPERM:
+            return "ports below 1024 need rights; choose another --port"
+    return "name an address of this machine with --host, such as 127.0.0.1 or 0.0.0.0"
+
+
+def address_of(listening: socket.socket) -> str:
+    """Where a socket is reached, as `http://127.0.0.1:8000`."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(app: FastAPI, listening: socket.socket, settings: ServeConfig) -> None:
+    """Answer until a signal comes, then answer what waits and return.
+
+    A second Ctrl-C ends without that.
+
+    Raises
+    ------
+    UsageError
+        Another program has begun to listen at the address.
+    """
+    try:
+        listening.listen(BACKLOG)
+    except OSError as error:
+        raise _taken(address_of(listening), error) from None
+    config = uvicorn.Config(
+        app,
+        http=partial(Connection, most=settings.connections),  # type: ignore[arg-type]
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        ws="none",
+        server_header=False,
+        date_header=True,
+        backlog=BACKLOG,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(settings.stop_seconds) + 1,
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    server = _Server(config)
+    factory = config.get_loop_factory()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(server.serve(sockets=[listening]))
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server; a signal that ends it in order is no failure of the command."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let signals end the server, not the process."""
+        before: dict[int, Any] = {}
+        for number in SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:  # ignored by `nohup`: it stays so
+                before[number] = signal.signal(number, self.handle_exit)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
