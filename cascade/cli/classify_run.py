@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from cascade.cli.answer_table import ScreenOutput
 from cascade.cli.console import err
-from cascade.cli.display import ScreenOutput
 from cascade.cli.progress import classifying, lines_of, load_classifier, working
 from cascade.confidence.shift import Watch
 from cascade.config import CascadeConfig, Columns

@@ -1,67 +1,20 @@
-"""A run on a terminal: answers as a table that a person reads, and the summary at its end."""
+"""The summary at the end of a run on a terminal."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from cascade.cli.answer_table import STYLES
 from cascade.cli.console import err, out
 from cascade.confidence.shift import Shift
-from cascade.io import Answer, Output, Row, Table
 from cascade.pipeline.fallback import reasons_in_words
 from cascade.pipeline.runs.table import Counts
 from cascade.scoring.adaptation import LEAST
-
-STYLES = {
-    "ok": "green",
-    "review": "yellow",
-    "partial": "yellow",
-    "nowhere": "magenta",
-    "error": "red",
-}
-
-
-class ScreenOutput(Output):
-    """Prints each chunk of answered rows as a table, with the columns that were read."""
-
-    def __init__(self, table: Table, shown: Sequence[str]) -> None:
-        self._table = table
-        self._shown = list(shown)
-
-    def write(
-        self,
-        index: int,
-        rows: Sequence[Row],
-        answers: Sequence[Answer],
-        summary: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Print the next rows."""
-        printed = RichTable(box=None, pad_edge=False, header_style="bold")
-        printed.add_column(" / ".join(self._shown), max_width=44, overflow="ellipsis", no_wrap=True)
-        printed.add_column("path", overflow="fold")
-        printed.add_column("confidence", justify="right")
-        printed.add_column("")
-        for row, answer in zip(rows, answers, strict=True):
-            text = " ".join(" ".join(self._table.texts(row, self._shown).values()).split())
-            status = answer["cascade_status"]
-            path = answer["cascade_path"] or answer["cascade_message"]
-            confidence = answer["cascade_confidence"]
-            printed.add_row(
-                Text("".join(c if c.isprintable() else " " for c in text[:200])),
-                Text(path, style="" if status == "ok" else STYLES[status]),
-                "" if confidence is None else f"{confidence:.0%}",
-                Text("" if status == "ok" else status, STYLES[status]),
-            )
-        out.print(printed)
-
-    def finish(self) -> None:
-        """Nothing is left to do."""
-
 
 MEANINGS = {
     "partial": "  as deep as they are sure",

@@ -242,7 +242,7 @@ def test_labels_that_are_no_nodes_are_told(folder, retrieve):
 def test_table_prints_text_path_and_confidence(folder, retrieve):
     done = retrieve("items.csv", "--text", "name", "--table", "--limit", 1)
     head, row = done.out.splitlines()
-    assert head.split() == ["name", "path", "confidence"]
+    assert head.split() == ["name", "code", "path", "confidence"]
     assert row.startswith("straw panama hat")
     assert "Clothing > Hats" in row
     assert row.rstrip().endswith("%")
