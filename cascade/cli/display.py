@@ -13,6 +13,7 @@ from cascade.cli.answer_table import STYLES
 from cascade.cli.console import err, out
 from cascade.confidence.shift import Shift
 from cascade.pipeline.fallback import reasons_in_words
+from cascade.pipeline.runs.languages import in_words
 from cascade.pipeline.runs.table import Counts
 from cascade.scoring.adaptation import LEAST
 
@@ -39,6 +40,15 @@ def show_counts(
     """
     if shift is not None and shift.alarm:
         show_shift(shift)
+    if foreign := in_words(counts.languages, counts.rows):
+        err.print(
+            Text(
+                f"{foreign}; the encoder was taught English alone, so their answers are right far "
+                "less often. Name one of many languages, for example --set retrieval.encoder="
+                "intfloat/multilingual-e5-small --allow-download, or fit a pack on labelled rows",
+                "yellow",
+            )
+        )
     if by_fallback := sum(counts.fallback.values()):
         why = reasons_in_words(counts.fallback)
         told = f"{by_fallback:,} of {counts.rows:,} items were answered by the fallback: {why}"

@@ -325,3 +325,16 @@ def test_a_language_model_answers_in_a_process_of_its_own(folder, command):
     codes = [row["cascade_code"] for row in read(folder / "out.csv")]
     assert set(codes) <= set(Taxonomy.load(folder / "tax.csv").codes)
     assert codes[0] == "CLO-HAT"
+
+
+@pytest.mark.weights
+def test_rows_that_are_not_in_english_are_told(folder, retrieve):
+    rows = ["botas de cuero marrón para hombre", "rastrillo de acero para el jardín"]
+    lines = ["name", *(f'"{row} {at}"' for row in rows for at in range(12))]
+    (folder / "es.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = retrieve("es.csv", "--text", "name", "-o", "out.csv")
+    assert "24 of 24 rows are not in English (Spanish 24)" in done.err
+    assert "multilingual" in done.err
+    done = retrieve("es.csv", "--text", "name", "-o", "out.csv", "--overwrite", "--json")
+    assert json.loads(done.out)["languages"] == {"rows looked at": 24, "es": 24}
+    assert "not in English" not in retrieve("items.csv", "--text", "name", "-o", "few.csv").err

@@ -225,3 +225,13 @@ def test_json_is_plain_where_colours_are_forced(cascade, monkeypatch):
     monkeypatch.setattr(out, "no_color", False)
     monkeypatch.setattr(out, "_color_system", 1)
     assert json.loads(cascade("prompts", "list", "--json").out)
+
+
+@pytest.mark.weights
+def test_search_by_meaning_finds_other_words(cascade, loaded):
+    assert cascade("taxonomy", "search", "tax.csv", "panama headwear").status == 3
+    done = cascade("taxonomy", "search", "tax.csv", "panama headwear", "--meaning", "--json")
+    found = json.loads(done.out)
+    assert found[0]["code"] == "CLO-HAT" and 1 < len(found) <= 9
+    table = cascade("taxonomy", "search", "tax.csv", "rakes", "--meaning", "--limit", 1)
+    assert table.status == 0 and "Garden > Rakes" in table.out

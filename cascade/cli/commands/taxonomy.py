@@ -24,6 +24,7 @@ EXAMPLES = """
   cascade taxonomy show store --depth 2
   cascade taxonomy show store CLO-TOP
   cascade taxonomy search store "running shoes"
+  cascade taxonomy search store "keeps drinks hot" --meaning
   cascade taxonomy validate my.csv
   cascade taxonomy convert my.csv my.yaml
   cascade taxonomy trim my.csv short.csv --depth 3
@@ -95,26 +96,52 @@ def search(
     source: TaxonomyArgument,
     query: Annotated[str, typer.Argument(help="Words of a name, a synonym or a code.")],
     limit: Annotated[int, typer.Option("--limit", min=1, help="Most nodes to show.")] = 10,
+    meaning: Annotated[
+        bool,
+        typer.Option("--meaning", help="Find also nodes whose texts mean the like, by an encoder."),
+    ] = False,
     scheme: options.SchemeOption = None,
     sheet: TaxonomySheet = None,
     encoding: options.EncodingOption = None,
+    settings: options.SetOption = None,
+    allow_download: options.DownloadOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Find nodes by words of their names, synonyms or codes."""
+    """Find nodes by words of their names, synonyms or codes; with --meaning by other words too."""
     from rich.table import Table
 
-    found = _load(source, encoding, scheme, sheet).search(query, limit)
+    tree = _load(source, encoding, scheme, sheet)
+    if meaning:
+        found = _by_meaning(tree, query, limit, settings, allow_download)
+    else:
+        found = tree.search(query, limit)
     if as_json:
         out.print_json(data=[_node_values(node) for node in found])
     if not found:
-        err.print(f"no node has {query!r} in its name, synonyms or code", highlight=False)
+        more = "" if meaning else "; --meaning finds those that say it in other words"
+        told = f"no node has {query!r} in its name, synonyms or code{more}"
+        err.print(told, highlight=False, markup=False)
         raise typer.Exit(3)
     if as_json:
         return
     table = Table("code", "path", "description", box=None, pad_edge=False)
     for node in found:
-        table.add_row(node.code, node.path, node.description)
+        table.add_row(*map(escape, (node.code, node.path, node.description)))
     out.print(table)
+
+
+def _by_meaning(
+    tree: Taxonomy, query: str, limit: int, settings: list[str] | None, allow_download: bool
+) -> list[Node]:
+    """Nodes that have the words, and those whose texts an encoder finds similar, best first."""
+    from cascade.cli.progress import load_classifier, working
+    from cascade.config import CascadeConfig
+
+    config = options.settle(
+        CascadeConfig(), settings, method="retrieval", allow_download=allow_download
+    )
+    with working("loading models") as bar:
+        return load_classifier(tree, config, bar).search(query, limit)
 
 
 @app.command("validate", epilog=EXAMPLES)

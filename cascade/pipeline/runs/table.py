@@ -21,13 +21,14 @@ from cascade.pipeline.runs.adapting import adapt
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import RowReader
 from cascade.pipeline.runs.labels import LabelFinder, name_hint
+from cascade.pipeline.runs.languages import look, reads_english_only
 from cascade.pipeline.runs.redo import EarlierAnswers, as_written
 from cascade.predictions import Prediction
 from cascade.taxonomy.names import PATH_SEPARATOR
 
 SUMMED = (
     *("status", "partial", "source", "labelled", "right", "several", "fallback", "adapted"),
-    *("shift", "stages", "asked"),
+    *("shift", "languages", "stages", "asked"),
 )
 
 
@@ -60,6 +61,8 @@ class Counts:
         were `moved` to another leaf; or `too_few` were there.
     shift
         Rows by cell of the pack's reference; see `confidence.shift`.
+    languages
+        Rows in languages that the encoder was not taught; see `pipeline.runs.languages`.
     seconds
         Time spent on classifying.
     stages
@@ -82,6 +85,7 @@ class Counts:
     fallback: dict[str, int] = field(default_factory=dict)
     adapted: dict[str, int] = field(default_factory=dict)
     shift: dict[str, int] = field(default_factory=dict)
+    languages: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
@@ -221,6 +225,7 @@ def answer_chunk(
         counts.first_unknown = line + finder.shown(labels[at]) + name_hint(finder, labels[at])
     counts.several = dict(Counter(filter(None, map(finder.unread, labels))))
     counts.shift = cells(classifier.sentinel.counts - seen)
+    counts.languages = look(items) if reads_english_only(classifier) else {}
     counts.seconds = round(time.perf_counter() - started, 3)
     counts.stages = {
         stage: round(seconds - before.get(stage, 0.0), 4)
