@@ -29,6 +29,7 @@ ROOMS = [  # a room imports from those before it
     ["training"],
     ["api"],
     ["serving"],
+    ["review"],
     ["cli"],
 ]
 MOST_MODULES = 13  # in one folder

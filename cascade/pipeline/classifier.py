@@ -24,6 +24,7 @@ from cascade.pipeline.doors.awaiting import Awaiting
 from cascade.pipeline.doors.explaining import Explaining
 from cascade.pipeline.doors.framing import Framing
 from cascade.pipeline.doors.retracing import Retracing
+from cascade.pipeline.doors.teaching import Teaching
 from cascade.pipeline.doors.weighing import Weighing
 from cascade.pipeline.intake import Intake, names_of
 from cascade.pipeline.pack import resolve_paths
@@ -46,7 +47,7 @@ BATCH = 128  # items that are classified together
 CELLS = 1 << 25  # similarities of items with nodes that are held at a time
 
 
-class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Watched, Weighing):
+class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Teaching, Watched, Weighing):
     """Files items under a taxonomy; made by `cascade.load`.
 
     Parameters
@@ -151,7 +152,7 @@ class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Watched, We
 
     def check_pictures_are_read(self, columns: Columns) -> None:
         """Raise UsageError if there is a column of pictures, and nothing that reads pictures."""
-        if columns.image is not None and not self._takes_pictures:
+        if columns.image is not None and not self.takes_pictures:
             raise UsageError(f"columns.image is {columns.image!r}, but {self._no_pictures}")
 
     @property
@@ -336,7 +337,7 @@ class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Watched, We
                     f"the item has no picture, and {self._walker.source} reads pictures only",
                     item.id,
                 )
-        elif not self._takes_pictures:
+        elif not self.takes_pictures:
             return Prediction.failed(f"the item has a picture, but {self._no_pictures}", item.id)
         elif not item.has_text and not self._walker.reads_pictures:
             return Prediction.failed(
@@ -372,7 +373,7 @@ class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Watched, We
         self._components.prefetch(items)
 
     @cached_property
-    def _takes_pictures(self) -> bool:
+    def takes_pictures(self) -> bool:
         """Whether items may have pictures; a method that reads text only passes over them."""
         kinds = {backbone.kind for backbone in self.config.backbones.values()}
         return "picture" in kinds or self._walker.takes_pictures

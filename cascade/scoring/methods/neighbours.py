@@ -110,14 +110,35 @@ class NeighboursScorer(NodeProbabilityScorer):
         self._taxonomy = taxonomy
         self.reads_text, self.reads_pictures = backbone.reads_text, backbone.reads_pictures
         self._backbone = backbone
-        self._nodes = examples.nodes
-        self._k = min(k, len(examples.nodes))
+        self._own, self._wanted = examples.nodes, k
         self._temperature = temperature
         self._subtrees = Subtrees(taxonomy)
         self._index = faiss_library().IndexFlatIP(examples.vectors.shape[1])
         self._index.add(examples.vectors)
-        self._background = np.zeros(len(taxonomy), dtype=np.float32)
-        np.add.at(self._background, examples.nodes, BACKGROUND / len(examples.nodes))
+        self._vote(examples.nodes)
+
+    def _vote(self, nodes: NDArray[np.int32]) -> None:
+        """Let the examples in the index vote for these nodes."""
+        self._nodes = nodes
+        self._k = min(self._wanted, len(nodes))
+        self._background = np.zeros(len(self._taxonomy), dtype=np.float32)
+        np.add.at(self._background, nodes, BACKGROUND / len(nodes))
+
+    def teach(self, vectors: NDArray[np.float32], nodes: NDArray[np.int32]) -> None:
+        """Let more examples [n, width] vote beside its own, in the place of those taught before."""
+        own = len(self._own)
+        if self._index.ntotal > own:
+            self._index.remove_ids(np.arange(own, self._index.ntotal, dtype=np.int64))
+        self._index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+        self._vote(np.concatenate([self._own, nodes.astype(np.int32)]))
+
+    def nearest(self, vector: NDArray[np.float32], k: int) -> list[tuple[int, float]]:
+        """Node and cosine of its own examples that are most like a unit vector [width]."""
+        taught = self._index.ntotal - len(self._own)
+        similar, found = self._index.search(vector[None].astype(np.float32), k + taught)
+        pairs = zip(found[0].tolist(), similar[0].tolist(), strict=True)
+        own = [(int(self._own[at]), value) for at, value in pairs if 0 <= at < len(self._own)]
+        return own[:k]
 
     def _probabilities(self, batch: Batch) -> DenseNodeProbabilities:
         vectors = batch_rows(self._backbone, batch)

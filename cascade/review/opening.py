@@ -1,0 +1,237 @@
+"""`open_session`: begins a review, or goes on with one.
+
+session = open_session("out.csv", taxonomy=taxonomy, order=[17, 4, 230])
+app = create_app(classifier, routers=[session.router])      # of cascade.serving.http
+session.labels()            # {17: "HAT-01", ...}, as people say what is right
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cascade.config import CascadeConfig
+from cascade.errors import CascadeError, InputError, UsageError, unwritable
+from cascade.evaluation.external_predictions import PredictionColumns
+from cascade.io.tables.memory import RowsInMemory, rows_of
+from cascade.io.tables.opening import TableFile
+from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.runs.columns import text_column_names
+from cascade.predictions import Prediction
+from cascade.review.database import Database
+from cascade.review.decisions import settle
+from cascade.review.filling import Filling, layout_of
+from cascade.review.session import Session
+from cascade.taxonomy import Taxonomy
+
+FILE = "review.sqlite"
+SUFFIX = ".review"
+
+
+def open_session(
+    rows: Any,
+    *,
+    taxonomy: Taxonomy | None = None,
+    classifier: Classifier | Future[Classifier] | None = None,
+    config: CascadeConfig | None = None,
+    folder: str | Path | None = None,
+    order: Sequence[int | str] | None = None,
+    answers: Iterable[Prediction] | None = None,
+    unanswered: bool = False,
+    text: Sequence[str] = (),
+    image: str | None = None,
+    id: str | None = None,
+    predicted: PredictionColumns | None = None,
+    double: float | None = None,
+    seed: int = 0,
+    reload: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Session:
+    """Begin a review of rows, or go on with the one that lies in the folder.
+
+    Parameters
+    ----------
+    rows
+        A file, a data frame, records or columns; with answers as `cascade classify` writes them.
+    taxonomy
+        What is chosen from; that of the classifier if None.
+    classifier
+        Explains, searches by meaning and learns from decisions; perhaps while it is loaded.
+    config
+        Columns, and where pictures may come from; that of the classifier if None.
+    folder
+        Where the session lies; by default beside the file: `out.review` for `out.csv`.
+    order
+        Numbers of rows from 1, or ids, to ask for in this order; see `Session.ask`.
+    answers
+        A prediction for each row, where the rows do not hold them.
+    unanswered
+        Whether rows may come without answers.
+    text, image, id
+        Columns that items are made of, as for `cascade classify`.
+    predicted
+        Columns of answers, where they are not those of `cascade classify`.
+    double
+        Share of rows that two reviewers look at.
+    seed
+        Of the random order.
+    reload
+        The rows or the taxonomy have changed: read them again; decisions stay with their rows.
+    progress
+        Called with how many rows were read.
+
+    Raises
+    ------
+    UsageError
+        There is no taxonomy, or no folder for rows in memory.
+    InputError
+        There are no answers; the rows are not those that the session began with; or the folder
+        holds something else.
+    """
+    source = rows_of(rows)
+    if isinstance(classifier, Classifier):
+        taxonomy = taxonomy or classifier.taxonomy
+        config = config or classifier.config
+    if taxonomy is None:
+        raise UsageError(
+            "a review needs a taxonomy (taxonomy=, or -t), or a classifier that has one"
+        )
+    if double is not None and not 0 <= double <= 1:
+        raise UsageError(f"double={double}: expected a share from 0 to 1")
+    config = config or CascadeConfig()
+    db = Database(_path(source, folder))
+    try:
+        columns = config.columns
+        filler = Filler(
+            *(source, taxonomy),
+            text=tuple(text) or tuple(columns.text),
+            named=bool(text),
+            image=image or columns.image,
+            id=id or columns.id,
+            answers=answers,
+            unanswered=unanswered,
+            predicted=predicted or PredictionColumns(),
+            double=double,
+            seed=seed,
+        )
+        filler.open(db, reload=reload, progress=progress)
+        session = Session(db, taxonomy, classifier, config, source)
+        if order is not None:
+            session.ask(order)
+        return session
+    except CascadeError:
+        db.close()
+        raise
+
+
+@dataclass(frozen=True)
+class Filler:
+    """What a session is made of, see `open_session`."""
+
+    source: TableFile
+    taxonomy: Taxonomy
+    text: tuple[str, ...]
+    named: bool
+    image: str | None
+    id: str | None
+    answers: Iterable[Prediction] | None
+    unanswered: bool
+    predicted: PredictionColumns
+    double: float | None
+    seed: int
+
+    def open(self, db: Database, *, reload: bool, progress: Callable[[int], None] | None) -> None:
+        """Fill the session where it is new or to be read again; else check that it fits."""
+        if db.is_new:
+            with db.change():
+                db.make()
+                self._fill(db, progress)
+            return
+        db.check()
+        changed = self._changed(db)
+        if changed and not reload:
+            raise InputError(
+                f"{changed} since the review began on {db.told('began')}; go on with --reload "
+                "(reload=True), which keeps decisions with their rows, or begin another with -o "
+                "(folder=)",
+                file=self.source.file,
+            )
+        if reload:
+            self._reload(db, progress)
+        elif self.double is not None and str(self.double) != db.told("double"):
+            raise UsageError(
+                f"the review began with a double share of {db.told('double')}; leave it out, or "
+                "begin another session"
+            )
+
+    def _changed(self, db: Database) -> str:
+        """What is not as it was when the session began; empty where all is."""
+        if db.told("taxonomy") != self.taxonomy.fingerprint:
+            return f"the taxonomy {self.taxonomy.name!r} has changed"
+        return "" if db.told("sha256") == self.source.sha256 else "the rows have changed"
+
+    def _fill(self, db: Database, progress: Callable[[int], None] | None) -> None:
+        with self.source.open() as table:
+            text = self.text if self.named else [n for n in self.text if n in table.columns]
+            image = self.image if self.image in table.columns or self.named else None
+            id = self.id if self.id in table.columns else None
+            layout = layout_of(table, text, image, id, _usual_text(table.columns))
+        double = self.double or 0.0
+        filling = Filling(
+            *(self.source, self.taxonomy, layout, self.answers, self.predicted),
+            *(self.unanswered, double, self.seed),
+        )
+        filling.fill(db, progress)
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="minutes")
+        for name, value in {
+            "began": db.told("began") or now,
+            "name": Path(self.source.file).name,
+            "sha256": self.source.sha256,
+            "taxonomy": self.taxonomy.fingerprint,
+            "layout": layout.to_json(),
+            "double": str(double),
+        }.items():
+            db.tell(name, value)
+
+    def _reload(self, db: Database, progress: Callable[[int], None] | None) -> None:
+        """Read the rows anew; what was decided stays with the rows that are still there."""
+        share = float(db.told("double") or 0) if self.double is None else self.double
+        with db.change():
+            places = db.all("SELECT key, place FROM rows WHERE place IS NOT NULL")
+            for table in ("rows", "verdicts", "skips", "leases"):
+                db.run(f"DELETE FROM {table}")
+            db.run("INSERT INTO texts (texts) VALUES ('delete-all')")
+            Filler(**{**vars(self), "double": share})._fill(db, progress)
+            db.run_many(
+                "UPDATE rows SET place = ? WHERE key = ?", [(p["place"], p["key"]) for p in places]
+            )
+            db.run(
+                "UPDATE decisions SET row = coalesce((SELECT row FROM rows WHERE rows.key = "
+                "decisions.key), 0)"
+            )
+            for found in db.all("SELECT DISTINCT row FROM decisions WHERE row > 0"):
+                settle(db, found["row"])
+
+
+def _usual_text(columns: Sequence[str]) -> list[str]:
+    """The columns that are text by their names."""
+    return text_column_names(columns, lambda name: False)
+
+
+def _path(source: TableFile, folder: str | Path | None) -> Path:
+    """The SQLite file of a session, in a folder that is there."""
+    if folder is None and isinstance(source, RowsInMemory):
+        raise UsageError("name the folder of the session with folder=, as the rows are in no file")
+    file = Path(source.file)
+    place = file.with_name(f"{file.stem}{SUFFIX}") if folder is None else Path(folder)
+    if place.is_file():
+        raise UsageError(f"{place} is a file; name a folder for the session")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(place, error) from None
+    return place / FILE
