@@ -6,22 +6,11 @@ from typing import Annotated
 
 import typer
 
-from cascade.cli.commands import (
-    classify,
-    compare,
-    doctor,
-    finetune,
-    fit,
-    foodex2,
-    mcp,
-    pack,
-    prepare,
-    prompts,
-    runs,
-    serve,
-    taxonomy,
-)
-from cascade.cli.commands import eval as evaluation
+from cascade.cli.commands import classify, doctor, foodex2, prompts, taxonomy
+from cascade.cli.commands.doors import mcp, serve
+from cascade.cli.commands.learning import finetune, fit, pack, prepare
+from cascade.cli.commands.measuring import compare, runs
+from cascade.cli.commands.measuring import eval as evaluation
 from cascade.version import __version__
 
 app = typer.Typer(

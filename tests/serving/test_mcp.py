@@ -261,7 +261,7 @@ def test_over_http_it_answers_on_this_machine_and_ends_by_a_signal(command):
 
 
 def test_without_the_sdk_it_says_what_to_install(command, monkeypatch, capsys):
-    from cascade.cli.commands.mcp import mcp
+    from cascade.cli.commands.doors.mcp import mcp
     from cascade.errors import MissingExtraError
 
     monkeypatch.setitem(sys.modules, "cascade.serving.mcp.server", None)

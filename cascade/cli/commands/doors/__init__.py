@@ -1,0 +1,1 @@
+"""Commands that open a door for others: `serve`, `mcp`."""

@@ -1,0 +1,1 @@
+"""Commands that learn from labelled rows: `fit`, `finetune`, `prepare`, `pack`."""
