@@ -181,9 +181,13 @@ def _add_reading(router: APIRouter, session: Session) -> None:
         return Response(out.getvalue(), media_type="image/jpeg", headers=SAFE)
 
     @router.get("/api/tree")
-    def tree(code: str | None = None, offset: Annotated[int, Query(ge=0)] = 0) -> Plain:
+    def tree(
+        code: str | None = None,
+        offset: Annotated[int, Query(ge=0)] = 0,
+        holding: str | None = None,
+    ) -> Plain:
         """The nodes below one, or those at the top."""
-        return showing.children(code, offset)
+        return showing.children(code, offset, holding)
 
     @router.get("/api/node")
     def node(code: str) -> Plain:

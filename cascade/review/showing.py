@@ -62,11 +62,22 @@ class Showing:
             "synonyms": list(self._taxonomy.synonyms(i))[:20],
         }
 
-    def children(self, code: str | None, offset: int = 0) -> Plain:
-        """The nodes below one, or at the top, with how many rows have each of their subtrees."""
+    def children(self, code: str | None, offset: int = 0, holding: str | None = None) -> Plain:
+        """The nodes below one, or at the top: a part of them.
+
+        Parameters
+        ----------
+        offset
+            Where the part begins.
+        holding
+            Code of a node that the part shall hold, whatever the offset.
+        """
         taxonomy = self._taxonomy
         parent = -1 if code is None else taxonomy.index(code)
         below = taxonomy.children(parent).tolist()
+        wanted = None if holding is None else taxonomy.find(holding)
+        if wanted in below:
+            offset = below.index(wanted) // CHILDREN * CHILDREN
         part = below[offset : offset + CHILDREN]
         shown = [
             {
@@ -78,7 +89,8 @@ class Showing:
             for i in part
         ]
         end = offset + len(part)
-        return {"nodes": shown, "total": len(below), "next": end if end < len(below) else None}
+        following = end if end < len(below) else None
+        return {"nodes": shown, "total": len(below), "offset": offset, "next": following}
 
     def search(self, words: str, limit: int) -> list[Plain]:
         """Nodes whose name, synonym or code is like the words, the best first."""
