@@ -6,7 +6,7 @@ routes. Does not: classifying, which `pipeline` does, and the server around the 
 `serving.http`.
 """
 
-from cascade.review.opening import open_session
+from cascade.review.opening import open_folder, open_session
 from cascade.review.session import Session
 
-__all__ = ["Session", "open_session"]
+__all__ = ["Session", "open_folder", "open_session"]

@@ -1,8 +1,9 @@
 """`open_session`: begins a review, or goes on with one.
 
-session = open_session("out.csv", taxonomy=taxonomy, order=[17, 4, 230])
-app = create_app(classifier, routers=[session.router])      # of cascade.serving.http
-session.labels()            # {17: "HAT-01", ...}, as people say what is right
+>>> session = open_session("out.csv", classifier=clf, order=[17, 4, 230])  # doctest: +SKIP
+>>> create_app(clf, routers=[make_router(session)])  # the page, at /review/  # doctest: +SKIP
+>>> session.labels()  # as people say what is right  # doctest: +SKIP
+{17: "HAT-01", 4: None}
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from cascade.review.session import Session
 from cascade.taxonomy import Taxonomy
 
 FILE = "review.sqlite"
+TAXONOMY = "taxonomy.csv"
 SUFFIX = ".review"
 
 
@@ -128,6 +130,23 @@ def open_session(
         raise
 
 
+def open_folder(folder: str | Path) -> Session:
+    """The session that lies in a folder, for its figures and exports; without a classifier.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    path = Path(folder) / FILE
+    if not path.is_file():
+        raise InputError(f"{folder} holds no session of a review; name its folder: out.review")
+    db = Database(path)
+    db.check()
+    taxonomy = Taxonomy.load(path.with_name(TAXONOMY))
+    return Session(db, taxonomy, None, CascadeConfig(), TableFile(db.told("file") or "rows"))
+
+
 @dataclass(frozen=True)
 class Filler:
     """What a session is made of, see `open_session`."""
@@ -187,9 +206,11 @@ class Filler:
         )
         filling.fill(db, progress)
         now = dt.datetime.now(dt.UTC).isoformat(timespec="minutes")
+        self.taxonomy.to_csv(db.path.parent / TAXONOMY)
         for name, value in {
             "began": db.told("began") or now,
             "name": Path(self.source.file).name,
+            "file": str(Path(self.source.file).absolute()),
             "sha256": self.source.sha256,
             "taxonomy": self.taxonomy.fingerprint,
             "layout": layout.to_json(),

@@ -79,6 +79,15 @@ class Session:
         """Whether a classifier will be there soon."""
         return isinstance(self._classifier, Future) and not self._classifier.done()
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return int(self.db.value("SELECT count(*) FROM rows"))
+
+    def use(self, classifier: Classifier | Future[Classifier] | None) -> None:
+        """Explain, search and compare by this classifier from now on."""
+        self._classifier = classifier
+
     def ask(self, order: Sequence[int | str]) -> None:
         """Ask for these rows, in this order, in the queue `asked`.
 

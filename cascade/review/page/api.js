@@ -3,23 +3,7 @@
 import { byId } from "./dom.js";
 
 const WAITS = [300, 700, 1500, 3000];
-let token = null;
-
-/** Take the token out of the address, where others could read it. */
-export function readToken() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given) {
-    sessionStorage.setItem("cascade-review-token", given);
-    history.replaceState(null, "", location.pathname);
-  }
-  token = sessionStorage.getItem("cascade-review-token");
-}
-
-function headers() {
-  const found = { "X-Cascade-Review": "1" };
-  if (token) found.Authorization = `Bearer ${token}`;
-  return found;
-}
+const HEADERS = { "X-Cascade-Review": "1" }; // which pages of other origins may not send
 
 /** What the server refuses, in its words. */
 export class Refused extends Error {}
@@ -35,11 +19,11 @@ async function answerOf(response) {
 }
 
 export async function get(path, signal) {
-  return answerOf(await fetch(`api/${path}`, { headers: headers(), signal }));
+  return answerOf(await fetch(`api/${path}`, { headers: HEADERS, signal }));
 }
 
 export async function blob(path, signal) {
-  const response = await fetch(`api/${path}`, { headers: headers(), signal });
+  const response = await fetch(`api/${path}`, { headers: HEADERS, signal });
   if (!response.ok) await answerOf(response);
   return response.blob();
 }
@@ -50,7 +34,7 @@ const passing = (status) => status === 502 || status === 503 || status === 504;
 export async function post(path, body) {
   const options = {
     method: "POST",
-    headers: { ...headers(), "Content-Type": "application/json" },
+    headers: { ...HEADERS, "Content-Type": "application/json" },
     body: JSON.stringify(body),
   };
   for (let tried = 0; ; tried += 1) {

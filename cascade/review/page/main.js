@@ -30,7 +30,6 @@ const queue = () => ({
 });
 
 async function begin() {
-  api.readToken();
   byId("keys").checked = localStorage.getItem("cascade-review-keys") !== "off";
   try {
     const about = await api.get("session");

@@ -13,7 +13,7 @@ from cascade.config.serving import ServeConfig
 from cascade.errors import UsageError
 from cascade.pipeline.classifier import Classifier
 from cascade.serving.http.guard import Guard, local_hosts
-from cascade.serving.http.metrics import CONTENT_TYPE
+from cascade.serving.http.metrics import CONTENT_TYPE, Metrics
 from cascade.serving.http.problems import MEDIA_TYPE, Problem, ProblemValue, problem_of
 from cascade.serving.http.routes import create_router
 from cascade.serving.http.service import Service, as_json
@@ -73,9 +73,6 @@ def create_app(
     service = Service(classifier, settings)
     settings = service.settings
     check_token(settings, token)
-    hosts = settings.hosts
-    guarded = local_hosts(hosts) if settings.is_local else frozenset(hosts)
-
     app = FastAPI(
         title="cascade",
         version=__version__,
@@ -91,17 +88,38 @@ def create_app(
     _add_watching(app, service)
     for kind in (HTTPException, RequestValidationError, Problem):
         app.add_exception_handler(kind, _answer_problem)
-    app.add_middleware(
-        Guard,
-        metrics=service.metrics,
-        token=token,
-        hosts=guarded,
-        most=settings.max_body,
-        log_requests=log_requests,
-    )
+    _guard(app, service.metrics, settings, token, log=log_requests)
     if token is not None:
         _tell_of_token(app)
     return app
+
+
+def guarded(
+    routers: Iterable[APIRouter], settings: ServeConfig, token: str | None = None
+) -> FastAPI:
+    """An application of these routers alone, without a classifier; guarded as `create_app` does."""
+    check_token(settings, token)
+    app = FastAPI(title="cascade", version=__version__, docs_url=None, redoc_url=None)
+    for router in routers:
+        app.include_router(router)
+    for kind in (HTTPException, RequestValidationError, Problem):
+        app.add_exception_handler(kind, _answer_problem)
+    _guard(app, Metrics(), settings, token)
+    return app
+
+
+def _guard(
+    app: FastAPI, metrics: Metrics, settings: ServeConfig, token: str | None, *, log: bool = False
+) -> None:
+    hosts = settings.hosts
+    app.add_middleware(
+        Guard,
+        metrics=metrics,
+        token=token,
+        hosts=local_hosts(hosts) if settings.is_local else frozenset(hosts),
+        most=settings.max_body,
+        log_requests=log,
+    )
 
 
 def check_token(settings: ServeConfig, token: str | None) -> None:

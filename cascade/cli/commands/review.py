@@ -1,0 +1,298 @@
+"""`cascade review`: people look at answers in the browser; what they decide, as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from cascade.cli import options
+from cascade.cli.console import err, out
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from cascade.config import CascadeConfig
+    from cascade.pipeline.classifier import Classifier
+    from cascade.review import Session
+    from cascade.taxonomy import Taxonomy
+
+PAGE = "page"
+HELP = """The review page: look at answers, accept them, or say what is right.
+
+`cascade review FILE` is short for `cascade review page FILE`.
+"""
+EXAMPLES = """
+[bold]Examples[/]
+
+  cascade review out.csv -t taxonomy.csv
+  cascade review out.csv -c my-pack --double 0.1
+  cascade review export out.review -o reviewed.csv
+  cascade fit reviewed.csv --text name --label review_code -o better-pack
+"""
+
+
+class ReviewGroup(TyperGroup):
+    """Takes a file for the command that opens the page."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        """The arguments, with `page` before those that name no command."""
+        shows_help = bool(args) and args[0] in ctx.help_option_names
+        if args and args[0] not in self.commands and not shows_help:
+            args = [PAGE, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=ReviewGroup, help=HELP, epilog=EXAMPLES, no_args_is_help=True)
+
+SessionArgument = Annotated[
+    str, typer.Argument(metavar="SESSION", help="Folder of a session, such as out.review.")
+]
+
+
+@app.command(PAGE, epilog=EXAMPLES)
+def page(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="Rows with answers, as cascade classify writes them: CSV, TSV, JSONL, Parquet, "
+            "Excel. With --top and --explain there is more to see before models have loaded.",
+        ),
+    ],
+    config: options.ConfigOption = None,
+    taxonomy: options.TaxonomyOption = None,
+    method: options.MethodOption = None,
+    text: options.TextOption = None,
+    image: options.ImageOption = None,
+    image_root: options.ImageRootOption = None,
+    allow_urls: options.UrlsOption = False,
+    allow_host: options.HostsOption = None,
+    id: options.IdOption = None,
+    predicted: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--predicted",
+            metavar="COL",
+            help="Column of answers (codes or paths) that another program wrote; repeat it for one "
+            "column a level.",
+        ),
+    ] = None,
+    confidence: Annotated[
+        str | None,
+        typer.Option("--confidence", metavar="COL", help="Column of their probabilities."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FOLDER",
+            help="Folder of the session, by default beside FILE: out.review for out.csv. One that "
+            "is there goes on.",
+        ),
+    ] = None,
+    double: Annotated[
+        float | None,
+        typer.Option(
+            "--double",
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Share of rows that two reviewers look at, each on his own, so that their "
+            "agreement is known; 0 by default.",
+        ),
+    ] = None,
+    reload: Annotated[
+        bool,
+        typer.Option(
+            "--reload",
+            help="FILE or the taxonomy has changed: read it again. Decisions stay with their rows, "
+            "which are known by --id, else by all that stands in them.",
+        ),
+    ] = False,
+    no_model: Annotated[
+        bool,
+        typer.Option(
+            "--no-model",
+            help="Load no model: search by names alone, candidates as the file has them.",
+        ),
+    ] = False,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host",
+            metavar="ADDRESS",
+            help="Address to listen at, by default 127.0.0.1, which this machine alone can reach. "
+            "Any other, such as 0.0.0.0, needs a token, which browsers ask for as a password.",
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            min=0,
+            max=65_535,
+            help="Port to listen at, by default 8000; 0: any that is free.",
+        ),
+    ] = None,
+    token_file: Annotated[
+        str | None,
+        typer.Option(
+            "--token-file",
+            metavar="FILE",
+            help="File with the token; else it is read from the variable CASCADE_TOKEN.",
+        ),
+    ] = None,
+    limit: options.LimitOption = None,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=2**32 - 1, metavar="N", help="Of the random order.")
+    ] = 0,
+    encoding: options.EncodingOption = None,
+    sheet: options.SheetOption = None,
+    scheme: options.SchemeOption = None,
+    taxonomy_sheet: options.TaxonomySheetOption = None,
+    taxonomy_encoding: options.TaxonomyEncodingOption = None,
+    settings: options.SetOption = None,
+    allow_download: options.DownloadOption = False,
+) -> None:
+    """Open the review page over classified rows, for one or more reviewers.
+
+    Each decision is on the disk before the page shows the next item. Running the command again goes
+    on. With -c the classifier that made the answers explains them, and what is decided votes for
+    items like it at once.
+    """
+    from cascade.cli.progress import working
+    from cascade.evaluation.external_predictions import PredictionColumns
+    from cascade.io.tables.opening import TableFile
+    from cascade.review import open_session
+    from cascade.serving.http.app import check_token
+    from cascade.serving.http.running import address_of, bound, read_token
+    from cascade.serving.http.running import serve as answer
+
+    settled, tree = options.resolve(
+        config,
+        taxonomy,
+        encoding=taxonomy_encoding,
+        scheme=scheme,
+        sheet=taxonomy_sheet,
+        method=method,
+        columns=options.named_columns(text=text, image=image, id=id),
+        image_root=image_root,
+        allow_urls=allow_urls,
+        allow_hosts=allow_host,
+        allow_download=allow_download,
+        settings=settings,
+    )
+    given = {"host": host, "port": port, "token_file": token_file}
+    named = {name: value for name, value in given.items() if value is not None}
+    serving = settled.serve.model_copy(update=named)
+    token = read_token(serving)
+    check_token(serving, token)
+    with bound(serving) as listening:
+        with working("reading") as work:
+            session = open_session(
+                TableFile(file, limit, encoding, sheet),
+                taxonomy=tree,
+                config=settled,
+                folder=output,
+                text=text or (),
+                image=image,
+                id=id,
+                predicted=PredictionColumns(tuple(predicted or ()), confidence),
+                double=double,
+                seed=seed,
+                reload=reload,
+                progress=lambda rows: work.show("reading", rows, None, f"{rows:,} rows"),
+            )
+            classifier = None if no_model else _loaded(tree, settled, work)
+            session.use(classifier)
+            made = _application(session, classifier, serving, token)
+        done, rows = len(session.labels()), session.rows
+        err.print(
+            f"review {rows:,} rows ({done:,} are decided) at {address_of(listening)}/review/; stop "
+            f"with Ctrl-C, all is kept in {session.folder}",
+            highlight=False,
+            markup=False,
+        )
+        answer(made, listening, serving)
+    done = len(session.labels())
+    session.close()
+    err.print(
+        f"stopped; {done:,} rows are decided: cascade review export {session.folder} -o FILE",
+        highlight=False,
+        markup=False,
+    )
+
+
+def _loaded(tree: Taxonomy, config: CascadeConfig, work: Any) -> Classifier:
+    from cascade.cli.progress import load_classifier
+
+    classifier = load_classifier(tree, config, work)
+    work.show("loading models")
+    classifier.explain("warm up", words=False)
+    return classifier
+
+
+def _application(
+    session: Session, classifier: Classifier | None, serving: Any, token: str | None
+) -> FastAPI:
+    """The service with the page; the page alone where no model is there."""
+    from cascade.review.routes import make_router
+    from cascade.serving.http.app import create_app, guarded
+
+    router = make_router(session)
+    if classifier is None:
+        return guarded([router], serving, token)
+    return create_app(classifier, routers=[router], settings=serving, token=token)
+
+
+@app.command("export", epilog=EXAMPLES)
+def export(
+    session: SessionArgument,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Where to write; the ending tells the kind (.csv, .tsv, .jsonl, .parquet, .xlsx).",
+        ),
+    ],
+    part: Annotated[
+        str,
+        typer.Option(
+            "--part",
+            help="Which rows: all; random, those that measure the rest; chosen, the others.",
+        ),
+    ] = "all",
+) -> None:
+    """Write the decided rows, with their answers and what is right: for cascade fit and eval.
+
+    The right node stands in `review_code` and `review_path`, empty where it is nowhere.
+    """
+    from cascade.review import open_folder
+
+    opened = open_folder(session)
+    rows = opened.export(output, part)  # type: ignore[arg-type]
+    opened.close()
+    err.print(f"{rows:,} decided rows written to {output}", highlight=False, markup=False)
+
+
+@app.command("figures", epilog=EXAMPLES)
+def figures(session: SessionArgument, as_json: options.JsonOption = False) -> None:
+    """Tell how right the answers are that nobody looked at, and how far reviewers agree."""
+    import json
+
+    from cascade.cli.review_figures import show_figures
+    from cascade.review import open_folder
+
+    opened = open_folder(session)
+    found = opened.figures()
+    opened.close()
+    if as_json:
+        out.print_json(json.dumps(found))
+    else:
+        show_figures(found, str(Path(session)))
