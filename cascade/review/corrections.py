@@ -14,7 +14,7 @@ from cascade.items import Item
 from cascade.review.database import Database
 from cascade.taxonomy import Taxonomy
 
-LIKE = 0.5  # cosine from which a row is like another
+LIKE = 0.6  # cosine from which a row is like another
 TEMPERATURE = 0.05  # as of a pack's neighbours
 VOTERS = 20
 WIDTH = 1024  # of vectors of words, where no model is there

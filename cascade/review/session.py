@@ -25,7 +25,7 @@ from cascade.review.database import Database
 from cascade.review.estimate import Estimate, estimate
 from cascade.review.export import Part, write
 from cascade.review.filling import Layout
-from cascade.review.showing import Plain, Showing
+from cascade.review.showing import SHOWN, Plain, Showing
 from cascade.taxonomy import Taxonomy
 
 
@@ -200,7 +200,9 @@ class Session:
         near = corrections.near(vector, besides=row)
         explanation, of_pack = None, list[tuple[int, float]]()
         if classifier is not None:
-            explanation = classifier.explain(item)
+            # Where that is quick, more ends of the walk are kept to choose from.
+            asked = classifier.variant(beam=SHOWN) if classifier.is_quick else classifier
+            explanation = asked.explain(item)
             of_pack = classifier.nearest(vector)
         why = self.showing.why(row, explanation, near, of_pack)
         return {**why, "loading": self.is_loading}

@@ -128,7 +128,7 @@ class Showing:
         more = json.loads(found["more"])
         answer = self._answer(found, more)
         given = [[found["code"], found["confidence"]]] if found["code"] else []
-        candidates = self._candidates([*given, *_below_top(more)], [])
+        candidates = self._candidates([*given, *self._others(more)], [])
         return {
             "row": row,
             "key": "" if found["key"].startswith("#") else found["key"],
@@ -190,7 +190,7 @@ class Showing:
         assert found is not None
         answer, more = found["code"], json.loads(found["more"])
         pairs = [[answer, found["confidence"]]] if answer else []
-        pairs += _below_top(more)
+        pairs += self._others(more)
         levels: list[Plain] = []
         words: list[Plain] = []
         if explanation is not None:
@@ -202,6 +202,7 @@ class Showing:
                 [c["code"], c["confidence"]]
                 for level in levels_as_dicts(prediction)[-1:]
                 for c in level["candidates"]
+                if self._is_leaf(c["code"])
             ]
             words = [
                 {"field": w.field, "start": w.start, "text": w.text, "weight": round(w.weight, 4)}
@@ -268,8 +269,12 @@ class Showing:
             found.append({**node, "confidence": shares.get(code), "like": like})
         return found[:SHOWN]
 
+    def _others(self, more: Plain) -> list[Any]:
+        """Alternatives, and the leaves among the candidates of the last level."""
+        last = more["levels"][-1]["candidates"] if more.get("levels") else []
+        leaves = [[code, sure] for code, sure in last if self._is_leaf(code)]
+        return [*more.get("alternatives", []), *leaves]
 
-def _below_top(more: Plain) -> list[Any]:
-    """Alternatives, and candidates of the last level."""
-    last = more["levels"][-1]["candidates"] if more.get("levels") else []
-    return [*more.get("alternatives", []), *last]
+    def _is_leaf(self, code: str) -> bool:
+        node = self._taxonomy.find(code)
+        return node is not None and self._taxonomy.is_leaf(node)

@@ -22,7 +22,6 @@ MOST_WORDS = 40  # that are left out, one at a time
 SHOWN = 4  # candidates of a level
 SEEN = 24  # paths that are compared where a word is left out
 QUICK = ("retrieval", "ttc", "neighbours", "cascade")
-"""Methods by which some more items cost little, as long as no language model has a say."""
 STATUS = {
     "ok": "accepted",
     "review": "to be looked at by a person",
@@ -156,7 +155,7 @@ class Explaining(Asked):
             return Explanation(Item({"text": str(item)[:200]}), found)
         (prediction,) = self.classify_read([found])
         if words is None:
-            words = self._is_quick
+            words = self.is_quick
         if not words or prediction.code is None:
             return Explanation(found, prediction)
         places = list(_words(found))
@@ -174,7 +173,8 @@ class Explaining(Asked):
         )
 
     @property
-    def _is_quick(self) -> bool:
+    def is_quick(self) -> bool:
+        """Whether some more items cost little, as long as no language model has a say."""
         config = self._components.config
         scorers = {*config.fusion.weights, *config.routing.fast}
         fitted = all(name.partition(".")[0] in QUICK for name in scorers)

@@ -183,7 +183,7 @@ function markIn(element, words, most) {
     const at = text.indexOf(word.text, from);
     if (at < 0) continue;
     const mark = make("mark", { class: word.weight > 0 ? "for" : "against", title: `${word.weight > 0 ? "+" : "−"}${percent(Math.abs(word.weight))} for the answer` }, word.text);
-    mark.style.setProperty("--much", (0.12 + 0.4 * Math.abs(word.weight) / most).toFixed(2));
+    mark.style.setProperty("--much", (0.08 + 0.26 * Math.abs(word.weight) / most).toFixed(2));
     parts.push(text.slice(from, at), mark);
     from = at + word.text.length;
   }

@@ -1,15 +1,13 @@
-"""`cascade review`: people look at answers in the browser; what they decide, as a file."""
+"""`cascade review FILE`: the review page over classified rows."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from cascade.cli import options
-from cascade.cli.console import err, out
+from cascade.cli.console import err
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -19,11 +17,6 @@ if TYPE_CHECKING:
     from cascade.review import Session
     from cascade.taxonomy import Taxonomy
 
-PAGE = "page"
-HELP = """The review page: look at answers, accept them, or say what is right.
-
-`cascade review FILE` is short for `cascade review page FILE`.
-"""
 EXAMPLES = """
 [bold]Examples[/]
 
@@ -34,25 +27,6 @@ EXAMPLES = """
 """
 
 
-class ReviewGroup(TyperGroup):
-    """Takes a file for the command that opens the page."""
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
-        """The arguments, with `page` before those that name no command."""
-        shows_help = bool(args) and args[0] in ctx.help_option_names
-        if args and args[0] not in self.commands and not shows_help:
-            args = [PAGE, *args]
-        return super().parse_args(ctx, args)
-
-
-app = typer.Typer(cls=ReviewGroup, help=HELP, epilog=EXAMPLES, no_args_is_help=True)
-
-SessionArgument = Annotated[
-    str, typer.Argument(metavar="SESSION", help="Folder of a session, such as out.review.")
-]
-
-
-@app.command(PAGE, epilog=EXAMPLES)
 def page(
     file: Annotated[
         str,
@@ -247,52 +221,3 @@ def _application(
     if classifier is None:
         return guarded([router], serving, token)
     return create_app(classifier, routers=[router], settings=serving, token=token)
-
-
-@app.command("export", epilog=EXAMPLES)
-def export(
-    session: SessionArgument,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="FILE",
-            help="Where to write; the ending tells the kind (.csv, .tsv, .jsonl, .parquet, .xlsx).",
-        ),
-    ],
-    part: Annotated[
-        str,
-        typer.Option(
-            "--part",
-            help="Which rows: all; random, those that measure the rest; chosen, the others.",
-        ),
-    ] = "all",
-) -> None:
-    """Write the decided rows, with their answers and what is right: for cascade fit and eval.
-
-    The right node stands in `review_code` and `review_path`, empty where it is nowhere.
-    """
-    from cascade.review import open_folder
-
-    opened = open_folder(session)
-    rows = opened.export(output, part)  # type: ignore[arg-type]
-    opened.close()
-    err.print(f"{rows:,} decided rows written to {output}", highlight=False, markup=False)
-
-
-@app.command("figures", epilog=EXAMPLES)
-def figures(session: SessionArgument, as_json: options.JsonOption = False) -> None:
-    """Tell how right the answers are that nobody looked at, and how far reviewers agree."""
-    import json
-
-    from cascade.cli.review_figures import show_figures
-    from cascade.review import open_folder
-
-    opened = open_folder(session)
-    found = opened.figures()
-    opened.close()
-    if as_json:
-        out.print_json(json.dumps(found))
-    else:
-        show_figures(found, str(Path(session)))
