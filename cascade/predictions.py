@@ -197,14 +197,20 @@ class Prediction:
     def path_confidences(self) -> Sequence[float]:
         """The confidence of each of the levels; quicker than reading `levels`."""
         held = peek(self, "levels")
-        if isinstance(held, LazyPath):
-            return held.confidences()
-        return [level.confidence for level in self.levels]
+        lazy = isinstance(held, LazyPath)
+        return held.confidences() if lazy else [level.confidence for level in self.levels]
+
+    @property
+    def path_nodes(self) -> Sequence[tuple[str, str]]:
+        """Code and name of each of the levels; quicker than reading `levels`."""
+        held = peek(self, "levels")
+        lazy = isinstance(held, LazyPath)
+        return held.nodes() if lazy else [(level.code, level.name) for level in self.levels]
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names along the path, top first."""
-        return tuple(level.name for level in self.levels)
+        return tuple([name for _, name in self.path_nodes])
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain dicts, lists, strings and numbers (probabilities to 6 digits)."""

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import pickle
 
-from cascade.lazy import Lazy, peek
+from cascade.lazy import Lazy, peek, replace
 from cascade.predictions import Level, Prediction
 
 LEVELS = (Level(1, "h", "Hats", 0.5),)
@@ -47,3 +47,10 @@ def test_nobody_can_tell_a_field_that_waits_from_one_that_does_not():
     assert waiting.to_json() == ready.to_json()
     assert hash(prediction(Counting())) == hash(ready)
     assert dataclasses.asdict(prediction(Counting())) == dataclasses.asdict(ready)
+
+
+def test_a_copy_with_changes_leaves_what_nobody_read_to_be_worked_out_later():
+    later = Counting()
+    found = replace(prediction(later), code="caps", status="review")
+    assert (found.code, found.status, found.path, later.asked) == ("caps", "review", "Hats", 0)
+    assert found == dataclasses.replace(prediction(LEVELS), code="caps", status="review")

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.confidence.calibration import Calibration
-from cascade.confidence.climbing import climb, in_percent, levels_held, paths_of, worth
+from cascade.confidence.climbing import Floats, climb, in_percent, levels_held, paths_of, worth
 from cascade.confidence.nowhere import NowhereRule, NowhereTable
 from cascade.confidence.sets import PredictionSets
 from cascade.config import FITTED_METHOD, CalibrationConfig
 from cascade.errors import UsageError
 from cascade.items import Spread
+from cascade.lazy import replace
 from cascade.predictions import Prediction
 from cascade.taxonomy import Taxonomy
 
@@ -175,6 +175,8 @@ class Acceptance:
 
         Parameters
         ----------
+        predictions
+            Nobody else has seen them yet; they may be changed in place.
         spreads
             How the probability of their items is spread; sets are made of them.
         evidence
@@ -182,32 +184,32 @@ class Acceptance:
         """
         found = list(predictions)
         if self._calibration is not None:
-            found = [self._calibration.calibrated(prediction) for prediction in found]
+            paths = self._calibration.calibrate(found)
+        elif self._least > 0:
+            paths = paths_of(found)
         if self.nowhere is not None and evidence is not None:
             found = self.nowhere.apply(found, evidence)
-        unsure = [row for row, prediction in enumerate(found) if self._may_be_unsure(prediction)]
-        for row, level in zip(unsure, self._levels([found[row] for row in unsure]), strict=True):
-            found[row] = self._accepted(found[row], level)
+        if self._least > 0:
+            for row, level in self._unsure(found, paths):
+                found[row] = self._accepted(found[row], level)
         return found if self.sets is None else self.sets.apply(found, spreads)
 
-    def _may_be_unsure(self, prediction: Prediction) -> bool:
-        answered = prediction.status in ("ok", "partial") and self._least > 0
-        return answered and (self._by_worth or prediction.confidence < self._least)
-
-    def _levels(self, predictions: Sequence[Prediction]) -> list[int]:
-        """How many levels of each are accepted."""
-        if not predictions:
-            return []
-        if not self._climbs:
-            return [0] * len(predictions)  # none is sure enough as a whole
-        paths = paths_of(predictions)
-        held = levels_held(worth(paths) if self._by_worth else paths, self._least)
-        return [int(level) for level in held]
+    def _unsure(
+        self, predictions: Sequence[Prediction], paths: Floats
+    ) -> Iterator[tuple[int, int]]:
+        """Rows that are not accepted whole, and down to which level they are."""
+        least = self._least
+        unsure = np.array([p.status in ("ok", "partial") for p in predictions], bool)
+        if not self._by_worth:
+            unsure &= np.array([p.confidence < least for p in predictions], bool)
+        held = np.zeros(len(paths), np.int64)  # none is sure enough as a whole
+        if self._climbs:
+            held = levels_held(worth(paths) if self._by_worth else paths, least)
+        unsure &= held < (~np.isnan(paths)).sum(axis=1)
+        yield from zip(np.flatnonzero(unsure).tolist(), held[unsure].tolist(), strict=True)
 
     def _accepted(self, prediction: Prediction, level: int) -> Prediction:
-        """The prediction as far as a level is accepted."""
-        if level == len(prediction.path_confidences):
-            return prediction
+        """The prediction down to a level that is accepted."""
         if level > 0 and not prediction.facets:
             return climb(prediction, level, self._why)
         at, sure = "the answer", prediction.confidence

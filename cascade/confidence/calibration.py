@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.confidence.climbing import Floats, worth
+from cascade.confidence.climbing import Floats, paths_of, worth
 from cascade.confidence.maps import BetaCalibration
 from cascade.confidence.nowhere import NowhereTable
 from cascade.confidence.risk import RiskTable
 from cascade.confidence.sets import SetTable
 from cascade.errors import ConfigError
 from cascade.io.files import read_json
-from cascade.lazy import peek
+from cascade.lazy import LazyPath, peek, settle
 from cascade.predictions import Alternative, Level, Prediction
 from cascade.taxonomy.names import PATH_SEPARATOR
 
@@ -130,28 +130,31 @@ class Calibration:
             raise ConfigError(f"{path}: a calibration that does not fit together; fit it again")
         return cls(levels, risk, climb, sets, nowhere)
 
-    def calibrated(self, prediction: Prediction) -> Prediction:
-        """The prediction with probabilities in place of raw confidences.
+    def calibrate(self, predictions: Sequence[Prediction]) -> Floats:
+        """Put probabilities in the place of raw confidences.
 
         Confidences never grow down the path of the answer, and together with those of its
-        alternatives, which it excludes, they are at most 1: see `_alternatives`.
-        """
-        if prediction.code is None or not prediction.levels:
-            return prediction
-        below, levels = 1.0, []
-        for level in prediction.levels:
-            below = min(below, self.map(level.level).apply(level.confidence))
-            seen = peek(level, "candidates"), peek(level, "below")
-            levels.append(Level(level.level, level.code, level.name, below, *seen))
-        return replace(
-            prediction,
-            confidence=below,
-            levels=tuple(levels),
-            alternatives=self._alternatives(prediction, [level.confidence for level in levels]),
-        )
+        alternatives, which it excludes, they are at most 1: see `alternatives`.
 
-    def _alternatives(
-        self, prediction: Prediction, calibrated: Sequence[float]
+        Parameters
+        ----------
+        predictions
+            Nobody else has seen them yet; they are changed in place.
+
+        Returns
+        -------
+        float64 [n, depth], those of each level of each path, nan below its end.
+        """
+        paths = self.of_paths(paths_of(predictions))
+        lengths = (~np.isnan(paths)).sum(axis=1)
+        for prediction, sure, n in zip(predictions, paths.tolist(), lengths.tolist(), strict=True):
+            if n:
+                path = _Calibrated(self, prediction, sure[:n])
+                settle(prediction, confidence=sure[n - 1], levels=path, alternatives=path)
+        return paths
+
+    def alternatives(
+        self, levels: Sequence[Level], others: Sequence[Alternative], calibrated: Sequence[float]
     ) -> tuple[Alternative, ...]:
         """The alternatives, best first, with their parts of what the answer's path leaves over.
 
@@ -162,17 +165,19 @@ class Calibration:
 
         Parameters
         ----------
+        levels, others
+            The path of the answer, and its alternatives, raw.
         calibrated
-            Confidences of the levels of the prediction's path.
+            Confidences of the levels.
         """
-        raw = [1.0, *[level.confidence for level in prediction.levels]]
+        raw = [1.0, *[level.confidence for level in levels]]
         left = [1.0, *calibrated]
-        parts_at = [_steps_together(prediction, a.path) for a in prediction.alternatives]
+        parts_at = [_steps_together(levels, other.path) for other in others]
         total = [0.0] * len(raw)
-        for steps, alternative in zip(parts_at, prediction.alternatives, strict=True):
+        for steps, alternative in zip(parts_at, others, strict=True):
             total[steps] += alternative.confidence
         found = []
-        for steps, alternative in zip(parts_at, prediction.alternatives, strict=True):
+        for steps, alternative in zip(parts_at, others, strict=True):
             path_takes = slice(steps + 1, steps + 2)  # nothing below the end of the path
             over = left[steps] - sum(left[path_takes])
             raw_over = max(raw[steps] - sum(raw[path_takes]), total[steps])
@@ -187,15 +192,52 @@ class Calibration:
         return self.levels[min(level, len(self.levels)) - 1]
 
 
-def _steps_together(prediction: Prediction, path: str) -> int:
+class _Calibrated(LazyPath):
+    """The path and the alternatives of a prediction, calibrated when they are read."""
+
+    __slots__ = ("_by", "_others", "_path", "_sure")
+
+    def __init__(self, by: Calibration, raw: Prediction, sure: list[float]) -> None:
+        self._by, self._sure = by, sure
+        self._path, self._others = peek(raw, "levels"), peek(raw, "alternatives")
+
+    def confidences(self) -> Sequence[float]:
+        return self._sure
+
+    def nodes(self) -> Sequence[tuple[str, str]]:
+        if isinstance(self._path, LazyPath):
+            return self._path.nodes()
+        return [(level.code, level.name) for level in self._path]
+
+    def levels(self) -> tuple[Level, ...]:
+        return tuple(
+            [
+                Level(
+                    *(raw.level, raw.code, raw.name, sure),
+                    *(peek(raw, "candidates"), peek(raw, "below")),
+                )
+                for raw, sure in zip(self._raw_levels(), self._sure, strict=True)
+            ]
+        )
+
+    def alternatives(self) -> tuple[Alternative, ...]:
+        others = self._others
+        raw = others.alternatives() if isinstance(others, LazyPath) else others
+        return self._by.alternatives(self._raw_levels(), raw, self._sure)
+
+    def _raw_levels(self) -> Sequence[Level]:
+        return self._path.levels() if isinstance(self._path, LazyPath) else self._path
+
+
+def _steps_together(levels: Sequence[Level], path: str) -> int:
     """How many levels the path of an alternative has in common with that of the answer.
 
     All of them only below the answer: what has the answer's own path is another child there.
     """
     steps, prefix, path = 0, "", f"{path}{PATH_SEPARATOR}"
-    for level in prediction.levels:
+    for level in levels:
         prefix += f"{level.name}{PATH_SEPARATOR}"
-        if not path.startswith(prefix) or (path == prefix and level is prediction.levels[-1]):
+        if not path.startswith(prefix) or (path == prefix and level is levels[-1]):
             break
         steps += 1
     return steps

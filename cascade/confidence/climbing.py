@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.lazy import LazyPath, peek
+from cascade.lazy import LazyPath, peek, replace
 from cascade.predictions import Alternative, Level, Prediction
 from cascade.taxonomy.names import PATH_SEPARATOR
 
@@ -93,18 +92,17 @@ def climb(prediction: Prediction, level: int, why: str) -> Prediction:
     why
         What the message says of the level below.
     """
-    levels = prediction.levels
-    own, below = levels[level - 1], levels[level]
+    nodes, sure = prediction.path_nodes, prediction.path_confidences
     assert prediction.code is not None and prediction.path is not None
     whole = Alternative(prediction.code, prediction.path, prediction.confidence)
-    said = f"answered at level {level}: {below.name!r} below it has {in_percent(below.confidence)}"
+    said = f"answered at level {level}: {nodes[level][1]!r} below it has {in_percent(sure[level])}"
     message = f"{said}, {why}"
     lazy: Any = _Shortened(prediction, level, whole)  # stands in two fields until they are read
     return replace(
         prediction,
-        code=own.code,
-        path=PATH_SEPARATOR.join([level.name for level in levels[:level]]),
-        confidence=own.confidence,
+        code=nodes[level - 1][0],
+        path=PATH_SEPARATOR.join([name for _, name in nodes[:level]]),
+        confidence=sure[level - 1],
         status="partial",
         message=f"{prediction.message}; {message}" if prediction.message else message,
         levels=lazy,
@@ -123,6 +121,9 @@ class _Shortened(LazyPath):
 
     def confidences(self) -> Sequence[float]:
         return self._of.path_confidences[: self._level]
+
+    def nodes(self) -> Sequence[tuple[str, str]]:
+        return self._of.path_nodes[: self._level]
 
     def levels(self) -> tuple[Level, ...]:
         *upper, own = self._of.levels[: self._level]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from cascade.confidence.maps import is_number
 from cascade.config import ENCODER, CascadeConfig, RetrievalConfig
 from cascade.errors import UsageError
+from cascade.lazy import Lazy, replace
 from cascade.predictions import Alternative, Prediction
 
 STRUCK = 0.01  # `calibration.nowhere` of packs: rows that belong and may be struck
@@ -142,11 +143,9 @@ class NowhereRule:
             f"fits nowhere: its evidence for the nearest node, {evidence:.2f}, is below "
             f"{self._threshold:.2f}, which all but {self._struck:.1%} of the rows that belong have"
         )
-        nearest: tuple[Alternative, ...] = ()
-        if prediction.code is not None and prediction.path is not None:
-            sure = prediction.confidence
-            nearest = (Alternative(prediction.code, prediction.path, sure),)
+        if prediction.path is not None:
             message += f"; nearest is {prediction.path!r}"
+        others: Any = _Struck(prediction)  # stands in the field until it is read
         return replace(
             prediction,
             code=None,
@@ -155,7 +154,22 @@ class NowhereRule:
             status="nowhere",
             message=message,
             levels=(),
-            alternatives=(*nearest, *prediction.alternatives),
+            alternatives=others,
             facets=(),
             climbed_from=prediction.climbed_from or prediction,
         )
+
+
+class _Struck(Lazy):
+    """The alternatives of an item that is nowhere: the nearest node, and those of its answer."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self, of: Prediction) -> None:
+        self._of = of
+
+    def alternatives(self) -> tuple[Alternative, ...]:
+        of = self._of
+        if of.code is None or of.path is None:
+            return of.alternatives
+        return (Alternative(of.code, of.path, of.confidence), *of.alternatives)

@@ -312,7 +312,7 @@ class Descent:
             lazy: Any = trace  # stands in two fields until they are read
             sure = probabilities[first]
             if stays_at(self.taxonomy, nodes[first]):  # at or below the node at which it stays
-                sure = trace.levels()[-1].confidence
+                sure = trace.confidences()[-1]
             predictions.append(
                 Prediction(
                     codes[nodes[first]],

@@ -111,10 +111,21 @@ class PackedTrace(LazyPath):
         """The confidence of each level of the path to the answer."""
         return self._sure
 
-    def levels(self) -> tuple[Level, ...]:
-        """The path to the answer; staying at a node is no level of its own."""
+    def nodes(self) -> Sequence[tuple[str, str]]:
+        """Code and name of each node of the path to the answer."""
+        taxonomy = self._columns.taxonomy
+        path = taxonomy.path_nodes(self._answer).tolist()
+        return [(taxonomy.codes[node], taxonomy.names[node]) for node in path]
+
+    @property
+    def _answer(self) -> int:
+        """The node of the answer; to stay at it is no level of its own."""
         taxonomy, answer = self._columns.taxonomy, self._nodes[0]
-        answer = int(taxonomy.parent[answer]) if stays_at(taxonomy, answer) else answer
+        return int(taxonomy.parent[answer]) if stays_at(taxonomy, answer) else answer
+
+    def levels(self) -> tuple[Level, ...]:
+        """The path to the answer."""
+        taxonomy, answer = self._columns.taxonomy, self._answer
         levels: list[Level] = []
         path = taxonomy.path_nodes(answer).tolist()
         for depth, (node, sure) in enumerate(zip(path, self._sure, strict=True)):

@@ -27,6 +27,20 @@ COUNTED = 128  # rows that are counted together
 Values = dict[str, tuple[Kind, list[Any]]]  # by stream: its kind, and codes or numbers [n_rows]
 
 
+class _Tops(dict[str, str]):
+    """By the code of a node that of level 1 above it, as they are asked for."""
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        super().__init__({"": ""})
+        self._taxonomy = taxonomy
+
+    def __missing__(self, code: str) -> str:
+        taxonomy = self._taxonomy
+        path = taxonomy.path_nodes(taxonomy.index(code)).tolist()
+        top = self[code] = str(taxonomy.codes[path[0]])
+        return top
+
+
 class Watching:
     """Sees the rows that a classifier answers.
 
@@ -44,7 +58,7 @@ class Watching:
         self._taxonomy = taxonomy
         self._columns = columns
         self._lexical = lexical
-        self._tops: dict[str, str] = {}
+        self._tops = _Tops(taxonomy)
 
     @classmethod
     def of(cls, components: Components, reference: Reference | None = None) -> Watching:
@@ -63,22 +77,15 @@ class Watching:
             codes[row] = ""
         found: Values = {"answer": ("classes", codes)}
         if self._taxonomy.depth > 1:
-            found["level 1"] = "classes", [self._top(code) for code in codes]
+            found["level 1"] = "classes", list(map(self._tops.__getitem__, codes))
         found["confidence"] = "surer", [answer.confidence for answer in answers]
+        fields = [item.fields for item in batch.items]
         for name in self._columns:
-            lengths = [len(item.fields.get(name, "")) for item in batch.items]
+            lengths = [len(own[name]) if name in own else 0 for own in fields]
             found[f"text {name}"] = "text", lengths
         if self._lexical is not None:
             found["words"] = "unknown", self._unknown(batch).tolist()
         return found
-
-    def _top(self, code: str) -> str:
-        """The code of the node of level 1 above."""
-        if code not in self._tops:
-            taxonomy = self._taxonomy
-            path = taxonomy.path_nodes(taxonomy.index(code)).tolist() if code else []
-            self._tops[code] = taxonomy.codes[path[0]] if path else ""
-        return self._tops[code]
 
     def _unknown(self, batch: Batch) -> NDArray[np.float64]:
         """The share of unknown words of each item, as far as heads have read them."""

@@ -11,6 +11,7 @@ from cascade.confidence.calibration import Calibration
 from cascade.confidence.climbing import levels_held, paths_of, worth
 from cascade.config import CalibrationConfig
 from cascade.errors import ConfigError, UsageError
+from cascade.lazy import LazyPath, peek
 from cascade.predictions import Alternative, Level, Prediction
 
 
@@ -205,3 +206,33 @@ def test_the_risk_of_climbed_answers_is_kept_and_more_is_kept_than_of_whole_ones
     assert broken <= 1
     climbed, whole = np.mean(kept, axis=0)
     assert climbed > whole + 0.05
+
+
+class Unread(LazyPath):
+    """The path of a prediction, of which nobody may read more than what every row needs."""
+
+    def confidences(self):
+        return [0.98, 0.4]
+
+    def nodes(self):
+        return [("Too", "Tools"), ("Saw", "Saws")]
+
+
+def test_rows_are_calibrated_accepted_climbed_and_struck_without_levels_being_made(tmp_path):
+    held_out = {"scorer": "ttc", "rows": 199, "lowest": [0.1 * at for at in range(20)]}
+    file = a_pack(tmp_path)
+    with open(file) as opened:
+        values = json.load(opened)
+    with open(file, "w") as opened:
+        json.dump({**values, "nowhere": held_out}, opened)
+    predictions = [replace(a_prediction(0.98, 0.4), levels=Unread()) for _ in range(4)]
+    for settings_, evidence, status in (
+        ({"least": 0.1}, 9, "ok"),
+        ({"max_risk": 0.1}, 9, "partial"),
+        ({"review_below": 0.9}, 9, "review"),
+        ({"least": 0.1}, -1, "nowhere"),
+    ):
+        acceptance = Acceptance(CalibrationConfig(file=file, **settings_))
+        (found,) = acceptance.apply([predictions.pop()], evidence=np.array([evidence], np.float32))
+        assert found.status == status
+        assert isinstance(peek(found, "levels"), LazyPath) or found.levels == ()

@@ -299,7 +299,7 @@ def count(predictions: Sequence[Prediction], golds: Sequence[tuple[str, ...] | N
     for prediction, gold in zip(predictions, golds, strict=True):
         if not gold:
             continue
-        found = tuple(level.code for level in prediction.levels)
+        found = tuple([code for code, _ in prediction.path_nodes])
         counts.exact += found == gold
         for level in range(1, len(gold) + 1):
             labelled[str(level)] += 1

@@ -18,6 +18,7 @@ import yaml
 from numpy.typing import NDArray
 
 from cascade.confidence.calibration import Calibration
+from cascade.confidence.climbing import paths_of
 from cascade.confidence.references import Groups, fit_reference, frequent
 from cascade.confidence.shift import Reference
 from cascade.config import CascadeConfig
@@ -305,8 +306,12 @@ def _raw(config: CascadeConfig) -> CascadeConfig:
 
 def _ece(trial: Trial, calibration: Calibration) -> float:
     """The expected calibration error of whole answers."""
-    sure = np.array([calibration.calibrated(p).confidence for p in trial.predictions])
-    return _ece_of(sure, trial.right)
+    return _ece_of(_sure(calibration, trial.predictions), trial.right)
+
+
+def _sure(calibration: Calibration, predictions: Sequence[Prediction]) -> NDArray[np.float64]:
+    """float64 [n], calibrated confidences of whole answers that are raw."""
+    return np.asarray(np.nanmin(calibration.of_paths(paths_of(predictions)), axis=1))
 
 
 def _ece_of(sure: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
@@ -324,6 +329,6 @@ def _ece_of_others(trial: Trial, before: Calibration) -> float:
         others = np.flatnonzero(fold != out)
         known = [trial.predictions[row] for row in others.tolist()]
         fitted = Trial(trial.rows.part(fold != out), trial.taxonomy, known).fit_calibration(before)
-        for row in np.flatnonzero(fold == out).tolist():
-            sure[row] = fitted.calibrated(trial.predictions[row]).confidence
+        own = np.flatnonzero(fold == out)
+        sure[own] = _sure(fitted, [trial.predictions[row] for row in own.tolist()])
     return _ece_of(sure, trial.right)
