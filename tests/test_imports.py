@@ -24,6 +24,7 @@ ROOMS = [  # a room imports from those before it
     ["features"],
     ["scoring"],
     ["pipeline"],
+    ["annotation"],
     ["tracking"],
     ["evaluation"],
     ["training"],

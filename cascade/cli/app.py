@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cascade.cli.commands import classify, doctor, foodex2, prompts, review, taxonomy
-from cascade.cli.commands.doors import mcp, serve
+from cascade.cli.commands.doors import annotate, mcp, serve
 from cascade.cli.commands.learning import finetune, fit, pack, prepare
 from cascade.cli.commands.measuring import compare, runs
 from cascade.cli.commands.measuring import eval as evaluation
@@ -32,6 +32,7 @@ app.command("finetune", epilog=finetune.EXAMPLES)(finetune.finetune)
 app.command("mcp", epilog=mcp.EXAMPLES)(mcp.mcp)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.add_typer(review.app, name="review")
+app.add_typer(annotate.app, name="annotate")
 app.add_typer(pack.app, name="pack")
 app.add_typer(taxonomy.app, name="taxonomy")
 app.add_typer(foodex2.app, name="foodex2")

@@ -1,1 +1,1 @@
-"""Commands that open a door for others: `serve`, `mcp`."""
+"""Commands that open a door for others: `serve`, `mcp`, `annotate`."""

@@ -1,0 +1,98 @@
+"""What a person is asked: a row with its texts, and the node that was suggested for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cascade.io import ANSWER_KEY, Row, Table
+from cascade.pipeline.runs.answer_form import is_answer_column
+from cascade.taxonomy import Taxonomy
+
+LABEL = "label"
+"""What the question is called in both tools."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """The node that was suggested, by index, and how sure that was; None where it is not known."""
+
+    node: int
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One row that is to be labelled.
+
+    Parameters
+    ----------
+    line
+        Where it stands in its file.
+    cells
+        Its columns without answers, as texts.
+    problem
+        Why it cannot be read; None for a good row.
+    """
+
+    line: int
+    cells: dict[str, str]
+    suggestion: Suggestion | None
+    problem: str | None = None
+
+
+def tasks_of(table: Table, taxonomy: Taxonomy) -> Iterator[Task]:
+    """The rows of a table; answers of `cascade classify` in it become suggestions.
+
+    Answers above a leaf, or with the status `review`, are suggestions too; rows that fit nowhere
+    have none, and neither have those whose code is no node of the taxonomy.
+    """
+    columns = plain_columns(table)
+    for row in table.rows:
+        cells = table.texts(row, columns)
+        problem = table.problem(row, columns)
+        yield Task(row.line, cells, _suggestion(table, row, taxonomy), problem)
+
+
+def plain_columns(table: Table) -> list[str]:
+    """The columns of a table that are no answers of cascade."""
+    return [c for c in table.columns if c != ANSWER_KEY and not is_answer_column(c)]
+
+
+def _suggestion(table: Table, row: Row, taxonomy: Taxonomy) -> Suggestion | None:
+    if ANSWER_KEY in table.columns:
+        answer = table.value(row, ANSWER_KEY)
+        found = answer if isinstance(answer, dict) else {}
+        code, confidence, status = (found.get(key) for key in ("code", "confidence", "status"))
+    elif "cascade_code" in table.columns:
+        cells = (f"cascade_{key}" for key in ("code", "confidence", "status"))
+        code, confidence, status = (
+            table.value(row, name) if name in table.columns else None for name in cells
+        )
+    else:
+        return None
+    node = taxonomy.find(str(code)) if code and status != "nowhere" else None
+    return None if node is None else Suggestion(node, _number(confidence))
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if 0 <= number <= 1 else None
+
+
+def safe_names(columns: Sequence[str], taken: Sequence[str] = ()) -> dict[str, str]:
+    """Each column by a name of small letters, digits and `_`, as both tools want; none twice."""
+    found: dict[str, str] = {}
+    used = set(taken)
+    for column in columns:
+        stem = re.sub(r"[^a-z0-9_]+", "_", column.lower()).strip("_") or "column"
+        name, at = stem, 2
+        while name in used:
+            name, at = f"{stem}_{at}", at + 1
+        used.add(name)
+        found[column] = name
+    return found
