@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cascade.confidence.maps import BetaCalibration
-from cascade.confidence.risk import DELTA, SPARED, RiskTable
+from cascade.confidence.risk import DELTA, RiskTable
 
 
 def answers(rng, n, sharpness=3.0):
@@ -95,24 +95,3 @@ def test_more_risk_accepts_no_less_and_too_few_rows_accept_nothing():
     assert found[-1] == 0
     few = whole(confidence[:10], np.ones(10, bool))
     assert math.isinf(few.least_threshold(0.05))
-
-
-def test_the_threshold_is_that_of_learn_then_test_in_mapie():
-    methods = pytest.importorskip("mapie.risk_control.methods")
-    control = pytest.importorskip("mapie.risk_control.fwer_control")
-    rng = np.random.default_rng(4)
-    for max_risk in (0.05, 0.1, 0.2):
-        table = whole(*answers(rng, 1500))
-        ours = table.least_threshold(max_risk)
-        n, wrong = np.array(table.accepted), np.array(table.wrong)
-        sizes = np.arange(1, n[-1])  # the first threshold spares ten wrong rows
-        spares = methods.compute_hoeffding_bentkus_p_value(
-            np.maximum(SPARED - 1e-9, 0) / sizes, sizes, max_risk, binary=True
-        )[:, 0]
-        first = int(np.searchsorted(n, sizes[SPARED:][spares[SPARED:] <= DELTA][0] + 1))
-        p_values = methods.compute_hoeffding_bentkus_p_value(
-            np.maximum(wrong - 1e-9, 0) / n, n, max_risk, binary=True
-        )[first:, 0]
-        rejected = control.FWERFixedSequenceTesting().run(p_values, DELTA)
-        threshold = table.threshold[first + rejected[-1]] if len(rejected) else math.inf
-        assert ours == (0.0 if len(rejected) == len(p_values) else threshold)

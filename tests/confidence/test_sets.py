@@ -186,23 +186,3 @@ def test_an_empty_set_has_the_answer():
     assert [place.code for place in found.set] == [answer.code]
     (failed,) = sets.apply([Prediction.failed("no text")], [])
     assert failed.set == ()
-
-
-def test_sets_over_one_level_are_those_of_crepes():
-    crepes = pytest.importorskip("crepes")
-    flat = Taxonomy.from_paths([f"Class {i}" for i in range(12)], name="flat")
-    leaf = np.ones(len(flat), bool)
-    p, spread = drawn(5, n_items=600, tree=flat, sharp=1.5)
-    rng = np.random.default_rng(6)
-    right = (p.cumsum(axis=1) > rng.random((len(p), 1))).argmax(axis=1).astype(np.int32)
-    at = SetFamily(flat, leaf).comes_in(spread, right, len(p))
-    known, coverage = slice(0, 300), 0.9
-    # One group: crepes smooths no p-values here, so both take the same order statistic.
-    theirs = crepes.ConformalClassifier()
-    theirs.fit(1 - p[known][np.arange(300), right[known]])
-    sets = theirs.predict_set(1 - p[300:], confidence=coverage, smoothing=False).astype(bool)
-    ours = SetTable({"all": tuple(at[known].tolist())}).thresholds(coverage)[0]["all"]
-    mine = np.zeros((len(p), len(flat)), bool)
-    chosen = SetFamily(flat, leaf).chosen(spread, np.full(len(p), ours * (1 - 1e-9)))
-    mine[spread.rows[chosen], spread.nodes[chosen]] = True
-    np.testing.assert_array_equal(mine[300:], sets)
