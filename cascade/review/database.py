@@ -51,6 +51,8 @@ CREATE INDEX by_chance ON rows (chance) WHERE waiting > 0;
 CREATE INDEX by_place ON rows (place) WHERE live = 1 AND place IS NOT NULL;
 CREATE INDEX by_node ON rows (node) WHERE live = 1;
 CREATE INDEX by_conflict ON rows (row) WHERE conflict = 1;
+CREATE INDEX counted ON rows (rest, decided, conflict);
+CREATE INDEX asked ON rows (place, waiting) WHERE place IS NOT NULL;
 CREATE VIRTUAL TABLE texts USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 2');
 
 CREATE TABLE decisions (

@@ -59,7 +59,8 @@ def estimate(db: Database, taxonomy: Taxonomy) -> Estimate:
     binomial at most, and the interval that of Clopper and Pearson (1934), 95%.
     """
     sample = db.all(
-        "SELECT code, node, final_code, decided FROM rows WHERE rest AND (decided OR conflict)"
+        "SELECT code, node, final_code, decided FROM rows WHERE rest = 1 AND (decided = 1 OR "
+        "conflict = 1)"
     )
     exact = above = undecided = 0
     for row in sample:
@@ -72,7 +73,7 @@ def estimate(db: Database, taxonomy: Taxonomy) -> Estimate:
         above += same or (right is not None and _above(taxonomy, row["node"], right))
     counts = db.one(
         "SELECT count(*) FILTER (WHERE decided OR conflict), "
-        "count(*) FILTER (WHERE NOT decided AND NOT conflict AND rest) FROM rows"
+        "count(*) FILTER (WHERE NOT decided AND NOT conflict AND rest) FROM rows INDEXED BY counted"
     )
     assert counts is not None
     return Estimate(

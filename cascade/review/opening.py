@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -215,6 +216,9 @@ class Filler:
             "taxonomy": self.taxonomy.fingerprint,
             "layout": layout.to_json(),
             "double": str(double),
+            "statuses": json.dumps(
+                {row[0]: row[1] for row in db.all("SELECT status, count(*) FROM rows GROUP BY 1")}
+            ),
         }.items():
             db.tell(name, value)
 

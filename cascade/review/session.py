@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -88,6 +89,15 @@ class Session:
         """Explain, search and compare by this classifier from now on."""
         self._classifier = classifier
 
+    def warm_up(self) -> None:
+        """Make what the first item would have to wait for."""
+        self.taxonomy.search("a", 1)
+        item = self.item(1) or Item({"text": "a"})
+        corrections = self._corrections_by(self.classifier)
+        corrections.near(corrections.vector(item))
+        if self.classifier is not None:
+            self.classifier.explain(item)
+
     def ask(self, order: Sequence[int | str]) -> None:
         """Ask for these rows, in this order, in the queue `asked`.
 
@@ -154,19 +164,21 @@ class Session:
         """Progress, reviewers, agreement and estimate, as plain values."""
         counts = self.db.one(
             "SELECT count(*) AS rows, count(*) FILTER (WHERE decided OR conflict) AS decided, "
-            "count(*) FILTER (WHERE conflict) AS conflicts, count(*) FILTER (WHERE place IS NOT "
-            "NULL) AS asked, count(*) FILTER (WHERE place IS NOT NULL AND waiting = 0) AS answered "
-            "FROM rows"
+            "count(*) FILTER (WHERE conflict) AS conflicts FROM rows INDEXED BY counted"
         )
-        assert counts is not None
+        asked = self.db.one(
+            "SELECT count(*) AS asked, count(*) FILTER (WHERE waiting = 0) AS answered FROM rows "
+            "INDEXED BY asked WHERE place IS NOT NULL"
+        )
+        assert counts is not None and asked is not None
         who = self.db.all(
             "SELECT reviewer, count(*) AS decided FROM verdicts GROUP BY reviewer ORDER BY 2 DESC"
         )
-        statuses = self.db.all("SELECT status, count(*) AS rows FROM rows GROUP BY status")
         return {
             **dict(counts),
+            **dict(asked),
             "reviewers": [dict(row) for row in who],
-            "statuses": {row["status"]: row["rows"] for row in statuses if row["status"]},
+            "statuses": json.loads(self.db.told("statuses") or "{}"),
             "agreement": asdict(self.agreement()),
             "estimate": asdict(self.estimate()),
         }

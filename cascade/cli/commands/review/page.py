@@ -183,6 +183,7 @@ def page(
             )
             classifier = None if no_model else _loaded(tree, settled, work)
             session.use(classifier)
+            session.warm_up()
             made = _application(session, classifier, serving, token)
         done, rows = len(session.labels()), session.rows
         err.print(
@@ -206,7 +207,6 @@ def _loaded(tree: Taxonomy, config: CascadeConfig, work: Any) -> Classifier:
 
     classifier = load_classifier(tree, config, work)
     work.show("loading models")
-    classifier.explain("warm up", words=False)
     return classifier
 
 
