@@ -156,6 +156,11 @@ class FacetsConfig(Section):
     descriptors: DescriptorConfig = Field(
         default_factory=DescriptorConfig, description="Descriptors of a category."
     )
+    learnt: Annotated[str | None, LOCAL_FILE] = Field(
+        None,
+        description="File of what `cascade foodex2 fit FILE` learnt of coded descriptions; null: "
+        "the catalogue alone.",
+    )
     processes: Annotated[str | None, NAMED] = Field(
         None,
         description="EFSA's BR_Data.csv, for the rules about processes; by default the one beside "

@@ -62,6 +62,7 @@ MAY_SET = (
     "facets.base",
     "facets.categories",
     "facets.descriptors",
+    "facets.learnt",
     "max_chars",
 )
 """Fields, and sections with all in them, that a pack may set. What is not here needs the user's own

@@ -26,6 +26,13 @@ from cascade.pipeline.facets.categories import (
     shipped_network,
 )
 from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatureExtractor, FacetFeatures
+from cascade.pipeline.facets.learnt import (
+    LearntBaseRanker,
+    LearntCategories,
+    LearntCodes,
+    LearntExtractor,
+)
+from cascade.pipeline.facets.own_words import OwnWordsFinder
 from cascade.pipeline.facets.ranking import (
     BaseTermRanker,
     DescriptorRanker,
@@ -304,18 +311,21 @@ def make_walk(
     refusal = checker.refusal if checker is not None else lambda _: ""
     allowed = taxonomy.reportable & np.array([not refusal(code) for code in taxonomy.codes])
     finder = EvidenceFinder(taxonomy, components.encoder, progress=components.progress)
-    extractor = FacetFeatureExtractor(taxonomy, finder)
+    reranker = _reranker(own, config.base.prompt, components)
+    learnt = LearntCodes.load(Path(config.learnt)) if config.learnt else None
+    extractor: FacetFeatureExtractor
+    if learnt is None:
+        extractor = FacetFeatureExtractor(taxonomy, finder)
+        bases = BaseTermRanker(taxonomy, finder, config.base, allowed, reranker)
+    else:
+        finder = OwnWordsFinder(finder, learnt.words)
+        extractor = LearntExtractor(taxonomy, finder, learnt)
+        bases = LearntBaseRanker(taxonomy, finder, config.base, allowed, learnt, reranker)
     return FacetWalk(
         taxonomy,
-        BaseTermRanker(
-            taxonomy,
-            finder,
-            config.base,
-            allowed,
-            _reranker(own, config.base.prompt, components),
-        ),
+        bases,
         extractor,
-        _category_classifier(taxonomy, components, extractor.codes),
+        _category_classifier(taxonomy, components, extractor.codes, learnt),
         DescriptorRanker(
             extractor,
             config.descriptors,
@@ -366,7 +376,10 @@ def _reranker(method: str, prompt: str, components: Components) -> Reranker | No
 
 
 def _category_classifier(
-    taxonomy: FacetedTaxonomy, components: Components, codes: Sequence[str]
+    taxonomy: FacetedTaxonomy,
+    components: Components,
+    codes: Sequence[str],
+    learnt: LearntCodes | None = None,
 ) -> CategoryClassifier:
     config = components.config.facets.categories
     classifier: CategoryClassifier
@@ -378,7 +391,10 @@ def _category_classifier(
             )
         classifier = TextClassifier.load(Path(config.classifier), components.encoder, codes)
     else:
-        classifier = NetworkClassifier.load(Path(config.network or shipped_network()), codes)
+        network = NetworkClassifier.load(Path(config.network or shipped_network()), codes)
+        classifier = network
+        if learnt is not None:
+            classifier = LearntCategories(learnt, network, components.encoder)
         if config.method == "llm":
             classifier = LLMClassifier(
                 taxonomy,
