@@ -67,7 +67,8 @@ def fit(
     recipe
         `quick`: words and characters, in seconds; `few`, `few-tuned`: for some ten rows of each
         label or fewer; `fast`: an encoder that is fine-tuned; `full`: a language model too;
-        `pictures`; `two-stage`; the name of a YAML file; or the fields of one.
+        `pictures`; `two-stage`; `foodex2`: whole codes of EFSA's catalogue, base terms with facets;
+        the name of a YAML file; or the fields of one.
     validation
         Rows to choose on, as `rows`; by default a part of the rows is held out.
     label_separator

@@ -38,6 +38,8 @@ HEADLINE = (
     "aurc",
 )
 RANKING = ("accuracy_at_1", "recall_at_5", "recall_at_10", "mrr_at_10", "ndcg_at_10", "map_at_100")
+CODES = ("category_f1_micro", "category_f1_macro", "facet_f1_macro", "facet_set", "whole_code")
+STAGES = ("accuracy_at_1", "recall_at_10", "mrr_at_10")
 SHOWN = 3  # metrics of a leaderboard
 WIDE = 160  # columns where there is no screen
 LEVEL = ("accuracy", "f1_weighted", "f1_macro")
@@ -62,6 +64,12 @@ def show_run(metrics: RunMetrics, folder: RunFolder, *, as_json: bool) -> None:
     for name in RANKING:
         if name in metrics.ranking:
             table.add_row(name, *_cells(metrics.ranking[name]))
+    for name in CODES:
+        if name in metrics.codes.get("figures", {}):
+            table.add_row(name, *_cells(Interval(**metrics.codes["figures"][name])))
+    for stage, own in metrics.codes.get("stages", {}).items():
+        for name in STAGES:
+            table.add_row(f"{name}, {stage}", *_cells(Interval(**own["figures"][name])))
     out.print(table)
     rows = metrics.rows
     summary = Table(box=None, show_header=False, pad_edge=False)

@@ -23,6 +23,7 @@ from cascade.evaluation.evaluation_task import (
     settle_columns,
 )
 from cascade.evaluation.external_predictions import ExternalPredictions
+from cascade.evaluation.foodex2.measuring import measure_codes
 from cascade.evaluation.report.run_report import run_report
 from cascade.evaluation.run_folder import KIND, RunFolder
 from cascade.evaluation.run_metrics import RunMetrics, measure, running_figures
@@ -34,6 +35,7 @@ from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.columns import picture_places
 from cascade.pipeline.runs.labels import count_labels
 from cascade.pipeline.runs.table import Counts
+from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.tracking.curves import LINES, CurveLog
 from cascade.tracking.provenance import now, provenance, relative
 from cascade.tracking.trackers import check_trackers, make_trackers
@@ -83,6 +85,7 @@ def evaluate(
     options: RunOptions,
     *,
     progress: Callable[[int, int], None] | None = None,
+    ranked: Callable[[int, int], None] | None = None,
 ) -> RunMetrics:
     """Answer the rows of a task, measure them and write the folder.
 
@@ -94,6 +97,8 @@ def evaluate(
         A classifier is loaded only where rows are left to answer.
     progress
         Called with answered rows and all rows.
+    ranked
+        Called with rows whose stages were ranked, and all rows; of FoodEx2 alone.
 
     Raises
     ------
@@ -139,6 +144,16 @@ def evaluate(
 
     predictions = RunPredictions.read(folder.predictions, task.taxonomy, task.columns)
     metrics = measure(predictions, labels, counts, resamples=options.resamples, seed=options.seed)
+    if isinstance(task.taxonomy, FacetedTaxonomy) and len(predictions.measured):
+        codes = measure_codes(
+            predictions,
+            task.taxonomy,
+            load,
+            resamples=options.resamples,
+            seed=options.seed,
+            progress=ranked or (lambda *_: None),
+        )
+        metrics = replace(metrics, codes=codes)
     answers = predictions.against_gold()
     errors = analyse_errors(answers, _examples(task, predictions))
     settings = {"method": manifest["method"], "config": task.config.model_dump()}

@@ -48,6 +48,8 @@ class RunMetrics:
     level_reliability, information, given
         Calibration of each level; what a risk costs in information; rows by what was given. Empty
         where the confidences of levels are not known.
+    codes
+        What is told of FoodEx2 codes, see `evaluation.foodex2.measuring`; empty for others.
     """
 
     rows: Mapping[str, Any]
@@ -63,6 +65,7 @@ class RunMetrics:
     level_reliability: tuple[tuple[Bin, ...], ...] = ()
     information: tuple[InformationAtRisk, ...] = ()
     given: tuple[RowsGiven, ...] = ()
+    codes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def rows_per_second(self) -> float | None:
@@ -90,6 +93,7 @@ class RunMetrics:
             },
             "asked": dict(self.asked),
             "bootstrap": {"resamples": self.resamples, "seed": self.seed},
+            **({"codes": dict(self.codes)} if self.codes else {}),
         }
 
 

@@ -19,7 +19,7 @@ from cascade.errors import InputError
 from cascade.evaluation.evaluation_task import LINE
 from cascade.evaluation.external_predictions import RANKING, level_column
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
-from cascade.foodex2.code import CodeError, FoodCode
+from cascade.foodex2.repair import repair
 from cascade.pipeline.runs.labels import LabelFinder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
@@ -127,6 +127,14 @@ class RunPredictions:
         named = self._columns.id or self._columns.image
         names = self._columns.text or [n for n in [named] if n] or [LINE]
         return "\n".join(filter(None, (self._table[name][row].as_py() for name in names)))
+
+    def gold_code(self, row: int) -> str:
+        """The label of a row as it is written; empty where it has none."""
+        return self.value(row, self._columns.label or "")
+
+    def code(self, row: int) -> str:
+        """The code that a row was answered with; empty where it was not."""
+        return self.value(row, "cascade_code")
 
     def value(self, row: int, column: str) -> str:
         """What a row has in a column, as text; empty where it has nothing."""
@@ -294,12 +302,8 @@ def _facets(taxonomy: Taxonomy, predicted: Any, gold: Any) -> NDArray[np.int64] 
 
     @cache
     def facets(text: str | None) -> frozenset[Facet]:
-        try:
-            code = FoodCode.parse(text or "")
-        except CodeError:  # a path, or nothing
-            return frozenset()
-        known = taxonomy.find(code.base) is not None
-        return frozenset(code.facets) - frozenset(taxonomy.implied(code.base) if known else ())
+        code = repair(text or "", taxonomy).code
+        return frozenset() if code is None else frozenset(code.facets)  # a path, or nothing
 
     sets = [
         (facets(ours), facets(theirs))

@@ -16,8 +16,8 @@ _BETWEEN = re.compile(r"[\s#$,;|+&/.:\-\[\](){}\"']*")
 MASKS = frozenset(
     "anonymised anonymized anonymous anonym anonymisiert anonymisé anonimizzato anonimo "  # noqa: SIM905
     "anonimizado anónimo redacted masked censored confidential vertraulich confidentiel "
-    "confidentielle riservato confidencial withheld undisclosed removed geschwärzt maskiert oscurato "
-    "omesso".split()
+    "confidentielle riservato confidencial withheld undisclosed removed geschwärzt maskiert "
+    "oscurato omesso".split()
 )
 """Words that stand in the place of a description that must not be told."""
 _BESIDE = frozenset(

@@ -12,6 +12,7 @@ import numpy as np
 
 from cascade.errors import TaxonomyError
 from cascade.foodex2.catalogue import COMMON_NAMES, SCIENTIFIC_NAMES, Catalogue, Hierarchy, Term
+from cascade.foodex2.repair import repair
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.facets import Facet, FacetCategory, FacetedTaxonomy
 from cascade.taxonomy.names import clean
@@ -38,6 +39,13 @@ class FoodEx2Taxonomy(FacetedTaxonomy):
     ) -> None:
         super().__init__(draft, categories, implied, reportable)
         self.catalogue = catalogue
+
+    def find(self, text: str) -> int | None:
+        """Index of the base term of a code, also of one that is malformed; see `repair`."""
+        found = super().find(text)
+        if found is None and (code := repair(text, self).code) is not None:
+            return self.index(code.base)
+        return found
 
     @classmethod
     def from_catalogue(cls, catalogue: Catalogue, *, names_only: bool = False) -> FoodEx2Taxonomy:

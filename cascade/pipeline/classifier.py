@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from cascade.confidence.acceptance import Acceptance
 from cascade.confidence.nowhere import by_names
@@ -42,6 +42,7 @@ from cascade.values import absence_of, is_visible
 if TYPE_CHECKING:
     from cascade.generation.heard_engine import Listener
     from cascade.pipeline.agent.loop import Ask
+    from cascade.pipeline.facets.walk import FacetWalk
 
 BATCH = 128  # items that are classified together
 CELLS = 1 << 25  # similarities of items with nodes that are held at a time
@@ -100,6 +101,14 @@ class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Teaching, W
         if ask is not None:
             self._agent.ask = ask
         self.check_pictures_are_read(config.columns)
+
+    @property
+    def facet_walk(self) -> FacetWalk | None:
+        """The stages of a faceted taxonomy; None where others answer."""
+        tree = self.taxonomy
+        faceted = isinstance(tree, FacetedTaxonomy) and bool(tree.categories)
+        is_agent = self._components.method == "agent"
+        return cast("FacetWalk", self._walker) if faceted and not is_agent else None
 
     @property
     def warning(self) -> str:

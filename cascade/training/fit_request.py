@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cascade.config import CascadeConfig, Columns, TaxonomyReading
+from cascade.config import FITTED_ENCODER, CascadeConfig, Columns, TaxonomyReading
+from cascade.errors import UsageError
+from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.load import load_taxonomy
 from cascade.pipeline.runs.columns import picture_places
 from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_labels
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.facets import FacetedTaxonomy
+from cascade.training.foodex2.own_pack import OWN_CODES, OwnCodesFit
 from cascade.training.labelled import settled_columns
 from cascade.training.packs.fit import Fit, Notify
 from cascade.training.packs.recipe import Recipe
@@ -26,6 +30,8 @@ class FitRequest:
     ----------
     columns
         Those that are named, the label among them.
+    recipe
+        A recipe or its name; `foodex2` learns whole codes, base terms with facets.
     taxonomy
         A shipped name, a file, or one that is loaded; None makes it of the labels.
     reading
@@ -48,8 +54,10 @@ class FitRequest:
     allow_download: bool = False
     command: str = ""
     report_to: Sequence[str] = ()
+    processes: str | None = None
+    encoder: str = FITTED_ENCODER
 
-    def job(self, folder: Path, notify: Notify, inform: Notify) -> Fit:
+    def job(self, folder: Path, notify: Notify, inform: Notify) -> Fit | OwnCodesFit:
         """What is fitted into a folder.
 
         Parameters
@@ -64,13 +72,21 @@ class FitRequest:
         ConfigError, InputError, TaxonomyError
             Recipe, columns or taxonomy cannot be used.
         """
+        if self.recipe == OWN_CODES:
+            return self._own_codes(folder, notify, inform)
         recipe = self.recipe if isinstance(self.recipe, Recipe) else Recipe.load(self.recipe)
         columns = settled_columns(self.source, self.columns)
         if columns.text and not self.columns.text:
             inform(f"text columns: {', '.join(columns.text)} (choose others with --text)")
+        tree = self._tree(inform)
+        if isinstance(tree, FacetedTaxonomy):
+            notify(
+                f"this recipe learns the base terms of {tree.name} alone; to learn whole codes "
+                f"choose --recipe {OWN_CODES}"
+            )
         return Fit(
             self.source,
-            self._tree(inform),
+            tree,
             columns,
             recipe,
             folder,
@@ -80,6 +96,37 @@ class FitRequest:
             places=picture_places(self.pictures or CascadeConfig()),
             command=self.command,
             report_to=self.report_to,
+            notify=notify,
+        )
+
+    def _own_codes(self, folder: Path, notify: Notify, inform: Notify) -> OwnCodesFit:
+        """The fit of whole codes.
+
+        Raises
+        ------
+        UsageError
+            The taxonomy is no catalogue of FoodEx2, or something is asked that it does not take.
+        """
+        tree = None if self.taxonomy is None else self._tree(inform)
+        if not isinstance(tree, FoodEx2Taxonomy):
+            raise UsageError(
+                f"--recipe {OWN_CODES} learns codes of FoodEx2; name EFSA's catalogue, MTX.ecf, "
+                "with --taxonomy"
+            )
+        if self.columns.image is not None or self.validation is not None or self.report_to:
+            raise UsageError(
+                f"--recipe {OWN_CODES} reads texts, and measures on rows held out in turn; leave "
+                "out --image, --validation and --report-to"
+            )
+        return OwnCodesFit(
+            self.source,
+            tree,
+            self.columns,
+            folder,
+            processes=self.processes,
+            encoder=self.encoder,
+            seed=self.seed,
+            command=self.command,
             notify=notify,
         )
 

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.evaluation.error_analysis import ErrorAnalysis
+from cascade.evaluation.foodex2.code_figures import MEANINGS as CODE_MEANINGS
+from cascade.evaluation.foodex2.stages import MEANINGS as STAGE_MEANINGS
 from cascade.evaluation.metrics.bootstrap import Interval
 from cascade.evaluation.report.charts import reliability_diagram, risk_coverage_curve
 from cascade.evaluation.report.doubt_charts import (
@@ -78,6 +80,9 @@ def run_report(manifest: Mapping[str, Any], metrics: RunMetrics, errors: ErrorAn
         class_levels=_levels(row["level"] for row in classes),
         coded=any(taxonomy.codes[row["node"]] != taxonomy.path(row["node"]) for row in classes),
         stages=_stages(metrics.seconds, metrics.stages),
+        codes=metrics.codes,
+        code_meanings=CODE_MEANINGS,
+        stage_meanings=STAGE_MEANINGS,
     )
 
 

@@ -355,9 +355,7 @@ class LearntExtractor(FacetFeatureExtractor):
 class LearntCategories:
     """Tells by learnt weights how likely a description says something in each category."""
 
-    def __init__(
-        self, learnt: LearntCodes, network: NetworkClassifier, encoder: Encoder
-    ) -> None:
+    def __init__(self, learnt: LearntCodes, network: NetworkClassifier, encoder: Encoder) -> None:
         own = learnt.categories
         self._network = network
         self.backbone = text_features(learnt.lexical, encoder)

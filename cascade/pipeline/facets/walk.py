@@ -75,6 +75,8 @@ class FacetWalk:
     ----------
     source
         The method that finds base terms.
+    bases, extractor, categories, descriptors
+        The stages.
     """
 
     reads_text = True
@@ -95,8 +97,8 @@ class FacetWalk:
         most: int = 3,
     ) -> None:
         self._taxonomy = taxonomy
-        self._bases, self._extractor = bases, extractor
-        self._categories, self._descriptors = categories, descriptors
+        self.bases, self.extractor = bases, extractor
+        self.categories, self.descriptors = categories, descriptors
         self._refusal = refusal
         self.source = source
         self._most = most
@@ -122,17 +124,17 @@ class FacetWalk:
 
     def _walk(self, batch: Batch, known: Sequence[int] | None = None) -> list[Prediction]:
         with batch.timed("base terms"):
-            ranked = self._bases.rank(batch)
+            ranked = self.bases.rank(batch)
             if known is not None:
                 ranked = ranked.led_by(known)
         bases = [self._taxonomy.codes[node] for node in ranked.nodes[:, 0].tolist()]
         with batch.timed("facet categories"):
-            features = self._extractor.extract(batch, bases)
-            likely = self._categories.probabilities(batch, features, bases)
+            features = self.extractor.extract(batch, bases)
+            likely = self.categories.probabilities(batch, features, bases)
         with batch.timed("descriptors"):
-            taken = np.argwhere(likely >= self._categories.thresholds)
+            taken = np.argwhere(likely >= self.categories.thresholds)
             pairs = [(int(item), int(category)) for item, category in taken]
-            descriptors = self._descriptors.rank(batch, features, pairs)
+            descriptors = self.descriptors.rank(batch, features, pairs)
         by_category: list[dict[int, RankedDescriptors]] = [{} for _ in bases]
         for (item, category), own in zip(pairs, descriptors, strict=True):
             by_category[item][category] = own
@@ -172,7 +174,7 @@ class FacetWalk:
             facets += chosen
             if taken := [facet.confidence for facet in chosen if facet.code]:
                 confidence *= max(taken)
-        doubt = self._bases.doubt(ranked, item)
+        doubt = self.bases.doubt(ranked, item)
         return Prediction(
             str(code.normalised()),
             taxonomy.path(nodes[0]),
@@ -207,7 +209,7 @@ class FacetWalk:
             bool [n_nodes], descriptors whose words are all in the text: only these may be added to
             another one.
         """
-        facet_category = self._extractor.categories[category]
+        facet_category = self.extractor.categories[category]
         tree = facet_category.tree
         candidates = _candidates(tree, ranked.nodes, ranked.probabilities, ranked.scores)
         chosen: list[FacetChoice] = []

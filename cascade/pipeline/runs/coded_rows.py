@@ -18,10 +18,10 @@ from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.values import is_visible
 
 UNREADABLE = "cannot be read"
-TEXTLESS = "have no text"
-ANONYMISED = "have a text that is struck out"
-UNCODED = "have no code"
-UNKNOWN = "have no code of the catalogue"
+TEXTLESS = "no text"
+ANONYMISED = "a text that was struck out"
+UNCODED = "no code"
+UNKNOWN = "no code of the catalogue"
 CHUNK = 1024  # rows between two signs of progress
 
 
@@ -62,7 +62,7 @@ class CodedRows:
     def warnings(self) -> list[str]:
         """What a user should know about the rows, a sentence each."""
         found = [
-            f"{len(lines):,} rows {reason} and are left out ({_lines(lines)})"
+            f"left out {len(lines):,} row{'s' * (len(lines) > 1)}: {reason} ({_lines(lines)})"
             + (f": {self.first_unknown[:40]!r}" if reason == UNKNOWN else "")
             for reason, lines in self.dropped.items()
             if lines
@@ -71,8 +71,8 @@ class CodedRows:
             line, code, repairs = self.repaired[0]
             lines = [line for line, _, _ in self.repaired]
             found.append(
-                f"{len(lines):,} codes were mended ({_lines(lines)}); the first, {code[:60]!r} on "
-                f"line {line}: {'; '.join(repairs)}"
+                f"mended {len(lines):,} code{'s' * (len(lines) > 1)} ({_lines(lines)}); the first, "
+                f"{code[:60]!r} on line {line}: {'; '.join(repairs)}"
             )
         return found
 

@@ -16,6 +16,7 @@ def fit_choices(
     right: Sequence[int],
     start: Sequence[float],
     *,
+    signs: Sequence[int] = (),
     ridge: float = 1.0,
 ) -> NDArray[np.float32]:
     """Weights by which the right candidate of each choice is likeliest: a conditional logit.
@@ -29,6 +30,8 @@ def fit_choices(
         Of each choice, float [n_candidates, n_features].
     right
         The place of the right candidate of each.
+    signs
+        Of weights that may not be below 0 (1) or above it (-1); 0 for any.
 
     Returns
     -------
@@ -55,7 +58,10 @@ def fit_choices(
         gradient = rows.T @ shares - wanted.sum(axis=0) + ridge * apart
         return float(value + ridge / 2 * apart @ apart), gradient
 
-    found = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": 500})
+    limits = {1: (0, None), -1: (None, 0), 0: (None, None)}
+    bounds = [limits[sign] for sign in signs or [0] * len(first)]
+    options = {"maxiter": 500}
+    found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return np.asarray(found.x, dtype=np.float32)
 
 
@@ -90,7 +96,7 @@ def fit_many(
     from scipy.optimize import minimize
 
     first = np.asarray(start, dtype=np.float64)
-    n, n_labels, n_features = dense.shape
+    _, n_labels, n_features = dense.shape
     width = sparse.shape[1]
     across = np.ascontiguousarray(dense.transpose(1, 0, 2), dtype=np.float64)
     wide = sparse.astype(np.float64).tocsr()
@@ -121,7 +127,7 @@ def fit_many(
         return value, np.concatenate(gradient)
 
     begin = np.concatenate([first, np.zeros(ends[-1] - n_features)])
-    options = {"maxiter": 150, "maxcor": 6}
+    options = {"maxiter": 80, "maxcor": 6}
     found = minimize(loss, begin, jac=True, method="L-BFGS-B", options=options)
     common, own, bias, words = parts(found.x)
     return (

@@ -7,11 +7,11 @@ none, so that base terms that nobody has used yet are not forgotten.
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,58 +31,39 @@ from cascade.pipeline.facets.learnt import (
     LearntCodes,
     LearntExtractor,
     Uses,
-    category_features,
 )
 from cascade.pipeline.facets.own_words import NameSpelling, OwnWords, OwnWordsFinder, spelling_of
 from cascade.retrieval.array_ops import top_k
+from cascade.retrieval.encoder import Encoder
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 from cascade.training.foodex2.categories import category_figures, category_labels
 from cascade.training.foodex2.linear import fit_choices, fit_many
 from cascade.training.foodex2.own_names import learn_names
+from cascade.training.foodex2.own_rows import (
+    Coded,
+    Fold,
+    RememberingEncoder,
+    SeenBases,
+    SeenFacets,
+    folds_of,
+)
 
-FOLDS = 4
-BATCH = 64
 CANDIDATES = 40  # base terms that the right one is chosen among
 SHOWN = 16  # descriptors that the right one is chosen among
-MOST_ROWS = 4000  # that weights are fitted to; names, neighbours and counts are of all rows
 BASE_RIDGE, DESCRIPTOR_RIDGE = 0.02, 0.02
+UNSAID = 4  # the one feature of base terms that speaks against them
 THRESHOLDS = np.round(np.arange(0.2, 0.81, 0.05), 2)
 
 Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Coded:
-    """Descriptions with codes, and the vectors float32 [n, width] of their whole texts."""
+class Tools:
+    """What reads the rows of a fold, taught by the others."""
 
-    texts: Sequence[str]
-    codes: Sequence[FoodCode]
-    vectors: NDArray[np.float32]
-
-    def part(self, rows: Sequence[int]) -> Coded:
-        """Some of the rows."""
-        return Coded(
-            [self.texts[row] for row in rows],
-            [self.codes[row] for row in rows],
-            self.vectors[list(rows)],
-        )
-
-
-@dataclass
-class _Seen:
-    """What was seen of a description as if it were new.
-
-    Parameters
-    ----------
-    bases, base_features
-        int32 [n] and float32 [n, n_features], candidates.
-    right
-        Place of the right base term among them, None where it may not be answered.
-    """
-
-    bases: NDArray[np.int32]
-    base_features: NDArray[np.float32]
-    right: int | None
+    finder: OwnWordsFinder
+    ranker: LearntBaseRanker
+    extractor: LearntExtractor
 
 
 class OwnCodesLearner:
@@ -108,7 +89,10 @@ class OwnCodesLearner:
         seed: int = 0,
         report: Report = lambda *_: None,
     ) -> None:
-        self.taxonomy, self.finder, self.network = taxonomy, finder, network
+        self.taxonomy, self.network = taxonomy, network
+        self._encoder = finder.encoder
+        self.finder = copy(finder)
+        self.finder.encoder = cast("Encoder", RememberingEncoder(finder.encoder))
         self.allowed, self._seed, self._report = allowed, seed, report
         self._spelling: NameSpelling = spelling_of(finder.terms)
         base, step = BaseTermConfig(), DescriptorConfig().temperature
@@ -129,10 +113,10 @@ class OwnCodesLearner:
         codes
             Without what base terms imply.
         """
-        plain = [" ".join(text.split()) for text in texts]
-        coded = Coded(plain, codes, self.finder.encoder.encode(plain))
-        folds = self._folds(coded, by_text=True)
-        both = [*folds, *self._folds(coded, by_text=False)]
+        whole = [" ".join(text.split()) for text in texts]  # as the first phrase of each
+        coded = Coded(texts, codes, self.finder.encoder.encode(whole))
+        folds = folds_of(coded, by_text=True, seed=self._seed)
+        both = [*folds, *folds_of(coded, by_text=False, seed=self._seed)]
         work = sum(len(fold.rows) for fold in (*both, *folds))
         seen = [one for own in self._passes(both, self._see_bases, 0, work) for one in own]
         base_weights = self._fit_bases(seen)
@@ -185,30 +169,8 @@ class OwnCodesLearner:
             LexicalFeatures((), MAX_CHARS),
         )
 
-    def _folds(self, coded: Coded, by_text: bool) -> list[_Fold]:
-        """Rows held out in turn; equal texts, or rows of a base term, together."""
-        keys = [
-            text.casefold() if by_text else code.base
-            for text, code in zip(coded.texts, coded.codes, strict=True)
-        ]
-        rng = random.Random(self._seed)
-        groups = sorted(set(keys))
-        rng.shuffle(groups)
-        fold_of = {key: at % FOLDS for at, key in enumerate(groups)}
-        fitted = set(range(len(keys)))
-        if len(keys) > MOST_ROWS:
-            fitted = set(rng.sample(range(len(keys)), MOST_ROWS))
-        found = []
-        for fold in range(min(FOLDS, len(groups))):
-            rows = [at for at, key in enumerate(keys) if fold_of[key] == fold]
-            others = [at for at, key in enumerate(keys) if fold_of[key] != fold]
-            held = [at for at in rows if at in fitted]
-            if held and others:
-                found.append(_Fold(by_text, held, coded.part(held), coded.part(others)))
-        return found
-
     def _passes(
-        self, folds: Sequence[_Fold], look: Callable[[_Tools, _Fold], Any], done: int, of: int
+        self, folds: Sequence[Fold], look: Callable[[Tools, Fold], Any], done: int, of: int
     ) -> Iterator[Any]:
         for fold in folds:
             learnt = self._taught(fold.others)
@@ -217,14 +179,14 @@ class OwnCodesLearner:
                 self.taxonomy, finder, self._base_config, self.allowed, learnt
             )
             extractor = LearntExtractor(self.taxonomy, finder, learnt)
-            yield look(_Tools(finder, ranker, extractor), fold)
+            yield look(Tools(finder, ranker, extractor), fold)
             done += len(fold.rows)
             self._report("reading descriptions", done, of)
 
     # Base terms.
 
-    def _see_bases(self, tools: _Tools, fold: _Fold) -> list[_Seen]:
-        found: list[_Seen] = []
+    def _see_bases(self, tools: Tools, fold: Fold) -> list[SeenBases]:
+        found: list[SeenBases] = []
         place = {int(node): at for at, node in enumerate(tools.ranker.nodes)}
         for start, batch in fold.batches():
             features = tools.ranker.features(tools.finder.of(batch))
@@ -238,7 +200,7 @@ class OwnCodesLearner:
                 if right is not None and right not in own:
                     own.append(right)
                 found.append(
-                    _Seen(
+                    SeenBases(
                         tools.ranker.nodes[own],
                         features[:, own, item].T.copy(),
                         None if right is None else own.index(right),
@@ -246,28 +208,29 @@ class OwnCodesLearner:
                 )
         return found
 
-    def _fit_bases(self, seen: Sequence[_Seen]) -> NDArray[np.float32]:
+    def _fit_bases(self, seen: Sequence[SeenBases]) -> NDArray[np.float32]:
         known = [one for one in seen if one.right is not None]
         return fit_choices(
             [one.base_features for one in known],
             [one.right for one in known if one.right is not None],
             self._base_start.tolist(),
+            signs=[-1 if at == UNSAID else 1 for at in range(len(BASE_FEATURES))],
             ridge=BASE_RIDGE,
         )
 
-    def _chosen(self, seen: Sequence[_Seen], weights: NDArray[np.float32]) -> list[str]:
+    def _chosen(self, seen: Sequence[SeenBases], weights: NDArray[np.float32]) -> list[str]:
         """The base term that is found for each, right or wrong."""
         codes = self.taxonomy.codes
         return [codes[int(one.bases[(one.base_features @ weights).argmax()])] for one in seen]
 
     # Facets.
 
-    def _facets_of(self, chosen: Sequence[str]) -> Callable[[_Tools, _Fold], _Facets]:
+    def _facets_of(self, chosen: Sequence[str]) -> Callable[[Tools, Fold], SeenFacets]:
         left = iter(chosen)
 
-        def look(tools: _Tools, fold: _Fold) -> _Facets:
+        def look(tools: Tools, fold: Fold) -> SeenFacets:
             bases = [next(left) for _ in fold.rows]
-            made = _Facets([], [], [], [], [], [], bases)
+            made = SeenFacets([], [], [], [], [], [], bases)
             for start, batch in fold.batches():
                 own = bases[start : start + len(batch)]
                 plain = tools.extractor.plain(batch, own)
@@ -279,12 +242,12 @@ class OwnCodesLearner:
 
     def _see_facets(
         self,
-        tools: _Tools,
+        tools: Tools,
         batch: Batch,
         bases: Sequence[str],
         plain: FacetFeatures,
         codes: Sequence[FoodCode],
-        made: _Facets,
+        made: SeenFacets,
     ) -> None:
         categories = tools.extractor.categories
         n = len(categories)
@@ -325,14 +288,15 @@ class OwnCodesLearner:
             [features for features, _ in choices],
             [right for _, right in choices],
             self._descriptor_start.tolist(),
+            signs=[1] * len(DESCRIPTOR_FEATURES),
             ridge=DESCRIPTOR_RIDGE,
         )
 
     def _fit_categories(
         self,
         coded: Coded,
-        folds: Sequence[_Fold],
-        facets: Sequence[_Facets],
+        folds: Sequence[Fold],
+        facets: Sequence[SeenFacets],
         weights: NDArray[np.float32],
     ) -> tuple[CategoryWeights, LexicalFeatures, dict[str, Any]]:
         texts = [text for fold in folds for text in fold.held.texts]
@@ -341,7 +305,7 @@ class OwnCodesLearner:
         labels = category_labels(self.network.codes, wanted)
         items = [Item({"text": text}) for text in coded.texts]
         lexical = LexicalFeatures.fit(items, ["text"], LexicalRecipe(max_chars=MAX_CHARS))
-        backbone = text_features(lexical, self.finder.encoder)
+        backbone = text_features(lexical, self._encoder)
         sparse = backbone.rows([Item({"text": text}) for text in texts])
         start = np.zeros(len(CATEGORY_FEATURES))
         start[0] = 1
@@ -370,8 +334,8 @@ class OwnCodesLearner:
 
     def _whole(
         self,
-        folds: Sequence[_Fold],
-        facets: Sequence[_Facets],
+        folds: Sequence[Fold],
+        facets: Sequence[SeenFacets],
         taken: NDArray[np.bool_],
         weights: NDArray[np.float32],
     ) -> list[bool]:
@@ -391,7 +355,7 @@ class OwnCodesLearner:
         return found
 
     def _base_figures(
-        self, seen: Sequence[_Seen], weights: NDArray[np.float32], folds: Sequence[_Fold]
+        self, seen: Sequence[SeenBases], weights: NDArray[np.float32], folds: Sequence[Fold]
     ) -> dict[str, Any]:
         """Shares of right base terms, by whether rows with the same base term were known."""
         hits = [
@@ -405,74 +369,6 @@ class OwnCodesLearner:
                 [h for h, text in zip(hits, by_text, strict=True) if not text]
             ),
         }
-
-
-@dataclass(frozen=True)
-class _Fold:
-    """Rows that are held out, and the others, which teach about them."""
-
-    by_text: bool
-    rows: Sequence[int]
-    held: Coded
-    others: Coded
-
-    def batches(self) -> Iterator[tuple[int, Batch]]:
-        for start in range(0, len(self.rows), BATCH):
-            texts = self.held.texts[start : start + BATCH]
-            yield start, Batch([Item({"text": text}) for text in texts])
-
-
-@dataclass(frozen=True)
-class _Tools:
-    finder: OwnWordsFinder
-    ranker: LearntBaseRanker
-    extractor: LearntExtractor
-
-
-@dataclass(frozen=True)
-class _Facets:
-    """What was seen of the facets of the rows of a fold.
-
-    Parameters
-    ----------
-    choices
-        Features of candidates, float32 [n, n_features], and the place of the right one.
-    candidates, nodes
-        By batch float32 [n, n_categories, SHOWN, n_features], nan where there are fewer, and int32
-        [n, n_categories, SHOWN].
-    values, exact
-        By batch, see `FacetFeatures`; and whether any descriptor's words are all said.
-    wanted
-        Codes without what the base terms that were found imply.
-    """
-
-    choices: list[tuple[NDArray[np.float32], int]]
-    candidates: list[NDArray[np.float32]]
-    nodes: list[NDArray[np.int32]]
-    values: list[NDArray[np.float32]]
-    exact: list[NDArray[np.bool_]]
-    wanted: list[FoodCode]
-    bases: Sequence[str]
-
-    def dense(self, network: NetworkClassifier, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 [n_rows, n_categories, n_features], see `category_features`."""
-        parts = []
-        for candidates, values, exact in zip(
-            self.candidates, self.values, self.exact, strict=True
-        ):
-            scores = candidates @ weights
-            scores = np.where(np.isnan(scores), -np.inf, scores)
-            by_category = [scores[:, at].T for at in range(scores.shape[1])]
-            said = [exact[:, at][None] for at in range(scores.shape[1])]
-            parts.append(category_features(network, FacetFeatures(values, by_category, said)))
-        return np.concatenate(parts)
-
-    def best(self, weights: NDArray[np.float32]) -> NDArray[np.int32]:
-        """int32 [n_rows, n_categories], the likeliest descriptor of each category."""
-        candidates, nodes = np.concatenate(self.candidates), np.concatenate(self.nodes)
-        scores = candidates @ weights
-        first = np.where(np.isnan(scores), -np.inf, scores).argmax(axis=2)
-        return np.take_along_axis(nodes, first[:, :, None], axis=2)[:, :, 0]
 
 
 def best_threshold(likely: NDArray[np.floating[Any]], labels: NDArray[np.bool_]) -> float:

@@ -58,9 +58,7 @@ def learn_names(
         mine = by_term.setdefault(term, [])
         if rows >= FEWEST and len(mine) < MOST:
             mine.append(gram)
-    return [
-        (term, _written(gram)) for term, own in sorted(by_term.items()) for gram in sorted(own)
-    ]
+    return [(term, _written(gram)) for term, own in sorted(by_term.items()) for gram in sorted(own)]
 
 
 def _grams(text: str) -> Collection[Gram]:
@@ -69,7 +67,9 @@ def _grams(text: str) -> Collection[Gram]:
         tuple(words[at : at + size])
         for size in range(1, LONGEST + 1)
         for at in range(len(words) - size + 1)
-        if any(not word.replace(".", "").isdigit() and len(word) > 1 for word in words[at : at + size])
+        if any(
+            not word.replace(".", "").isdigit() and len(word) > 1 for word in words[at : at + size]
+        )
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cascade.cli.commands.foodex2 import codes, encode
+from cascade.cli.commands.foodex2 import codes, encode, fit
 
 app = typer.Typer(
     help="Describe foods by FoodEx2 codes; check, explain and migrate codes. The catalogue "
@@ -17,4 +17,5 @@ app.command("decode", epilog=codes.DECODE)(codes.decode)
 app.command("migrate", epilog=codes.MIGRATE)(codes.migrate)
 app.command("encode", epilog=encode.ENCODE)(encode.encode)
 app.command("rows", epilog=encode.ROWS)(encode.rows)
-app.command("fit", epilog=encode.FIT)(encode.fit)
+app.command("fit", epilog=fit.FIT)(fit.fit)
+app.command("eval", epilog=fit.EVAL)(fit.evaluate)

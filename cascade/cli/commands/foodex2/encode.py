@@ -1,8 +1,7 @@
-"""`cascade foodex2 encode`, and `rows` and `fit`, which train what it uses."""
+"""`cascade foodex2 encode`, and `rows`, which makes rows to train its encoder."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,12 +38,6 @@ ROWS = """
 
   cascade foodex2 rows -t MTX.ecf -o rows
   cascade finetune rows/retriever.yaml -o encoder
-"""
-FIT = """
-[bold]Examples[/]
-
-  cascade foodex2 fit -t MTX.ecf -o packs/foodex2
-  cascade foodex2 fit -t MTX.ecf --encoder encoder/model -o packs/foodex2
 """
 
 
@@ -234,46 +227,3 @@ def rows(
     files = ", ".join(f"{count:,} in {part}.csv" for part, count in counts.items())
     err.print(f"{folder}: {files}; learn from them with", highlight=False, markup=False)
     err.print(f"  cascade finetune {folder / 'retriever.yaml'} -o encoder", highlight=False)
-
-
-def fit(
-    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder of the pack to write.")],
-    taxonomy: CatalogueOption = None,
-    processes: ProcessesOption = None,
-    encoder: Annotated[
-        str, typer.Option("--encoder", help="Sentence encoder: built-in name, or a folder.")
-    ] = "minilm",
-    size: Annotated[
-        int, typer.Option("--rows", min=100, help="Descriptions to compose and learn from.")
-    ] = 6000,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of all draws.")] = 0,
-    overwrite: OverwriteOption = False,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Fit a pack for `encode -c`: it classifies in which facet categories a text says something.
-
-    It learns from descriptions that are composed of the catalogue's terms. The pack includes the
-    catalogue, the table of processes and, if one is named, the folder of the encoder.
-    """
-    from cascade.cli.progress import working
-    from cascade.training.foodex2.pack import fit_pack
-
-    checker = load_checker(taxonomy, processes)
-    with working("fitting") as bar:
-        figures = fit_pack(
-            checker,
-            folder,
-            encoder=encoder,
-            rows=size,
-            seed=seed,
-            overwrite=overwrite,
-            command=options.command(),
-            report=bar.show,
-        )
-    if as_json:
-        out.print_json(json.dumps(figures))
-        return
-    for name, own in figures.items():
-        values = ", ".join(f"{key} {value:.3f}" for key, value in own.items())
-        out.print(f"{name:<10}  {values}", highlight=False, soft_wrap=True)
-    err.print(f"use it: cascade foodex2 encode TEXT -c {folder}", highlight=False)

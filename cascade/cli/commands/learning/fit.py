@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cascade.cli import options
 from cascade.cli.console import err, interruptible, out
+
+if TYPE_CHECKING:
+    from cascade.training.fit_request import FitRequest
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -56,7 +59,8 @@ def fit(
             help="quick: words and characters; few: for a few rows of each label, names of nodes "
             "too; few-tuned: the same and an encoder that is fine-tuned; fast: an encoder that is "
             "fine-tuned; full: a language model too; pictures: a "
-            "vision model that is fine-tuned; two-stage: TTC as it was published; or a YAML file.",
+            "vision model that is fine-tuned; two-stage: TTC as it was published; foodex2: whole "
+            "codes of EFSA's catalogue, see cascade foodex2 fit; or a YAML file.",
         ),
     ] = "fast",
     settings: Annotated[
@@ -94,18 +98,23 @@ def fit(
     as_json: options.JsonOption = False,
 ) -> None:
     """Learn from labelled rows: fit the parts of a recipe, and put them into a pack."""
-    from cascade.cli.progress import working
     from cascade.config import CascadeConfig, Columns
+    from cascade.errors import UsageError
     from cascade.io.tables.opening import TableFile
     from cascade.training.fit_request import FitRequest
+    from cascade.training.foodex2.own_pack import OWN_CODES
     from cascade.training.packs.recipe import Recipe
 
+    if recipe == OWN_CODES and settings:
+        raise UsageError(f"--recipe {OWN_CODES} has no fields to set; leave out --set")
     placed = CascadeConfig()
     options.place_pictures(placed, image_root, allow_urls, allow_host)
     request = FitRequest(
         TableFile(file, limit, encoding, sheet),
         Columns(text=text or [], image=image, label=label, label_separator=label_separator),
-        Recipe.load(recipe, options.parse_settings(settings or [])),
+        recipe
+        if recipe == OWN_CODES
+        else Recipe.load(recipe, options.parse_settings(settings or [])),
         taxonomy=taxonomy,
         reading={"encoding": taxonomy_encoding, "scheme": scheme, "sheet": taxonomy_sheet},
         keep_case=keep_case,
@@ -116,6 +125,19 @@ def fit(
         command=options.command(),
         report_to=report_to or (),
     )
+    report = run(request, output, resume=resume, overwrite=overwrite)
+    if as_json:
+        out.print_json(json.dumps(report))
+        return
+    show(report, output)
+
+
+def run(
+    request: FitRequest, output: str, *, resume: bool = False, overwrite: bool = False
+) -> dict[str, Any]:
+    """Fit what is asked into a folder, with a bar; what was measured."""
+    from cascade.cli.progress import working
+
     job = request.job(
         Path(output),
         lambda sentence: err.print(sentence, style="yellow", highlight=False, markup=False),
@@ -126,14 +148,10 @@ def fit(
         interruptible("what was fitted is kept, go on with [bold]--resume[/]"),
         working("reading") as bar,
     ):
-        report = job.run(bar.show)
-    if as_json:
-        out.print_json(json.dumps(report))
-        return
-    _show(report, output)
+        return job.run(bar.show)
 
 
-def _show(report: dict[str, Any], output: str) -> None:
+def show(report: dict[str, Any], output: str) -> None:
     """Print what was measured on the held-out rows."""
     from rich.table import Table
 
