@@ -90,7 +90,7 @@ def fit(
         return
     if code is None:
         raise UsageError("say which column holds the known codes with --code")
-    from cascade.cli.commands.fit import run
+    from cascade.cli.commands.learning.fit import run
     from cascade.config import Columns
     from cascade.foodex2.format import find_catalogue
     from cascade.io.tables.opening import TableFile
@@ -225,7 +225,7 @@ def evaluate(
             source, columns, taxonomy, folder, split_by, test, seed, resamples, overwrite, as_json
         )
         return
-    from cascade.cli.commands.eval import evaluate as measured
+    from cascade.cli.commands.measuring.eval import evaluate as measured
     from cascade.foodex2.format import find_catalogue
 
     measured(
