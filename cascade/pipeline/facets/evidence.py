@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Batch
+from cascade.pipeline.facets.naming import without_measure
 from cascade.pipeline.facets.shipped_vectors import shipped_vectors
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.index import NodeIndex
@@ -50,8 +51,9 @@ FEATURES = (  # written into fitted networks: names, order and meaning must stay
 def phrases(text: str) -> list[str]:
     """The whole text, then its phrases between commas and small words, each once, in their order.
 
-    A phrase keeps the small word before it where that has a meaning: `in olive oil`.
+    How much of it there is is left out: `2 slices of bread`. A phrase keeps the small word before it where that has a meaning: `in olive oil`.
     """
+    text = without_measure(text)
     found = [" ".join(text.split())]
     start = 0
     before = ""
@@ -160,6 +162,13 @@ class EvidenceFinder:
     def rows_of(self, tree: Taxonomy) -> NDArray[np.int32]:
         """int32 [n_nodes], the rows of evidence that are the nodes of a tree."""
         return np.array([self.terms.index(code) for code in tree.codes], dtype=np.int32)
+
+    def names_likeness(
+        self, rows: NDArray[np.int32], vectors: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """float32 [n_rows, n_vectors], the cosine similarity of texts to names of terms alone."""
+        names = self._index.vectors[self._starts[rows]]
+        return np.asarray(names @ vectors.T, dtype=np.float32)
 
     def _of(self, batch: Batch) -> Evidence:
         split = [phrases(item.text) for item in batch.items]
