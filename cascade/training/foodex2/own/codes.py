@@ -37,9 +37,9 @@ from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.encoder import Encoder
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 from cascade.training.foodex2.categories import category_figures, category_labels
-from cascade.training.foodex2.linear import fit_choices, fit_many
-from cascade.training.foodex2.own_names import learn_names
-from cascade.training.foodex2.own_rows import (
+from cascade.training.foodex2.own.linear import fit_choices, fit_many
+from cascade.training.foodex2.own.names import learn_names
+from cascade.training.foodex2.own.rows import (
     Coded,
     Fold,
     RememberingEncoder,
