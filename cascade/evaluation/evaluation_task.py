@@ -59,8 +59,7 @@ class EvaluationTask:
     @property
     def form(self) -> AnswerForm:
         """What stands beside each row."""
-        sets = self.config.calibration.set_coverage is not None
-        return AnswerForm(ranking=self.config.retrieval.ranking > 0, set=sets, whole=True)
+        return AnswerForm(ranking=self.config.retrieval.ranking > 0, whole=True)
 
     @property
     def used(self) -> list[str]:

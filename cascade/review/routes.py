@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Header, HTTPException, Query, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
-from cascade.errors import CascadeError, InputError, UsageError
+from cascade.errors import CascadeError, UsageError
 from cascade.io.pictures import open_picture
 from cascade.review import decisions as deciding
 from cascade.review import queues
@@ -57,7 +57,7 @@ class Told(APIRoute):
             try:
                 return await handler(request)
             except CascadeError as error:
-                return JSONResponse({"detail": str(error)}, status_code=400)
+                raise HTTPException(400, str(error)) from None
 
         return told
 
@@ -170,14 +170,11 @@ def _add_reading(router: APIRouter, session: Session) -> None:
     def picture(row: int) -> Response:
         """The picture of a row, as a JPEG of bounded size."""
         _there(session, row)
-        try:
-            found = session.picture(row)
-            if found is None:
-                raise HTTPException(404, "the row has no picture")
-            out = BytesIO()
-            open_picture(found).save(out, "JPEG", quality=85)
-        except InputError as error:
-            raise HTTPException(404, str(error)) from None
+        found = session.picture(row)
+        if found is None:
+            raise UsageError("the row has no picture")
+        out = BytesIO()
+        open_picture(found).save(out, "JPEG", quality=85)
         return Response(out.getvalue(), media_type="image/jpeg", headers=SAFE)
 
     @router.get("/api/tree")
@@ -194,7 +191,7 @@ def _add_reading(router: APIRouter, session: Session) -> None:
         """A node by its code or path, with its description."""
         found = showing.details(code)
         if found is None:
-            raise HTTPException(404, f"{code[:80]!r} is no node of the taxonomy")
+            raise UsageError(f"{code[:80]!r} is no node of the taxonomy")
         return found
 
     @router.get("/api/search")
@@ -253,7 +250,7 @@ def _add_deciding(router: APIRouter, session: Session) -> None:
         """A row by its number, whoever has it."""
         reviewer = deciding.reviewer_name(body.reviewer)
         if queues.open_row(db, reviewer, row) is None:
-            raise HTTPException(404, f"there is no row {row}")
+            raise UsageError(f"there is no row {row}")
         return {"row": _shown(session, reviewer, row)}
 
 
@@ -305,4 +302,4 @@ def _shown(session: Session, reviewer: str, row: int) -> Plain:
 
 def _there(session: Session, row: int) -> None:
     if session.db.value("SELECT row FROM rows WHERE row = ?", (row,)) is None:
-        raise HTTPException(404, f"there is no row {row}")
+        raise UsageError(f"there is no row {row}")

@@ -1,6 +1,6 @@
 """The pictures of README.md and docs/, made anew from the repository's root (needs chromium):
 
-python docs/hooks/pictures.py
+python docs/hooks/pictures.py [demo] [report] [review]
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image, ImageChops
+from PIL import Image
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
@@ -21,13 +21,8 @@ from cascade.cli import main
 from cascade.cli.console import err, out
 
 IMAGES = Path(__file__).parents[1] / "images"
-ALONE = "header, section {{ display: none }} section#{0} {{ display: block; border: 0 }}"
-PARTS = {
-    "report": ("", 860),
-    "confidence": (ALONE.format("confidence") + "figure:nth-of-type(n + 3) { display: none }", 900),
-    "errors": (ALONE.format("where"), 855),
-}
-"""What is hidden of the page, as style, and pixels down that are shown of the rest at most."""
+PARTS = {"report": (0, 860), "confidence": (2350, 2890), "errors": (2925, 3780)}  # pixels down
+SHOWN = "P0050"  # the item on the picture of the review page
 DEMO = (
     "classify examples/products.csv -t store --text name --text description --label label "
     "--table --limit 10"
@@ -72,21 +67,80 @@ def report() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         run(f"{EVAL} -o {folder}/run")
-        page = Path(folder, "run/report.html")
-        whole = page.read_text("utf-8")
         places = (f"--user-data-dir={folder}/profile", f"--screenshot={folder}/page.png")
-        command = ["chromium", *options.split(), *places, page.as_uri()]
-        for name, (style, most) in PARTS.items():
-            page.write_text(whole.replace("</head>", f"<style>{style}</style></head>"), "utf-8")
-            subprocess.run(command, check=True, capture_output=True, timeout=300)
-            with Image.open(f"{folder}/page.png") as shown:
-                seen = ImageChops.invert(shown.convert("L")).getbbox()
-                bottom = min(most, seen[3] + 24 if seen else most)
-                part = shown.crop((0, 0, shown.width, bottom)).quantize(128)
+        command = ["chromium", *options.split(), *places, f"file://{folder}/run/report.html"]
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        with Image.open(f"{folder}/page.png") as page:
+            for name, (top, bottom) in PARTS.items():
+                part = page.crop((0, top, page.width, bottom)).quantize(128)
                 part.save(IMAGES / f"{name}.png", optimize=True)
+
+
+def review() -> None:
+    """The review page in the middle of a session, as Chromium draws it in light and in dark."""
+    import csv
+    import shutil
+    import socket
+    import threading
+
+    import uvicorn
+    from playwright.sync_api import sync_playwright
+
+    import cascade
+    from cascade.config.serving import ServeConfig
+    from cascade.review import open_session, queues
+    from cascade.review.decisions import decide
+    from cascade.review.routes import make_router
+    from cascade.serving.http.app import guarded
+
+    with Path("examples/products.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["label"]]
+    labels = [row.pop("label") for row in rows]
+    texts = ["name", "description"]
+    classifier = cascade.load("store", descent={"beam": 6})
+    answers = list(classifier.classify_many(rows, text=texts))
+    with tempfile.TemporaryDirectory() as folder:
+        session = open_session(
+            rows, classifier=classifier, answers=answers, text=texts, id="id", folder=folder
+        )
+        shown = next(at for at, row in enumerate(rows, 1) if row["id"] == SHOWN)
+        for at, label in enumerate(labels, 1):
+            if at % 2 and at != shown:
+                session.db.run("UPDATE rows SET wanted = 1 WHERE row = ?", (at,))
+                decide(session.db, session.taxonomy, "Ann", at, "choose", code=label)
+        session.ask([shown])
+        session.warm_up()
+        listening = socket.create_server(("127.0.0.1", 0))
+        app = guarded([make_router(session)], ServeConfig())
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/review/"
+        with sync_playwright() as started:
+            browser = started.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            )
+            for name, scheme in (("review", "light"), ("review-dark", "dark")):
+                page = browser.new_page(
+                    viewport={"width": 1280, "height": 760}, color_scheme=scheme
+                )
+                page.goto(address)
+                page.fill("#reviewer", "Ann")
+                page.keyboard.press("Enter")
+                page.wait_for_selector("#examples li")
+                page.wait_for_timeout(1000)
+                page.screenshot(path=f"{folder}/{name}.png")
+                with Image.open(f"{folder}/{name}.png") as picture:
+                    picture.quantize(128).save(IMAGES / f"{name}.png", optimize=True)
+                queues.release(session.db, "Ann")
+            browser.close()
+        server.should_exit = True
+        thread.join()
+        session.close()
 
 
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
-    demo()
-    report()
+    wanted = sys.argv[1:] or ["demo", "report", "review"]
+    for name in wanted:
+        {"demo": demo, "report": report, "review": review}[name]()

@@ -122,7 +122,7 @@ function showCandidates(item, act) {
         { class: candidate.code === item.answer.code ? "answer" : null },
         make(
           "button",
-          { class: "row line", onclick: () => act.file(candidate.code), "aria-label": label, "aria-keyshortcuts": at + 1 },
+          { class: "row line", onclick: () => act.file(candidate.code, candidate.name), "aria-label": label, "aria-keyshortcuts": at + 1 },
           make("span", { class: "digit" }, make("kbd", {}, String(at + 1))),
           make("span", { class: "name" }, candidate.name, like, above ? make("span", { class: "above" }, above) : null),
           bar(candidate.confidence),

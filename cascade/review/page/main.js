@@ -79,7 +79,6 @@ async function changing(change) {
 function trouble(error) {
   if (!(error instanceof api.Refused) && error.name !== "TypeError") console.error(error);
   const why = error instanceof api.Refused ? error.message : "The server does not answer; is it running?";
-  byId("told").textContent = why;
   byId("trouble").textContent = why;
   byId("trouble").hidden = false;
 }
@@ -99,8 +98,7 @@ function present({ row }, told = "") {
   showItem(row);
   showAnswer(row, act);
   const proposed = row.answer.path.length ? `Answer: ${row.answer.path.map((level) => level.name).join(", ")}.` : "No answer.";
-  byId("told").textContent = told;
-  announce(`${told} ${titleOf(row)}. ${proposed}`.trim());
+  tell(told, `${titleOf(row)}. ${proposed}`);
   toItem();
   const loading = (state.loading = new AbortController());
   const { path } = row.answer;
@@ -121,9 +119,10 @@ async function explain(row, loading) {
   }
 }
 
-/** For screen readers: said once, not shown twice. */
-function announce(text) {
-  byId("told").setAttribute("aria-label", text);
+/** Show in few words what happened, and say it with what comes next. */
+function tell(text, more = "") {
+  byId("told").textContent = text;
+  byId("announced").textContent = `${text} ${more}`.trim();
 }
 
 function nothingLeft(told) {
@@ -137,7 +136,7 @@ function nothingLeft(told) {
   byId("said").hidden = true;
   byId("verdict").textContent = "Choose another queue, or see the figures.";
   byId("no-examples").textContent = "";
-  byId("told").textContent = told;
+  tell(told, "Nothing is left in this queue.");
   tree.show(null).catch(trouble);
 }
 
@@ -145,11 +144,11 @@ function toItem() {
   byId("title").focus({ preventScroll: true });
 }
 
-function fileUnder(code) {
-  if (code) decide(code === state.item?.answer.code ? "accept" : "choose", code);
+function fileUnder(code, called) {
+  if (code) decide(code === state.item?.answer.code ? "accept" : "choose", code, called);
 }
 
-async function decide(action, code = null) {
+async function decide(action, code = null, called = null) {
   const { item } = state;
   if (!item || (action === "accept" && item.answer.code === null)) return;
   const seconds = (performance.now() - state.since) / 1000;
@@ -163,25 +162,22 @@ async function decide(action, code = null) {
       state.times = [...state.times, Date.now()].slice(-LAST - 1);
       state.counts.decided += 1;
     }
-    present(answered, toldOf(action, code, item));
+    present(answered, toldOf(action, called ?? item.answer.path.at(-1)?.name));
     showCounts();
     if (state.times.length % OFTEN === 0) refresh();
   });
 }
 
-function toldOf(action, code, item) {
+function toldOf(action, called) {
   if (action === "skip") return "Skipped; it comes again at the end.";
-  if (action === "nowhere") return "Filed nowhere.";
-  const path = code === null || code === item.answer.code ? item.answer.path.map((level) => level.name) : null;
-  const known = item.candidates.find((candidate) => candidate.code === code);
-  return `Filed under ${(path ?? known?.path ?? [tree.selectedName || code]).at(-1)}.`;
+  return action === "nowhere" ? "Filed nowhere." : `Filed under ${called}.`;
 }
 
 async function undo() {
   await changing(async () => {
     const { row } = await api.post("undo", { reviewer: state.reviewer, request: api.requestName() });
     if (row === null) {
-      byId("told").textContent = "There is nothing to undo.";
+      tell("There is nothing to undo.");
       return;
     }
     state.times.pop();
@@ -262,7 +258,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (!byId("keys").checked && !ALWAYS.includes(event.key)) return;
   const candidate = /^[1-9]$/.test(event.key) ? state.item?.candidates[Number(event.key) - 1] : null;
-  const found = candidate ? () => fileUnder(candidate.code) : KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  const found = candidate ? () => fileUnder(candidate.code, candidate.name) : KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!found || event.repeat) return;
   event.preventDefault();
   found();

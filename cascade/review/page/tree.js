@@ -6,7 +6,7 @@ import { byId, counted, fill, make } from "./dom.js";
 const MEANING_AFTER = 250; // milliseconds without a key, then search by meaning, too
 
 export class Tree {
-  /** `file(code)` files the item; `leave()` goes back to it. */
+  /** `file(code, name)` files the item; `leave()` goes back to it. */
   constructor({ file, leave }) {
     this.file = file;
     this.leave = leave;
@@ -17,7 +17,7 @@ export class Tree {
     this.root.addEventListener("click", (event) => this.#click(event));
     this.root.addEventListener("dblclick", (event) => {
       const item = event.target.closest("[role=treeitem]");
-      if (item?.dataset.code) this.file(item.dataset.code);
+      if (item?.dataset.code) this.file(item.dataset.code, nameOf(item));
     });
   }
 
@@ -57,7 +57,8 @@ export class Tree {
   }
 
   get selectedName() {
-    return this.root.querySelector("[aria-selected=true] > .label")?.firstChild?.textContent ?? "";
+    const item = this.root.querySelector("[aria-selected=true]");
+    return item ? nameOf(item) : "";
   }
 
   /** Go into the tree with a key that walks. */
@@ -199,7 +200,7 @@ export class Tree {
       case "Enter":
         if (event.repeat) break;
         if (item.dataset.offset) this.#more(item);
-        else this.file(item.dataset.code);
+        else this.file(item.dataset.code, nameOf(item));
         break;
       case "Escape": this.leave(); break;
       default: return;
@@ -208,6 +209,8 @@ export class Tree {
     event.stopPropagation();
   }
 }
+
+const nameOf = (item) => item.querySelector(".name")?.textContent ?? "";
 
 let describing = 0;
 
@@ -240,7 +243,7 @@ export class Search {
     this.input.addEventListener("keydown", (event) => this.#key(event));
     this.list.addEventListener("click", (event) => {
       const item = event.target.closest("[role=option]");
-      if (item) this.file(item.dataset.code);
+      if (item) this.file(item.dataset.code, nameOf(item));
     });
   }
 
@@ -250,6 +253,8 @@ export class Search {
   }
 
   clear() {
+    this.asked?.abort();
+    clearTimeout(this.later);
     this.input.value = "";
     this.#show(null);
   }
@@ -264,10 +269,12 @@ export class Search {
     const query = new URLSearchParams({ words, limit: 20 });
     try {
       const named = (await api.get(`search?${query}`, signal)).nodes;
+      if (signal.aborted) return null;
       this.#show(named);
       this.later = setTimeout(async () => {
         try {
           const meant = (await api.get(`search?${query}&meaning=true`, signal)).nodes;
+          if (signal.aborted) return;
           const known = new Set(named.map((node) => node.code));
           this.#show([...named, ...meant.filter((node) => !known.has(node.code))], { keep: true });
         } catch { /* what was found by name is there */ }
@@ -321,7 +328,7 @@ export class Search {
     const atEnd = this.input.selectionStart === this.input.value.length;
     if (event.key === "ArrowDown") this.#mark(Math.min(at + 1, this.list.children.length - 1));
     else if (event.key === "ArrowUp") this.#mark(Math.max(at - 1, 0));
-    else if (event.key === "Enter" && !event.repeat && item?.dataset.code) this.file(item.dataset.code);
+    else if (event.key === "Enter" && !event.repeat && item?.dataset.code) this.file(item.dataset.code, nameOf(item));
     else if (event.key === "ArrowRight" && atEnd && item?.dataset.code) {
       this.clear();
       this.tree.reveal(item.dataset.code);

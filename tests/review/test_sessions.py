@@ -1,0 +1,243 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import cascade
+from cascade.errors import InputError, UsageError
+from cascade.predictions import Alternative, Prediction
+from cascade.review import open_folder, open_session
+from cascade.review.decisions import decide
+from cascade.review.queues import Queue, next_row
+
+
+def rewrite(file, change):
+    with file.open(encoding="utf-8") as opened:
+        rows = list(csv.DictReader(opened))
+    change(rows)
+    with file.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def answers(session):
+    found = session.db.all("SELECT code, confidence, status, more, doubt FROM rows ORDER BY row")
+    return [(row["code"], row["confidence"], row["status"]) for row in found]
+
+
+def test_a_session_lies_beside_its_file_and_goes_on(opened, file, taxonomy):
+    first = opened()
+    assert first.folder == file.with_name("out.review")
+    decide(first.db, taxonomy, "ann", 5, "accept")
+    first.close()
+    assert set(opened().labels()) == {5}
+
+
+def test_the_same_answers_are_read_from_every_kind_of_file(opened, rows, tmp_path, taxonomy):
+    import pandas as pd
+
+    frame = pd.DataFrame(rows)
+    own = ["sku", "name"]
+    nested = [
+        {
+            **{name: row[name] for name in own},
+            "cascade": {
+                "code": row["cascade_code"],
+                "confidence": row["cascade_confidence"],
+                "status": "ok",
+                "alternatives": [{"code": row["cascade_code_2"], "confidence": 0.1}],
+            },
+        }
+        for row in rows
+    ]
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_excel(tmp_path / "b.xlsx", index=False)
+    (tmp_path / "c.jsonl").write_text("".join(json.dumps(row) + "\n" for row in nested))
+    expected = opened(rows, folder=tmp_path / "memory")
+    shown = expected.showing.row(1)
+    for name in ("a.parquet", "b.xlsx", "c.jsonl"):
+        found = opened(tmp_path / name)
+        assert answers(found) == answers(expected)
+        assert found.layout.columns == ("sku", "name")
+        assert found.showing.row(1)["candidates"] == shown["candidates"]
+
+
+def test_predictions_can_stand_in_for_answers_in_the_file(opened, tmp_path):
+    rows = [{"name": "hat"}, {"name": "rake"}, {"name": "?"}]
+    found = [
+        Prediction(
+            *("Clothing > Hats", "Clothing > Hats", 0.8, "x"),
+            alternatives=(Alternative("Toys", "Toys", 0.1),),
+        ),
+        Prediction("Toys", "Toys", 0.6, "x", "review", "why"),
+        Prediction.failed("nothing to read"),
+    ]
+    session = opened(rows, folder=tmp_path / "s", answers=found)
+    assert answers(session) == [
+        ("Clothing > Hats", 0.8, "ok"),
+        ("Toys", 0.6, "review"),
+        (None, None, "error"),
+    ]
+    assert [c["code"] for c in session.showing.row(1)["candidates"]] == ["Clothing > Hats", "Toys"]
+    with pytest.raises(UsageError, match="fewer answers than rows"):
+        opened(rows, folder=tmp_path / "t", answers=found[:2])
+
+
+def test_rows_that_cannot_be_judged_come_last_and_are_there(opened, tmp_path, taxonomy):
+    rows = [
+        {"name": "", "cascade_code": "", "cascade_status": "error", "cascade_message": "empty"},
+        {"name": "hat", "cascade_code": "Toys", "cascade_status": "ok"},
+        {"name": "zzz", "cascade_code": "", "cascade_status": "nowhere"},
+    ]
+    session = opened(rows, folder=tmp_path / "s")
+    order = []
+    while (lease := next_row(session.db, "ann", Queue())) is not None:
+        order.append(lease.row)
+        decide(session.db, taxonomy, "ann", lease.row, "nowhere")
+    assert order == [2, 3, 1]
+    assert session.showing.row(1)["answer"]["message"] == "empty"
+
+
+def test_a_bad_row_is_shown_with_its_problem(opened, file):
+    with file.open("a", encoding="utf-8") as out:
+        out.write("S999,one,two,three,four,five,six,seven,eight\n")
+    session = opened()
+    assert session.rows == 41
+    assert "has 9 cells" in session.showing.row(41)["answer"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name\nhat\n", "holds no answers"),
+        ("name,cascade_code,cascade_confidence\n", "no rows"),
+        ("name,cascade_code,cascade_confidence\nhat,Toys,1.5\n", "line 2.*probability"),
+        ("nom,cascade_code\nhat,Toys\n", "column 'name' is not in"),
+    ],
+)
+def test_files_that_cannot_be_reviewed_are_refused_with_the_cure(opened, tmp_path, text, message):
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        opened(path)
+    path.write_text("name,cascade_code\nhat,Toys\n")
+    assert opened(path).rows == 1  # nothing of the failure is left
+
+
+def test_ids_must_differ(opened, file):
+    rewrite(file, lambda rows: rows[4].update(sku="S001"))
+    with pytest.raises(InputError, match="line 6, column 'sku': 'S001' is there twice"):
+        opened(id="sku")
+
+
+def test_a_changed_file_is_noticed_and_decisions_stay_with_their_rows(opened, file, taxonomy):
+    session = opened(id="sku", double=0.3)
+    for row in (1, 2, 3):
+        decide(session.db, taxonomy, "ann", row, "choose", code="Toys")
+    session.close()
+
+    def change(rows):
+        rows.pop(0)
+        rows.reverse()
+        rows[-1]["cascade_code"] = "Toys"
+
+    rewrite(file, change)
+    with pytest.raises(InputError, match=r"rows have changed.*--reload"):
+        opened(id="sku")
+    again = opened(id="sku", reload=True)
+    keys = {again.db.value("SELECT key FROM rows WHERE row = ?", (row,)) for row in again.labels()}
+    assert again.rows == 39 and keys == {"S001", "S002"}
+    assert opened(id="sku").labels() == again.labels()
+
+
+def test_without_ids_rows_are_known_by_what_stands_in_them(opened, file, taxonomy):
+    session = opened()
+    decide(session.db, taxonomy, "ann", 40, "accept")
+    session.close()
+    rewrite(file, lambda rows: [row.update(cascade_confidence="0.5") for row in rows])
+    assert set(opened(reload=True).labels()) == {40}
+    rewrite(file, lambda rows: rows[39].update(name="another"))
+    assert opened(reload=True).labels() == {}
+
+
+def test_a_changed_taxonomy_is_noticed(opened, taxonomy):
+    opened().close()
+    other = cascade.Taxonomy.from_paths([*taxonomy.codes, "Books"])
+    with pytest.raises(InputError, match=r"taxonomy .* has changed"):
+        opened(taxonomy=other)
+    assert opened(taxonomy=other, reload=True).rows == 40
+
+
+def test_a_folder_of_something_else_is_refused(opened, tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "review.sqlite").write_bytes(b"not a database at all, but long enough" * 9)
+    with pytest.raises(InputError, match="no session"):
+        opened(folder=tmp_path / "s")
+    with pytest.raises(InputError, match="no session"):
+        open_folder(tmp_path / "nothing")
+    (tmp_path / "f").write_text("x")
+    with pytest.raises(UsageError, match="is a file"):
+        opened(folder=tmp_path / "f")
+
+
+def test_rows_in_memory_need_a_folder_and_every_review_a_taxonomy(rows, taxonomy):
+    with pytest.raises(UsageError, match="folder="):
+        open_session(rows, taxonomy=taxonomy)
+    with pytest.raises(UsageError, match="taxonomy"):
+        open_session(rows)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "xlsx"])
+def test_exports_have_the_rows_the_answers_and_what_is_right(session, taxonomy, tmp_path, kind):
+    decide(session.db, taxonomy, "ann", 2, "accept")
+    decide(session.db, taxonomy, "bob", 7, "choose", code="Toys", comment="a toy, no hat")
+    decide(session.db, taxonomy, "ann", 9, "nowhere")
+    path = tmp_path / f"reviewed.{kind}"
+    assert session.export(path) == 3
+    from cascade.io.tables.opening import TableFile
+
+    with TableFile(str(path)).open() as table:
+        rows = [table.texts(row, [*table.columns]) for row in table]
+    assert [row["review_code"] for row in rows] == [rows[0]["cascade_code"], "Toys", ""]
+    assert rows[1]["review_by"] == "bob" and rows[1]["review_comment"] == "a toy, no hat"
+    assert rows[0]["sku"] == "S001" and rows[0]["review_part"] == "chosen"
+
+
+def test_nothing_is_exported_of_a_part_without_decisions(session, taxonomy, tmp_path):
+    decide(session.db, taxonomy, "ann", 2, "accept")
+    with pytest.raises(UsageError, match="random"):
+        session.export(tmp_path / "x.csv", "random")
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_exported_rows_fit_a_pack_and_measure_the_answers(session, taxonomy, tmp_path):
+    rng = np.random.default_rng(0)
+    for row in range(1, 41):
+        right = session.db.value("SELECT code FROM rows WHERE row = ?", (row,))
+        wrong = rng.random() < 0.2
+        action = {"action": "choose", "code": "Toys"} if wrong else {"action": "accept"}
+        decide(session.db, taxonomy, "ann", row, **action)
+        assert right
+    path = tmp_path / "reviewed.csv"
+    session.export(path)
+    pack = cascade.fit(
+        path, label="review_code", text="name", taxonomy=taxonomy, recipe="quick", progress=False
+    )
+    assert pack.classify("straw hat").code in taxonomy
+    from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
+    from cascade.io.tables.opening import TableFile
+
+    source = TableFile(str(path))
+    found = ExternalPredictions.match(source, source, taxonomy, PredictionColumns())
+    assert found.unknown == 0
+
+
+def test_a_folder_alone_tells_its_figures(session, taxonomy):
+    decide(session.db, taxonomy, "ann", 2, "accept")
+    session.close()
+    opened = open_folder(session.folder)
+    assert opened.figures()["decided"] == 1
+    assert len(opened.taxonomy) == len(taxonomy)
+    opened.close()
