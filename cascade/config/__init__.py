@@ -17,6 +17,7 @@ from cascade.config.packs import (
     HeadsConfig,
     NeighboursConfig,
     RoutingConfig,
+    TaughtConfig,
 )
 from cascade.config.retrieval import (
     ENCODER,
@@ -79,6 +80,7 @@ __all__ = [
     "Section",
     "ServeConfig",
     "ServerConfig",
+    "TaughtConfig",
     "TaxonomyReading",
     "TaxonomySource",
     "VLLMConfig",

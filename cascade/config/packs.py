@@ -94,3 +94,14 @@ class RoutingConfig(Section):
         description="The method answers the items for which the fast path has a lower confidence; "
         "0: never, 1: always.",
     )
+
+
+class TaughtConfig(Section):
+    """What rows of `cascade start` taught: corrections of what retrieval says."""
+
+    file: Annotated[str | None, LOCAL_FILE] = Field(
+        None, description="File of the corrections, relative to this one."
+    )
+    words: Annotated[str | None, LOCAL_FILE] = Field(
+        None, description="File of lexical features, where words count beside vectors of texts."
+    )

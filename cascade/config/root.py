@@ -20,6 +20,7 @@ from cascade.config.packs import (
     HeadsConfig,
     NeighboursConfig,
     RoutingConfig,
+    TaughtConfig,
 )
 from cascade.config.retrieval import DescentConfig, RetrievalConfig
 from cascade.config.serving import ServeConfig
@@ -119,6 +120,9 @@ class CascadeConfig(TaxonomySource):
     fusion: FusionConfig = Field(default_factory=FusionConfig, description="Combining scorers.")
     routing: RoutingConfig = Field(
         default_factory=RoutingConfig, description="Fast path and main method."
+    )
+    taught: TaughtConfig = Field(
+        default_factory=TaughtConfig, description="Corrections that rows taught."
     )
     calibration: CalibrationConfig = Field(
         default_factory=CalibrationConfig, description="Calibrated confidences."

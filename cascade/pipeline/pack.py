@@ -57,6 +57,7 @@ MAY_SET = (
     "neighbours",
     "fusion",
     "routing",
+    "taught",
     "calibration",
     "descent",
     "facets.base",

@@ -108,7 +108,7 @@ class Retriever:
             values = self.node_similarity(batch)
             return DenseSimilarities(self.taxonomy, self.subtrees, values, self.name_similarity)
         with batch.timed("encoding and searching"):
-            vectors = item_vectors(self.encoder, batch)
+            vectors = self.vectors(batch)
             characters = self._item_characters(batch)
             return HitSimilarities.of(self.taxonomy, self._search, vectors, characters)
 
@@ -128,6 +128,10 @@ class Retriever:
             found.append(nodes[:k])
         return found
 
+    def vectors(self, batch: Batch) -> NDArray[np.float32]:
+        """float32 [n_items, width], what items are compared by, computed once."""
+        return batch.once((self, "vectors"), lambda _: item_vectors(self.encoder, batch))
+
     def node_similarity(self, batch: Batch) -> NDArray[np.float32]:
         """Similarity of each item with the most similar text of each node itself.
 
@@ -139,7 +143,7 @@ class Retriever:
             return batch.once((self, "node similarity"), lambda _: self._similarity(batch))
 
     def _similarity(self, batch: Batch) -> NDArray[np.float32]:
-        best: NDArray[np.float32] = self._index.vectors @ item_vectors(self.encoder, batch).T
+        best: NDArray[np.float32] = self._index.vectors @ self.vectors(batch).T
         if (characters := self._item_characters(batch)) is not None:
             best += characters.with_all()
         if len(best) == len(self.taxonomy):

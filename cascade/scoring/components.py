@@ -170,7 +170,8 @@ class Components:
     @property
     def holds_all_nodes(self) -> bool:
         """Whether a batch holds a number for each node and item, so that it must not be large."""
-        fitted = self.config.heads or self.config.neighbours.file is not None
+        config = self.config
+        fitted = config.heads or config.neighbours.file or config.taught.file
         retrieves = "retriever" in vars(self)
         return bool(fitted) or (retrieves and not self.retriever.uses_hits)
 

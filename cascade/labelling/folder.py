@@ -1,0 +1,233 @@
+"""The run folder of a first hour: what was asked and labelled so far, and the file to label.
+
+`state.json` is written after each step, so that a run which was killed goes on from there.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cascade.errors import InputError, OutputError, unwritable
+from cascade.io.files import read_json, write_json
+from cascade.io.tables.opening import TableFile
+from cascade.pipeline.runs.labels import LabelFinder, name_hint, unknown_labels_error
+from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.names import clean
+
+FORMAT = 1
+STATE, TO_LABEL, LABELLED = "state.json", "to-label.csv", "labelled.csv"
+ROW, SUGGESTED, LABEL = "cascade_row", "cascade_suggestion", "label"
+NOWHERE = "nowhere"
+"""A label of a row that belongs to no node of the taxonomy."""
+
+
+@dataclass
+class State:
+    """What is known of a first hour.
+
+    Parameters
+    ----------
+    identity
+        All that its rows and answers depend on.
+    rounds
+        What was asked, each time: `rows`, numbers in the file from 1, and the `weight` of each.
+    labels
+        By row the code of its label; None for one that is nowhere.
+    told
+        What was told after each round.
+    """
+
+    identity: dict[str, Any]
+    rounds: list[dict[str, list[float]]] = field(default_factory=list)
+    labels: dict[int, str | None] = field(default_factory=dict)
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def asked(self) -> dict[int, float]:
+        """Rows that were asked for, in their order, with the rows that each stands for.
+
+        Of a round of which some rows are labelled, these stand for all: they were in random order.
+        """
+        return {
+            int(row): weight
+            for one in self.rounds
+            for row, weight in zip(one["rows"], one["weight"], strict=True)
+        }
+
+    @property
+    def unlabelled(self) -> list[int]:
+        """Rows that were asked for and have no label yet."""
+        return [row for row in self.asked if row not in self.labels]
+
+
+def begin(folder: Path, identity: Mapping[str, Any], *, overwrite: bool) -> State:
+    """The state of a folder, which is made if it is not there.
+
+    Raises
+    ------
+    OutputError
+        It holds something else, or a first hour of other rows, columns or settings.
+    """
+    path = folder / STATE
+    plain = dict(identity)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; name another folder with --out")
+    if path.is_file():
+        state = _read(path)
+        if not overwrite and state.identity == plain:
+            return state
+        if not overwrite:
+            changed = [k for k in plain if plain[k] != state.identity.get(k)]
+            raise OutputError(
+                f"{folder} was begun with another {' and '.join(changed) or 'version'}; go on with "
+                "the same, name another folder with --out, or begin anew with --overwrite, which "
+                "forgets its labels"
+            )
+        for known in ("sample.safetensors", "words.safetensors", "bootstrap.safetensors"):
+            (folder / known).unlink(missing_ok=True)
+    elif folder.exists() and any(folder.iterdir()):
+        raise OutputError(f"{folder} is there and was not made by `cascade start`; name another")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    state = State(plain)
+    save(folder, state)
+    return state
+
+
+def save(folder: Path, state: State) -> None:
+    """Write the state, whole or not at all."""
+    labels = {str(row): code for row, code in state.labels.items()}
+    values = {"format": FORMAT, **vars(state), "labels": labels}
+    write_json(folder / STATE, values)
+
+
+def _read(path: Path) -> State:
+    try:
+        values = read_json(path)
+        if values["format"] != FORMAT:
+            raise ValueError
+        labels = {int(row): code for row, code in values["labels"].items()}
+        rounds = [{"rows": r["rows"], "weight": r["weight"]} for r in values["rounds"]]
+        return State(dict(values["identity"]), rounds, labels, list(values["told"]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise OutputError(
+            f"{path}: is damaged, or of another version; begin anew with --overwrite"
+        ) from None
+
+
+def write_rows(
+    path: Path,
+    columns: Sequence[str],
+    rows: Iterator[tuple[int, Mapping[str, str], str, str]],
+) -> None:
+    """Write rows to label, or labelled ones, as CSV.
+
+    Parameters
+    ----------
+    rows
+        Number, texts, suggestion and label of each.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([ROW, *columns, SUGGESTED, LABEL])
+            for number, texts, suggestion, label in rows:
+                writer.writerow([number, *(texts.get(c, "") for c in columns), suggestion, label])
+        partial.replace(path)
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+@dataclass(frozen=True)
+class Given:
+    """Labels as a file has them.
+
+    Parameters
+    ----------
+    labels
+        By row the code; None for one that is nowhere.
+    warnings
+        What could not be used, a sentence each.
+    """
+
+    labels: dict[int, str | None]
+    warnings: list[str]
+
+
+def read_labels(source: TableFile, taxonomy: Taxonomy, rows: set[int]) -> Given:
+    """The labels of a file of rows to label.
+
+    Parameters
+    ----------
+    rows
+        Rows that were asked for.
+
+    Raises
+    ------
+    InputError
+        A column is missing, or none of its labels is in the taxonomy.
+    """
+    finder = LabelFinder(taxonomy)
+    found: dict[int, str | None] = {}
+    unknown: list[str] = []
+    strange: list[str] = []
+    first = example = ""
+    with source.open() as table:
+        for column in (ROW, LABEL):
+            if column not in table.columns:
+                raise InputError(
+                    f"has no column {column!r}; name the file that `cascade start` wrote, "
+                    f"{TO_LABEL}, with labels in its column {LABEL!r}, and keep {ROW!r}",
+                    file=source.file,
+                )
+        for row in table:
+            label = clean(table.text(row, LABEL))
+            if not label:
+                continue
+            number = _number(table.text(row, ROW))
+            if number not in rows:
+                strange.append(f"line {row.line}")
+                continue
+            node = finder.find(label)
+            if node >= 0:
+                found[number] = taxonomy.codes[node]
+            elif label.casefold() == NOWHERE:
+                found[number] = None
+            else:
+                unknown.append(f"line {row.line}, {finder.shown(label)}{name_hint(finder, label)}")
+                first, example = first or f"line {row.line}, {finder.shown(label)}", label
+    if unknown and not found:
+        raise unknown_labels_error(source, LABEL, taxonomy, len(unknown), first, example)
+    warnings = []
+    if unknown:
+        warnings.append(
+            f"{source.file}: {len(unknown):,} labels are not in the taxonomy and wait for another "
+            f"(first: {unknown[0]}); write {NOWHERE!r} where nothing fits"
+        )
+    if strange:
+        warnings.append(
+            f"{source.file}: {len(strange):,} rows have a {ROW} that was not asked for (first: "
+            f"{strange[0]}); they are passed over"
+        )
+    return Given(found, warnings)
+
+
+def _number(text: str) -> int:
+    """A row's number, also as spreadsheets write it (17.0); 0 for what is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return 0
+    return int(value) if value.is_integer() and 0 < value < 1e15 else 0
