@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cascade.api.fitting import fit
     from cascade.api.packs import Pack
     from cascade.api.sql import register_duckdb
+    from cascade.api.starting import Start, start
     from cascade.config import CascadeConfig
     from cascade.errors import CascadeError
     from cascade.items import Item
@@ -42,12 +43,14 @@ _HOME = {
     "Pack": "cascade.api.packs",
     "Prediction": "cascade.predictions",
     "Run": "cascade.api.evaluating",
+    "Start": "cascade.api.starting",
     "Taxonomy": "cascade.taxonomy",
     "evaluate": "cascade.api.evaluating",
     "fit": "cascade.api.fitting",
     "gallery": "cascade.pipeline.gallery",
     "load": "cascade.pipeline.load",
     "register_duckdb": "cascade.api.sql",
+    "start": "cascade.api.starting",
 }
 
 __all__ = [
@@ -62,12 +65,14 @@ __all__ = [
     "Pack",
     "Prediction",
     "Run",
+    "Start",
     "Taxonomy",
     "evaluate",
     "fit",
     "gallery",
     "load",
     "register_duckdb",
+    "start",
 ]
 
 

@@ -28,6 +28,7 @@ ROOMS = [  # a room imports from those before it
     ["tracking"],
     ["evaluation"],
     ["training"],
+    ["labelling"],
     ["api"],
     ["serving"],
     ["review"],

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cascade.cli.commands import classify, doctor, foodex2, prompts, review, taxonomy
+from cascade.cli.commands import classify, doctor, foodex2, prompts, review, start, taxonomy
 from cascade.cli.commands.doors import annotate, mcp, serve
 from cascade.cli.commands.learning import finetune, fit, pack, prepare
 from cascade.cli.commands.measuring import compare, runs
@@ -23,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("start", epilog=start.EXAMPLES)(start.start)
 app.command("classify", epilog=classify.EXAMPLES)(classify.classify)
 app.command("eval", epilog=evaluation.EXAMPLES)(evaluation.evaluate)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)

@@ -9,6 +9,7 @@ never 0, what is measured on such rows can be weighed back to the file (Horvitz 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from cascade.labelling.learner import Floats, log_softmax
 
-FLOOR = 0.05  # of the doubt about a row
+EVEN = 1.0  # of the mean doubt, added to that about each row, so that none stands for too many
+LEAST = 0.02  # that is added
 ROUNDS = 15  # of k-means
 
 
@@ -64,8 +66,9 @@ def ask(
     if k == 0:
         return Asked(left, np.empty(0))
     rng = np.random.default_rng(seed)
-    doubt = FLOOR + 1 - np.exp(log_softmax(answers[left])).max(axis=1)
-    drawn = (doubt * copies[left]).astype(np.float64)
+    doubt = 1 - np.exp(log_softmax(answers[left])).max(axis=1)
+    doubt = doubt.astype(np.float64) + max(LEAST, EVEN * float(doubt.mean()))
+    drawn = doubt * copies[left]
     group = _groups(vectors[left], drawn, k, seed)
     chosen, weight = [], []
     for own in (np.flatnonzero(group == g) for g in range(k)):
@@ -80,12 +83,15 @@ def ask(
 def _groups(vectors: Floats, weight: NDArray[np.float64], k: int, seed: int) -> NDArray[np.int64]:
     """int64 [n], the group of each row; all k have one at least."""
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     if k == len(vectors):
         return np.arange(k)
-    fitted = KMeans(k, n_init=1, max_iter=ROUNDS, random_state=seed).fit(
-        vectors, sample_weight=weight
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # rows that are all alike
+        fitted = KMeans(k, n_init=1, max_iter=ROUNDS, random_state=seed).fit(
+            vectors, sample_weight=weight
+        )
     group = fitted.labels_.astype(np.int64)
     for empty in np.setdiff1d(np.arange(k), group).tolist():  # rows that are all alike
         sizes = np.bincount(group, minlength=k)

@@ -1,10 +1,11 @@
 """How right answers will be, as labelled rows tell it, and what more labels would bring.
 
-Each labelled row is answered by what the others teach (cross-validation), and counts for as many
-rows of the file as it stands for. What more labels bring is told by what half of them would have
-missed: the difference of both, paired row by row, is what one doubling brought, and the next brings
-about as much where accuracy grows with the logarithm of labels (it grows less and less, so this is
-rather too much than too little once labels are many).
+Each labelled row is answered by what the others teach (cross-validation). How sure the model is of
+all rows tells how many are right, as far as it is true; labelled rows, each counted for as many
+rows of the file as it stands for, tell how far it is not. What more labels bring is told by what
+half of them would have missed: the difference of both, paired row by row, is what one doubling
+brought, and the next brings about as much where accuracy grows with the logarithm of labels (it
+grows less and less, so this is rather too much than too little once labels are many).
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.confidence.maps import BetaCalibration
 from cascade.labelling.learner import Branches, Floats, Lesson, learn, log_softmax
 
 FOLDS = 5
 LEAST = 20  # labelled rows; fewer tell nothing
-RESAMPLES = 1000
 NORMAL = 1.96  # of a 95% interval
 
 
@@ -92,9 +93,36 @@ class Known:
         return len(self.nodes)
 
 
+class Everywhere(NamedTuple):
+    """What a model says of all rows.
+
+    Parameters
+    ----------
+    sure
+        float64 [n_rows], probability of the answer.
+    near
+        float64 [n_rows], its expected hierarchical F1.
+    copies
+        float64 [n_rows], rows that are alike.
+    """
+
+    sure: NDArray[np.float64]
+    near: NDArray[np.float64]
+    copies: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, logits: Floats, branches: Branches, copies: NDArray[Any]) -> Everywhere:
+        """From logits [n_rows, n_leaves]."""
+        p = np.exp(log_softmax(logits))
+        best = p.argmax(axis=1)
+        near = np.einsum("nl,nl->n", p, branches.shared[best])
+        return cls(p.max(axis=1).astype(float), near.astype(float), copies.astype(float))
+
+
 def expect(
     known: Known,
     branches: Branches,
+    everywhere: Everywhere,
     extra: int,
     seed: int = 0,
     tick: Callable[[int, int], None] = lambda done, of: None,
@@ -115,21 +143,23 @@ def expect(
     best = found.argmax(axis=1)
     whole, before = (_is_right(branches, at, known.nodes) for at in (best, half))
     weight = known.weight / known.weight.sum()
-    shared, sizes = _shared(branches, best, known.nodes)
-    gained = weight @ (whole.astype(float) - before)
-    spread = math.sqrt(float(weight**2 @ (whole.astype(float) - before - gained) ** 2))
+    own_sure, own_near = Everywhere.of(found, branches, np.ones(n))[:2]
+    worth = BetaCalibration.fit(own_sure, whole)
+    exact = _differed(
+        *(worth.of(everywhere.sure), everywhere.copies), worth.of(own_sure), whole, weight
+    )
+    hf1 = _differed(
+        *(everywhere.near, everywhere.copies), own_near, _hf1(branches, best, known.nodes), weight
+    )
+    gained = whole.astype(float) - before
     doublings = math.log2(1 + extra / n)
-    more = [doublings * (gained + z * spread) for z in (0, -NORMAL, NORMAL)]
-    left = 1 - float(weight @ whole)
+    mean = float(gained.mean())  # of doubted rows more than of others: what there is to gain
+    reach = NORMAL * float(gained.std(ddof=1)) / math.sqrt(n)
+    more = [doublings * value for value in (mean, mean - reach, mean + reach)]
     raw, right = paths_of(branches, found, best, known.nodes)
+    most = 1 - exact.value
     return Expectation(
-        wilson(float(weight @ whole), 1 / float(weight @ weight)),
-        _resampled(2 * shared, sizes, weight, seed),
-        Figure(*(min(left, value) for value in more)),
-        extra,
-        raw,
-        right,
-        whole,
+        exact, hf1, Figure(*(min(most, value) for value in more)), extra, raw, right, whole
     )
 
 
@@ -172,34 +202,40 @@ def _is_right(
     return np.asarray((leaves >= nodes) & (leaves < branches.taxonomy.end[nodes]))
 
 
-def _shared(
+def _hf1(
     branches: Branches, at: NDArray[np.int64], nodes: NDArray[np.int32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """float64 [n] each: nodes that paths of answer and label share, and nodes of both."""
-    tree = branches.taxonomy
-    shared, sizes = np.empty(len(at)), np.empty(len(at))
-    for row, (leaf, node) in enumerate(
-        zip(branches.leaves[at].tolist(), nodes.tolist(), strict=True)
-    ):
-        one, other = tree.path_nodes(leaf), tree.path_nodes(node)
-        shared[row] = len(np.intersect1d(one, other))
-        sizes[row] = len(one) + len(other)
-    return shared, sizes
+) -> NDArray[np.float64]:
+    """float64 [n], hierarchical F1 of each row."""
+    tree, found = branches.taxonomy, np.empty(len(at))
+    for row, leaf in enumerate(branches.leaves[at].tolist()):
+        one, other = tree.path_nodes(leaf), tree.path_nodes(int(nodes[row]))
+        found[row] = 2 * len(np.intersect1d(one, other)) / (len(one) + len(other))
+    return found
 
 
-def wilson(share: float, n: float) -> Figure:
-    """A share of n rows with its interval (Wilson 1927); n may be an effective number (Kish)."""
-    z = NORMAL**2
-    middle = (share + z / (2 * n)) / (1 + z / n)
-    reach = NORMAL * math.sqrt(share * (1 - share) / n + z / (4 * n * n)) / (1 + z / n)
-    return Figure(share, max(0.0, middle - reach), min(1.0, middle + reach))
-
-
-def _resampled(
-    over: NDArray[np.float64], under: NDArray[np.float64], weight: NDArray[np.float64], seed: int
+def _differed(
+    told: NDArray[np.float64],
+    copies: NDArray[np.float64],
+    own: NDArray[np.float64],
+    true: NDArray[Any],
+    weight: NDArray[np.float64],
 ) -> Figure:
-    """A ratio of weighed sums, with its interval by bootstrap."""
-    rng, n = np.random.default_rng(seed), len(over)
-    times = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES) * weight
-    low, high = np.quantile((times @ over) / (times @ under), [0.025, 0.975])
-    return Figure(float(weight @ over / (weight @ under)), float(low), float(high))
+    """What a model tells of all rows, moved by how far it is wrong about labelled ones.
+
+    The difference estimator of survey sampling (Saerndal, Swensson and Wretman 1992, ch. 6): it
+    is right on average however bad the model is, and the more exact, the better it is. With few
+    rows their spread is not known well, so a row that is wrong by as much as can be is added.
+
+    Parameters
+    ----------
+    told, copies
+        [n_rows], of all rows.
+    own, true, weight
+        [n], of labelled rows; weights sum to 1.
+    """
+    off = true - own
+    moved = float(weight @ off)
+    value = float(np.average(told, weights=copies)) + moved
+    variance = float(weight**2 @ (off - moved) ** 2) + 1 / len(off) ** 2
+    reach = NORMAL * math.sqrt(variance)
+    return Figure(*(min(1.0, max(0.0, v)) for v in (value, value - reach, value + reach)))

@@ -7,7 +7,7 @@ what is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from cascade.io.tables.opening import TableFile
 from cascade.labelling import folder as keeping
 from cascade.labelling.asking import ask
 from cascade.labelling.bootstrap import Bootstrap, Unlabelled, bootstrap
-from cascade.labelling.expecting import Expectation, Known, expect, paths_of
+from cascade.labelling.expecting import Everywhere, Expectation, Known, expect, paths_of
 from cascade.labelling.learner import Branches, Floats, Lesson, learn, log_softmax
 from cascade.labelling.packing import calibration_of, calibration_without_labels, write_pack
 from cascade.labelling.sample import CHUNK, Rows, Sample, Tick, draw, take
@@ -201,6 +201,14 @@ class FirstHour:
             found[row] = None if node is None else self.taxonomy.codes[node]
         return found
 
+    def rows_to_label(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """Numbers of the rows to label next, with their texts and the `suggestion`."""
+        with TableFile(str(self.to_label)).open() as table:
+            for row in table:
+                cells = {name: table.text(row, name) for name in self.config.columns.text}
+                cells["suggestion"] = table.text(row, keeping.SUGGESTED)
+                yield int(table.text(row, keeping.ROW)), cells
+
     def run(self, tick: Tick = quiet) -> Told:
         """One round: learn, write the pack, tell what to expect, choose what to ask.
 
@@ -231,8 +239,10 @@ class FirstHour:
             # The softmax over leaves leaves out what all logits of a row have in common.
             corrections = learn(lesson, branches).after(first)
             rows = Known(lesson, nodes, self._weights(list(labelled)))
+            logits = branches.logits(corrections, known, vectors)
             expected = expect(
-                *(rows, branches, self.count, self.seed),
+                *(rows, branches, Everywhere.of(logits, branches, sample.rows.copies)),
+                *(self.count, self.seed),
                 lambda done, of: tick("measuring on labelled rows", done, of),
             )
         answers = branches.logits(corrections, known, vectors)
