@@ -31,7 +31,7 @@ class ServeConfig(Section):
         description="Names that requests may call this service by, in the header Host. On this "
         "machine alone its own names are known; elsewhere, without any, all names pass.",
     )
-    batch: int = Field(128, ge=1, le=10_000, description="Items that are answered together.")
+    batch: int = Field(256, ge=1, le=10_000, description="Items that are answered together.")
     wait_ms: float = Field(
         5.0,
         ge=0,
@@ -85,6 +85,12 @@ class ServeConfig(Section):
     )
     max_top: int = Field(
         20, ge=0, le=1000, description="Alternatives that a request may ask for; 422 above."
+    )
+
+    search_by_meaning: bool = Field(
+        True,
+        description="Whether nodes are searched by meaning too, for which the encoder is loaded at "
+        "the start, also where a pack answers without one.",
     )
 
     @field_validator("hosts")

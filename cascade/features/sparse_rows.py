@@ -53,15 +53,19 @@ class SparseRows:
         return 2
 
     def times(self, other: SparseRows) -> NDArray[np.float32]:
-        """The product with a matrix that has a row for each column, float32 [n_rows, width]."""
+        """The product with a matrix that has a row for each column, float32 [n_rows, width].
+
+        Sums are taken in the order and the precision of SciPy, so that an item has the same answer
+        among few others and among many.
+        """
         n = len(self.starts) - 1
         row = np.repeat(np.arange(n), np.diff(self.starts))
         first, last = other.starts[self.columns], other.starts[self.columns + 1]
         entry, owner = expand_ranges(first, last)
         cell = row[owner] * other.width + other.columns[entry]
-        value = self.values[owner] * other.values[entry]
-        summed = np.bincount(cell, value, minlength=n * other.width)
-        return summed.reshape(n, other.width).astype(np.float32)
+        summed = np.zeros(n * other.width, np.float32)
+        np.add.at(summed, cell, self.values[owner] * other.values[entry])
+        return summed.reshape(n, other.width)
 
     @cached_property
     def matrix(self) -> csr_matrix:

@@ -241,6 +241,8 @@ class HierarchicalSoftmax:
         -------
         float32 [n_nodes, n_items], at least `FLOOR`
         """
+        if logits.shape[1] == 1:  # NumPy sums a single column in another order than many
+            return self.log_probs(np.repeat(logits, 2, axis=1), nodes)[:, :1]
         all_logits = np.full((len(self._taxonomy), logits.shape[1]), -np.inf, dtype=np.float32)
         all_logits[nodes] = logits
         if self.form == "leaf":

@@ -1,5 +1,6 @@
 """One classifier, many doors: the same codes and confidences through each of them."""
 
+import asyncio
 import csv
 import json
 import random
@@ -146,3 +147,29 @@ def test_mcp(pack, texts, expected):
 
     answers = anyio.run(run).structured_content["answers"]
     same([(answer["code"], answer["confidence"]) for answer in answers], expected)
+
+
+def over_http(pack, requests):
+    """Status and JSON of requests to `/v1/...` that are made at the same time."""
+    httpx = pytest.importorskip("httpx")
+    from cascade.serving.http import create_app
+
+    async def run():
+        transport = httpx.ASGITransport(create_app(pack))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            asked = [client.post(f"/v1/{route}", json=body) for route, body in requests]
+            return await asyncio.gather(*asked)
+
+    found = asyncio.run(run())
+    assert {response.status_code for response in found} == {200}
+    return [response.json() for response in found]
+
+
+def test_http_many_in_a_request(pack, texts, expected):
+    (found,) = over_http(pack, [("classify/batch", {"items": texts})])
+    same([(answer["code"], answer["confidence"]) for answer in found["answers"]], expected)
+
+
+def test_http_with_a_client_for_each(pack, texts, expected):
+    found = over_http(pack, [("classify", {"text": text}) for text in texts])
+    same([(answer["code"], answer["confidence"]) for answer in found], expected)

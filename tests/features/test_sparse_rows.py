@@ -33,6 +33,7 @@ def test_products_are_those_of_scipy():
     product = sparse(left).times(sparse(right))
     np.testing.assert_allclose(product, left @ right, atol=1e-5)
     assert product.any()
+    assert (product == (sparse(left).matrix @ sparse(right).matrix).toarray()).all()
     np.testing.assert_array_equal(sparse(left).matrix.toarray(), left)
 
 

@@ -92,3 +92,16 @@ def test_heads_learn_what_can_be_told_apart(form, sparse):
     found = np.array(level3)[read[level3].argmax(axis=0)]
     deep = TREE.level[nodes] == 3
     assert (found[deep] == nodes[deep]).mean() > 0.99
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_item_alone_has_the_probabilities_that_it_has_among_others(form):
+    paths = [f"{a} > {a}{b} > {a}{b}{c}" for a in "ABCDE" for b in range(9) for c in range(9)]
+    tree = Taxonomy.from_paths(paths)
+    nodes = outputs(tree.leaves, tree, form)
+    logits = np.random.default_rng(2).normal(size=(len(nodes), 40)).astype(np.float32)
+    softmax = HierarchicalSoftmax(tree, form)
+    together = softmax.log_probs(logits, nodes)
+    for at in range(3):
+        alone = softmax.log_probs(np.ascontiguousarray(logits[:, at : at + 1]), nodes)
+        assert (alone[:, 0] == together[:, at]).all()

@@ -8,13 +8,14 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from cascade.config.serving import ServeConfig
 from cascade.errors import UsageError
 from cascade.pipeline.classifier import Classifier
-from cascade.serving.http.guard import Guard, local_hosts
+from cascade.serving.http.guard import Guard, Quick, local_hosts
 from cascade.serving.http.metrics import CONTENT_TYPE, Metrics
-from cascade.serving.http.problems import MEDIA_TYPE, Problem, ProblemValue, problem_of
+from cascade.serving.http.problems import MEDIA_TYPE, Problem, ProblemValue, hang_up, problem_of
 from cascade.serving.http.routes import create_router
 from cascade.serving.http.service import Service, as_json
 from cascade.serving.http.values import State
@@ -26,6 +27,16 @@ Files items (products, jobs, foods, any short text) under a taxonomy of coded no
 Every error has the form of RFC 9457 (`application/problem+json`): `status`, `title` and `detail`,
 which says what was found, what was expected and what to do."""
 SHORTEST_TOKEN = 16
+
+
+class GuardedApp(FastAPI):
+    """An application with a guard before all that it does."""
+
+    guard: Guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        await self.guard(scope, receive, send)
 
 
 def create_app(
@@ -73,7 +84,7 @@ def create_app(
     service = Service(classifier, settings)
     settings = service.settings
     check_token(settings, token)
-    app = FastAPI(
+    app = GuardedApp(
         title="cascade",
         version=__version__,
         description=DESCRIPTION,
@@ -88,7 +99,11 @@ def create_app(
     _add_watching(app, service)
     for kind in (HTTPException, RequestValidationError, Problem):
         app.add_exception_handler(kind, _answer_problem)
-    _guard(app, service.metrics, settings, token, log=log_requests)
+    quick: Quick = {
+        ("POST", "/v1/classify"): service.classify_one,
+        ("POST", "/v1/classify/batch"): service.classify_many,
+    }
+    _guard(app, service.metrics, settings, token, quick=quick, log=log_requests)
     if token is not None:
         _tell_of_token(app)
     return app
@@ -99,7 +114,7 @@ def guarded(
 ) -> FastAPI:
     """An application of these routers alone, without a classifier; guarded as `create_app` does."""
     check_token(settings, token)
-    app = FastAPI(title="cascade", version=__version__, docs_url=None, redoc_url=None)
+    app = GuardedApp(title="cascade", version=__version__, docs_url=None, redoc_url=None)
     for router in routers:
         app.include_router(router)
     for kind in (HTTPException, RequestValidationError, Problem):
@@ -109,15 +124,22 @@ def guarded(
 
 
 def _guard(
-    app: FastAPI, metrics: Metrics, settings: ServeConfig, token: str | None, *, log: bool = False
+    app: GuardedApp,
+    metrics: Metrics,
+    settings: ServeConfig,
+    token: str | None,
+    *,
+    quick: Quick | None = None,
+    log: bool = False,
 ) -> None:
     hosts = settings.hosts
-    app.add_middleware(
-        Guard,
+    app.guard = Guard(
+        super(GuardedApp, app).__call__,
         metrics=metrics,
         token=token,
         hosts=local_hosts(hosts) if settings.is_local else frozenset(hosts),
         most=settings.max_body,
+        quick=quick,
         log_requests=log,
     )
 
@@ -179,7 +201,7 @@ def _json(values: Any) -> Response:
 
 
 async def _answer_problem(request: Request, error: Exception) -> Response:
-    return problem_of(error).response()
+    return problem_of(error).response(hang_up(dict(request.scope["headers"])))
 
 
 def _tell_of_token(app: FastAPI) -> None:

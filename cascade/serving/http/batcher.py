@@ -86,6 +86,12 @@ class Batcher:
         """Whether it takes jobs."""
         return not self._closing
 
+    def open(self) -> None:
+        """Take jobs, perhaps again after `close`."""
+        with self._changed:
+            if self._closing:
+                self._closing, self._thread = False, None
+
     async def answer(
         self,
         work: Sequence[Item | Prediction] | Callable[[], Any],
@@ -96,21 +102,21 @@ class Batcher:
     ) -> Any:
         """Predictions for items, or what a function returns, when their turn has come.
 
+        Who waits no longer, since its task was cancelled, gives its place away.
+
         Raises
         ------
         Problem
-            503 where too much waits or the service ends, 504 where the deadline has passed.
+            503 where too much waits, or the service ends.
         """
         loop = asyncio.get_running_loop()
         job = Job(work, size, top, deadline, loop.create_future(), loop)
         self._enter(job)
-        timer = loop.call_later(max(0.0, deadline - time.monotonic()), self._expire, job)
         try:
             return await job.future
-        finally:
-            timer.cancel()
-            if not job.future.done() or job.future.cancelled():
-                self._drop(job)
+        except asyncio.CancelledError:
+            self._drop(job)
+            raise
 
     def close(self, seconds: float) -> bool:
         """Answer what waits and end the thread; whether that was done in time."""
@@ -153,15 +159,6 @@ class Batcher:
             503,
             f"{why} ({ahead:,} items are before it); ask again in {wait} s",
             {"Retry-After": str(wait)},
-        )
-
-    def _expire(self, job: Job) -> None:
-        if job.future.done():
-            return
-        self._drop(job)
-        self._metrics.refused("late")
-        job.future.set_exception(
-            Problem(504, "the time of the request is over; ask for less, or allow more time")
         )
 
     def _drop(self, job: Job) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter as Count
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -50,6 +49,8 @@ class Metrics:
         self._busy = Counter(
             "cascade_busy_seconds", "Seconds in which batches were answered.", registry=registry
         )
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._statuses: dict[str, Counter] = {}
         self._queue = Gauge("cascade_queue_items", "Items that wait.", registry=registry)
         Gauge("cascade_info", "The version.", ["version"], registry=registry).labels(
             __version__
@@ -61,13 +62,20 @@ class Metrics:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        key = method, route, status
+        if key not in self._known:  # finding a label takes longer than counting
+            found = self._requests.labels(method, route, str(status)), self._seconds.labels(route)
+            self._known[key] = found
+        count, took = self._known[key]
+        count.inc()
+        took.observe(seconds)
 
-    def items(self, statuses: Count[str]) -> None:
+    def items(self, statuses: Sequence[str]) -> None:
         """Count items by the status of their answers."""
-        for status, count in statuses.items():
-            self._items.labels(status).inc(count)
+        for status in set(statuses):
+            if status not in self._statuses:
+                self._statuses[status] = self._items.labels(status)
+            self._statuses[status].inc(statuses.count(status))
 
     def refused(self, reason: str) -> None:
         """Count a request that was not answered."""

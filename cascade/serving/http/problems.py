@@ -17,6 +17,8 @@ from starlette.exceptions import HTTPException
 from cascade.errors import CascadeError, EngineError, TaxonomyError, UsageError
 
 MEDIA_TYPE = "application/problem+json"
+CLOSE = {"Connection": "close"}
+DROPPED = 64 << 20  # bytes of a body that are read and dropped when a request is refused
 MOST_TOLD = 5  # faults of one request
 SHOWN = 200  # characters of what a client sent, in a message
 
@@ -48,11 +50,23 @@ class Problem(Exception):
         self.status, self.detail = status, detail
         self.headers = dict(headers or {})
 
-    def response(self) -> Response:
-        """The problem as a response."""
+    def response(self, more: Mapping[str, str] | None = None) -> Response:
+        """The problem as a response, perhaps with more headers."""
+        headers = {**self.headers, **(more or {})}
         return Response(
-            as_json(self.status, self.detail), self.status, self.headers, media_type=MEDIA_TYPE
+            as_json(self.status, self.detail), self.status, headers, media_type=MEDIA_TYPE
         )
+
+
+def hang_up(headers: Mapping[bytes, bytes]) -> Mapping[str, str]:
+    """The header that ends a connection where a request's body may be endless.
+
+    Other bodies are read to their end and dropped: who still writes would not see the answer of a
+    server that hangs up.
+    """
+    length = headers.get(b"content-length", b"0")
+    bounded = b"transfer-encoding" not in headers and length.isdigit() and int(length) <= DROPPED
+    return {} if bounded else CLOSE
 
 
 def as_json(status: int, detail: str) -> bytes:

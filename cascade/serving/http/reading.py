@@ -9,15 +9,13 @@ import io
 import json
 import math
 import re
-import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from cascade.config import CascadeConfig, Columns
 from cascade.config.serving import ServeConfig
@@ -30,10 +28,11 @@ from cascade.serving.http.problems import Problem, described
 from cascade.serving.http.values import ItemBody
 
 M = TypeVar("M", bound=BaseModel)
+Headers = Mapping[bytes, bytes]
 
+SHORTEST = 0.001  # seconds that a request may ask for
 LARGE = 256 << 10  # bytes of a body from which it is parsed in a thread
 PICTURE = "\0picture"  # the column that pictures of clients stand in, which no client can name
-CLOSE = {"Connection": "close"}  # what is left of a body is not read
 _DATA = re.compile(r"\s*data:[^,]{0,200};base64,", re.I)
 _SPACE = re.compile(r"\s+")
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -47,65 +46,68 @@ class Read:
     ids: Sequence[str | None]
 
 
-def deadline_of(request: Request, settings: ServeConfig) -> float:
-    """When the time of a request is over, on the clock of `time.monotonic`.
+def seconds_of(headers: Headers, settings: ServeConfig) -> float:
+    """How long the answer of a request is waited for.
 
     Raises
     ------
     Problem
         400: the header X-Timeout holds no seconds.
     """
-    wanted = request.headers.get("x-timeout")
-    seconds = settings.timeout
-    if wanted is not None:
-        try:
-            seconds = float(wanted)
-        except ValueError:
-            seconds = math.nan
-        if not 0 < seconds < math.inf:
-            raise Problem(400, "X-Timeout: expected seconds above 0, such as 2.5")
-    return time.monotonic() + min(seconds, settings.timeout)
+    wanted = headers.get(b"x-timeout")
+    if wanted is None:
+        return settings.timeout
+    try:
+        seconds = float(wanted)
+    except ValueError:
+        seconds = math.nan
+    if not SHORTEST <= seconds < math.inf:
+        raise Problem(400, f"X-Timeout: expected seconds, {SHORTEST} or more, such as 2.5")
+    return min(seconds, settings.timeout)
 
 
-async def body_of(request: Request, model: type[M], settings: ServeConfig, deadline: float) -> M:
+async def body_of(headers: Headers, receive: Receive, model: type[M], settings: ServeConfig) -> M:
     """The body of a request, checked.
 
     Raises
     ------
     Problem
-        408: it came too slowly, 413: it is too large, 415: it is no JSON by its own account,
-        400: it is no JSON, 422: it has another form than the model.
+        413: it is too large, 415: it is no JSON by its own account, 400: it is no JSON, 422: it has
+        another form than the model.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind != b"application/json":
         raise Problem(
-            415, "Content-Type: expected application/json, with the item in a JSON object", CLOSE
+            415, "Content-Type: expected application/json, with the item in a JSON object"
         )
-    body = await _received(request, settings.max_body, deadline)
+    body = await _received(headers, receive, settings.max_body)
     if len(body) > LARGE:
         return await asyncio.to_thread(parsed, body, model)
     return parsed(body, model)
 
 
-async def _received(request: Request, most: int, deadline: float) -> bytes:
-    too_large = Problem(
-        413, f"the body is larger than {most:,} bytes; send fewer items in a request", CLOSE
-    )
-    told = request.headers.get("content-length", "")
+async def _received(headers: Headers, receive: Receive, most: int) -> bytes:
+    told = headers.get(b"content-length", b"")
     if told.isdigit() and int(told) > most:
-        raise too_large
-    body = bytearray()
-    try:
-        async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-            async for part in request.stream():
-                body += part
-                if len(body) > most:
-                    raise too_large
-    except TimeoutError:
-        raise Problem(408, "the body did not come in the time of the request", CLOSE) from None
-    except ClientDisconnect:
-        raise Problem(400, "the client went away before its request was whole", CLOSE) from None
-    return bytes(body)
+        raise _too_large(most)
+    message = await receive()
+    found = bytes(message.get("body", b""))
+    if message.get("more_body"):
+        parts, size = [found], len(found)
+        while message.get("more_body") and size <= most:
+            message = await receive()
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+        found = b"".join(parts)
+    if len(found) > most:
+        raise _too_large(most)
+    if message["type"] == "http.disconnect":
+        raise Problem(400, "the client went away before its request was whole")
+    return found
+
+
+def _too_large(most: int) -> Problem:
+    return Problem(413, f"the body is larger than {most:,} bytes; send fewer items in a request")
 
 
 def parsed(body: bytes, model: type[M]) -> M:
@@ -181,20 +183,26 @@ class ItemReader:
                 f"there are {pictures:,} pictures; the most in one request is "
                 f"{self._settings.max_pictures:,}",
             )
-        values = [one if isinstance(one, str | None) else self._value(one) for one in given]
+        values = [self._value(one) for one in given]
         failed = {at: value for at, value in enumerate(values) if isinstance(value, Prediction)}
         asked = [value for value in values if not isinstance(value, Prediction)]
-        found = (self._pictures if pictures else self._texts).many(asked)
+        if any(not isinstance(value, Item) for value in asked):
+            asked = list((self._pictures if pictures else self._texts).many(asked))
+        found = iter(asked)
         items = [failed[at] if at in failed else next(found) for at in range(len(values))]
         ids = [one.id if isinstance(one, ItemBody) else None for one in given]
         return Read([*map(self._bounded, items)], ids)
 
-    def _value(self, one: ItemBody) -> Any:
-        """What an intake reads, or why there is nothing to read."""
+    def _value(self, one: str | ItemBody | None) -> Any:
+        """An item, what an intake reads, or why there is nothing to read."""
+        if isinstance(one, str):
+            return Item({self._first: one})
+        if one is None:
+            return None
         if one.text is not None and one.fields is not None:
             return Prediction.failed("give the item as text or as fields, not as both")
         if one.image is None:
-            return one.text if one.fields is None else one.fields
+            return self._value(one.text) if one.fields is None else one.fields
         try:
             picture = self._picture(one.image)
         except InputError as error:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from cascade.config.serving import ServeConfig
-from cascade.errors import UsageError
 from cascade.pipeline.classifier import Classifier
 from cascade.serving.http import examples
-from cascade.serving.http.problems import MEDIA_TYPE, Problem, ProblemValue, problem_of
-from cascade.serving.http.reading import body_of, deadline_of
+from cascade.serving.http.problems import MEDIA_TYPE, Problem, ProblemValue, hang_up, problem_of
+from cascade.serving.http.reading import SHORTEST, Headers
 from cascade.serving.http.service import Service, as_json
 from cascade.serving.http.values import (
     About,
@@ -46,7 +45,7 @@ TIMEOUT = {
     "in": "header",
     "required": False,
     "description": "Seconds that the answer is waited for, if fewer than the service allows.",
-    "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": 3600},
+    "schema": {"type": "number", "minimum": SHORTEST, "maximum": 3600},
     "example": 2.5,
 }
 Words = Annotated[
@@ -67,7 +66,8 @@ class ProblemRoute(APIRoute):
             try:
                 return await handler(request)
             except Exception as error:  # whatever it is, who asked gets the form of all errors
-                return problem_of(error).response()
+                problem = problem_of(error)
+                return problem.response(hang_up(dict(request.scope["headers"])))
 
         return told
 
@@ -99,14 +99,11 @@ def create_router(
     >>> app = FastAPI()
     >>> app.include_router(create_router(cascade.load("store")), prefix="/shop")
     """
-    if not isinstance(classifier, Classifier | Service):
-        raise UsageError(
-            f"a router is made of a classifier, found {type(classifier).__name__}; see cascade.load"
-        )
     service = classifier if isinstance(classifier, Service) else Service(classifier, settings)
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
+        service.open()
         yield
         await service.close()
 
@@ -124,53 +121,44 @@ def _add_items(router: APIRouter, service: Service) -> None:
     @router.post("/classify", **_told(ClassifyBody, Answer, examples.CLASSIFY, settings))
     async def classify(request: Request) -> Response:
         """File one item under the taxonomy: the node with its confidence."""
-        deadline = deadline_of(request, settings)
-        body = await body_of(request, ClassifyBody, settings, deadline)
-        (answer,) = await service.classify([body], body, deadline)
-        return _json(answer)
+        return _json(await service.classify_one(_headers(request), request.receive))
 
     @router.post(
         "/classify/batch", **_told(ClassifyManyBody, Answers, examples.CLASSIFY_MANY, settings)
     )
     async def classify_many(request: Request) -> Response:
         """File several items; one that cannot be answered says why, in its place."""
-        deadline = deadline_of(request, settings)
-        body = await body_of(request, ClassifyManyBody, settings, deadline)
-        return _json({"answers": await service.classify(body.items, body, deadline)})
+        return _json(await service.classify_many(_headers(request), request.receive))
 
     @router.post("/explain", **_told(ExplainBody, Account, examples.EXPLAIN, settings))
     async def explain(request: Request) -> Response:
         """File one item, and tell what was considered, and what each word did for the answer."""
-        deadline = deadline_of(request, settings)
-        body = await body_of(request, ExplainBody, settings, deadline)
-        return _json(await service.explain(body, deadline))
+        return _json(await service.explain_one(_headers(request), request.receive))
 
 
 def _add_nodes(router: APIRouter, service: Service) -> None:
     settings, tools = service.settings, service.tools
+    ways = ["meaning", "words"] if settings.search_by_meaning else ["words"]
 
     @router.get("/search", **_told(None, FoundValue, examples.SEARCH, settings))
     async def search(
         request: Request,
         q: Words,
-        by: Annotated[
-            Literal["meaning", "words"],
-            Query(
-                description="`words`: nodes with these words in their names, synonyms or codes; "
-                "`meaning`: also those that mean the same."
-            ),
-        ] = "meaning",
+        by: str = Query(
+            ways[0],
+            pattern=f"^({'|'.join(ways)})$",
+            description="`words`: nodes with these words in their names, synonyms or codes; "
+            "`meaning`: also those that mean the same.",
+        ),
         limit: Limit = 10,
     ) -> Response:
         """Find nodes of any level, best first."""
-        if not is_visible(q):
-            raise Problem(422, "q: there is nothing to look for; expected words")
-        return _json(await service.search(q, limit, by, deadline_of(request, settings)))
+        return _json(await service.search_nodes(_headers(request), q, limit, by))
 
     @router.get("/nodes", **_told(None, ChildrenValue, examples.TOP, settings))
     async def top(limit: Limit = 50, offset: Offset = 0) -> Response:
         """The nodes at the top of the taxonomy."""
-        return _json(tools.children("", offset, limit).model_dump())
+        return _json(as_json(tools.children("", offset, limit).model_dump()))
 
     @router.get("/nodes/{code:path}", **_told(None, ChildrenValue, examples.NODE, settings))
     async def node(
@@ -188,16 +176,20 @@ def _add_nodes(router: APIRouter, service: Service) -> None:
         """A node with the nodes directly below it."""
         if not is_visible(code):
             raise Problem(404, "there is no node without a code; /v1/nodes has those at the top")
-        return _json(tools.children(code, offset, limit).model_dump())
+        return _json(as_json(tools.children(code, offset, limit).model_dump()))
 
     @router.get("/about", **_told(None, About, examples.ABOUT, settings))
     async def about() -> Response:
         """What answers here, and the bounds of requests."""
-        return _json(service.about)
+        return _json(as_json(service.about))
 
 
-def _json(values: Any) -> Response:
-    return Response(as_json(values), media_type="application/json")
+def _headers(request: Request) -> Headers:
+    return dict(request.scope["headers"])
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
 
 
 def _told(

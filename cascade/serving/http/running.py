@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
+import math
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,12 +26,11 @@ from cascade.serving.http.connections import Connection
 
 VARIABLE = "CASCADE_TOKEN"
 BACKLOG = 2048
+KEEP_ALIVE = 75  # seconds that a connection may rest, longer than the proxies' 60
 MOST_BYTES = 4096  # of a file with a token
 SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
-
-logger = logging.getLogger(__name__)
 
 
 def read_token(settings: ServeConfig) -> str | None:
@@ -124,6 +126,15 @@ def serve(app: FastAPI, listening: socket.socket, settings: ServeConfig) -> None
         listening.listen(BACKLOG)
     except OSError as error:
         raise _taken(address_of(listening), error) from None
+    server = make_server(app, settings)
+    gc.collect()
+    gc.freeze()  # models stay: they need not be looked through again and again
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[listening]))
+
+
+def make_server(app: FastAPI, settings: ServeConfig) -> Server:
+    """Uvicorn's server with the bounds of the settings."""
     config = uvicorn.Config(
         app,
         http=partial(Connection, most=settings.connections),  # type: ignore[arg-type]
@@ -132,24 +143,24 @@ def serve(app: FastAPI, listening: socket.socket, settings: ServeConfig) -> None
         lifespan="on",
         ws="none",
         server_header=False,
-        date_header=True,
+        proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=int(settings.stop_seconds) + 1,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=math.ceil(settings.stop_seconds),
     )
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    server = _Server(config)
-    factory = config.get_loop_factory()
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(server.serve(sockets=[listening]))
+    return Server(config)
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Uvicorn's server; a signal that ends it in order is no failure of the command."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Let signals end the server, not the process."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before: dict[int, Any] = {}
         for number in SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:  # ignored by `nohup`: it stays so

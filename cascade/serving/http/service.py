@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
+import time
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+from pydantic_core import PydanticSerializationError, to_json
+from starlette.types import Receive
+
 from cascade.config.serving import ServeConfig
-from cascade.items import as_text
+from cascade.errors import UsageError
+from cascade.items import Item, as_text
 from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.doors.explaining import Explanation
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.predictions import Prediction
 from cascade.serving.http.batcher import Batcher
 from cascade.serving.http.metrics import Metrics
-from cascade.serving.http.problems import Problem
-from cascade.serving.http.reading import ItemReader
-from cascade.serving.http.values import ExplainBody, FormBody, ItemBody
+from cascade.serving.http.problems import CLOSE, Problem
+from cascade.serving.http.reading import Headers, ItemReader, body_of, seconds_of
+from cascade.serving.http.values import (
+    ClassifyBody,
+    ClassifyManyBody,
+    ExplainBody,
+    FormBody,
+    ItemBody,
+)
 from cascade.serving.tools import Tools
-from cascade.serving.values import FacetValue
+from cascade.serving.values import FacetValue, FoundValue
+from cascade.values import is_visible
 from cascade.version import __version__
 
 MOST_WORDS = 40  # of an item that are left out when it is explained, one at a time
@@ -33,9 +45,18 @@ class Service:
     ----------
     settings
         Its bounds; by default those of the classifier's config.
+
+    Raises
+    ------
+    UsageError
+        `classifier` is none.
     """
 
     def __init__(self, classifier: Classifier, settings: ServeConfig | None = None) -> None:
+        if not isinstance(classifier, Classifier):
+            raise UsageError(
+                f"a service needs a classifier, found {type(classifier).__name__}; see cascade.load"
+            )
         self.classifier = classifier
         self.settings = settings = settings or classifier.config.serve
         self.metrics = Metrics()
@@ -48,6 +69,34 @@ class Service:
         )
         self.tools = Tools(classifier.taxonomy, lambda: classifier)
         self._reader = ItemReader(classifier.config, settings)
+
+    async def classify_one(self, headers: Headers, receive: Receive) -> bytes:
+        """The answer to a request with one item, as JSON."""
+        async with self._clock(headers) as clock:
+            body = await body_of(headers, receive, ClassifyBody, self.settings)
+            clock.has_read = True
+            (answer,) = await self.classify([body], body, clock.deadline)
+            return as_json(answer)
+
+    async def classify_many(self, headers: Headers, receive: Receive) -> bytes:
+        """The answers to a request with several items, as JSON."""
+        async with self._clock(headers) as clock:
+            body = await body_of(headers, receive, ClassifyManyBody, self.settings)
+            clock.has_read = True
+            return as_json({"answers": await self.classify(body.items, body, clock.deadline)})
+
+    async def explain_one(self, headers: Headers, receive: Receive) -> bytes:
+        """The account of an answer, as JSON."""
+        async with self._clock(headers) as clock:
+            body = await body_of(headers, receive, ExplainBody, self.settings)
+            clock.has_read = True
+            return as_json(await self.explain(body, clock.deadline))
+
+    async def search_nodes(self, headers: Headers, words: str, limit: int, by: str) -> bytes:
+        """Nodes for some words, as JSON."""
+        async with self._clock(headers) as clock:
+            clock.has_read = True
+            return as_json(await self.search(words, limit, by, clock.deadline))
 
     async def classify(
         self, given: Sequence[str | ItemBody | None], form: FormBody, deadline: float
@@ -69,13 +118,8 @@ class Service:
         found: list[Prediction] = await self.batcher.answer(
             read.items, size=len(read.items), deadline=deadline, top=form.top
         )
-        self.metrics.items(Counter(prediction.status for prediction in found))
-        shown = AnswerForm(
-            form.top,
-            form.trace,
-            question=self._asks,
-            set=self._has_sets,
-        )
+        self.metrics.items([prediction.status for prediction in found])
+        shown = AnswerForm(form.top, form.trace, question=self._asks, set=self._has_sets)
         return [
             self._answer(prediction, shown, id_)
             for prediction, id_ in zip(found, read.ids, strict=True)
@@ -92,11 +136,12 @@ class Service:
         """The account of an answer, as plain values."""
         read = await asyncio.to_thread(self._reader.read, [asked])
         (item,) = read.items
-        if isinstance(item, Prediction):
-            raise Problem(422, item.message)
 
         def explain() -> dict[str, Any]:
-            why = self.classifier.explain(item, words=asked.words)
+            if isinstance(item, Prediction):
+                why = Explanation(Item(asked.fields or {"text": asked.text}), item)
+            else:
+                why = self.classifier.explain(item, words=asked.words)
             values = why.to_dict()
             prediction = values["prediction"] | {"id": asked.id}
             return {
@@ -111,8 +156,10 @@ class Service:
         return found
 
     async def search(self, words: str, limit: int, by: str, deadline: float) -> dict[str, Any]:
-        """Nodes for some words, as plain values."""
+        """Nodes for some words, as plain values; none where no character can be seen."""
         words = as_text(words)
+        if not is_visible(words):
+            return FoundValue(nodes=[]).model_dump()
         if by == "words":
             found = await asyncio.to_thread(self.tools.search_words, words, limit)
         else:
@@ -157,10 +204,19 @@ class Service:
             A model cannot be loaded.
         """
         self.classifier.classify("an item")
+        if self.settings.search_by_meaning:
+            self.classifier.search("an item", 1)
+
+    def open(self) -> None:
+        """Take requests, perhaps again after `close`."""
+        self.batcher.open()
 
     async def close(self) -> bool:
         """Answer what waits, then end; whether that was done in time."""
         return await asyncio.to_thread(self.batcher.close, self.settings.stop_seconds)
+
+    def _clock(self, headers: Headers) -> Clock:
+        return Clock(seconds_of(headers, self.settings), self.metrics)
 
     @cached_property
     def _asks(self) -> bool:
@@ -171,6 +227,47 @@ class Service:
         return self.classifier.config.calibration.set_coverage is not None
 
 
+class Clock:
+    """The time of a request, as an asynchronous context manager.
+
+    Attributes
+    ----------
+    deadline
+        On the clock of `time.monotonic`.
+    has_read
+        Whether the body has come.
+    """
+
+    __slots__ = ("_metrics", "_timeout", "deadline", "has_read")
+
+    def __init__(self, seconds: float, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._timeout = asyncio.timeout(seconds)
+        self.deadline = time.monotonic() + seconds
+        self.has_read = False
+
+    async def __aenter__(self) -> Clock:
+        await self._timeout.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        """Raise Problem where the time is over: 408 while the body came, else 504."""
+        try:
+            await self._timeout.__aexit__(*error)
+        except TimeoutError:
+            self._metrics.refused("late")
+            if not self.has_read:
+                raise Problem(
+                    408, "the body did not come in the time of the request", CLOSE
+                ) from None
+            raise Problem(
+                504, "the time of the request is over; ask for less, or allow more time"
+            ) from None
+
+
 def as_json(values: Any) -> bytes:
-    """Plain values as JSON of ASCII characters alone, which no half of a pair can break."""
-    return json.dumps(values, separators=(",", ":"), allow_nan=False).encode("ascii")
+    """Plain values as JSON."""
+    try:
+        return to_json(values, inf_nan_mode="null")
+    except PydanticSerializationError:  # half of a surrogate pair, in a taxonomy's names
+        return json.dumps(values).encode("ascii")

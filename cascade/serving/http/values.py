@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from cascade.serving.values import AlternativeValue, FacetValue
 
@@ -34,10 +34,15 @@ class ItemBody(Asked):
     id: str | None = Field(None, description="Your own identifier; it stands in the answer.")
 
 
+def _whole(value: Any) -> Any:
+    """2.0 as 2: JSON has one kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class FormBody(Asked):
     """What answers shall tell."""
 
-    top: int = Field(
+    top: Annotated[int, BeforeValidator(_whole)] = Field(
         0, ge=0, description="How many alternatives are told; more than 0 looks at more paths."
     )
     trace: bool = Field(
