@@ -59,7 +59,8 @@ class EvaluationTask:
     @property
     def form(self) -> AnswerForm:
         """What stands beside each row."""
-        return AnswerForm(ranking=self.config.retrieval.ranking > 0, whole=True)
+        sets = self.config.calibration.set_coverage is not None
+        return AnswerForm(ranking=self.config.retrieval.ranking > 0, set=sets, whole=True)
 
     @property
     def used(self) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap
 from cascade.evaluation.metrics.calibration import Bin, level_reliability, reliability
-from cascade.evaluation.metrics.given import RowsGiven, rows_given
+from cascade.evaluation.metrics.given import RowsGiven, SetsOfSize, rows_given, sets_by_size
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.evaluation.metrics.hierarchical_f1 import exact_match, hf1_micro
 from cascade.evaluation.metrics.ranking import ranking_figures
@@ -50,6 +50,8 @@ class RunMetrics:
         where the confidences of levels are not known.
     codes
         What is told of FoodEx2 codes, see `evaluation.foodex2.measuring`; empty for others.
+    sets
+        Rows by the size of their sets; empty where there are none.
     """
 
     rows: Mapping[str, Any]
@@ -66,6 +68,7 @@ class RunMetrics:
     information: tuple[InformationAtRisk, ...] = ()
     given: tuple[RowsGiven, ...] = ()
     codes: Mapping[str, Any] = field(default_factory=dict)
+    sets: tuple[SetsOfSize, ...] = ()
 
     @property
     def rows_per_second(self) -> float | None:
@@ -86,6 +89,7 @@ class RunMetrics:
                 "information": [asdict(point) for point in self.information],
             },
             "given": [asdict(each) for each in self.given],
+            "sets": [asdict(each) for each in self.sets],
             "time": {
                 "seconds": self.seconds,
                 "rows_per_second": None if rate is None else round(rate, 2),
@@ -144,6 +148,7 @@ def measure(
         level_reliability=() if sure is None else tuple(level_reliability(answers, sure)),
         information=() if sure is None else tuple(information_at_risk(answers, sure)),
         given=tuple(rows_given(answers)),
+        sets=tuple(sets_by_size(answers)),
     )
 
 

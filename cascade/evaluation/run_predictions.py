@@ -27,6 +27,8 @@ from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 if TYPE_CHECKING:
     import pyarrow as pa
 
+SET = "cascade_set"
+
 
 @dataclass(frozen=True)
 class RunPredictions:
@@ -51,6 +53,8 @@ class RunPredictions:
     given
         int32 [n_rows], the nodes that were answered with, of which some lie above what is
         predicted; None where none does.
+    sets
+        Nodes of the set of each row; None where no row has one.
     path_confidence
         float64 [n_rows, depth], the confidence of each level of what is predicted, nan below its
         end; None where it is not known.
@@ -70,6 +74,7 @@ class RunPredictions:
     ranking: Sequence[Sequence[int]] | None
     reviewed: NDArray[np.bool_] | None
     given: NDArray[np.int32] | None
+    sets: Sequence[Sequence[int]] | None
     path_confidence: NDArray[np.float64] | None
     facets: NDArray[np.int64] | None
     status: dict[str, int]
@@ -98,6 +103,7 @@ class RunPredictions:
             reviewed=None if self.reviewed is None else self.reviewed[rows],
             facets=None if self.facets is None else self.facets[rows],
             given=None if self.given is None else self.given[rows],
+            sets=None if self.sets is None else [self.sets[row] for row in rows.tolist()],
         )
 
     def ranked(self) -> tuple[list[Sequence[int]], list[tuple[int, ...]]]:
@@ -193,9 +199,10 @@ class RunPredictions:
             _confidence(sure, file),
             _also(table, columns, labels),
             _levels(table, taxonomy, finder),
-            _ranking(table, finder),
+            _lists(table, RANKING, finder),
             _reviewed(table["cascade_status"]),
             None if (given == predicted).all() else given,
+            _lists(table, SET, finder),
             _path_confidence(table, taxonomy.depth),
             _facets(taxonomy, table["cascade_code"], table[columns.label]),
             _counts(table["cascade_status"]),
@@ -262,11 +269,12 @@ def _levels(table: pa.Table, taxonomy: Taxonomy, finder: LabelFinder) -> NDArray
     return np.stack([_nodes(table[n], finder) if n in known else none for n in names], axis=1)
 
 
-def _ranking(table: pa.Table, finder: LabelFinder) -> Sequence[Sequence[int]] | None:
-    if RANKING not in table.column_names or table[RANKING].null_count == len(table):
+def _lists(table: pa.Table, name: str, finder: LabelFinder) -> Sequence[Sequence[int]] | None:
+    """The nodes that each cell of a column lists, in JSON; None where no cell lists any."""
+    if name not in table.column_names or table[name].null_count == len(table):
         return None
     found: list[Sequence[int]] = []
-    for text in table[RANKING].to_pylist():
+    for text in table[name].to_pylist():
         try:
             codes = json.loads(text) if text else []
         except (ValueError, RecursionError):

@@ -12,6 +12,7 @@ from cascade.taxonomy.lookup import unquoted_code
 
 TERM = re.compile(r"[A-Z0-9]{5}")
 CATEGORY = re.compile(r"F[0-9]{2}")
+PLAIN = re.compile(r"[A-Z0-9]{5}(?:#F[0-9]{2}\.[A-Z0-9]{5}(?:\$F[0-9]{2}\.[A-Z0-9]{5})*)?")
 _JOINTS = re.compile(r"\s*([#$.])\s*")
 SHOWN = 60  # characters of a code in a message
 
@@ -62,6 +63,8 @@ class FoodCode:
         CodeError
             The text is no code; says from which character on.
         """
+        if PLAIN.fullmatch(text):  # nearly all, and there are many
+            return cls(text[:5], tuple(Facet(f[:3], f[4:]) for f in text[6:].split("$") if f))
         code, start = spelled(text), len(text) - len(text.lstrip())
         if code != _capitals(text.strip()):  # places are those in what is read
             text, start = code, 0

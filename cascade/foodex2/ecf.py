@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
-from xml.etree.ElementTree import Element, ParseError
+from xml.parsers.expat import ExpatError
 
 from cascade.errors import TaxonomyError
 from cascade.foodex2.catalogue import Attribute, Catalogue, Hierarchy, Term, implied_facets
 from cascade.io.zips import swollen
 
+BLOCK = 1 << 16  # bytes that are parsed at once
 LARGEST = 1 << 30  # bytes of XML; MTX 17.0 has 95 million
 DEFAULT = re.compile(r"\[defaultHierarchy=(\w+)\]")
 PARTS = {"catalogueDesc", "catalogueVersion", "hierarchyDesc", "attributeDesc", "term"}
 NO_PARENT = ("", "root")
+ASSIGNMENT = "hierarchyAssignments/hierarchyAssignment"  # places in a term
+ATTRIBUTE = "implicitAttributes/implicitAttribute"
+VALUES = f"{ATTRIBUTE}/attributeValues"
 FIELDS = ("termType", "detailLevel", "allFacets", "implicitFacets")  # attributes that Term names
 
 
@@ -60,7 +64,7 @@ def read_ecf(path: str | Path) -> Catalogue:
             "its XML has a document type declaration, which may define entities and is refused",
             file=file,
         ) from None
-    except (ParseError, LookupError, ValueError) as error:
+    except (ExpatError, LookupError, ValueError) as error:
         raise TaxonomyError(f"its XML is broken: {error}", file=file) from None
     except (OSError, NotImplementedError, RuntimeError) as error:  # packed in an odd way, or locked
         raise TaxonomyError(f"cannot be read: {error}", file=file) from None
@@ -73,27 +77,23 @@ def _read(stream: IO[bytes], file: str) -> Catalogue:
     attributes: dict[str, Attribute] = {}
     terms: dict[str, Term] = {}
     places: dict[str, dict[str, tuple[int, str | None, bool]]] = {}
-    for part in _parts(stream):
-        if part.tag == "catalogueDesc":
-            about = {child.tag: (child.text or "").strip() for child in part}
-        elif part.tag == "catalogueVersion":
-            version = _text(part, "version")
-        elif part.tag == "hierarchyDesc":
-            labels[_text(part, "code")] = _text(part, "label")
-        elif part.tag == "attributeDesc":
-            attributes[_text(part, "code")] = _attribute(part, about.get("code", ""))
+    for name, part in _parts(stream):
+        texts = dict(reversed(part))  # of each element the first
+        if name == "catalogueDesc":
+            about = texts
+        elif name == "catalogueVersion":
+            version = texts.get("version", "")
+        elif name == "hierarchyDesc":
+            labels[texts.get("code", "")] = texts.get("label", "")
+        elif name == "attributeDesc":
+            attributes[texts.get("code", "")] = _attribute(texts, about.get("code", ""))
         else:
-            term = _term(part, file)
+            term, own = _term(part, texts, file)
             if term.code in terms:
                 raise TaxonomyError(f"has the term {term.code} twice", file=file)
             terms[term.code] = term
-            for place in part.iterfind("hierarchyAssignments/hierarchyAssignment"):
-                order, parent = _text(place, "order"), _text(place, "parentCode")
-                places.setdefault(_text(place, "hierarchyCode"), {})[term.code] = (
-                    int(order) if order.isdigit() else 0,
-                    None if parent in NO_PARENT else parent,
-                    _text(place, "reportable") == "true",
-                )
+            for hierarchy, place in own:
+                places.setdefault(hierarchy, {})[term.code] = place
     code = about.get("code")
     if not code or not terms:
         raise TaxonomyError(
@@ -118,59 +118,117 @@ def _read(stream: IO[bytes], file: str) -> Catalogue:
     )
 
 
-def _parts(stream: IO[bytes]) -> Iterator[Element]:
-    """The elements in `PARTS`; all others are dropped, so that memory does not grow with them."""
-    from defusedxml.ElementTree import iterparse
+def _parts(stream: IO[bytes]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """The elements in `PARTS`, with the path and the text of each element within, as they end.
 
-    opened: list[Element] = []
-    part: Element | None = None
-    for event, element in iterparse(stream, ("start", "end"), forbid_dtd=True):
-        if event == "start":
-            opened.append(element)
-            if part is None and element.tag in PARTS:
-                part = element
-            continue
-        opened.pop()
-        if part is not None and element is part:
-            yield part
-            part = None
-        if part is None and opened:
-            opened[-1].clear()
+    All others are dropped, so that memory does not grow with them.
+
+    Raises
+    ------
+    DTDForbidden
+        There is a document type declaration, which may define entities: refused as by defusedxml,
+        whose parsers of trees take three times as long.
+    """
+    from xml.parsers import expat
+
+    from defusedxml import DTDForbidden
+
+    done: list[tuple[str, list[tuple[str, str]]]] = []
+    part: list[tuple[str, str]] = []
+    paths: list[str] = []  # of the open elements of a part, within it
+    name, text = "", ""
+    known: dict[tuple[str, str], str] = {}
+
+    def start(tag: str, _: object) -> None:
+        nonlocal name, text, part
+        if paths:
+            key = paths[-1], tag
+            if (path := known.get(key)) is None:
+                path = known[key] = f"{paths[-1]}/{tag}" if paths[-1] else tag
+            paths.append(path)
+        elif tag in PARTS:
+            name, part = tag, []
+            paths.append("")
+        text = ""
+
+    def data(more: str) -> None:
+        nonlocal text
+        text += more
+
+    def end(_: str) -> None:
+        nonlocal text
+        if not paths:
+            return
+        if path := paths.pop():
+            part.append((path, text.strip()))
+            text = ""
+        else:
+            done.append((name, part))
+
+    def refuse(name: str, system: str | None, public: str | None, _: int) -> None:
+        raise DTDForbidden(name, system, public)
+
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = data
+    parser.StartDoctypeDeclHandler = refuse
+    while some := stream.read(BLOCK):
+        parser.Parse(some)
+        yield from done
+        done.clear()
+    parser.Parse(b"", True)
+    yield from done
 
 
-def _text(element: Element, path: str) -> str:
-    return (element.findtext(path) or "").strip()
-
-
-def _attribute(element: Element, catalogue: str) -> Attribute:
-    source, _, hierarchy = _text(element, "attributeCatalogueCode").partition(".")
-    own = _text(element, "attributeType") == "catalogue" and source == catalogue
+def _attribute(texts: Mapping[str, str], catalogue: str) -> Attribute:
+    source, _, hierarchy = texts.get("attributeCatalogueCode", "").partition(".")
+    own = texts.get("attributeType") == "catalogue" and source == catalogue
     return Attribute(
-        _text(element, "code"),
-        _text(element, "name"),
-        _text(element, "label"),
-        _text(element, "scopeNote"),
+        texts.get("code", ""),
+        texts.get("name", ""),
+        texts.get("label", ""),
+        texts.get("scopeNote", ""),
         hierarchy if own else None,
-        _text(element, "attributeSingleOrRepeatable") == "single",
+        texts.get("attributeSingleOrRepeatable") == "single",
     )
 
 
-def _term(element: Element, file: str) -> Term:
-    code = _text(element, "termDesc/termCode")
-    values = {
-        _text(attribute, "attributeCode"): tuple(
-            (value.text or "").strip()
-            for value in attribute.iterfind("attributeValues/attributeValue")
-        )
-        for attribute in element.iterfind("implicitAttributes/implicitAttribute")
-    }
-    return Term(
+def _term(
+    part: Sequence[tuple[str, str]], texts: Mapping[str, str], file: str
+) -> tuple[Term, list[tuple[str, tuple[int, str | None, bool]]]]:
+    """A term, and for each hierarchy its order, parent, and whether it is reportable."""
+    values: dict[str, tuple[str, ...]] = {}
+    places = []
+    own: dict[str, str] = {}
+    several: list[str] = []
+    for path, text in part:
+        above, _, name = path.rpartition("/")
+        if above == VALUES:
+            several.append(text)
+        elif above in (ASSIGNMENT, ATTRIBUTE):
+            own.setdefault(name, text)
+        elif path == ATTRIBUTE:
+            values[own.get("attributeCode", "")] = tuple(several)
+            own, several = {}, []
+        elif path == ASSIGNMENT:
+            order, parent = own.get("order", ""), own.get("parentCode", "")
+            place = (
+                int(order) if order.isdigit() else 0,
+                None if parent in NO_PARENT else parent,
+                own.get("reportable") == "true",
+            )
+            places.append((own.get("hierarchyCode", ""), place))
+            own = {}
+    code = texts.get("termDesc/termCode", "")
+    term = Term(
         code,
-        _text(element, "termDesc/termExtendedName"),
-        _text(element, "termDesc/termScopeNote"),
-        _text(element, "termVersion/status") or "APPROVED",
+        texts.get("termDesc/termExtendedName", ""),
+        texts.get("termDesc/termScopeNote", ""),
+        texts.get("termVersion/status") or "APPROVED",
         " ".join(values.get("termType", ())),
         " ".join(values.get("detailLevel", ())),
         *implied_facets(code, values.get("allFacets", ()), values.get("implicitFacets", ()), file),
         {name: value for name, value in values.items() if name not in FIELDS},
     )
+    return term, places

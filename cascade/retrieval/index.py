@@ -24,6 +24,7 @@ from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.node_texts import text_forms
 from cascade.retrieval.text_vectors import (
     SUFFIX,
+    KnownVectors,
     Progress,
     are_unit,
     text_vectors,
@@ -68,6 +69,7 @@ class NodeIndex:
         kind: IndexKind = "flat",
         folder: Path | None = None,
         progress: Progress | None = None,
+        known: KnownVectors | None = None,
     ) -> NodeIndex:
         """The index of a taxonomy, read from disk or built once.
 
@@ -79,11 +81,14 @@ class NodeIndex:
             Where indexes are kept; by default in the user's cache.
         progress
             Called while texts are encoded: at the beginning, and after each block.
+        known
+            Has vectors of texts that need not be encoded.
         """
         texts, node = text_forms(taxonomy, recipe)
-        path = (folder or cache_folder() / "indexes") / _key(texts, node, encoder, recipe)
+        key = _key(texts, node, encoder, recipe, "" if known is None else known.identity)
+        path = (folder or cache_folder() / "indexes") / key
         _take_over(path, (len(texts), encoder.width))
-        vectors = text_vectors(texts, encoder, path, progress)
+        vectors = text_vectors(texts, encoder, path, progress, known)
         chosen = faiss_index.choose_kind(kind, len(texts))
         searcher = faiss_index.Searcher(lambda: faiss_index.flat_index(vectors), "flat")
         if chosen != "flat":
@@ -107,12 +112,24 @@ class NodeIndex:
 
 
 def _key(
-    texts: Sequence[tuple[str, ...]], node: NDArray[np.int32], encoder: Encoder, recipe: NodeText
+    texts: Sequence[tuple[str, ...]],
+    node: NDArray[np.int32],
+    encoder: Encoder,
+    recipe: NodeText,
+    known: str,
 ) -> str:
-    """Hash of the taxonomy as the recipe sees it, the recipe, the model and its prompt."""
+    """Hash of the taxonomy as the recipe sees it, the recipe, the model and its prompt.
+
+    Parameters
+    ----------
+    known
+        Identity of the vectors that were known before; empty where there were none.
+    """
     digest = hashlib.sha256(f"{FORMAT}\n{recipe}\n{encoder.identity}\n".encode())
     if prompt := encoder.prompts.document:
         digest.update(hashlib.sha256(prompt.encode()).digest())
+    if known:
+        digest.update(f"known {known}\n".encode())
     digest.update(node.astype("<i4").tobytes())
     forms = chain.from_iterable(texts)
     digest.update("".join(f"{text}\0" for text in forms).encode("utf-8", "surrogatepass"))

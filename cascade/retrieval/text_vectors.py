@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,20 @@ Vectors = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 """Called with how many texts are encoded, and how many there are."""
 
+
+class KnownVectors(Protocol):
+    """Vectors of texts that were computed before; `identity` changes with them."""
+
+    @property
+    def identity(self) -> str:
+        """Part of the key of an index that holds some of them."""
+        ...
+
+    def of(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], Vectors]:
+        """Which of some texts are known, int64 [n_known], and their unit vectors."""
+        ...
+
+
 SUFFIX = ".npy"
 BLOCK = 512  # texts that are encoded and saved together, and reported as progress
 ROWS = 8192  # vectors that are written together
@@ -40,6 +54,7 @@ def text_vectors(
     encoder: Encoder,
     path: Path,
     progress: Progress | None = None,
+    known: KnownVectors | None = None,
 ) -> Vectors:
     """Unit vectors [n_texts, width], each in the direction of the mean of the forms of its text.
 
@@ -51,6 +66,8 @@ def text_vectors(
         Where they are kept, without the suffix: read from there, or computed and written.
     progress
         Called while texts are encoded: at the beginning, and after each block.
+    known
+        Has vectors of texts that need not be encoded.
     """
     file, shape = path.with_name(path.name + SUFFIX), (len(texts), encoder.width)
     if (found := read_vectors(file, shape)) is not None:
@@ -59,12 +76,17 @@ def text_vectors(
         logger.warning("the index %s is damaged; it is built again", file)
     folder = path.with_name(f"{path.name}.parts")
     _remove_abandoned(folder)
-    place = {text: at for at, text in enumerate(dict.fromkeys(chain.from_iterable(texts)))}
-    blocks = _blocks(list(place), encoder, folder, progress or (lambda done, n: None))
+    forms = list(dict.fromkeys(chain.from_iterable(texts)))
+    before = np.empty((0, encoder.width), dtype=np.float32)
+    if known is not None:
+        at, before = known.of(forms)
+        forms = [*(forms[i] for i in at.tolist()), *np.delete(np.array(forms, object), at)]
+    place = {text: at for at, text in enumerate(forms)}
+    blocks = _blocks(forms[len(before) :], encoder, folder, progress or (lambda done, n: None))
 
     def rows() -> Iterator[Vectors]:
         for start in range(0, len(texts), ROWS):
-            yield _means(texts[start : start + ROWS], place, blocks)
+            yield _means(texts[start : start + ROWS], place, before, blocks)
 
     try:
         return write_vectors(file, shape, rows())
@@ -155,7 +177,8 @@ def _blocks(texts: list[str], encoder: Encoder, folder: Path, progress: Progress
     shapes = [(part.stop - part.start, encoder.width) for part in parts]
     blocks = [_mapped(file, shape, 0) for file, shape in zip(files, shapes, strict=True)]
     done = sum(len(block) for block in blocks if block is not None)
-    progress(done, n)
+    if n:
+        progress(done, n)
     save = sum(block is None for block in blocks) > 1
     out: list[Vectors] = []
     for part, file, shape, block in zip(parts, files, shapes, blocks, strict=True):
@@ -181,15 +204,25 @@ def _saved(file: Path, block: Vectors) -> bool:
 
 
 def _means(
-    texts: Sequence[tuple[str, ...]], place: dict[str, int], blocks: list[Vectors]
+    texts: Sequence[tuple[str, ...]],
+    place: dict[str, int],
+    before: Vectors,
+    blocks: list[Vectors],
 ) -> Vectors:
-    """Unit vectors of texts, each in the direction of the mean of its forms; [n_texts, width]."""
+    """Unit vectors of texts, each in the direction of the mean of its forms; [n_texts, width].
+
+    Parameters
+    ----------
+    place
+        Of a form among all vectors: those that were known before, then the blocks.
+    """
     at = np.array([place[form] for forms in texts for form in forms], dtype=np.int64)
-    vectors = np.empty((len(at), blocks[0].shape[1]), dtype=np.float32)
-    block = at // BLOCK
-    for number in np.unique(block).tolist():
+    vectors = np.empty((len(at), before.shape[1]), dtype=np.float32)
+    block = (at - len(before)) // BLOCK  # negative where they were known
+    vectors[block < 0] = before[at[block < 0]]
+    for number in np.unique(block[block >= 0]).tolist():
         here = block == number
-        vectors[here] = blocks[number][at[here] - number * BLOCK]
+        vectors[here] = blocks[number][at[here] - len(before) - number * BLOCK]
     if len(at) == len(texts):
         return vectors
     starts = np.cumsum([0, *map(len, texts)])[:-1]

@@ -16,7 +16,7 @@ from cascade.pipeline.runs.columns import picture_places
 from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_labels
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
-from cascade.training.foodex2.own_pack import OWN_CODES, OwnCodesFit
+from cascade.training.foodex2.own.pack import OWN_CODES, OwnCodesFit
 from cascade.training.labelled import settled_columns
 from cascade.training.packs.fit import Fit, Notify
 from cascade.training.packs.recipe import Recipe
@@ -110,8 +110,8 @@ class FitRequest:
         tree = None if self.taxonomy is None else self._tree(inform)
         if not isinstance(tree, FoodEx2Taxonomy):
             raise UsageError(
-                f"--recipe {OWN_CODES} learns codes of FoodEx2; name EFSA's catalogue, MTX.ecf, "
-                "with --taxonomy"
+                "whole codes are learnt of FoodEx2 alone; name EFSA's catalogue, MTX.ecf, with "
+                "--taxonomy"
             )
         if self.columns.image is not None or self.validation is not None or self.report_to:
             raise UsageError(

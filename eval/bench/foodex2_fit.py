@@ -30,7 +30,7 @@ from cascade.foodex2.rules import Checker
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy, wording
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.facets.walk import make_checker
-from cascade.training.foodex2.own_trial import try_out
+from cascade.training.foodex2.own.trial import try_out
 from cascade.training.foodex2.synthetic import Composer, Description
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -409,3 +409,42 @@ def test_the_older_tool_is_followed_and_explained(there, cascade):
     assert done.status == 1
     assert "EFSA's tool reads WHEAT only without what is around it" in done.out
     assert cascade("foodex2", "check", " WHEAT", *there).status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["fit", "coded.csv", "--text", "food", "-o", "made"], "with --code"),
+        (["fit", "--text", "food", "-o", "made"], "name the file"),
+        (["fit", "coded.csv", "--code", "nosuch", "-o", "made"], "nosuch"),
+        (["fit", "nosuch.csv", "--code", "code", "-o", "made"], "nosuch.csv"),
+        (["fit", "coded.csv", "--text", "food", "--code", "code", "-o", "made"], "are too few"),
+        (["eval", "coded.csv", "--text", "food", "-o", "made"], "with --code"),
+        (["eval", "coded.csv", "--code", "code", "--split-by", "row", "-c", "x"], "leave out"),
+        (["eval", "coded.csv", "--code", "code", "--split-by", "codes"], "is not one of"),
+        (
+            ["eval", "coded.csv", "--text", "food", "--code", "code", "--split-by", "row",
+             "--test", "1.5", "-o", "made"],
+            "expected a share",
+        ),
+    ],
+)  # fmt: skip
+def test_coded_descriptions_that_cannot_be_meant_are_refused(
+    there, folder, cascade, arguments, problem
+):
+    (folder / "coded.csv").write_text("food,code\nstew,STEW0\noats,OATS0\n")
+    (folder / "BR_Data.csv").write_text(PROCESSES, "utf-8")
+    done = cascade("foodex2", *arguments, "-t", "TOY.ecf")
+    assert done.status == 2
+    assert problem in done.err.replace("\n", " ")
+    assert not (folder / "made" / "pack.json").exists()
+
+
+def test_coded_descriptions_of_another_taxonomy_are_refused(there, folder, cascade):
+    (folder / "coded.csv").write_text("food,code\nstew,STEW0\n")
+    named = ("coded.csv", "--text", "food", "--code", "code", "-t", "coded.csv", "-o", "made")
+    for command in (("fit",), ("eval",), ("eval", "--split-by", "row")):
+        done = cascade("foodex2", *command, *named)
+        assert done.status == 2
+        assert "is no catalogue of EFSA" in done.err
+    assert not (folder / "made").exists()

@@ -1,4 +1,5 @@
-"""Metrics of answers as they were given: cut to a node above, or left for review, where unsure.
+"""Metrics of answers as they were given: cut to a node above, or left for review, where unsure,
+or with a set of nodes beside.
 
 All other metrics are about the likeliest answers as a whole, whatever of them was given, so that
 they compare methods and versions. Functions of `GoldAndPredicted`, as in `hierarchical_f1`.
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cascade.evaluation.metrics.gold_and_predicted import Flags, GoldAndPredicted
+from cascade.evaluation.metrics.gold_and_predicted import Flags, Floats, GoldAndPredicted
 from cascade.evaluation.metrics.hierarchical_f1 import exact_match, hf1_micro
 from cascade.evaluation.metrics.ratio import Ratio, RatioOf
 
@@ -54,6 +55,45 @@ def information_given(answers: GoldAndPredicted) -> Ratio:
     """Mean share of the known answer's levels that are accepted and right; `review` has none."""
     given = _as_given(answers)
     return Ratio.mean(np.where(_accepted(answers), given.shared / given.gold_size, 0))
+
+
+def set_coverage(answers: GoldAndPredicted) -> Ratio:
+    """Share of rows whose set has the known answer or a node above it, of rows with a set."""
+    return Ratio.mean(np.asarray(answers.in_set), _with_set(answers))
+
+
+def set_size(answers: GoldAndPredicted) -> Ratio:
+    """Mean number of nodes in a set, of which a whole branch counts as one."""
+    return Ratio.mean(np.asarray(answers.set_size), _with_set(answers))
+
+
+def set_size_median(sizes: Floats, weights: Floats) -> Floats:
+    """Median number of nodes in a set, of which a whole branch counts as one.
+
+    Parameters
+    ----------
+    sizes
+        float64 [n_rows], 0 of rows without a set.
+    weights
+        float64 [n_rows, n_samples]
+
+    Returns
+    -------
+    float64 [n_samples], nan where no row has a set.
+    """
+    order = np.argsort(sizes, kind="stable")
+    order = order[sizes[order] > 0]
+    if not len(order):
+        return np.full(weights.shape[1], np.nan)
+    below = np.cumsum(weights[order], axis=0)
+    return np.asarray(sizes[order][(below >= below[-1] / 2).argmax(axis=0)])
+
+
+def _with_set(answers: GoldAndPredicted) -> Flags:
+    return np.asarray(np.asarray(answers.set_size) > 0)
+
+
+SETS: tuple[RatioOf, ...] = (set_coverage, set_size)
 
 
 def _as_given(answers: GoldAndPredicted) -> GoldAndPredicted:
@@ -118,3 +158,46 @@ def _rows_given(answers: GoldAndPredicted) -> Iterator[RowsGiven]:
     left = review & answers.answered
     yield RowsGiven("review", int(left.sum()), int((left & answers.exact).sum()))
     yield RowsGiven("none", int((~answers.answered).sum()), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class SetsOfSize:
+    """Rows whose sets have about as many nodes.
+
+    Parameters
+    ----------
+    low, high
+        Sizes from and to.
+    rows, held
+        How many rows, and how many of their sets have the known answer or a node above it.
+    """
+
+    low: int
+    high: int
+    rows: int
+    held: int
+
+    @property
+    def what(self) -> str:
+        """The sizes in words."""
+        if self.low == self.high:
+            return f"{self.low} node{'s' * (self.low > 1)}"
+        return f"{self.low} to {self.high} nodes"
+
+
+def sets_by_size(answers: GoldAndPredicted) -> list[SetsOfSize]:
+    """Rows by the size of their sets: size-stratified coverage; empty without sets.
+
+    Angelopoulos and Bates 2021, "A gentle introduction to conformal prediction", section 3.1. Sizes
+    above two are joined in steps that double.
+    """
+    if answers.set_size is None or answers.in_set is None:
+        return []
+    found, low = list[SetsOfSize](), 1
+    while low <= answers.set_size.max():
+        high = low if low < 3 else 2 * low - 2
+        own = (answers.set_size >= low) & (answers.set_size <= high)
+        if own.any():
+            found.append(SetsOfSize(low, high, int(own.sum()), int((own & answers.in_set).sum())))
+        low = high + 1
+    return found

@@ -46,6 +46,9 @@ class GoldAndPredicted:
     given_node
         int32 [n_rows], the node that was answered with, which may lie above the predicted one where
         that was not sure enough; None where it never does.
+    set_size, in_set
+        int32 and bool [n_rows], nodes of the set of each row, and whether one of them is the gold
+        node or above it; None where there are no sets.
     """
 
     taxonomy: Taxonomy
@@ -58,6 +61,8 @@ class GoldAndPredicted:
     reviewed: Flags | None = None
     facets: NDArray[np.int64] | None = None
     given_node: Nodes | None = None
+    set_size: Nodes | None = None
+    in_set: Flags | None = None
 
     @classmethod
     def of(
@@ -72,6 +77,7 @@ class GoldAndPredicted:
         reviewed: ArrayLike | None = None,
         facets: ArrayLike | None = None,
         given: ArrayLike | None = None,
+        sets: Sequence[Sequence[int]] | None = None,
     ) -> GoldAndPredicted:
         """Arrays from node indices; -1 and nan where something is missing.
 
@@ -92,6 +98,8 @@ class GoldAndPredicted:
         given
             int [n_rows], the node that each row was answered with, where some are above the
             predicted one.
+        sets
+            For each row the nodes of its set.
 
         Raises
         ------
@@ -128,7 +136,14 @@ class GoldAndPredicted:
         if given is not None:
             shown = _indices("given", given, -1, len(taxonomy))
             _check_length("given nodes", shown, rows)
-        return cls(taxonomy, found, known, sure, nearest, reached, consistent, left, counts, shown)
+        size = held = None
+        if sets is not None:
+            _check_length("sets", sets, rows)
+            size, held = _sets(taxonomy, known, sets)
+        return cls(
+            *(taxonomy, found, known, sure, nearest, reached, consistent, left, counts, shown),
+            *(size, held),
+        )
 
     def __len__(self) -> int:
         return len(self.gold_node)
@@ -213,9 +228,10 @@ class GoldAndPredicted:
         of a group.
         """
         key = self.gold_node.astype(np.int64) * (len(self.taxonomy) + 1) + self.predicted_node
-        for flag in (self.consistent, self.reviewed):
+        for flag in (self.consistent, self.reviewed, self.in_set):
             key = key * 2 + (0 if flag is None else flag)
-        for column in (self.nearest_node, self.reached, self.facets, self.given_node):
+        others = (self.nearest_node, self.reached, self.facets, self.given_node, self.set_size)
+        for column in others:
             if column is not None:
                 kinds, kind = np.unique(column, axis=0, return_inverse=True)
                 key = np.unique(key, return_inverse=True)[1] * len(kinds) + kind.reshape(-1)
@@ -299,6 +315,16 @@ def _nearest(
     reached = np.zeros(len(gold), dtype=np.int32)
     np.maximum.at(reached, rows, shared.astype(np.int32))
     return nodes[first].astype(np.int32), reached
+
+
+def _sets(taxonomy: Taxonomy, gold: Nodes, sets: Sequence[Sequence[int]]) -> tuple[Nodes, Flags]:
+    """How many nodes each set has, int32 [n_rows], and whether one holds the gold node, bool."""
+    size = np.fromiter(map(len, sets), np.int32, len(gold))
+    rows = np.repeat(np.arange(len(gold)), size)
+    nodes = _indices("sets", [*chain.from_iterable(sets)] or [0], 0, len(taxonomy))[: len(rows)]
+    held = np.zeros(len(gold), np.bool_)
+    held[rows[(nodes <= gold[rows]) & (gold[rows] < taxonomy.end[nodes])]] = True
+    return size, held
 
 
 def heights(taxonomy: Taxonomy) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cascade.evaluation.metrics.calibration import CalibrationMetrics
 from cascade.evaluation.metrics.facet_f1 import FACETS
-from cascade.evaluation.metrics.given import GIVEN
+from cascade.evaluation.metrics.given import GIVEN, SETS, set_size_median
 from cascade.evaluation.metrics.gold_and_predicted import Floats, GoldAndPredicted
 from cascade.evaluation.metrics.hierarchical_f1 import LENIENT, STRICT
 from cascade.evaluation.metrics.per_level import (
@@ -41,6 +41,7 @@ class MetricsTable:
         self._classes_lenient: dict[int, ClassCounts] = {}
         if answers.reached is not None:
             self._classes_lenient = {n: ClassCounts(once, n, lenient=True) for n in levels}
+        self._set_size = once.set_size
         self._confidence: list[CalibrationMetrics | RiskCoverageMetrics] = []
         if answers.has_confidence:
             confident, self._confidence_groups = answers.distinct_confidences()
@@ -53,6 +54,8 @@ class MetricsTable:
         parts, wholes = np.split(self._sums @ merged, 2)
         for (name, each), part, whole in zip(self._ratios.items(), parts, wholes, strict=True):
             found[name] = ratio(part, whole, each.empty)
+        if self._set_size is not None:
+            found["set_size_median"] = set_size_median(self._set_size.astype(float), merged)
         for level, counts in self._classes.items():
             totals = counts.totals(merged)
             found[f"f1_weighted_l{level}"] = f1_weighted(totals)
@@ -72,8 +75,9 @@ def all_metrics(answers: GoldAndPredicted) -> dict[str, float]:
     """Every metric that these answers allow, by name.
 
     Which there are depends on what is known: `_lenient` ones need other right answers, `coverage`
-    and `_given` ones answers that were cut or marked for review, `facet_` ones a taxonomy with
-    facets, calibration and risk confidences; those of levels have `_l1`, `_l2`, ... in them.
+    and `_given` ones answers that were cut or marked for review, `set_` ones sets, `facet_` ones a
+    taxonomy with facets, calibration and risk confidences; those of levels have `_l1`, `_l2`, ...
+    in them.
     `describe_metric` says what each is. An undefined one is nan.
     """
     once = np.ones((len(answers), 1))
@@ -84,8 +88,9 @@ def _ratios(answers: GoldAndPredicted) -> dict[str, Ratio]:
     """The metrics that are ratios of sums over rows, in the order in which they are shown."""
     lenient = () if answers.nearest_node is None else LENIENT
     given = () if answers.reviewed is None and answers.given_node is None else GIVEN
+    sets = () if answers.set_size is None else SETS
     facets = () if answers.facets is None else FACETS
-    found = {of.__name__: of(answers) for of in (*STRICT, *lenient, *given, *facets)}
+    found = {of.__name__: of(answers) for of in (*STRICT, *lenient, *given, *sets, *facets)}
     for level in range(1, answers.depth + 1):
         found[f"accuracy_l{level}"] = accuracy(answers, level)
         found[f"exact_to_l{level}"] = exact_to(answers, level)

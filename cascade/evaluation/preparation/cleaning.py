@@ -26,16 +26,20 @@ from cascade.values import is_visible, json_of
 REASONS = {
     "unreadable": "the row cannot be read",
     "textless": "it has no text",
+    "anonymised": "its text was struck out",
     "unlabelled": "it has no label",
     "unknown": "its label is not in the taxonomy",
     "duplicate": "an earlier row has the same text and the same label",
     "conflicting": "another row has the same text and a different label",
+    "outdone": "another row has the same text and a code that says more",
 }
 """Why a row is dropped, in the order in which the reasons are looked for."""
 
 CHUNK = 1024  # rows between two signs of progress
 KEPT = -1
-UNREADABLE, TEXTLESS, UNLABELLED, UNKNOWN, DUPLICATE, CONFLICTING = range(len(REASONS))
+UNREADABLE, TEXTLESS, ANONYMISED, UNLABELLED, UNKNOWN, DUPLICATE, CONFLICTING, OUTDONE = range(
+    len(REASONS)
+)
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ def scan_rows(
     label: str,
     seed: int,
     progress: Callable[[Row], None] | None = None,
+    *,
+    is_masked: Callable[[str], bool] = lambda _: False,
 ) -> ScannedRows:
     """Read the rows of a table.
 
@@ -116,6 +122,8 @@ def scan_rows(
         Columns, all of them there.
     seed
         Of the hashes of the texts.
+    is_masked
+        Whether a whole text tells nothing since it was struck out.
     """
     faults, keys, which, lines = array("b"), array("Q"), array("i"), array("q")
     labels: dict[str, int] = {}
@@ -126,6 +134,8 @@ def scan_rows(
                 fault = UNREADABLE
             elif not any(map(is_visible, texts := list(table.texts(row, text).values()))):
                 fault = TEXTLESS
+            elif is_masked(" ".join(texts)):
+                fault = ANONYMISED
             elif not clean(name := table.text(row, label).strip()):
                 fault = UNLABELLED
             else:
@@ -266,5 +276,5 @@ class CellCutter:
         if node < 0 or (kept := self.kept(node)) == node:
             return label
         codes = self._taxonomy.codes
-        by_code = code_form(codes[node]) == code_form(label)
+        by_code = code_form(codes[node]) == code_form(label.partition("#")[0])
         return codes[kept] if by_code else self._taxonomy.path(kept)

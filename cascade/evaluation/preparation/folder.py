@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -14,7 +16,7 @@ from cascade.evaluation.evaluation_task import LINE
 from cascade.evaluation.preparation.prepare import Preparation
 from cascade.evaluation.preparation.splits import PARTS
 from cascade.io import Answer, Row, Table
-from cascade.io.files import write_json
+from cascade.io.files import write_json, write_text
 from cascade.io.tables.detection import KINDS
 from cascade.io.tables.writing import TableWriter, with_text
 
@@ -33,6 +35,7 @@ class PreparationFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.dropped = self.path / "dropped.csv"  # rows in no part, each with its reason
+        self.mended = self.path / "mended.csv"  # codes that were malformed, with what they are now
         self.taxonomy = self.path / "taxonomy.csv"  # cut where the labels are
         self.report = self.path / "preparation.json"  # see `Preparation.report`
 
@@ -87,6 +90,7 @@ class PreparationFolder:
                 whole = PreparationFolder(made)
                 _copy(prepared, whole, progress)
                 prepared.taxonomy.to_csv(whole.taxonomy)
+                _write_mended(prepared, whole.mended)
                 report = prepared.report()
                 write_json(whole.report, report)
                 place.mkdir(exist_ok=True)
@@ -109,7 +113,7 @@ class PreparationFolder:
 def _names() -> set[str]:
     """Names of all files that a preparation may have."""
     folder = PreparationFolder(".")
-    rest = (folder.dropped, folder.taxonomy, folder.report)
+    rest = (folder.dropped, folder.mended, folder.taxonomy, folder.report)
     return {f"{part}.{kind}" for part in PARTS for kind in KINDS.values()} | {f.name for f in rest}
 
 
@@ -143,6 +147,16 @@ def _copy(prepared: Preparation, folder: PreparationFolder, progress: OnRow | No
             raise _changed(table)
         for file in (dropped, *parts.values()):
             file.finish()
+
+
+def _write_mended(prepared: Preparation, file: Path) -> None:
+    """The codes that were malformed, a row each; no file where there are none."""
+    if found := prepared.mended():
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([LINE, "was", "is", MESSAGE])
+        writer.writerows([line, was, now, what] for _, line, was, now, what in found)
+        write_text(file, text.getvalue())
 
 
 def _changed(table: Table) -> InputError:

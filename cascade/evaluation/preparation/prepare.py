@@ -19,6 +19,7 @@ from cascade.evaluation.preparation.cleaning import (
     CONFLICTING,
     DUPLICATE,
     KEPT,
+    OUTDONE,
     REASONS,
     UNKNOWN,
     UNREADABLE,
@@ -30,6 +31,7 @@ from cascade.evaluation.preparation.cleaning import (
     scan_rows,
     truncate_labels,
 )
+from cascade.evaluation.preparation.codes import CodeLabels
 from cascade.evaluation.preparation.label_warnings import tell_others, tell_several
 from cascade.evaluation.preparation.options import PreparationOptions
 from cascade.evaluation.preparation.splits import (
@@ -39,6 +41,7 @@ from cascade.evaluation.preparation.splits import (
     out_of_sample,
     stratified,
 )
+from cascade.foodex2.repair import is_anonymised
 from cascade.io import Row, require_columns
 from cascade.pipeline.runs.columns import guess_text_columns
 from cascade.pipeline.runs.label_taxonomy import taxonomy_of_paths
@@ -46,6 +49,7 @@ from cascade.pipeline.runs.labels import (
     unknown_labels_error,
 )
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.taxonomy.names import match_code
 from cascade.version import __version__
 
@@ -66,6 +70,8 @@ class Preparation:
         The different labels as nodes of the cut taxonomy.
     part
         int8 [n_rows], index in `PARTS` of the part that a row goes to, -1 for a dropped row.
+    codes
+        The labels as FoodEx2 codes; None of other taxonomies.
     """
 
     options: PreparationOptions
@@ -75,6 +81,7 @@ class Preparation:
     labels: TruncatedLabels
     cleaned: CleanedRows
     part: NDArray[np.int8]
+    codes: CodeLabels | None = None
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -88,8 +95,21 @@ class Preparation:
         return tuple(name for name, weight in zip(PARTS, weights, strict=True) if weight)
 
     def cut(self, text: str) -> str:
-        """A cell of labels as it is written: cut to the depth that was asked for."""
+        """A cell of labels as it is written: cut to the depth that was asked for, codes mended."""
+        if self.codes is not None and (found := self.codes.mended.get(text.strip())):
+            text = found[0]
         return self._cut(text)
+
+    def mended(self) -> list[tuple[int, int, str, str, str]]:
+        """Rows whose code was mended: row, line, the code as it was, as it is, what was mended."""
+        mended = {} if self.codes is None else self.codes.mended
+        known = np.array([label in mended for label in self.rows.labels], dtype=bool)
+        rows = np.flatnonzero((self.rows.label >= 0) & known[self.rows.label]) if len(known) else ()
+        return [
+            (int(row), int(self.rows.line[row]), label, *mended[label])
+            for row in rows
+            for label in [self.rows.labels[self.rows.label[row]]]
+        ]
 
     @cached_property
     def _cut(self) -> Callable[[str], str]:
@@ -113,8 +133,12 @@ class Preparation:
             old = match_code(label, self.taxonomy.deprecated)
             known = None if old is None else self.taxonomy.deprecated[old]
             return word, known or f"{label[:80]!r} is not in the taxonomy"
-        if reason in (DUPLICATE, CONFLICTING):
+        if reason in (DUPLICATE, CONFLICTING, OUTDONE):
             rival = int(self.cleaned.rival[row])
+            if reason == OUTDONE:
+                label = self.rows.labels[self.rows.label[rival]]
+                line = self.rows.line[rival]
+                return word, f"line {line} has the same text and {label[:80]!r}, which says more"
             path = self.taxonomy.path(int(self.cleaned.node[rival]))
             label = "the same label" if reason == DUPLICATE else f"label {path!r}"
             return word, f"line {self.rows.line[rival]} has the same text and {label}"
@@ -151,6 +175,7 @@ class Preparation:
             "labels_cut": self._labels_cut(),
             "labels_above_depth": int((level < options.depth).sum()) if options.depth else 0,
             "dropped": self._dropped(),
+            "codes_mended": self._codes_mended(),
             "split": {
                 "how": options.split,
                 "rule": SPLITS[options.split],
@@ -165,6 +190,11 @@ class Preparation:
         """Kept rows whose label was cut."""
         cut = np.array([label in self.labels.instead for label in self.rows.labels], dtype=bool)
         return int(cut[self.rows.label[self.cleaned.kept]].sum())
+
+    def _codes_mended(self) -> dict[str, Any]:
+        """How many rows, and which: their lines, as far as they are a hundred."""
+        lines = [line for _, line, *_ in self.mended()]
+        return {"rows": len(lines), "lines": lines[:100]}
 
     def _dropped(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -221,7 +251,9 @@ def prepare(
     """
     options = _settled(options)
     with options.source.open() as table:
-        rows = scan_rows(table, options.text, options.label, options.seed, progress)
+        faceted = isinstance(taxonomy, FacetedTaxonomy)
+        masks = {"is_masked": is_anonymised} if faceted else {}
+        rows = scan_rows(table, options.text, options.label, options.seed, progress, **masks)
     if not len(rows):
         raise InputError("there are no rows to prepare", file=options.source.file)
     if not rows.labels:
@@ -233,11 +265,15 @@ def prepare(
     if (labels.node < 0).all():
         raise _nothing_known(options, rows, tree)
     cleaned = clean_rows(rows, labels.node)
+    codes = None
+    if isinstance(tree, FacetedTaxonomy) and options.form.separator is None:
+        codes = CodeLabels.of(rows.labels, tree)
+        cleaned = codes.keep_most_informative(rows, cleaned, labels.taxonomy)
     if not len(cleaned.kept):
         raise _nothing_left(options, rows, cleaned.reason)
     part = np.full(len(rows), -1, dtype=np.int8)
     part[cleaned.kept] = _divide(options, rows, cleaned, labels.taxonomy)
-    prepared = Preparation(options, taxonomy is None, tree, rows, labels, cleaned, part)
+    prepared = Preparation(options, taxonomy is None, tree, rows, labels, cleaned, part, codes)
     for name in prepared.parts:
         if not (part == PARTS.index(name)).any():
             raise _empty_part(prepared, name)

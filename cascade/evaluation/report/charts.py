@@ -104,7 +104,9 @@ def risk_coverage_curve(points: Sequence[RiskCoverage]) -> Markup:
         axes = chart.add_axes((LEFT, BOTTOM, RIGHT - LEFT, TOP - BOTTOM))
         coverage = [point.coverage for point in points]
         axes.plot(coverage, [point.risk for point in points], color=ACCENT)
-        axes.set(xlim=(0, 1), xlabel="coverage", ylabel="risk")
+        axes.set(
+            xlim=(0, 1), xlabel="share of rows kept, the surest first", ylabel="wrong among them"
+        )
         axes.set_ylim(0, min(1, max(0.05, axes.get_ylim()[1])))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_major_formatter("{x:g}")

@@ -8,7 +8,7 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from cascade.evaluation.metrics.calibration import Bin
-from cascade.evaluation.metrics.given import RowsGiven
+from cascade.evaluation.metrics.given import RowsGiven, SetsOfSize
 from cascade.evaluation.metrics.risk_coverage import InformationAtRisk
 from cascade.evaluation.report.charts import (
     ACCENT,
@@ -25,6 +25,7 @@ from cascade.evaluation.report.charts import (
 )
 from cascade.evaluation.report.number_format import count, metric
 
+GIVEN = {"ok": "whole answer", "review": "for review", "none": "no answer"}
 DASHES: tuple[tuple[float, ...], ...] = ((), (6, 2), (2, 2), (6, 2, 2, 2))
 
 
@@ -50,7 +51,7 @@ def level_reliability_diagram(levels: Sequence[Sequence[Bin]]) -> Markup:
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence of the level", ylabel="share right")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.legend(frameon=False, labelcolor=SOFT, loc="upper left", handlelength=2.5)
+        axes.legend(frameon=False, labelcolor=SOFT, loc="upper left", handlelength=4)
         edges = sorted({edge for bins in levels for each in bins for edge in (each.low, each.high)})
         ends = list(pairwise(edges))
         tips = [_of_levels(levels, low) for low, _ in ends]
@@ -76,14 +77,22 @@ def information_curve(points: Sequence[InformationAtRisk]) -> Markup:
     most = max([point.risk for point in points] + [0.05])
     with new_chart() as chart:
         axes = chart.add_axes((LEFT, BOTTOM, RIGHT - LEFT, TOP - BOTTOM))
-        for name, some, colour in (("climbing", climbing, ACCENT), ("as a whole", whole, BAD)):
+        for name, some, colour in (
+            ("cut to a sure level", climbing, ACCENT),
+            ("whole or not at all", whole, BAD),
+        ):
             axes.plot(
                 [point.risk for point in some],
                 [point.information for point in some],
                 color=colour,
                 label=name,
             )
-        axes.set(xlim=(0, most), ylim=(0, 1), xlabel="risk", ylabel="information kept")
+        axes.set(
+            xlim=(0, most),
+            ylim=(0, 1),
+            xlabel="wrong among accepted answers",
+            ylabel="levels kept and right",
+        )
         axes.xaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.legend(frameon=False, labelcolor=SOFT, loc="lower right")
@@ -92,8 +101,8 @@ def information_curve(points: Sequence[InformationAtRisk]) -> Markup:
         middles = [(a + b) / 2 for a, b in pairwise(places)]
         ends = list(zip([0, *middles], [*middles, 1], strict=True))
         tips = [
-            f"climbing at a risk of {metric(point.risk)}\ninformation {metric(point.information)}"
-            f"\naccepted {metric(point.accepted)}"
+            f"cut, with {metric(point.risk)} wrong\nlevels kept {metric(point.information)}"
+            f"\nrows accepted {metric(point.accepted)}"
             for point in ordered
         ]
         label = "Information kept at each risk; its values are in the table below"
@@ -102,26 +111,36 @@ def information_curve(points: Sequence[InformationAtRisk]) -> Markup:
 
 def given_bars(given: Sequence[RowsGiven]) -> Markup:
     """Rows by what was given, each with the part of it that is right."""
-    total = max(sum(each.rows for each in given), 1)
+    names = [GIVEN.get(each.what, f"down to {each.what}") for each in given]
+    rows, right = [each.rows for each in given], [each.right for each in given]
+    return _bars(names, rows, right, "right", "Rows by what was given")
+
+
+def set_bars(sets: Sequence[SetsOfSize]) -> Markup:
+    """Rows by the size of their sets, each with the part whose sets hold the known answer."""
+    rows, held = [each.rows for each in sets], [each.held for each in sets]
+    return _bars([each.what for each in sets], rows, held, "hold it", "Rows by the size of sets")
+
+
+def _bars(
+    names: Sequence[str], rows: Sequence[int], parts: Sequence[int], what: str, label: str
+) -> Markup:
+    """Bars for kinds of rows, from the top, part of each filled; figures stand beside them."""
+    total = max(sum(rows), 1)
     with new_chart() as chart:
-        axes = chart.add_axes((0.17, BOTTOM, RIGHT - 0.17, TOP - BOTTOM))
-        places = list(range(len(given)))[::-1]
-        shares = [each.rows / total for each in given]
-        axes.barh(places, shares, color=SPAN, height=0.62, label="rows")
-        right = [each.right / total for each in given]
-        axes.barh(places, right, color=ACCENT, height=0.62, label="right")
-        for place, share, each in zip(places, shares, given, strict=True):
-            axes.text(
-                share + 0.01,
-                place,
-                f"{each.rows / total:.0%}, {each.right / max(each.rows, 1):.0%} right",
-                va="center",
-                color=SOFT,
-            )
-        axes.set_yticks(places, [each.what for each in given])
-        axes.set(xlim=(0, min(1.0, max([*shares, 0.1]) * 1.45 + 0.12)), xlabel="share of rows")
+        axes = chart.add_axes((0.26, BOTTOM, 0.42, 0.79))
+        places = list(range(len(names)))[::-1]
+        axes.barh(places, [n / total for n in rows], color=SPAN, height=0.62, label="rows")
+        axes.barh(places, [n / total for n in parts], color=ACCENT, height=0.62, label=what)
+        beside = axes.get_yaxis_transform()  # x as a share of the axes: clear of every bar
+        for place, n, part in zip(places, rows, parts, strict=True):
+            share = f"{part / n:.0%} {what}" if n else "-"
+            text = f"{n / total:.1%} of rows\n{share}"
+            axes.text(1.06, place, text, transform=beside, va="center", color=SOFT, linespacing=1.3)
+        axes.set_yticks(places, list(names))
+        axes.set(xlim=(0, 1), ylim=(-0.6, max(len(names), 3) - 0.4), xlabel="share of all rows")
         axes.grid(axis="y", visible=False)
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.legend(frameon=False, labelcolor=SOFT, loc="lower right")
-        label = "Rows by what was given; its values are in the table below"
-        return as_svg(chart, label, [], [])
+        axes.xaxis.set_major_formatter("{x:.0%}")
+        axes.set_xticks([0, 0.5, 1])
+        chart.legend(frameon=False, labelcolor=SOFT, loc="upper right", ncols=2)
+        return as_svg(chart, f"{label}; its values are in the table below", [], [])

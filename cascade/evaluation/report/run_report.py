@@ -21,6 +21,7 @@ from cascade.evaluation.report.doubt_charts import (
     given_bars,
     information_curve,
     level_reliability_diagram,
+    set_bars,
 )
 from cascade.evaluation.report.html import fill
 from cascade.evaluation.report.icicle import icicle_of
@@ -73,6 +74,7 @@ def run_report(manifest: Mapping[str, Any], metrics: RunMetrics, errors: ErrorAn
         else "",
         information_chart=information_curve(metrics.information) if metrics.information else "",
         given_chart=given_bars(metrics.given) if metrics.given else "",
+        set_chart=set_bars(metrics.sets) if metrics.sets else "",
         icicle=icicle_of(errors),
         outcomes=_outcomes(errors),
         parting_levels=_levels(pair.parts for pair in errors.confusions),

@@ -7,7 +7,7 @@ by the words that both have.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Batch
+from cascade.pipeline.facets.naming import without_measure
+from cascade.pipeline.facets.shipped_vectors import shipped_vectors
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.index import NodeIndex
 from cascade.retrieval.text_vectors import Progress
 from cascade.retrieval.words.overlap import NEGATIONS, WordIndex, words_of
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.facets import Facet, FacetedTaxonomy
+from cascade.taxonomy.facets import Facet, FacetCategory, FacetedTaxonomy
 
 SEPARATOR = re.compile(
     r"[,;:\n|/()\[\]]+|\s[-\u2013\u2014]\s|"
@@ -49,8 +51,9 @@ FEATURES = (  # written into fitted networks: names, order and meaning must stay
 def phrases(text: str) -> list[str]:
     """The whole text, then its phrases between commas and small words, each once, in their order.
 
-    A phrase keeps the small word before it where that has a meaning: `in olive oil`.
+    How much of it there is is left out: `2 slices of bread`. A phrase keeps the small word before it where that has a meaning: `in olive oil`.
     """
+    text = without_measure(text)
     found = [" ".join(text.split())]
     start = 0
     before = ""
@@ -64,6 +67,11 @@ def phrases(text: str) -> list[str]:
         before = word if MEANINGFUL.fullmatch(word) else ""
         start = separator.end() if separator else len(text)
     return list(dict.fromkeys(found))[: MAX_PHRASES + 1]
+
+
+def category_texts(categories: Collection[FacetCategory]) -> list[str]:
+    """What facet categories are called, and for what they are."""
+    return [f"{own.label.replace('-', ' ')}: {own.note[:200]}" for own in categories]
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,10 @@ class EvidenceFinder:
     ) -> None:
         self.terms = terms = taxonomy.terms
         self.encoder = encoder
-        self._index = NodeIndex.open(terms, encoder, "full", folder=folder, progress=progress)
+        self._known = shipped_vectors(encoder)
+        self._index = NodeIndex.open(
+            terms, encoder, "full", folder=folder, progress=progress, known=self._known
+        )
         self._starts = np.searchsorted(self._index.node, np.arange(len(terms)))
         names = [[name, *terms.synonyms(i)] for i, name in enumerate(terms.names)]
         nodes = np.repeat(np.arange(len(terms), dtype=np.int32), list(map(len, names)))
@@ -136,9 +147,28 @@ class EvidenceFinder:
         with batch.timed("encoding and searching"):
             return batch.once((self, "evidence"), lambda _: self._of(batch))
 
+    def label_vectors(self, categories: Collection[FacetCategory]) -> NDArray[np.float32]:
+        """float32 [n_categories, width], unit vectors of what facet categories are called."""
+        texts = category_texts(categories)
+        vectors = np.empty((len(texts), self.encoder.width), dtype=np.float32)
+        left = np.ones(len(texts), dtype=bool)
+        if self._known is not None:
+            at, found = self._known.of(texts)
+            vectors[at], left[at] = found, False
+        if left.any():
+            vectors[left] = self.encoder.encode_documents([texts[i] for i in np.flatnonzero(left)])
+        return vectors
+
     def rows_of(self, tree: Taxonomy) -> NDArray[np.int32]:
         """int32 [n_nodes], the rows of evidence that are the nodes of a tree."""
         return np.array([self.terms.index(code) for code in tree.codes], dtype=np.int32)
+
+    def names_likeness(
+        self, rows: NDArray[np.int32], vectors: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """float32 [n_rows, n_vectors], the cosine similarity of texts to names of terms alone."""
+        names = self._index.vectors[self._starts[rows]]
+        return np.asarray(names @ vectors.T, dtype=np.float32)
 
     def _of(self, batch: Batch) -> Evidence:
         split = [phrases(item.text) for item in batch.items]
@@ -189,9 +219,7 @@ class FacetFeatureExtractor:
         self.codes = list(taxonomy.categories)
         self.categories = list(taxonomy.categories.values())
         self._rows = [finder.rows_of(category.tree) for category in self.categories]
-        self._labels = finder.encoder.encode_documents(
-            [f"{own.label.replace('-', ' ')}: {own.note[:200]}" for own in self.categories]
-        )
+        self._labels = finder.label_vectors(self.categories)
         self._excluded: dict[str, list[NDArray[np.int32]]] = {}
 
     def extract(self, batch: Batch, bases: Sequence[str]) -> FacetFeatures:

@@ -38,6 +38,7 @@ from cascade.taxonomy.facets import FacetedTaxonomy
 LEARNT, LEXICAL = "learnt.safetensors", "learnt-words.safetensors"
 LEVELS = 3  # of the hierarchy whose use is looked at
 BASE_FEATURES = (  # written into files: names, order and meaning must stay
+    "score by the catalogue",
     "likeness of the whole text",
     "likeness of its first phrase",
     "likeness of its best phrase",
@@ -277,21 +278,22 @@ class LearntBaseRanker(BaseTermRanker):
         first = np.minimum(whole + 1, evidence.starts[1:] - 1)
         texts = [phrases[0] for phrases in evidence.phrases]
         out = np.zeros((len(BASE_FEATURES), len(self._nodes), len(texts)), dtype=np.float32)
-        out[0] = similarity[:, whole]
-        out[1] = similarity[:, first]
-        out[2] = np.maximum.reduceat(similarity, whole, axis=1)
-        out[3] = overlap[:, whole]
+        out[0] = super().scores(evidence)
+        out[1] = similarity[:, whole]
+        out[2] = similarity[:, first]
+        out[3] = np.maximum.reduceat(similarity, whole, axis=1)
+        out[4] = overlap[:, whole]
         words = [set(words_of(text)) for text in texts]
         for distinct, terms in self._another:
             silent = np.flatnonzero([distinct.isdisjoint(own) for own in words])
-            out[4][np.ix_(terms, silent)] = 1
+            out[5][np.ix_(terms, silent)] = 1
         cover, explained = self._own_finder.spelling.of(texts)
-        out[5], out[6] = cover[self._rows], explained[self._rows]
-        out[7] = 2 * out[5] * out[6] / np.maximum(out[5] + out[6], 1e-6)
+        out[6], out[7] = cover[self._rows], explained[self._rows]
+        out[8] = 2 * out[6] * out[7] / np.maximum(out[6] + out[7], 1e-6)
         if len(self._row_places):
             near = self._row_vectors @ evidence.vectors[whole].T
-            out[8][self._row_places] = np.maximum.reduceat(near, self._row_starts, axis=0)
-        out[9:] = self._used[:, :, None]
+            out[9][self._row_places] = np.maximum.reduceat(near, self._row_starts, axis=0)
+        out[10:] = self._used[:, :, None]
         return out
 
     def scores(self, evidence: Evidence) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from cascade.cli.commands.foodex2.common import (
     CatalogueOption,
     OverwriteOption,
     ProcessesOption,
+    load_catalogue,
     load_checker,
 )
 from cascade.cli.console import err, out
@@ -50,7 +51,7 @@ def fit(
     folder: Annotated[Path, typer.Option("--out", "-o", help="Folder of the pack to write.")],
     file: Annotated[
         str | None,
-        typer.Argument(metavar="[FILE]", help="Descriptions with codes, to learn from."),
+        typer.Argument(metavar="FILE", help="Descriptions with codes, to learn from."),
     ] = None,
     taxonomy: CatalogueOption = None,
     processes: ProcessesOption = None,
@@ -92,16 +93,16 @@ def fit(
         raise UsageError("say which column holds the known codes with --code")
     from cascade.cli.commands.learning.fit import run
     from cascade.config import Columns
-    from cascade.foodex2.format import find_catalogue
+    from cascade.foodex2.taxonomy import FoodEx2Taxonomy
     from cascade.io.tables.opening import TableFile
     from cascade.training.fit_request import FitRequest
-    from cascade.training.foodex2.own_pack import OWN_CODES
+    from cascade.training.foodex2.own.pack import OWN_CODES
 
     request = FitRequest(
         TableFile(file, limit, encoding, sheet),
         Columns(text=text or [], label=code),
         OWN_CODES,
-        taxonomy=find_catalogue(taxonomy),
+        taxonomy=FoodEx2Taxonomy.from_catalogue(load_catalogue(taxonomy)),
         seed=seed,
         command=options.command(),
         processes=processes,
@@ -228,9 +229,12 @@ def evaluate(
     from cascade.cli.commands.measuring.eval import evaluate as measured
     from cascade.foodex2.format import find_catalogue
 
+    named = None if config and not taxonomy else str(find_catalogue(taxonomy))
+    if named is not None:
+        load_catalogue(named)  # which says what is wrong with another file
     measured(
         file,
-        taxonomy=None if config and not taxonomy else str(find_catalogue(taxonomy)),
+        taxonomy=named,
         config=config,
         text=text,
         id=id,
@@ -267,7 +271,7 @@ def _try_out(
 
     from cascade.cli.progress import working
     from cascade.foodex2.format import find_catalogue
-    from cascade.training.foodex2.own_trial import try_out
+    from cascade.training.foodex2.own.trial import try_out
 
     with working("reading") as bar:
         found = try_out(

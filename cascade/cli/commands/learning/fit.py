@@ -102,7 +102,7 @@ def fit(
     from cascade.errors import UsageError
     from cascade.io.tables.opening import TableFile
     from cascade.training.fit_request import FitRequest
-    from cascade.training.foodex2.own_pack import OWN_CODES
+    from cascade.training.foodex2.own.pack import OWN_CODES
     from cascade.training.packs.recipe import Recipe
 
     if recipe == OWN_CODES and settings:

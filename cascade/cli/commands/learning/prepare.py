@@ -76,7 +76,9 @@ def prepare(
 ) -> None:
     """Cut labels to a depth, drop rows that cannot be used, and split into train, validation, test.
 
-    Dropped rows go to dropped.csv, each with its line and its reason.
+    Dropped rows go to dropped.csv, each with its line and its reason. Of several FoodEx2 codes for
+    one text the one that says most is kept, descriptions that were struck out are dropped, and
+    malformed codes are mended, each told in mended.csv.
     """
     from cascade.cli.progress import working
     from cascade.evaluation.preparation.folder import PreparationFolder
@@ -137,6 +139,9 @@ def _show_rows(report: dict[str, Any], *, guessed: bool) -> None:
         if found["rows"]:
             meaning = f"{found['meaning']} (first: line {found['first_line']})"
             table.add_row(f"  {word}", f"{found['rows']:,}", Text(meaning, "yellow"))
+    if mended := report["codes_mended"]["rows"]:
+        first = report["codes_mended"]["lines"][0]
+        table.add_row("codes mended", f"{mended:,}", f"see mended.csv (first: line {first})")
     if report["labels_cut"]:
         table.add_row("labels cut", f"{report['labels_cut']:,}", f"to level {taxonomy['depth']}")
     if report["labels_above_depth"]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from functools import cache
 
 from cascade.foodex2.code import FoodCode
-from cascade.retrieval.words.overlap import words_of
+from cascade.retrieval.words.overlap import NEGATIONS, words_of
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 LONGEST = 4  # words of a name
@@ -42,14 +42,13 @@ def learn_names(
     chosen: Counter[tuple[str, Gram]] = Counter()
     for own, labels in zip(grams, terms, strict=True):
         for at, term in enumerate(labels):
-            others = labels[1:] if at == 0 else labels[:1]
-            told = [known(other) for other in others]
+            told = frozenset[str]().union(*map(known, labels[1:] if at == 0 else labels[:1]))
             possible = [
                 gram
                 for gram in own
                 if both[term, gram] >= FEWEST
                 and both[term, gram] >= SURE * seen[gram]
-                and not any(set(gram) <= words for words in told)
+                and (not told.issuperset(gram) if at == 0 else told.isdisjoint(gram))
             ]
             if possible:
                 chosen[term, max(possible, key=lambda g: (strength(term, g), len(g), g))] += 1
@@ -74,8 +73,15 @@ def _grams(text: str) -> Collection[Gram]:
 
 
 def _written(gram: Gram) -> str:
-    """The words as a text: what is negated is `without` something."""
-    return " ".join(f"without {word[1:]}" if word.startswith("-") else word for word in gram)
+    """The words as a text, from which the same words are read again."""
+    written: list[str] = []
+    for word in gram:
+        if word.startswith("-"):
+            if not written or written[-1] not in NEGATIONS:
+                written.append("without")
+            word = word[1:]
+        written.append(word)
+    return " ".join(written)
 
 
 def _name_words(code: str, taxonomy: FacetedTaxonomy) -> frozenset[str]:

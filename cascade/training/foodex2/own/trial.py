@@ -15,19 +15,20 @@ from typing import Any, Literal
 import numpy as np
 
 from cascade.config import Columns
-from cascade.errors import InputError, OutputError, TaxonomyError
+from cascade.errors import InputError, OutputError
 from cascade.evaluation.comparison import Run, compare
 from cascade.evaluation.evaluate import RunOptions, evaluate
 from cascade.evaluation.evaluation_task import EvaluationTask
 from cascade.evaluation.preparation.splits import TEST, Shares, draw, out_of_sample
 from cascade.evaluation.run_folder import RunFolder
+from cascade.foodex2.format import load_catalogue
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.io import Table
 from cascade.io.files import write_json
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.load import load, load_taxonomy
-from cascade.pipeline.runs.coded_rows import CodedRows, read_coded_rows
-from cascade.training.foodex2.own_pack import OwnCodesFit
+from cascade.pipeline.facets.coded_rows import CodedRows, read_coded_rows
+from cascade.pipeline.load import load
+from cascade.training.foodex2.own.pack import OwnCodesFit
 from cascade.training.labelled import Progress
 
 By = Literal["base-term", "row"]
@@ -135,9 +136,7 @@ def try_out(
             raise OutputError(f"{folder} is not empty; name another --out, or add --overwrite")
         if not (folder / REPORT).is_file() and not (folder / "pack.fitting").is_dir():
             raise OutputError(f"{folder} holds no trial, so it is not replaced; name another --out")
-    taxonomy = load_taxonomy(catalogue)
-    if not isinstance(taxonomy, FoodEx2Taxonomy):
-        raise TaxonomyError("is no catalogue of FoodEx2; name EFSA's MTX.ecf", file=catalogue)
+    taxonomy = FoodEx2Taxonomy.from_catalogue(load_catalogue(catalogue))
     rows = read_coded_rows(source, columns, taxonomy)
     for warning in rows.warnings():
         notify(warning)

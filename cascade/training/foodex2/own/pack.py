@@ -23,14 +23,14 @@ from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.io.files import write_json, write_text
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.facets.categories import NetworkClassifier, shipped_network
+from cascade.pipeline.facets.coded_rows import CodedRows, read_coded_rows
 from cascade.pipeline.facets.evidence import EvidenceFinder
 from cascade.pipeline.facets.learnt import LEARNT
 from cascade.pipeline.facets.walk import make_checker
 from cascade.pipeline.load import CONFIG_NAME
-from cascade.pipeline.runs.coded_rows import CodedRows, read_coded_rows
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.encoder_prompts import Prompts
-from cascade.training.foodex2.own_codes import OwnCodesLearner
+from cascade.training.foodex2.own.codes import OwnCodesLearner
 from cascade.training.foodex2.pack import fit_pack
 from cascade.training.labelled import Progress
 from cascade.training.markdown import table

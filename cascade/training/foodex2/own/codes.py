@@ -21,7 +21,7 @@ from cascade.features.lexical import LexicalFeatures, LexicalRecipe
 from cascade.foodex2.code import FoodCode
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.categories import MAX_CHARS, NetworkClassifier, text_features
-from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatures
+from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatures, phrases
 from cascade.pipeline.facets.learnt import (
     BASE_FEATURES,
     CATEGORY_FEATURES,
@@ -37,9 +37,9 @@ from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.encoder import Encoder
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 from cascade.training.foodex2.categories import category_figures, category_labels
-from cascade.training.foodex2.linear import fit_choices, fit_many
-from cascade.training.foodex2.own_names import learn_names
-from cascade.training.foodex2.own_rows import (
+from cascade.training.foodex2.own.linear import fit_choices, fit_many
+from cascade.training.foodex2.own.names import learn_names
+from cascade.training.foodex2.own.rows import (
     Coded,
     Fold,
     RememberingEncoder,
@@ -51,7 +51,7 @@ from cascade.training.foodex2.own_rows import (
 CANDIDATES = 40  # base terms that the right one is chosen among
 SHOWN = 16  # descriptors that the right one is chosen among
 BASE_RIDGE, DESCRIPTOR_RIDGE = 0.02, 0.02
-UNSAID = 4  # the one feature of base terms that speaks against them
+CORRECTIONS = BASE_FEATURES[1:6]  # parts of the catalogue's score, which may count for less
 THRESHOLDS = np.round(np.arange(0.2, 0.81, 0.05), 2)
 
 Report = Callable[[str, int, int], None]
@@ -96,9 +96,8 @@ class OwnCodesLearner:
         self.allowed, self._seed, self._report = allowed, seed, report
         self._spelling: NameSpelling = spelling_of(finder.terms)
         base, step = BaseTermConfig(), DescriptorConfig().temperature
-        known = [base.whole, base.first, base.piece, base.words, -base.unsaid]
         self._base_start = np.zeros(len(BASE_FEATURES))
-        self._base_start[: len(known)] = np.array(known) / base.temperature
+        self._base_start[0] = 1 / base.temperature
         self._descriptor_start = np.zeros(len(DESCRIPTOR_FEATURES))
         self._descriptor_start[0] = 1 / step
         self._base_config = BaseTermConfig(temperature=1)
@@ -113,7 +112,7 @@ class OwnCodesLearner:
         codes
             Without what base terms imply.
         """
-        whole = [" ".join(text.split()) for text in texts]  # as the first phrase of each
+        whole = [phrases(text)[0] for text in texts]
         coded = Coded(texts, codes, self.finder.encoder.encode(whole))
         folds = folds_of(coded, by_text=True, seed=self._seed)
         both = [*folds, *folds_of(coded, by_text=False, seed=self._seed)]
@@ -192,7 +191,7 @@ class OwnCodesLearner:
             features = tools.ranker.features(tools.finder.of(batch))
             scores = np.tensordot(self._base_start.astype(np.float32), features, axes=1)
             firsts = [top_k(scores.T, min(CANDIDATES, len(place)))]
-            firsts += [top_k(features[at].T, min(8, len(place))) for at in (7, 8)]
+            firsts += [top_k(features[at].T, min(8, len(place))) for at in (8, 9)]
             for item in range(len(batch)):
                 own = list(dict.fromkeys(int(p) for first in firsts for p in first[item]))
                 base = fold.held.codes[start + item].base
@@ -214,7 +213,7 @@ class OwnCodesLearner:
             [one.base_features for one in known],
             [one.right for one in known if one.right is not None],
             self._base_start.tolist(),
-            signs=[-1 if at == UNSAID else 1 for at in range(len(BASE_FEATURES))],
+            signs=[0 if name in CORRECTIONS else 1 for name in BASE_FEATURES],
             ridge=BASE_RIDGE,
         )
 

@@ -1,0 +1,72 @@
+"""Which words of a description, or of a term, name the food: without measures, its main part and head.
+
+`handful of blueberries` is about blueberries, the main part of `bread with oil seeds` is `bread`, and
+its head word is the noun that the others make more precise.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from cascade.retrieval.words.overlap import words_of
+
+_NUMBER = r"(?:\d+(?:[.,/]\d+)?|[¼½¾]|a|an|one|two|three|four|five|six|some|half|half an?|few)"
+_UNIT = (
+    r"(?:g|gr|kg|mg|ml|cl|dl|l|oz|lb|tsp|tbsp|gram|grams|grammes|litres?|liters?|pints?|ounces?|pounds?"
+    r"|teaspoons?|tablespoons?|spoons?|spoonfuls?|cups?|mugs?|glass|glasses|bowls?|plates?|slices?"
+    r"|pieces?|portions?|servings?|helpings?|handfuls?|pinch|dash|knobs?|cloves?|rashers?|scoops?"
+    r"|bites?|bits?|dollops?|drops?|sprigs?|sticks?|heads?|bunch|bunches|packets?|packs?|bags?"
+    r"|sachets?|bottles?|cans?|tins?|jars?|tubs?|cartons?|boxes|box|bars?|loaf|loaves|shots?|pots?"
+    r"|chunks?|wedges?|cubes?|squares?|fillets?|halves|quarters?)"
+)
+_SIZE = r"(?:small|medium|large|big|medium-sized|heaped|level)"
+MEASURE = re.compile(
+    rf"^\s*(?:(?:{_NUMBER}\s*(?:x\s*)?)?(?:{_SIZE}\s+)?{_UNIT}\s+of\s+|{_NUMBER}\s*{_UNIT}\s+"
+    rf"|{_NUMBER}\s+(?:{_SIZE}\s+)?)(?!and\b)(?=\w\w)",
+    re.IGNORECASE,
+)
+ASIDE = re.compile(r"\([^)]*\)|\[[^\]]*\]")
+CLAUSE = re.compile(
+    r"\b(?:with|without|w/|w/o|in|into|from|made|containing|for|by|plus|based on)(?:\b|(?<=/))[^,;]*",
+    re.IGNORECASE,
+)
+AFTER_HEAD = re.compile(
+    r"\b(?:with|without|in|into|from|made|containing|and|or|for|by|plus|of|based|on|at|to|not)\b",
+    re.IGNORECASE,
+)
+FIRST_PART = re.compile(r"[,;:/]")
+
+
+@lru_cache(maxsize=100_000)
+def words(text: str) -> tuple[str, ...]:
+    """As `words_of`, remembered: names of terms and descriptors come many times."""
+    return tuple(words_of(text))
+
+
+def without_measure(text: str) -> str:
+    """A text without how much of it there is: `3 cloves of garlic` is garlic."""
+    for _ in range(2):  # `half an avocado`
+        if measure := MEASURE.match(text):
+            text = text[measure.end() :]
+    return text
+
+
+def main_part(text: str) -> str:
+    """A text without what is in brackets, and without clauses such as `with oil seeds`."""
+    plain = CLAUSE.sub(" ", ASIDE.sub(" ", text)).strip(" ,;")
+    return plain if words(plain) else text
+
+
+def head_word(text: str) -> str:
+    """The noun that says what a food is, as `words_of` writes it; empty where there is no word.
+
+    The last word before a comma or a small word: of `sour cream, plain` it is `cream`, of `cream of
+    mushroom soup` too, which is wrong.
+    """
+    part = FIRST_PART.split(ASIDE.sub(" ", text), maxsplit=1)[0]
+    small = AFTER_HEAD.search(part)
+    if small and small.start() > 2:
+        part = part[: small.start()]
+    found = [word for word in words(part) if not word.startswith("-")]
+    return found[-1] if found else ""

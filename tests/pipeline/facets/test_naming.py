@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from cascade.pipeline.facets.naming import head_word, main_part, without_measure
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("3 cloves of garlic", "garlic"),
+        ("handful of cherries", "cherries"),
+        ("half an aubergine", "aubergine"),
+        ("500 g minced veal", "minced veal"),
+        ("1/2 cup cooked barley", "cooked barley"),
+        ("two small pears", "pears"),
+        ("5% fat milk", "5% fat milk"),  # says what it is, not how much
+        ("half and half", "half and half"),
+        ("7up", "7up"),
+        ("500 g", "500 g"),  # nothing would be left
+        ("", ""),
+    ],
+)
+def test_how_much_there_is_says_nothing_about_the_food(text: str, found: str) -> None:
+    assert without_measure(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "main", "head"),
+    [
+        ("rolls, dark, with poppy seeds", "rolls, dark", "roll"),
+        ("sour cream, plain", "sour cream, plain", "cream"),
+        ("yoghurt w/o sugar", "yoghurt", "yoghurt"),
+        ("Radishes (Raphanus sativus)", "Radishes", "radish"),
+        ("mackerel in brine", "mackerel", "mackerel"),
+        ("with nothing", "with nothing", "nothing"),
+        ("(a)", "(a)", ""),
+    ],
+)
+def test_the_main_part_and_the_head_word_name_the_food(text: str, main: str, head: str) -> None:
+    assert main_part(text) == main
+    assert head_word(text) == head
