@@ -1,9 +1,10 @@
 r"""Many clients ask `cascade serve` at once: what is lost or wrong, how quick, what overload does.
 
-A quick pack is fitted to the example products. Its answers to texts of their words are known from
-`classify_many`; each answer that comes over HTTP is compared with them (code, and confidence to
-1e-6). Clients are connections that send their next request when the last one is answered. They live
-in a process of their own, the server in another.
+A quick pack is fitted to the example products; `--sources` names other packs and taxonomies. What
+they answer to texts of words of the products is known from `classify_many`; each answer that comes
+over HTTP is compared with it (code, and confidence to 1e-6). Clients are connections that send
+their next request when the last one is answered. They live in a process of their own, the server in
+another.
 
 On a machine with two cores the clients take processor time that the server would use, so that two
 ratios are told, both against `classify_many` in batches of 128 in the same run, parts of the runs
@@ -13,7 +14,7 @@ of the server alone, which clients and other programs on the machine do not chan
 Overload: the queue is short, and more clients ask than fit into it. Who gets a 503 asks again after
 a tenth of a second. Goodput are the rows that are answered.
 
-python eval/bench/http_load.py --seconds 60 --out eval/results/serve.json
+python eval/bench/http_load.py --sources "quick pack" store --out eval/results/serve.json
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ TEXTS, BATCH, PARTS = 4_000, 128, 3
 CLIENTS = 200
 PATIENCE = 0.1  # seconds that a client waits after a 503
 TARGET = 0.8
+QUICK = "quick pack"
 
 
 def make_pack(folder: Path) -> Path:
@@ -65,7 +67,7 @@ def make_texts(count: int) -> list[str]:
     return [" ".join(draw.choices(words, k=draw.randint(3, 9))) for _ in range(count)]
 
 
-def offline(pack: Path, texts: Sequence[str], seconds: float) -> None:
+def offline(pack: str, texts: Sequence[str], seconds: float) -> None:
     """Print what `classify_many` does in some seconds; and write what it answers."""
     classifier = cascade.load(pack)
     expected = [(p.code, p.confidence) for p in classifier.classify_many(texts, batch_size=BATCH)]
@@ -193,7 +195,7 @@ class Load:
 class Served:
     """A server in a process of its own, as a context manager."""
 
-    def __init__(self, pack: Path, *settings: str) -> None:
+    def __init__(self, pack: Path | str, *settings: str) -> None:
         self._command = [sys.executable, "-m", "cascade", "serve", "-c", str(pack), "--port", "0"]
         for setting in settings:
             self._command += ["--set", setting]
@@ -226,7 +228,7 @@ class Served:
             raise SystemExit(f"the server ended with {self._process.returncode}: {rest}")
 
 
-def asked_offline(pack: Path, known: Path, seconds: float) -> dict[str, Any]:
+def asked_offline(pack: Path | str, known: Path, seconds: float) -> dict[str, Any]:
     """`offline` in a process of its own."""
     made = [sys.executable, __file__, "--as", "offline", "--pack", str(pack)]
     run = subprocess.run(
@@ -258,29 +260,31 @@ def together(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def measure(seconds: float, kinds: Sequence[int]) -> dict[str, Any]:
-    """All runs, parts of them taking turns."""
+def measure(source: str, seconds: float, kinds: Sequence[int]) -> dict[str, Any]:
+    """All runs of a source, parts of them taking turns."""
     with tempfile.TemporaryDirectory() as folder:
-        pack, known = make_pack(Path(folder)), Path(folder) / "known.json"
+        known = Path(folder) / "known.json"
+        pack = make_pack(Path(folder)) if source == QUICK else source
         found: dict[str, list[dict[str, Any]]] = {"offline": []}
-        with Served(pack) as server:
+        with Served(pack, f"serve.queue={CLIENTS * max(kinds)}") as server:
             for _ in range(PARTS):
                 found["offline"].append(asked_offline(pack, known, seconds / PARTS / 2))
                 for items in kinds:
                     run = server.load(CLIENTS, items, seconds / PARTS, known)
-                    found.setdefault(f"{items} items a request", []).append(run)
+                    found.setdefault(f"items a request: {items}", []).append(run)
         with Served(pack, "serve.queue=150", "serve.batch=64") as server:
             for clients in (100, 500):
                 run = server.load(clients, 1, seconds / PARTS, known)
-                found[f"overload, {clients} clients"] = [run]
+                found[f"a queue of 150 items, {clients} clients"] = [run]
         return {name: together(parts) for name, parts in found.items()}
 
 
 def page(result: dict[str, Any]) -> str:
     """The result as Markdown."""
-    base = result["found"]["offline"]
     lines = []
-    for name, run in result["found"].items():
+    runs = [(source, *run) for source, found in result["found"].items() for run in found.items()]
+    for source, name, run in runs:
+        base = result["found"][source]["offline"]
         shares = [
             f"{run[key] / base[key]:.2f}"
             for key in ("rows_per_second", "rows_per_processor_second")
@@ -289,7 +293,7 @@ def page(result: dict[str, Any]) -> str:
             f"{count:,} x {status}" for status, count in run.get("statuses", {}).items()
         )
         cells = [
-            *(name, f"{run['rows_per_second']:,.0f}", shares[0]),
+            *(source, name, f"{run['rows_per_second']:,.0f}", shares[0]),
             *(f"{run['rows_per_processor_second']:,.0f}", shares[1]),
             *(statuses, str(run.get("wrong", "")), str(run.get("lost", ""))),
             *((f"{run['median_ms']:.0f}", f"{run['p99_ms']:.0f}") if "wrong" in run else ("", "")),
@@ -299,15 +303,15 @@ def page(result: dict[str, Any]) -> str:
         [
             "# HTTP service under load",
             "",
-            "| what | rows/s | to offline | rows per processor second of the server | to offline | "
+            "| source | what | rows/s | to offline | rows per processor second | to offline | "
             "statuses | wrong | lost | median ms | p99 ms |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+            f"|{' --- |' * 11}",
             *lines,
             "",
             f"{CLIENTS} clients, each a connection that asks again when it is answered, in a "
             f"process of their own; {result['cores']} cores, Python {result['python']}, load "
-            f"average {result['load']:.1f} before. `offline` is `classify_many` in batches of {BATCH}. "
-            f"Wanted: {TARGET} of it, and nothing lost or wrong. Made by:",
+            f"average {result['load']:.1f} before. `offline` is `classify_many` in batches of "
+            f"{BATCH}. Wanted: {TARGET} of it, and nothing lost or wrong. Made by:",
             "",
             "```sh",
             result["command"],
@@ -322,9 +326,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--kinds", type=int, nargs="+", default=[1, 16])
+    parser.add_argument("--sources", nargs="+", default=[QUICK])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--as", dest="role", choices=["offline", "clients"])
-    parser.add_argument("--pack", type=Path)
+    parser.add_argument("--pack")
     parser.add_argument("--known", type=Path)
     parser.add_argument("--port", type=int)
     parser.add_argument("--clients", type=int, default=CLIENTS)
@@ -343,7 +348,9 @@ def main() -> None:
         return
     before = os.getloadavg()[0]
     result = {
-        "found": measure(options.seconds, options.kinds),
+        "found": {
+            source: measure(source, options.seconds, options.kinds) for source in options.sources
+        },
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "load": before,
