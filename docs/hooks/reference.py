@@ -131,7 +131,18 @@ def metrics_page() -> str:
     meanings = next(m.MEANINGS for m in modules if hasattr(m, "MEANINGS"))
     rows = [f"| `{name}` | {_cell(meaning)} |" for name, meaning in meanings.items()]
     parts.append("\n".join(["| figure | meaning |", "| --- | --- |", *rows]))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *_code_figures()]) + "\n"
+
+
+def _code_figures() -> list[str]:
+    """Figures of FoodEx2 codes, and what each stage ranks."""
+    from cascade.evaluation.foodex2 import code_figures, stages
+
+    told = "Of FoodEx2 codes, under `codes` in `metrics.json`; each stage is ranked by itself."
+    rows = [f"| `{name}` | {_cell(what)} |" for name, what in code_figures.MEANINGS.items()]
+    rows += [f"| ranking of {name} | {_cell(what)} |" for name, what in stages.MEANINGS.items()]
+    table = "\n".join(["| figure | meaning |", "| --- | --- |", *rows])
+    return ["## Figures of codes", told, table]
 
 
 def _metric_names() -> list[str]:

@@ -15,7 +15,7 @@ from cascade.evaluation.run_predictions import RunPredictions
 from cascade.foodex2.code import FoodCode
 from cascade.foodex2.repair import repair
 from cascade.pipeline.classifier import Classifier
-from cascade.pipeline.facets.learnt import LearntCodes
+from cascade.pipeline.facets.own.codes import LearntCodes
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 

@@ -184,8 +184,8 @@ class TextClassifier:
     def probabilities(
         self, batch: Batch, features: FacetFeatures, bases: Sequence[str]
     ) -> NDArray[np.float32]:
-        """See `CategoryClassifier.probabilities`."""
-        return self.of(batch.items)
+        """See `CategoryClassifier.probabilities`; columns of items may be called anything."""
+        return self.of([Item({"text": item.text}) for item in batch.items])
 
     def of(self, items: Sequence[Item]) -> NDArray[np.float32]:
         """float32 [n_items, n_categories]"""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import UsageError
+from cascade.errors import ConfigError, UsageError
 from cascade.foodex2.code import FoodCode
 from cascade.foodex2.parsed_code import PROCESSES, ForbiddenProcesses
 from cascade.foodex2.rules import Checker
@@ -26,13 +26,9 @@ from cascade.pipeline.facets.categories import (
     shipped_network,
 )
 from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatureExtractor, FacetFeatures
-from cascade.pipeline.facets.learnt import (
-    LearntBaseRanker,
-    LearntCategories,
-    LearntCodes,
-    LearntExtractor,
-)
-from cascade.pipeline.facets.own_words import OwnWordsFinder
+from cascade.pipeline.facets.own.codes import LearntCodes, weights_of
+from cascade.pipeline.facets.own.ranking import LearntBaseRanker, LearntCategories, LearntExtractor
+from cascade.pipeline.facets.own.words import OwnWordsFinder
 from cascade.pipeline.facets.ranking import (
     BaseTermRanker,
     DescriptorRanker,
@@ -315,6 +311,11 @@ def make_walk(
     finder = EvidenceFinder(taxonomy, components.encoder, progress=components.progress)
     reranker = _reranker(own, config.base.prompt, components)
     learnt = LearntCodes.load(Path(config.learnt)) if config.learnt else None
+    if learnt is not None and learnt.encoder != weights_of(components.encoder):
+        raise ConfigError(
+            f"{config.learnt}: was learnt with another encoder; use that of the pack "
+            "(retrieval.encoder), or fit it again"
+        )
     extractor: FacetFeatureExtractor
     if learnt is None:
         extractor = FacetFeatureExtractor(taxonomy, finder)

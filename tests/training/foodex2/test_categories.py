@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cascade.errors import ConfigError
-from cascade.items import Item
+from cascade.items import Batch, Item
 from cascade.pipeline.facets.categories import NEVER, NetworkClassifier, TextClassifier
 from cascade.pipeline.facets.evidence import FEATURES
 from cascade.training.foodex2.categories import best_thresholds, fit_network, fit_text_classifier
@@ -57,4 +57,6 @@ def test_the_classifier_learns_words_and_is_kept(minilm, tmp_path):
     assert likely[0, 1] > likely[0, 0]
     assert likely[1, 0] > likely[1, 1]
     assert (likely[:, 2] > 0.99).all()
+    batch = Batch([Item({"description": item.text}) for item in items])
+    np.testing.assert_allclose(again.probabilities(batch, None, ()), likely)
     assert again.thresholds[3] == pytest.approx(NEVER)

@@ -22,17 +22,18 @@ from cascade.foodex2.code import FoodCode
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.categories import MAX_CHARS, NetworkClassifier, text_features
 from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatures, phrases
-from cascade.pipeline.facets.learnt import (
+from cascade.pipeline.facets.own.codes import (
     BASE_FEATURES,
     CATEGORY_FEATURES,
     DESCRIPTOR_FEATURES,
     CategoryWeights,
-    LearntBaseRanker,
     LearntCodes,
-    LearntExtractor,
     Uses,
+    weights_of,
 )
-from cascade.pipeline.facets.own_words import NameSpelling, OwnWords, OwnWordsFinder, spelling_of
+from cascade.pipeline.facets.own.ranking import LearntBaseRanker, LearntExtractor
+from cascade.pipeline.facets.own.recall import Recall
+from cascade.pipeline.facets.own.words import NameSpelling, OwnWords, OwnWordsFinder, spelling_of
 from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.encoder import Encoder
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
@@ -166,6 +167,8 @@ class OwnCodesLearner:
             self._descriptor_start.astype(np.float32),
             empty,
             LexicalFeatures((), MAX_CHARS),
+            Recall.of(coded.texts, coded.codes),
+            weights_of(self._encoder),
         )
 
     def _passes(

@@ -23,9 +23,9 @@ from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.io.files import write_json, write_text
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.facets.categories import NetworkClassifier, shipped_network
-from cascade.pipeline.facets.coded_rows import CodedRows, read_coded_rows
 from cascade.pipeline.facets.evidence import EvidenceFinder
-from cascade.pipeline.facets.learnt import LEARNT
+from cascade.pipeline.facets.own.codes import LEARNT
+from cascade.pipeline.facets.own.rows import CodedRows, read_coded_rows
 from cascade.pipeline.facets.walk import make_checker
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.retrieval.encoder import Encoder

@@ -14,7 +14,7 @@ from cascade.foodex2.code import FoodCode
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.categories import NetworkClassifier
 from cascade.pipeline.facets.evidence import FacetFeatures
-from cascade.pipeline.facets.learnt import category_features
+from cascade.pipeline.facets.own.ranking import category_features
 from cascade.retrieval.encoder import Encoder
 
 FOLDS = 3

@@ -26,7 +26,7 @@ from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.io import Table
 from cascade.io.files import write_json
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.facets.coded_rows import CodedRows, read_coded_rows
+from cascade.pipeline.facets.own.rows import CodedRows, read_coded_rows
 from cascade.pipeline.load import load
 from cascade.training.foodex2.own.pack import OwnCodesFit
 from cascade.training.labelled import Progress

@@ -7,9 +7,12 @@ from toy_catalogue import PROCESSES, packed, xml
 import cascade
 from cascade.config import Columns
 from cascade.errors import ConfigError, InputError, UsageError
+from cascade.io.files import read_tensors, write_tensors
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.facets.coded_rows import read_coded_rows
+from cascade.pipeline.facets.own.codes import LEARNT
+from cascade.pipeline.facets.own.rows import read_coded_rows
 from cascade.pipeline.load import load
+from cascade.pipeline.pack import seal
 from cascade.taxonomy import Taxonomy
 from cascade.training.foodex2.own.trial import split_rows, try_out
 
@@ -17,7 +20,7 @@ BASES = {"STEW0": ("pot au feu", "stew"), "OATS0": ("oats", "porridge"), "WHEAT"
 FACETS = {"F28.BAKED": "bkd", "F04.SALT0": "slt", "F03.LIQUD": "liq"}
 
 
-def rows_of_a_house(n=48):
+def rows_of_a_house(n=80):
     rng = random.Random(0)
     rows = []
     for _ in range(n):
@@ -44,6 +47,7 @@ def folder(tmp_path_factory):
                 ("xxxx", "STEW0"),
                 ("stew bkd", "STEW0$F28.BAKED"),
                 ("soup", "NOSUC"),
+                ("Lunch of Tuesday", "STEW0#F04.SALT0"),
             ]
         )
     return folder
@@ -67,7 +71,7 @@ def test_a_pack_codes_in_the_words_of_the_house_which_the_catalogue_does_not_kno
     alone = load(folder / "TOY.ecf")
     for text, code in (
         ("porridge, slt", "OATS0#F04.SALT0"),
-        ("pot au feu, bkd - liq", "STEW0#F03.LIQUD$F28.BAKED"),
+        ("pot au feu, bkd", "STEW0#F28.BAKED"),
         ("wheat", "WHEAT"),
     ):
         assert pack.classify(text).code == code
@@ -80,6 +84,12 @@ def test_a_pack_codes_in_the_words_of_the_house_which_the_catalogue_does_not_kno
 def test_what_a_base_term_implies_is_never_written(pack):
     assert pack.classify("wheat flour, finely milled").code.partition("#")[0] == "FLOUR"
     assert "MILL1" not in pack.classify("wheat flour, finely milled").code
+
+
+@pytest.mark.weights
+def test_a_description_that_was_coded_before_gets_its_code_again(pack):
+    assert pack.classify("lunch of  TUESDAY").code == "STEW0#F04.SALT0"
+    assert pack.classify("lunch of Friday").code != "STEW0#F04.SALT0"
 
 
 @pytest.mark.weights
@@ -119,15 +129,42 @@ def test_a_damaged_file_is_refused(folder, pack, tmp_path):
         load(tmp_path / "copy")
 
 
+@pytest.mark.weights
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rows": "many"},
+        {"bases": {"STEW0": -1}},
+        {"names": [1, 2]},
+        {"recall": {"ab": "no code"}},
+        {"features": []},
+        {"categories": ["F04"]},
+    ],
+)
+def test_what_was_changed_by_hand_is_refused(pack, wrong, tmp_path):
+    pack.save(tmp_path / "copy")
+    about, arrays = read_tensors(tmp_path / "copy" / LEARNT)
+    write_tensors(tmp_path / "copy" / LEARNT, {**about, **wrong}, arrays)
+    seal(tmp_path / "copy")
+    with pytest.raises(ConfigError, match="fit it again"):
+        load(tmp_path / "copy")
+
+
+@pytest.mark.weights
+def test_another_encoder_than_that_of_the_pack_is_refused(pack):
+    with pytest.raises(ConfigError, match="was learnt with another encoder"):
+        load(pack.path, retrieval={"encoder": "cascade-minilm-1"})
+
+
 def test_rows_that_cannot_be_used_are_told_with_their_lines(folder):
     tree = Taxonomy.load(folder / "TOY.ecf")
     rows = read_coded_rows(
         TableFile(str(folder / "coded.csv")), Columns(text=["food"], label="code"), tree
     )
     struck, unknown, mended = rows.warnings()
-    assert struck == "left out 1 row: a text that was struck out (line 50)"
-    assert unknown == "left out 1 row: no code of the catalogue (line 52): 'NOSUC'"
-    assert "'STEW0$F28.BAKED' on line 51: signs between its parts" in mended
+    assert struck == "left out 1 row: a text that was struck out (line 82)"
+    assert unknown == "left out 1 row: no code of the catalogue (line 84): 'NOSUC'"
+    assert "'STEW0$F28.BAKED' on line 83: signs between its parts" in mended
 
 
 def test_no_base_term_is_on_both_sides_of_a_split(folder):

@@ -7,10 +7,8 @@ so that a few hundred rows are enough to learn them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,206 +17,23 @@ from numpy.typing import NDArray
 from cascade.config import BaseTermConfig
 from cascade.errors import ConfigError
 from cascade.features.backbone import JoinedFeatures
-from cascade.features.lexical import LexicalFeatures
-from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.categories import NEVER, NetworkClassifier, text_features
 from cascade.pipeline.facets.evidence import (
-    FEATURES,
     Evidence,
     FacetFeatureExtractor,
     FacetFeatures,
 )
-from cascade.pipeline.facets.own_words import OwnWords, OwnWordsFinder
+from cascade.pipeline.facets.own.codes import BASE_FEATURES, LEVELS, LearntCodes
+from cascade.pipeline.facets.own.recall import Recall
+from cascade.pipeline.facets.own.words import OwnWordsFinder
 from cascade.pipeline.facets.ranking import BaseTermRanker, Reranker
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.words.overlap import words_of
-from cascade.taxonomy.facets import FacetedTaxonomy
+from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
-LEARNT, LEXICAL = "learnt.safetensors", "learnt-words.safetensors"
-LEVELS = 3  # of the hierarchy whose use is looked at
-BASE_FEATURES = (  # written into files: names, order and meaning must stay
-    "score by the catalogue",
-    "likeness of the whole text",
-    "likeness of its first phrase",
-    "likeness of its best phrase",
-    "share of words of the name",
-    "a word of the name makes another food, and is not said",
-    "share of characters of the name",
-    "share of characters of the text",
-    "both of these",
-    "likeness of the nearest labelled row",
-    "rows labelled with it",
-    *(f"rows labelled below its ancestor of level {level}" for level in range(1, LEVELS + 1)),
-)
-DESCRIPTOR_FEATURES = (
-    "likeness and share of words",
-    "share of characters of the name",
-    "share of characters of the text",
-    "rows labelled with it",
-)
-CATEGORY_FEATURES = (
-    "log-odds by the network of the catalogue",
-    *FEATURES,
-    "score of the best descriptor",
-    "all words of some descriptor are said",
-    "how far it is before the second",
-)
 MOST_LOG_ODDS = 8.0
-
-
-@dataclass(frozen=True)
-class Uses:
-    """How often base terms and descriptors are used in labelled rows.
-
-    Parameters
-    ----------
-    bases, descriptors
-        Rows by code; descriptors as `F28.A07KG`.
-    rows
-        All of them.
-    """
-
-    bases: Mapping[str, int]
-    descriptors: Mapping[str, int]
-    rows: int
-
-    def share(self, counts: NDArray[np.int64]) -> NDArray[np.float32]:
-        """From 0 for none to 1 for all, by their logarithms."""
-        return np.asarray(np.log1p(counts) / np.log1p(max(self.rows, 1)), dtype=np.float32)
-
-
-@dataclass(frozen=True)
-class CategoryWeights:
-    """Weights of a logistic regression for each category.
-
-    Parameters
-    ----------
-    codes
-        Of the categories.
-    dense
-        float32 [n_features, n_codes], of `CATEGORY_FEATURES`.
-    sparse
-        float32 [width, n_codes], of the words and the embedding of a text.
-    bias
-        float32 [n_codes]
-    threshold
-        Least probability at which a category is taken.
-    """
-
-    codes: Sequence[str]
-    dense: NDArray[np.float32]
-    sparse: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    threshold: float
-
-
-@dataclass(frozen=True)
-class LearntCodes:
-    """What was learnt of coded descriptions; see `save`.
-
-    Parameters
-    ----------
-    words
-        Own names of terms.
-    row_vectors, row_bases
-        float32 [n_rows, width], of unit length, and the base terms of labelled rows.
-    base_weights, descriptor_weights
-        float32, of `BASE_FEATURES` and `DESCRIPTOR_FEATURES`.
-    """
-
-    words: OwnWords
-    row_vectors: NDArray[np.float32]
-    row_bases: Sequence[str]
-    uses: Uses
-    base_weights: NDArray[np.float32]
-    descriptor_weights: NDArray[np.float32]
-    categories: CategoryWeights
-    lexical: LexicalFeatures
-
-    def save(self, folder: Path) -> None:
-        """Write to a folder: `learnt.safetensors`, and the words that it reads beside it."""
-        about = {
-            "codes": list(self.words.codes),
-            "names": list(self.words.names),
-            "row_bases": list(self.row_bases),
-            "bases": dict(self.uses.bases),
-            "descriptors": dict(self.uses.descriptors),
-            "rows": self.uses.rows,
-            "categories": list(self.categories.codes),
-            "threshold": self.categories.threshold,
-            "features": [BASE_FEATURES, DESCRIPTOR_FEATURES, CATEGORY_FEATURES],
-        }
-        arrays = {
-            "word_vectors": self.words.vectors.astype(np.float16),
-            "row_vectors": self.row_vectors.astype(np.float16),
-            "base_weights": self.base_weights,
-            "descriptor_weights": self.descriptor_weights,
-            "dense": self.categories.dense,
-            "sparse": self.categories.sparse.astype(np.float16),
-            "bias": self.categories.bias,
-        }
-        write_tensors(folder / LEARNT, about, arrays)
-        self.lexical.save(folder / LEXICAL)
-
-    @classmethod
-    def load(cls, path: Path) -> LearntCodes:
-        """What `save` wrote.
-
-        Raises
-        ------
-        ConfigError
-            The file cannot be read, or is of another version.
-        """
-        about, arrays = read_tensors(path)
-        known = [list(BASE_FEATURES), list(DESCRIPTOR_FEATURES), list(CATEGORY_FEATURES)]
-        if about.get("features") != known:
-            raise ConfigError(f"{path}: was made by another version; fit it again")
-        lexical = LexicalFeatures.load(path.with_name(LEXICAL))
-        try:
-            found = cls(
-                OwnWords(about["codes"], about["names"], _unit(arrays["word_vectors"])),
-                _unit(arrays["row_vectors"]),
-                about["row_bases"],
-                Uses(about["bases"], about["descriptors"], about["rows"]),
-                arrays["base_weights"],
-                arrays["descriptor_weights"],
-                CategoryWeights(
-                    about["categories"],
-                    arrays["dense"],
-                    arrays["sparse"].astype(np.float32),
-                    arrays["bias"],
-                    float(about["threshold"]),
-                ),
-                lexical,
-            )
-            found._check()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ConfigError(f"{path}: is damaged ({error}); fit it again") from None
-        return found
-
-    def _check(self) -> None:
-        """Raise ValueError unless lists and arrays fit each other."""
-        n, width = len(self.categories.codes), self.lexical.width
-        shapes = (
-            (self.words.vectors, (len(self.words.codes), None)),
-            (self.words.vectors, (len(self.words.names), None)),
-            (self.row_vectors, (len(self.row_bases), None)),
-            (self.base_weights, (len(BASE_FEATURES),)),
-            (self.descriptor_weights, (len(DESCRIPTOR_FEATURES),)),
-            (self.categories.dense, (len(CATEGORY_FEATURES), n)),
-            (self.categories.bias, (n,)),
-        )
-        for array, expected in shapes:
-            right = len(array.shape) == len(expected) and all(
-                wanted is None or found == wanted
-                for found, wanted in zip(array.shape, expected, strict=True)
-            )
-            if not right:
-                raise ValueError(f"the shape {array.shape} is not {expected}")
-        sparse = self.categories.sparse
-        if sparse.ndim != 2 or sparse.shape[1] != n or sparse.shape[0] < width:
-            raise ValueError(f"the shape {sparse.shape} does not fit {width} words and {n} codes")
+RECALLED = 20.0  # log-odds of what a description that was coded before was coded with
 
 
 class LearntBaseRanker(BaseTermRanker):
@@ -235,8 +50,10 @@ class LearntBaseRanker(BaseTermRanker):
     ) -> None:
         super().__init__(taxonomy, finder, config, allowed, reranker)
         self._own_finder, self._weights = finder, learnt.base_weights
-        self._uses = learnt.uses
-        place = {taxonomy.codes[node]: at for at, node in enumerate(self._nodes.tolist())}
+        self._uses, self._recall = learnt.uses, learnt.recall
+        self._place = place = {
+            taxonomy.codes[node]: at for at, node in enumerate(self._nodes.tolist())
+        }
         rows = [at for at, base in enumerate(learnt.row_bases) if base in place]
         rows.sort(key=lambda at: place[learnt.row_bases[at]])
         self._row_vectors = learnt.row_vectors[rows]
@@ -298,7 +115,12 @@ class LearntBaseRanker(BaseTermRanker):
 
     def scores(self, evidence: Evidence) -> NDArray[np.float32]:
         """float32 [n_allowed, n_items], log-odds up to a constant of each item."""
-        return np.tensordot(self._weights, self.features(evidence), axes=1)
+        scores = np.tensordot(self._weights, self.features(evidence), axes=1)
+        for item, own in enumerate(evidence.phrases):
+            known = self._recall.find(own[0])
+            if known is not None and known.base in self._place:
+                scores[self._place[known.base], item] += RECALLED
+        return np.asarray(scores, dtype=np.float32)
 
 
 class LearntExtractor(FacetFeatureExtractor):
@@ -309,6 +131,7 @@ class LearntExtractor(FacetFeatureExtractor):
     ) -> None:
         super().__init__(taxonomy, finder)
         self._own_finder, self._weights = finder, learnt.descriptor_weights
+        self._recall = learnt.recall
         uses = learnt.uses
         self._used = [
             uses.share(
@@ -325,6 +148,13 @@ class LearntExtractor(FacetFeatureExtractor):
             known = np.isfinite(found.scores[at])
             scores = np.tensordot(self._weights, features, axes=1)
             found.scores[at] = np.where(known, scores, -np.inf).astype(np.float32)
+        for item, one in enumerate(batch.items):
+            for facet in facets_of(self._recall, one):
+                tree = self.taxonomy.categories[facet.category].tree
+                if facet.descriptor in tree:
+                    at, node = self.codes.index(facet.category), tree.index(facet.descriptor)
+                    found.scores[at][node, item] += RECALLED
+                    found.exact[at][node, item] = True
         return found
 
     def plain(self, batch: Batch, bases: Sequence[str]) -> FacetFeatures:
@@ -359,7 +189,7 @@ class LearntCategories:
 
     def __init__(self, learnt: LearntCodes, network: NetworkClassifier, encoder: Encoder) -> None:
         own = learnt.categories
-        self._network = network
+        self._network, self._recall = network, learnt.recall
         self.backbone = text_features(learnt.lexical, encoder)
         if self.backbone.width != len(own.sparse):
             raise ConfigError(
@@ -379,7 +209,18 @@ class LearntCategories:
         dense = category_features(self._network, features)
         sparse = text_rows(self.backbone, batch.items) @ self._sparse
         logits = np.einsum("ncf,fc->nc", dense, self._dense) + sparse + self._bias
+        for item, one in enumerate(batch.items):
+            if self._recall.find(one.text) is not None:
+                told = {facet.category for facet in facets_of(self._recall, one)}
+                said = np.array([code in told for code in self._network.codes])
+                logits[item] = np.where(said, MOST_LOG_ODDS, -MOST_LOG_ODDS)
         return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
+
+
+def facets_of(recall: Recall, item: Item) -> tuple[Facet, ...]:
+    """The facets that a description was coded with before; none where it is not known."""
+    known = recall.find(item.text)
+    return () if known is None else known.facets
 
 
 def category_features(network: NetworkClassifier, features: FacetFeatures) -> NDArray[np.float32]:
@@ -400,10 +241,3 @@ def category_features(network: NetworkClassifier, features: FacetFeatures) -> ND
 def text_rows(backbone: JoinedFeatures, items: Sequence[Item]) -> Any:
     """float32 [n_items, width] of the whole texts of items, whatever their columns are called."""
     return backbone.rows([Item({"text": item.text}) for item in items])
-
-
-def _unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
-    """As float32, of unit length again."""
-    wide = vectors.astype(np.float32)
-    length = np.linalg.norm(wide, axis=1, keepdims=True)
-    return np.asarray(wide / np.maximum(length, 1e-6), dtype=np.float32)
