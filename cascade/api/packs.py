@@ -106,7 +106,7 @@ class Pack(Classifier):
 
         Examples
         --------
-        >>> sure = pack.with_settings(calibration={"max_risk": 0.05})  # doctest: +SKIP
+        >>> sure = pack.with_settings(max_risk=0.05)  # doctest: +SKIP
         """
         found = type(self)(self.path, **{**self._settings, **settings})
         found._temporary = self._temporary

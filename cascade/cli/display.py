@@ -32,6 +32,7 @@ def show_counts(
     as_json: bool,
     label: str | None = None,
     shift: Shift | None = None,
+    max_risk: float | None = None,
 ) -> None:
     """Print the counts of a run: a table on standard error, or JSON on standard output.
 
@@ -68,6 +69,10 @@ def show_counts(
             table.add_row(Text(f"  {status}", style), f"{n:,}", told)
         for level, own in sorted(counts.partial.items()) if status == "partial" else []:
             table.add_row("", f"{own:,}", f"{own / counts.rows:.1%} at level {level}")
+    if max_risk is not None and (accepted := counts.accepted.get("rows")):
+        wrong = counts.accepted.get("expected_wrong", 0) / 1e6
+        told = f"of them expected wrong {wrong:,.0f} ({wrong / accepted:.1%}); you allow "
+        table.add_row("accepted", f"{accepted:,}", f"{told}{max_risk:.3g}")
     for source, n in sorted(counts.source.items()):
         table.add_row("answered by", f"{n:,}", source)
     if counts.adapted:
@@ -119,8 +124,9 @@ def show_shift(shift: Shift) -> None:
     """Warn that rows are not like those that the pack was measured on."""
     err.print(
         Text(
-            f"the {shift.rows:,} rows are not like those that the pack was measured on, so its "
-            "confidences, and the risk that --max-risk keeps, may not hold for them:",
+            f"these {shift.rows:,} rows differ from the rows that the pack was tested on. The "
+            "answers may still be good, but confidences and --max-risk may promise too much. What "
+            "differs:",
             "yellow",
         )
     )
@@ -128,8 +134,9 @@ def show_shift(shift: Shift) -> None:
         err.print(Text(f"  {moved}", "yellow"))
     err.print(
         Text(
-            "label some of them and see with cascade eval; cascade pack recalibrate fits the "
-            "confidences to them",
+            "what to do: if a column is empty or cut, mend the file. Else label some 200 of these "
+            "rows and run cascade eval on them; if it finds the confidences wrong, cascade pack "
+            "recalibrate mends them",
             "yellow",
         )
     )

@@ -118,9 +118,11 @@ class Calibration:
             climb = RiskTable.parse(values["climb"]) if "climb" in values else None
             sets = SetTable.parse(values["sets"]) if "sets" in values else None
             nowhere = NowhereTable.parse(values["nowhere"]) if "nowhere" in values else None
-        except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            what = f"has no {error}" if isinstance(error, KeyError) else "holds something else"
             raise ConfigError(
-                f"{path}: no calibration of a pack ({error!s:.200}); fit it again"
+                f"{path}: {what}, so it is no calibration of a pack: it is damaged, or was changed "
+                "by hand; copy the pack again, or fit it again"
             ) from None
         tables = [risk] if climb is None else [risk, climb]
         whole = all(level.is_whole() for level in levels) and all(t.is_whole() for t in tables)

@@ -140,11 +140,12 @@ class NowhereRule:
 
     def _struck_out(self, prediction: Prediction, evidence: float) -> Prediction:
         message = (
-            f"fits nowhere: its evidence for the nearest node, {evidence:.2f}, is below "
-            f"{self._threshold:.2f}, which all but {self._struck:.1%} of the rows that belong have"
+            "seems to belong to no node: it is less like any than "
+            f"{100 * (1 - self._struck):.3g}% of the rows that do belong "
+            f"(evidence {evidence:.2f}, needed {self._threshold:.2f})"
         )
         if prediction.path is not None:
-            message += f"; nearest is {prediction.path!r}"
+            message += f"; if it does belong, the nearest is {prediction.path!r}"
         others: Any = _Struck(prediction)  # stands in the field until it is read
         return replace(
             prediction,

@@ -206,8 +206,8 @@ class Stream:
             column = self.name.removeprefix("text ")
             return f"{column} is empty" if at == 0 else f"{column} has under {edge:.0f} characters"
         if self.kind == "unknown":
-            return f"less than {edge:.0%} of words and pairs of words unknown"
-        return f"{self.name} before calibration under {edge:.3g}"
+            return f"nearly all words known (under {edge:.0%} of words and pairs of words are new)"
+        return f"unsure answers (raw score under {edge:.3g})"
 
     def _above(self, at: int) -> str:
         """The ranges behind one, in words."""
@@ -217,8 +217,8 @@ class Stream:
             what = f"has {edge:.0f} characters or more"
             return f"{column} is not empty" if at == 0 else f"{column} {what}"
         if self.kind == "unknown":
-            return f"{edge:.0%} or more of words and pairs of words unknown"
-        return f"{self.name} before calibration of {edge:.3g} or more"
+            return f"many new words ({edge:.0%} or more of words and pairs of words)"
+        return f"sure answers (raw score of {edge:.3g} or more)"
 
 
 @dataclass(frozen=True)
@@ -305,8 +305,10 @@ class Reference:
             )
             found = cls(streams, about["rows"])
         except (KeyError, TypeError, ValueError) as error:
+            what = f"has no {error}" if isinstance(error, KeyError) else "holds something else"
             raise ConfigError(
-                f"{path}: no reference of a pack ({error!s:.200}); fit it again"
+                f"{path}: {what}, so it is no reference of a pack: it is damaged, or was changed "
+                "by hand; copy the pack again, or fit it again"
             ) from None
         whole = streams and all(map(_is_whole, streams)) and type(found.rows) is int
         if not whole:

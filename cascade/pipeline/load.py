@@ -30,6 +30,7 @@ CONFIG_NAME = "cascade.yaml"
 TAXONOMY_SUFFIX = ".yaml"
 
 logger = logging.getLogger(__name__)
+ACCEPTING = ("max_risk", "review_below", "set_coverage")  # fields of `calibration`
 UNNARROWED = ("ttc", "neighbours")  # scorers of packs that read no texts of nodes
 
 
@@ -57,6 +58,7 @@ def load(
         Meanwhile other threads wait.
     **settings
         Fields of the config to set, for example `method="retrieval"`, `descent={"beam": 1}`.
+        `max_risk`, `review_below` and `set_coverage` are those of `calibration`.
 
     Raises
     ------
@@ -83,6 +85,7 @@ def settled(
             "expected the name or path of a taxonomy, pack or config, or a Taxonomy, found "
             f"{type(source).__name__}"
         )
+    settings = _spelled_out(settings)
     config, origin = CascadeConfig(), None
     if isinstance(source, Taxonomy):
         taxonomy = source if taxonomy is None else taxonomy
@@ -105,6 +108,24 @@ def settled(
         raise ConfigError(f"{source}: names no taxonomy; add a line such as `taxonomy: store`")
     folder = origin if taxonomy is None else None
     return load_taxonomy(named, folder, **config.taxonomy_reading), config
+
+
+def _spelled_out(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings in which what is accepted at which confidence stands where a config has it.
+
+    Raises
+    ------
+    UsageError
+        It stands in both places.
+    """
+    short = {name: value for name, value in settings.items() if name in ACCEPTING}
+    own = settings.get("calibration", {})
+    if not short or not isinstance(own, Mapping):
+        return settings
+    if twice := sorted(short.keys() & own.keys()):
+        raise UsageError(f"{twice[0]} is set twice, here and in calibration; leave one out")
+    rest = {name: value for name, value in settings.items() if name not in ACCEPTING}
+    return {**rest, "calibration": {**own, **short}}
 
 
 def load_config(

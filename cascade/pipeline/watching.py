@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,6 +177,13 @@ class Recorder(Sentinel):
         self.seen.append(self._own.values(batch, answers))
 
 
+class Blind(Sentinel):
+    """One that sees nothing."""
+
+    def __init__(self) -> None:
+        self._watch = self._watching = None
+
+
 class Watched:
     """What a classifier tells of the rows that it has answered so far.
 
@@ -193,6 +200,13 @@ class Watched:
     def scored(self) -> Taxonomy:
         """What is chosen among."""
         raise NotImplementedError
+
+    def unwatched(self) -> Self:
+        """The same, and what it answers is none of the rows that `shift` is about."""
+        made = object.__new__(type(self))
+        made.__dict__.update(vars(self))
+        made.sentinel = Blind()
+        return made
 
     def open_nodes(self, least: float) -> SetFamily:
         """Keep with each batch how the probability of its items is spread, see `Router.opens`."""

@@ -34,6 +34,19 @@ MOST_TEXTS = 200  # items in one call
 MOST_NODES = 200  # in one answer
 
 
+def _warning(classifier: Classifier) -> str:
+    """That the items so far, a stream, are others than a pack was tested on; or nothing."""
+    shift = classifier.shift
+    if shift is None or shift.since is None:
+        return ""
+    what = "; ".join(map(str, shift.moved))
+    return (
+        f"the {shift.rows:,} items so far differ from those that the pack was tested on, so "
+        f"confidences may promise too much{f': {what}' if what else ''}; label some of them and "
+        "run cascade eval"
+    )
+
+
 class Tools:
     """The tools of one taxonomy and its classifier.
 
@@ -61,16 +74,18 @@ class Tools:
 
     def classify(self, text: str, fields: Mapping[str, str] | None = None) -> AnswerValue:
         """Where an item belongs, see `item_of`."""
-        return AnswerValue.of(self._classifier.classify(item_of(text, fields)))
+        classifier = self._classifier
+        return AnswerValue.of(classifier.classify(item_of(text, fields)), _warning(classifier))
 
     def classify_many(self, texts: Sequence[str]) -> AnswersValue:
         """Where each of several texts belongs; one that cannot be answered says why."""
-        found = self._classifier.classify_many(list(texts))
-        return AnswersValue(answers=[AnswerValue.of(prediction) for prediction in found])
+        classifier = self._classifier
+        found = [AnswerValue.of(one) for one in classifier.classify_many(list(texts))]
+        return AnswersValue(answers=found, warning=_warning(classifier))
 
     def explain(self, text: str, fields: Mapping[str, str] | None = None) -> ExplanationValue:
         """The answer for an item with what was considered at each level."""
-        prediction = self._classifier.classify(item_of(text, fields))
+        prediction = self._classifier.unwatched().classify(item_of(text, fields))
         return ExplanationValue(
             answer=AnswerValue.of(prediction),
             levels=[LevelValue.of(level) for level in prediction.levels],

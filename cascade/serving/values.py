@@ -10,6 +10,11 @@ from cascade.pipeline.runs.answer_form import DIGITS
 from cascade.predictions import Candidate, FacetChoice, Level, Prediction
 from cascade.taxonomy import Node, Taxonomy
 
+WARNING = (
+    "Why confidences may promise too much: the items so far differ from those that the pack was "
+    "tested on. Empty where they do not."
+)
+
 
 class NodeValue(BaseModel):
     """A node of the taxonomy."""
@@ -85,11 +90,13 @@ class AnswerValue(BaseModel):
     source: str = Field(description="The method that answered.")
     alternatives: list[AlternativeValue] = Field(description="Other nodes, best first.")
     facets: list[FacetValue] = Field(description="Of a code of FoodEx2; else none.")
+    warning: str = Field("", description=WARNING)
 
     @classmethod
-    def of(cls, prediction: Prediction) -> AnswerValue:
+    def of(cls, prediction: Prediction, warning: str = "") -> AnswerValue:
         """A prediction as a value."""
         return cls(
+            warning=warning,
             code=prediction.code,
             path=prediction.path,
             confidence=round(prediction.confidence, DIGITS),
@@ -108,6 +115,7 @@ class AnswersValue(BaseModel):
     """Answers in the order of the texts."""
 
     answers: list[AnswerValue]
+    warning: str = Field("", description=WARNING)
 
 
 class CandidateValue(BaseModel):

@@ -2,10 +2,14 @@ import csv
 import json
 import random
 import shutil
+from pathlib import Path
 
 import pytest
 
 from cascade import load
+from cascade.confidence.calibration import Calibration
+from cascade.errors import ConfigError, UsageError
+from cascade.serving.tools import Tools
 
 RECIPE = "lexical: {forms: [leaf]}\nsentence: null\nrouting: null\n"
 WORDS = {
@@ -63,14 +67,14 @@ def test_rows_as_they_were_raise_no_alarm_even_if_sorted(pack, cascade):
     shift, told = classified(cascade)
     assert shift["rows"] == 300
     assert not shift["alarm"], shift["moved"]
-    assert "not like those" not in told
+    assert "differ from the rows" not in told
 
 
 def test_moved_rows_are_warned_of_with_figures(pack, cascade):
     write("new.csv", drawn(2, 300, (8, 1, 1, 1)))
     shift, told = classified(cascade)
     assert shift["alarm"]
-    assert "the 300 rows are not like those that the pack was measured on" in told
+    assert "these 300 rows differ from the rows that the pack was tested on" in told
     assert "Clothing > Hats: 7" in told
     assert "cascade pack recalibrate" in told
 
@@ -79,7 +83,7 @@ def test_the_warning_can_be_switched_off(pack, cascade):
     write("new.csv", drawn(2, 300, (8, 1, 1, 1)))
     shift, told = classified(cascade, "--set", "calibration.shift=false")
     assert shift is None
-    assert "not like those" not in told
+    assert "differ from the rows" not in told
 
 
 def test_other_methods_are_not_watched(pack, cascade):
@@ -94,6 +98,66 @@ def test_from_python_the_rows_so_far_are_told(pack):
     assert classifier.shift.alarm
     assert classifier.shift.rows == 300
     assert classifier.shift.since <= 300
+
+
+def test_what_explains_and_weighs_an_answer_is_none_of_the_rows(pack):
+    classifier = load("pack")
+    classifier.classify("a hat")
+    classifier.explain("a hat of straw")
+    classifier.probabilities(["a hat", "a drill"])
+    assert classifier.shift.rows == 1
+
+
+def test_assistants_are_warned_of_a_stream_that_differs_and_not_by_explaining(pack):
+    tools = Tools(load("pack").taxonomy, lambda: classifier)
+    classifier = load("pack")
+    assert tools.classify("a hat").warning == ""
+    texts = [name for name, _ in drawn(2, 190, (8, 1, 1, 1))]
+    for _ in range(3):
+        found = tools.classify_many(texts)
+    assert "differ from those that the pack was tested on" in found.warning
+    tools.explain("a hat")
+    assert classifier.shift.rows == 1 + 3 * 190
+
+
+@pytest.mark.parametrize("where", ["pack/new", ".", "pack"])
+def test_a_new_pack_goes_neither_into_the_old_one_nor_over_it(pack, cascade, where):
+    write("labels.csv", drawn(2, 60))
+    ran = cascade("pack", "recalibrate", "pack", "labels.csv", "--label", "label", "-o", where)
+    assert ran.status == 2
+    assert "name another --out" in ran.err
+
+
+def test_a_damaged_calibration_is_told_in_words(pack, cascade):
+    shutil.copytree("pack", "broken", dirs_exist_ok=True)
+    file = Path("broken/calibration.json")
+    values = json.loads(file.read_text("utf-8"))
+    whole = file.read_text("utf-8")
+    for damaged in ({"levels": values["levels"]}, {**values, "levels": [{"x": 1}]}, [], "x"):
+        file.write_text(json.dumps(damaged), "utf-8")
+        with pytest.raises(ConfigError, match="damaged") as caught:
+            Calibration.load(file)
+        assert "__init__" not in str(caught.value)
+        assert "object" not in str(caught.value)
+        assert "indices" not in str(caught.value)
+    file.write_text(whole, "utf-8")
+
+
+def test_a_risk_is_named_without_its_section(pack):
+    assert load("pack", max_risk=0.2).config.calibration.max_risk == 0.2
+    both = load("pack", set_coverage=0.8, calibration={"least": 0.1})
+    assert (both.config.calibration.set_coverage, both.config.calibration.least) == (0.8, 0.1)
+    with pytest.raises(UsageError, match="set twice"):
+        load("pack", max_risk=0.2, calibration={"max_risk": 0.1})
+
+
+def test_the_summary_of_a_risk_tells_what_is_accepted_and_expected_wrong(pack, cascade):
+    write("new.csv", drawn(2, 100))
+    ran = cascade("classify", "new.csv", "-c", "pack", "-o", "risk.csv", "--max-risk", "0.2")
+    assert ran.status == 0
+    line = next(line for line in ran.err.splitlines() if line.startswith("accepted"))
+    assert "of them expected wrong" in line
+    assert line.rstrip().endswith("you allow 0.2")
 
 
 def test_a_resumed_run_counts_all_rows(pack, cascade, monkeypatch):
@@ -167,4 +231,4 @@ def test_eval_says_where_confidences_do_not_fit(pack, cascade):
     write("new.csv", drawn(6, 150))
     done = cascade("eval", "new.csv", "-c", "pack", "--label", "label", "-o", "run-2")
     assert "do not fit" not in done.err
-    assert "not like those" not in done.err
+    assert "differ from the rows" not in done.err

@@ -28,9 +28,10 @@ def test_an_item_without_evidence_has_no_code_and_its_nearest_node_as_alternativ
     assert found[0].code is None
     assert found[0].path is None
     assert found[0].alternatives[0].code == "7"
-    assert "nearest is 'Tools > Saws'" in found[0].message
+    assert "if it does belong, the nearest is 'Tools > Saws'" in found[0].message
+    assert "less like any than 99% of the rows that do belong" in found[0].message
     assert "-0.99" in found[0].message
-    assert str(found[0]).startswith("nowhere: fits nowhere")
+    assert str(found[0]).startswith("nowhere: seems to belong to no node")
     assert found[0].to_dict()["code"] is None
 
 

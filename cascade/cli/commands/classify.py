@@ -238,6 +238,7 @@ def classify_files(
         as_json=run.destination.as_json,
         label=label if "label" in run.named or total.labelled else None,
         shift=None if run.watch is None else run.watch.shift,
+        max_risk=run.config.calibration.max_risk,
     )
     if total.status.get("error"):
         raise typer.Exit(3)

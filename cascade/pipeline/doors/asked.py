@@ -30,6 +30,9 @@ class Asked:
     def variant(self, *, beam: int | None = None, ranking: int | None = None) -> Self:
         raise NotImplementedError
 
+    def unwatched(self) -> Self:
+        raise NotImplementedError
+
     def classify_many(
         self,
         items: Any,

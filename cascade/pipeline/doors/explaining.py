@@ -153,7 +153,8 @@ class Explaining(Asked):
         found = self._intake(text, image, None).one(item)
         if isinstance(found, Prediction):
             return Explanation(Item({"text": str(item)[:200]}), found)
-        (prediction,) = self.classify_read([found])
+        unwatched = self.unwatched()
+        (prediction,) = unwatched.classify_read([found])
         if words is None:
             words = self.is_quick
         if not words or prediction.code is None:
@@ -162,7 +163,7 @@ class Explaining(Asked):
         if len(places) < 2:  # without its only word there is no item
             return Explanation(found, prediction)
         without = [_without(found, field, match) for field, match in places]
-        answers = self.variant(beam=SEEN).classify_read(without)
+        answers = unwatched.variant(beam=SEEN).unwatched().classify_read(without)
         return Explanation(
             found,
             prediction,
@@ -231,11 +232,15 @@ def _account(why: Explanation) -> Iterator[str]:
     status = STATUS.get(prediction.status, prediction.status)
     reason = f": {prediction.message}" if prediction.message else ""
     yield f"   {prediction.confidence:.0%} sure, by {prediction.source}; {status}{reason}"
+    above = "the top"
     for level in prediction.levels:
         yield ""
-        yield f"level {level.level}: {level.name}, {level.confidence:.0%} at or below"
+        yield f"level {level.level}: {level.name}; {level.confidence:.0%} sure that it is here"
         if len(level.candidates) < 2:
             yield "   the only one there"
+        else:
+            yield f"   shares of what is below {above}, and scores (logarithms):"
+        above = level.name
         for candidate in _seen(level):
             mark = "*" if candidate.code == level.code else " "
             scores = _scores(candidate)
@@ -249,7 +254,7 @@ def _account(why: Explanation) -> Iterator[str]:
         yield f"{facet.category} {facet.label}: {said} ({facet.confidence:.0%})"
     if prediction.alternatives:
         yield ""
-        yield "else it may be"
+        yield "else it may be (of all, as the confidence of the answer)"
         for other in prediction.alternatives[:SHOWN]:
             yield f"   {other.confidence:4.0%} {other.path}"
     if telling := _telling(why.words):

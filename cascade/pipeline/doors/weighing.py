@@ -74,7 +74,7 @@ class Weighing(Asked):
                 "retrieval, or a pack"
             )
         read = list(self._intake(text, image, None).many(items))
-        found = self.classify_read(read)
+        found = self.unwatched().classify_read(read)
         ends = router.ends
         classes, place = np.unique(self._shown(ends, level), return_inverse=True)
         codes = [self.taxonomy.codes[node] for node in classes.tolist()]

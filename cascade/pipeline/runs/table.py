@@ -28,7 +28,7 @@ from cascade.taxonomy.names import PATH_SEPARATOR
 
 SUMMED = (
     *("status", "partial", "source", "labelled", "right", "several", "fallback", "adapted"),
-    *("shift", "languages", "stages", "asked"),
+    *("shift", "languages", "stages", "asked", "accepted"),
 )
 
 
@@ -69,6 +69,9 @@ class Counts:
         What that time went into, in seconds.
     asked
         What the language model was asked: `prompts`, and the `tokens` of these.
+    accepted
+        `rows` that are answered and not for review, and of how many of these the answer should be
+        wrong, by their confidences: `expected_wrong`, in millionths of a row.
     """
 
     rows: int = 0
@@ -89,6 +92,7 @@ class Counts:
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
+    accepted: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: Mapping[str, Any]) -> None:
         """Add the counts of a part, as plain values by name.
@@ -290,6 +294,9 @@ def count(predictions: Sequence[Prediction], golds: Sequence[tuple[str, ...] | N
     counts.partial = dict(Counter([str(path.count(PATH_SEPARATOR) + 1) for path in cut]))
     counts.source = dict(Counter([p.source for p in predictions if p.code is not None]))
     counts.fallback = dict(Counter([p.failure for p in predictions if p.failure]))
+    sure = [p.confidence for p in predictions if p.status in ("ok", "partial")]
+    wrong = sum([round(1e6 * (1 - each)) for each in sure])  # whole numbers add up exactly
+    counts.accepted = {"rows": len(sure), "expected_wrong": wrong}
     counts.unknown = golds.count(None)
     labelled: Counter[str] = Counter()
     right: Counter[str] = Counter()

@@ -245,9 +245,11 @@ class Recalibration:
         return {"level 1": [tree.codes[node] for node in tree.level_nodes(1).tolist()][:128]}
 
     def _check_target(self, *, overwrite: bool) -> None:
-        if self.folder.resolve() == self.pack.resolve():
+        own, target = self.pack.resolve(), self.folder.resolve()
+        if own == target or own in target.parents or target in own.parents:
+            where = "is" if own == target else "lies inside" if own in target.parents else "holds"
             raise UsageError(
-                f"{self.folder}: is the pack itself, which stays as it is; name another --out"
+                f"{self.folder}: {where} the pack itself, which stays as it is; name another --out"
             )
         if self.folder.exists() and not overwrite:
             raise OutputError(

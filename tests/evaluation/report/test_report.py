@@ -17,7 +17,7 @@ from cascade.evaluation.error_analysis import Example, analyse_errors
 from cascade.evaluation.evaluation_task import LINE
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap
 from cascade.evaluation.metrics.calibration import Bin
-from cascade.evaluation.metrics.given import RowsGiven
+from cascade.evaluation.metrics.given import RowsGiven, SetsOfSize
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.evaluation.metrics.risk_coverage import InformationAtRisk, RiskCoverage
 from cascade.evaluation.report.comparison_report import DIFFERING, comparison_report
@@ -192,13 +192,17 @@ def test_doubt_is_drawn_by_level_by_risk_and_by_what_was_given(answers):
     bins = (Bin(0.0, 0.1, 0.05, 0.25, 4), Bin(0.9, 1.0, 0.95, 0.875, 8))
     points = [InformationAtRisk(climbs, 0.1, 0.5, 0.75) for climbs in (True, False)]
     given = (RowsGiven("ok", 6, 5), RowsGiven("level 1", 2, 2), RowsGiven("review", 1, 0))
+    sets = (SetsOfSize(1, 1, 8, 7), SetsOfSize(3, 4, 1, 1))
     metrics = metrics_of(
-        answers, level_reliability=(bins, bins), information=tuple(points), given=given
+        answers, level_reliability=(bins, bins), information=tuple(points), given=given, sets=sets
     )
     found = Page(run_report(manifest_of(), metrics, errors_of(answers)))
     assert "2 0.900–1.000 0.950 0.875 8" in found.text
-    assert "climb 0.100 0.500 0.750 whole 0.100 0.500 0.750" in found.text
+    assert "cut 0.100 0.500 0.750 whole 0.100 0.500 0.750" in found.text
     assert "level 1 2 2 review 1 0" in found.text
+    assert "1 node 8 7 3 to 4 nodes 1 1" in found.text
+    assert "whole answer" in found.text  # labels of bars
+    assert "67% of rows\n83% right" in found.text or "66.7% of rows" in found.text
     tips = [attrs.get("data-tip", "") for attrs in found.all("rect")]
     assert any("level 2: 0.875 right at 0.950, 8 rows" in tip for tip in tips)
 
@@ -280,7 +284,7 @@ def run_of(name, taxonomy, predicted, gold, text="thing", **manifest):
         np.asarray(gold, dtype=np.int32),
         np.asarray(predicted, dtype=np.int32),
         np.where(np.asarray(predicted) < 0, np.nan, 0.5),
-        *[None] * 7,
+        *[None] * 8,
         {},
         {},
         Columns(text=["name"]),
@@ -442,6 +446,6 @@ def test_a_report_is_the_same_every_time(answers, metrics):
 
 def test_every_file_of_the_pages_is_inside_the_package():
     assert {p.name for p in Path(FOLDER).iterdir() if p.suffix in {".html", ".css", ".js"}} == {
-        *("base.html", "run.html", "comparison.html", "parts.html", "style.css"),
+        *("base.html", "run.html", "codes.html", "comparison.html", "parts.html", "style.css"),
         *SCRIPTS,
     }
