@@ -14,7 +14,8 @@ from cascade.items import Item
 from cascade.review.database import Database
 from cascade.taxonomy import Taxonomy
 
-LIKE = 0.6  # cosine from which a row is like another
+LIKE = 0.6  # cosine from which a row votes for another
+SHOWN = 0.4  # and from which it is shown beside it
 TEMPERATURE = 0.05  # as of a pack's neighbours
 VOTERS = 20
 WIDTH = 1024  # of vectors of words, where no model is there
@@ -95,7 +96,7 @@ class Corrections:
             found = [
                 Neighbour(self._rows[at], self._nodes[self._rows[at]], float(similar[at]))
                 for at in best
-                if similar[at] >= LIKE and self._rows[at] != besides
+                if similar[at] >= SHOWN and self._rows[at] != besides
             ]
             return found[:k]
 
@@ -151,18 +152,17 @@ class ItemOf(Protocol):
 
 
 def votes(neighbours: Sequence[Neighbour]) -> dict[int, float]:
-    """The share of each node in the votes of neighbours, the greatest first; they sum to 1.
+    """The share of each node in the votes of those that are `LIKE`, the greatest first.
 
     Each votes with exp(cos / temperature), as the labelled rows of a pack do.
     """
-    if not neighbours:
-        return {}
-    most = max(n.similarity for n in neighbours)
+    neighbours = [n for n in neighbours if n.similarity >= LIKE]
+    most = max((n.similarity for n in neighbours), default=0.0)
     found: dict[int, float] = {}
     for neighbour in neighbours:
         weight = float(np.exp((neighbour.similarity - most) / TEMPERATURE))
         found[neighbour.node] = found.get(neighbour.node, 0.0) + weight
-    total = sum(found.values())
+    total = sum(found.values()) or 1.0
     return dict(sorted(((n, w / total) for n, w in found.items()), key=lambda pair: -pair[1]))
 
 

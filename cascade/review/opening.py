@@ -210,7 +210,7 @@ class Filler:
         self.taxonomy.to_csv(db.path.parent / TAXONOMY)
         for name, value in {
             "began": db.told("began") or now,
-            "name": Path(self.source.file).name,
+            "name": self._name(db),
             "file": str(Path(self.source.file).absolute()),
             "sha256": self.source.sha256,
             "taxonomy": self.taxonomy.fingerprint,
@@ -221,6 +221,12 @@ class Filler:
             ),
         }.items():
             db.tell(name, value)
+
+    def _name(self, db: Database) -> str:
+        """What the page calls the rows."""
+        if isinstance(self.source, RowsInMemory):
+            return db.path.parent.name
+        return Path(self.source.file).name
 
     def _reload(self, db: Database, progress: Callable[[int], None] | None) -> None:
         """Read the rows anew; what was decided stays with the rows that are still there."""

@@ -9,13 +9,14 @@ from typing import Any
 from cascade.items import Item
 from cascade.pipeline.doors.explaining import Explanation
 from cascade.predictions import levels_as_dicts
-from cascade.review.corrections import Neighbour, trust, votes
+from cascade.review.corrections import LIKE, Neighbour, trust, votes
 from cascade.review.database import Database
 from cascade.review.filling import Layout
 from cascade.taxonomy import Taxonomy
 
 LONGEST = 20_000  # characters of a cell that are sent to the page
 SHOWN = 9  # candidates, one for each digit key
+ALWAYS, LEAST = 5, 0.01  # so many are shown, others from this confidence on
 EXAMPLES = 5
 CHILDREN = 500  # nodes of one level of the tree that are sent at a time
 
@@ -255,7 +256,8 @@ class Showing:
             if code and code not in shares:
                 shares[code] = confidence or 0.0
         weight, voted = trust(near), votes(near)
-        by_code = {self._taxonomy.codes[node]: share for node, share in voted.items()}
+        codes = self._taxonomy.codes
+        by_code = {codes[node]: share for node, share in voted.items()}
         order = {
             code: (1 - weight) * shares.get(code, 0.0) + weight * by_code.get(code, 0.0)
             for code in dict.fromkeys([*shares, *by_code])
@@ -265,7 +267,9 @@ class Showing:
             node = self.node(code)
             if node is None:
                 continue
-            like = sum(self._taxonomy.codes[n.node] == code for n in near)
+            if len(found) >= ALWAYS and order[code] < LEAST:
+                break
+            like = sum(codes[n.node] == code and n.similarity >= LIKE for n in near)
             found.append({**node, "confidence": shares.get(code), "like": like})
         return found[:SHOWN]
 

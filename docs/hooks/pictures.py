@@ -22,7 +22,7 @@ from cascade.cli.console import err, out
 
 IMAGES = Path(__file__).parents[1] / "images"
 PARTS = {"report": (0, 860), "confidence": (2350, 2890), "errors": (2925, 3780)}  # pixels down
-SHOWN = "P0050"  # the item on the picture of the review page
+SHOWN = "P0006"  # the item on the picture of the review page
 DEMO = (
     "classify examples/products.csv -t store --text name --text description --label label "
     "--table --limit 10"
@@ -77,7 +77,7 @@ def report() -> None:
 
 
 def review() -> None:
-    """The review page in the middle of a session, as Chromium draws it in light and in dark."""
+    """The review page in the middle of a session, as Chromium draws it."""
     import csv
     import shutil
     import socket
@@ -88,7 +88,7 @@ def review() -> None:
 
     import cascade
     from cascade.config.serving import ServeConfig
-    from cascade.review import open_session, queues
+    from cascade.review import open_session
     from cascade.review.decisions import decide
     from cascade.review.routes import make_router
     from cascade.serving.http.app import guarded
@@ -101,38 +101,37 @@ def review() -> None:
     answers = list(classifier.classify_many(rows, text=texts))
     with tempfile.TemporaryDirectory() as folder:
         session = open_session(
-            rows, classifier=classifier, answers=answers, text=texts, id="id", folder=folder
+            rows,
+            classifier=classifier,
+            answers=answers,
+            text=texts,
+            id="id",
+            folder=f"{folder}/products.review",
         )
         shown = next(at for at, row in enumerate(rows, 1) if row["id"] == SHOWN)
         for at, label in enumerate(labels, 1):
-            if at % 2 and at != shown:
-                session.db.run("UPDATE rows SET wanted = 1 WHERE row = ?", (at,))
+            if at != shown:
                 decide(session.db, session.taxonomy, "Ann", at, "choose", code=label)
         session.ask([shown])
         session.warm_up()
         listening = socket.create_server(("127.0.0.1", 0))
         app = guarded([make_router(session)], ServeConfig())
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/review/"
         with sync_playwright() as started:
             browser = started.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox"]
             )
-            for name, scheme in (("review", "light"), ("review-dark", "dark")):
-                page = browser.new_page(
-                    viewport={"width": 1280, "height": 760}, color_scheme=scheme
-                )
-                page.goto(address)
-                page.fill("#reviewer", "Ann")
-                page.keyboard.press("Enter")
-                page.wait_for_selector("#examples li")
-                page.wait_for_timeout(1000)
-                page.screenshot(path=f"{folder}/{name}.png")
-                with Image.open(f"{folder}/{name}.png") as picture:
-                    picture.quantize(128).save(IMAGES / f"{name}.png", optimize=True)
-                queues.release(session.db, "Ann")
+            page = browser.new_page(viewport={"width": 1280, "height": 760})
+            page.goto(address)
+            page.fill("#reviewer", "Ann")
+            page.keyboard.press("Enter")
+            page.wait_for_selector("#examples li")
+            page.wait_for_timeout(1000)
+            with Image.open(io.BytesIO(page.screenshot())) as picture:
+                picture.quantize(128).save(IMAGES / "review.png", optimize=True)
             browser.close()
         server.should_exit = True
         thread.join()
