@@ -16,7 +16,7 @@ from cascade.taxonomy import Taxonomy
 
 LONGEST = 20_000  # characters of a cell that are sent to the page
 SHOWN = 9  # candidates, one for each digit key
-ALWAYS, LEAST = 5, 0.01  # so many are shown, others from this confidence on
+ALWAYS, LEAST = 5, 0.02  # so many are shown, others from this confidence on
 EXAMPLES = 5
 CHILDREN = 500  # nodes of one level of the tree that are sent at a time
 

@@ -124,7 +124,7 @@ def review() -> None:
             browser = started.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox"]
             )
-            page = browser.new_page(viewport={"width": 1280, "height": 760})
+            page = browser.new_page(viewport={"width": 1280, "height": 840})
             page.goto(address)
             page.fill("#reviewer", "Ann")
             page.keyboard.press("Enter")

@@ -2,11 +2,12 @@ import csv
 import json
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import httpcore
 import pytest
-from conftest import COMMAND
 
 from cascade.review import open_session
 from cascade.review.decisions import decide
@@ -65,7 +66,16 @@ def test_what_cannot_be_done_is_told(reviewed, cascade, words, told):
 
 def test_the_page_is_served_until_a_signal_and_goes_on(folder):
     (folder / "out.csv").write_text(ROWS, encoding="utf-8")
-    command = [COMMAND, "review", "out.csv", "-t", "tax.csv", "--no-model", "--port", "0"]
+    command = [
+        Path(sys.executable).with_name("cascade"),
+        "review",
+        "out.csv",
+        "-t",
+        "tax.csv",
+        "--no-model",
+        "--port",
+        "0",
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         address = next(
             word for word in process.stderr.readline().replace(";", " ").split() if "http" in word

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from review_steps import take
 from scipy.stats import binomtest
-from test_queues import take
 
 from cascade.review import open_session
 from cascade.review.decisions import decide

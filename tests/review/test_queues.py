@@ -1,16 +1,10 @@
 import pytest
+from review_steps import take
 
 from cascade.errors import UsageError
 from cascade.review import queues
 from cascade.review.decisions import decide, settle
 from cascade.review.queues import LEASE, Queue, next_row
-
-
-def take(session, who, queue=None, action="accept"):
-    """Decide the next row of a queue as it is; its number."""
-    lease = next_row(session.db, who, queue or Queue())
-    decide(session.db, session.taxonomy, who, lease.row, action)
-    return lease.row
 
 
 def confidence(session, row):
