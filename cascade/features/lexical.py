@@ -16,12 +16,14 @@ from cascade.errors import ConfigError
 from cascade.features.sparse_rows import SparseRows
 from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Item
+from cascade.retrieval.array_ops import run_starts
 from cascade.retrieval.words.ngrams import NgramCounts, count_characters, count_words
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 CHUNK = 4096  # texts that are cut up together
+_PLACE = np.uint16  # of a text among them
 SPARSE = "sparse rows"  # of a batch, what `sparse_rows` made of it
 
 
@@ -106,17 +108,21 @@ class Block:
     def entries(
         self, texts: Sequence[str]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """TF-IDF of texts: text, gram and value of what is not 0, [n_entries], sorted by text.
+        """TF-IDF of texts: text, gram and value of what is not 0, [n_entries], sorted by gram.
 
         The values of a text have the length `weight`.
 
         Beside them int64 [n_texts]: how many different grams each text has, known or not.
         """
         found = _COUNT[self.kind](texts, self.longest)
-        at = np.searchsorted(self.grams, found.gram)
+        starts = run_starts(found.gram)  # each gram is looked up once, in order: much the quickest
+        sizes = np.diff(np.append(starts, len(found.gram)))
+        gram = found.gram[starts]
+        at = np.searchsorted(self.grams, gram)
         at[at == len(self.grams)] = 0
-        known = self.grams[at] == found.gram if len(self.grams) else np.zeros(len(at), bool)
-        row, at = found.row[known], at[known]
+        there = self.grams[at] == gram if len(self.grams) else np.zeros(len(at), bool)
+        known = np.repeat(there, sizes)
+        row, at = found.row[known], np.repeat(at[there], sizes[there])
         value = (1 + np.log(found.count[known])) * self.idf[at]
         length = np.sqrt(np.bincount(row, value * value, minlength=len(texts)))
         value = (self.weight * value / length[row]).astype(np.float32)
@@ -124,8 +130,8 @@ class Block:
 
 
 _COUNT: dict[str, Callable[[Sequence[str], int], NgramCounts]] = {
-    "words": count_words,
-    "characters": lambda texts, longest: count_characters(texts, 2, longest),
+    "words": lambda texts, longest: count_words(texts, longest, by_gram=True),
+    "characters": lambda texts, longest: count_characters(texts, 2, longest, by_gram=True),
 }
 
 
@@ -217,7 +223,7 @@ class LexicalFeatures:
             value.append(weight)
             before += len(block.grams)
         rows = np.concatenate([np.empty(0, np.int64), *row])
-        order = np.argsort(rows, kind="stable")
+        order = np.argsort(rows.astype(_PLACE), kind="stable")  # of 16 bits by a radix sort
         starts = np.searchsorted(rows[order], np.arange(len(items) + 1))
         columns = np.concatenate([np.empty(0, np.int64), *column])[order].astype(np.int32)
         values = np.concatenate([np.empty(0, np.float32), *value])[order]

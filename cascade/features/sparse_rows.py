@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 FEW = 16  # rows that are quicker multiplied here than SciPy is imported
+FULL = 1 / 16  # share of a row that is not 0, from which on it is quicker as a dense row
+ROOM = 1 << 28  # bytes of dense rows at most
+_PLACE = np.uint16  # of a dense row; these are sorted by a radix sort
 
 
 @dataclass(frozen=True)
@@ -74,3 +77,56 @@ class SparseRows:
 
         arrays: Any = (self.values, self.columns, self.starts)
         return csr_matrix(arrays, shape=self.shape)
+
+
+class SplitRows:
+    """A matrix as the right side of products with many sparse rows: its full rows dense.
+
+    Few n-grams are in most texts, and it is those that have a weight for most nodes: of products
+    with TF-IDF nearly all fall on a third of the rows. Dense they are added a row at a time,
+    without a look at where each number belongs, and take at most eight times the room.
+
+    Parameters
+    ----------
+    matrix
+        With a row for each column of what it will be multiplied by.
+    """
+
+    def __init__(self, matrix: SparseRows) -> None:
+        sizes = np.diff(matrix.starts)
+        full = np.flatnonzero(sizes > FULL * matrix.width)
+        full = full[np.argsort(-sizes[full], kind="stable")]  # what is used most lies together
+        full = full[: min(ROOM // (4 * max(matrix.width, 1)), np.iinfo(_PLACE).max)]
+        entry, row = expand_ranges(matrix.starts[full], matrix.starts[full + 1])
+        self._dense = np.zeros((len(full), matrix.width), np.float32)
+        self._dense[row, matrix.columns[entry]] = matrix.values[entry]
+        self._place = np.full(len(sizes), -1, np.int32)
+        self._place[full] = np.arange(len(full))
+        self._matrix = matrix
+
+    @property
+    def n_dense(self) -> int:
+        """How many rows are dense."""
+        return len(self._dense)
+
+    def multiplied_by(self, rows: SparseRows) -> NDArray[np.float32]:
+        """The product `rows @ matrix`, float32 [n_rows, width]."""
+        from scipy.sparse import csc_matrix
+
+        place = self._place[rows.columns]
+        full = place >= 0
+        before = np.zeros(len(full) + 1, np.int32)
+        np.cumsum(full, out=before[1:])
+        starts = before[rows.starts]
+        # By columns each dense row is read once for all that have it.
+        place, values = place[full], rows.values[full]
+        order = np.argsort(place.astype(_PLACE), kind="stable")
+        ends = np.zeros(len(self._dense) + 1, np.int32)
+        np.cumsum(np.bincount(place, minlength=len(self._dense)), out=ends[1:])
+        row = np.repeat(np.arange(rows.shape[0], dtype=np.int32), np.diff(starts))
+        arrays: Any = (values[order], row[order], ends)
+        left = csc_matrix(arrays, shape=(rows.shape[0], len(self._dense)))
+        found: NDArray[np.float32] = left @ self._dense
+        rest = SparseRows(rows.starts - starts, rows.columns[~full], rows.values[~full], rows.width)
+        found += rest.times(self._matrix)
+        return found

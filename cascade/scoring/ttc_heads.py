@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import ConfigError
-from cascade.features.sparse_rows import SparseRows
+from cascade.features.sparse_rows import FEW, SparseRows, SplitRows
 from cascade.io.files import read_tensors, write_tensors
 from cascade.retrieval.array_ops import run_starts
 from cascade.retrieval.subtrees import Subtrees
@@ -87,9 +87,12 @@ class Heads:
         float32 [n_outputs, n_items]
         """
         weights = self.weights
+        product: Any
         if isinstance(rows, SparseRows):
             if isinstance(weights, SparseRows) and self.mean is None:
-                return self._tempered(rows.times(weights))
+                few = rows.shape[0] <= FEW
+                product = rows.times(weights) if few else self._split.multiplied_by(rows)
+                return self._tempered(product)
             rows = rows.matrix
         if isinstance(weights, SparseRows):
             weights = weights.matrix
@@ -98,8 +101,13 @@ class Heads:
         few = isinstance(rows, np.ndarray) and len(rows) <= SINGLE_THREADED
         # The threads of BLAS go on waiting for work, at the cost of the model that comes next.
         with _thread_pools().limit(limits=1, user_api="blas") if few else nullcontext():
-            product: Any = rows @ weights
+            product = rows @ weights
         return self._tempered(product.toarray() if hasattr(product, "toarray") else product)
+
+    @cached_property
+    def _split(self) -> SplitRows:
+        assert isinstance(self.weights, SparseRows)
+        return SplitRows(self.weights)
 
     def _tempered(self, product: Floats) -> Floats:
         """Logits [n_outputs, n_items] of products with the weights [n_items, n_outputs]."""
@@ -243,12 +251,14 @@ class HierarchicalSoftmax:
         """
         if logits.shape[1] == 1:  # NumPy sums a single column in another order than many
             return self.log_probs(np.repeat(logits, 2, axis=1), nodes)[:, :1]
-        all_logits = np.full((len(self._taxonomy), logits.shape[1]), -np.inf, dtype=np.float32)
-        all_logits[nodes] = logits
+        shape = len(self._taxonomy), logits.shape[1]
         if self.form == "leaf":
-            p = np.exp(_log_softmax(all_logits))
+            p = np.zeros(shape, dtype=np.float32)
+            p[nodes] = _softmax(logits)
             with np.errstate(divide="ignore"):
                 return np.maximum(np.log(self._subtrees.sum(p)), FLOOR)
+        all_logits = np.full(shape, -np.inf, dtype=np.float32)
+        all_logits[nodes] = logits
         out = np.empty_like(all_logits)
         for level, members in enumerate(self._levels):
             z = all_logits[members]
@@ -267,10 +277,15 @@ class HierarchicalSoftmax:
         return above + _sibling_log_softmax(z, self._taxonomy.parent[members])
 
 
+def _softmax(z: Floats) -> Floats:
+    """Over the first axis; where all are impossible, all stay so."""
+    p = np.exp(z - _known(z.max(axis=0, initial=-np.inf)))
+    return np.asarray(p / np.maximum(p.sum(axis=0), np.finfo(np.float32).tiny))
+
+
 def _log_softmax(z: Floats) -> Floats:
     """Over the first axis; where all are impossible, all stay so."""
-    top = z.max(axis=0, keepdims=True)
-    shifted = z - np.where(np.isneginf(top), np.float32(0), top)
+    shifted = z - _known(z.max(axis=0, keepdims=True))
     total = np.exp(shifted).sum(axis=0, keepdims=True)
     return np.asarray(shifted - np.log(np.maximum(total, np.finfo(np.float32).tiny)))
 
@@ -279,7 +294,15 @@ def _sibling_log_softmax(z: Floats, parents: NDArray[np.int32]) -> Floats:
     """Among siblings, which stand together; siblings without logits are equally likely."""
     starts = run_starts(parents)
     family = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(parents))))
-    top = np.maximum.reduceat(z, starts, axis=0)[family]
-    shifted = np.where(np.isneginf(top), np.float32(0), z - np.where(np.isneginf(top), 0, top))
-    total = np.add.reduceat(np.exp(shifted), starts, axis=0)[family]
-    return np.asarray(shifted - np.log(total), dtype=np.float32)
+    top = np.maximum.reduceat(z, starts, axis=0)
+    none = np.isneginf(top)
+    shifted = z - _known(top)[family]
+    if none.any():
+        shifted[none[family]] = 0
+    total = np.log(np.add.reduceat(np.exp(shifted), starts, axis=0))
+    return np.asarray(shifted - total[family], dtype=np.float32)
+
+
+def _known(top: Floats) -> Floats:
+    """The greatest logits, 0 where none is possible."""
+    return np.where(np.isneginf(top), np.float32(0), top)

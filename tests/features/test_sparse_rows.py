@@ -4,7 +4,7 @@ import scipy.sparse
 
 from cascade.errors import ConfigError
 from cascade.features.lexical import LexicalFeatures, LexicalRecipe
-from cascade.features.sparse_rows import SparseRows
+from cascade.features.sparse_rows import FEW, SparseRows, SplitRows
 from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Item
 from cascade.scoring.ttc_heads import Heads
@@ -37,6 +37,20 @@ def test_products_are_those_of_scipy():
     np.testing.assert_array_equal(sparse(left).matrix.toarray(), left)
 
 
+@pytest.mark.parametrize("room", [1 << 28, 4 * 40 * 10, 0])
+def test_products_with_full_rows_are_those_of_scipy(monkeypatch, room):
+    monkeypatch.setattr("cascade.features.sparse_rows.ROOM", room)
+    rng = np.random.default_rng(2)
+    left = np.where(rng.random((30, 200)) < 0.2, rng.normal(size=(30, 200)), 0).astype(np.float32)
+    share = np.linspace(0, 0.3, 200)[:, None]  # from empty rows to full ones
+    right = np.where(rng.random((200, 40)) < share, rng.normal(size=(200, 40)), 0)
+    left[3], left[:, 7] = 0, 0
+    split = SplitRows(sparse(right.astype(np.float32)))
+    np.testing.assert_allclose(split.multiplied_by(sparse(left)), left @ right, atol=1e-5)
+    assert split.n_dense == {1 << 28: split.n_dense, 1600: 10, 0: 0}[room]
+    assert split.n_dense < 200
+
+
 def test_sparse_rows_of_words_are_the_same_as_many():
     features = LexicalFeatures.fit(items(TEXTS[:4]), ["name", "more"], LexicalRecipe(rare=1))
     few, many = features.sparse_rows(items(TEXTS)), features.rows(items(TEXTS))
@@ -59,6 +73,8 @@ def test_heads_answer_sparse_rows_as_many(tmp_path):
     expected = (rows @ weights.astype(np.float32) + 1).T
     for given in (sparse(rows), scipy.sparse.csr_matrix(rows), rows):
         np.testing.assert_allclose(heads.logits(given), expected, atol=1e-5)
+    many = np.tile(rows, (FEW, 1))
+    np.testing.assert_allclose(heads.logits(sparse(many)), np.tile(expected, FEW), atol=1e-5)
     again = saved(tmp_path / "again", heads.weights)
     np.testing.assert_array_equal(again.logits(sparse(rows)), heads.logits(sparse(rows)))
     dense = saved(tmp_path / "dense", weights.astype(np.float32))

@@ -27,7 +27,7 @@ _HALF = np.uint64(32)
 
 @dataclass(frozen=True, slots=True)
 class NgramCounts:
-    """How often each gram is in each text; entries are sorted by text, then by gram.
+    """How often each gram is in each text; sorted by text, then by gram, or the other way.
 
     Parameters
     ----------
@@ -44,8 +44,11 @@ class NgramCounts:
     count: NDArray[np.int64]
 
 
-def count_words(texts: Sequence[str], longest: int = 2) -> NgramCounts:
-    """Runs of 1 to `longest` words, in lower case; a word is a run of letters and digits."""
+def count_words(texts: Sequence[str], longest: int = 2, *, by_gram: bool = False) -> NgramCounts:
+    """Runs of 1 to `longest` words, in lower case; a word is a run of letters and digits.
+
+    Sorted by text, or with `by_gram` first by gram.
+    """
     with np.errstate(over="ignore"):
         hashed, row = _words(texts)
         found, rows = [hashed], [row]
@@ -55,13 +58,16 @@ def count_words(texts: Sequence[str], longest: int = 2) -> NgramCounts:
             together = row[: len(run)] == row[size - 1 :]
             found.append(run[together])
             rows.append(row[: len(run)][together])
-        return _counted(np.concatenate(found), np.concatenate(rows))
+        return _counted(np.concatenate(found), np.concatenate(rows), by_gram)
 
 
-def count_characters(texts: Sequence[str], shortest: int = 2, longest: int = 5) -> NgramCounts:
+def count_characters(
+    texts: Sequence[str], shortest: int = 2, longest: int = 5, *, by_gram: bool = False
+) -> NgramCounts:
     """Runs of characters inside words, in lower case, a space standing at either end of a word.
 
-    A word here is what stands between white space, as in scikit-learn's `char_wb`.
+    A word here is what stands between white space, as in scikit-learn's `char_wb`. Sorted by text,
+    or with `by_gram` first by gram.
     """
     points, row = _points([" ".join(text.lower().split()) for text in texts])
     space = points == _SPACE
@@ -82,7 +88,7 @@ def count_characters(texts: Sequence[str], shortest: int = 2, longest: int = 5) 
                 inside &= ~(space[:n] & space[1:])
             found.append(_mixed(run[inside] + np.uint64(size)))
             rows.append(row[:n][inside])
-        return _counted(np.concatenate(found), np.concatenate(rows))
+        return _counted(np.concatenate(found), np.concatenate(rows), by_gram)
 
 
 def _words(texts: Sequence[str]) -> tuple[Hashes, Rows]:
@@ -122,9 +128,14 @@ def _mixed(hashes: Hashes) -> Hashes:
     return np.asarray((hashes ^ (hashes >> _HALF)) * _BASE)
 
 
-def _counted(hashes: Hashes, rows: Rows) -> NgramCounts:
-    key = np.sort((rows.astype(np.uint64) << _HALF) | (hashes >> _HALF))
+def _counted(hashes: Hashes, rows: Rows, by_gram: bool) -> NgramCounts:
+    row, gram = rows.astype(np.uint64), hashes >> _HALF
+    high, low = (gram, row) if by_gram else (row, gram)
+    key = np.sort((high << _HALF) | low)
     first = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
     count = np.diff(np.append(first, len(key)))
     key = key[first]
-    return NgramCounts((key >> _HALF).astype(np.int64), key.astype(np.uint32), count)
+    high, low = key >> _HALF, key.astype(np.uint32)
+    if by_gram:
+        return NgramCounts(low.astype(np.int64), high.astype(np.uint32), count)
+    return NgramCounts(high.astype(np.int64), low, count)

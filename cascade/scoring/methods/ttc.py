@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cascade.errors import UsageError
 from cascade.features.backbone import Backbone, batch_rows
 from cascade.features.lexical import SPARSE, LexicalFeatures
-from cascade.features.sparse_rows import FEW, SparseRows
+from cascade.features.sparse_rows import SparseRows
 from cascade.items import Batch
 from cascade.retrieval.subtrees import DenseNodeProbabilities
 from cascade.scoring.methods import HEADS
@@ -71,8 +71,7 @@ class TTCScorer(SupportScorer):
     def _compute_logits(self, batch: Batch) -> NDArray[np.float32]:
         backbone = self._backbone
         if isinstance(backbone, LexicalFeatures):
-            rows = self._sparse_rows(backbone, batch)
-            return self._heads.logits(rows if len(batch) <= FEW else rows.matrix)
+            return self._heads.logits(self._sparse_rows(backbone, batch))
         return self._heads.logits(batch_rows(backbone, batch))
 
     def _sparse_rows(self, words: LexicalFeatures, batch: Batch) -> SparseRows:
