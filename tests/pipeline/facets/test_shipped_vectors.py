@@ -105,16 +105,13 @@ def test_vectors_ship_for_the_encoder_that_foodex2_uses():
 
 @pytest.mark.weights
 @pytest.mark.data
-@pytest.mark.parametrize(("file", "share"), [("MTX.ecf", 0.999), ("MTX_12.0.xlsx", 0.9)])
-def test_nearly_all_texts_of_a_catalogue_need_not_be_encoded(efsa, file, share):
+def test_nearly_all_texts_of_a_catalogue_need_not_be_encoded(efsa):
     encoder = Encoder.load(FITTED_ENCODER)
-    catalogue = load_catalogue(efsa / file)
-    if catalogue.default not in catalogue.hierarchies:
-        pytest.skip("an extract without hierarchies")
+    catalogue = load_catalogue(efsa / "MTX.ecf")
     terms = FoodEx2Taxonomy.from_catalogue(catalogue).terms
     texts = list(dict.fromkeys(node_texts(terms, "full")[0]))
     at, vectors = shipped.shipped_vectors(encoder).of(texts)
-    assert len(at) > share * len(texts)
+    assert len(at) > 0.999 * len(texts)
     sample = np.arange(0, len(at), len(at) // 40)
     right = encoder.encode([texts[i] for i in at[sample]])
-    assert (vectors[sample] * right).sum(axis=1).min() > 0.95
+    assert (vectors[sample] * right).sum(axis=1).min() > 0.9
