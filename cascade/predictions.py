@@ -136,7 +136,8 @@ class Prediction:
     Parameters
     ----------
     code, path
-        The node; None only where `status` is `nowhere` or `error`.
+        The node; None where `status` is `nowhere` or `error`, and where it is `review` because
+        nothing is sure enough to be offered (`facets.base.tau`).
     confidence
         Probability that the item lies at or below this node.
     source

@@ -73,11 +73,26 @@ class BaseTermConfig(_StageConfig):
         description="Words that make another food of one, each with others that say as much: "
         "nobody who writes `grilled chicken` means a chicken flavour.",
     )
-    likeness: float = Field(
+    tau: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Base terms whose confidence is less are not offered, neither as answer nor as "
+        "alternative; where none is left there is no answer, and the row is for `review`.",
+    )
+    unlike: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="An answer whose cosine similarity with the text is less is marked `review`.",
+        description="Where no base term has this cosine similarity with the text none is offered: "
+        "the text names no food that the catalogue knows.",
+    )
+    likeness: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="An answer to a text with which no base term has this cosine similarity is "
+        "marked `review`.",
     )
     certainty: float = Field(
         0.3,

@@ -245,6 +245,25 @@ class BaseTermRanker:
             return f"the likeliest base term is one of several: it has {share:.0%}"
         return ""
 
+    def offered(self, ranked: RankedBaseTerms, row: int) -> int:
+        """How many of the base terms that were found for an item may be offered, the best first."""
+        if ranked.similarity[row] < self._config.unlike:
+            return 0
+        return int((np.exp(ranked.logprobs[row]) >= self._config.tau).sum())
+
+    def none_offered(self, ranked: RankedBaseTerms, row: int) -> str:
+        """Why no base term is offered for an item."""
+        similarity, share = float(ranked.similarity[row]), float(np.exp(ranked.logprobs[row, 0]))
+        if similarity < self._config.unlike:
+            return (
+                f"the text names no food of the catalogue: the likeness of the best term is "
+                f"{similarity:.2f}, below {self._config.unlike:g} (facets.base.unlike)"
+            )
+        return (
+            f"no base term is sure enough to be offered: the best has {share:.0%}, below "
+            f"{self._config.tau:.0%} (facets.base.tau)"
+        )
+
     def scores(self, evidence: Evidence) -> NDArray[np.float32]:
         """float32 [n_allowed, n_items], a weighted sum of what items and base terms share.
 

@@ -136,6 +136,8 @@ class FacetWalk:
             by_category[item][category] = own
         predictions = [
             self._prediction(batch, item, ranked, by_category[item], likely[item], features)
+            if known is not None or self.bases.offered(ranked, item)
+            else self._none_offered(batch, item, ranked)
             for item in range(len(batch))
         ]
         if batch.failures:
@@ -171,6 +173,7 @@ class FacetWalk:
             if taken := [facet.confidence for facet in chosen if facet.code]:
                 confidence *= max(taken)
         doubt = self.bases.doubt(ranked, item)
+        offered = max(1, self.bases.offered(ranked, item))
         return Prediction(
             str(code.normalised()),
             taxonomy.path(nodes[0]),
@@ -182,10 +185,15 @@ class FacetWalk:
             levels=self._levels(ranked, item),
             alternatives=tuple(
                 Alternative(taxonomy.codes[node], taxonomy.path(node), share)
-                for node, share in zip(nodes[1:], shares[1:], strict=True)
+                for node, share in zip(nodes[1:offered], shares[1:offered], strict=True)
             ),
             facets=tuple(sorted(facets, key=lambda facet: (facet.category, facet.code or ""))),
         )
+
+    def _none_offered(self, batch: Batch, item: int, ranked: RankedBaseTerms) -> Prediction:
+        """An answer without a code, for a person to find one."""
+        why = self.bases.none_offered(ranked, item)
+        return Prediction(None, None, 0.0, self.source, "review", why, id=batch.items[item].id)
 
     def _with_facets(
         self,

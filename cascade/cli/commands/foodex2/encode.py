@@ -59,6 +59,17 @@ def encode(
         str | None,
         typer.Option("--method", help="Who finds the base term: retrieval (default), rerank, llm."),
     ] = None,
+    tau: Annotated[
+        float | None,
+        typer.Option(
+            "--tau",
+            min=0,
+            max=1,
+            metavar="CONFIDENCE",
+            help="Base terms that are less sure are not offered, by default 0.05; where none is left "
+            "there is no code, and the row is for review.",
+        ),
+    ] = None,
     limit: options.LimitOption = None,
     top: Annotated[
         int, typer.Option("--top", min=0, metavar="N", help="Add the N next best base terms.")
@@ -99,6 +110,8 @@ def encode(
         targets = files_and_outputs(texts, output)
         check_outputs(targets, taxonomy, config, resume=resume, overwrite=overwrite)
     named = options.named_columns(text=text, id=id)
+    if tau is not None:
+        settings = [*(settings or []), f"facets.base.tau={tau}"]
     settled, tree = options.resolve(
         config,
         taxonomy,
@@ -128,7 +141,7 @@ def encode(
         classifier = load_classifier(tree, settled, bar)
     failed = False
     for description, prediction in zip(texts, classifier.classify_many(texts), strict=True):
-        failed |= prediction.code is None
+        failed |= prediction.status == "error"
         if as_json:
             out.print_json(prediction.to_json())
         elif prediction.code is None:
