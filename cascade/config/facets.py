@@ -87,6 +87,12 @@ class BaseTermConfig(_StageConfig):
         description="Where no base term has this cosine similarity with the text none is offered: "
         "the text names no food that the catalogue knows.",
     )
+    strange: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description="What is taken off these similarities of a text of which no term has a word.",
+    )
     likeness: float = Field(
         0.6,
         ge=0,

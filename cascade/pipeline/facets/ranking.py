@@ -24,6 +24,7 @@ from cascade.pipeline.facets.evidence import (
     FacetFeatureExtractor,
     FacetFeatures,
 )
+from cascade.pipeline.facets.kinds import FEED, names_feed, no_food_in
 from cascade.pipeline.facets.questions import ShownTerm, shown_term, term_question
 from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.words.overlap import words_of
@@ -159,13 +160,17 @@ class RankedBaseTerms:
     scores
         Log-probabilities by method, float64 [n_items, k], in the same order.
     similarity
-        float32 [n_items], the best cosine similarity of a text with any base term.
+        float32 [n_items], the best cosine similarity of a text with any base term; less where no
+        term has any of its words.
+    no_food
+        Of each item a word for what nobody eats, or nothing.
     """
 
     nodes: NDArray[np.int32]
     logprobs: NDArray[np.float64]
     scores: dict[str, NDArray[np.float64]]
     similarity: NDArray[np.float32]
+    no_food: Sequence[str]
 
     def led_by(self, first: Sequence[int]) -> RankedBaseTerms:
         """The same with a given term first for each item; one that is not there, for the last."""
@@ -185,6 +190,7 @@ class RankedBaseTerms:
             ordered(self.logprobs),
             {name: ordered(own) for name, own in self.scores.items()},
             self.similarity,
+            self.no_food,
         )
 
 
@@ -230,7 +236,12 @@ class BaseTermRanker:
         similarity = np.maximum.reduceat(
             evidence.similarity[self._rows].max(axis=0), evidence.starts[:-1]
         )
-        ranked = RankedBaseTerms(self._nodes[order], logprobs, {"retrieval": logprobs}, similarity)
+        strange = [not self._finder.words.knows(words_of(own[0])) for own in evidence.phrases]
+        similarity -= np.where(strange, np.float32(self._config.strange), 0).astype(np.float32)
+        no_food = [no_food_in(own[0]) for own in evidence.phrases]
+        ranked = RankedBaseTerms(
+            self._nodes[order], logprobs, {"retrieval": logprobs}, similarity, no_food
+        )
         if self._reranker is None:
             return ranked
         doubtful = np.flatnonzero(np.exp(logprobs[:, 0]) < self._config.sure)
@@ -239,6 +250,8 @@ class BaseTermRanker:
     def doubt(self, ranked: RankedBaseTerms, row: int) -> str:
         """Why a person should look at the answer for an item; empty if there is no reason."""
         similarity, share = float(ranked.similarity[row]), float(np.exp(ranked.logprobs[row, 0]))
+        if ranked.no_food[row]:
+            return f"the text says {ranked.no_food[row]!r}, which is no food"
         if similarity < self._config.likeness:
             return f"no term is much like the text: the best has a likeness of {similarity:.2f}"
         if share < self._config.certainty:
@@ -281,9 +294,14 @@ class BaseTermRanker:
             + config.words * overlap[:, whole]
         )
         words = [set(words_of(phrases[0])) for phrases in evidence.phrases]
+        feeds = np.array([names_feed(phrases[0]) for phrases in evidence.phrases], dtype=bool)
         for distinct, terms in self._another:
-            silent = np.flatnonzero([distinct.isdisjoint(own) for own in words])
-            scores[np.ix_(terms, silent)] -= config.unsaid
+            silent = np.array([distinct.isdisjoint(own) for own in words], dtype=bool)
+            if distinct & FEED:
+                silent &= ~feeds
+                others = np.setdiff1d(np.arange(len(scores)), terms)
+                scores[np.ix_(others, np.flatnonzero(feeds))] -= config.unsaid
+            scores[np.ix_(terms, np.flatnonzero(silent))] -= config.unsaid
         return scores
 
     def _shown(self, node: int) -> ShownTerm:
@@ -312,7 +330,7 @@ class BaseTermRanker:
         retrieval[rows, :head] = np.take_along_axis(known, order, axis=1)
         reranked[rows, :head] = np.take_along_axis(judged, order, axis=1)
         scores = {"retrieval": retrieval, self._reranker.name: reranked}
-        return RankedBaseTerms(nodes, logprobs, scores, ranked.similarity)
+        return RankedBaseTerms(nodes, logprobs, scores, ranked.similarity, ranked.no_food)
 
 
 @dataclass(frozen=True)

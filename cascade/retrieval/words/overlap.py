@@ -88,6 +88,10 @@ class WordIndex:
         total = np.maximum(np.asarray(weighed.sum(axis=1)), 1e-9)
         return weighed.multiply(1 / total).tocsr()
 
+    def knows(self, words: Sequence[str]) -> bool:
+        """Whether any of some words, as `words_of` writes them, is in a name; or there are none."""
+        return not words or any(word.lstrip("-") in self._column for word in words)
+
     def covered(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Share of a node's words that a text has, by rarity, of its best name.
 

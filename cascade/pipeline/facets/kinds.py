@@ -1,0 +1,65 @@
+"""What kind of thing a description names: food of people, feed of animals, or nothing to eat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import NamedTuple
+
+from cascade.retrieval.words.overlap import words_of
+
+FEED = frozenset({"feed", "fodder"})  # words of names of terms
+
+
+class _Kinds(NamedTuple):
+    """Words of `kinds.yaml`, each as `words_of` writes it; two rows of animals with their foods."""
+
+    fed: Sequence[tuple[Sequence[frozenset[str]], frozenset[str]]]
+    feeds: Sequence[frozenset[str]]
+    no_food: Sequence[tuple[str, frozenset[str]]]
+
+
+def names_feed(text: str) -> bool:
+    """Whether a text names feed, such as `dog food` or `pellets for rabbits`.
+
+    A word for food counts behind that of the animal, or before it and `for`.
+    """
+    words = words_of(text)
+    said, kinds = set(words), _kinds()
+    if said & FEED or any(feed <= said for feed in kinds.feeds):
+        return True
+    turned = text.casefold().partition(" for ")
+    orders = [words, [*words_of(turned[2]), *words_of(turned[0])]] if turned[1] else [words]
+    return any(
+        animal <= set(order[at - len(animal) : at])
+        for animals, foods in kinds.fed
+        for order in orders
+        for at, word in enumerate(order)
+        if word in foods
+        for animal in animals
+        if at >= len(animal)
+    )
+
+
+def no_food_in(text: str) -> str:
+    """A word of a text for what nobody eats; empty where there is none."""
+    said = set(words_of(text))
+    return next((name for name, words in _kinds().no_food if words <= said), "")
+
+
+@cache
+def _kinds() -> _Kinds:
+    import yaml
+
+    file = resources.files("cascade.foodex2") / "data" / "kinds.yaml"
+    told = yaml.safe_load(file.read_text("utf-8"))
+
+    def split(names: Sequence[str]) -> list[frozenset[str]]:
+        return [frozenset(words_of(name)) for name in names]
+
+    fed = [
+        (split(told[animals]), frozenset(word for name in told[foods] for word in words_of(name)))
+        for animals, foods in (("pets", "pet_foods"), ("livestock", "livestock_foods"))
+    ]
+    return _Kinds(fed, split(told["feeds"]), [*zip(told["no_food"], split(told["no_food"]))])
