@@ -136,8 +136,7 @@ class Prediction:
     Parameters
     ----------
     code, path
-        The node; None where `status` is `nowhere` or `error`, and where it is `review` because
-        nothing is sure enough to be offered (`facets.base.tau`).
+        The node; None only where `status` is `nowhere` or `error`, or `facets.base.tau` says so.
     confidence
         Probability that the item lies at or below this node.
     source

@@ -84,3 +84,28 @@ def reduce_ranges(
         starts = run_starts(owner)
         out[owner[starts]] = combine.reduceat(values[members], starts)
     return out
+
+
+def run_max(
+    values: NDArray[np.float32], starts: NDArray[np.int64], axis: int = 0
+) -> NDArray[np.float32]:
+    """The greatest of each run of rows (or columns) of a matrix, as `maximum.reduceat` finds it.
+
+    Where runs are short, as the texts of a node, it is several times as fast: first all first rows
+    are taken, then the second ones of the runs that have two, and so on.
+
+    Parameters
+    ----------
+    starts
+        Where each run begins, ascending; the last ends with the matrix. No run is empty.
+    """
+    sizes = np.diff(starts, append=values.shape[axis])
+    out = np.take(values, starts, axis=axis)
+    for rank in range(1, int(sizes.max(initial=0))):
+        long = np.flatnonzero(sizes > rank)
+        more = np.take(values, starts[long] + rank, axis=axis)
+        if axis == 0:
+            out[long] = np.maximum(out[long], more)
+        else:
+            out[:, long] = np.maximum(out[:, long], more)
+    return out

@@ -19,6 +19,7 @@ from cascade.items import Batch
 from cascade.pipeline.facets.naming import without_measure
 from cascade.pipeline.facets.shipped_vectors import shipped_vectors
 from cascade.retrieval.encoder import Encoder
+from cascade.retrieval.array_ops import run_max
 from cascade.retrieval.index import NodeIndex
 from cascade.retrieval.text_vectors import Progress
 from cascade.retrieval.words.overlap import NEGATIONS, WordIndex, words_of
@@ -178,8 +179,9 @@ class EvidenceFinder:
         columns = np.array([column[phrase] for phrase in flat], dtype=np.int64)
         vectors = self.encoder.encode(unique)
         texts = self._index.vectors @ vectors.T
-        similarity = np.maximum.reduceat(texts, self._starts, axis=0)[:, columns]
-        overlap = self.words.covered(unique)[:, columns]
+        similarity, overlap = run_max(texts, self._starts), self.words.covered(unique)
+        if len(unique) < len(flat):
+            similarity, overlap = similarity[:, columns], overlap[:, columns]
         starts = np.concatenate([[0], np.cumsum(list(map(len, split)))]).astype(np.int64)
         return Evidence(split, vectors[columns], starts, similarity, overlap)
 
@@ -236,8 +238,8 @@ class FacetFeatureExtractor:
             dtype=np.float32,
         )
         starts = evidence.starts[:-1]
-        similarity = np.maximum.reduceat(evidence.similarity * informative, starts, axis=1)
-        overlap = np.maximum.reduceat(evidence.overlap, starts, axis=1)
+        similarity = run_max(evidence.similarity * informative, starts, axis=1)
+        overlap = run_max(evidence.overlap, starts, axis=1)
         overlap_beyond = self.finder.words.covered_by(remaining)  # the base term's words
         labels = self._labels @ evidence.vectors.T * informative
         labels = np.maximum.reduceat(labels, starts, axis=1)

@@ -62,4 +62,6 @@ def _kinds() -> _Kinds:
         (split(told[animals]), frozenset(word for name in told[foods] for word in words_of(name)))
         for animals, foods in (("pets", "pet_foods"), ("livestock", "livestock_foods"))
     ]
-    return _Kinds(fed, split(told["feeds"]), [*zip(told["no_food"], split(told["no_food"]))])
+    return _Kinds(
+        fed, split(told["feeds"]), [*zip(told["no_food"], split(told["no_food"]), strict=True)]
+    )

@@ -33,6 +33,9 @@ from cascade.scoring.item_prompts import one_line_text
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 
+WHOLE = 0.999  # share of the words of a name that a text has, if it has all
+
+
 class Reranker(NamedTuple):
     """Judges candidates of items by what is shown of them.
 
@@ -161,7 +164,7 @@ class RankedBaseTerms:
         Log-probabilities by method, float64 [n_items, k], in the same order.
     similarity
         float32 [n_items], the best cosine similarity of a text with any base term; less where no
-        term has any of its words.
+        term has any of its words, and enough to be offered where a whole name is in the text.
     no_food
         Of each item a word for what nobody eats, or nothing.
     """
@@ -238,6 +241,8 @@ class BaseTermRanker:
         )
         strange = [not self._finder.words.knows(words_of(own[0])) for own in evidence.phrases]
         similarity -= np.where(strange, np.float32(self._config.strange), 0).astype(np.float32)
+        named = evidence.overlap[self._rows][:, evidence.starts[:-1]].max(axis=0) > WHOLE
+        similarity[named] = np.maximum(similarity[named], self._config.unlike)
         no_food = [no_food_in(own[0]) for own in evidence.phrases]
         ranked = RankedBaseTerms(
             self._nodes[order], logprobs, {"retrieval": logprobs}, similarity, no_food
@@ -260,16 +265,19 @@ class BaseTermRanker:
 
     def offered(self, ranked: RankedBaseTerms, row: int) -> int:
         """How many of the base terms that were found for an item may be offered, the best first."""
-        if ranked.similarity[row] < self._config.unlike:
+        if self._is_unlike(ranked, row):
             return 0
         return int((np.exp(ranked.logprobs[row]) >= self._config.tau).sum())
+
+    def _is_unlike(self, ranked: RankedBaseTerms, row: int) -> bool:
+        return max(float(ranked.similarity[row]), 0) < self._config.unlike
 
     def none_offered(self, ranked: RankedBaseTerms, row: int) -> str:
         """Why no base term is offered for an item."""
         similarity, share = float(ranked.similarity[row]), float(np.exp(ranked.logprobs[row, 0]))
-        if similarity < self._config.unlike:
+        if self._is_unlike(ranked, row):
             return (
-                f"the text names no food of the catalogue: the likeness of the best term is "
+                "the text names no food of the catalogue: the likeness of the best term is "
                 f"{similarity:.2f}, below {self._config.unlike:g} (facets.base.unlike)"
             )
         return (

@@ -27,8 +27,10 @@ def words_of(text: str) -> list[str]:
     A negated word is another word, with a minus before it: of `skin` in `without skin`, and of
     `sugar` in `sugar free`.
     """
-    text = ASIDE.sub(" ", text).casefold().replace("w/o", "without")
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    plain = (ASIDE.sub(" ", text) if "(" in text else text).casefold().replace("w/o", "without")
+    if not plain.isascii():
+        parts = unicodedata.normalize("NFKD", plain)
+        plain = "".join(c for c in parts if not unicodedata.combining(c))
     found: list[str] = []
     words = [
         singular(word.replace(",", ".")) for word in WORD.findall(plain) if word not in STOP_WORDS
@@ -65,6 +67,7 @@ class WordIndex:
 
     def __init__(self, texts: Sequence[str], node: NDArray[np.int32]) -> None:
         self._starts = np.flatnonzero(np.diff(node, prepend=-1))
+        self._node = np.cumsum(np.diff(node, prepend=-1) > 0) - 1
         vocabulary = [sorted(set(words_of(text))) for text in texts]
         self._column = {
             word: at for at, word in enumerate(dict.fromkeys(w for own in vocabulary for w in own))
@@ -112,5 +115,7 @@ class WordIndex:
         ones = np.ones(len(columns), dtype=np.float32)
         shape = len(self._column), len(texts)
         has = scipy.sparse.csr_matrix((ones, (columns, rows)), shape=shape)
-        shares = np.asarray((self._shares @ has).todense(), dtype=np.float32)
-        return np.maximum.reduceat(shares, self._starts, axis=0)
+        shares = (self._shares @ has).tocoo()
+        out = np.zeros((len(self._starts), len(texts)), dtype=np.float32)
+        np.maximum.at(out, (self._node[shares.row], shares.col), shares.data)
+        return out

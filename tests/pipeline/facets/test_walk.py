@@ -138,13 +138,16 @@ def test_every_code_is_clean_by_the_strict_rules(by_threshold, checker, words, t
     if prediction.status == "error":
         assert not " ".join(words).strip()
         return
+    if prediction.code is None:
+        assert prediction.status == "review"
+        return
     assert worst(checker.check(prediction.code)) in (None, "LOW")
     code = FoodCode.parse(prediction.code)
     assert str(code.normalised(checker.catalogue.terms[code.base].facets)) == prediction.code
 
 
 def test_the_likeliest_come_first_and_bounds_are_kept(made):
-    prediction = made(base={"candidates": 3}).classify("red wheat grains")
+    prediction = made(base={"candidates": 3, "tau": 0}).classify("red wheat grains")
     shares = [c.probability for c in prediction.levels[-1].candidates]
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(1)
@@ -156,13 +159,43 @@ def test_the_likeliest_come_first_and_bounds_are_kept(made):
 
 def test_many_are_answered_as_one_is(made):
     classifier = made()
-    texts = ["stew, baked", "", "oats " * 40, "wheat flour in liquid", "x"] * 20
+    texts = ["stew, baked", "", "oats, oats", "wheat flour in liquid", "x"] * 20
     many = list(classifier.classify_many(texts))
     assert [p.status for p in many[:5]] == ["ok", "error", "ok", "ok", "review"]
     assert "empty" in many[1].message
-    assert "no term is much like the text" in many[4].message
+    assert "the text names no food of the catalogue" in many[4].message
     one = [classifier.classify(text).code for text in texts[:5]]
     assert [p.code for p in many] == one * 20
+
+
+def test_base_terms_that_are_too_unsure_are_not_offered(made):
+    text = "red wheat grains"
+    every = made(base={"tau": 0}).classify(text)
+    kept = [other.confidence for other in every.alternatives if other.confidence >= 0.05]
+    prediction = made(base={"tau": 0.05}).classify(text)
+    assert prediction.code == every.code
+    assert [other.confidence for other in prediction.alternatives] == kept
+    assert len(kept) < len(every.alternatives)
+    none = made(base={"tau": 0.999}).classify(text)
+    assert (none.code, none.status, none.alternatives) == (None, "review", ())
+    assert "no base term is sure enough to be offered: the best has" in none.message
+    assert "below 100% (facets.base.tau)" in none.message
+
+
+@pytest.mark.parametrize("text", ["laptop", "monthly rent", "?!"])
+def test_what_is_like_no_food_has_no_code(made, text):
+    prediction = made().classify(text)
+    assert (prediction.code, prediction.status) == (None, "review")
+    assert "(facets.base.unlike)" in prediction.message
+    forced = made(base={"unlike": 0}).classify(text)
+    assert forced.code
+    assert forced.status == "review"
+
+
+def test_what_nobody_eats_is_for_review(made):
+    prediction = made().classify("wheat flour soap")
+    assert prediction.status == "review"
+    assert prediction.message == "the text says 'soap', which is no food"
 
 
 def test_methods_that_find_no_base_terms_are_refused(tree, minilm, monkeypatch):

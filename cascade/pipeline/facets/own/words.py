@@ -82,6 +82,9 @@ class _JoinedWords(WordIndex):
         self._catalogue, self._nodes = catalogue, np.unique(nodes)
         self._own = WordIndex(names, nodes)
 
+    def knows(self, words: Sequence[str]) -> bool:
+        return self._catalogue.knows(words) or self._own.knows(words)
+
     def covered_by(self, texts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         found = self._catalogue.covered_by(texts)
         found[self._nodes] = np.maximum(found[self._nodes], self._own.covered_by(texts))

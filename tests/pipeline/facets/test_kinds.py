@@ -1,0 +1,60 @@
+import pytest
+
+from cascade.pipeline.facets.kinds import names_feed, no_food_in
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dog food",
+        "Dry cat food, salmon",
+        "seed for budgies",
+        "puppy treats",
+        "horse feed",
+        "fodder beet",
+        "pellets for rabbits",
+        "birdseed",
+        "kibble",
+        "hay for guinea pigs",
+        "pony nuts",
+        "wild bird seed mix",
+    ],
+)
+def test_feed_is_known(text):
+    assert names_feed(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hot dog",
+        "baby food",
+        "chicken meal",
+        "fish biscuits",
+        "rabbit stew",
+        "food for babies",
+        "pig milk",
+        "bread with seeds",
+        "catfish",
+        "food",
+        "",
+    ],
+)
+def test_food_is_no_feed(text):
+    assert not names_feed(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("soap with honey", "soap"),
+        ("Strawberry shampoos", "shampoo"),
+        ("sun cream", "sun cream"),
+        ("sour cream", ""),
+        ("battery eggs", ""),
+        ("wholemeal toast", ""),
+        ("jacket potato", ""),
+    ],
+)
+def test_what_nobody_eats_is_told(text, word):
+    assert no_food_in(text) == word
