@@ -84,8 +84,8 @@ class BaseTermConfig(_StageConfig):
         0.5,
         ge=0,
         le=1,
-        description="Where no base term has this cosine similarity with the text, and no whole name "
-        "is in it, none is offered: the text names no food that the catalogue knows.",
+        description="Where no base term has this cosine similarity with the text, and no whole "
+        "name is in it, none is offered: the text names no food that the catalogue knows.",
     )
     strange: float = Field(
         0.15,

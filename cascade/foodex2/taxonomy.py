@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -23,6 +24,8 @@ ROUTINE = re.compile(  # sentences that nearly all scope notes have
     r"\s*(The part (consumed/analysed|considered) |When relevant, (additional )?information|"
     r"In case of data collections? )[^.]*(\.(?=\s|$)|$)"
 )
+MATERIAL = 5  # base terms whose name has a word as its head, from which on it is a material
+ASIDE, WORDS = re.compile(r"[,;:(/]"), re.compile(r"[^\W\d_]+")
 OPENING = re.compile(r"^The group includes any type of ")
 
 
@@ -76,13 +79,15 @@ class FoodEx2Taxonomy(FacetedTaxonomy):
             for code in hierarchy.parent
             if not terms[code].deprecated and terms[code].kind != "f"
         ]
+        heads = Counter(_head(terms[code].name) for code in bases)
+        materials = {head for head, count in heads.items() if count >= MATERIAL}
         categories = {}
         for code, attribute in catalogue.categories.items():
             own = catalogue.hierarchy_of(code)
             descriptors = [t for t in own.parent if not terms[t].deprecated] if own else []
             if own is None or not descriptors:
                 continue
-            tree = Taxonomy(_draft(catalogue, own, descriptors, names_only))
+            tree = Taxonomy(_draft(catalogue, own, descriptors, names_only, materials))
             reportable = np.array([own.reportable[term] for term in tree.codes], dtype=bool)
             categories[code] = FacetCategory(
                 code, attribute.label, tree, reportable, attribute.note, attribute.single
@@ -110,7 +115,21 @@ def wording() -> Mapping[str, Sequence[str]]:
     return words
 
 
-def _draft(catalogue: Catalogue, hierarchy: Hierarchy, codes: list[str], names_only: bool) -> Draft:
+def _draft(
+    catalogue: Catalogue,
+    hierarchy: Hierarchy,
+    codes: list[str],
+    names_only: bool,
+    materials: Collection[str] = (),
+) -> Draft:
+    """A tree of terms.
+
+    Parameters
+    ----------
+    materials
+        Words that are not searched as the name of a facet descriptor: the catalogue gives the
+        process of fat fractioning the other name `Oil`, but whoever says oil means an oil.
+    """
     kept = set(codes)
     parents = [
         next((c for c in hierarchy.ancestors_or_self(code) if c in kept and c != code), "")
@@ -129,7 +148,7 @@ def _draft(catalogue: Catalogue, hierarchy: Hierarchy, codes: list[str], names_o
         if not names_only:
             # The scope notes of plants and animals only repeat their names.
             note = _description(term) if term.kind != "n" else ""
-            draft.describe(row, note, [*_other_names(term), *wording().get(code, ())])
+            draft.describe(row, note, [*_other_names(term, materials), *wording().get(code, ())])
     draft.link(parents)
     return draft
 
@@ -140,6 +159,17 @@ def _description(term: Term) -> str:
     return OPENING.sub("", note).strip()
 
 
-def _other_names(term: Term) -> list[str]:
+def _other_names(term: Term, materials: Collection[str]) -> list[str]:
     names = [*term.attributes.get(COMMON_NAMES, ()), *term.attributes.get(SCIENTIFIC_NAMES, ())]
-    return [name for name in map(clean, names) if name]
+    facet = term.kind == "f"
+    return [
+        name
+        for name in map(clean, names)
+        if name and not (facet and " " not in name and _head(name) in materials)
+    ]
+
+
+def _head(name: str) -> str:
+    """The last word of a name before a comma or a bracket, in the singular: `oil`."""
+    found = WORDS.findall(ASIDE.split(name, maxsplit=1)[0].casefold())
+    return found[-1].removesuffix("s") if found else ""

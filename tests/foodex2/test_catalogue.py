@@ -236,3 +236,16 @@ def test_base_terms_are_found_by_codes_as_people_write_them_and_stand_alone(cata
     assert type(alone) is Taxonomy
     assert alone.codes == foods.codes
     assert alone.fingerprint == foods.fingerprint
+
+
+def test_a_word_for_a_food_is_no_name_of_a_process(tmp_path):
+    terms = dict(TERMS)
+    for number in range(5):
+        terms[f"FAT{number:02}"] = (f"Fat {number}, oils", "d", "C", {"report": ("root", True)}, [])
+        terms[f"OIL{number:02}"] = (f"Nut oil, {number}", "d", "C", {"report": ("root", True)}, [])
+    text = xml(terms).replace("Toyus exemplaris", "Oils")
+    catalogue = read_ecf(packed(tmp_path / "TOY.ecf", text))
+    tree = FoodEx2Taxonomy.from_catalogue(catalogue)
+    process = tree.categories["F28"].tree
+    assert "Oils" not in process.synonyms(process.index("BAKED"))
+    assert "Oils" in tree.synonyms(tree.index("FLOUR"))

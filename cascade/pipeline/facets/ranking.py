@@ -32,7 +32,6 @@ from cascade.scoring.cross_encoder import CrossEncoder
 from cascade.scoring.item_prompts import one_line_text
 from cascade.taxonomy.facets import FacetedTaxonomy
 
-
 WHOLE = 0.999  # share of the words of a name that a text has, if it has all
 
 
