@@ -2,7 +2,7 @@ r"""What the vectors that ship cost in answers, and how long the first answer an
 
 The same descriptions are answered with the vectors that ship and with those of the encoder itself:
 names of foods of FoodEx1 that are called otherwise in FoodEx2, with the code that EFSA gives them.
-Then the command is run as a user runs it: one description with an empty cache, again with that cache,
+Then the command is run as a user runs it: one description with an empty cache, again with it full,
 and a file of 1,000. Seconds of processor time are told beside those of the clock, since they say
 more where other work runs.
 

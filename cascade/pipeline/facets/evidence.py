@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from cascade.items import Batch
 from cascade.pipeline.facets.naming import without_measure
 from cascade.pipeline.facets.shipped_vectors import shipped_vectors
-from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.array_ops import run_max
+from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.index import NodeIndex
 from cascade.retrieval.text_vectors import Progress
 from cascade.retrieval.words.overlap import NEGATIONS, WordIndex, words_of

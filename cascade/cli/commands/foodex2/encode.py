@@ -66,8 +66,8 @@ def encode(
             min=0,
             max=1,
             metavar="CONFIDENCE",
-            help="Base terms that are less sure are not offered, by default 0.05; where none is left "
-            "there is no code, and the row is for review.",
+            help="Base terms that are less sure are not offered, by default 0.05; where none is "
+            "left there is no code, and the row is for review.",
         ),
     ] = None,
     limit: options.LimitOption = None,
