@@ -9,7 +9,7 @@ from typing import NamedTuple
 from cascade.foodex2.code import CodeError, FoodCode, spelled
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
-_BASE = re.compile(r"[A-Z0-9]{5}(?![A-Z0-9])")
+_BASE = re.compile(r"[A-Z0-9]{5}(?![A-Z0-9])|[A-Z0-9]{5}(?=F[0-9]{1,2}[ .])")
 _FACET = re.compile(r"F\s*([0-9]{1,2})\s*[.:_=\-]?\s*([A-Z0-9]{5})(?![A-Z0-9])")
 _BETWEEN = re.compile(r"[\s#$,;|+&/.:\-\[\](){}\"']*")
 
@@ -17,12 +17,12 @@ MASKS = frozenset(
     "anonymised anonymized anonymous anonym anonymisiert anonymisé anonimizzato anonimo "  # noqa: SIM905
     "anonimizado anónimo redacted masked censored confidential vertraulich confidentiel "
     "confidentielle riservato confidencial withheld undisclosed removed geschwärzt maskiert "
-    "oscurato omesso".split()
+    "oscurato omesso anon deleted hidden privacy private gdpr dsgvo rgpd".split()
 )
 """Words that stand in the place of a description that must not be told."""
 _BESIDE = frozenset(
     "product food item name brand text description data value produkt name marke bezeichnung "  # noqa: SIM905
-    "produit nom marque prodotto nome marca producto nombre".split()
+    "produit nom marque prodotto nome marca producto nombre for by of the due to reasons".split()
 )
 _WORD = re.compile(r"[^\W_]+")
 _MASK = re.compile(r"([xX*#?•█■_.-])\1{2,}")  # one sign again and again
@@ -84,7 +84,7 @@ def is_anonymised(text: str) -> bool:
         return bool(shown)
     rest = _MASK.sub(" ", shown)
     words = [word.casefold() for word in _WORD.findall(rest)]
-    if not all(word in MASKS or word in _BESIDE for word in words):
+    if not all(word in MASKS or word in _BESIDE or word.isdigit() for word in words):
         return False
     # `Brand` alone is no mask; `[brand name removed]` and `brand xxxx` tell no more than a mask.
     return rest != shown or any(word in MASKS for word in words)
@@ -92,6 +92,7 @@ def is_anonymised(text: str) -> bool:
 
 def _loosely(text: str, taxonomy: FacetedTaxonomy, repairs: list[str]) -> FoodCode | None:
     """The code in a text that is none as it stands."""
+    text = text.lstrip("#$;,. ")
     first = _FACET.search(text)
     base = _BASE.match(text)
     if base is None or (first is not None and first.start() < base.end()):

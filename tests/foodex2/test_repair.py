@@ -38,6 +38,9 @@ def test_what_a_reader_takes_as_it_stands_is_no_repair(tree, written, code):
         ("STEW0#", "STEW0"),
         ("STEWO#F04.SALTO", "STEW0#F04.SALT0"),
         ("STEW0 - stew with carrots", "STEW0"),
+        ("#STEW0#F28.BAKED", "STEW0#F28.BAKED"),
+        ("STEW0F28.BAKED", "STEW0#F28.BAKED"),
+        ("STEW0#F28.BAKED$F04", "STEW0#F28.BAKED"),
         ("STEW0#F28.NOSUC$F04.SALT0", "STEW0#F04.SALT0"),
         ("STEW0#F99.SALT0", "STEW0"),
     ],
@@ -56,13 +59,16 @@ def test_what_names_no_base_term_is_no_code(tree, written):
 @pytest.mark.parametrize(
     "text",
     ["xxxx", "XXX XXXXX", "***", "[REDACTED]", "Anonymised product", "vertraulich", "brand xxxx",
+     "Anonymised description 12",     "deleted for privacy reasons",
      "5f4dcc3b5aa765d61d8327deb882cf99", "<brand name removed>"],
 )  # fmt: skip
 def test_a_text_that_tells_nothing_but_a_mask_is_anonymised(text):
     assert is_anonymised(text)
 
 
-@pytest.mark.parametrize("text", ["", "yoghurt xxx", "Brand", "xx", "7up", "12", "removed skin"])
+@pytest.mark.parametrize(
+    "text", ["", "yoghurt xxx", "Brand", "xx", "7up", "12", "private label", "removed skin"]
+)
 def test_other_texts_are_not(text):
     assert not is_anonymised(text)
 
