@@ -3,11 +3,12 @@
 Self-training (Yarowsky 1995) in a form that is hard to lead astray: the surest answers of each
 class, a few of each, teach heads over words and vectors, whose opinion is then added to what names
 of nodes say, with half its weight; a few rounds. How frequent classes are in the file is
-estimated too (`scoring.adaptation`), and how much that counts is chosen.
+estimated too (`scoring.adaptation`), and counts where answers are spread over few of the leaves:
+where all are about as frequent, it does harm.
 
 Whether it helps is told by another view of rows that were held out: words alone, taught by the
-answers of the other half before any of this (co-training's two views, Blum and Mitchell 1998). What
-makes answers of held-out rows likelier to that view is kept.
+answers of the other half before any of this (co-training's two views, Blum and Mitchell 1998). It
+is kept if it makes answers of held-out rows likelier to that view.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ WEIGHT = 0.5  # of the heads, where names have 1
 ROUNDS = 3
 RIDGE = 0.3  # of heads that learn from answers
 STEPS = 30
-LIFTS = (0.0, 0.5, 1.0)  # of the prior of classes
+SKEWED = 0.5
+"""Share of the leaves that answers are spread over, below which the frequencies of leaves count."""
 
 Tick = Callable[[int, int], None]
 
@@ -41,8 +43,8 @@ class Bootstrap:
     ----------
     corrections
         None where nothing is kept.
-    lift
-        How much the prior of classes counts, of `LIFTS`.
+    spread
+        Share of the leaves that answers by names are spread over.
     gain, error
         By how much answers of held-out rows are likelier to another view of them, mean of the
         logarithms, and its standard error.
@@ -51,7 +53,7 @@ class Bootstrap:
     """
 
     corrections: Corrections | None
-    lift: float = 0.0
+    spread: float = 1.0
     gain: float = 0.0
     error: float = 0.0
     moved: float = 0.0
@@ -95,7 +97,7 @@ def bootstrap(rows: Unlabelled, *, seed: int = 0, tick: Tick = lambda done, of: 
     tick
         Called with what is done and all.
     """
-    n, of = len(rows.known), 2 + len(LIFTS)
+    n, of = len(rows.known), 3
     if n < LEAST or len(rows.branches.leaves) < 2 or not rows.vectors[:, rows.meaning :].any():
         return Bootstrap(None)
     halves = np.array_split(np.random.default_rng(seed).permutation(n), 2)
@@ -104,24 +106,21 @@ def bootstrap(rows: Unlabelled, *, seed: int = 0, tick: Tick = lambda done, of: 
     tick(1, of)
     at = np.arange(len(halves[1]))
     before = told[at, held.known.argmax(axis=1)]
-    gains = {}
-    for done, power in enumerate(LIFTS, start=2):
-        lift = np.float32(power) * _lift(first)
-        heads = _taught(first, lift, first.view(words=False))
-        z = _answers(held, lift, heads, held.view(words=False))
-        gains[power] = told[at, z.argmax(axis=1)] - before
-        tick(done, of)
-    best = max(gains, key=lambda power: float(gains[power].mean()))
-    gain = float(gains[best].mean())
-    error = float(gains[best].std() / np.sqrt(len(at)))
+    spread = _spread(rows.known)
+    lift = _lift(first, spread)
+    heads = _taught(first, lift, first.view(words=False))
+    z = _answers(held, lift, heads, held.view(words=False))
+    gains = told[at, z.argmax(axis=1)] - before
+    tick(2, of)
+    gain, error = float(gains.mean()), float(gains.std() / np.sqrt(len(at)))
     if gain <= 2 * error:
-        return Bootstrap(None, best, gain, error)
-    lift = np.float32(best) * _lift(rows)
+        return Bootstrap(None, spread, gain, error)
+    lift = _lift(rows, spread)
     heads = _taught(rows, lift, rows.vectors)
     moved = _answers(rows, lift, heads, rows.vectors).argmax(axis=1) != rows.known.argmax(axis=1)
     tick(of, of)
     made = _together(rows.branches, lift, heads)
-    return Bootstrap(made, best, gain, error, float(moved.mean()))
+    return Bootstrap(made, spread, gain, error, float(moved.mean()))
 
 
 def _view_of_words(taught: Unlabelled, asked: Unlabelled) -> Floats:
@@ -161,9 +160,19 @@ def surest(z: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return kept, leaves[kept]
 
 
-def _lift(rows: Unlabelled) -> Floats:
-    """float32 [n_leaves], the logarithm of how frequent each leaf is over a flat share."""
+def _spread(known: Floats) -> float:
+    """How many leaves answers are spread over (Simpson 1949, without bias), as a share of all."""
+    counts = np.bincount(known.argmax(axis=1), minlength=known.shape[1]).astype(float)
+    n = counts.sum()
+    alike = float(counts @ (counts - 1)) / (n * (n - 1))
+    return min(1.0, 1 / max(alike, 1e-12) / len(counts))
+
+
+def _lift(rows: Unlabelled, spread: float) -> Floats:
+    """float32 [n_leaves], the logarithm of how frequent each leaf is over a flat share; or 0."""
     branches = rows.branches
+    if spread >= SKEWED:
+        return np.zeros(len(branches.leaves), np.float32)
     k = min(KEPT, rows.known.shape[1])
     best = np.argpartition(-rows.known, k - 1, axis=1)[:, :k]
     p = np.exp(np.take_along_axis(rows.known, best, axis=1))

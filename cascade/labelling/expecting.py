@@ -49,7 +49,7 @@ class Expectation:
     Parameters
     ----------
     exact
-        Share of answers that are the right leaf.
+        Share of answers that are the right leaf, of rows without a label.
     hf1
         Hierarchical F1, see `evaluation.metrics`.
     more
@@ -94,7 +94,7 @@ class Known:
 
 
 class Everywhere(NamedTuple):
-    """What a model says of all rows.
+    """What a model says of all rows that have no label.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def expect(
 ) -> Expectation | None:
     """What to expect after these labels; None where they are too few to tell."""
     n = len(known)
-    if n < LEAST:
+    if n < LEAST or not len(everywhere.sure):
         return None
     fold = np.random.default_rng(seed).permutation(n) % FOLDS
     found = np.empty((n, len(branches.leaves)), np.float32)
@@ -153,8 +153,8 @@ def expect(
     )
     gained = whole.astype(float) - before
     doublings = math.log2(1 + extra / n)
-    mean = float(gained.mean())  # of doubted rows more than of others: what there is to gain
-    reach = NORMAL * float(gained.std(ddof=1)) / math.sqrt(n)
+    mean = float(weight @ gained)
+    reach = NORMAL * math.sqrt(float(weight**2 @ (gained - mean) ** 2) + 1 / n**2)
     more = [doublings * value for value in (mean, mean - reach, mean + reach)]
     raw, right = paths_of(branches, found, best, known.nodes)
     most = 1 - exact.value

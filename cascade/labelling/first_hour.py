@@ -239,9 +239,10 @@ class FirstHour:
             # The softmax over leaves leaves out what all logits of a row have in common.
             corrections = learn(lesson, branches).after(first)
             rows = Known(lesson, nodes, self._weights(list(labelled)))
-            logits = branches.logits(corrections, known, vectors)
+            left = np.setdiff1d(np.arange(len(known)), at)
+            logits = branches.logits(corrections, known[left], vectors[left])
             expected = expect(
-                *(rows, branches, Everywhere.of(logits, branches, sample.rows.copies)),
+                *(rows, branches, Everywhere.of(logits, branches, sample.rows.copies[left])),
                 *(self.count, self.seed),
                 lambda done, of: tick("measuring on labelled rows", done, of),
             )
@@ -292,7 +293,7 @@ class FirstHour:
                 kept = Corrections(1.0, arrays["nodes"], arrays["weights"], arrays["bias"])
                 kept = kept.placed(np.union1d(branches.nodes, kept.nodes).astype(np.int32))
                 kept = kept.of(branches.nodes)
-            figures = (float(about[name]) for name in ("lift", "gain", "error", "moved"))
+            figures = (float(about[name]) for name in ("spread", "gain", "error", "moved"))
             return Bootstrap(kept, *figures)
         width = sample.meaning.shape[1]
         found = bootstrap(
@@ -303,7 +304,7 @@ class FirstHour:
         arrays, made = {}, found.corrections
         if made is not None:
             arrays = {"nodes": made.nodes, "weights": made.weights, "bias": made.bias}
-        about = {name: getattr(found, name) for name in ("lift", "gain", "error", "moved")}
+        about = {name: getattr(found, name) for name in ("spread", "gain", "error", "moved")}
         empty = {"none": np.zeros(1, np.float32)}
         write_tensors(path, {"kept": made is not None, **about}, arrays or empty)
         return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cascade.errors import InputError, OutputError, unwritable
+from cascade.errors import ConfigError, InputError, OutputError, unwritable
 from cascade.io.files import read_json, write_json
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.labels import LabelFinder, name_hint, unknown_labels_error
@@ -21,6 +21,9 @@ from cascade.taxonomy.names import clean
 FORMAT = 1
 STATE, TO_LABEL, LABELLED = "state.json", "to-label.csv", "labelled.csv"
 ROW, SUGGESTED, LABEL = "cascade_row", "cascade_suggestion", "label"
+MADE = ("sample.safetensors", "words.safetensors", "bootstrap.safetensors")
+"""What is computed of rows once."""
+
 NOWHERE = "nowhere"
 """A label of a row that belongs to no node of the taxonomy."""
 
@@ -76,19 +79,19 @@ def begin(folder: Path, identity: Mapping[str, Any], *, overwrite: bool) -> Stat
     plain = dict(identity)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; name another folder with --out")
-    if path.is_file():
-        state = _read(path)
-        if not overwrite and state.identity == plain:
-            return state
-        if not overwrite:
-            changed = [k for k in plain if plain[k] != state.identity.get(k)]
-            raise OutputError(
-                f"{folder} was begun with another {' and '.join(changed) or 'version'}; go on with "
-                "the same, name another folder with --out, or begin anew with --overwrite, which "
-                "forgets its labels"
-            )
-        for known in ("sample.safetensors", "words.safetensors", "bootstrap.safetensors"):
+    if path.is_file() and overwrite:
+        for known in MADE:
             (folder / known).unlink(missing_ok=True)
+    elif path.is_file():
+        state = _read(path)
+        if state.identity == plain:
+            return state
+        changed = [k for k in plain if plain[k] != state.identity.get(k)]
+        raise OutputError(
+            f"{folder} was begun with another {' and '.join(changed) or 'version'}; go on with "
+            "the same, name another folder with --out, or begin anew with --overwrite, which "
+            "forgets its labels"
+        )
     elif folder.exists() and any(folder.iterdir()):
         raise OutputError(f"{folder} is there and was not made by `cascade start`; name another")
     try:
@@ -115,7 +118,7 @@ def _read(path: Path) -> State:
         labels = {int(row): code for row, code in values["labels"].items()}
         rounds = [{"rows": r["rows"], "weight": r["weight"]} for r in values["rounds"]]
         return State(dict(values["identity"]), rounds, labels, list(values["told"]))
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (ConfigError, KeyError, TypeError, ValueError, AttributeError):
         raise OutputError(
             f"{path}: is damaged, or of another version; begin anew with --overwrite"
         ) from None

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -98,10 +97,8 @@ def answered(classifier: Any, tree: Taxonomy, rows: Rows) -> Counts:
     return counted(tree, rows.nodes, whole)
 
 
-def hour(
-    pool: Rows, test: Rows, tree: Taxonomy, seed: int, work: Path
-) -> tuple[dict[str, Counts], dict[int, Told]]:
-    """Answers after each number of labels, and what was told."""
+def hour(pool: Rows, test: Rows, tree: Taxonomy, seed: int, work: Path) -> dict[str, Counts]:
+    """Answers after each number of labels."""
     file = work / f"rows-{seed}.csv"
     with file.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out)
@@ -124,9 +121,10 @@ def hour(
         took = time.perf_counter() - began
         pack = cascade.load(made.pack, calibration={"least": 0.0})
         found[f"start {labels}"] = answered(pack, tree, test)
+        _compare_expected(made, told[labels], answered(pack, tree, pool))
         cells = "{:.3f} / {:.3f}".format(*figures(found[f"start {labels}"]))
         print(f"seed {seed}, {labels} labels: {cells}, {took:.0f} s", flush=True)
-    return found, told
+    return found
 
 
 def at_random(pool: Rows, test: Rows, tree: Taxonomy, seed: int) -> dict[str, Counts]:
@@ -168,20 +166,20 @@ def main() -> None:
         for seed in range(arguments.seeds):
             rows = np.random.default_rng(seed).permutation(len(train.texts))[: arguments.rows]
             pool = train.part(np.sort(rows))
-            found, told = hour(pool, test, tree, seed, work)
+            found = hour(pool, test, tree, seed, work)
             found |= at_random(pool, test, tree, seed) | {"names": zero}
             for name, counts in found.items():
                 by_name.setdefault(name, []).append(counts)
-            _compare_expected(seed, found, told)
     _print(by_name)
 
 
-def _compare_expected(seed: int, found: dict[str, Counts], told: dict[int, Told]) -> None:
-    for labels, one in told.items():
-        if one.expected is not None:
-            values = {name: str(getattr(one.expected, name)) for name in ("exact", "hf1", "more")}
-            true = figures(found[f"start {labels}"])
-            print(f"seed {seed}, {labels} labels: expected {json.dumps(values)}, true {true}")
+def _compare_expected(made: FirstHour, told: Told, counts: Counts) -> None:
+    """Print what was told to expect beside what is true of the rows that have no label."""
+    if told.expected is not None:
+        values = ", ".join(f"{n} {getattr(told.expected, n)}" for n in ("exact", "hf1", "more"))
+        labelled = np.array(list(made.state.labels)) - 1
+        hf1, exact = figures(np.delete(counts, labelled, axis=0))
+        print(f"  expected: {values}; true: exact {exact:.3f}, hf1 {hf1:.3f}", flush=True)
 
 
 def _print(by_name: dict[str, list[Counts]]) -> None:
