@@ -160,7 +160,7 @@ class Start:
         ----------
         labels
             A code or path by the number of a row, None where no node fits; or the file that was
-            written to be labelled (`to-label.csv` in the folder), or a data frame of it.
+            written to be labelled (`to-label-1.csv` in the folder), or a data frame of it.
 
         Raises
         ------
@@ -176,7 +176,7 @@ class Start:
     def _asked(self) -> Iterator[Row]:
         columns = self._hour.config.columns.text
         for number, cells in self._hour.rows_to_label():
-            yield Row(number, {c: cells[c] for c in columns}, cells["suggestion"])
+            yield Row(number, {c: cells[c] for c in columns}, cells["cascade_path"])
 
     def __repr__(self) -> str:
         return "\n".join(sentences(self.told))

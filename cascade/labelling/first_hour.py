@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.confidence.calibration import Calibration
 from cascade.config import CascadeConfig
 from cascade.errors import UsageError
+from cascade.io import require_columns
 from cascade.io.files import read_tensors, write_tensors
 from cascade.io.tables.opening import TableFile
 from cascade.labelling import folder as keeping
@@ -120,8 +122,10 @@ class FirstHour:
         ------
         OutputError
             It holds something else.
+        InputError
+            A column is not there.
         UsageError
-            The taxonomy has facets.
+            The taxonomy has facets, or there is no text.
         """
         if isinstance(self.taxonomy, FacetedTaxonomy) and self.taxonomy.categories:
             raise UsageError(
@@ -131,6 +135,10 @@ class FirstHour:
             raise UsageError(
                 f"taxonomy {self.taxonomy.name!r} has one leaf only; there is nothing to choose"
             )
+        if not self.config.columns.text:
+            raise UsageError("start reads text; name the columns that hold it with --text")
+        with self.source.open() as table:
+            require_columns(table, self.config.columns.text)
         identity = {
             "file": self.source.sha256,
             "limit": self.source.limit,
@@ -144,7 +152,7 @@ class FirstHour:
     @property
     def to_label(self) -> Path:
         """The file of rows to label."""
-        return self.folder / keeping.TO_LABEL
+        return self.folder / f"to-label-{self.state.file}.csv"
 
     @property
     def pack(self) -> Path:
@@ -177,8 +185,14 @@ class FirstHour:
             labels = self._checked(given)
         new = {row: code for row, code in labels.items() if self.state.labels.get(row, "") != code}
         self.state.labels.update(labels)
+        self.state.file += bool(new)
         keeping.save(self.folder, self.state)
         return len(new)
+
+    def take_reviewed(self, labels: Mapping[int, str | None]) -> int:
+        """Learn of decisions about rows of the file to label, by their place in it, from 1."""
+        rows = [row for row, _ in self.rows_to_label()]
+        return self.take_labels({rows[at - 1]: code for at, code in labels.items()})
 
     def _checked(self, given: Mapping[int, str | None]) -> dict[int, str | None]:
         """Labels by row, as codes.
@@ -202,11 +216,11 @@ class FirstHour:
         return found
 
     def rows_to_label(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """Numbers of the rows to label next, with their texts and the `suggestion`."""
+        """Numbers of the rows to label next, with their texts and answers."""
         with TableFile(str(self.to_label)).open() as table:
             for row in table:
                 cells = {name: table.text(row, name) for name in self.config.columns.text}
-                cells["suggestion"] = table.text(row, keeping.SUGGESTED)
+                cells |= {name: table.text(row, name) for name in keeping.ANSWER}
                 yield int(table.text(row, keeping.ROW)), cells
 
     def run(self, tick: Tick = quiet) -> Told:
@@ -266,7 +280,7 @@ class FirstHour:
         tick("writing the pack", 0, None)
         values = told.to_values()
         write_pack(self.pack, sample, corrections, calibration, self.config, values)
-        self._write_files(sample, branches, answers, numbers)
+        self._write_files(sample, branches, answers, calibration, numbers)
         self.state.told.append(values)
         keeping.save(self.folder, self.state)
         return told
@@ -337,8 +351,8 @@ class FirstHour:
             rows = sample.rows.numbers[found.rows].tolist()
             self.state.rounds.append({"rows": rows, "weight": found.weight.tolist()})
 
-    def _without_labels(self, sample: Sample, branches: Branches, answers: Floats) -> Any:
-        """A calibration by what names alone are worth."""
+    def _without_labels(self, sample: Sample, branches: Branches, answers: Floats) -> Calibration:
+        """By what names alone are worth."""
         best = answers.argmax(axis=1)
         leaves = branches.leaves[best].astype(np.int32)
         raw, _ = paths_of(branches, answers, best, leaves)
@@ -355,18 +369,28 @@ class FirstHour:
         return calibration_without_labels(raw, np.minimum(told, 1.0))
 
     def _write_files(
-        self, sample: Sample, branches: Branches, answers: Floats, numbers: Mapping[int, int]
+        self,
+        sample: Sample,
+        branches: Branches,
+        answers: Floats,
+        calibration: Calibration,
+        numbers: Mapping[int, int],
     ) -> None:
         """Rows to label next, and those that are labelled."""
         columns, tree = list(self.config.columns.text), self.taxonomy
-        best = branches.leaves[answers.argmax(axis=1)]
+        best = answers.argmax(axis=1)
+        leaves = branches.leaves[best].astype(np.int32)
+        raw, _ = paths_of(branches, answers, best, leaves)
+        sure = np.nanmin(calibration.of_paths(raw), axis=1)
 
         def lines(rows: list[int], labels: Mapping[int, str | None]) -> Any:
             for row in rows:
                 at = numbers[row]
                 code = labels.get(row, "")
                 label = keeping.NOWHERE if code is None else code and tree.path(tree.index(code))
-                yield row, sample.rows.items[at].fields, tree.path(int(best[at])), label
+                leaf = int(leaves[at])
+                answer = (tree.codes[leaf], tree.path(leaf), f"{sure[at]:.6f}")
+                yield row, sample.rows.items[at].fields, answer, label
 
         keeping.write_rows(self.to_label, columns, lines(self.state.unlabelled, {}))
         done = self.state.labels

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import clean
 
 FORMAT = 1
-STATE, TO_LABEL, LABELLED = "state.json", "to-label.csv", "labelled.csv"
-ROW, SUGGESTED, LABEL = "cascade_row", "cascade_suggestion", "label"
+STATE, LABELLED = "state.json", "labelled.csv"
+ROW, LABEL = "cascade_row", "label"
+ANSWER = ("cascade_code", "cascade_path", "cascade_confidence")
 MADE = ("sample.safetensors", "words.safetensors", "bootstrap.safetensors")
 """What is computed of rows once."""
 
@@ -42,12 +43,15 @@ class State:
         By row the code of its label; None for one that is nowhere.
     told
         What was told after each round.
+    file
+        Number of the file to label; with new labels the next begins.
     """
 
     identity: dict[str, Any]
     rounds: list[dict[str, list[float]]] = field(default_factory=list)
     labels: dict[int, str | None] = field(default_factory=dict)
     told: list[dict[str, Any]] = field(default_factory=list)
+    file: int = 1
 
     @property
     def asked(self) -> dict[int, float]:
@@ -117,7 +121,9 @@ def _read(path: Path) -> State:
             raise ValueError
         labels = {int(row): code for row, code in values["labels"].items()}
         rounds = [{"rows": r["rows"], "weight": r["weight"]} for r in values["rounds"]]
-        return State(dict(values["identity"]), rounds, labels, list(values["told"]))
+        return State(
+            dict(values["identity"]), rounds, labels, list(values["told"]), int(values["file"])
+        )
     except (ConfigError, KeyError, TypeError, ValueError, AttributeError):
         raise OutputError(
             f"{path}: is damaged, or of another version; begin anew with --overwrite"
@@ -127,14 +133,14 @@ def _read(path: Path) -> State:
 def write_rows(
     path: Path,
     columns: Sequence[str],
-    rows: Iterator[tuple[int, Mapping[str, str], str, str]],
+    rows: Iterable[tuple[int, Mapping[str, str], Sequence[Any], str]],
 ) -> None:
     """Write rows to label, or labelled ones, as CSV.
 
     Parameters
     ----------
     rows
-        Number, texts, suggestion and label of each.
+        Number, texts, answer (code, path, confidence) and label of each.
 
     Raises
     ------
@@ -145,9 +151,9 @@ def write_rows(
     try:
         with partial.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow([ROW, *columns, SUGGESTED, LABEL])
-            for number, texts, suggestion, label in rows:
-                writer.writerow([number, *(texts.get(c, "") for c in columns), suggestion, label])
+            writer.writerow([ROW, *columns, *ANSWER, LABEL])
+            for number, texts, answer, label in rows:
+                writer.writerow([number, *(texts.get(c, "") for c in columns), *answer, label])
         partial.replace(path)
     except OSError as error:
         raise unwritable(path, error) from None
@@ -191,8 +197,8 @@ def read_labels(source: TableFile, taxonomy: Taxonomy, rows: set[int]) -> Given:
         for column in (ROW, LABEL):
             if column not in table.columns:
                 raise InputError(
-                    f"has no column {column!r}; name the file that `cascade start` wrote, "
-                    f"{TO_LABEL}, with labels in its column {LABEL!r}, and keep {ROW!r}",
+                    f"has no column {column!r}; name the file that `cascade start` wrote, with "
+                    f"labels in its column {LABEL!r}, and keep its column {ROW!r}",
                     file=source.file,
                 )
         for row in table:

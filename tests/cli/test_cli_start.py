@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-import cascade
-from cascade.cli import main
+from cascade import Taxonomy, load
+from cascade.review import open_session
+from cascade.review.decisions import decide
 
 pytestmark = pytest.mark.weights
 
@@ -23,38 +24,50 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_file_without_labels_becomes_a_pack_by_running_one_command_again(here, capsys):
-    assert main(["start", "rows.csv", "-t", "tree.csv", "--ask", "25"]) == 0
-    told = capsys.readouterr().err
-    assert "label the 25 rows in rows.start/to-label.csv" in told
-    assert len(list(csv.DictReader(Path("rows.start/answers.csv").open()))) == 60
-    to_label = Path("rows.start/to-label.csv")
-    rows = list(csv.DictReader(to_label.open(newline="")))
+def test_a_file_without_labels_becomes_a_pack_by_running_one_command_again(here, cascade):
+    done = cascade("start", "rows.csv", "-t", "tree.csv", "--ask", "25")
+    assert done.status == 0, done.err
+    assert "cascade review rows.start/to-label-1.csv -c rows.start/pack" in done.err
+    answers = Path("rows.start/answers.csv").read_text()
+    assert answers.count("\n") == 61
+    to_label = Path("rows.start/to-label-1.csv")
+    rows = list(csv.DictReader(to_label.read_text().splitlines()))
+    assert 0 < float(rows[0]["cascade_confidence"]) <= 1
     for row in rows:
         row["label"] = CODES[(int(row["cascade_row"]) - 1) % 5]
     with to_label.open("w", newline="") as out:
         writer = csv.DictWriter(out, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    again = ["start", "rows.csv", "-t", "tree.csv", "--ask", "25", "--json", "--no-answers"]
-    assert main(again) == 0
-    shown = capsys.readouterr()
-    told = json.loads(shown.out)
+    again = ("start", "rows.csv", "-t", "tree.csv", "--ask", "25", "--json", "--no-answers")
+    done = cascade(*again)
+    assert done.status == 0, done.err
+    told = json.loads(done.out)
     assert told["labels"] == 25 and len(told["asked"]) == 25
     assert told["expected"]["exact"]["value"] > 0.7
-    assert "25 new labels" in shown.err
-    assert main(["pack", "check", "rows.start/pack"]) == 0
-    assert cascade.load("rows.start/pack").classify("apple juice").code == "D3"
+    assert "25 new labels" in done.err
+    assert cascade("pack", "check", "rows.start/pack").status == 0
+    assert load("rows.start/pack").classify("apple juice").code == "D3"
 
 
-def test_what_cannot_be_used_is_told_before_anything_is_made(here, capsys):
-    assert main(["start", "rows.csv"]) == 2
-    assert "-t store" in capsys.readouterr().err
-    assert main(["start", "rows.csv", "-t", "tree.csv", "--text", "title"]) == 2
-    assert "title" in capsys.readouterr().err
-    assert main(["start", "-", "-t", "tree.csv"]) == 2
-    assert main(["start", "rows.csv", "-t", "tree.csv", "--ask", "0"]) == 2
+def test_decisions_of_the_review_page_are_learnt(here, cascade):
+    again = ("start", "rows.csv", "-t", "tree.csv", "--ask", "6", "--no-answers", "--json")
+    asked = json.loads(cascade(*again).out)["asked"]
+    session = open_session("rows.start/to-label-1.csv", taxonomy=Taxonomy.load("tree.csv"))
+    decide(session.db, session.taxonomy, "ann", 2, "choose", code="D2")
+    session.close()
+    told = json.loads(cascade(*again).out)
+    assert told["labels"] == 1 and asked[1] not in told["asked"]
+
+
+def test_what_cannot_be_used_is_told_before_anything_is_made(here, cascade):
+    done = cascade("start", "rows.csv")
+    assert done.status == 2 and "-t store" in done.err
+    done = cascade("start", "rows.csv", "-t", "tree.csv", "--text", "title")
+    assert done.status == 2 and "title" in done.err
+    assert cascade("start", "-", "-t", "tree.csv").status == 2
+    assert cascade("start", "rows.csv", "-t", "tree.csv", "--ask", "0").status == 2
     Path("one.csv").write_text("code,name,parent\nA,One,\n")
-    assert main(["start", "rows.csv", "-t", "one.csv"]) == 2
-    assert "one leaf only" in capsys.readouterr().err
+    done = cascade("start", "rows.csv", "-t", "one.csv")
+    assert done.status == 2 and "one leaf only" in done.err
     assert not Path("rows.start").exists()

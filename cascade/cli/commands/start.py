@@ -19,7 +19,8 @@ EXAMPLES = """
 
   cascade start products.csv -t store
   cascade start products.csv -t taxonomy.csv --text title --text brand --ask 50
-  cascade start products.csv -t store --labels products.start/to-label.csv
+  cascade review products.start/to-label-1.csv -c products.start/pack
+  cascade start products.csv -t store --labels labelled.xlsx
   cascade start products.csv -t store --no-answers
 """
 SUFFIX = ".start"
@@ -49,8 +50,9 @@ def start(
         typer.Option(
             "--labels",
             metavar="FILE",
-            help="Labelled rows: to-label.csv of the folder, or a copy of it, with codes or paths "
-            "in the column label, and nowhere where no node fits. By default to-label.csv itself.",
+            help="Labelled rows: a copy of the folder's to-label-1.csv (or -2, ...), in any form, "
+            "with codes or paths in its column label, and nowhere where no node fits. By default "
+            "that file itself, and what was decided about it on the review page.",
         ),
     ] = None,
     ask: Annotated[
@@ -80,8 +82,8 @@ def start(
 ) -> None:
     """Begin with rows that nobody labelled: answers, which rows to label, a pack, what to expect.
 
-    Run it, label the rows in to-label.csv, run it again, until what you are told to expect is good
-    enough. Each round learns from all that is known, first from the file itself.
+    Run it, label the rows that it asks for, run it again, until what you are told to expect is good
+    enough. Each round learns from all that is known, the first from the file itself.
     """
     from cascade.cli.progress import working
     from cascade.config import Columns
@@ -112,8 +114,10 @@ def start(
     folder = Path(output) if output else Path(file).with_suffix(SUFFIX)
     hour = FirstHour(folder, source, tree, config, ask, seed, _warn)
     hour.begin(overwrite=overwrite)
-    given = None if labels is None else TableFile(labels, None, encoding, None)
-    new = hour.take_labels(given)
+    if labels is not None:
+        new = hour.take_labels(TableFile(labels, None, encoding, None))
+    else:
+        new = _reviewed(hour) + hour.take_labels()
     if new or labels is not None:
         err.print(f"{new:,} new labels", highlight=False)
     with interruptible("what was computed is kept: run the same command again"):
@@ -125,6 +129,19 @@ def start(
         out.print_json(json.dumps(told.to_values()))
         return
     _show(hour, told, answers)
+
+
+def _reviewed(hour: FirstHour) -> int:
+    """Learn of what was decided on the review page; how many labels are new."""
+    from cascade.review import open_session
+    from cascade.review.opening import SUFFIX as SESSION
+
+    if not hour.to_label.with_suffix(SESSION).is_dir():
+        return 0
+    session = open_session(str(hour.to_label), taxonomy=hour.taxonomy, reload=True)
+    labels = session.labels()
+    session.close()
+    return hour.take_reviewed(labels)
 
 
 def _answer(
@@ -156,10 +173,11 @@ def _show(hour: FirstHour, told: Told, answers: bool) -> None:
         _line(f"look at {hour.folder / ANSWERS}: each row with its answer and how sure it is")
     if told.asked:
         _line(
-            f"label the {len(told.asked):,} rows in {hour.to_label}: a code or path in the column "
-            "label (copy cascade_suggestion where it is right; nowhere where nothing fits), then "
-            "run the same command again"
+            f"label {len(told.asked):,} rows in a browser, each with a suggestion:\n"
+            f"      cascade review {hour.to_label} -c {hour.pack}\n"
+            f"    or in that file: a code or path in the column label, nowhere where nothing fits"
         )
+        _line("then run the same command again: it learns, and tells how right answers are")
     else:
         _line("all rows that are learnt from have a label")
     _line(f"use what is known: cascade classify FILE -c {hour.pack} -o out.csv")
