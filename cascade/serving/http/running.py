@@ -26,6 +26,7 @@ from cascade.serving.http.connections import Connection
 
 VARIABLE = "CASCADE_TOKEN"
 BACKLOG = 2048
+ACCEPTED = 16  # connections in a turn of the event loop
 KEEP_ALIVE = 75  # seconds that a connection may rest, longer than the proxies' 60
 MOST_BYTES = 4096  # of a file with a token
 SIGNALS = [
@@ -129,8 +130,10 @@ def serve(app: FastAPI, listening: socket.socket, settings: ServeConfig) -> None
     server = make_server(app, settings)
     gc.collect()
     gc.freeze()  # models stay: they need not be looked through again and again
+    # A turn of uvloop accepts one connection of a socket: hundreds would wait for seconds.
+    same = [listening, *(listening.dup() for _ in range(ACCEPTED - 1))]
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(server.serve(sockets=[listening]))
+        runner.run(server.serve(sockets=same))
 
 
 def make_server(app: FastAPI, settings: ServeConfig) -> Server:
