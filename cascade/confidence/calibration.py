@@ -62,7 +62,8 @@ class Calibration:
         Parameters
         ----------
         raw
-            float64 [n, depth], confidences down the paths of whole answers, nan below their ends.
+            float64 [n, depth], confidences down the paths of whole answers, nan below their ends;
+            a row without an answer, all nan, does not count.
         right
             bool [n, depth], whether the known node lies at or below that of the path.
         exact
@@ -70,6 +71,8 @@ class Calibration:
         before
             One that was fitted to other rows: where these are few its maps change little.
         """
+        there = ~np.isnan(raw).all(axis=1)
+        raw, right, exact = raw[there], right[there], exact[there]
         maps = []
         for level, (own, known) in enumerate(zip(raw.T, right.T, strict=True), 1):
             used = ~np.isnan(own)

@@ -20,12 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import cascade
 from cascade.confidence.calibration import Calibration
 from cascade.confidence.climbing import levels_held, paths_of, worth
 from cascade.confidence.risk import RiskTable
+from cascade.config import CalibrationConfig
 from cascade.evaluation.metrics.calibration import BINS
 from cascade.io.tables.opening import TableFile
+from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.load import settled
 from cascade.training.labelled import read_labelled
 from cascade.training.packs.validation import Trial
 
@@ -37,9 +39,10 @@ def answered(pack: str, file: str, label: str, work: Path) -> dict[str, NDArray[
     """What a pack answers to labelled rows, as arrays; kept in a file."""
     kept = work / f"{Path(pack).name}.npz"
     if not kept.is_file():
-        classifier = cascade.load(pack, calibration={"file": None, "least": 0.0})
+        tree, config = settled(pack, None, {})
+        config.calibration = CalibrationConfig(least=0.0)
+        classifier = Classifier(tree, config)
         columns = classifier.config.columns.model_copy(update={"label": label})
-        tree = classifier.taxonomy
         rows = read_labelled(TableFile(file), columns, tree)
         trial = Trial.run(classifier, rows, tree)
         raw = paths_of(trial.predictions)
@@ -69,9 +72,11 @@ def split(rows: dict[str, NDArray[Any]], seed: int) -> tuple[dict[Any, list[floa
     raw, right, exact, gold = (rows[name] for name in ("raw", "right", "exact", "gold"))
     found = Calibration.fit(raw[held], right[held], exact[held])
     sure, known, depth = found.of_paths(raw), right[~held], (~np.isnan(raw[~held])).sum(axis=1)
+    used = held & ~np.isnan(raw).all(axis=1)
+    least = np.fmin.reduce(sure, axis=1)  # nan of a row without an answer
     ways = {
-        "whole": (found.risk, np.where(np.isnan(sure), np.nan, np.nanmin(sure, 1)[:, None])),
-        "one threshold": (by_one_threshold(sure[held], right[held]), sure),
+        "whole": (found.risk, np.where(np.isnan(sure), np.nan, least[:, None])),
+        "one threshold": (by_one_threshold(sure[used], right[used]), sure),
         "climbing": (found.climb, worth(sure)),
     }
     figures: dict[Any, list[float]] = {}

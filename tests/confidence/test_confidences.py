@@ -129,3 +129,16 @@ def test_a_map_that_changes_nothing_leaves_alternatives_as_they_are():
     )
     found = calibrated(a_calibration(BetaCalibration()), raw)
     assert [a.confidence for a in found.alternatives] == pytest.approx([0.15, 0.12, 0.1])
+
+
+def test_held_out_rows_without_an_answer_do_not_count():
+    rng = np.random.default_rng(0)
+    raw = rng.beta(5, 1, size=(400, 2)).cumprod(axis=1)
+    right = rng.random((400, 1)) < raw
+    found = Calibration.fit(raw, right, right[:, 1])
+    none = np.full((3, 2), np.nan)
+    wrong = np.zeros((3, 2), bool)
+    more = Calibration.fit(
+        np.vstack([none, raw]), np.vstack([wrong, right]), np.r_[wrong[:, 0], right[:, 1]]
+    )
+    assert more == found
