@@ -71,8 +71,12 @@ def show_counts(
             table.add_row("", f"{own:,}", f"{own / counts.rows:.1%} at level {level}")
     if max_risk is not None and (accepted := counts.accepted.get("rows")):
         wrong = counts.accepted.get("expected_wrong", 0) / 1e6
-        told = f"of them expected wrong {wrong:,.0f} ({wrong / accepted:.1%}); you allow "
-        table.add_row("accepted", f"{accepted:,}", f"{told}{max_risk:.3g}")
+        share = wrong / accepted
+        told = f"of them expected wrong {wrong:,.0f} ({share:.1%}), allowed {100 * max_risk:.3g}%"
+        if share > max_risk:
+            told += ": these rows are harder than those that the pack was tested on"
+        what = Text(told, "yellow" if share > max_risk else "")
+        table.add_row("accepted", f"{accepted:,}", what)
     for source, n in sorted(counts.source.items()):
         table.add_row("answered by", f"{n:,}", source)
     if counts.adapted:

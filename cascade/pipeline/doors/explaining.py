@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from cascade.confidence.climbing import in_percent
 from cascade.errors import UsageError
 from cascade.items import Item
 from cascade.pipeline.doors.asked import Asked
@@ -231,11 +232,13 @@ def _account(why: Explanation) -> Iterator[str]:
     yield f"-> {prediction.path}  [{prediction.code}]"
     status = STATUS.get(prediction.status, prediction.status)
     reason = f": {prediction.message}" if prediction.message else ""
-    yield f"   {prediction.confidence:.0%} sure, by {prediction.source}; {status}{reason}"
+    sure = in_percent(prediction.confidence)
+    yield f"   {sure} sure, by {prediction.source}; {status}{reason}"
     above = "the top"
     for level in prediction.levels:
         yield ""
-        yield f"level {level.level}: {level.name}; {level.confidence:.0%} sure that it is here"
+        sure = in_percent(level.confidence)
+        yield f"level {level.level}: {level.name}; {sure} sure that it is here"
         if len(level.candidates) < 2:
             yield "   the only one there"
         else:
