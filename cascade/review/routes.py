@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Header, HTTPException, Query, Request, Response
+from fastapi import Path as InPath
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
@@ -43,6 +44,8 @@ SAFE = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
+MOST = 2**53  # which every number of JSON holds
+RowNumber = Annotated[int, InPath(ge=1, le=MOST)]
 EXPORTS = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 
 
@@ -83,7 +86,7 @@ class NextBody(BaseModel):
 class DecisionBody(NextBody):
     """What a reviewer says of a row, and which queue the next one shall come from."""
 
-    row: int = Field(ge=1)
+    row: int = Field(ge=1, le=MOST)
     action: Literal["accept", "choose", "nowhere", "skip"]
     code: str | None = Field(None, max_length=2_000)
     comment: str = Field("", max_length=10_000)
@@ -157,7 +160,7 @@ def _add_reading(router: APIRouter, session: Session) -> None:
         return session.figures()
 
     @router.get("/api/rows/{row}/why")
-    def why(row: int, reviewer: str = "") -> Plain:
+    def why(row: RowNumber, reviewer: str = "") -> Plain:
         """Why the answer is what it is, candidates, and rows like it that were decided."""
         _there(session, row)
         found = session.why(row)
@@ -167,7 +170,7 @@ def _add_reading(router: APIRouter, session: Session) -> None:
         return found
 
     @router.get("/api/rows/{row}/picture")
-    def picture(row: int) -> Response:
+    def picture(row: RowNumber) -> Response:
         """The picture of a row, as a JPEG of bounded size."""
         _there(session, row)
         found = session.picture(row)
@@ -180,7 +183,7 @@ def _add_reading(router: APIRouter, session: Session) -> None:
     @router.get("/api/tree")
     def tree(
         code: str | None = None,
-        offset: Annotated[int, Query(ge=0)] = 0,
+        offset: Annotated[int, Query(ge=0, le=MOST)] = 0,
         holding: str | None = None,
     ) -> Plain:
         """The nodes below one, or those at the top."""
@@ -246,7 +249,7 @@ def _add_deciding(router: APIRouter, session: Session) -> None:
         return {"undone": row, "row": None if row is None else _shown(session, reviewer, row)}
 
     @router.post("/api/rows/{row}/open", dependencies=changing)
-    def open_row(row: int, body: Annotated[NextBody, Body()]) -> Plain:
+    def open_row(row: RowNumber, body: Annotated[NextBody, Body()]) -> Plain:
         """A row by its number, whoever has it."""
         reviewer = deciding.reviewer_name(body.reviewer)
         if queues.open_row(db, reviewer, row) is None:

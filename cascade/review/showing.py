@@ -262,7 +262,7 @@ class Showing:
             code: (1 - weight) * shares.get(code, 0.0) + weight * by_code.get(code, 0.0)
             for code in dict.fromkeys([*shares, *by_code])
         }
-        found = []
+        found: list[Plain] = []
         for code in sorted(order, key=lambda code: -order[code]):
             node = self.node(code)
             if node is None:

@@ -45,11 +45,9 @@ def make_files(folder: Path, n_rows: int, n_nodes: int) -> tuple[Path, Path]:
     rng = random.Random(0)
     top = max(2, round(n_nodes**0.25))
     paths = []
-    while len(paths) < n_nodes * 0.75:
-        at = len(paths)
-        names = [
-            f"{WORDS[at * p % len(WORDS)]} {at % top**k}" for k, p in ((1, 7), (2, 11), (3, 13))
-        ]
+    for at in range(n_nodes - top - top**2 - top**3):
+        keys = [at % top**depth for depth in (1, 2, 3)]
+        names = [f"{WORDS[key * 7 % len(WORDS)]} {key}" for key in keys]
         paths.append([*names, f"{rng.choice(WORDS)} {rng.choice(WORDS)} {at}"])
     taxonomy = Taxonomy.from_paths(paths, name="bench")
     tree, rows = folder / "taxonomy.csv", folder / "out.csv"

@@ -79,6 +79,7 @@ def test_beyond_this_machine_everything_needs_the_token(session):
         ("decisions", {"reviewer": "a", "row": 1, "action": "choose"}, 400, "no node"),
         ("decisions", {"reviewer": "a", "row": 999, "action": "accept"}, 400, "no row 999"),
         ("decisions", {"reviewer": "a", "row": 0, "action": "accept"}, 422, "row"),
+        ("decisions", {"reviewer": "a", "row": 2**70, "action": "accept"}, 422, "row"),
         ("rows/999/open", {"reviewer": "a"}, 400, "no row 999"),
     ],
 )
