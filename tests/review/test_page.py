@@ -296,7 +296,9 @@ def test_nothing_keeps_people_out(session, review, look):
     if look == "narrow":
         page.set_viewport_size({"width": 390, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.evaluate("window.scrollTo(0, 500)")
     press(page, "2")
+    assert page.evaluate("window.scrollY") == 0
 
     def serious():
         # The page forbids scripts of others, so axe is run past its policy.

@@ -99,6 +99,7 @@ function present({ row }, told = "") {
   showAnswer(row, act);
   const proposed = row.answer.path.length ? `Answer: ${row.answer.path.map((level) => level.name).join(", ")}.` : "No answer.";
   tell(told, `${titleOf(row)}. ${proposed}`);
+  window.scrollTo(0, 0); // where the page is narrow, it scrolls as a whole
   toItem();
   const loading = (state.loading = new AbortController());
   const { path } = row.answer;

@@ -47,7 +47,7 @@ export class Tree {
     if (item) {
       if (codes.length) item.classList.add("answer");
       this.#select(item, { focus: false });
-      item.querySelector(".label").scrollIntoView({ block: "center" });
+      centre(this.root, item.querySelector(".label"));
     }
   }
 
@@ -208,6 +208,13 @@ export class Tree {
     event.preventDefault();
     event.stopPropagation();
   }
+}
+
+/** Scroll a list so that one of its lines is in the middle; the page stays where it is. */
+function centre(list, line) {
+  const outer = list.getBoundingClientRect();
+  const inner = line.getBoundingClientRect();
+  list.scrollTop += inner.top - outer.top - (outer.height - inner.height) / 2;
 }
 
 const nameOf = (item) => item.querySelector(".name")?.textContent ?? "";
