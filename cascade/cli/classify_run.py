@@ -65,6 +65,8 @@ class ClassifyRun:
     named
         The columns that the user named, by their part (`text`, `image`, ...). They must be there;
         a label that a pack remembers need not, nor its picture where there is text.
+    workers
+        Processes of this machine that answer, where no cluster does.
 
     Attributes
     ----------
@@ -80,6 +82,7 @@ class ClassifyRun:
     input: Input
     destination: Destination
     redo: str | None = None
+    workers: int = 1
     watch: Watch | None = field(default=None, init=False, repr=False)
     _guess_told: bool = field(default=False, repr=False)
 
@@ -173,6 +176,7 @@ class ClassifyRun:
                         earlier=earlier,
                         again=again,
                         watch=self.watch,
+                        workers=self.workers,
                         progress=progress,
                     )
 

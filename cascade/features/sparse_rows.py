@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 FEW = 16  # rows that are quicker multiplied here than SciPy is imported
-FULL = 1 / 16  # share of a row that is not 0, from which on it is quicker as a dense row
+FULL = 1 / 32  # share of a row that is not 0, from which on it is quicker as a dense row
 ROOM = 1 << 28  # bytes of dense rows at most
 _PLACE = np.uint16  # of a dense row; these are sorted by a radix sort
 
@@ -83,8 +83,8 @@ class SplitRows:
     """A matrix as the right side of products with many sparse rows: its full rows dense.
 
     Few n-grams are in most texts, and it is those that have a weight for most nodes: of products
-    with TF-IDF nearly all fall on a third of the rows. Dense they are added a row at a time,
-    without a look at where each number belongs, and take at most eight times the room.
+    with TF-IDF nearly all fall on half of the rows. Dense they are added a row at a time,
+    without a look at where each number belongs, and take at most sixteen times the room.
 
     Parameters
     ----------

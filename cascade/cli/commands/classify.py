@@ -119,7 +119,8 @@ def classify(
             "--workers",
             min=1,
             metavar="N",
-            help="Workers of ray; by default one for each GPU, or for each CPU.",
+            help="Processes that answer: on this machine, by default one; or workers of ray, by "
+            "default one for each GPU, or for each CPU.",
         ),
     ] = None,
     gpus: Annotated[
@@ -193,6 +194,7 @@ def classify(
         Input(limit, encoding, sheet),
         Destination(resume, overwrite, as_json, as_table),
         redo,
+        workers or 1,
     )
     classify_files(run, targets, cluster)
 
@@ -259,7 +261,7 @@ def _cluster(
 
     if engine is Engine.RAY:
         return Cluster(address, workers, gpus)
-    named = {"--workers": workers, "--gpus-per-worker": gpus, "--ray-address": address}
+    named = {"--gpus-per-worker": gpus, "--ray-address": address}
     for option, value in named.items():
         if value is not None:
             raise UsageError(f"{option} goes with --engine ray")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -17,6 +19,7 @@ from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.fallback import is_cut
+from cascade.pipeline.pool import Pool
 from cascade.pipeline.runs.adapting import adapt
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import RowReader
@@ -26,6 +29,9 @@ from cascade.pipeline.runs.redo import EarlierAnswers, as_written
 from cascade.predictions import Prediction
 from cascade.taxonomy.names import PATH_SEPARATOR
 
+Items = list[Item | Prediction]
+Kept = Mapping[int, Mapping[str, Any]]  # earlier answers by their place in a chunk
+_Given = tuple[Items, list[str], list[int]]  # items of a chunk, their labels, their lines
 SUMMED = (
     *("status", "partial", "source", "labelled", "right", "several", "fallback", "adapted"),
     *("shift", "languages", "stages", "asked", "accepted"),
@@ -135,6 +141,7 @@ def classify_table(
     earlier: EarlierAnswers | None = None,
     again: TableFile | None = None,
     watch: Watch | None = None,
+    workers: int = 1,
     progress: Callable[[Sequence[Row]], None] | None = None,
 ) -> Counts:
     """Classify the rows of a table into an output, chunk by chunk, and finish the output.
@@ -152,6 +159,9 @@ def classify_table(
         The same rows, for what reads them twice (`retrieval.adapt`).
     watch
         Counts the rows of each chunk in turn, those too that the output has already.
+    workers
+        Processes that answer chunks. The first is always answered by this one, so that what all
+        need, such as an index, is made once.
     progress
         Called with the rows of each finished chunk.
 
@@ -174,12 +184,18 @@ def classify_table(
         learnt = adapt(classifier, output, reader, again)
         told = {"from": learnt.items, "moved": learnt.moved}
         total.adapted = told if learnt.applies else {"too_few": learnt.items}
-    for index, rows, items, kept in _chunks(table, output, reader, classifier, earlier):
-        if items is not None:
-            labels = reader.labels(table, rows)
-            answers, counts = answer_chunk(
-                classifier, items, labels, form, nested=output.nested, lines=[r.line for r in rows]
-            )
+    chunks = _chunks(table, output, reader, classifier if workers == 1 else None, earlier)
+
+    def given(rows: list[Row], items: Items | None) -> _Given | None:
+        if items is None:
+            return None
+        return items, reader.labels(table, rows), [row.line for row in rows]
+
+    asked = ((index, rows, kept, given(rows, items)) for index, rows, items, kept in chunks)
+    work = partial(_answer_rows, form=form, nested=output.nested)
+    for index, rows, kept, answered in _answered(asked, classifier, work, workers):
+        if answered is not None:
+            answers, counts = answered
             for at, answer in kept.items():
                 answers[at] = as_written(answer, form, nested=output.nested)
             summary: Mapping[str, Any] = vars(counts)
@@ -193,6 +209,59 @@ def classify_table(
             progress(rows)
     output.finish()
     return total
+
+
+def _answered(
+    asked: Iterable[tuple[int, list[Row], Kept, _Given | None]],
+    classifier: Classifier,
+    work: Callable[..., tuple[list[Answer], Counts]],
+    workers: int,
+) -> Iterator[tuple[int, list[Row], Kept, tuple[list[Answer], Counts] | None]]:
+    """The answers of chunks in their order, None for those that the output has already."""
+    begun = False
+    waiting: deque[tuple[int, list[Row], Kept, bool]] = deque()
+    with ExitStack() as stack:
+        pool: Pool | None = None
+        came = 0.0
+
+        def next_of(pool: Pool) -> tuple[int, list[Row], Kept, tuple[list[Answer], Counts] | None]:
+            nonlocal came
+            index, rows, kept, is_asked = waiting.popleft()
+            if not is_asked:
+                return index, rows, kept, None
+            answers, counts = pool.next()
+            now = time.perf_counter()  # processes work at the same time
+            counts.seconds, came = round(now - came, 3), now
+            return index, rows, kept, (answers, counts)
+
+        for index, rows, kept, given in asked:
+            if pool is None and workers > 1 and begun and given is not None:
+                pool = stack.enter_context(Pool(classifier, work, workers))
+                came = time.perf_counter()
+            if pool is None:
+                begun = begun or given is not None
+                yield index, rows, kept, None if given is None else work(classifier, *given)
+                continue
+            if given is not None:
+                pool.ask(*given)
+            waiting.append((index, rows, kept, given is not None))
+            if len(waiting) >= pool.room:
+                yield next_of(pool)
+        while pool is not None and waiting:
+            yield next_of(pool)
+
+
+def _answer_rows(
+    classifier: Classifier,
+    items: Sequence[Item | Prediction],
+    labels: Sequence[str],
+    lines: Sequence[int],
+    *,
+    form: AnswerForm,
+    nested: bool,
+) -> tuple[list[Answer], Counts]:
+    """As `answer_chunk`, with all that changes from chunk to chunk first."""
+    return answer_chunk(classifier, items, labels, form, nested=nested, lines=lines)
 
 
 def answer_chunk(
@@ -243,20 +312,16 @@ def _chunks(
     table: Table,
     output: Output,
     reader: RowReader,
-    classifier: Classifier,
+    classifier: Classifier | None,
     earlier: EarlierAnswers | None,
-) -> Iterator[
-    tuple[int, list[Row], list[Item | Prediction] | None, Mapping[int, Mapping[str, Any]]]
-]:
+) -> Iterator[tuple[int, list[Row], Items | None, Kept]]:
     """The chunks of a table with their items, None where the output has them already.
 
     Beside them stand the earlier answers that are kept, by their place in the chunk. With pictures
     chunks are read one ahead: while a chunk is classified, the pictures of the next one are
-    decoded. Without, no row waits for others.
+    decoded, by the classifier if one is given. Without, no row waits for others.
     """
-    ahead: list[
-        tuple[int, list[Row], list[Item | Prediction] | None, Mapping[int, Mapping[str, Any]]]
-    ] = []
+    ahead: list[tuple[int, list[Row], Items | None, Kept]] = []
     for index, rows in enumerate(table.chunks(BATCH)):
         kept = earlier.of(table, rows) if earlier is not None else {}
         items = None if output.has(index, rows) else reader.items(table, rows)
@@ -265,7 +330,7 @@ def _chunks(
                 items[at] = earlier.prediction(answer)
         ahead.append((index, rows, items, kept))
         if reader.columns.image is not None:
-            if items is not None:
+            if items is not None and classifier is not None:
                 classifier.prefetch([item for item in items if isinstance(item, Item)])
             if len(ahead) == 1:
                 continue
