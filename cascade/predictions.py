@@ -78,6 +78,8 @@ class FacetChoice:
         Descriptors that it was chosen from, best first.
     message
         Why there is none.
+    words
+        Those of the text that say it, as far as words decided.
     """
 
     category: str
@@ -87,6 +89,7 @@ class FacetChoice:
     confidence: float
     candidates: tuple[Candidate, ...] = ()
     message: str = ""
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +272,8 @@ class Prediction:
             said = escape(facet.message)
             if facet.code:
                 said = f"<b>{escape(facet.name)}</b> <code>{escape(facet.code)}</code>"
+                if facet.words:
+                    said += f", as the text says <q>{escape(' '.join(facet.words))}</q>"
             rows.append(
                 f"<tr><td>{escape(facet.category)}</td><td style='text-align:left'>"
                 f"{escape(facet.label)}: {said}</td><td>{facet.confidence:.0%}</td>"
@@ -352,6 +357,7 @@ def facets_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
             "name": facet.name,
             "confidence": round(facet.confidence, 6),
             "message": facet.message,
+            "words": list(facet.words),
             "candidates": _plain(facet.candidates),
         }
         for facet in prediction.facets

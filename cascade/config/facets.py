@@ -49,6 +49,14 @@ class BaseTermConfig(_StageConfig):
         le=1000,
         description="Weight of the log-probabilities of rerank or llm beside the retriever's.",
     )
+    learnt: bool = Field(
+        True,
+        description="Whether a small network ranks the terms that a plain sum finds, by some "
+        "eighty features; else the sum of a few whose weights follow.",
+    )
+    network: Annotated[str | None, LOCAL_FILE] = Field(
+        None, description="File of that network; the one that ships if not given."
+    )
     whole: float = Field(
         1.0, ge=0, le=1000, description="Weight of the similarity of the whole text."
     )
@@ -115,11 +123,17 @@ class BaseTermConfig(_StageConfig):
 class CategoryConfig(Section):
     """How it is found in which facet categories a description says something."""
 
-    method: Literal["pairs", "classifier", "llm"] = Field(
-        "pairs",
-        description="A small network over what the text and descriptors have in common, "
-        "a classifier of the text (after `cascade foodex2 fit`), or a language model, best after "
+    method: Literal["said", "pairs", "classifier", "llm"] = Field(
+        "said",
+        description="What words of the text say and the base term does not; a small network over what "
+        "the text and descriptors have in common; a classifier of the text (after `cascade "
+        "foodex2 fit`); or a language model, best after "
         "`cascade finetune foodex2-tasks`.",
+    )
+    words: Annotated[str | None, LOCAL_FILE] = Field(
+        None,
+        description="File of your own words for facets, in the form of the `facets.yaml` that "
+        "ships; they go before its words.",
     )
     network: Annotated[str | None, LOCAL_FILE] = Field(
         None, description="File of the network of pairs; the one that ships if not given."

@@ -43,6 +43,11 @@ class FoodEx2Taxonomy(FacetedTaxonomy):
         super().__init__(draft, categories, implied, reportable)
         self.catalogue = catalogue
 
+    def own_names(self, code: str) -> list[str]:
+        """The names that a base term has in its catalogue, without words of ours for it."""
+        term = self.catalogue.terms[code]
+        return [clean(term.name) or code, *_other_names(term)]
+
     def find(self, text: str) -> int | None:
         """Index of the base term of a code, also of one that is malformed; see `repair`."""
         found = super().find(text)

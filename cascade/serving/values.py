@@ -58,6 +58,7 @@ class FacetValue(BaseModel):
     name: str
     confidence: float
     message: str = ""
+    words: list[str] = Field([], description="The words of the text that say it.")
 
     @classmethod
     def of(cls, facet: FacetChoice) -> FacetValue:
@@ -69,6 +70,7 @@ class FacetValue(BaseModel):
             name=facet.name,
             confidence=round(facet.confidence, DIGITS),
             message=facet.message,
+            words=list(facet.words),
         )
 
 

@@ -105,6 +105,11 @@ class FacetedTaxonomy(Taxonomy):
         """Index of the base term of a code, or at a path; None if there is none."""
         return super().find(_HASH.split(text, 1)[0])
 
+    def own_names(self, code: str) -> list[str]:
+        """The names that a base term has in its catalogue, without words of ours for it."""
+        i = self.index(code)
+        return [self.names[i], *self.synonyms(i)]
+
     def implied(self, code: str) -> tuple[Facet, ...]:
         """The facets that a base term implies."""
         return self._implied[code]

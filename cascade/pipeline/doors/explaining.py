@@ -254,6 +254,8 @@ def _account(why: Explanation) -> Iterator[str]:
             )
     for facet in prediction.facets:
         said = f"{facet.name} [{facet.code}]" if facet.code else facet.message
+        if facet.words:
+            said += f', as the text says "{" ".join(facet.words)}"'
         yield f"{facet.category} {facet.label}: {said} ({facet.confidence:.0%})"
     if prediction.alternatives:
         yield ""

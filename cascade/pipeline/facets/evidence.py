@@ -52,7 +52,8 @@ FEATURES = (  # written into fitted networks: names, order and meaning must stay
 def phrases(text: str) -> list[str]:
     """The whole text, then its phrases between commas and small words, each once, in their order.
 
-    How much of it there is is left out: `2 slices of bread`. A phrase keeps the small word before it where that has a meaning: `in olive oil`.
+    How much of it there is is left out: `2 slices of bread`. A phrase keeps the small word before
+    it where that has a meaning: `in olive oil`.
     """
     text = without_measure(text)
     found = [" ".join(text.split())]

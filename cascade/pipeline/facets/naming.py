@@ -1,7 +1,7 @@
-"""Which words of a description, or of a term, name the food: without measures, its main part and head.
+"""Which words of a description, or of a term, name the food.
 
-`handful of blueberries` is about blueberries, the main part of `bread with oil seeds` is `bread`, and
-its head word is the noun that the others make more precise.
+`handful of blueberries` is about blueberries, the main part of `bread with oil seeds` is `bread`,
+and its head word is the noun that the others make more precise.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ MEASURE = re.compile(
 )
 ASIDE = re.compile(r"\([^)]*\)|\[[^\]]*\]")
 CLAUSE = re.compile(
-    r"\b(?:with|without|w/|w/o|in|into|from|made|containing|for|by|plus|based on)(?:\b|(?<=/))[^,;]*",
+    r"\b(?:with|without|w/|w/o|in|into|from|made|containing|for|by|plus|based on)"
+    r"(?:\b|(?<=/))[^,;]*",
     re.IGNORECASE,
 )
 AFTER_HEAD = re.compile(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +28,8 @@ from cascade.pipeline.facets.evidence import (
 )
 from cascade.pipeline.facets.kinds import FEED, names_feed, no_food_in
 from cascade.pipeline.facets.questions import ShownTerm, shown_term, term_question
+from cascade.pipeline.facets.terms.features import TermFeatures
+from cascade.pipeline.facets.terms.network import TermNetwork
 from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.words.overlap import words_of
 from cascade.scoring.cross_encoder import CrossEncoder
@@ -221,6 +225,8 @@ class BaseTermRanker:
         self._nodes = np.flatnonzero(allowed).astype(np.int32)
         self._rows = finder.rows_of(taxonomy)[self._nodes]
         self._reranker = reranker
+        file = Path(config.network) if config.network else None
+        self._network = TermNetwork.load(file) if config.learnt else None
         words = [set(words_of(taxonomy.names[node])) for node in self._nodes.tolist()]
         self._another = [
             (distinct, np.flatnonzero([not distinct.isdisjoint(own) for own in words]))
@@ -284,22 +290,17 @@ class BaseTermRanker:
             f"{self._config.tau:.0%} (facets.base.tau)"
         )
 
+    @cached_property
+    def _features(self) -> TermFeatures:
+        return TermFeatures(self._taxonomy, self._finder, self._nodes)
+
     def scores(self, evidence: Evidence) -> NDArray[np.float32]:
-        """float32 [n_allowed, n_items], a weighted sum of what items and base terms share.
+        """float32 [n_allowed, n_items], how well each base term fits; differences are nats.
 
         Lower where the name of a term has a word that makes another food of it, and the item not.
         """
-        config = self._config
-        similarity, overlap = evidence.similarity[self._rows], evidence.overlap[self._rows]
-        similarity[:, evidence.negated] = -1
-        whole = evidence.starts[:-1]
-        first = np.minimum(whole + 1, evidence.starts[1:] - 1)
-        scores = np.asarray(
-            config.whole * similarity[:, whole]
-            + config.first * similarity[:, first]
-            + config.piece * np.maximum.reduceat(similarity, whole, axis=1)
-            + config.words * overlap[:, whole]
-        )
+        scores = self._sum(evidence) if self._network is None else self._learnt(evidence)
+        unsaid = self._config.unsaid
         words = [set(words_of(phrases[0])) for phrases in evidence.phrases]
         feeds = np.array([names_feed(phrases[0]) for phrases in evidence.phrases], dtype=bool)
         for distinct, terms in self._another:
@@ -307,9 +308,33 @@ class BaseTermRanker:
             if distinct & FEED:
                 silent &= ~feeds
                 others = np.setdiff1d(np.arange(len(scores)), terms)
-                scores[np.ix_(others, np.flatnonzero(feeds))] -= config.unsaid
-            scores[np.ix_(terms, np.flatnonzero(silent))] -= config.unsaid
+                scores[np.ix_(others, np.flatnonzero(feeds))] -= unsaid
+            scores[np.ix_(terms, np.flatnonzero(silent))] -= unsaid
         return scores
+
+    def _learnt(self, evidence: Evidence) -> NDArray[np.float32]:
+        """The network's for terms of the shortlist; all others are below them."""
+        assert self._network is not None
+        short = self._features.shortlist(evidence)
+        logits = self._network.of(short.values) * self._config.temperature
+        least = logits.min(axis=1, keepdims=True) - short.plain.max(axis=1, keepdims=True)
+        scores = least + short.plain
+        np.put_along_axis(scores, short.terms, logits, axis=1)
+        return np.asarray(scores.T)
+
+    def _sum(self, evidence: Evidence) -> NDArray[np.float32]:
+        """A weighted sum of what items and base terms share."""
+        config = self._config
+        similarity, overlap = evidence.similarity[self._rows], evidence.overlap[self._rows]
+        similarity[:, evidence.negated] = -1
+        whole = evidence.starts[:-1]
+        first = np.minimum(whole + 1, evidence.starts[1:] - 1)
+        return np.asarray(
+            config.whole * similarity[:, whole]
+            + config.first * similarity[:, first]
+            + config.piece * np.maximum.reduceat(similarity, whole, axis=1)
+            + config.words * overlap[:, whole]
+        )
 
     def _shown(self, node: int) -> ShownTerm:
         return shown_term(self._taxonomy, node, self._config.contexts)

@@ -25,7 +25,7 @@ from cascade.pipeline.facets.categories import (
     TextClassifier,
     shipped_network,
 )
-from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatureExtractor, FacetFeatures
+from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatureExtractor
 from cascade.pipeline.facets.own.codes import LearntCodes, weights_of
 from cascade.pipeline.facets.own.ranking import LearntBaseRanker, LearntCategories, LearntExtractor
 from cascade.pipeline.facets.own.words import OwnWordsFinder
@@ -38,6 +38,7 @@ from cascade.pipeline.facets.ranking import (
     cross_encoder_reranker,
     llm_reranker,
 )
+from cascade.pipeline.facets.said import FacetWords, SaidFacets, said_code
 from cascade.pipeline.fallback import FailureLog, by_fallback
 from cascade.predictions import Alternative, Candidate, FacetChoice, Level, Prediction
 from cascade.retrieval.words.overlap import words_of
@@ -66,6 +67,8 @@ class FacetWalk:
         Rules that codes must pass: a descriptor that they refuse gives way to the next.
     most
         Descriptors of a category that may have several.
+    said
+        Finds facets by the words that say them; without it by categories and descriptors.
 
     Attributes
     ----------
@@ -91,8 +94,9 @@ class FacetWalk:
         *,
         source: str = "retrieval",
         most: int = 3,
+        said: SaidFacets | None = None,
     ) -> None:
-        self._taxonomy = taxonomy
+        self._taxonomy, self._said = taxonomy, said
         self.bases, self.extractor = bases, extractor
         self.categories, self.descriptors = categories, descriptors
         self._refusal = refusal
@@ -123,6 +127,41 @@ class FacetWalk:
             ranked = self.bases.rank(batch)
             if known is not None:
                 ranked = ranked.led_by(known)
+        predictions = (
+            self._by_words(batch, ranked, self._said)
+            if self._said is not None
+            else self._by_categories(batch, ranked)
+        )
+        if known is None:
+            predictions = [
+                prediction
+                if self.bases.offered(ranked, item)
+                else self._none_offered(batch, item, ranked)
+                for item, prediction in enumerate(predictions)
+            ]
+        if batch.failures:
+            self._failures.tell(batch)
+        for item, error in batch.failures.items():
+            evidence = replace(predictions[item], source="retrieval")
+            predictions[item] = by_fallback(evidence, "the model", error)
+        return predictions
+
+    def _by_words(
+        self, batch: Batch, ranked: RankedBaseTerms, said: SaidFacets
+    ) -> list[Prediction]:
+        """The predictions with the facets that words say."""
+        predictions = []
+        with batch.timed("facets"):
+            for item, node in enumerate(ranked.nodes[:, 0].tolist()):
+                code = FoodCode(self._taxonomy.codes[node])
+                code, facets = said_code(
+                    said, batch.items[item].text, code, self._taxonomy, self._refusal, self._most
+                )
+                predictions.append(self._prediction(batch, item, ranked, code, facets))
+        return predictions
+
+    def _by_categories(self, batch: Batch, ranked: RankedBaseTerms) -> list[Prediction]:
+        """The predictions with the facets of categories that are likely, and their descriptors."""
         bases = [self._taxonomy.codes[node] for node in ranked.nodes[:, 0].tolist()]
         with batch.timed("facet categories"):
             features = self.extractor.extract(batch, bases)
@@ -134,17 +173,19 @@ class FacetWalk:
         by_category: list[dict[int, RankedDescriptors]] = [{} for _ in bases]
         for (item, category), own in zip(pairs, descriptors, strict=True):
             by_category[item][category] = own
-        predictions = [
-            self._prediction(batch, item, ranked, by_category[item], likely[item], features)
-            if known is not None or self.bases.offered(ranked, item)
-            else self._none_offered(batch, item, ranked)
-            for item in range(len(batch))
-        ]
-        if batch.failures:
-            self._failures.tell(batch)
-        for item, error in batch.failures.items():
-            evidence = replace(predictions[item], source="retrieval")
-            predictions[item] = by_fallback(evidence, "the model", error)
+        predictions = []
+        for item, base in enumerate(bases):
+            code, facets = FoodCode(base), list[FacetChoice]()
+            for category in sorted(by_category[item], key=lambda c: -likely[item, c]):
+                code, chosen = self._with_facets(
+                    code,
+                    category,
+                    by_category[item][category],
+                    float(likely[item, category]),
+                    features.exact[category][:, item],
+                )
+                facets += chosen
+            predictions.append(self._prediction(batch, item, ranked, code, facets))
         return predictions
 
     def _prediction(
@@ -152,26 +193,14 @@ class FacetWalk:
         batch: Batch,
         item: int,
         ranked: RankedBaseTerms,
-        descriptors: Mapping[int, RankedDescriptors],
-        likely: NDArray[np.float32],
-        features: FacetFeatures,
+        code: FoodCode,
+        facets: Sequence[FacetChoice],
     ) -> Prediction:
         taxonomy = self._taxonomy
         nodes, shares = ranked.nodes[item].tolist(), np.exp(ranked.logprobs[item]).tolist()
-        code = FoodCode(taxonomy.codes[nodes[0]])
         confidence = shares[0]
-        facets: list[FacetChoice] = []
-        for category in sorted(descriptors, key=lambda category: -likely[category]):
-            code, chosen = self._with_facets(
-                code,
-                category,
-                descriptors[category],
-                float(likely[category]),
-                features.exact[category][:, item],
-            )
-            facets += chosen
-            if taken := [facet.confidence for facet in chosen if facet.code]:
-                confidence *= max(taken)
+        for category in {facet.category for facet in facets if facet.code}:
+            confidence *= max(f.confidence for f in facets if f.category == category and f.code)
         doubt = self.bases.doubt(ranked, item)
         offered = max(1, self.bases.offered(ranked, item))
         return Prediction(
@@ -332,6 +361,10 @@ def make_walk(
         finder = OwnWordsFinder(finder, learnt.words)
         extractor = LearntExtractor(taxonomy, finder, learnt)
         bases = LearntBaseRanker(taxonomy, finder, config.base, allowed, learnt, reranker)
+    said = None
+    if config.categories.method == "said" and learnt is None:
+        own_words = config.categories.words
+        said = SaidFacets(taxonomy, FacetWords.load(Path(own_words) if own_words else None))
     return FacetWalk(
         taxonomy,
         bases,
@@ -345,6 +378,7 @@ def make_walk(
         refusal,
         source={"retrieve": "retrieval"}.get(own, own),
         most=config.descriptors.most,
+        said=said,
     )
 
 

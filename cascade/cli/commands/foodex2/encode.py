@@ -202,6 +202,8 @@ def _explain(text: str, prediction: Prediction, tree: FacetedTaxonomy, top: int)
             table.add_row("  left out", facet.category, f"{escape(facet.label)}: {why}")
             continue
         name = f"{escape(facet.label)}: {escape(facet.name)}  {facet.confidence:.0%}"
+        if facet.words:
+            name += f"  [dim]by the words: {escape(' '.join(facet.words))}"
         table.add_row("  says", f"{facet.category}.{facet.code}", name)
         rest = [c for c in facet.candidates if c.code != facet.code][:2]
         if rest:
