@@ -164,7 +164,7 @@ def _description(term: Term) -> str:
     return OPENING.sub("", note).strip()
 
 
-def _other_names(term: Term, materials: Collection[str]) -> list[str]:
+def _other_names(term: Term, materials: Collection[str] = ()) -> list[str]:
     names = [*term.attributes.get(COMMON_NAMES, ()), *term.attributes.get(SCIENTIFIC_NAMES, ())]
     facet = term.kind == "f"
     return [
