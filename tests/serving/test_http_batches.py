@@ -255,3 +255,47 @@ def test_time_that_is_over_is_told(pack, ask):
     found = ask(app, ("POST", "/v1/classify", asked), X_Timeout="0.05")
     assert found.status_code == 408
     slow.go.set()
+
+
+def test_who_hangs_up_gives_the_place_away(pack, monkeypatch):
+    from cascade.config import ServeConfig
+    from cascade.serving.http import clock
+    from cascade.serving.http.service import Service
+
+    monkeypatch.setattr(clock, "PATIENCE", 0.01)
+    slow = Slow()
+    service = Service(pack, ServeConfig(queue=2))
+    service.batcher._variants[0] = slow
+    headers = {b"content-type": b"application/json"}
+
+    async def run():
+        hung_up = asyncio.Event()
+
+        def client():
+            parts = [{"type": "http.request", "body": b'{"text": "rake"}', "more_body": False}]
+
+            async def receive():
+                if parts:
+                    return parts.pop()
+                await hung_up.wait()
+                return {"type": "http.disconnect"}
+
+            return asyncio.ensure_future(service.classify_one(headers, receive))
+
+        first = client()
+        await begun(slow)
+        second = client()
+        await asyncio.sleep(0.05)
+        assert service.batcher._size == 1
+        hung_up.set()
+        for one in (first, second):
+            with pytest.raises(Problem, match="went away"):
+                await one
+        assert service.batcher._size == 0
+        slow.go.set()
+        return codes(await asked(service.batcher, "a", "b"))
+
+    assert asyncio.run(run()) == ["a", "b"]
+    assert slow.batches == [["rake"], ["a", "b"]]
+    assert 'cascade_refused_total{reason="gone"} 2.0' in service.metrics.text().decode()
+    assert service.batcher.close(10)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -20,8 +19,9 @@ from cascade.pipeline.doors.explaining import Explanation
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.predictions import Prediction
 from cascade.serving.http.batcher import Batcher
+from cascade.serving.http.clock import Clock
 from cascade.serving.http.metrics import Metrics
-from cascade.serving.http.problems import CLOSE, Problem
+from cascade.serving.http.problems import Problem
 from cascade.serving.http.reading import Headers, ItemReader, body_of, seconds_of
 from cascade.serving.http.values import (
     ClassifyBody,
@@ -74,7 +74,7 @@ class Service:
         """The answer to a request with one item, as JSON."""
         async with self._clock(headers) as clock:
             body = await body_of(headers, receive, ClassifyBody, self.settings)
-            clock.has_read = True
+            clock.has_read(receive)
             (answer,) = await self.classify([body], body, clock.deadline)
             return as_json(answer)
 
@@ -82,20 +82,20 @@ class Service:
         """The answers to a request with several items, as JSON."""
         async with self._clock(headers) as clock:
             body = await body_of(headers, receive, ClassifyManyBody, self.settings)
-            clock.has_read = True
+            clock.has_read(receive)
             return as_json({"answers": await self.classify(body.items, body, clock.deadline)})
 
     async def explain_one(self, headers: Headers, receive: Receive) -> bytes:
         """The account of an answer, as JSON."""
         async with self._clock(headers) as clock:
             body = await body_of(headers, receive, ExplainBody, self.settings)
-            clock.has_read = True
+            clock.has_read(receive)
             return as_json(await self.explain(body, clock.deadline))
 
     async def search_nodes(self, headers: Headers, words: str, limit: int, by: str) -> bytes:
         """Nodes for some words, as JSON."""
         async with self._clock(headers) as clock:
-            clock.has_read = True
+            clock.reads_no_body()
             return as_json(await self.search(words, limit, by, clock.deadline))
 
     async def classify(
@@ -225,44 +225,6 @@ class Service:
     @cached_property
     def _has_sets(self) -> bool:
         return self.classifier.config.calibration.set_coverage is not None
-
-
-class Clock:
-    """The time of a request, as an asynchronous context manager.
-
-    Attributes
-    ----------
-    deadline
-        On the clock of `time.monotonic`.
-    has_read
-        Whether the body has come.
-    """
-
-    __slots__ = ("_metrics", "_timeout", "deadline", "has_read")
-
-    def __init__(self, seconds: float, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self._timeout = asyncio.timeout(seconds)
-        self.deadline = time.monotonic() + seconds
-        self.has_read = False
-
-    async def __aenter__(self) -> Clock:
-        await self._timeout.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> None:
-        """Raise Problem where the time is over: 408 while the body came, else 504."""
-        try:
-            await self._timeout.__aexit__(*error)
-        except TimeoutError:
-            self._metrics.refused("late")
-            if not self.has_read:
-                raise Problem(
-                    408, "the body did not come in the time of the request", CLOSE
-                ) from None
-            raise Problem(
-                504, "the time of the request is over; ask for less, or allow more time"
-            ) from None
 
 
 def as_json(values: Any) -> bytes:
