@@ -196,6 +196,12 @@ class FacetsConfig(Section):
         description="File of what `cascade foodex2 fit FILE` learnt of coded descriptions; null: "
         "the catalogue alone.",
     )
+    gloss: bool = Field(
+        True,
+        description="Descriptions in Italian, German, French, Spanish, Portuguese and Polish are "
+        "read word by word as English, by a list of food words, for encoders that read English. "
+        "Switch it off with an encoder of many languages.",
+    )
     processes: Annotated[str | None, NAMED] = Field(
         None,
         description="EFSA's BR_Data.csv, for the rules about processes; by default the one beside "

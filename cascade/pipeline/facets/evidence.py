@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.items import Batch
+from cascade.pipeline.facets.glossing import Glossary
 from cascade.pipeline.facets.naming import without_measure
 from cascade.pipeline.facets.shipped_vectors import shipped_vectors
 from cascade.retrieval.array_ops import run_max
@@ -33,6 +34,7 @@ SEPARATOR = re.compile(
 )
 MEANINGFUL = re.compile(r"\b(?:without|in|from|for)\b", re.IGNORECASE)  # separators that are kept
 MAX_PHRASES = 12
+NATURAL = 10_000  # terms of a tree of plants and animals, whose names are not English alone
 
 OVERLAP_WEIGHT = 1.0  # of word overlap beside similarity, in the score of a descriptor
 FEATURES = (  # written into fitted networks: names, order and meaning must stay
@@ -116,6 +118,8 @@ class EvidenceFinder:
         Called while the index is built, which happens once.
     folder
         Where the index is kept; by default in the user's cache.
+    gloss
+        Whether descriptions in other languages are read word by word as English.
 
     Attributes
     ----------
@@ -132,6 +136,7 @@ class EvidenceFinder:
         *,
         folder: Path | None = None,
         progress: Progress | None = None,
+        gloss: bool = True,
     ) -> None:
         self.terms = terms = taxonomy.terms
         self.encoder = encoder
@@ -143,6 +148,13 @@ class EvidenceFinder:
         names = [[name, *terms.synonyms(i)] for i, name in enumerate(terms.names)]
         nodes = np.repeat(np.arange(len(terms), dtype=np.int32), list(map(len, names)))
         self.words = WordIndex([name for own in names for name in own], nodes)
+        trees = [taxonomy, *(own.tree for own in taxonomy.categories.values())]
+        english = np.concatenate([self.rows_of(tree) for tree in trees if len(tree) < NATURAL])
+        self._glossary = Glossary(self.words.words_in(english)) if gloss else None
+
+    def read(self, text: str) -> str:
+        """A description as it is compared: in English, as far as a glossary knows its words."""
+        return self._glossary.read(text).text if self._glossary is not None else text
 
     def of(self, batch: Batch) -> Evidence:
         """The evidence of a batch, computed once."""
@@ -173,7 +185,7 @@ class EvidenceFinder:
         return np.asarray(names @ vectors.T, dtype=np.float32)
 
     def _of(self, batch: Batch) -> Evidence:
-        split = [phrases(item.text) for item in batch.items]
+        split = [phrases(self.read(item.text)) for item in batch.items]
         flat = [phrase for own in split for phrase in own]
         unique = list(dict.fromkeys(flat))
         column = {phrase: at for at, phrase in enumerate(unique)}

@@ -345,7 +345,9 @@ def make_walk(
     checker = make_checker(taxonomy, config.processes)
     refusal = checker.refusal if checker is not None else lambda _: ""
     allowed = taxonomy.reportable & np.array([not refusal(code) for code in taxonomy.codes])
-    finder = EvidenceFinder(taxonomy, components.encoder, progress=components.progress)
+    finder = EvidenceFinder(
+        taxonomy, components.encoder, progress=components.progress, gloss=config.gloss
+    )
     reranker = _reranker(own, config.base.prompt, components)
     learnt = LearntCodes.load(Path(config.learnt)) if config.learnt else None
     if learnt is not None and learnt.encoder != weights_of(components.encoder):

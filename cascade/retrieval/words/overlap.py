@@ -91,6 +91,12 @@ class WordIndex:
         total = np.maximum(np.asarray(weighed.sum(axis=1)), 1e-9)
         return weighed.multiply(1 / total).tocsr()
 
+    def words_in(self, nodes: NDArray[np.int32]) -> set[str]:
+        """The words of the names of some nodes; those that are negated without their minus."""
+        rows = np.isin(self._node, nodes)
+        every = list(self._column)
+        return {every[at].lstrip("-") for at in np.unique(self._has[rows].indices).tolist()}
+
     def knows(self, words: Sequence[str]) -> bool:
         """Whether any of some words, as `words_of` writes them, is in a name; or there are none."""
         return not words or any(word.lstrip("-") in self._column for word in words)

@@ -1,0 +1,80 @@
+import csv
+from importlib import resources
+
+import pytest
+
+from cascade.pipeline.facets.glossing import LANGUAGES, Glossary
+
+ENGLISH = [
+    *("bread", "roll", "milk", "cheese", "rice", "tuna", "rind", "jacket", "potato", "pain"),
+    *("chocolat", "cream", "coffee", "latte", "sole", "burger", "chicken", "soup", "tomato"),
+    *("pasta", "fresh", "cooked", "sausage", "beer", "fruit", "infusion", "meal"),
+]
+
+
+@pytest.fixture(scope="module")
+def glossary():
+    return Glossary(ENGLISH)
+
+
+@pytest.mark.parametrize(
+    ("text", "english", "language"),
+    [
+        ("Apfelsaft", "apple juice", "de"),
+        ("Hühnersuppe mit Nudeln", "chicken soup with pasta", "de"),
+        ("geräucherter Lachs", "smoked salmon", "de"),
+        ("tonno all’olio d’oliva, sgocciolato", "tuna in olive oil, drained", "it"),
+        ("latte intero", "whole milk", "it"),
+        ("pommes de terre vapeur", "boiled potatoes", "fr"),
+        ("café au lait sucré", "coffee with milk sweetened", "fr"),
+        ("thé avec sucre", "tea with sugar", "fr"),
+        ("sardinas en aceite de oliva", "sardines in olive oil", "es"),
+        ("leche desnatada", "skimmed milk", "es"),
+        ("sumo de laranja", "orange juice", "pt"),
+        ("maçãs cozidas", "apple cooked", "pt"),
+        ("kurczaka z ryżem", "chicken with rice", "pl"),
+        ("śledź w oleju", "herring in oil", "pl"),
+        ("BROCCOLI E PATATE", "broccoli and potatoes", "it"),
+    ],
+)
+def test_food_words_are_read_as_english(glossary, text, english, language):
+    assert glossary.read(text) == (english, language)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rind",
+        "jacket potato",
+        "pain au chocolat",
+        "sole meunière",
+        "Burger, 2 x 200 g",
+        "tomato",
+        "xylophone",
+        "Wagyu Tomahawk",
+        "",
+        "?!",
+        "2",
+    ],
+)
+def test_english_and_the_unknown_stay_as_they_are(glossary, text):
+    assert glossary.read(text) == (text, "")
+
+
+def test_between_english_small_words_only_unknown_words_are_read(glossary):
+    assert glossary.read("beer with limonade").text == "beer with lemonade"
+    assert glossary.read("fresh and lightly cooked sausage").language == ""
+    assert glossary.read("one of more meals than dolce").text == "one of more meals than sweet"
+
+
+def test_every_row_of_the_list_is_whole():
+    file = resources.files("cascade.foodex2") / "data" / "food_words.csv"
+    rows = list(csv.reader(file.read_text("utf-8").splitlines()))
+    assert rows[0] == ["en", *LANGUAGES]
+    assert all(len(row) == 7 and row[0] for row in rows)
+    assert len({row[0] for row in rows}) == len(rows)
+    words = sum(len(cell.split("|")) for row in rows[1:] for cell in row[1:] if cell)
+    assert words > 4000
+    for row in rows[1:]:
+        for cell in filter(None, row[1:]):
+            assert all(word == word.strip() and word for word in cell.split("|")), row
