@@ -160,6 +160,7 @@ def _metric_names() -> list[str]:
         also=[[2], []],
         reviewed=[False, True],
         facets=[(1, 1, 1), (0, 1, 1)],
+        sets=[[1], [0]],
     )
     return list(all_metrics(answers))
 
