@@ -8,6 +8,7 @@ so that a few hundred rows are enough to learn them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -27,7 +28,7 @@ from cascade.pipeline.facets.evidence import (
 from cascade.pipeline.facets.own.codes import BASE_FEATURES, LEVELS, LearntCodes
 from cascade.pipeline.facets.own.recall import Recall
 from cascade.pipeline.facets.own.words import OwnWordsFinder
-from cascade.pipeline.facets.ranking import BaseTermRanker, Reranker
+from cascade.pipeline.facets.ranking import BaseTermRanker, RankedBaseTerms, Reranker
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.words.overlap import words_of
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
@@ -112,6 +113,19 @@ class LearntBaseRanker(BaseTermRanker):
             out[9][self._row_places] = np.maximum.reduceat(near, self._row_starts, axis=0)
         out[10:] = self._used[:, :, None]
         return out
+
+    def rank(self, batch: Batch, k: int | None = None) -> RankedBaseTerms:
+        """As `BaseTermRanker.rank`: a text that is like a labelled row names a food."""
+        ranked = super().rank(batch, k)
+        evidence = self._own_finder.of(batch)
+        similarity, no_food = ranked.similarity.copy(), list(ranked.no_food)
+        if len(self._row_vectors):
+            near = self._row_vectors @ evidence.vectors[evidence.starts[:-1]].T
+            similarity = np.maximum(similarity, near.max(axis=0)).astype(np.float32)
+        for item, own in enumerate(evidence.phrases):
+            if self._recall.find(own[0]) is not None:
+                similarity[item], no_food[item] = 1, ""
+        return replace(ranked, similarity=similarity, no_food=no_food)
 
     def scores(self, evidence: Evidence) -> NDArray[np.float32]:
         """float32 [n_allowed, n_items], log-odds up to a constant of each item."""
