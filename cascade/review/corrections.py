@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cascade.items import Item
 from cascade.review.database import Database
+from cascade.review.decisions import node_of
 from cascade.taxonomy import Taxonomy
 
 LIKE = 0.6  # cosine from which a row votes for another
@@ -117,7 +118,7 @@ class Corrections:
         )
         for row in changed:
             code = row["final_code"] if row["decided"] else None
-            node = None if code is None else self._node(code)
+            node = None if code is None else node_of(self._taxonomy, code)
             if node is None:
                 self._nodes.pop(row["row"], None)
             else:
@@ -137,11 +138,6 @@ class Corrections:
             width = len(next(iter(self._vectors.values())))
             self.comparer.teach(np.zeros((0, width), np.float32), np.zeros(0, np.int32))
         self._read = last
-
-    def _node(self, code: str) -> int | None:
-        """The node of a code, of one with facets that of its base term."""
-        found = self._taxonomy.find(code)
-        return self._taxonomy.find(code.partition("#")[0]) if found is None else found
 
 
 class ItemOf(Protocol):

@@ -12,6 +12,7 @@ from cascade.errors import UsageError
 from cascade.review.database import Database
 from cascade.review.queues import DIRECT, Lease, hold
 from cascade.taxonomy import Taxonomy
+from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.values import is_visible, printable
 
 Action = Literal["accept", "choose", "nowhere", "skip"]
@@ -57,6 +58,20 @@ def reviewer_name(name: str) -> str:
     if not is_visible(name) or len(name) > LONGEST_NAME:
         raise UsageError(f"a reviewer's name has 1 to {LONGEST_NAME} characters that can be seen")
     return name
+
+
+def node_of(taxonomy: Taxonomy, code: str) -> int | None:
+    """The node of a code, of one with facets that of its base term; None if there is none."""
+    found = taxonomy.find(code)
+    return taxonomy.find(code.partition("#")[0]) if found is None and "#" in code else found
+
+
+def code_of(taxonomy: Taxonomy, text: str) -> str | None:
+    """The code of the node that a text names; a code with facets as it is. None if none is."""
+    node = taxonomy.find(text)
+    if node is None:
+        return None
+    return text if isinstance(taxonomy, FacetedTaxonomy) and "#" in text else taxonomy.codes[node]
 
 
 def decide(
@@ -218,10 +233,10 @@ def _right(taxonomy: Taxonomy, action: str, code: str | None, answer: str | None
         return answer
     if action != "choose":
         return None
-    node = None if code is None else taxonomy.find(code)
-    if node is None:
+    found = None if code is None else code_of(taxonomy, code)
+    if found is None:
         raise UsageError(f"{(code or '')[:80]!r} is no node of the taxonomy; choose one of it")
-    return taxonomy.codes[node]
+    return found
 
 
 def _now() -> str:

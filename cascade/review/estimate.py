@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cascade.review.database import Database
+from cascade.review.decisions import node_of
 from cascade.taxonomy import Taxonomy
 
 CONFIDENCE = 0.95
@@ -98,5 +99,5 @@ def share(right: int, undecided: int, rows: int) -> Share:
 
 
 def _above(taxonomy: Taxonomy, node: int | None, right: str) -> bool:
-    found = taxonomy.find(right)
+    found = node_of(taxonomy, right)
     return node is not None and found is not None and found in taxonomy.subtree(node)

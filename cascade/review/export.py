@@ -13,6 +13,7 @@ from cascade.io.pictures import data_uri
 from cascade.io.tables.rows import Row, Table
 from cascade.io.tables.writing import TableWriter
 from cascade.review.database import Database
+from cascade.review.decisions import node_of
 from cascade.review.filling import Layout
 from cascade.taxonomy import Taxonomy
 from cascade.values import json_of
@@ -84,5 +85,5 @@ def _rows(records: list[dict[str, Any]]) -> Iterator[Row]:
 
 
 def _path(taxonomy: Taxonomy, code: str | None) -> str:
-    node = None if code is None else taxonomy.find(code)
+    node = None if code is None else node_of(taxonomy, code)
     return "" if node is None else taxonomy.path(node)

@@ -151,7 +151,11 @@ class Session:
             "SELECT row, reviewer, code FROM verdicts WHERE NOT resolves AND row IN (SELECT row "
             "FROM verdicts WHERE NOT resolves GROUP BY row HAVING count(*) > 1)"
         ):
-            node = agreeing.NOWHERE if v["code"] is None else self._node(v["code"])
+            node = (
+                agreeing.NOWHERE
+                if v["code"] is None
+                else deciding.node_of(self.taxonomy, v["code"])
+            )
             if node is not None:
                 found.setdefault(v["row"], {})[v["reviewer"]] = node
         return agreeing.agreement(found, self.taxonomy)
@@ -261,7 +265,3 @@ class Session:
                 known = Corrections(self.db, self.taxonomy, comparer, self.item)
                 self._corrections = known
             return known
-
-    def _node(self, code: str) -> int | None:
-        found = self.showing.node(code)
-        return None if found is None else self.taxonomy.index(found["codes"][-1])

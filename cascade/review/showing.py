@@ -11,6 +11,7 @@ from cascade.pipeline.doors.explaining import Explanation
 from cascade.predictions import levels_as_dicts
 from cascade.review.corrections import LIKE, Neighbour, trust, votes
 from cascade.review.database import Database
+from cascade.review.decisions import code_of, node_of
 from cascade.review.filling import Layout
 from cascade.taxonomy import Taxonomy
 
@@ -31,13 +32,9 @@ class Showing:
 
     def node(self, code: str) -> Plain | None:
         """A node by its code or path; of a code with facets its base term, under the whole code."""
-        taxonomy = self._taxonomy
-        found = taxonomy.find(code)
-        if found is None and "#" in code:
-            found = taxonomy.find(code.partition("#")[0])
-        else:
-            code = code if found is None else taxonomy.codes[found]
-        return None if found is None else {**self._of(found), "code": code}
+        found = node_of(self._taxonomy, code)
+        whole = code_of(self._taxonomy, code) or code
+        return None if found is None else {**self._of(found), "code": whole}
 
     def _of(self, i: int) -> Plain:
         taxonomy = self._taxonomy

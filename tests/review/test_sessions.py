@@ -241,3 +241,25 @@ def test_a_folder_alone_tells_its_figures(session, taxonomy):
     assert opened.figures()["decided"] == 1
     assert len(opened.taxonomy) == len(taxonomy)
     opened.close()
+
+
+def test_codes_with_facets_stay_whole_until_another_term_is_chosen(opened, tmp_path):
+    import toy_catalogue
+
+    foods = cascade.Taxonomy.load(toy_catalogue.packed(tmp_path / "toy.ecf", toy_catalogue.xml()))
+    whole = "OATS0#F28.DRIED"
+    rows = [{"name": name, "cascade_code": whole} for name in ("flakes", "porridge")]
+    session = opened(rows, taxonomy=foods, folder=tmp_path / "s")
+    candidate = session.showing.row(1)["candidates"][0]
+    assert (candidate["code"], candidate["codes"][-1]) == (whole, "OATS0")
+    decide(session.db, foods, "ann", 1, "choose", code=whole)
+    decide(session.db, foods, "ann", 2, "choose", code="WHEAT")
+    assert session.labels() == {1: whole, 2: "WHEAT"}
+    session.export(tmp_path / "reviewed.csv")
+    with (tmp_path / "reviewed.csv").open(encoding="utf-8") as file:
+        assert [row["review_code"] for row in csv.DictReader(file)] == [whole, "WHEAT"]
+    session.close()
+    alone = open_folder(tmp_path / "s")
+    alone.export(tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_text() == (tmp_path / "reviewed.csv").read_text()
+    alone.close()
