@@ -141,10 +141,7 @@ def bytes_of_data_uri(uri: str) -> bytes:
 def _begin_anew() -> None:
     """Take back what the threads of a parent hold."""
     global _few
-    _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+|(javascript|blob|file|about|mailto):", re.I)
-
-
-_few = threading.BoundedSemaphore(2)
+    _few = threading.BoundedSemaphore(2)
 
 
 if hasattr(os, "register_at_fork"):

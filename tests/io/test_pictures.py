@@ -215,3 +215,13 @@ def test_a_large_picture_with_transparency_is_small_and_white(tmp_path):
     Image.new("RGBA", (2100, 2100), (*RED, 0)).save(tmp_path / "a.png")
     opened = open_picture(tmp_path / "a.png")
     assert opened.size == (MAX_SIDE, MAX_SIDE) and corners(opened) == near(WHITE, WHITE)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_a_forked_child_does_not_wait_for_large_pictures_of_its_parent():
+    held = pictures._few
+    with held, held:  # as while two are decoded
+        child = os.fork()
+        if not child:
+            os._exit(0 if pictures._few.acquire(timeout=5) else 1)
+        assert os.waitpid(child, 0)[1] == 0
