@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
 
-from cascade.errors import UsageError
 from cascade.lazy import LazyPath, lazy_fields, peek
 
 Status = Literal["ok", "review", "partial", "nowhere", "error"]
@@ -362,25 +361,6 @@ def facets_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
         }
         for facet in prediction.facets
     ]
-
-
-def step_of(value: Step | Mapping[str, Any]) -> Step:
-    """A step, perhaps as `steps_as_dicts` gives it.
-
-    Raises
-    ------
-    UsageError
-        It is none.
-    """
-    if isinstance(value, Step):
-        return value
-    found = value if isinstance(value, Mapping) else {}
-    action, shown = found.get("action"), found.get("shown", ())
-    texts: list[Any] = [action, found.get("note", ""), found.get("answer", "")]
-    codes: list[Any] = list(shown) if isinstance(shown, list | tuple) else [None]
-    if not all(isinstance(text, str) for text in [*texts, *codes]):
-        raise UsageError(f"no step of an agent: {value!r:.100}")
-    return Step(texts[0], tuple(codes), texts[1], texts[2])
 
 
 def steps_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from cascade.errors import UsageError
 from cascade.items import Batch, as_text
 from cascade.pipeline.doors.asked import Asked
 from cascade.pipeline.intake import Intake
-from cascade.predictions import Prediction, Step, step_of
+from cascade.predictions import Prediction, Step
 from cascade.values import is_visible
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Retracing(Asked):
         UsageError
             The last step is no question; or as for `replay`.
         """
-        known = [step_of(step) for step in steps]
+        known = [_step_of(step) for step in steps]
         if not known or not known[-1].action.startswith("ask ") or known[-1].answer:
             raise UsageError("the last step is no question without an answer")
         if not is_visible(answer):
@@ -76,10 +76,29 @@ class Retracing(Asked):
     def _retraced(
         self, item: Any, steps: Iterable[Step | Mapping[str, Any]], *, goes_on: bool
     ) -> Prediction:
-        agent, known = self._agent, [step_of(step) for step in steps]
+        agent, known = self._agent, [_step_of(step) for step in steps]
         found = Intake(self.config).one(item)
         found = found if isinstance(found, Prediction) else self._refuse(found) or found
         if isinstance(found, Prediction):
             return found
         with self._turn:
             return agent.replay(Batch([found]), known, agent.ask, goes_on=goes_on)
+
+
+def _step_of(value: Step | Mapping[str, Any]) -> Step:
+    """A step, perhaps as `predictions.steps_as_dicts` gives it.
+
+    Raises
+    ------
+    UsageError
+        It is none.
+    """
+    if isinstance(value, Step):
+        return value
+    found = value if isinstance(value, Mapping) else {}
+    action, shown = found.get("action"), found.get("shown", ())
+    texts: list[Any] = [action, found.get("note", ""), found.get("answer", "")]
+    codes: list[Any] = list(shown) if isinstance(shown, list | tuple) else [None]
+    if not all(isinstance(text, str) for text in [*texts, *codes]):
+        raise UsageError(f"no step of an agent: {value!r:.100}")
+    return Step(texts[0], tuple(codes), texts[1], texts[2])
