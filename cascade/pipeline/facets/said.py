@@ -116,7 +116,7 @@ class FacetWords:
         categories = {*first.words, *second.words}
         return cls(
             more.get("categories") or second.categories,
-            {c: {**second.words.get(c, {}), **first.words.get(c, {})} for c in categories},
+            {c: _joined(first.words.get(c, {}), second.words.get(c, {})) for c in categories},
             {*first.never, *second.never} - {d for ws in first.words.values() for d in ws},
             {*first.never_below, *second.never_below},
             {**(second.part_of_name or {}), **(first.part_of_name or {})},
@@ -333,6 +333,13 @@ def said_code(
                 )
                 chosen.append(none)
     return code, chosen
+
+
+def _joined(
+    first: Mapping[str, Sequence[str]], second: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """The lists of both by their keys."""
+    return {key: [*first.get(key, ()), *second.get(key, ())] for key in {**second, **first}}
 
 
 _EMPTY: Mapping[str, Any] = {"categories": [], "words": {}}

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cascade.errors import ConfigError
+from cascade.foodex2.code import FoodCode
+from cascade.pipeline.facets.said import FacetWords, SaidFacets, said_code
+from cascade.taxonomy.draft import Draft
+from cascade.taxonomy.facets import Facet, FacetCategory, FacetedTaxonomy
+from cascade.taxonomy.tree import Taxonomy
+
+BASES = {"PIE": "Fruit pies", "FISH": "Herrings", "TART": "Baked tarts", "NUTS": "Nuts"}
+FACETS = {
+    "F04": {"APPLE": "Apples and similar", "OLIVE": "Olives", "NUTS": "Nuts", "SUGAR": "Sugar"},
+    "F06": {"INOIL": "Olive oil as medium"},
+    "F10": {"PLAIN": "Without added sugar"},
+    "F28": {"FRY": "Frying", "DEEP": "Deep frying", "BAKE": "Baking"},
+}
+WORDS = {
+    "F06": {"INOIL": ["in olive oil"]},
+    "F10": {"PLAIN": ["no added sugar", "unsweetened"]},
+    "F28": {"FRY": ["fried"], "DEEP": ["deep fried"], "BAKE": ["baked"]},
+}
+TOLD = FacetWords(["F06", "F10", "F28", "F04"], WORDS)
+
+
+def draft(names: dict[str, str]) -> Draft:
+    made = Draft(name="toy", distinct_siblings=True)
+    for code, name in names.items():
+        made.add(name, code)
+    made.link([""] * len(names))
+    return made
+
+
+@pytest.fixture(scope="module")
+def tree() -> FacetedTaxonomy:
+    categories = {
+        code: FacetCategory(code, code, Taxonomy(draft(own)), np.ones(len(own), bool))
+        for code, own in FACETS.items()
+    }
+    implied = {"TART": [Facet("F28", "BAKE")]}
+    return FacetedTaxonomy(draft(BASES), categories, implied, frozenset(BASES))
+
+
+def said(tree: FacetedTaxonomy, text: str, base: str, told: FacetWords = TOLD) -> set[str]:
+    return {str(group[0].facet) for group in SaidFacets(tree, told).of(text, base)}
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "facets"),
+    [
+        ("pie", "PIE", set()),
+        ("apple pie", "PIE", {"F04.APPLE"}),  # `and similar` is the catalogue's
+        ("2 slices of apple pie, unsweetened", "PIE", {"F04.APPLE", "F10.PLAIN"}),
+        ("pie with olives", "PIE", {"F04.OLIVE"}),
+        ("herring in olive oil", "FISH", {"F06.INOIL"}),  # and no olives
+        ("pie, no added sugar", "PIE", {"F10.PLAIN"}),  # and no sugar
+        ("deep-fried herring", "FISH", {"F28.DEEP"}),  # and not fried besides
+        ("fried herring", "FISH", {"F28.FRY"}),
+        ("baked tart", "TART", set()),  # the base term says and implies it
+        ("fried tart", "TART", {"F28.FRY"}),
+        ("nuts", "NUTS", set()),  # is no ingredient of itself
+        ("sugar", "PIE", set()),  # what the text is about is no ingredient
+        ("", "PIE", set()),
+    ],
+)
+def test_a_facet_is_what_the_words_say_beyond_the_base_term(tree, text, base, facets):
+    assert said(tree, text, base) == facets
+
+
+def test_the_words_that_say_a_facet_are_told(tree):
+    (group,) = SaidFacets(tree, TOLD).of("Herrings, deep fried", "FISH")
+    assert group[0].words == ("deep", "fried")
+
+
+def test_a_facet_that_the_rules_refuse_gives_way_or_is_told(tree):
+    finder = SaidFacets(tree, TOLD)
+
+    def refusal(code: str) -> str:
+        return "never fried" if "FRY" in code else ""
+
+    code, facets = said_code(finder, "fried apple pie", FoodCode("PIE"), tree, refusal, 3)
+    assert str(code) == "PIE#F04.APPLE"
+    assert [(f.category, f.code, f.message, f.words) for f in facets] == [
+        ("F28", None, "never fried", ("fried",)),
+        ("F04", "APPLE", "", ("apple",)),
+    ]
+
+
+def test_words_of_the_user_go_before_those_that_ship(tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("words:\n  F28:\n    A07GR: [sizzled]\n    NEW00: [zapped]\n", "utf-8")
+    shipped, told = FacetWords.load(), FacetWords.load(own)
+    assert told.words["F28"]["NEW00"] == ["zapped"]
+    assert told.words["F28"]["A07GR"] == ["sizzled", *shipped.words["F28"]["A07GR"]]
+    assert told.words["F10"] == shipped.words["F10"]
+    assert list(told.categories) == list(shipped.categories)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["- a list", "word: {}", "words: {F28: [fried]}", "words: {F28: {A07GR: fried}}", "never: {}", "{"],
+)
+def test_a_file_of_words_of_another_form_is_refused(tmp_path, text):
+    own = tmp_path / "own.yaml"
+    own.write_text(text, "utf-8")
+    with pytest.raises(ConfigError, match="own.yaml"):
+        FacetWords.load(own)
