@@ -52,7 +52,7 @@ class BaseTermConfig(_StageConfig):
     learnt: bool = Field(
         True,
         description="Whether a small network ranks the terms that a plain sum finds, by some "
-        "eighty features; else the sum of a few whose weights follow.",
+        "seventy features; else the sum of a few whose weights follow.",
     )
     network: Annotated[str | None, LOCAL_FILE] = Field(
         None, description="File of that network; the one that ships if not given."

@@ -81,7 +81,7 @@ class FacetWords:
     never_below
         Terms below which nothing is an ingredient by its other names: dishes.
     part_of_name
-        By base term, words that belong to its name.
+        By term, words that belong to the names of base terms at or below it.
     instead
         By a term, which category or facet stands for which for base terms at or below it.
     """
@@ -155,7 +155,8 @@ class SaidFacets:
         left = Counter(order)
         known, related = self._of_base(base)
         main, head = set(words(main_part(text))), head_word(text)
-        # What a text is about is no ingredient; but of what a derivative is made, as in dried ceps.
+        # What a text is about is no ingredient, unless the list has it (macaroni cheese); but it
+        # may be what a derivative is made of, as in dried ceps.
         barred = EATEN if self._kind(base) != "d" else EATEN[:-1]
         found = sorted(
             (
@@ -164,7 +165,11 @@ class SaidFacets:
                 for name in self._names.get(word, ())
                 if name.words <= left.keys()
                 and not name.words <= known
-                and not (name.facet.category in barred and head in name.words)
+                and not (
+                    name.facet.category in barred
+                    and head in name.words
+                    and (name.rank != LISTED or name.facet.category != INGREDIENT)
+                )
                 and (name.rank == LISTED or _are_near(order, name.words))
             ),
             key=lambda one: (*one[:4], sorted(one[4])),
@@ -230,7 +235,9 @@ class SaidFacets:
         """The words that a base term says, and the facets that say no more."""
         if base not in self._known:
             taxonomy = self._taxonomy
-            names = [*taxonomy.own_names(base), *(self._told.part_of_name or {}).get(base, ())]
+            names = taxonomy.own_names(base)
+            for code in _lineage(taxonomy, base):
+                names += (self._told.part_of_name or {}).get(code, ())
             related = {
                 Facet(category, code)
                 for category in (INGREDIENT, SOURCE)
