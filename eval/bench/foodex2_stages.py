@@ -106,8 +106,7 @@ def read_foods(path: Path, tree: FacetedTaxonomy) -> list[tuple[str, FoodCode]]:
                 continue
             if code.base not in tree:
                 continue
-            node = tree.index(code.base)
-            names = {key(name) for name in (tree.names[node], *tree.synonyms(node))}
+            names = {key(name) for name in tree.own_names(code.base)}
             if key(row[1]) not in names:
                 found.append((row[1], code))
     return found

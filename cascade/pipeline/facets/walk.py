@@ -151,11 +151,12 @@ class FacetWalk:
     ) -> list[Prediction]:
         """The predictions with the facets that words say."""
         predictions = []
+        texts = [own[0] for own in self.extractor.finder.of(batch).phrases]  # in English
         with batch.timed("facets"):
             for item, node in enumerate(ranked.nodes[:, 0].tolist()):
                 code = FoodCode(self._taxonomy.codes[node])
                 code, facets = said_code(
-                    said, batch.items[item].text, code, self._taxonomy, self._refusal, self._most
+                    said, texts[item], code, self._taxonomy, self._refusal, self._most
                 )
                 predictions.append(self._prediction(batch, item, ranked, code, facets))
         return predictions
