@@ -113,9 +113,7 @@ class PackedTrace(LazyPath):
 
     def nodes(self) -> Sequence[tuple[str, str]]:
         """Code and name of each node of the path to the answer."""
-        taxonomy = self._columns.taxonomy
-        path = taxonomy.path_nodes(self._answer).tolist()
-        return [(taxonomy.codes[node], taxonomy.names[node]) for node in path]
+        return self._columns.taxonomy.named_path(self._answer)
 
     @property
     def _answer(self) -> int:

@@ -367,6 +367,12 @@ class Taxonomy(Forest):
         return _html(self)
 
     @cached_property
+    def named_path(self) -> Callable[[int], Sequence[tuple[str, str]]]:
+        """Code and name of each node on the path to one, top first; remembered as `path` is."""
+        codes, names = self.codes, self.names
+        return lru_cache(PATHS)(lambda i: [(codes[n], names[n]) for n in self._path_to(i)])
+
+    @cached_property
     def _path(self) -> Callable[[int], str]:
         """`path` that remembers those that are asked for again and again, as predictions do."""
 

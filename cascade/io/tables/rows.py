@@ -131,19 +131,22 @@ class Table:
 
     def text_column(self, rows: Sequence[Row], column: str) -> list[str]:
         """`text` of a cell of each row."""
-        # Every row of a run passes here, so `value` is written out.
-        at = self._at.get(column, sys.maxsize)
-        values = [
-            (cells[at] if at < len(cells) else None)
-            if isinstance(cells, tuple)
-            else cells.get(column)
-            for cells in [row.cells for row in rows]
-        ]
         return [
             value
             if type(value) is str and value.isascii()
             else replace_surrogates(reading_of(value))
-            for value in values
+            for value in self._value_column(rows, column)
+        ]
+
+    def _value_column(self, rows: Sequence[Row], column: str) -> list[Any]:
+        """`value` of a cell of each row."""
+        # Every row of a run passes here, so `value` is written out.
+        at = self._at.get(column, sys.maxsize)
+        return [
+            (cells[at] if at < len(cells) else None)
+            if isinstance(cells, tuple)
+            else cells.get(column)
+            for cells in [row.cells for row in rows]
         ]
 
     def is_nested(self, row: Row, column: str) -> bool:
@@ -166,6 +169,19 @@ class Table:
             if why := fault_of(self.value(row, column)):
                 return f"row {row.number}, column {column!r} has {why}"
         return None
+
+    def problems(self, rows: Sequence[Row], columns: Iterable[str]) -> list[str | None]:
+        """`problem` of each row."""
+        names = list(columns)
+        doubted = [row.problem is not None for row in rows]
+        for column in names:
+            for at, value in enumerate(self._value_column(rows, column)):
+                if type(value) is not str or value[:1] == "#":  # most values are plain text
+                    doubted[at] = True
+        return [
+            self.problem(row, names) if doubt else None
+            for row, doubt in zip(rows, doubted, strict=True)
+        ]
 
     def texts(self, row: Row, columns: Iterable[str]) -> dict[str, str]:
         """Several cells as text, by column name."""

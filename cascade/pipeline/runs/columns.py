@@ -59,10 +59,11 @@ class RowReader:
         fields: Iterable[tuple[str, ...]]
         fields = zip(*texts, strict=True) if texts else repeat((), len(rows))
         ids = table.text_column(rows, columns.id) if columns.id else repeat(None, len(rows))
+        problems = table.problems(rows, columns.text)
         found: list[Item | Prediction] = []
-        for row, values, id_ in zip(rows, fields, ids, strict=True):
+        for row, values, id_, problem in zip(rows, fields, ids, problems, strict=True):
             image = None
-            if (problem := table.problem(row, columns.text)) is not None:
+            if problem is not None:
                 found.append(Prediction.failed(problem))
                 continue
             if columns.image:

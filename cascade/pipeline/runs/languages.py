@@ -34,6 +34,7 @@ NAMES = {
 FOREIGN = 0.5  # probability of another language from which a row counts as one
 ENGLISH = 0.01  # and of English, at the most
 SAMPLE = 24  # rows of a chunk that are looked at, the first ones: about 2% of what encoding takes
+MANY, LATER = 10_000, 1  # rows after which so few of a chunk are: a share is known well by then
 FEW = 20  # rows of a chunk: for less the identifier, which loads in half a second, is not loaded
 LONGEST = 200  # characters of a text that are looked at
 SHARE, LEAST = 0.1, 3  # of rows looked at, and their number, from which it is told
@@ -51,14 +52,20 @@ def reads_english_only(classifier: Classifier) -> bool:
     return encoder in ENGLISH_ENCODERS and not fitted
 
 
-def look(items: Sequence[object]) -> dict[str, int]:
+def look(items: Sequence[object], before: int = 0) -> dict[str, int]:
     """Of the first of some items: how many were looked at, and how many are in which language.
+
+    Parameters
+    ----------
+    before
+        Rows of the file before these.
 
     Returns
     -------
     Empty where there are too few; else `SEEN`, and for each other language its code.
     """
-    texts = [item.text[:LONGEST] for item in items[:SAMPLE] if isinstance(item, Item)]
+    sample = SAMPLE if before < MANY else LATER
+    texts = [item.text[:LONGEST] for item in items[:sample] if isinstance(item, Item)]
     texts = [text for text in texts if any(map(str.isalpha, text))]
     if len(items) < FEW or not texts:
         return {}

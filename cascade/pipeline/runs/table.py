@@ -298,7 +298,7 @@ def answer_chunk(
         counts.first_unknown = line + finder.shown(labels[at]) + name_hint(finder, labels[at])
     counts.several = dict(Counter(filter(None, map(finder.unread, labels))))
     counts.shift = cells(classifier.sentinel.counts - seen)
-    counts.languages = look(items) if reads_english_only(classifier) else {}
+    counts.languages = look(items, min(lines, default=0)) if reads_english_only(classifier) else {}
     counts.seconds = round(time.perf_counter() - started, 3)
     counts.stages = {
         stage: round(seconds - before.get(stage, 0.0), 4)

@@ -1,7 +1,7 @@
 import pytest
 
 from cascade.items import Item
-from cascade.pipeline.runs.languages import FEW, SAMPLE, SEEN, in_words, look
+from cascade.pipeline.runs.languages import FEW, LATER, MANY, SAMPLE, SEEN, in_words, look
 from cascade.predictions import Prediction
 
 ENGLISH = [
@@ -41,6 +41,12 @@ def test_of_few_rows_nothing_is_said():
 def test_only_the_first_of_a_chunk_are_looked_at():
     found = look(items(*SPANISH * 30))
     assert found[SEEN] == SAMPLE and found["es"] == SAMPLE
+
+
+def test_of_a_long_file_fewer_are_looked_at_later():
+    spanish = items(*SPANISH * 30)
+    assert look(spanish, MANY - 1)[SEEN] == SAMPLE
+    assert look(spanish, MANY) == {SEEN: LATER, "es": LATER}
 
 
 def test_rows_that_cannot_be_read_and_numbers_are_no_language():
