@@ -25,6 +25,12 @@ ORDERS: Mapping[str, str] = {
     "random": "r.chance",
     "conflicts": "r.row",
 }
+INDICES = {
+    "asked": "by_place",
+    "doubt": "by_doubt",
+    "value": "by_value",
+    "conflicts": "by_conflict",
+}
 LEASE = 900.0  # seconds for which a row is one reviewer's
 DIRECT = '{"order": "direct"}'  # of a row that was opened by its number
 _WORD = re.compile(r"\w+")
@@ -206,8 +212,9 @@ def _find(db: Database, reviewer: str, queue: Queue, now: float, *, skipped: boo
         seen = f"(r.rest = 1 OR NOT {own})" if queue.chooses else f"NOT {own}"
         wanted = f"{seen} AND {others} < max(r.waiting, 1) AND {skips}"
         known = [reviewer, reviewer, now, reviewer]
+    index = f"INDEXED BY {INDICES[queue.order]}" if queue.order in INDICES else ""
     sql = (
-        f"SELECT r.row, r.waiting, {own} AS mine FROM rows r WHERE {condition} AND {wanted} "
+        f"SELECT r.row, r.waiting, {own} AS mine FROM rows r {index} WHERE {condition} AND {wanted} "
         f"ORDER BY {ORDERS[queue.order]} LIMIT 1"
     )
     while (found := db.one(sql, [reviewer, *values, *known])) is not None:
