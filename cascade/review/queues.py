@@ -214,8 +214,8 @@ def _find(db: Database, reviewer: str, queue: Queue, now: float, *, skipped: boo
         known = [reviewer, reviewer, now, reviewer]
     index = f"INDEXED BY {INDICES[queue.order]}" if queue.order in INDICES else ""
     sql = (
-        f"SELECT r.row, r.waiting, {own} AS mine FROM rows r {index} WHERE {condition} AND {wanted} "
-        f"ORDER BY {ORDERS[queue.order]} LIMIT 1"
+        f"SELECT r.row, r.waiting, {own} AS mine FROM rows r {index} "
+        f"WHERE {condition} AND {wanted} ORDER BY {ORDERS[queue.order]} LIMIT 1"
     )
     while (found := db.one(sql, [reviewer, *values, *known])) is not None:
         if queue.order == "conflicts" or (found["waiting"] and not found["mine"]):

@@ -330,6 +330,7 @@ export class Search {
   }
 
   #key(event) {
+    if (event.isComposing) return; // a word that is written in parts, as in Japanese
     const at = this.#at();
     const item = this.list.children[at];
     const atEnd = this.input.selectionStart === this.input.value.length;
