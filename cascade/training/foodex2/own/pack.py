@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ import yaml
 
 from cascade.config import FITTED_ENCODER, Columns
 from cascade.errors import CascadeError, InputError, UsageError
+from cascade.foodex2.code import FoodCode
 from cascade.foodex2.format import CATALOGUE
 from cascade.foodex2.parsed_code import PROCESSES
 from cascade.foodex2.rules import Checker
@@ -39,8 +41,19 @@ from cascade.version import __version__
 
 FEWEST = 20  # rows that can be learnt from
 FEW = 200  # rows below which little is learnt
+SELDOM = 0.01  # share of facets that is no habit
 OWN_CODES = "foodex2"
 """What a fit of own codes is called among the recipes of `cascade fit`."""
+
+
+def most_descriptors(codes: Sequence[FoodCode]) -> int:
+    """How many descriptors of a category are given at the most, but for one code in a hundred."""
+    counts = [
+        n for code in codes for n in Counter(facet.category for facet in code.facets).values()
+    ]
+    if not counts:
+        return 1
+    return max(n for n in set(counts) if sum(c >= n for c in counts) >= SELDOM * len(counts))
 
 
 @dataclass(frozen=True)
@@ -164,7 +177,7 @@ class OwnCodesFit:
         learnt.save(whole)
         report = self._report(rows, figures, started)
         with self._making.finished() as folder:
-            self._write_config(folder, rows.columns)
+            self._write_config(folder, rows.columns, most_descriptors(rows.codes))
             write_json(folder / "metrics.json", report)
             write_text(folder / "README.md", self._readme(report))
         return report
@@ -189,8 +202,14 @@ class OwnCodesFit:
         )
         return folder / "network.safetensors"
 
-    def _write_config(self, folder: Path, columns: Columns) -> None:
-        """The config of the start, with what was learnt beside it."""
+    def _write_config(self, folder: Path, columns: Columns, most: int) -> None:
+        """The config of the start, with what was learnt beside it.
+
+        Parameters
+        ----------
+        most
+            Descriptors of a category.
+        """
         file = folder / CONFIG_NAME
         config: dict[str, Any] = {"taxonomy": CATALOGUE, "retrieval": {"encoder": self.encoder}}
         if file.is_file():
@@ -203,6 +222,7 @@ class OwnCodesFit:
         facets["learnt"] = LEARNT
         for stage in ("base", "descriptors"):  # learnt scores are log-odds already
             facets[stage] = {"temperature": 1.0}
+        facets["descriptors"]["most"] = most
         write_text(file, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
     def _report(self, rows: CodedRows, figures: dict[str, Any], started: float) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from toy_catalogue import PROCESSES, packed, xml
 import cascade
 from cascade.config import Columns
 from cascade.errors import ConfigError, InputError, UsageError
+from cascade.foodex2.code import FoodCode
 from cascade.io.files import read_tensors, write_tensors
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.facets.own.codes import LEARNT
@@ -14,6 +15,7 @@ from cascade.pipeline.facets.own.rows import read_coded_rows
 from cascade.pipeline.load import load
 from cascade.pipeline.pack import seal
 from cascade.taxonomy import Taxonomy
+from cascade.training.foodex2.own.pack import most_descriptors
 from cascade.training.foodex2.own.trial import split_rows, try_out
 
 BASES = {"STEW0": ("pot au feu", "stew"), "OATS0": ("oats", "porridge"), "WHEAT": ("wheat",)}
@@ -177,6 +179,15 @@ def test_no_base_term_is_on_both_sides_of_a_split(folder):
     assert not {base[line] for line in fitted} & {base[line] for line in held}
     with pytest.raises(InputError, match="cannot be split"):
         split_rows(rows, "base-term", 0.01)
+
+
+def test_several_descriptors_of_a_category_are_given_where_that_is_a_habit():
+    one, two, three = map(
+        FoodCode.parse, ("STEW0#F04.SALT0", "STEW0#F04.SALT0$F04.OATS0$F28.BAKED", "STEW0")
+    )
+    assert most_descriptors([one] * 200 + [two]) == 1
+    assert most_descriptors([one] * 20 + [two]) == 2
+    assert most_descriptors([three]) == 1
 
 
 def test_too_few_rows_another_taxonomy_and_old_codes_are_refused(folder, tmp_path):
