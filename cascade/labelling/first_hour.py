@@ -19,7 +19,7 @@ from cascade.confidence.calibration import Calibration
 from cascade.config import CascadeConfig
 from cascade.errors import UsageError
 from cascade.io import require_columns
-from cascade.io.files import read_tensors, write_tensors
+from cascade.io.files import alone, read_tensors, write_tensors
 from cascade.io.tables.opening import TableFile
 from cascade.labelling import folder as keeping
 from cascade.labelling.asking import ask
@@ -234,8 +234,13 @@ class FirstHour:
         Raises
         ------
         InputError, OutputError, WeightsError
-            Rows, folder or weights cannot be used.
+            Rows, folder or weights cannot be used, or another process uses the folder.
         """
+        busy = f"another process is at work in {self.folder}; wait for it, or name another --out"
+        with alone(self.folder / "lock", busy):
+            return self._run(tick)
+
+    def _run(self, tick: Tick) -> Told:
         sample = self._sample(tick)
         numbers = {int(number): at for at, number in enumerate(sample.rows.numbers)}
         labelled = {row: code for row, code in self.state.labels.items() if code is not None}

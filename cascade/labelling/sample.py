@@ -29,7 +29,7 @@ from cascade.scoring.scorer import NodeProbabilityScorer
 from cascade.taxonomy import Taxonomy
 
 MOST = 3000  # rows that are learnt from
-LEAVES = 2000  # that are told apart, where a taxonomy has more: those that most rows may be of
+LEAVES = 1000  # that are told apart, where a taxonomy has more: those that most rows may be of
 NEAR = 20  # leaves of a row that count for that
 CHUNK = 256
 TAUGHT, WORDS = "taught.safetensors", "words.safetensors"  # files of what was learnt

@@ -7,6 +7,7 @@ import pytest
 import cascade
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError, OutputError, UsageError
+from cascade.io.files import alone
 from cascade.io.tables.opening import TableFile
 from cascade.labelling.first_hour import FirstHour
 from cascade.labelling.telling import sentences
@@ -217,4 +218,11 @@ def test_rows_without_text_are_told(hour, tmp_path):
     made = hour(source=path)
     made.begin()
     with pytest.raises(InputError, match="no row has text in name"):
+        made.run()
+
+
+def test_two_processes_do_not_work_in_one_folder(hour):
+    made = hour()
+    made.begin()
+    with alone(made.folder / "lock", "busy"), pytest.raises(OutputError, match="another process"):
         made.run()
