@@ -97,36 +97,70 @@ class SplitRows:
         full = np.flatnonzero(sizes > FULL * matrix.width)
         full = full[np.argsort(-sizes[full], kind="stable")]  # what is used most lies together
         full = full[: min(ROOM // (4 * max(matrix.width, 1)), np.iinfo(_PLACE).max)]
-        entry, row = expand_ranges(matrix.starts[full], matrix.starts[full + 1])
-        self._dense = np.zeros((len(full), matrix.width), np.float32)
-        self._dense[row, matrix.columns[entry]] = matrix.values[entry]
+        self._full = full
         self._place = np.full(len(sizes), -1, np.int32)
         self._place[full] = np.arange(len(full))
         self._matrix = matrix
 
+    @cached_property
+    def _dense(self) -> NDArray[np.float32]:
+        matrix, full = self._matrix, self._full
+        entry, row = expand_ranges(matrix.starts[full], matrix.starts[full + 1])
+        dense = np.zeros((len(full), matrix.width), np.float32)
+        dense[row, matrix.columns[entry]] = matrix.values[entry]
+        return dense
+
     @property
     def n_dense(self) -> int:
         """How many rows are dense."""
-        return len(self._dense)
+        return len(self._full)
 
     def multiplied_by(self, rows: SparseRows) -> NDArray[np.float32]:
-        """The product `rows @ matrix`, float32 [n_rows, width]."""
-        from scipy.sparse import csc_matrix
+        """The product `rows @ matrix`, float32 [n_rows, width].
 
+        Sums are taken in one order, so that an item has the same answer among few and among many.
+        """
         place = self._place[rows.columns]
         full = place >= 0
         before = np.zeros(len(full) + 1, np.int32)
         np.cumsum(full, out=before[1:])
         starts = before[rows.starts]
-        # By columns each dense row is read once for all that have it.
-        place, values = place[full], rows.values[full]
+        row = np.repeat(np.arange(rows.shape[0], dtype=np.int32), np.diff(starts))
+        some = place[full], row, rows.columns[full], rows.values[full]
+        found = self._few(rows, starts, *some) if rows.shape[0] <= FEW else self._many(rows, *some)
+        rest = SparseRows(rows.starts - starts, rows.columns[~full], rows.values[~full], rows.width)
+        found += rest.times(self._matrix)
+        return found
+
+    def _few(
+        self,
+        rows: SparseRows,
+        starts: NDArray[Any],
+        place: NDArray[np.int32],
+        row: NDArray[np.int32],
+        columns: NDArray[np.int32],
+        values: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """The part of full rows, without SciPy; zeros, which are left out, change no sum."""
+        order = np.lexsort((place, row))
+        left = SparseRows(starts.astype(np.int64), columns[order], values[order], rows.width)
+        return left.times(self._matrix)
+
+    def _many(
+        self,
+        rows: SparseRows,
+        place: NDArray[np.int32],
+        row: NDArray[np.int32],
+        columns: NDArray[np.int32],
+        values: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """The same of many rows: by columns each dense row is read once for all that have it."""
+        from scipy.sparse import csc_matrix
+
         order = np.argsort(place.astype(_PLACE), kind="stable")
         ends = np.zeros(len(self._dense) + 1, np.int32)
         np.cumsum(np.bincount(place, minlength=len(self._dense)), out=ends[1:])
-        row = np.repeat(np.arange(rows.shape[0], dtype=np.int32), np.diff(starts))
         arrays: Any = (values[order], row[order], ends)
         left = csc_matrix(arrays, shape=(rows.shape[0], len(self._dense)))
         found: NDArray[np.float32] = left @ self._dense
-        rest = SparseRows(rows.starts - starts, rows.columns[~full], rows.values[~full], rows.width)
-        found += rest.times(self._matrix)
         return found

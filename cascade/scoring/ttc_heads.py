@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import ConfigError
-from cascade.features.sparse_rows import FEW, SparseRows, SplitRows
+from cascade.features.sparse_rows import SparseRows, SplitRows
 from cascade.io.files import read_tensors, write_tensors
 from cascade.retrieval.array_ops import run_starts
 from cascade.retrieval.subtrees import Subtrees
@@ -90,9 +90,7 @@ class Heads:
         product: Any
         if isinstance(rows, SparseRows):
             if isinstance(weights, SparseRows) and self.mean is None:
-                few = rows.shape[0] <= FEW
-                product = rows.times(weights) if few else self._split.multiplied_by(rows)
-                return self._tempered(product)
+                return self._tempered(self._split.multiplied_by(rows))
             rows = rows.matrix
         if isinstance(weights, SparseRows):
             weights = weights.matrix

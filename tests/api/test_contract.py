@@ -78,6 +78,12 @@ def test_python_answers_one_as_it_answers_many(pack, texts, expected):
     same([(p.code, p.confidence) for p in found], expected)
 
 
+@pytest.mark.parametrize("size", [7, 33])
+def test_python_answers_in_batches_of_any_size(pack, texts, expected, size):
+    found = [(p.code, p.confidence) for p in pack.classify_many(texts, batch_size=size)]
+    assert found == expected
+
+
 @pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
 def test_frames(pack, texts, expected, kind):
     found = pack.classify_frame(kind({"text": texts}))

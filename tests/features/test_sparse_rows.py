@@ -75,6 +75,8 @@ def test_heads_answer_sparse_rows_as_many(tmp_path):
         np.testing.assert_allclose(heads.logits(given), expected, atol=1e-5)
     many = np.tile(rows, (FEW, 1))
     np.testing.assert_allclose(heads.logits(sparse(many)), np.tile(expected, FEW), atol=1e-5)
+    among = heads.logits(sparse(many))[:, : len(rows)]
+    assert (among == heads.logits(sparse(rows))).all()  # to the last bit
     again = saved(tmp_path / "again", heads.weights)
     np.testing.assert_array_equal(again.logits(sparse(rows)), heads.logits(sparse(rows)))
     dense = saved(tmp_path / "dense", weights.astype(np.float32))
