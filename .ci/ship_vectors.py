@@ -32,7 +32,7 @@ from cascade.retrieval.text_vectors import text_vectors
 
 PINNED = Path(shipped_vectors.__file__)
 MOST_BYTES = 15 * 2**20
-FINE, COARSE = 8, 3  # bits of a number
+FINE, COARSE = 6, 3  # bits of a number
 
 
 def groups_of(tree: FoodEx2Taxonomy) -> tuple[list[str], list[str]]:

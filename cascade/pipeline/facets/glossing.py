@@ -24,7 +24,8 @@ SMALL = frozenset({"with", "with the", "without", "and", "in", "of"})  # English
 ENGLISH = frozenset({"the", "with", "of", "and", "or", "for", "from", "by", "than"})
 COMMON = frozenset(  # English words that no name of a food has, and that are others elsewhere
     "a all also any are but can come do each has have if like made many more most my no not "  # noqa: SIM905
-    "one only our out own pie per said same see some such tea ten three time to two very was we you".split()
+    "one only our out own pie per said same see some such tea ten three time to two very was we "
+    "you".split()
 )
 TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[.,]\d+)?|[^\w\s'-]")
 LONGEST = 6  # tokens of an entry

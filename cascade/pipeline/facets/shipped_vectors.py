@@ -2,7 +2,7 @@
 
 They stand under hashes of their texts: the file holds no text, and serves every release of the
 catalogue as far as its texts are the same. Each number is one of a few levels. What is searched for
-base terms and descriptors has 256 levels; the names of plants and animals, which are far more and
+base terms and descriptors has 64 levels; the names of plants and animals, which are far more and
 only say where a food is from, have 8. What that costs is in `eval/results/foodex2_first_answer.md`.
 """
 
@@ -23,7 +23,7 @@ from cascade.resources import shipped_folder
 from cascade.retrieval.encoder import Encoder
 
 FILE = "foodex2-vectors-1/vectors.safetensors"
-SHA256 = "452388005b384d5cd8377d9209152c3c3bedf4576d29df1cbe91be264954b911"
+SHA256 = "375b14ab14ea162547a77c28e9a3bf2ec84522118e71eff805d6b5da5f9d8d71"
 ROWS = 8192  # vectors that are unpacked together
 
 Vectors = NDArray[np.float32]
