@@ -9,7 +9,7 @@ from pathlib import Path
 import httpcore
 import pytest
 
-from cascade.review import open_session
+from cascade.review import open_folder, open_session
 from cascade.review.decisions import decide
 from cascade.review.queues import Queue, next_row
 from cascade.taxonomy import Taxonomy
@@ -73,6 +73,7 @@ def test_the_page_is_served_until_a_signal_and_goes_on(folder):
         "-t",
         "tax.csv",
         "--no-model",
+        "--in-order",
         "--port",
         "0",
     ]
@@ -89,4 +90,6 @@ def test_the_page_is_served_until_a_signal_and_goes_on(folder):
         process.send_signal(signal.SIGINT)
         assert "0 rows are decided" in process.stderr.read()
     assert process.returncode == 0
-    assert (folder / "out.review" / "review.sqlite").is_file()
+    session = open_folder("out.review")
+    assert next_row(session.db, "ann", Queue("asked")).row == 1
+    session.close()

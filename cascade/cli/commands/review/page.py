@@ -79,6 +79,14 @@ def page(
             "agreement is known; 0 by default.",
         ),
     ] = None,
+    in_order: Annotated[
+        bool,
+        typer.Option(
+            "--in-order",
+            help="Ask for the rows in the order of the file, as the first queue: for files whose "
+            "order says which rows matter, such as those of cascade start.",
+        ),
+    ] = False,
     reload: Annotated[
         bool,
         typer.Option(
@@ -181,6 +189,8 @@ def page(
                 reload=reload,
                 progress=lambda rows: work.show("reading", rows, None, f"{rows:,} rows"),
             )
+            if in_order:
+                session.ask(range(1, session.rows + 1))
             classifier = None if no_model else _loaded(tree, settled, work)
             session.use(classifier)
             session.warm_up()
