@@ -165,7 +165,7 @@ def _spread(known: Floats) -> float:
     counts = np.bincount(known.argmax(axis=1), minlength=known.shape[1]).astype(float)
     n = counts.sum()
     alike = float(counts @ (counts - 1)) / (n * (n - 1))
-    return min(1.0, 1 / max(alike, 1e-12) / len(counts))
+    return float(min(1.0, 1 / max(alike, 1e-12) / len(counts)))
 
 
 def _lift(rows: Unlabelled, spread: float) -> Floats:
