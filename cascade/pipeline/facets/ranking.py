@@ -37,6 +37,7 @@ from cascade.scoring.item_prompts import one_line_text
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 WHOLE = 0.999  # share of the words of a name that a text has, if it has all
+NO_FEED = 4  # times `unsaid` that other terms are less likely where a text names feed
 
 
 class Reranker(NamedTuple):
@@ -308,7 +309,7 @@ class BaseTermRanker:
             if distinct & FEED:
                 silent &= ~feeds
                 others = np.setdiff1d(np.arange(len(scores)), terms)
-                scores[np.ix_(others, np.flatnonzero(feeds))] -= unsaid
+                scores[np.ix_(others, np.flatnonzero(feeds))] -= NO_FEED * unsaid
             scores[np.ix_(terms, np.flatnonzero(silent))] -= unsaid
         return scores
 
