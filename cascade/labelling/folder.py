@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,8 +85,7 @@ def begin(folder: Path, identity: Mapping[str, Any], *, overwrite: bool) -> Stat
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; name another folder with --out")
     if path.is_file() and overwrite:
-        for known in MADE:
-            (folder / known).unlink(missing_ok=True)
+        _forget(folder)
     elif path.is_file():
         state = _read(path)
         if state.identity == plain:
@@ -105,6 +105,18 @@ def begin(folder: Path, identity: Mapping[str, Any], *, overwrite: bool) -> Stat
     state = State(plain)
     save(folder, state)
     return state
+
+
+def _forget(folder: Path) -> None:
+    """Remove what is known of other rows: vectors, and what was asked and decided."""
+    try:
+        for known in [*MADE, *(path.name for path in folder.glob("to-label-*.csv"))]:
+            (folder / known).unlink(missing_ok=True)
+        for session in folder.glob("to-label-*.review"):
+            if (session / "review.sqlite").is_file():
+                shutil.rmtree(session)
+    except OSError as error:
+        raise unwritable(folder, error) from None
 
 
 def save(folder: Path, state: State) -> None:

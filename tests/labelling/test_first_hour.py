@@ -188,7 +188,11 @@ def test_a_folder_of_other_rows_is_refused_until_it_is_to_be_replaced(hour, file
     file.write_text(file.read_text() + "91,iron rake\n")
     with pytest.raises(OutputError, match="another file"):
         hour().begin()
+    session = tmp_path / "hour" / "to-label-1.review"
+    session.mkdir()
+    (session / "review.sqlite").touch()
     hour().begin(overwrite=True)
+    assert not session.exists()  # its decisions are about other rows
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("important")
     with pytest.raises(OutputError, match="not made by"):
