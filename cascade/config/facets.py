@@ -125,8 +125,8 @@ class CategoryConfig(Section):
 
     method: Literal["said", "pairs", "classifier", "llm"] = Field(
         "said",
-        description="What words of the text say and the base term does not; a small network over what "
-        "the text and descriptors have in common; a classifier of the text (after `cascade "
+        description="What words of the text say and the base term does not; a small network over "
+        "what the text and descriptors have in common; a classifier of the text (after `cascade "
         "foodex2 fit`); or a language model, best after "
         "`cascade finetune foodex2-tasks`.",
     )

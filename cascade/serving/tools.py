@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from cascade.errors import UsageError
+from cascade.foodex2.checking import make_checker
 from cascade.foodex2.rules import Checker
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.pipeline.classifier import Classifier
-from cascade.pipeline.facets.walk import make_checker
 from cascade.predictions import Prediction, Step
 from cascade.serving.values import (
     AnswersValue,

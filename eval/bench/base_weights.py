@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from cascade.config import BaseTermConfig
+from cascade.foodex2.checking import make_checker
 from cascade.foodex2.format import load_catalogue
 from cascade.foodex2.rules import worst
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.evidence import EvidenceFinder
 from cascade.pipeline.facets.ranking import BaseTermRanker
-from cascade.pipeline.facets.walk import make_checker
 from cascade.retrieval.encoder import Encoder
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.training.foodex2.synthetic import Composer

@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from cascade.config import Columns
+from cascade.foodex2.checking import make_checker
 from cascade.foodex2.format import load_catalogue
 from cascade.foodex2.rules import Checker
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy, wording
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.facets.walk import make_checker
 from cascade.training.foodex2.own.trial import try_out
 from cascade.training.foodex2.synthetic import Composer, Description
 

@@ -34,6 +34,7 @@ from foodex2_tables import SHOWN, markdown
 from cascade.config import BaseTermConfig
 from cascade.errors import InputError
 from cascade.evaluation.metrics.ranking import ranking_figures
+from cascade.foodex2.checking import make_checker
 from cascade.foodex2.code import FoodCode
 from cascade.foodex2.format import load_catalogue
 from cascade.foodex2.rules import Checker, worst
@@ -42,13 +43,8 @@ from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.categories import LLMClassifier
 from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatureExtractor
-from cascade.pipeline.facets.ranking import (
-    BaseTermRanker,
-    Reranker,
-    cross_encoder_reranker,
-    llm_reranker,
-)
-from cascade.pipeline.facets.walk import make_checker
+from cascade.pipeline.facets.ranking import BaseTermRanker
+from cascade.pipeline.facets.reranking import Reranker, cross_encoder_reranker, llm_reranker
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.words.overlap import words_of
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy

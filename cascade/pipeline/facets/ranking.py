@@ -6,20 +6,16 @@ the first candidates anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.config import BaseTermConfig, DescriptorConfig
-from cascade.errors import EngineError
-from cascade.generation.engine import Engine
-from cascade.generation.prompts import PromptTemplate
-from cascade.items import Batch, Item
+from cascade.items import Batch
 from cascade.pipeline.facets.evidence import (
     Evidence,
     EvidenceFinder,
@@ -27,131 +23,16 @@ from cascade.pipeline.facets.evidence import (
     FacetFeatures,
 )
 from cascade.pipeline.facets.kinds import FEED, names_feed, no_food_in
-from cascade.pipeline.facets.questions import ShownTerm, shown_term, term_question
+from cascade.pipeline.facets.questions import ShownTerm, shown_term
+from cascade.pipeline.facets.reranking import Reranker, log_softmax
 from cascade.pipeline.facets.terms.features import TermFeatures
 from cascade.pipeline.facets.terms.network import TermNetwork
 from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.words.overlap import words_of
-from cascade.scoring.cross_encoder import CrossEncoder
-from cascade.scoring.item_prompts import one_line_text
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 WHOLE = 0.999  # share of the words of a name that a text has, if it has all
 NO_FEED = 4  # times `unsaid` that other terms are less likely where a text names feed
-
-
-class Reranker(NamedTuple):
-    """Judges candidates of items by what is shown of them.
-
-    Parameters
-    ----------
-    name
-        Of its scores in a trace.
-    logprobs
-        From items, as many candidates for each, and the facet category of each (empty where
-        candidates are base terms), the log-probabilities float64 [n_candidates] of each, or
-        how the model failed on it.
-    """
-
-    name: str
-    logprobs: Callable[
-        [Sequence[Item], Sequence[Sequence[ShownTerm]], Sequence[str]],
-        Sequence[NDArray[np.float64] | EngineError],
-    ]
-
-    def judge(
-        self,
-        batch: Batch,
-        rows: Sequence[int],
-        candidates: Sequence[Sequence[ShownTerm]],
-        categories: Sequence[str],
-    ) -> NDArray[np.float64]:
-        """float64 [n_rows, n_candidates] for some items of a batch; see `logprobs`.
-
-        Where the model failed all are equally likely, so that evidence decides, and that is noted
-        in `batch.failures`.
-        """
-        items = [batch.items[row] for row in rows]
-        try:
-            judged = self.logprobs(items, candidates, categories)
-        except EngineError as error:
-            judged = [error] * len(rows)
-        out = np.full((len(rows), len(candidates[0])), -np.log(len(candidates[0])))
-        for at, (row, own) in enumerate(zip(rows, judged, strict=True)):
-            if isinstance(own, EngineError):
-                batch.failures.setdefault(row, own)
-            else:
-                out[at] = own
-        return out
-
-
-def cross_encoder_reranker(
-    model: CrossEncoder, *, temperature: float = 1.0, max_chars: int = 1000
-) -> Reranker:
-    """By a cross-encoder's relevance of each name, divided by a temperature."""
-
-    def logprobs(
-        items: Sequence[Item], candidates: Sequence[Sequence[ShownTerm]], categories: Sequence[str]
-    ) -> Sequence[NDArray[np.float64]]:
-        pairs = [
-            (
-                model.tokens(item.text[:max_chars]),
-                model.tokens(f"{category}: {term.name}" if category else term.name),
-            )
-            for item, terms, category in zip(items, candidates, categories, strict=True)
-            for term in terms
-        ]
-        relevance = model.logits(pairs)[:, 0].reshape(len(items), -1) / temperature
-        return list(_log_softmax(relevance.astype(np.float64)))
-
-    return Reranker("rerank", logprobs)
-
-
-def llm_reranker(
-    engine: Engine, template: PromptTemplate, *, prior: bool = True, max_chars: int = 200
-) -> Reranker:
-    """By how likely a language model is to write each name.
-
-    Parameters
-    ----------
-    template
-        A prompt with the variables item and candidates or terms, and perhaps about; see
-        `term_question`.
-    prior
-        Whether the log-probability without an item is subtracted; see `LLMScorer`.
-    """
-
-    def scores(
-        texts: Sequence[str], candidates: Sequence[Sequence[ShownTerm]], categories: Sequence[str]
-    ) -> Sequence[NDArray[np.float64] | EngineError]:
-        questions = [
-            term_question(template, text, category, own)
-            for text, own, category in zip(texts, candidates, categories, strict=True)
-        ]
-        return engine.score(questions, "local")
-
-    def logprobs(
-        items: Sequence[Item], candidates: Sequence[Sequence[ShownTerm]], categories: Sequence[str]
-    ) -> Sequence[NDArray[np.float64] | EngineError]:
-        texts = [one_line_text(item, max_chars) for item in items]
-        found = scores(texts, candidates, categories)
-        if prior:
-            without = scores(["N/A"] * len(items), candidates, categories)
-            found = list(map(_difference, found, without))
-        return [
-            own if isinstance(own, EngineError) else _log_softmax(own[None])[0] for own in found
-        ]
-
-    return Reranker("llm", logprobs)
-
-
-def _difference(
-    one: NDArray[np.float64] | EngineError, other: NDArray[np.float64] | EngineError
-) -> NDArray[np.float64] | EngineError:
-    """One less the other, where the model failed on neither."""
-    if isinstance(one, EngineError):
-        return one
-    return other if isinstance(other, EngineError) else one - other
 
 
 @dataclass(frozen=True)
@@ -241,7 +122,7 @@ class BaseTermRanker:
         scores = self.scores(evidence).T
         order = top_k(scores, k)
         best = np.take_along_axis(scores, order, axis=1).astype(np.float64)
-        logprobs = _log_softmax(best / self._config.temperature)
+        logprobs = log_softmax(best / self._config.temperature)
         similarity = np.maximum.reduceat(
             evidence.similarity[self._rows].max(axis=0), evidence.starts[:-1]
         )
@@ -444,7 +325,3 @@ class DescriptorRanker:
             np.exp(together[order]),
             {"retrieval": known.scores["retrieval"][order], self._reranker.name: judged[order]},
         )
-
-
-def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(scores - np.logaddexp.reduce(scores, axis=1, keepdims=True))

@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import ConfigError, UsageError
+from cascade.foodex2.checking import make_checker
 from cascade.foodex2.code import FoodCode
-from cascade.foodex2.parsed_code import PROCESSES, ForbiddenProcesses
-from cascade.foodex2.rules import Checker
-from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch
 from cascade.pipeline.facets.categories import (
@@ -34,10 +32,8 @@ from cascade.pipeline.facets.ranking import (
     DescriptorRanker,
     RankedBaseTerms,
     RankedDescriptors,
-    Reranker,
-    cross_encoder_reranker,
-    llm_reranker,
 )
+from cascade.pipeline.facets.reranking import reranker_of
 from cascade.pipeline.facets.said import FacetWords, SaidFacets, said_code
 from cascade.pipeline.fallback import FailureLog, by_fallback
 from cascade.predictions import Alternative, Candidate, FacetChoice, Level, Prediction
@@ -349,7 +345,7 @@ def make_walk(
     finder = EvidenceFinder(
         taxonomy, components.encoder, progress=components.progress, gloss=config.gloss
     )
-    reranker = _reranker(own, config.base.prompt, components)
+    reranker = reranker_of(own, config.base.prompt, components)
     learnt = LearntCodes.load(Path(config.learnt)) if config.learnt else None
     if learnt is not None and learnt.encoder != weights_of(components.encoder):
         raise ConfigError(
@@ -376,51 +372,13 @@ def make_walk(
         DescriptorRanker(
             extractor,
             config.descriptors,
-            _reranker(config.descriptors.method, config.descriptors.prompt, components),
+            reranker_of(config.descriptors.method, config.descriptors.prompt, components),
         ),
         refusal,
         source={"retrieve": "retrieval"}.get(own, own),
         most=config.descriptors.most,
         said=said,
     )
-
-
-def make_checker(taxonomy: FacetedTaxonomy, processes: str | None = None) -> Checker | None:
-    """EFSA's rules for the catalogue of a taxonomy; None where it has none.
-
-    Parameters
-    ----------
-    processes
-        File of EFSA's table of processes; by default the one beside the catalogue.
-    """
-    if not isinstance(taxonomy, FoodEx2Taxonomy):
-        return None
-    catalogue = taxonomy.catalogue
-    try:
-        table = ForbiddenProcesses.load(processes, catalogue)
-    except UsageError:
-        logger.warning(
-            "%s is not beside %s, so the rules BR16, BR19 and BR27 are not applied",
-            PROCESSES,
-            catalogue.file,
-        )
-        table = ForbiddenProcesses({})
-    return Checker(catalogue, table)
-
-
-def _reranker(method: str, prompt: str, components: Components) -> Reranker | None:
-    if method == "rerank":
-        config = components.config.rerank
-        return cross_encoder_reranker(
-            components.cross_encoder(config),
-            temperature=config.temperature,
-            max_chars=config.max_chars,
-        )
-    if method == "llm":
-        llm = components.config.llm
-        template = PromptTemplate.load(prompt)
-        return llm_reranker(components.engine, template, prior=llm.prior, max_chars=llm.max_chars)
-    return None
 
 
 def _category_classifier(

@@ -4,7 +4,7 @@ import numpy as np
 
 from cascade.errors import EngineError
 from cascade.items import Batch, Item
-from cascade.pipeline.facets.ranking import Reranker
+from cascade.pipeline.facets.reranking import Reranker
 
 ITEMS = [Item.of(text) for text in ("milk", "bread", "tea")]
 NAMES = [["Milk", "Cream"]] * 2

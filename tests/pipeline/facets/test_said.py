@@ -100,10 +100,17 @@ def test_words_of_the_user_go_before_those_that_ship(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["- a list", "word: {}", "words: {F28: [fried]}", "words: {F28: {A07GR: fried}}", "never: {}", "{"],
+    [
+        "- a list",
+        "word: {}",
+        "words: {F28: [fried]}",
+        "words: {F28: {A07GR: fried}}",
+        "never: {}",
+        "{",
+    ],
 )
 def test_a_file_of_words_of_another_form_is_refused(tmp_path, text):
     own = tmp_path / "own.yaml"
     own.write_text(text, "utf-8")
-    with pytest.raises(ConfigError, match="own.yaml"):
+    with pytest.raises(ConfigError, match=r"own\.yaml"):
         FacetWords.load(own)

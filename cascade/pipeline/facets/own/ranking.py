@@ -28,7 +28,8 @@ from cascade.pipeline.facets.evidence import (
 from cascade.pipeline.facets.own.codes import BASE_FEATURES, LEVELS, LearntCodes
 from cascade.pipeline.facets.own.recall import Recall
 from cascade.pipeline.facets.own.words import OwnWordsFinder
-from cascade.pipeline.facets.ranking import BaseTermRanker, RankedBaseTerms, Reranker
+from cascade.pipeline.facets.ranking import BaseTermRanker, RankedBaseTerms
+from cascade.pipeline.facets.reranking import Reranker
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.words.overlap import words_of
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy

@@ -17,6 +17,7 @@ import yaml
 
 from cascade.config import FITTED_ENCODER, Columns
 from cascade.errors import CascadeError, InputError, UsageError
+from cascade.foodex2.checking import make_checker
 from cascade.foodex2.code import FoodCode
 from cascade.foodex2.format import CATALOGUE
 from cascade.foodex2.parsed_code import PROCESSES
@@ -28,7 +29,6 @@ from cascade.pipeline.facets.categories import NetworkClassifier, shipped_networ
 from cascade.pipeline.facets.evidence import EvidenceFinder
 from cascade.pipeline.facets.own.codes import LEARNT
 from cascade.pipeline.facets.own.rows import CodedRows, read_coded_rows
-from cascade.pipeline.facets.walk import make_checker
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.encoder_prompts import Prompts
