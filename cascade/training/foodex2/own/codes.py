@@ -113,7 +113,7 @@ class OwnCodesLearner:
         codes
             Without what base terms imply.
         """
-        whole = [phrases(text)[0] for text in texts]
+        whole = [phrases(self.finder.read(text))[0] for text in texts]
         coded = Coded(texts, codes, self.finder.encoder.encode(whole))
         folds = folds_of(coded, by_text=True, seed=self._seed)
         both = [*folds, *folds_of(coded, by_text=False, seed=self._seed)]
@@ -167,7 +167,9 @@ class OwnCodesLearner:
             self._descriptor_start.astype(np.float32),
             empty,
             LexicalFeatures((), MAX_CHARS),
-            Recall.of(coded.texts, coded.codes),
+            Recall.of(  # as texts are written, and as they are compared
+                [*coded.texts, *map(self.finder.read, coded.texts)], [*coded.codes, *coded.codes]
+            ),
             weights_of(self._encoder),
         )
 

@@ -50,6 +50,7 @@ def folder(tmp_path_factory):
                 ("stew bkd", "STEW0$F28.BAKED"),
                 ("soup", "NOSUC"),
                 ("Lunch of Tuesday", "STEW0#F04.SALT0"),
+                ("pane e latte", "STEW0#F04.SALT0"),
             ]
         )
     return folder
@@ -92,6 +93,7 @@ def test_what_a_base_term_implies_is_never_written(pack):
 def test_a_description_that_was_coded_before_gets_its_code_again(pack):
     assert pack.classify("lunch of  TUESDAY").code == "STEW0#F04.SALT0"
     assert pack.classify("lunch of Friday").code != "STEW0#F04.SALT0"
+    assert pack.classify("PANE e latte").code == "STEW0#F04.SALT0"  # whose words are glossed
 
 
 @pytest.mark.weights
