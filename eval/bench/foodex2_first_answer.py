@@ -74,7 +74,9 @@ def compared(tree: FoodEx2Taxonomy, foods: list[tuple[str, FoodCode]]) -> dict[s
         "base term, gain": difference(base),
         "whole code": {way: round(float(own.mean()), 4) for way, own in whole.items()},
         "whole code, gain": difference(whole),
-        "same base term": round(np.mean([a.code[:5] == b.code[:5] for a, b in both]), 4),
+        "same base term": round(
+            np.mean([(a.code or "")[:5] == (b.code or "")[:5] for a, b in both]), 4
+        ),
         "same code": round(np.mean([a.code == b.code for a, b in both]), 4),
         "recall@10 of base terms": round(np.mean([len(ten(a) & ten(b)) / 10 for a, b in both]), 4),
     }
