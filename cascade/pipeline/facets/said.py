@@ -34,7 +34,7 @@ CATALOGUES = frozenset(  # words of names that nobody says
 )
 
 
-CERTAINTY = 0.9  # how often a facet that is said is right; `eval/results/foodex2_everyday.md`
+CERTAINTY = 0.85  # how often a facet that is said is right; `eval/results/foodex2_everyday.md`
 
 Refusal = Callable[[str], str]
 """Why the rules refuse a code; empty where they accept it."""
