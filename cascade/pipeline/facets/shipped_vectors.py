@@ -23,7 +23,7 @@ from cascade.resources import shipped_folder
 from cascade.retrieval.encoder import Encoder
 
 FILE = "foodex2-vectors-1/vectors.safetensors"
-SHA256 = "375b14ab14ea162547a77c28e9a3bf2ec84522118e71eff805d6b5da5f9d8d71"
+SHA256 = "1fda96866e7777970c215a2c257a6421cb9c45c3bb553fbd60c4c6c89891a3d3"
 ROWS = 8192  # vectors that are unpacked together
 
 Vectors = NDArray[np.float32]
