@@ -113,4 +113,4 @@ def _decisions(given: Sequence[Any], taxonomy: Taxonomy) -> Iterator[Decision]:
         if not isinstance(response, Mapping) or response.get("status") in ("draft", "discarded"):
             continue
         value = str(response.get("value"))
-        yield Decision(str(response.get("user_id", at)), taxonomy.find(value), value)
+        yield Decision(str(response.get("user_id", at)), taxonomy.find(value), value, again=True)

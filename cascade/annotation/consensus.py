@@ -8,11 +8,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One choice of one annotator; `node` is None where no node is called so."""
+    """One choice of one annotator.
+
+    Parameters
+    ----------
+    node
+        None where no node is called so.
+    written
+        What the choice is called in the export.
+    again
+        Whether it takes the place of what the annotator chose before: the first choice of an
+        annotation.
+    """
 
     annotator: str
     node: int | None
     written: str
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +36,19 @@ class Labelled:
 
     @property
     def votes(self) -> dict[int, int]:
-        """How many annotators chose each node; one that chose a node twice counts once."""
-        chosen = {(d.annotator, d.node) for d in self.decisions if d.node is not None}
-        return dict(Counter(node for _, node in sorted(chosen, key=str)))
+        """How many annotators chose each node; who decided again counts by the last decision.
+
+        Decisions come in the order in which they were made; several nodes that one annotator chose
+        together count each.
+        """
+        last: dict[str, list[int]] = {}
+        for decision in self.decisions:
+            chosen = last.setdefault(decision.annotator, [])
+            if decision.again:
+                chosen.clear()
+            if decision.node is not None and decision.node not in chosen:
+                chosen.append(decision.node)
+        return dict(Counter(node for chosen in last.values() for node in chosen))
 
     @property
     def annotators(self) -> int:

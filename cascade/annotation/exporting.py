@@ -33,12 +33,15 @@ class Exported:
         Rows with a suggestion.
     unreadable
         Rows that could not be read, by line: the reason.
+    unknown
+        Answers without a node of the taxonomy, by line: their code. They are no suggestions.
     """
 
     rows: int
     suggested: int
     files: list[str]
     unreadable: dict[int, str]
+    unknown: dict[int, str]
 
 
 def export_tasks(
@@ -153,6 +156,7 @@ def _written(
     """Write the tasks as one JSON array, row by row, under its name when it is whole."""
     rows = suggested = 0
     unreadable: dict[int, str] = {}
+    unknown: dict[int, str] = {}
     partial = folder / f".{name}.partial"
     try:
         with partial.open("w", encoding="utf-8") as file:
@@ -162,6 +166,8 @@ def _written(
                     continue
                 rows += 1
                 suggested += task.suggestion is not None
+                if task.unknown is not None:
+                    unknown[task.line] = task.unknown
                 if progress is not None:
                     progress(rows)
         partial.replace(folder / name)
@@ -169,7 +175,7 @@ def _written(
         raise unwritable(folder / name, error) from None
     finally:
         partial.unlink(missing_ok=True)
-    return Exported(rows, suggested, [*more, name], unreadable)
+    return Exported(rows, suggested, [*more, name], unreadable, unknown)
 
 
 def _listed(

@@ -120,49 +120,63 @@ def is_export(values: Any) -> bool:
 
 
 def read_export(tasks: Sequence[Mapping[str, Any]], taxonomy: Taxonomy) -> Iterator[Labelled]:
-    """What was decided about each task of an export, in its order."""
+    """What was decided about each task of an export, in the order of their first mention.
+
+    JSON-MIN has an entry for each annotation; those of one task, by its `id`, are one row.
+    """
     choices = Choices(taxonomy)
-    for task in tasks:
+    found: dict[object, Labelled] = {}
+    for at, task in enumerate(tasks):
         whole = isinstance(task.get("data"), Mapping)
         decisions = list(_of_annotations(task, choices) if whole else _of_minimal(task, choices))
-        data = task["data"] if whole else task
-        about = data.get(ABOUT)
-        columns = about.get("columns") if isinstance(about, Mapping) else None
-        known = columns if isinstance(columns, Mapping) else None
-        cells = {
-            str(known[key] if known else key): _text(value)
-            for key, value in data.items()
-            if (key in known if known else key not in OF_TASKS)
-        }
-        yield Labelled(cells, decisions)
+        key = str(task["id"]) if "id" in task else ("without an id", at)
+        if key in found:
+            found[key].decisions.extend(decisions)
+        else:
+            found[key] = Labelled(_cells(task["data"] if whole else task), decisions)
+    yield from found.values()
+
+
+def _cells(data: Mapping[str, Any]) -> dict[str, str]:
+    """The columns of a row, by the names that they had when it was exported."""
+    about = data.get(ABOUT)
+    columns = about.get("columns") if isinstance(about, Mapping) else None
+    if isinstance(columns, Mapping):
+        return {str(name): _text(data.get(key)) for key, name in columns.items()}
+    return {key: _text(value) for key, value in data.items() if key not in OF_TASKS}
 
 
 def _of_annotations(task: Mapping[str, Any], choices: Choices) -> Iterator[Decision]:
     """The decisions in a task of the form JSON, cancelled ones left out."""
-    for at, annotation in enumerate(task.get("annotations") or ()):
+    annotations = task.get("annotations") or ()
+    for at, annotation in enumerate(annotations if isinstance(annotations, list) else ()):
         if not isinstance(annotation, Mapping) or annotation.get("was_cancelled"):
             continue
-        who = annotation.get("completed_by", at)
+        who = annotation.get("completed_by", f"annotation {at}")
         name = who.get("email") or who.get("id") if isinstance(who, Mapping) else who
-        for result in annotation.get("result") or ():
-            value = result.get("value") if isinstance(result, Mapping) else None
-            if isinstance(value, Mapping) and isinstance(value.get("taxonomy"), list):
-                yield from _decisions(str(name), value["taxonomy"], choices)
+        results = annotation.get("result") or ()
+        for result in results if isinstance(results, list) else ():
+            if isinstance(result, Mapping) and result.get("from_name", LABEL) == LABEL:
+                yield from _decisions(str(name), result.get("value"), choices)
 
 
 def _of_minimal(task: Mapping[str, Any], choices: Choices) -> Iterator[Decision]:
-    """The decision in a task of the form JSON-MIN, which has one for each annotation."""
+    """The decisions in an entry of the form JSON-MIN."""
     found = task.get(LABEL)
-    if isinstance(found, Mapping):
-        found = found.get("taxonomy")
-    if isinstance(found, list):
-        yield from _decisions(str(task.get("annotator", "")), found, choices)
+    for value in found if isinstance(found, list) else [found]:
+        yield from _decisions(str(task.get("annotator", "")), value, choices)
 
 
-def _decisions(who: str, paths: Sequence[Any], choices: Choices) -> Iterator[Decision]:
-    for path in paths:
+def _decisions(who: str, value: Any, choices: Choices) -> Iterator[Decision]:
+    """The choices in a value `{"taxonomy": [["A", "B"], ...]}`; of one path it may be the path."""
+    paths = value.get("taxonomy") if isinstance(value, Mapping) else value
+    if not isinstance(paths, list) or not paths:
+        return
+    if not any(isinstance(path, list) for path in paths):
+        paths = [paths]
+    for at, path in enumerate(paths):
         steps = path if isinstance(path, list) else [path]
-        yield Decision(who, choices.find(steps), " > ".join(map(str, steps)))
+        yield Decision(who, choices.find(steps), " > ".join(map(str, steps)), again=at == 0)
 
 
 def _text(value: Any) -> str:

@@ -34,12 +34,15 @@ class Task:
         Its columns without answers, as texts.
     problem
         Why it cannot be read; None for a good row.
+    unknown
+        The code of its answer, where the taxonomy has no such node.
     """
 
     line: int
     cells: dict[str, str]
     suggestion: Suggestion | None
     problem: str | None = None
+    unknown: str | None = None
 
 
 def tasks_of(table: Table, taxonomy: Taxonomy) -> Iterator[Task]:
@@ -52,7 +55,11 @@ def tasks_of(table: Table, taxonomy: Taxonomy) -> Iterator[Task]:
     for row in table.rows:
         cells = table.texts(row, columns)
         problem = table.problem(row, columns)
-        yield Task(row.line, cells, _suggestion(table, row, taxonomy), problem)
+        code, confidence = _answer(table, row)
+        node = taxonomy.find(code) if code else None
+        suggestion = None if node is None else Suggestion(node, confidence)
+        unknown = code if code and node is None else None
+        yield Task(row.line, cells, suggestion, problem, unknown)
 
 
 def plain_columns(table: Table) -> list[str]:
@@ -60,20 +67,18 @@ def plain_columns(table: Table) -> list[str]:
     return [c for c in table.columns if c != ANSWER_KEY and not is_answer_column(c)]
 
 
-def _suggestion(table: Table, row: Row, taxonomy: Taxonomy) -> Suggestion | None:
+def _answer(table: Table, row: Row) -> tuple[str, float | None]:
+    """The code of the answer in a row, empty without one, and its confidence."""
     if ANSWER_KEY in table.columns:
         answer = table.value(row, ANSWER_KEY)
         found = answer if isinstance(answer, dict) else {}
         code, confidence, status = (found.get(key) for key in ("code", "confidence", "status"))
-    elif "cascade_code" in table.columns:
+    else:
         cells = (f"cascade_{key}" for key in ("code", "confidence", "status"))
         code, confidence, status = (
             table.value(row, name) if name in table.columns else None for name in cells
         )
-    else:
-        return None
-    node = taxonomy.find(str(code)) if code and status != "nowhere" else None
-    return None if node is None else Suggestion(node, _number(confidence))
+    return "" if not code or status == "nowhere" else str(code), _number(confidence)
 
 
 def _number(value: object) -> float | None:

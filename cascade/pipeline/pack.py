@@ -64,6 +64,7 @@ MAY_SET = (
     "facets.categories",
     "facets.descriptors",
     "facets.learnt",
+    "facets.gloss",
     "max_chars",
 )
 """Fields, and sections with all in them, that a pack may set. What is not here needs the user's own

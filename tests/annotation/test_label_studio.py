@@ -96,10 +96,12 @@ def test_decisions_come_back_beside_the_columns_of_the_rows(exported, taxonomy, 
     assert (found.undecided, found.tied, found.unknown) == (1, 1, {})
 
 
-def test_the_short_form_is_read_too(exported, taxonomy, tmp_path):
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: value])
+def test_the_short_form_is_read_too(exported, taxonomy, tmp_path, wrap):
+    chosen = wrap({"taxonomy": [["Clothing", "Shoes"]]})  # as converters write it, or in short
     short = [
-        {**task["data"], "id": 9, "label": {"taxonomy": [["Clothing", "Shoes"]]}, "annotator": 1}
-        for task in exported[1]
+        {**task["data"], "id": at, "label": chosen, "annotator": 1}
+        for at, task in enumerate(exported[1])
     ]
     (tmp_path / "back.json").write_text(json.dumps(short), encoding="utf-8")
     found = import_labels(tmp_path / "back.json", taxonomy)
@@ -141,3 +143,41 @@ def test_every_path_of_choices_leads_back_to_its_node(taxonomy):
     for node in range(len(taxonomy)):
         assert choices.find(choices.path(node)) == node
     assert choices.find([]) is None
+
+
+def test_entries_of_one_task_in_the_short_form_are_one_row(exported, taxonomy, tmp_path):
+    paths = {1: ["Clothing", "Shoes"], 2: ["Garden & <Yard>"], 3: ["Clothing", "Shoes"]}
+    short = [
+        {**exported[1][0]["data"], "id": 5, "label": [{"taxonomy": [path]}], "annotator": who}
+        for who, path in paths.items()
+    ]
+    (tmp_path / "back.json").write_text(json.dumps(short), encoding="utf-8")
+    (row,) = import_labels(tmp_path / "back.json", taxonomy).rows
+    assert (row["label_code"], row["annotators"]) == ("CLO-SHO", "3")
+    assert row["disagreement"] == "Garden & <Yard> (1)"
+
+
+def test_who_decides_again_counts_once_by_the_last_decision(exported, taxonomy, tmp_path):
+    back = annotated(exported[1], [["Clothing"], ["Clothing", "Hats"]], [], [])
+    for annotation in back[0]["annotations"]:
+        annotation["completed_by"] = {"email": "anna@example.org"}
+    (tmp_path / "back.json").write_text(json.dumps(back), encoding="utf-8")
+    (row,) = import_labels(tmp_path / "back.json", taxonomy).rows
+    assert (row["label_code"], row["annotators"], row["disagreement"]) == ("CLO-HAT", "1", "")
+
+
+def test_a_flat_path_and_other_questions_are_told_apart(exported, taxonomy, tmp_path):
+    back = annotated(exported[1], [["Clothing"]], [["Clothing"]], [["Clothing"]])
+    back[0]["annotations"][0]["result"][0]["value"] = {"taxonomy": ["Clothing", "Hats"]}
+    back[1]["annotations"][0]["result"][0]["from_name"] = "quality"
+    back[2]["annotations"] = "none"
+    (tmp_path / "back.json").write_text(json.dumps(back), encoding="utf-8")
+    found = import_labels(tmp_path / "back.json", taxonomy)
+    assert [row["label_code"] for row in found.rows] == ["CLO-HAT"]
+    assert found.undecided == 2
+
+
+def test_answers_of_another_taxonomy_are_told(tmp_path, taxonomy):
+    (tmp_path / "other.csv").write_text("name,cascade_code\nkite,TOY-1\n", encoding="utf-8")
+    done = export_tasks(tmp_path / "other.csv", taxonomy, tmp_path / "new", text=["name"])
+    assert (done.suggested, done.unknown) == (0, {2: "TOY-1"})

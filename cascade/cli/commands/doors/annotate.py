@@ -83,6 +83,15 @@ def export(
         err.print(Text(f"{file}, line {line}: left out: {problem}", "yellow"))
     if len(done.unreadable) > 5:
         err.print(Text(f"and {len(done.unreadable) - 5:,} more rows are left out", "yellow"))
+    if done.unknown:
+        line, code = next(iter(done.unknown.items()))
+        err.print(
+            Text(
+                f"{len(done.unknown):,} answers are no nodes of this taxonomy (first: {code!r:.60}, "
+                f"line {line}), so they are no suggestions; is it the one they were filed under?",
+                "yellow",
+            )
+        )
     if tool == "argilla" and len(tree) > MOST_LABELS:
         err.print(
             Text(
