@@ -82,8 +82,8 @@ def figures(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 ABOUT = """Foods of `examples/foods.csv`: half was there to choose with, the other half was not
 looked at before. With 95% intervals over rows (bootstrap). The network that ranks base terms learnt
 the foods to choose with and those of FoodEx1, so what it gets right there tells little; out of
-fold: `foodex2_terms.md`. `both, as before` has the lists of words of today. Codes of FoodEx1 foods have
-facets that their names do not say. A row without an answer counts as wrong."""
+fold: `foodex2_terms.md`. `both, as before` has the lists of words of today. Codes of FoodEx1 foods
+have facets that their names do not say. A row without an answer counts as wrong."""
 COLUMNS = ("base term", "whole code", "whole, with facets", "facets: precision", "recall", "a code")
 
 

@@ -87,8 +87,8 @@ def export(
         line, code = next(iter(done.unknown.items()))
         err.print(
             Text(
-                f"{len(done.unknown):,} answers are no nodes of this taxonomy (first: {code!r:.60}, "
-                f"line {line}), so they are no suggestions; is it the one they were filed under?",
+                f"{len(done.unknown):,} answers are no nodes of this taxonomy (first: line {line}, "
+                f"{code!r:.60}), so they are no suggestions; is it the one they were filed under?",
                 "yellow",
             )
         )
