@@ -88,8 +88,8 @@ def show_counts(
         heading = "confidence" if tenth == tenths[0] else ""
         table.add_row(heading, f"{n:,}", f"{tenth / 10:.0%}+ [blue]{bar}[/]")
     if known := counts.labelled.get("1"):
-        share = f"of {known:,} ({counts.exact / known:.1%})"
-        table.add_row("exactly right", f"{counts.exact:,}", share)
+        told = f"of {known:,} ({counts.exact / known:.1%})"
+        table.add_row("exactly right", f"{counts.exact:,}", told)
     for level, n in sorted(counts.labelled.items(), key=lambda entry: int(entry[0])):
         right = counts.right.get(level, 0)
         table.add_row(f"right to level {level}", f"{right:,}", f"of {n:,} ({right / n:.1%})")
