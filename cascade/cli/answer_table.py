@@ -27,7 +27,7 @@ BAR = 5  # cells of the bar of a confidence
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 CUT = "…"
 LONGEST_CODE = 24  # cells; longer codes are folded, so that they can be copied
-BESIDE = 10 + 7 + 5  # cells of confidence and status, and between columns
+BESIDE = 10 + 7 + 4 * 2  # cells of confidence and status, and between columns
 TEXT_SHARE = 0.45  # of what is left for texts and paths
 
 

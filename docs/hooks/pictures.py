@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageChops
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
@@ -21,7 +21,13 @@ from cascade.cli import main
 from cascade.cli.console import err, out
 
 IMAGES = Path(__file__).parents[1] / "images"
-PARTS = {"report": (0, 860), "confidence": (2350, 2890), "errors": (2925, 3780)}  # pixels down
+ALONE = "header, section {{ display: none }} section#{0} {{ display: block; border: 0 }}"
+PARTS = {
+    "report": ("", 860),
+    "confidence": (ALONE.format("confidence") + "figure:nth-of-type(n + 3) { display: none }", 900),
+    "errors": (ALONE.format("where"), 855),
+}
+"""What is hidden of the page, as style, and pixels down that are shown of the rest at most."""
 SHOWN = "P0006"  # the item on the picture of the review page
 DEMO = (
     "classify examples/products.csv -t store --text name --text description --label label "
@@ -67,12 +73,17 @@ def report() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         run(f"{EVAL} -o {folder}/run")
+        page = Path(folder, "run/report.html")
+        whole = page.read_text("utf-8")
         places = (f"--user-data-dir={folder}/profile", f"--screenshot={folder}/page.png")
-        command = ["chromium", *options.split(), *places, f"file://{folder}/run/report.html"]
-        subprocess.run(command, check=True, capture_output=True, timeout=300)
-        with Image.open(f"{folder}/page.png") as page:
-            for name, (top, bottom) in PARTS.items():
-                part = page.crop((0, top, page.width, bottom)).quantize(128)
+        command = ["chromium", *options.split(), *places, page.as_uri()]
+        for name, (style, most) in PARTS.items():
+            page.write_text(whole.replace("</head>", f"<style>{style}</style></head>"), "utf-8")
+            subprocess.run(command, check=True, capture_output=True, timeout=300)
+            with Image.open(f"{folder}/page.png") as shown:
+                seen = ImageChops.invert(shown.convert("L")).getbbox()
+                top, bottom = (max(0, seen[1] - 16), seen[3] + 24) if seen else (0, most)
+                part = shown.crop((0, top, shown.width, min(top + most, bottom))).quantize(128)
                 part.save(IMAGES / f"{name}.png", optimize=True)
 
 
