@@ -193,6 +193,12 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() or sign in _JOINERS else " " for sign in text)
 
 
+def printable_lines(text: str) -> str:
+    """A text of several lines as `printable` has each; tabs stay too."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in lines)
+
+
 def is_visible(text: str) -> bool:
     """Whether a text has a character that a person can see.
 

@@ -19,7 +19,7 @@ from cascade.evaluation.evaluation_task import EvaluationTask
 from cascade.evaluation.metrics.bootstrap import Interval
 from cascade.evaluation.metrics.ranking import DEEP
 from cascade.evaluation.run_folder import RunFolder
-from cascade.evaluation.run_metrics import RunMetrics
+from cascade.evaluation.run_metrics import WITH_NOWHERE, RunMetrics
 from cascade.io.tables.memory import rows_of
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.intake import names_of
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.figure import Figure
 
-HEADLINE = ("hf1_micro", "exact_match", "ece", "coverage_at_risk_5")
+HEADLINE = ("hf1_micro", "exact_match", WITH_NOWHERE, "ece", "coverage_at_risk_5")
 
 
 def evaluate(

@@ -18,7 +18,7 @@ from cascade.evaluation.comparison import Comparison
 from cascade.evaluation.leaderboard import lines_of, notes_of
 from cascade.evaluation.metrics.bootstrap import Interval
 from cascade.evaluation.run_folder import RunFolder
-from cascade.evaluation.run_metrics import RunMetrics
+from cascade.evaluation.run_metrics import WITH_NOWHERE, RunMetrics
 
 HEADLINE = (
     "hf1_micro",
@@ -26,6 +26,7 @@ HEADLINE = (
     "hf1_micro_lenient_partial",
     "hf1_sample",
     "exact_match",
+    WITH_NOWHERE,
     "exact_match_lenient",
     "coverage",
     "risk_given",
@@ -79,6 +80,9 @@ def show_run(metrics: RunMetrics, folder: RunFolder, *, as_json: bool) -> None:
     summary.add_row("rows", f"{rows['all']:,}, {rows['measured']:,} measured")
     if n := rows["without_label"]:
         summary.add_row("", Text(f"{n:,} have no label", "yellow"))
+    if n := rows.get("label_nowhere"):
+        what = f"{n:,} fit nowhere by their label: they count in {WITH_NOWHERE} alone"
+        summary.add_row("", Text(what, "yellow"))
     if n := rows["label_not_in_taxonomy"]:
         first = rows["first_label_not_in_taxonomy"]
         what = f"{n:,} with a label that is not in the taxonomy (first: {first})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -26,7 +27,7 @@ from cascade.evaluation.external_predictions import ExternalPredictions
 from cascade.evaluation.foodex2.measuring import measure_codes
 from cascade.evaluation.report.run_report import run_report
 from cascade.evaluation.run_folder import KIND, RunFolder
-from cascade.evaluation.run_metrics import RunMetrics, measure, running_figures
+from cascade.evaluation.run_metrics import WITH_NOWHERE, RunMetrics, measure, running_figures
 from cascade.evaluation.run_predictions import RunPredictions
 from cascade.io import Row
 from cascade.io.files import write_json, write_text
@@ -39,6 +40,8 @@ from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.tracking.curves import LINES, CurveLog
 from cascade.tracking.provenance import now, provenance, relative
 from cascade.tracking.trackers import check_trackers, make_trackers
+
+logger = logging.getLogger(__name__)
 
 Predictor = Callable[[], Classifier] | ExternalPredictions
 """Loads the classifier that answers the rows; or the predictions of another program."""
@@ -144,6 +147,8 @@ def evaluate(
 
     predictions = RunPredictions.read(folder.predictions, task.taxonomy, task.columns)
     metrics = measure(predictions, labels, counts, resamples=options.resamples, seed=options.seed)
+    if labels.nowhere:
+        _warn_of_nowhere(task.source.file, len(labels.nowhere), metrics)
     if isinstance(task.taxonomy, FacetedTaxonomy) and len(predictions.measured):
         codes = measure_codes(
             predictions,
@@ -167,6 +172,16 @@ def evaluate(
     write_text(folder.report, run_report(manifest, metrics, errors))
     write_json(folder.manifest, manifest)
     return metrics
+
+
+def _warn_of_nowhere(file: str, rows: int, metrics: RunMetrics) -> None:
+    """Say that rows which fit nowhere are in one figure alone, which the others overstate."""
+    exact, whole = metrics.figures["exact_match"].value, metrics.figures[WITH_NOWHERE].value
+    logger.warning(
+        "%s: %s rows fit nowhere, so the figures are of the other rows: exact_match is %.3f, and "
+        "%.3f with those counted (%s), where any answer is wrong",
+        *(file, f"{rows:,}", exact, whole, WITH_NOWHERE),
+    )
 
 
 def _prompt(config: CascadeConfig) -> str | None:

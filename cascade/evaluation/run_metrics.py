@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cascade.evaluation.metrics.bootstrap import Interval, bootstrap
+import numpy as np
+
+from cascade.evaluation.metrics.bootstrap import PERCENTILES, Interval, bootstrap, weights_of
 from cascade.evaluation.metrics.calibration import Bin, level_reliability, reliability
 from cascade.evaluation.metrics.given import RowsGiven, SetsOfSize, rows_given, sets_by_size
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
@@ -23,6 +25,7 @@ from cascade.pipeline.runs.labels import LabelCounts
 from cascade.pipeline.runs.table import Counts
 
 POINTS = 40  # of the running figures
+WITH_NOWHERE = "exact_match_with_nowhere"
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,9 @@ def measure(
         `resamples` is less than 1.
     """
     answers = predictions.against_gold()
+    figures = bootstrap(answers, resamples=resamples, seed=seed)
+    if labels.nowhere:
+        figures[WITH_NOWHERE] = _with_nowhere(predictions, answers, labels, resamples, seed)
     ranked = predictions.ranked()
     sure = predictions.path_confidence
     sure = None if sure is None else sure[predictions.measured]
@@ -130,13 +136,14 @@ def measure(
             "all": len(predictions),
             "measured": len(predictions.measured),
             "without_label": labels.empty,
+            "label_nowhere": len(labels.nowhere),
             "label_not_in_taxonomy": labels.unknown,
             "first_label_not_in_taxonomy": labels.first_unknown or None,
             "ranked": len(ranked[0]),
             "status": predictions.status,
             "source": predictions.source,
         },
-        figures=bootstrap(answers, resamples=resamples, seed=seed),
+        figures=figures,
         ranking=ranking_figures(*ranked, resamples=resamples, seed=seed) if ranked[0] else {},
         reliability=tuple(reliability(answers)),
         risk_coverage=tuple(risk_coverage(answers)),
@@ -150,6 +157,21 @@ def measure(
         given=tuple(rows_given(answers)),
         sets=tuple(sets_by_size(answers)),
     )
+
+
+def _with_nowhere(
+    predictions: RunPredictions,
+    answers: GoldAndPredicted,
+    labels: LabelCounts,
+    resamples: int,
+    seed: int,
+) -> Interval:
+    """`exact_match` over the rows that fit nowhere, too, where no answer is the right one."""
+    given = predictions.predicted if predictions.given is None else predictions.given
+    right = np.concatenate([answers.exact, given[list(labels.nowhere)] < 0]).astype(float)
+    drawn = [right @ weights for weights in weights_of(len(right), resamples, seed)]
+    low, high = np.percentile(np.concatenate(drawn) / len(right), PERCENTILES)
+    return Interval(float(right.mean()), float(low), float(high))
 
 
 def running_figures(answers: GoldAndPredicted) -> Iterator[tuple[int, dict[str, float]]]:

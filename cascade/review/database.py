@@ -70,7 +70,7 @@ CREATE TABLE decisions (
     seconds REAL,                       -- from its being shown, as the page counts
     shown TEXT NOT NULL,                -- JSON: answer, confidence, candidates
     undoes INTEGER REFERENCES decisions (id),
-    undone INTEGER NOT NULL DEFAULT 0,
+    undone INTEGER NOT NULL DEFAULT 0,  -- 1: taken back; 2: its node is gone from the taxonomy
     request TEXT UNIQUE                 -- so that what is sent twice counts once
 );
 CREATE INDEX decisions_of_row ON decisions (row);

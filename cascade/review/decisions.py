@@ -13,12 +13,13 @@ from cascade.review.database import Database
 from cascade.review.queues import DIRECT, Lease, hold
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
-from cascade.values import is_visible, printable
+from cascade.values import is_visible, printable, printable_lines
 
 Action = Literal["accept", "choose", "nowhere", "skip"]
 VERDICTS = ("accept", "choose", "nowhere")
 LONGEST_NAME = 60  # characters of a reviewer's name
 LONGEST_COMMENT = 4_000
+NODE_GONE = 2  # in `undone`: what it says is right is no node of the taxonomy any more
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,13 @@ def decide(
             "queue, chosen, seconds, shown, request) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 *(row, about["key"], reviewer, _now(), action, right),
-                *(comment.strip()[:LONGEST_COMMENT], resolves, queue, int(chosen), seconds),
+                *(
+                    printable_lines(comment).strip()[:LONGEST_COMMENT],
+                    resolves,
+                    queue,
+                    int(chosen),
+                    seconds,
+                ),
                 *(shown, request),
             ),
         ).lastrowid
@@ -172,6 +179,32 @@ def undo(db: Database, reviewer: str, *, request: str | None = None) -> int | No
         db.run("DELETE FROM leases WHERE reviewer = ?", (reviewer,))
         hold(db, reviewer, Lease(last["row"], last["queue"], bool(last["chosen"])))
         return int(last["row"])
+
+
+def set_aside(db: Database, taxonomy: Taxonomy) -> str:
+    """Let decisions count no more whose node is gone, and those again whose node is back.
+
+    They stay in the log. Call `settle` for each row afterwards.
+
+    Returns
+    -------
+    What the user should know of it; empty where all nodes are there.
+    """
+    db.run("UPDATE decisions SET undone = 0 WHERE undone = ?", (NODE_GONE,))
+    codes = db.all("SELECT DISTINCT code FROM decisions WHERE code IS NOT NULL AND NOT undone")
+    gone = [(NODE_GONE, d["code"]) for d in codes if node_of(taxonomy, d["code"]) is None]
+    db.run_many("UPDATE decisions SET undone = ? WHERE code = ? AND NOT undone", gone)
+    first = db.one(
+        "SELECT count(*) AS n, code, min(id) FROM decisions WHERE undone = ? AND row > 0",
+        (NODE_GONE,),
+    )
+    if first is None or not first["n"]:
+        return ""
+    what = "decision names a node" if first["n"] == 1 else "decisions name nodes"
+    return (
+        f"{first['n']:,} {what} that the taxonomy does not have now (first: {first['code']!r}); "
+        "the rows wait for a decision again"
+    )
 
 
 def settle(db: Database, row: int) -> None:

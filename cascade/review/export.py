@@ -16,9 +16,10 @@ from cascade.review.database import Database
 from cascade.review.decisions import node_of
 from cascade.review.filling import Layout
 from cascade.taxonomy import Taxonomy
-from cascade.values import json_of
+from cascade.values import json_of, printable_lines
 
 Part = Literal["all", "random", "chosen"]
+PARTS = {"all": "1", "random": "rest", "chosen": "NOT rest"}  # as conditions
 ANSWERS = ("cascade_code", "cascade_path", "cascade_confidence", "cascade_status")
 COLUMNS = ("code", "path", "action", "by", "at", "comment", "part")
 CHUNK = 1000
@@ -49,14 +50,15 @@ def exported(db: Database, taxonomy: Taxonomy, layout: Layout, part: Part) -> li
     """The decided rows as records, in the order of the file."""
     if part not in get_args(Part):
         raise UsageError(f"no part {part!r}; there are {', '.join(get_args(Part))}")
-    wanted = {"all": "1", "random": "rest", "chosen": "NOT rest"}[part]
     said = defaultdict(list)
     for d in db.all(
         "SELECT d.* FROM verdicts v JOIN decisions d ON d.id = v.decision ORDER BY d.id"
     ):
         said[d["row"]].append(d)
     found = []
-    for row in db.all(f"SELECT * FROM rows WHERE decided AND {wanted} ORDER BY row"):
+    for row in db.all(f"SELECT * FROM rows WHERE decided AND {PARTS[part]} ORDER BY row"):
+        if row["final_code"] is not None and node_of(taxonomy, row["final_code"]) is None:
+            continue  # its node is gone, in a session that an earlier version read again
         cells = dict(zip(layout.kept, json.loads(row["cells"]), strict=True))
         if layout.image is not None:
             image = row["image"]
@@ -72,7 +74,9 @@ def exported(db: Database, taxonomy: Taxonomy, layout: Layout, part: Part) -> li
             "review_action": who[-1]["action"],
             "review_by": ", ".join(dict.fromkeys(d["reviewer"] for d in who)),
             "review_at": who[-1]["at"],
-            "review_comment": " | ".join(d["comment"] for d in who if d["comment"]),
+            "review_comment": " | ".join(
+                printable_lines(d["comment"]) for d in who if d["comment"]
+            ),
             "review_part": "random" if row["rest"] else "chosen",
         }
         found.append({**{name: cells[name] for name in layout.columns}, **told})

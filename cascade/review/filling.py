@@ -16,7 +16,7 @@ from cascade.evaluation.external_predictions import ExternalPredictionReader, Pr
 from cascade.io import Row, Table
 from cascade.io.tables.layout import ANSWER_KEY
 from cascade.io.tables.opening import TableFile
-from cascade.io.tables.rows import require_columns
+from cascade.io.tables.rows import listed, require_columns
 from cascade.pipeline.runs.answer_form import is_answer_column
 from cascade.predictions import Prediction, levels_as_dicts
 from cascade.review.database import Database
@@ -193,7 +193,13 @@ class Filling:
 
     def _answers(self, table: Table) -> Callable[[Row], list[Any]]:
         """What gives the answer of a row as values: code, node, ..., more, doubt."""
+        named = [*self.wanted.predicted, *filter(None, [self.wanted.confidence])]
         if self.answers is not None:
+            if named:
+                raise UsageError(
+                    f"answers are given, so that the columns {listed(named)} would not be read; "
+                    "leave out one of the two"
+                )
             given = iter(self.answers)
 
             def next_answer(row: Row) -> list[Any]:
@@ -205,6 +211,7 @@ class Filling:
                 return self._of_prediction(prediction)
 
             return next_answer
+        require_columns(table, named)
         if self.unanswered and not _has_answers(table, self.wanted):
             return lambda row: _values(None, None, None, "", "", row.problem or "", {})
         try:

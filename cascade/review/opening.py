@@ -10,25 +10,29 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cascade.config import CascadeConfig
+from cascade.config import CascadeConfig, Columns
 from cascade.errors import CascadeError, InputError, UsageError, unwritable
 from cascade.evaluation.external_predictions import PredictionColumns
 from cascade.io.tables.memory import RowsInMemory, rows_of
 from cascade.io.tables.opening import TableFile
+from cascade.io.tables.rows import Table
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.columns import text_column_names
 from cascade.predictions import Prediction
 from cascade.review.database import Database
-from cascade.review.decisions import settle
-from cascade.review.filling import Filling, layout_of
+from cascade.review.decisions import set_aside, settle
+from cascade.review.filling import Filling, Layout, layout_of
 from cascade.review.session import Session
 from cascade.taxonomy import Taxonomy
+
+logger = logging.getLogger(__name__)
 
 FILE = "review.sqlite"
 TAXONOMY = "taxonomy.csv"
@@ -50,7 +54,7 @@ def open_session(
     id: str | None = None,
     predicted: PredictionColumns | None = None,
     double: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     reload: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Session:
@@ -90,7 +94,8 @@ def open_session(
     Raises
     ------
     UsageError
-        There is no taxonomy, or no folder for rows in memory.
+        There is no taxonomy, or no folder for rows in memory; or what is asked for is not what the
+        session began with.
     InputError
         There are no answers; the rows are not those that the session began with; or the folder
         holds something else.
@@ -108,19 +113,17 @@ def open_session(
     config = config or CascadeConfig()
     db = Database(_path(source, folder))
     try:
-        columns = config.columns
-        filler = Filler(
-            *(source, taxonomy),
-            text=tuple(text) or tuple(columns.text),
-            named=bool(text),
-            image=image or columns.image,
-            id=id or columns.id,
-            answers=answers,
-            unanswered=unanswered,
-            predicted=predicted or PredictionColumns(),
-            double=double,
-            seed=seed,
+        asked = Asked(
+            tuple(text),
+            image,
+            id,
+            tuple(predicted.predicted) if predicted else (),
+            predicted.confidence if predicted else None,
+            double,
+            seed,
+            *(source.limit, source.encoding, source.sheet),
         )
+        filler = Filler(source, taxonomy, config.columns, asked, answers, unanswered)
         filler.open(db, reload=reload, progress=progress)
         session = Session(db, taxonomy, classifier, config, source)
         if order is not None:
@@ -149,27 +152,71 @@ def open_folder(folder: str | Path) -> Session:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What the user named, which a session keeps: empty or None where that is nothing."""
+
+    text: tuple[str, ...] = ()
+    image: str | None = None
+    id: str | None = None
+    predicted: tuple[str, ...] = ()
+    confidence: str | None = None
+    double: float | None = None
+    seed: int | None = None
+    limit: int | None = None
+    encoding: str | None = None
+    sheet: str | None = None
+
+    @classmethod
+    def of(cls, db: Database) -> Asked:
+        """What a session was made of; of one of an earlier version what its layout tells."""
+        layout = Layout.from_json(db.told("layout") or "")
+        known = json.loads(db.told("asked") or "{}")
+        known["predicted"] = tuple(known.get("predicted", ()))
+        known |= {"text": layout.text, "image": layout.image, "id": layout.id}
+        known["double"] = float(db.told("double") or 0)
+        return cls(**known)
+
+    def after(self, before: Asked) -> Asked:
+        """What is named now, else before; which rows of a file are read is named anew."""
+        kept = ("text", "image", "id", "predicted", "confidence", "double", "seed")
+        named = {name: getattr(self, name) for name in kept}
+        return replace(
+            self, **{n: getattr(before, n) if v in (None, ()) else v for n, v in named.items()}
+        )
+
+    def differing(self, before: Asked, known: bool) -> list[str]:
+        """What is named and was not the same before, in words; `known`: all of that is known."""
+        names = vars(self) if known else ("text", "image", "id", "double")
+        return [
+            f"{name}={_shown(value)} (it began with {_shown(getattr(before, name))})"
+            for name in names
+            if (value := getattr(self, name)) not in (None, (), getattr(before, name))
+        ]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
+    return "none" if value is None else str(value)
+
+
+@dataclass(frozen=True)
 class Filler:
     """What a session is made of, see `open_session`."""
 
     source: TableFile
     taxonomy: Taxonomy
-    text: tuple[str, ...]
-    named: bool
-    image: str | None
-    id: str | None
+    usual: Columns
+    asked: Asked
     answers: Iterable[Prediction] | None
     unanswered: bool
-    predicted: PredictionColumns
-    double: float | None
-    seed: int
 
     def open(self, db: Database, *, reload: bool, progress: Callable[[int], None] | None) -> None:
         """Fill the session where it is new or to be read again; else check that it fits."""
         if db.is_new:
             with db.change():
                 db.make()
-                self._fill(db, progress)
+                self._fill(db, self.asked, progress)
             return
         db.check()
         changed = self._changed(db)
@@ -180,12 +227,17 @@ class Filler:
                 "(folder=)",
                 file=self.source.file,
             )
+        before = Asked.of(db)
+        if self.answers is not None:
+            before = replace(before, predicted=(), confidence=None)
         if reload:
-            self._reload(db, progress)
-        elif self.double is not None and str(self.double) != db.told("double"):
+            self._reload(db, self.asked.after(before), progress)
+        elif other := self.asked.differing(before, db.told("asked") is not None):
             raise UsageError(
-                f"the review began with a double share of {db.told('double')}; leave it out, or "
-                "begin another session"
+                f"the review in {db.path.parent} began with something else than "
+                f"{'; '.join(other)}: leave it out, read the rows again with --reload "
+                "(reload=True), which keeps decisions with their rows, or begin another review "
+                "with -o (folder=)"
             )
 
     def _changed(self, db: Database) -> str:
@@ -194,16 +246,13 @@ class Filler:
             return f"the taxonomy {self.taxonomy.name!r} has changed"
         return "" if db.told("sha256") == self.source.sha256 else "the rows have changed"
 
-    def _fill(self, db: Database, progress: Callable[[int], None] | None) -> None:
+    def _fill(self, db: Database, asked: Asked, progress: Callable[[int], None] | None) -> None:
         with self.source.open() as table:
-            text = self.text if self.named else [n for n in self.text if n in table.columns]
-            image = self.image if self.image in table.columns or self.named else None
-            id = self.id if self.id in table.columns else None
-            layout = layout_of(table, text, image, id, _usual_text(table.columns))
-        double = self.double or 0.0
+            layout = self._layout(table, asked)
         filling = Filling(
-            *(self.source, self.taxonomy, layout, self.answers, self.predicted),
-            *(self.unanswered, double, self.seed),
+            *(self.source, self.taxonomy, layout, self.answers),
+            PredictionColumns(asked.predicted, asked.confidence),
+            *(self.unanswered, asked.double or 0.0, asked.seed or 0),
         )
         filling.fill(db, progress)
         now = dt.datetime.now(dt.UTC).isoformat(timespec="minutes")
@@ -215,12 +264,21 @@ class Filler:
             "sha256": self.source.sha256,
             "taxonomy": self.taxonomy.fingerprint,
             "layout": layout.to_json(),
-            "double": str(double),
+            "asked": json.dumps(asdict(asked)),
+            "double": str(asked.double or 0.0),
             "statuses": json.dumps(
                 {row[0]: row[1] for row in db.all("SELECT status, count(*) FROM rows GROUP BY 1")}
             ),
         }.items():
             db.tell(name, value)
+
+    def _layout(self, table: Table, asked: Asked) -> Layout:
+        """What is named has to be there; what a config names, and what is usual, may be."""
+        there, usual = table.columns, self.usual
+        text = asked.text or [name for name in usual.text if name in there]
+        image = asked.image or (usual.image if usual.image in there else None)
+        id = asked.id or (usual.id if usual.id in there else None)
+        return layout_of(table, text, image, id, text_column_names(there, lambda name: False))
 
     def _name(self, db: Database) -> str:
         """What the page calls the rows."""
@@ -228,15 +286,14 @@ class Filler:
             return db.path.parent.name
         return Path(self.source.file).name
 
-    def _reload(self, db: Database, progress: Callable[[int], None] | None) -> None:
+    def _reload(self, db: Database, asked: Asked, progress: Callable[[int], None] | None) -> None:
         """Read the rows anew; what was decided stays with the rows that are still there."""
-        share = float(db.told("double") or 0) if self.double is None else self.double
         with db.change():
             places = db.all("SELECT key, place FROM rows WHERE place IS NOT NULL")
             for table in ("rows", "verdicts", "skips", "leases"):
                 db.run(f"DELETE FROM {table}")
             db.run("INSERT INTO texts (texts) VALUES ('delete-all')")
-            Filler(**{**vars(self), "double": share})._fill(db, progress)
+            self._fill(db, asked, progress)
             db.run_many(
                 "UPDATE rows SET place = ? WHERE key = ?", [(p["place"], p["key"]) for p in places]
             )
@@ -244,13 +301,11 @@ class Filler:
                 "UPDATE decisions SET row = coalesce((SELECT row FROM rows WHERE rows.key = "
                 "decisions.key), 0)"
             )
+            told = set_aside(db, self.taxonomy)
             for found in db.all("SELECT DISTINCT row FROM decisions WHERE row > 0"):
                 settle(db, found["row"])
-
-
-def _usual_text(columns: Sequence[str]) -> list[str]:
-    """The columns that are text by their names."""
-    return text_column_names(columns, lambda name: False)
+        if told:
+            logger.warning("%s: %s", db.path.parent, told)
 
 
 def _path(source: TableFile, folder: str | Path | None) -> Path:

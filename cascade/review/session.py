@@ -24,7 +24,7 @@ from cascade.review import queues
 from cascade.review.corrections import Corrections, Words
 from cascade.review.database import Database
 from cascade.review.estimate import Estimate, estimate
-from cascade.review.export import Part, write
+from cascade.review.export import PARTS, Part, write
 from cascade.review.filling import Layout
 from cascade.review.showing import SHOWN, Plain, Showing
 from cascade.taxonomy import Taxonomy
@@ -204,6 +204,15 @@ class Session:
         Rows that were written.
         """
         return write(self.db, self.taxonomy, self.layout, Path(path), part)
+
+    def uncoded(self, part: Part = "all") -> tuple[int, int]:
+        """Rows of a part that fit nowhere, and that are not exported as reviewers disagree."""
+        found = self.db.one(
+            "SELECT count(*) FILTER (WHERE decided AND final_code IS NULL), "
+            f"count(*) FILTER (WHERE conflict) FROM rows WHERE {PARTS[part]}"
+        )
+        assert found is not None
+        return found[0], found[1]
 
     def why(self, row: int) -> Plain:
         """Why the answer of a row is what it is, and rows like it that were decided."""

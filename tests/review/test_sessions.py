@@ -6,6 +6,8 @@ import pytest
 
 import cascade
 from cascade.errors import InputError, UsageError
+from cascade.evaluation.external_predictions import PredictionColumns
+from cascade.io.tables.opening import TableFile
 from cascade.predictions import Alternative, Prediction
 from cascade.review import open_folder, open_session
 from cascade.review.decisions import decide
@@ -170,6 +172,105 @@ def test_a_changed_taxonomy_is_noticed(opened, taxonomy):
     assert opened(taxonomy=other, reload=True).rows == 40
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"id": "zzz"},
+        {"image": "zzz"},
+        {"text": ["name", "zzz"]},
+        {"predicted": PredictionColumns(("zzz",))},
+        {"predicted": PredictionColumns((), "zzz")},
+        {"predicted": PredictionColumns(("zzz",)), "unanswered": True},
+    ],
+)
+def test_a_column_that_is_named_has_to_be_there(opened, named):
+    with pytest.raises(InputError, match=r"'zzz' is not in .*it has: .*sku, .*name"):
+        opened(**named)
+    opened()  # nothing of the failure is left
+
+
+def test_columns_of_answers_beside_answers_are_refused(opened, tmp_path):
+    answer = Prediction("Toys", "Toys", 0.6, "x")
+    with pytest.raises(UsageError, match=r"answers are given.*code"):
+        opened(
+            [{"name": "hat", "code": "Toys"}],
+            folder=tmp_path / "s",
+            answers=[answer],
+            predicted=PredictionColumns(("code",)),
+        )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"text": ["sku"]},
+        {"id": "sku"},
+        {"image": "sku"},
+        {"predicted": PredictionColumns(("cascade_code_2",))},
+        {"predicted": PredictionColumns((), "cascade_confidence_2")},
+        {"double": 0.5},
+        {"seed": 3},
+        {"source": "limited"},
+    ],
+)
+def test_what_a_session_did_not_begin_with_is_refused_until_a_reload(opened, file, other):
+    opened().close()
+    opened(text=[]).close()  # nothing is named
+    other = {**other}
+    if other.pop("source", None):
+        other["source"] = TableFile(str(file), limit=7)
+    with pytest.raises(UsageError, match=r"began with.*--reload.*-o"):
+        opened(**other)
+    opened(reload=True, **other).close()
+    opened(**{"text": [], **other}).close()
+
+
+def test_a_reload_keeps_the_columns_that_are_not_named_again(opened, file, taxonomy):
+    session = opened(id="sku", seed=4, predicted=PredictionColumns(("cascade_code_2",)))
+    decide(session.db, taxonomy, "ann", 3, "choose", code="Toys")
+    known = answers(session)
+    session.close()
+    rewrite(file, lambda rows: [row.update(name=row["name"].upper()) for row in rows])
+    again = opened(text=(), reload=True)
+    assert (again.layout.id, again.layout.text) == ("sku", ("name",))
+    assert again.labels() == {3: "Toys"} and answers(again) == known
+
+
+def test_sessions_of_earlier_versions_go_on(opened):
+    session = opened(id="sku")
+    session.db.run("DELETE FROM about WHERE name = 'asked'")
+    session.close()
+    opened(id="sku", predicted=PredictionColumns(("cascade_code",))).close()
+    with pytest.raises(UsageError, match="id=name"):
+        opened(id="name")
+    assert opened(reload=True).layout.id == "sku"
+
+
+def test_decisions_whose_node_is_gone_wait_again_and_come_back_with_it(
+    opened, taxonomy, tmp_path, caplog
+):
+    session = opened()
+    decide(session.db, taxonomy, "ann", 1, "choose", code="Toys")
+    decide(session.db, taxonomy, "bob", 2, "choose", code="Toys")
+    decide(session.db, taxonomy, "ann", 3, "choose", code="Garden > Pots")
+    decide(session.db, taxonomy, "ann", 4, "nowhere")
+    session.close()
+    fewer = cascade.Taxonomy.from_paths([code for code in taxonomy.codes if code != "Toys"])
+    again = opened(taxonomy=fewer, reload=True)
+    assert "2 decisions name nodes" in caplog.text and "first: 'Toys'" in caplog.text
+    assert set(again.labels()) == {3, 4} and again.left() == 38
+    assert again.db.value("SELECT count(*) FROM decisions") == 4
+    again.export(tmp_path / "x.csv")
+    with (tmp_path / "x.csv").open(encoding="utf-8") as opened_file:
+        assert {row["review_code"] for row in csv.DictReader(opened_file)} == {"Garden > Pots", ""}
+    decide(again.db, fewer, "bob", 2, "choose", code="Garden > Pots")
+    again.close()
+    caplog.clear()
+    back = opened(reload=True)
+    assert back.labels()[1] == "Toys" and back.labels()[2] == "Garden > Pots"
+    assert not caplog.text
+
+
 def test_a_folder_of_something_else_is_refused(opened, tmp_path):
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "review.sqlite").write_bytes(b"not a database at all, but long enough" * 9)
@@ -196,13 +297,23 @@ def test_exports_have_the_rows_the_answers_and_what_is_right(session, taxonomy, 
     decide(session.db, taxonomy, "ann", 9, "nowhere")
     path = tmp_path / f"reviewed.{kind}"
     assert session.export(path) == 3
-    from cascade.io.tables.opening import TableFile
-
     with TableFile(str(path)).open() as table:
         rows = [table.texts(row, [*table.columns]) for row in table]
     assert [row["review_code"] for row in rows] == [rows[0]["cascade_code"], "Toys", ""]
     assert rows[1]["review_by"] == "bob" and rows[1]["review_comment"] == "a toy, no hat"
     assert rows[0]["sku"] == "S001" and rows[0]["review_part"] == "chosen"
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet", "xlsx"])
+def test_a_comment_holds_no_sign_that_makes_its_row_unreadable(session, taxonomy, tmp_path, kind):
+    decide(session.db, taxonomy, "ann", 1, "accept", comment="a\0b\x1b[31m\r\nc\td\x85\u202ee")
+    decide(session.db, taxonomy, "ann", 2, "accept")
+    path = tmp_path / f"x.{kind}"
+    session.export(path)
+    with TableFile(str(path)).open() as table:
+        rows = list(table)
+        assert [row.problem for row in rows] == [None, None]
+        assert table.text(rows[0], "review_comment").split() == ["a", "b", "[31m", "c", "d", "e"]
 
 
 def test_nothing_is_exported_of_a_part_without_decisions(session, taxonomy, tmp_path):
@@ -226,8 +337,7 @@ def test_exported_rows_fit_a_pack_and_measure_the_answers(session, taxonomy, tmp
         path, label="review_code", text="name", taxonomy=taxonomy, recipe="quick", progress=False
     )
     assert pack.classify("straw hat").code in taxonomy
-    from cascade.evaluation.external_predictions import ExternalPredictions, PredictionColumns
-    from cascade.io.tables.opening import TableFile
+    from cascade.evaluation.external_predictions import ExternalPredictions
 
     source = TableFile(str(path))
     found = ExternalPredictions.match(source, source, taxonomy, PredictionColumns())

@@ -25,9 +25,16 @@ from cascade.evaluation.report.doubt_charts import (
 )
 from cascade.evaluation.report.html import fill
 from cascade.evaluation.report.icicle import icicle_of
-from cascade.evaluation.run_metrics import RunMetrics
+from cascade.evaluation.run_metrics import WITH_NOWHERE, RunMetrics
 
-HEADLINE = ("hf1_micro", "exact_match", "mistake_severity", "ece", "coverage_at_risk_5")
+HEADLINE = (
+    "hf1_micro",
+    "exact_match",
+    WITH_NOWHERE,
+    "mistake_severity",
+    "ece",
+    "coverage_at_risk_5",
+)
 FIRST_OF_LEVEL = ("accuracy", "f1_weighted", "f1_macro")
 OF_LEVEL = re.compile(r"(.+)_l(\d+)")
 CLASSES = 5_000
@@ -176,6 +183,7 @@ def _counts(metrics: RunMetrics) -> dict[str, int]:
     counts = {"rows": rows["all"], "measured": rows["measured"]}
     left_out = {
         "without a label": rows["without_label"],
+        "fit nowhere": rows.get("label_nowhere", 0),
         "label not in the taxonomy": rows["label_not_in_taxonomy"],
     }
     return counts | {what: n for what, n in left_out.items() if n} | dict(rows["status"])

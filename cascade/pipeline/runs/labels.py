@@ -18,6 +18,8 @@ from cascade.taxonomy.names import PATH_SEPARATOR, clean, match_code
 logger = logging.getLogger(__name__)
 
 SAMPLE = 1_000  # rows that are looked at for a column that would fit better
+NOWHERE = "nowhere"  # a label that says that no node fits
+REVIEW_ACTION = "review_action"  # where `cascade review` says so, beside an empty label
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,21 @@ class LabelCounts:
         Rows whose label is not in the taxonomy; they are not measured.
     first_unknown
         Line and text of the first of them, empty if there is none.
+    nowhere
+        Rows, from 0, of which a person said that they fit nowhere: by the label `nowhere`, or in a
+        review. They are not measured against a node.
     """
 
     rows: int = 0
     empty: int = 0
     unknown: int = 0
     first_unknown: str = ""
+    nowhere: tuple[int, ...] = ()
 
     @property
     def known(self) -> int:
         """Rows that are measured."""
-        return self.rows - self.empty - self.unknown
+        return self.rows - self.empty - self.unknown - len(self.nowhere)
 
 
 class LabelFinder:
@@ -157,8 +163,10 @@ def count_labels(
     others = {name: OtherAnswers(finder) for name in [*also, *([column] if separator else [])]}
     rows = empty = unknown = several = 0
     first = example = first_several = ""
+    nowhere: list[int] = []
     with source.open() as table:
         require_columns(table, [column, *also])
+        reviewed = REVIEW_ACTION in table.columns
         for row in table:
             text = table.text(row, column)
             rows += 1
@@ -166,7 +174,12 @@ def count_labels(
                 if other != column or finder.find(text) >= 0:
                     others[other].look(row.line, table.text(row, other))
             if not clean(text):
-                empty += 1
+                if reviewed and table.text(row, REVIEW_ACTION) == NOWHERE:
+                    nowhere.append(rows - 1)
+                else:
+                    empty += 1
+            elif finder.find(text) < 0 and clean(text).casefold() == NOWHERE:
+                nowhere.append(rows - 1)
             elif finder.find(text) < 0:
                 unknown += 1
                 if not first:
@@ -179,12 +192,19 @@ def count_labels(
     for name, answers in others.items():
         answers.warn(source.file, name)
     hint = name_hint(finder, example) if example else ""
-    counts = LabelCounts(rows, empty, unknown, first + hint)
+    counts = LabelCounts(rows, empty, unknown, first + hint, tuple(nowhere))
     if not rows:
         raise InputError("there are no rows to measure", file=source.file)
     if not counts.known:
         if unknown:
             raise unknown_labels_error(source, column, taxonomy, unknown, first, example)
+        if nowhere:
+            raise InputError(
+                f"of {rows:,} rows {len(nowhere):,} fit nowhere and the others have no label, so "
+                "there is no node to measure against",
+                file=source.file,
+                column=column,
+            )
         raise InputError(
             f"all {rows:,} rows are without a label; name the column of known answers with --label",
             file=source.file,

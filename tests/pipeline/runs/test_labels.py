@@ -28,6 +28,19 @@ def test_labels_are_counted_as_known_empty_or_unknown_and_the_first_unknown_is_t
     assert counts.first_unknown == "line 5, 'Toy'"
 
 
+def test_rows_that_fit_nowhere_are_told_apart_from_those_without_a_label(labelled, shop, tmp_path):
+    counts = count_labels(labelled("Toys", "nowhere", "", "Nowhere "), "label", shop)
+    assert (counts.nowhere, counts.empty, counts.unknown, counts.known) == ((1, 3), 1, 0, 1)
+    file = tmp_path / "reviewed.csv"
+    file.write_text("label,review_action\n,nowhere\nToys,accept\n,\nToys,nowhere\n", "utf-8")
+    counts = count_labels(TableFile(str(file)), "label", shop)
+    assert (counts.nowhere, counts.empty, counts.known) == ((0,), 1, 2)
+    with pytest.raises(InputError, match="2 fit nowhere"):
+        count_labels(labelled("nowhere", "nowhere", ""), "label", shop)
+    named = Taxonomy.from_paths(["Nowhere", "Toys"])
+    assert count_labels(labelled("nowhere"), "label", named).nowhere == ()
+
+
 def test_only_rows_within_the_limit_count(labelled, shop):
     assert count_labels(labelled("Toys", "nothing", limit=1), "label", shop).unknown == 0
 

@@ -92,7 +92,8 @@ def page(
         typer.Option(
             "--reload",
             help="FILE or the taxonomy has changed: read it again. Decisions stay with their rows, "
-            "which are known by --id, else by all that stands in them.",
+            "which are known by --id, else by all that stands in them; columns that are not named "
+            "again stay those of before.",
         ),
     ] = False,
     no_model: Annotated[
@@ -130,8 +131,11 @@ def page(
     ] = None,
     limit: options.LimitOption = None,
     seed: Annotated[
-        int, typer.Option("--seed", min=0, max=2**32 - 1, metavar="N", help="Of the random order.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            "--seed", min=0, max=2**32 - 1, metavar="N", help="Of the random order; 0 by default."
+        ),
+    ] = None,
     encoding: options.EncodingOption = None,
     sheet: options.SheetOption = None,
     scheme: options.SchemeOption = None,
@@ -197,10 +201,11 @@ def page(
             made = _application(session, classifier, serving, token)
         done, rows = len(session.labels()), session.rows
         err.print(
-            f"review {rows:,} rows ({done:,} are decided) at {address_of(listening)}/review/; stop "
-            f"with Ctrl-C, all is kept in {session.folder}",
+            f"review {rows:,} rows ({done:,} are decided) at\n{address_of(listening)}/review/\n"
+            f"stop with Ctrl-C, all is kept in {session.folder}",
             highlight=False,
             markup=False,
+            soft_wrap=True,
         )
         answer(made, listening, serving)
     done = len(session.labels())

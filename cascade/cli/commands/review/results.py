@@ -43,8 +43,20 @@ def export(
 
     opened = open_folder(session)
     rows = opened.export(output, part)  # type: ignore[arg-type]
+    nowhere, conflicts = opened.uncoded(part)  # type: ignore[arg-type]
     opened.close()
-    err.print(f"{rows:,} decided rows written to {output}", highlight=False, markup=False)
+    told = [f"{rows:,} decided rows written to {output}"]
+    if nowhere:
+        told.append(
+            f"{nowhere:,} of them fit nowhere: without a code, cascade fit leaves them out, and "
+            "cascade eval has them in exact_match_with_nowhere alone"
+        )
+    if conflicts:
+        told.append(f"left out, since reviewers disagree: {conflicts:,} rows")
+    if nowhere or conflicts:
+        told.append(f"how right the answers are: cascade review figures {session}")
+    for line in told:
+        err.print(line, highlight=False, markup=False)
 
 
 def figures(session: SessionArgument, as_json: options.JsonOption = False) -> None:
