@@ -176,6 +176,17 @@ class Asked:
         known["double"] = float(db.told("double") or 0)
         return cls(**known)
 
+    @classmethod
+    def named(cls, db: Database) -> Asked:
+        """As `of`, without columns of texts and pictures that were guessed."""
+        known = json.loads(db.told("asked") or "{}")
+        found = cls.of(db)
+        return replace(
+            found,
+            text=tuple(known.get("text", found.text)),
+            image=known.get("image", found.image),
+        )
+
     def after(self, before: Asked) -> Asked:
         """What is named now, else before; which rows of a file are read is named anew."""
         kept = ("text", "image", "id", "predicted", "confidence", "double", "seed")
@@ -227,12 +238,12 @@ class Filler:
                 "(folder=)",
                 file=self.source.file,
             )
-        before = Asked.of(db)
-        if self.answers is not None:
-            before = replace(before, predicted=(), confidence=None)
         if reload:
+            before = Asked.named(db)
+            if self.answers is not None:
+                before = replace(before, predicted=(), confidence=None)
             self._reload(db, self.asked.after(before), progress)
-        elif other := self.asked.differing(before, db.told("asked") is not None):
+        elif other := self.asked.differing(Asked.of(db), db.told("asked") is not None):
             raise UsageError(
                 f"the review in {db.path.parent} began with something else than "
                 f"{'; '.join(other)}: leave it out, read the rows again with --reload "

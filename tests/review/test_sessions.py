@@ -236,6 +236,12 @@ def test_a_reload_keeps_the_columns_that_are_not_named_again(opened, file, taxon
     assert again.labels() == {3: "Toys"} and answers(again) == known
 
 
+def test_columns_that_were_guessed_are_guessed_again(opened, file):
+    opened(text=()).close()
+    rewrite(file, lambda rows: [row.update(title=row.pop("name")) for row in rows])
+    assert opened(text=(), reload=True).layout.text == ("title",)
+
+
 def test_sessions_of_earlier_versions_go_on(opened):
     session = opened(id="sku")
     session.db.run("DELETE FROM about WHERE name = 'asked'")
