@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.errors import InputError
 from cascade.items import Item
 from cascade.review.database import Database
 from cascade.review.decisions import node_of
@@ -19,6 +20,7 @@ LIKE = 0.6  # cosine from which a row votes for another
 SHOWN = 0.4  # and from which it is shown beside it
 TEMPERATURE = 0.05  # as of a pack's neighbours
 VOTERS = 20
+AT_ONCE = 32  # rows that are encoded while a reviewer waits
 WIDTH = 1024  # of vectors of words, where no model is there
 
 
@@ -70,7 +72,8 @@ class Corrections:
         self._db, self._taxonomy = db, taxonomy
         self.comparer, self._item = comparer, item
         self._turn = threading.Lock()
-        self._read = 0
+        self._read, self._waiting = 0, False
+        self._silent: set[int] = set()  # rows with nothing to compare
         self._vectors: dict[int, NDArray[np.float32]] = {}
         self._nodes: dict[int, int] = {}
         self._rows: list[int] = []
@@ -106,29 +109,30 @@ class Corrections:
         found: NDArray[np.float32] = self.comparer.vectors([item])[0]
         return found
 
-    def _catch_up(self) -> None:
-        """Read what was decided or taken back since the last time."""
+    def advance(self) -> bool:
+        """Encode some decided rows, the last ones first; whether more are left."""
+        with self._turn:
+            return self._catch_up()
+
+    def _catch_up(self) -> bool:
+        """Read what was decided or taken back since the last time, and encode some of it.
+
+        Of a session that goes on these may be thousands, for which nobody should wait.
+        """
         last = self._db.value("SELECT max(id) FROM decisions") or 0
-        if last == self._read:
-            return
-        changed = self._db.all(
-            "SELECT row, decided, final_code FROM rows WHERE row IN "
-            "(SELECT row FROM decisions WHERE id > ?)",
-            (self._read,),
-        )
-        for row in changed:
-            code = row["final_code"] if row["decided"] else None
-            node = None if code is None else node_of(self._taxonomy, code)
-            if node is None:
-                self._nodes.pop(row["row"], None)
-            else:
-                self._nodes[row["row"]] = node
-        new = [row for row in self._nodes if row not in self._vectors]
-        items = [(row, self._item(row)) for row in new]
-        known = [(row, item) for row, item in items if item is not None]
+        if last == self._read and not self._waiting:
+            return False
+        if last != self._read:
+            self._look_up()
+            self._read = last
+        new = [row for row in self._nodes if row not in self._vectors and row not in self._silent]
+        taken = new[-AT_ONCE:]
+        items = {row: self._readable(row) for row in taken}
+        self._silent.update(row for row, item in items.items() if item is None)
+        known = {row: item for row, item in items.items() if item is not None}
         if known:
-            vectors = self.comparer.vectors([item for _, item in known])
-            self._vectors.update(zip([row for row, _ in known], vectors, strict=True))
+            vectors = self.comparer.vectors(list(known.values()))
+            self._vectors.update(zip(known, vectors, strict=True))
         self._rows = [row for row in self._nodes if row in self._vectors]
         if self._rows:
             self._matrix = np.stack([self._vectors[row] for row in self._rows])
@@ -137,7 +141,29 @@ class Corrections:
         elif self._vectors:
             width = len(next(iter(self._vectors.values())))
             self.comparer.teach(np.zeros((0, width), np.float32), np.zeros(0, np.int32))
-        self._read = last
+        self._waiting = len(new) > len(taken)
+        return self._waiting
+
+    def _look_up(self) -> None:
+        """The nodes of rows that were decided or taken back, the last ones at the end."""
+        changed = self._db.all(
+            "SELECT row, decided, final_code FROM rows WHERE row IN "
+            "(SELECT row FROM decisions WHERE id > ?)",
+            (self._read,),
+        )
+        for row in changed:
+            code = row["final_code"] if row["decided"] else None
+            node = None if code is None else node_of(self._taxonomy, code)
+            self._nodes.pop(row["row"], None)
+            if node is not None:
+                self._nodes[row["row"]] = node
+
+    def _readable(self, row: int) -> Item | None:
+        """The item of a row; None also where its picture cannot be read, which stops no other."""
+        try:
+            return self._item(row)
+        except InputError:
+            return None
 
 
 class ItemOf(Protocol):

@@ -59,6 +59,8 @@ class Session:
         self._classifier = classifier
         self._corrections: Corrections | None = None
         self._turn = threading.Lock()
+        self._closing = threading.Event()
+        self._catching_up: threading.Thread | None = None
         names = item_names(config.reads, self.layout.text)
         self._names = dict(zip(self.layout.text, names, strict=True))
 
@@ -90,13 +92,22 @@ class Session:
         self._classifier = classifier
 
     def warm_up(self) -> None:
-        """Make what the first item would have to wait for."""
+        """Make what the first item would have to wait for.
+
+        Earlier decisions are encoded by a thread of its own, until all are or the session closes.
+        """
         self.taxonomy.search("a", 1)
         item = self.item(1) or Item({"text": "a"})
         corrections = self._corrections_by(self.classifier)
         corrections.near(corrections.vector(item))
         if self.classifier is not None:
             self.classifier.explain(item)
+        self._catching_up = threading.Thread(target=self._catch_up, args=[corrections], daemon=True)
+        self._catching_up.start()
+
+    def _catch_up(self, corrections: Corrections) -> None:
+        while not self._closing.is_set() and corrections.advance():
+            pass
 
     def ask(self, order: Sequence[int | str]) -> None:
         """Ask for these rows, in this order, in the queue `asked`.
@@ -263,6 +274,9 @@ class Session:
 
     def close(self) -> None:
         """Let go of the file."""
+        self._closing.set()
+        if self._catching_up is not None:
+            self._catching_up.join()
         self.db.close()
 
     def _corrections_by(self, classifier: Classifier | None) -> Corrections:

@@ -3,6 +3,7 @@ import pytest
 
 import cascade
 from cascade.items import Item
+from cascade.review.corrections import AT_ONCE, Corrections, Words
 from cascade.review.decisions import decide, undo
 
 
@@ -44,6 +45,47 @@ def test_what_another_process_decided_votes_too(opened, taxonomy):
     assert here.why(21)["examples"] == []
     decide(there.db, taxonomy, "bob", 1, "choose", code="Toys")
     assert first(here.why(21)) == "Toys"
+
+
+class Counting(Words):
+    """Counts the items that are encoded in one go."""
+
+    def __init__(self):
+        self.asked = []
+
+    def vectors(self, items):
+        self.asked.append(len(items))
+        return super().vectors(items)
+
+
+def test_nobody_waits_until_earlier_decisions_are_encoded(opened, taxonomy, tmp_path):
+    rows = [{"name": f"felt hat no {n}", "cascade_code": "Toys"} for n in range(100)]
+    session = opened(rows, folder=tmp_path / "many")
+    session.db.run("PRAGMA synchronous = OFF")
+    for row in range(1, 91):
+        decide(session.db, taxonomy, "ann", row, "accept")
+    comparer = Counting()
+    corrections = Corrections(session.db, taxonomy, comparer, session.item)
+    vector = corrections.vector(Item({"text": "felt hat"}))
+    corrections.near(vector)
+    assert comparer.asked == [1, AT_ONCE]
+    decide(session.db, taxonomy, "ann", 95, "choose", code="Garden > Pots")
+    near = corrections.near(vector, k=100)
+    assert 95 in [n.row for n in near] and len(near) == 2 * AT_ONCE
+    while corrections.advance():
+        pass
+    assert len(corrections.near(vector, k=100)) == 91
+
+
+def test_what_was_decided_before_is_encoded_beside_the_page(opened, taxonomy):
+    session = opened()
+    for row in range(1, 41):
+        decide(session.db, taxonomy, "ann", row, "accept")
+    session.close()
+    again = opened()
+    again.warm_up()
+    again._catching_up.join()
+    assert not again._corrections.advance() and len(again._corrections._rows) == 40
 
 
 @pytest.fixture(scope="module")
