@@ -31,7 +31,12 @@ class ServeConfig(Section):
         description="Names that requests may call this service by, in the header Host. On this "
         "machine alone its own names are known; elsewhere, without any, all names pass.",
     )
-    batch: int = Field(256, ge=1, le=10_000, description="Items that are answered together.")
+    batch: int = Field(
+        256,
+        ge=1,
+        le=10_000,
+        description="Items that are answered together at most; fewer where they take over a second.",
+    )
     wait_ms: float = Field(
         5.0,
         ge=0,

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError, UsageError, did_you_mean
 from cascade.io.tables.frames import column_length, table_of
-from cascade.io.tables.rows import Table, require_columns
+from cascade.io.tables.rows import Table, listed, require_columns
 from cascade.items import Item
 from cascade.pipeline.runs.columns import (
     GUESSED_FROM,
@@ -37,6 +37,9 @@ class Intake:
     ----------
     columns
         The columns that the caller named; those of the config stand in for what is not named.
+    cure
+        What to do where no column of a record is known to hold text; by default for who calls
+        from Python.
 
     Raises
     ------
@@ -44,7 +47,10 @@ class Intake:
         More text columns are named than a pack was fitted to.
     """
 
-    def __init__(self, config: CascadeConfig, columns: Columns | None = None) -> None:
+    def __init__(
+        self, config: CascadeConfig, columns: Columns | None = None, cure: str = ""
+    ) -> None:
+        self._cure = cure
         named = {} if columns is None else columns.model_dump(exclude_defaults=True)
         self._reads, self._id_is_named = config.reads, "id" in named
         self._columns = config.columns.model_copy(update=named)
@@ -191,6 +197,9 @@ class Intake:
             if read is None:
                 read = self._text_columns([record]) or _TextColumns([], [])
             if not read.names:
+                if self._cure:
+                    has = listed(read.among) or "none"
+                    return Prediction.failed(f"{self._cure}; the columns are: {has}")
                 return Prediction.failed(str(no_text_error("the record", read.among, "text=")))
             found = [column for column in read.names if column in values]
             if not found:

@@ -10,7 +10,7 @@ pytest.importorskip("fastapi")
 
 from cascade.items import Item
 from cascade.predictions import Prediction
-from cascade.serving.http.batcher import Batcher
+from cascade.serving.http.batches.batcher import Batcher
 from cascade.serving.http.metrics import Metrics
 from cascade.serving.http.problems import Problem
 
@@ -57,7 +57,6 @@ def make(slow):
 def asked(batcher, *texts, top=0, seconds=10.0):
     return batcher.answer(
         [Item({"text": text}) for text in texts],
-        size=len(texts),
         top=top,
         deadline=time.monotonic() + seconds,
     )
@@ -86,7 +85,7 @@ def test_what_comes_while_a_batch_is_answered_is_answered_together(make, slow):
         return [codes(found) for found in await asyncio.gather(first, *rest)]
 
     assert asyncio.run(run()) == [["a"], ["b", "c"], ["d"], ["e", "f", "g", "h"], ["i", "j"]]
-    assert slow.batches == [["a"], [*"bcdefgh"], ["i", "j"]]
+    assert slow.batches == [["a"], [*"bcdefgij"], ["h"]]  # each has its share of a batch
 
 
 def test_clients_that_ask_alone_are_not_kept_waiting(make, slow):
@@ -143,6 +142,115 @@ def test_a_request_larger_than_the_queue_is_answered_where_nothing_waits(make, s
     assert slow.batches == [[*"abcdefgh"], [*"ijkl"]]
 
 
+def test_a_large_request_is_answered_in_parts_between_which_others_have_their_turn(make, slow):
+    async def run():
+        batcher = make(queue=100)
+        large = asyncio.ensure_future(asked(batcher, *"abcdefghijklmnopqrst"))
+        await begun(slow)
+        small = asyncio.ensure_future(asked(batcher, "S"))
+        await asyncio.sleep(0)
+        slow.go.set()
+        assert codes(await small) == ["S"]
+        return codes(await large)
+
+    assert asyncio.run(run()) == [*"abcdefghijklmnopqrst"]
+    assert slow.batches == [[*"abcdefgh"], [*"ijklmno", "S"], [*"pqrst"]]
+
+
+def test_what_is_left_of_a_request_that_hung_up_is_not_answered(make, slow):
+    async def run():
+        batcher = make(queue=100)
+        large = asyncio.ensure_future(asked(batcher, *"abcdefghijklmnopqrst"))
+        await begun(slow)
+        large.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await large
+        assert batcher._turns.items == 0
+        slow.go.set()
+        return codes(await asked(batcher, "z"))
+
+    assert asyncio.run(run()) == ["z"]
+    assert slow.batches == [[*"abcdefgh"], ["z"]]
+
+
+def test_what_is_overdue_is_not_answered(make, slow):
+    async def run():
+        batcher = make(queue=100)
+        large = asyncio.ensure_future(asked(batcher, *"abcdefghijklmnopqrst", seconds=0.05))
+        await begun(slow)
+        await asyncio.sleep(0.06)
+        slow.go.set()
+        with pytest.raises(Problem, match="time of the request is over") as error:
+            await large
+        return error.value.status
+
+    assert asyncio.run(run()) == 504
+    assert slow.batches == [[*"abcdefgh"]]
+
+
+def test_running_work_counts_in_what_is_waited_for(make, slow):
+    async def run():
+        batcher = make(queue=100)
+        running = asyncio.ensure_future(asked(batcher, "a"))
+        await begun(slow)
+        batcher._began -= 100  # the model has been at it for 100 s, nobody knows for how long yet
+        with pytest.raises(Problem, match="1 are being answered") as error:
+            await asked(batcher, "b")
+        slow.go.set()
+        await running
+        return error.value
+
+    problem = asyncio.run(run())
+    assert problem.status == 503
+    assert int(problem.headers["Retry-After"]) == 60
+
+
+def test_steps_of_a_function_take_turns_with_items(make, slow):
+    slow.go.set()
+    seen = []
+
+    def steps():
+        for step in range(3):
+            seen.append((step, len(slow.batches)))
+            yield
+        return "done"
+
+    async def run():
+        batcher = make()
+        first = asyncio.ensure_future(asked(batcher, "a"))
+        deadline = time.monotonic() + 10
+        stepped = asyncio.ensure_future(batcher.answer(steps, size=4, deadline=deadline))
+        second = asyncio.ensure_future(asked(batcher, "b", top=1))
+        return codes(await first), await stepped, codes(await second)
+
+    slow.go.clear()
+    threading.Timer(0.05, slow.go.set).start()
+    assert asyncio.run(run()) == (["a"], "done", ["b"])
+    assert [step for step, _ in seen] == [0, 1, 2]
+    assert seen[0][1] == 1 and seen[1][1] == 2  # the second item was answered between them
+
+
+def test_the_end_does_not_wait_for_a_model_for_ever(make, slow, monkeypatch):
+    monkeypatch.setattr("cascade.serving.http.batches.batcher.LAST", 0.01)
+
+    async def run():
+        batcher = make()
+        waiting = [asyncio.ensure_future(asked(batcher, "a"))]
+        await begun(slow)
+        waiting.append(asyncio.ensure_future(asked(batcher, "b", "c")))
+        await asyncio.sleep(0)
+        ended = await asyncio.to_thread(batcher.close, 0.01)
+        assert batcher.is_working
+        with pytest.raises(Problem, match="ended before") as error:
+            await waiting[1]
+        slow.go.set()
+        return ended, error.value.status, batcher, codes(await waiting[0])
+
+    ended, status, batcher, first = asyncio.run(run())
+    assert (ended, status, first) == (False, 503, ["a"])
+    assert batcher._metrics.stopped == 1
+
+
 def test_who_waits_no_longer_gives_the_place_away(make, slow):
     async def run():
         batcher = make(queue=2)
@@ -170,7 +278,7 @@ def test_a_request_that_cannot_be_answered_in_its_time_is_refused_at_once(make, 
         slow.go.clear()
         first = asyncio.ensure_future(asked(batcher, *"bcdefg"))
         await begun(slow, 2)
-        batcher._rate = 10.0  # items a second
+        batcher._pace(next(iter(batcher._working)).job).learn(1e6, 1e5)  # 10 units a second
         with pytest.raises(Problem, match="in the time of the request") as error:
             await asked(batcher, *"hijklm", seconds=0.5)
         slow.go.set()
@@ -227,7 +335,7 @@ def test_clients_of_several_event_loops_share_batches(make, slow):
         time.sleep(0.001)
     for one in clients[1:]:
         one.start()
-    while batcher._size < 3:
+    while batcher._turns.items < 3:
         time.sleep(0.001)
     slow.go.set()
     for one in clients:
@@ -286,12 +394,12 @@ def test_who_hangs_up_gives_the_place_away(pack, monkeypatch):
         await begun(slow)
         second = client()
         await asyncio.sleep(0.05)
-        assert service.batcher._size == 1
+        assert service.batcher._turns.items == 1
         hung_up.set()
         for one in (first, second):
             with pytest.raises(Problem, match="went away"):
                 await one
-        assert service.batcher._size == 0
+        assert service.batcher._turns.items == 0
         slow.go.set()
         return codes(await asked(service.batcher, "a", "b"))
 

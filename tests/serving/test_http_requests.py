@@ -136,6 +136,77 @@ def test_what_was_sent_is_not_told_back(app, ask):
     assert "secret" not in found.text
 
 
+def test_a_name_that_is_no_node_is_not_told_back(app, ask):
+    for path in ("/v1/nodes/%3Cscript%3Esecret", "/v1/nodes/Home > secret"):
+        found = ask(app, get(path))
+        assert found.status_code == 404
+        assert "secret" not in found.text
+        assert "/v1/search" in found.json()["detail"]
+    found = ask(app, post("classify", {"text": "rake", "top": 4321}))
+    assert found.status_code == 422
+    assert "4321" not in found.text
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        (7, "items[1]: expected a text, an object or null"),
+        ({"text": 7}, "items[1].text: Input should be a valid string"),
+        ({"name": "hose"}, "items[1].name: there is no such key"),
+        ({"fields": ["a"]}, "items[1].fields: Input should be an object"),
+        (["a"], "items[1]: expected a text, an object or null"),
+    ],
+)
+def test_places_are_those_of_the_request(app, ask, item, told):
+    found = ask(app, post("classify/batch", {"items": ["rake", item]}))
+    assert found.json()["detail"] == told
+
+
+def test_parameters_that_are_unknown_are_refused_as_unknown_keys_are(app, ask):
+    for request, name in [
+        (get("/v1/search", q="hats", by="words", lmit=3), "lmit"),
+        (get("/v1/nodes", top=3), "top"),
+        (get("/v1/about", verbose=1), "verbose"),
+        (("POST", "/v1/classify?top=3", {"json": {"text": "rake"}}), "top"),
+        (("POST", "/v1/classify/batch?a=3", {"json": {"items": ["rake"]}}), "a"),
+    ]:
+        found = ask(app, request)
+        assert found.status_code == 422
+        assert found.json()["detail"].startswith(f"{name}: there is no such parameter; expected ")
+
+
+def test_fields_without_a_column_for_the_text_have_the_cure_of_a_request(ask):
+    app = create_app(cascade.load(cascade.Taxonomy.from_paths(["Nuts > Almonds"])))
+    fields = {"colour": "red", "shape": "round"}
+    found = ask(app, post("classify", {"fields": fields})).json()
+    assert found["status"] == "error"
+    assert 'send it as "text"' in found["message"]
+    assert "text=" not in found["message"]
+
+
+def test_a_long_text_is_explained_in_steps(app, ask, pack, monkeypatch):
+    steps = []
+    plain = type(pack).explain_in_steps
+
+    def counted(self, *asked, **named):
+        why = yield from _counting(plain(self, *asked, **named), steps)
+        return why
+
+    monkeypatch.setattr("cascade.pipeline.doors.explaining.STEP", 20)
+    monkeypatch.setattr(type(pack), "explain_in_steps", counted)
+    found = ask(app, post("explain", {"text": "rake of brand 3"})).json()
+    assert len(steps) == 4  # one for each word
+    assert [word["text"] for word in found["words"]] == ["rake", "of", "brand", "3"]
+
+
+def _counting(steps, seen):
+    while True:
+        try:
+            yield seen.append(next(steps))
+        except StopIteration as end:
+            return end.value
+
+
 def test_a_body_without_a_length_is_bounded_too(app, ask):
     async def parts():
         for _ in range(30):

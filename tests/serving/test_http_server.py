@@ -182,9 +182,17 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch):
         __import__("cascade.serving.http")
 
 
-def started(*arguments, **variables):
+STUCK = """
+import runpy, sys, time
+from cascade.serving.http.batches.batcher import Batcher
+Batcher._answered = lambda *parts: time.sleep(60)
+runpy.run_module("cascade", run_name="__main__", alter_sys=True)
+"""
+
+
+def started(*arguments, run=("-m", "cascade"), **variables):
     """The command, and the port that it tells."""
-    command = [sys.executable, "-m", "cascade", "serve", *arguments]
+    command = [sys.executable, *run, "serve", *arguments]
     environment = {**os.environ, **variables}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     for line in process.stderr:
@@ -237,6 +245,29 @@ def test_a_signal_under_load_loses_no_answer(pack):
     assert "stopped" in rest
     assert "POST /v1/classify/batch 200" in rest
     assert "rake" not in rest
+
+
+def test_a_model_that_does_not_end_is_left_and_what_it_leaves_unanswered_is_told(pack):
+    asked = ["-c", str(pack.path), "--port", "0", "--set", "serve.stop_seconds=0.1"]
+    process, port = started(*asked, run=("-c", STUCK))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    while connection.sock is None:  # it tells its port just before it listens
+        with suppress(ConnectionRefusedError):
+            connection.connect()
+    connection.request("POST", "/v1/classify", BODY, {"Content-Type": "application/json"})
+    while True:  # until the model is at work
+        with socket.create_connection(("127.0.0.1", port), 10) as watch:
+            watch.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            if status(watch.recv(1000)) == 200:
+                break
+    process.send_signal(signal.SIGTERM)
+    response = connection.getresponse()
+    assert response.status == 503
+    assert "ended before" in json.loads(response.read())["detail"]
+    rest = process.stderr.read()
+    assert process.wait(20) == 0
+    assert "1 request was not answered" in rest
+    assert "all that waited" not in rest and "Traceback" not in rest
 
 
 @pytest.mark.parametrize(

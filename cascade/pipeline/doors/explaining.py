@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_WORDS = 40  # that are left out, one at a time
 SHOWN = 4  # candidates of a level
+STEP = 8_000  # characters of the items that are answered without a pause
 SEEN = 24  # paths that are compared where a word is left out
 QUICK = ("retrieval", "ttc", "neighbours", "cascade")
 STATUS = {
@@ -154,19 +155,40 @@ class Explaining(Asked):
         found = self._intake(text, image, None).one(item)
         if isinstance(found, Prediction):
             return Explanation(Item({"text": str(item)[:200]}), found)
+        steps = self.explain_in_steps(found, words=words)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                why: Explanation = end.value
+                return why
+
+    def explain_in_steps(
+        self, item: Item, *, words: bool | None = None
+    ) -> Generator[None, None, Explanation]:
+        """As `explain`, with a pause after each step, whose texts have 8,000 characters at most.
+
+        Who answers others too, answers them between the steps. What it returns is the explanation.
+        """
         unwatched = self.unwatched()
-        (prediction,) = unwatched.classify_read([found])
+        (prediction,) = unwatched.classify_read([item])
         if words is None:
             words = self.is_quick
         if not words or prediction.code is None:
-            return Explanation(found, prediction)
-        places = list(_words(found))
+            return Explanation(item, prediction)
+        places = list(_words(item))
         if len(places) < 2:  # without its only word there is no item
-            return Explanation(found, prediction)
-        without = [_without(found, field, match) for field, match in places]
-        answers = unwatched.variant(beam=SEEN).unwatched().classify_read(without)
+            return Explanation(item, prediction)
+        without = [_without(item, field, match) for field, match in places]
+        asked = unwatched.variant(beam=SEEN).unwatched()
+        length = sum(map(len, item.fields.values()))
+        many = max(1, STEP // max(1, length))
+        answers: list[Prediction] = []
+        for start in range(0, len(without), many):
+            yield
+            answers += asked.classify_read(without[start : start + many])
         return Explanation(
-            found,
+            item,
             prediction,
             tuple(
                 Word(field, match[0], match.start(), prediction.confidence - _sure(p, prediction))

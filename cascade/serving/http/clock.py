@@ -9,7 +9,7 @@ from typing import Any
 from starlette.types import Receive
 
 from cascade.serving.http.metrics import Metrics
-from cascade.serving.http.problems import CLOSE, Problem
+from cascade.serving.http.problems import CLOSE, ENDED, Problem
 
 PATIENCE = 0.25  # seconds of waiting from which it pays to see whether the client is still there
 
@@ -57,7 +57,10 @@ class Clock:
         self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._listen, receive)
 
     async def __aexit__(self, *error: Any) -> None:
-        """Raise Problem where time is over (408 while the body came, else 504), or nobody waits."""
+        """Raise Problem where it was not answered.
+
+        Time is over (408 while the body came, else 504), nobody waits, or the server ends.
+        """
         if self._timer is not None:
             self._timer.cancel()
         if self._listening is not None:
@@ -75,6 +78,9 @@ class Clock:
             self._task.uncancel()
             self._metrics.refused("gone")
             raise Problem(400, "the client went away before it was answered", CLOSE)
+        if error and error[0] is asyncio.CancelledError:  # the server's time to end is over
+            self._metrics.refused("stopped")
+            raise Problem(503, ENDED, {"Retry-After": "5", **CLOSE})
 
     def _listen(self, receive: Receive) -> None:
         self._listening = asyncio.get_running_loop().create_task(self._until_gone(receive))

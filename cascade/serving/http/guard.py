@@ -88,7 +88,7 @@ class Guard:
         try:
             if (problem := self._problem(scope, headers)) is not None:
                 raise problem
-            if asked in self._quick:
+            if asked in self._quick and not scope["query_string"]:
                 body = await self._quick[asked](headers, receive)
                 status = 200
                 await _send(send, 200, [_JSON, *_ALWAYS], body)

@@ -18,6 +18,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self.stopped = 0  # requests that were at work when the time of the end was over
         self._requests = Counter(
             "cascade_http_requests",
             "Requests by route and status.",
@@ -36,7 +37,8 @@ class Metrics:
         )
         self._refused = Counter(
             "cascade_refused",
-            "Requests that were not answered: the queue was full, or their time was over.",
+            "Requests that were not answered: too much waited (full), their time was over (late), "
+            "the client went away (gone), the service ended (stopped).",
             ["reason"],
             registry=registry,
         )
@@ -79,6 +81,7 @@ class Metrics:
 
     def refused(self, reason: str) -> None:
         """Count a request that was not answered."""
+        self.stopped += reason == "stopped"
         self._refused.labels(reason).inc()
 
     def answered(self, requests: int, items: int, seconds: float) -> None:

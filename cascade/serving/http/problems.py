@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +18,13 @@ from cascade.errors import CascadeError, EngineError, TaxonomyError, UsageError
 
 MEDIA_TYPE = "application/problem+json"
 CLOSE = {"Connection": "close"}
+ENDED = "the service ended before the request was answered; ask again"
+NO_NODE = (  # an error of the taxonomy tells the name that was asked for
+    "there is no such node; a node is named by its code or its path, /v1/search finds nodes by "
+    "words and /v1/nodes has those at the top"
+)
 DROPPED = 64 << 20  # bytes of a body that are read and dropped when a request is refused
+KINDS = ("str", "ItemBody")  # of items, as pydantic calls them
 MOST_TOLD = 5  # faults of one request
 SHOWN = 200  # characters of what a client sent, in a message
 
@@ -88,7 +94,7 @@ def problem_of(error: Exception) -> Problem:
         case EngineError():
             return Problem(503, str(error), {"Retry-After": "5"} if error.retry else None)
         case TaxonomyError():
-            return Problem(404, str(error))
+            return Problem(404, NO_NODE)
         case UsageError():
             return Problem(422, str(error))
         case CascadeError():
@@ -104,10 +110,47 @@ def log_defect(error: BaseException) -> None:
 
 
 def described(faults: Sequence[Mapping[str, Any]]) -> str:
-    """What pydantic found, without repeating what was sent."""
-    told = [f"{_place(fault['loc'])}{fault['msg']}" for fault in faults[:MOST_TOLD]]
-    more = len(faults) - len(told)
+    """What pydantic found, without repeating what was sent but for names that are unknown."""
+    found = dict.fromkeys(_told(fault, faults) for fault in faults)
+    found.pop("", None)
+    told = [*found][:MOST_TOLD]
+    more = len(found) - len(told)
     return "; ".join([*told, *([f"and {more:,} more"] if more > 0 else [])])
+
+
+def check_names(given: Iterable[str], known: Collection[str]) -> None:
+    """Raise Problem 422 where a parameter of a query is unknown, as a key of a body would be."""
+    faults = [
+        {"type": "extra_forbidden", "loc": ("query", name), "msg": ""}
+        for name in given
+        if name not in known
+    ]
+    if faults:
+        expected = ", ".join(sorted(known)) or "none"
+        raise Problem(422, f"{described(faults)}; expected {expected}")
+
+
+def _told(fault: Mapping[str, Any], faults: Sequence[Mapping[str, Any]]) -> str:
+    """One fault with its place; nothing where another one says more.
+
+    An item is a text or an object: what is neither has a fault for each of them.
+    """
+    place = tuple(fault["loc"])
+    if kind := next((at for at in range(1, len(place)) if _is_kind(place[at - 1 : at + 1])), 0):
+        item, inner = place[:kind], place[kind + 1 :]
+        if not inner:
+            deeper = any(tuple(f["loc"])[:kind] == item and f["loc"][kind + 1 :] for f in faults)
+            return "" if deeper else f"{_place(item)}expected a text, an object or null"
+        place = (*item, *inner)
+    usual = str(fault["msg"])
+    if fault["type"] == "extra_forbidden":
+        usual = "there is no such parameter" if place[:1] == ("query",) else "there is no such key"
+    return f"{_place(place)}{usual}"
+
+
+def _is_kind(pair: Sequence[Any]) -> bool:
+    """Whether pydantic says with a part of a place as what it tried to read a member."""
+    return isinstance(pair[0], int) and pair[1] in KINDS
 
 
 def _place(parts: Sequence[Any]) -> str:

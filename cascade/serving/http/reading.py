@@ -32,6 +32,10 @@ Headers = Mapping[bytes, bytes]
 
 SHORTEST = 0.001  # seconds that a request may ask for
 LARGE = 256 << 10  # bytes of a body from which it is parsed in a thread
+CURE = (
+    'which of the fields is the text is not known; send it as "text" in place of "fields", or call '
+    "its column text, name, title or description"
+)
 PICTURE = "\0picture"  # the column that pictures of clients stand in, which no client can name
 _DATA = re.compile(r"\s*data:[^,]{0,200};base64,", re.I)
 _SPACE = re.compile(r"\s+")
@@ -158,8 +162,8 @@ class ItemReader:
         self._settings = settings
         self._first = config.reads[0] if config.reads else "text"
         without = config.columns.model_copy(update={"image": None})
-        self._texts = Intake(config.model_copy(update={"columns": without}))
-        self._pictures = Intake(config, Columns(image=PICTURE))
+        self._texts = Intake(config.model_copy(update={"columns": without}), cure=CURE)
+        self._pictures = Intake(config, Columns(image=PICTURE), CURE)
 
     def read(self, given: Sequence[str | ItemBody | None]) -> Read:
         """The items of a request; what is no item has its reason in its place.

@@ -13,7 +13,14 @@ from pydantic import BaseModel
 from cascade.config.serving import ServeConfig
 from cascade.pipeline.classifier import Classifier
 from cascade.serving.http import examples
-from cascade.serving.http.problems import MEDIA_TYPE, Problem, ProblemValue, hang_up, problem_of
+from cascade.serving.http.problems import (
+    MEDIA_TYPE,
+    Problem,
+    ProblemValue,
+    check_names,
+    hang_up,
+    problem_of,
+)
 from cascade.serving.http.reading import SHORTEST, Headers
 from cascade.serving.http.service import Service, as_json
 from cascade.serving.http.values import (
@@ -62,8 +69,13 @@ class ProblemRoute(APIRoute):
         """The handler, which answers what is raised below it."""
         handler = super().get_route_handler()
 
+        known = {parameter.alias for parameter in self.dependant.query_params}
+
         async def told(request: Request) -> Response:
             try:
+                # The rules of another application may read parameters of their own.
+                if getattr(request.app.state, "service", None) is not None:
+                    check_names(request.query_params, known)
                 return await handler(request)
             except Exception as error:  # whatever it is, who asked gets the form of all errors
                 problem = problem_of(error)

@@ -10,12 +10,13 @@ import math
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import uvicorn
 from fastapi import FastAPI
@@ -134,6 +135,18 @@ def serve(app: FastAPI, listening: socket.socket, settings: ServeConfig) -> None
     same = [listening, *(listening.dup() for _ in range(ACCEPTED - 1))]
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(server.serve(sockets=same))
+
+
+def end_at_once() -> NoReturn:
+    """End the process with the status 0, though a thread is still at work in a model.
+
+    Python would abort while it ends in order: such a thread cannot be stopped.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(0)
 
 
 def make_server(app: FastAPI, settings: ServeConfig) -> Server:

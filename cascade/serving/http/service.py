@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,7 @@ from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.doors.explaining import Explanation
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.predictions import Prediction
-from cascade.serving.http.batcher import Batcher
+from cascade.serving.http.batches.batcher import Batcher
 from cascade.serving.http.clock import Clock
 from cascade.serving.http.metrics import Metrics
 from cascade.serving.http.problems import Problem
@@ -35,7 +35,8 @@ from cascade.serving.values import FacetValue, FoundValue
 from cascade.values import is_visible
 from cascade.version import __version__
 
-MOST_WORDS = 40  # of an item that are left out when it is explained, one at a time
+EXPLAINED = 4  # items that a step of an explanation takes as long as
+QUICK_ITEMS = 100  # of a request; more are read in a thread
 
 
 class Service:
@@ -109,14 +110,14 @@ class Service:
             The request is out of bounds, or its turn has not come in time.
         """
         if form.top > self.settings.max_top:
-            raise Problem(422, f"top: {form.top}; expected {self.settings.max_top} or less")
+            raise Problem(422, f"top: expected {self.settings.max_top} or less")
         has_pictures = any(isinstance(one, ItemBody) and one.image for one in given)
-        if has_pictures:
+        if has_pictures or len(given) > QUICK_ITEMS:
             read = await asyncio.to_thread(self._reader.read, given)
         else:
             read = self._reader.read(given)
         found: list[Prediction] = await self.batcher.answer(
-            read.items, size=len(read.items), deadline=deadline, top=form.top
+            read.items, deadline=deadline, top=form.top
         )
         self.metrics.items([prediction.status for prediction in found])
         shown = AnswerForm(form.top, form.trace, question=self._asks, set=self._has_sets)
@@ -137,11 +138,11 @@ class Service:
         read = await asyncio.to_thread(self._reader.read, [asked])
         (item,) = read.items
 
-        def explain() -> dict[str, Any]:
+        def explain() -> Generator[None, None, dict[str, Any]]:
             if isinstance(item, Prediction):
                 why = Explanation(Item(asked.fields or {"text": asked.text}), item)
             else:
-                why = self.classifier.explain(item, words=asked.words)
+                why = yield from self.classifier.explain_in_steps(item, words=asked.words)
             values = why.to_dict()
             prediction = values["prediction"] | {"id": asked.id}
             return {
@@ -151,7 +152,7 @@ class Service:
                 "text": str(why),
             }
 
-        size = 1 if asked.words is False else MOST_WORDS
+        size = 1 if asked.words is False else EXPLAINED
         found: dict[str, Any] = await self.batcher.answer(explain, size=size, deadline=deadline)
         return found
 

@@ -71,13 +71,14 @@ def serve(
     Requests of many clients are answered together. Bounds of requests, of the queue and of time
     are settings (--set serve.max_items=500, ...). /openapi.json describes all endpoints, /metrics
     is for Prometheus, /health and /ready for those who watch. At the first signal (Ctrl-C, SIGTERM)
-    what waits is answered, then the command ends with the exit status 0.
+    what waits is answered, for serve.stop_seconds at most, then the command ends with the exit
+    status 0.
     """
     from cascade.cli.progress import load_classifier, working
     from cascade.errors import UsageError
     from cascade.serving.http import create_app
     from cascade.serving.http.app import check_token
-    from cascade.serving.http.running import address_of, bound, read_token
+    from cascade.serving.http.running import address_of, bound, end_at_once, read_token
     from cascade.serving.http.running import serve as answer
 
     settled, tree = options.resolve(
@@ -107,4 +108,12 @@ def serve(
             logging.getLogger("cascade.serving").setLevel(logging.INFO)
         err.print(f"answers at {address_of(listening)}; stop with Ctrl-C", highlight=False)
         answer(app, listening, serving)
-    err.print("stopped; all that waited was answered", highlight=False)
+    service = app.state.service
+    if left := service.metrics.stopped:
+        many = "1 request was" if left == 1 else f"{left:,} requests were"
+        told = f"{many} not answered within serve.stop_seconds ({serving.stop_seconds:g})"
+    else:
+        told = "all that waited was answered"
+    err.print(f"stopped; {told}", highlight=False)
+    if service.batcher.is_working:
+        end_at_once()
