@@ -35,7 +35,7 @@ class ServeConfig(Section):
         256,
         ge=1,
         le=10_000,
-        description="Items that are answered together at most; fewer where they take over a second.",
+        description="Items that are answered together, fewer where that takes over a second.",
     )
     wait_ms: float = Field(
         5.0,
