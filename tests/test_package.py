@@ -60,7 +60,8 @@ def test_the_wheel_holds_the_package_its_data_and_nothing_else(wheel):
     code = {
         f"cascade/{path.relative_to(ROOT / 'cascade')}"
         for path in (ROOT / "cascade").rglob("*")
-        if path.suffix in {".py", ".html", ".css", ".js", ".yaml", ".safetensors", ".md"}
+        if path.suffix
+        in {".py", ".html", ".css", ".js", ".svg", ".yaml", ".csv", ".safetensors", ".md"}
     }
     data = {
         f"cascade/_data/{path.relative_to(ROOT)}"
