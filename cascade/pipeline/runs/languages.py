@@ -37,7 +37,7 @@ SAMPLE = 24  # rows of a chunk that are looked at, the first ones: about 2% of w
 MANY, LATER = 10_000, 1  # rows after which so few of a chunk are: a share is known well by then
 FEW = 20  # rows of a chunk: for less the identifier, which loads in half a second, is not loaded
 LONGEST = 200  # characters of a text that are looked at
-SHARE, LEAST = 0.1, 3  # of rows looked at, and their number, from which it is told
+SHARE, LEAST = 0.1, 5  # of rows looked at, and their number, from which it is told
 SEEN = "rows looked at"
 
 

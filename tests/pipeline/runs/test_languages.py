@@ -60,8 +60,8 @@ def test_rows_that_cannot_be_read_and_numbers_are_no_language():
         ({}, 3, None),
         ({SEEN: 100}, 400, None),
         ({SEEN: 100, "es": 9}, 400, None),
-        ({SEEN: 20, "es": 2}, 20, None),
-        ({SEEN: 20, "es": 3}, 20, "3 of 20 rows are not in English (Spanish 3)"),
+        ({SEEN: 20, "es": 4}, 20, None),
+        ({SEEN: 20, "es": 5}, 20, "5 of 20 rows are not in English (Spanish 5)"),
         (
             {SEEN: 100, "es": 9, "de": 20, "fr": 1, "it": 2},
             1000,
