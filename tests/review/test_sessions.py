@@ -322,6 +322,17 @@ def test_a_comment_holds_no_sign_that_makes_its_row_unreadable(session, taxonomy
         assert table.text(rows[0], "review_comment").split() == ["a", "b", "[31m", "c", "d", "e"]
 
 
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet", "xlsx"])
+def test_a_nul_in_a_row_leaves_its_export_readable(opened, taxonomy, tmp_path, kind):
+    rows = [{"name": "sun\0hat", "cascade_code": "Toys"}, {"name": "rake", "cascade_code": "Toys"}]
+    session = opened(rows, folder=tmp_path / "s")
+    decide(session.db, taxonomy, "ann", 1, "accept")
+    session.export(tmp_path / f"x.{kind}")
+    with TableFile(str(tmp_path / f"x.{kind}")).open() as table:
+        (row,) = table
+        assert row.problem is None and table.text(row, "name").replace("\0", " ") == "sun hat"
+
+
 def test_nothing_is_exported_of_a_part_without_decisions(session, taxonomy, tmp_path):
     decide(session.db, taxonomy, "ann", 2, "accept")
     with pytest.raises(UsageError, match="random"):

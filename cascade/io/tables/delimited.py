@@ -283,7 +283,8 @@ class CsvFormat(TextFormat):
     """CSV or TSV in UTF-8, with quotes where the `csv` module puts them.
 
     From CSV to CSV, the delimiter, the line ends and the byte order mark of the input stay, and
-    so do bytes that were not UTF-8.
+    so do bytes that were not UTF-8. A NUL of another kind of file, which would make its row
+    unreadable, becomes a blank.
     """
 
     def __init__(self, layout: Layout, kind: Kind) -> None:
@@ -312,6 +313,8 @@ class CsvFormat(TextFormat):
 
     def _bytes(self, records: Sequence[Sequence[object]]) -> bytes:
         text = self._text(records)
+        if not self._text_cells:
+            text = text.replace("\0", " ")
         if self._utf8:
             return text.encode("utf-8", "surrogateescape")
         return escape_surrogates(text).encode()
