@@ -13,6 +13,7 @@ from cascade.api.wording import in_python, in_words_of_python
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import UsageError
 from cascade.io.tables.memory import rows_of
+from cascade.items import Item
 from cascade.labelling.first_hour import FirstHour, Told
 from cascade.labelling.telling import sentences
 from cascade.pipeline.intake import names_of
@@ -110,16 +111,19 @@ class Row:
     number
         Its place among the rows, from 1.
     text
-        By column.
+        Its text; several columns stand in lines of their own.
+    fields
+        Text by column.
     suggestion
         The path of the likeliest leaf.
     """
 
-    def __init__(self, number: int, text: Mapping[str, str], suggestion: str) -> None:
-        self.number, self.text, self.suggestion = number, text, suggestion
+    def __init__(self, number: int, fields: Mapping[str, str], suggestion: str) -> None:
+        self.number, self.fields, self.suggestion = number, fields, suggestion
+        self.text = Item(fields).text
 
     def __repr__(self) -> str:
-        return f"Row({self.number}, {' | '.join(self.text.values())!r:.60}, {self.suggestion!r})"
+        return f"Row({self.number}, {self.text!r:.60}, {self.suggestion!r})"
 
 
 class Start:

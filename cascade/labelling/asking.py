@@ -1,14 +1,16 @@
 """Which rows to ask a person about: those that teach most, and that still tell how good it all is.
 
-Rows are put into as many groups as are asked for, by k-means over their vectors, in which a row
-counts as much as it is doubtful (weighted clustering, as in Zhdanov, "Diverse mini-batch active
-learning", 2019): so all of the file is covered, the more finely the more doubt there is. One row of
-each group is drawn, a doubtful one with a higher probability. As that probability is known and
+Rows are put into groups by k-means over their vectors, in which a row counts as much as it is
+doubtful (weighted clustering, as in Zhdanov, "Diverse mini-batch active learning", 2019): so all of
+the file is covered, the more finely the more doubt there is. One row of each group is drawn, and
+more of groups that hold much doubt, so that no row stands for most of the file; a doubtful row is
+drawn with a higher probability (systematic sampling, Madow 1949). As that probability is known and
 never 0, what is measured on such rows can be weighed back to the file (Horvitz and Thompson 1952).
 """
 
 from __future__ import annotations
 
+import heapq
 import warnings
 from dataclasses import dataclass
 
@@ -19,6 +21,7 @@ from cascade.labelling.learner import Floats, log_softmax
 
 EVEN = 1.0  # of the mean doubt, added to that about each row, so that none stands for too many
 LEAST = 0.02  # that is added
+GROUPS = 2 / 3  # of the number of rows to choose; the rest goes to the heaviest groups
 ROUNDS = 15  # of k-means
 
 
@@ -68,16 +71,48 @@ def ask(
     rng = np.random.default_rng(seed)
     doubt = 1 - np.exp(log_softmax(answers[left])).max(axis=1)
     doubt = doubt.astype(np.float64) + max(LEAST, EVEN * float(doubt.mean()))
-    drawn = doubt * copies[left]
-    group = _groups(vectors[left], drawn, k, seed)
-    chosen, weight = [], []
-    for own in (np.flatnonzero(group == g) for g in range(k)):
-        share = drawn[own] / drawn[own].sum()
-        at = rng.choice(len(own), p=share)
-        chosen.append(own[at])
-        weight.append(copies[left[own[at]]] / share[at])
-    order = rng.permutation(k)
-    return Asked(left[np.array(chosen)[order]], np.array(weight)[order])
+    size = doubt * copies[left]
+    group = _groups(vectors[left], size, max(1, round(GROUPS * k)), seed)
+    chance, chosen = np.empty(len(left)), list[int]()
+    for own, draws in _shared(group, size, k):
+        chance[own] = _chances(size[own], draws)
+        line = rng.permutation(own)
+        passed = np.cumsum(chance[line])
+        passed[-1] = draws  # but for rounding
+        chosen += line[np.searchsorted(passed, rng.random() + np.arange(draws), "right")].tolist()
+    order = rng.permutation(chosen)
+    return Asked(left[order], copies[left[order]] / chance[order])
+
+
+def _shared(
+    group: NDArray[np.int64], size: NDArray[np.float64], k: int
+) -> list[tuple[NDArray[np.int64], int]]:
+    """Rows of each group, and how many of them to draw: one, the rest of k where size is most."""
+    members = [np.flatnonzero(group == own) for own in range(int(group.max()) + 1)]
+    sizes = [float(size[own].sum()) for own in members]
+    draws = [1] * len(members)
+    heaviest = [(-total, at) for at, total in enumerate(sizes)]
+    heapq.heapify(heaviest)
+    for _ in range(k - len(members)):
+        while draws[heaviest[0][1]] == len(members[heaviest[0][1]]):  # all of it is drawn
+            heapq.heappop(heaviest)
+        at = heaviest[0][1]
+        draws[at] += 1
+        heapq.heapreplace(heaviest, (-sizes[at] / draws[at], at))
+    return list(zip(members, draws, strict=True))
+
+
+def _chances(size: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """float64 [n], probabilities to be drawn: as sizes are, at most 1, together k."""
+    chance = np.ones(len(size))
+    rest = np.arange(len(size))
+    while len(rest):
+        own = (k - len(size) + len(rest)) * size[rest] / size[rest].sum()
+        if (own < 1).all():
+            chance[rest] = own
+            break
+        rest = rest[own < 1]
+    return chance
 
 
 def _groups(vectors: Floats, weight: NDArray[np.float64], k: int, seed: int) -> NDArray[np.int64]:

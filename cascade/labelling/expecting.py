@@ -23,6 +23,7 @@ from cascade.labelling.learner import Branches, Floats, Lesson, learn, log_softm
 
 FOLDS = 5
 LEAST = 20  # labelled rows; fewer tell nothing
+COUNTING = 0.5  # of the labelled rows that weights leave at least, as an effective number
 NORMAL = 1.96  # of a 95% interval
 
 
@@ -60,6 +61,9 @@ class Expectation:
         bool [n, depth], whether the label lies at or below the node there.
     whole
         bool [n], whether the answer is right as a whole.
+    heaviest
+        Share of all rows that one label would have stood for, where few would have decided, so that
+        weights were limited; 0 where they were not.
     """
 
     exact: Figure
@@ -69,6 +73,7 @@ class Expectation:
     raw: NDArray[np.float64]
     right: NDArray[np.bool_]
     whole: NDArray[np.bool_]
+    heaviest: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -142,25 +147,43 @@ def expect(
         tick(own + 1, FOLDS)
     best = found.argmax(axis=1)
     whole, before = (_is_right(branches, at, known.nodes) for at in (best, half))
-    weight = known.weight / known.weight.sum()
+    weight = limited(known.weight)
+    heaviest = float(known.weight.max() / known.weight.sum())
     own_sure, own_near = Everywhere.of(found, branches, np.ones(n))[:2]
     worth = BetaCalibration.fit(own_sure, whole)
     exact = _differed(
         *(worth.of(everywhere.sure), everywhere.copies), worth.of(own_sure), whole, weight
     )
+    exact = _widened(exact, weight)
     hf1 = _differed(
         *(everywhere.near, everywhere.copies), own_near, _hf1(branches, best, known.nodes), weight
     )
     gained = whole.astype(float) - before
     doublings = math.log2(1 + extra / n)
     mean = float(weight @ gained)
-    reach = NORMAL * math.sqrt(float(weight**2 @ (gained - mean) ** 2) + 1 / n**2)
-    more = [doublings * value for value in (mean, mean - reach, mean + reach)]
+    reach = NORMAL * math.sqrt(
+        float(weight**2 @ (gained - mean) ** 2) + float(weight @ weight) ** 2
+    )
+    gains = [doublings * value for value in (mean, mean - reach, mean + reach)]
     raw, right = paths_of(branches, found, best, known.nodes)
     most = 1 - exact.value
-    return Expectation(
-        exact, hf1, Figure(*(min(most, value) for value in more)), extra, raw, right, whole
-    )
+    more = Figure(*(min(most, value) for value in gains))
+    heaviest = 0.0 if np.allclose(weight, known.weight / known.weight.sum()) else heaviest
+    return Expectation(exact, hf1, more, extra, raw, right, whole, heaviest)
+
+
+def limited(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights that sum to 1, drawn so far to even ones that no few of them decide.
+
+    Their effective number (Kish 1965), 1 / (w @ w), is `COUNTING` of all at least. What is lost in
+    exactness on average is little beside what one row that stands for most of a file can do.
+    """
+    weight = weight / weight.sum()
+    n = len(weight)
+    spread = float(weight @ weight) - 1 / n
+    allowed = (1 / COUNTING - 1) / n
+    share = 1.0 if spread <= allowed else math.sqrt(allowed / spread)
+    return share * weight + (1 - share) / n
 
 
 def _taught(
@@ -224,7 +247,8 @@ def _differed(
 
     The difference estimator of survey sampling (Saerndal, Swensson and Wretman 1992, ch. 6): it
     is right on average however bad the model is, and the more exact, the better it is. With few
-    rows their spread is not known well, so a row that is wrong by as much as can be is added.
+    rows their spread is not known well, so a row that is wrong by as much as can be is added, of
+    the mean weight of rows that count.
 
     Parameters
     ----------
@@ -236,6 +260,20 @@ def _differed(
     off = true - own
     moved = float(weight @ off)
     value = float(np.average(told, weights=copies)) + moved
-    variance = float(weight**2 @ (off - moved) ** 2) + 1 / len(off) ** 2
+    variance = float(weight**2 @ (off - moved) ** 2) + float(weight @ weight) ** 2
     reach = NORMAL * math.sqrt(variance)
     return Figure(*(min(1.0, max(0.0, v)) for v in (value, value - reach, value + reach)))
+
+
+def _widened(found: Figure, weight: NDArray[np.float64]) -> Figure:
+    """A share at least as uncertain as one that is counted on as many rows as count.
+
+    Its interval holds Wilson's (1927) for the effective number of rows; its value is what Jeffreys'
+    prior makes of it, so that some dozen labels promise neither all nor nothing.
+    """
+    n, square = 1 / float(weight @ weight), NORMAL**2
+    centre = (n * found.value + square / 2) / (n + square)
+    spread = found.value * (1 - found.value) / n + square / (4 * n * n)
+    reach = NORMAL * math.sqrt(spread) / (1 + square / n)
+    value = (n * found.value + 0.5) / (n + 1)
+    return Figure(value, min(found.low, centre - reach), max(found.high, centre + reach))

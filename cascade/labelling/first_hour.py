@@ -176,6 +176,8 @@ class FirstHour:
             if not self.to_label.is_file() or not asked:
                 return 0
             given = TableFile(str(self.to_label))
+        elif isinstance(given, TableFile):
+            keeping.require_ours(given, self.config.columns.text, asked, self.folder)
         if isinstance(given, TableFile):
             found = keeping.read_labels(given, self.taxonomy, asked)
             for sentence in found.warnings:

@@ -91,8 +91,9 @@ def begin(folder: Path, identity: Mapping[str, Any], *, overwrite: bool) -> Stat
         if state.identity == plain:
             return state
         changed = [k for k in plain if plain[k] != state.identity.get(k)]
+        others = [f"{'other' if name.endswith('s') else 'another'} {name}" for name in changed]
         raise OutputError(
-            f"{folder} was begun with another {' and '.join(changed) or 'version'}; go on with "
+            f"{folder} was begun with {' and '.join(others) or 'another version'}; go on with "
             "the same, name another folder with --out, or begin anew with --overwrite, which "
             "forgets its labels"
         )
@@ -187,6 +188,54 @@ class Given:
     warnings: list[str]
 
 
+def texts_asked(folder: Path, columns: Sequence[str]) -> dict[int, tuple[str, ...]]:
+    """What was written of rows to label: their texts, by number.
+
+    Raises
+    ------
+    InputError
+        A file of them is damaged.
+    """
+    found: dict[int, tuple[str, ...]] = {}
+    for path in folder.glob("to-label-*.csv"):
+        with TableFile(str(path)).open() as table:
+            if {ROW, *columns} <= set(table.columns):
+                for row in table:
+                    texts = tuple(clean(table.text(row, c)) for c in columns)
+                    found[_number(table.text(row, ROW))] = texts
+    return found
+
+
+def require_ours(source: TableFile, columns: Sequence[str], asked: set[int], folder: Path) -> None:
+    """Check that a file of labels is of the rows that were asked for; some may differ.
+
+    Raises
+    ------
+    InputError
+        Most of its rows have another number, or another text.
+    """
+    other = total = 0
+    texts = texts_asked(folder, columns)
+    with source.open() as table:
+        if ROW not in table.columns:
+            return
+        there = [at for at, name in enumerate(columns) if name in table.columns]
+        for row in table:
+            number = _number(table.text(row, ROW))
+            known = texts.get(number)
+            here = {at: clean(table.text(row, columns[at])) for at in there}
+            differs = known and here and all(known[at] != text for at, text in here.items())
+            total += 1
+            other += number not in asked or bool(differs)
+    if 2 * other > total:
+        raise InputError(
+            f"is not of this file: {other:,} of its {total:,} rows are not those that were asked "
+            f"for in {folder}; name a copy of its to-label-1.csv (or -2, ...), or the folder that "
+            "these labels belong to with --out",
+            file=source.file,
+        )
+
+
 def read_labels(source: TableFile, taxonomy: Taxonomy, rows: set[int]) -> Given:
     """The labels of a file of rows to label.
 
@@ -200,6 +249,8 @@ def read_labels(source: TableFile, taxonomy: Taxonomy, rows: set[int]) -> Given:
     InputError
         A column is missing, or none of its labels is in the taxonomy.
     """
+    lines: dict[int, str] = {}
+    double: dict[int, str] = {}
     finder = LabelFinder(taxonomy)
     found: dict[int, str | None] = {}
     unknown: list[str] = []
@@ -222,10 +273,12 @@ def read_labels(source: TableFile, taxonomy: Taxonomy, rows: set[int]) -> Given:
                 strange.append(f"line {row.line}")
                 continue
             node = finder.find(label)
-            if node >= 0:
-                found[number] = taxonomy.codes[node]
-            elif label.casefold() == NOWHERE:
-                found[number] = None
+            if node >= 0 or label.casefold() == NOWHERE:
+                code = taxonomy.codes[node] if node >= 0 else None
+                if found.setdefault(number, code) != code:
+                    told = f"row {number} in lines {lines[number]} and {row.line}"
+                    double.setdefault(number, told)
+                lines.setdefault(number, str(row.line))
             else:
                 unknown.append(f"line {row.line}, {finder.shown(label)}{name_hint(finder, label)}")
                 first, example = first or f"line {row.line}, {finder.shown(label)}", label
@@ -237,6 +290,12 @@ def read_labels(source: TableFile, taxonomy: Taxonomy, rows: set[int]) -> Given:
             f"{source.file}: {len(unknown):,} labels are not in the taxonomy and wait for another "
             f"(first: {unknown[0]}); write {NOWHERE!r} where nothing fits"
         )
+    if double:
+        warnings.append(
+            f"{source.file}: {len(double):,} rows have two labels that differ (first: "
+            f"{next(iter(double.values()))}); they wait until one label is left of each"
+        )
+        found = {row: code for row, code in found.items() if row not in double}
     if strange:
         warnings.append(
             f"{source.file}: {len(strange):,} rows have a {ROW} that was not asked for (first: "

@@ -88,6 +88,8 @@ def draw(source: TableFile, columns: Columns, seed: int, tick: Tick, most: int =
         total += 1
         if total % 1000 == 0:
             tick("reading", total, None)
+    if not total + unread:
+        raise InputError("has no rows, only a header", file=source.file)
     if not kept:
         raise InputError(
             f"no row has text in {', '.join(columns.text)}; name other columns with --text",

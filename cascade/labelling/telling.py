@@ -51,6 +51,11 @@ def _expected(found: Expectation) -> list[str]:
         f"Expect {found.exact} of the answers to be exactly right (95% interval), hierarchical "
         f"F1 {found.hf1.value:.2f} ({found.hf1.low:.2f} to {found.hf1.high:.2f})."
     ]
+    if found.heaviest:
+        told.append(
+            f"Few labels stand for most of the rows (one for {found.heaviest:.0%} of them), so "
+            "their weight is limited, and these figures are rougher than the number of labels says."
+        )
     gain = f"{100 * more.value:+.0f} points ({100 * more.low:+.0f} to {100 * more.high:+.0f})"
     if more.value < ENOUGH:
         told.append(f"{found.extra:,} more labels would hardly change that: {gain}.")

@@ -16,7 +16,8 @@ def begun():
 def test_rows_to_label_come_with_their_text_and_a_suggestion(begun):
     assert len(begun.asked) == 5
     row = begun.asked[0]
-    assert row.text == {"name": NAMES[row.number - 1]}
+    assert row.text == NAMES[row.number - 1]
+    assert row.fields == {"name": row.text}
     assert " > " in row.suggestion
     assert begun.pack.classify("green tea").code is not None
     assert "36 rows with text" in repr(begun)

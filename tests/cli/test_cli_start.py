@@ -27,7 +27,7 @@ def here(tmp_path, monkeypatch):
 def test_a_file_without_labels_becomes_a_pack_by_running_one_command_again(here, cascade):
     done = cascade("start", "rows.csv", "-t", "tree.csv", "--ask", "25")
     assert done.status == 0, done.err
-    assert "cascade review rows.start/to-label-1.csv -c rows.start/pack" in done.err
+    assert "cascade review rows.start/to-label-1.csv -c rows.start/pack --in-order" in done.err
     answers = Path("rows.start/answers.csv").read_text()
     assert answers.count("\n") == 61
     to_label = Path("rows.start/to-label-1.csv")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cascade.labelling.asking import ask
+from cascade.labelling.asking import _chances, ask
 
 
 def rows(n=60, seed=0):
@@ -50,3 +50,23 @@ def test_doubtful_rows_are_asked_more_often():
     vectors = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
     found = ask(answers, vectors, np.ones(200, int), np.empty(0, int), 40, 0)
     assert (found.rows >= 100).sum() > 25
+
+
+def test_no_row_stands_for_most_of_a_file_of_which_most_rows_are_alike():
+    rng = np.random.default_rng(0)
+    answers = np.zeros((240, 3), np.float32)
+    answers[:, 0] = rng.uniform(0, 6, 240)
+    vectors = rng.normal(size=(240, 30)).astype(np.float32)
+    vectors[:180] *= 0.05  # one thick cloud, and rows that are far from all
+    for seed in range(5):
+        found = ask(answers, vectors, np.ones(240, int), np.empty(0, int), 50, seed)
+        assert len(set(found.rows.tolist())) == 50
+        share = found.weight / found.weight.sum()
+        assert share.max() < 0.15
+        assert 1 / (share @ share) > 12
+        assert found.weight.sum() == pytest.approx(240, rel=0.35)
+
+
+def test_chances_are_as_sizes_are_and_at_most_one():
+    chance = _chances(np.array([100.0, 10.0, 1.0, 1.0, 2.0]), 3)
+    assert chance.tolist() == pytest.approx([1, 1, 0.25, 0.25, 0.5])

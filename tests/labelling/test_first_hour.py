@@ -164,11 +164,31 @@ def test_a_file_of_labels_that_cannot_be_used_is_told(hour, tmp_path):
     with pytest.raises(InputError, match="cascade_row"):
         made.take_labels(TableFile(str(other)))
     other.write_text("cascade_row,label\n1000,G1\n")
-    assert made.take_labels(TableFile(str(other))) == 0
-    assert "was not asked for" in made.warnings[-1]
+    with pytest.raises(InputError, match="is not of this file: 1 of its 1 rows"):
+        made.take_labels(TableFile(str(other)))
+    lines = "".join(f"{row},brass trumpet,G1\n" for row in made.state.asked)
+    other.write_text(f"cascade_row,name,label\n{lines}")
+    with pytest.raises(InputError, match="is not of this file: 8 of its 8 rows"):
+        made.take_labels(TableFile(str(other)))
     labelled(made.to_label, lambda _: "Cars")
     with pytest.raises(InputError, match="none of its 8 labels"):
         made.take_labels()
+
+
+def test_a_row_with_two_labels_waits_until_one_is_left(hour, tmp_path):
+    made = hour(count=4)
+    made.begin()
+    one, two, three, _ = made.run().asked
+    copy = tmp_path / "copy.csv"  # without the texts, and the file that it was copied from is gone
+    made.to_label.unlink()
+    copy.write_text(
+        f"cascade_row,label\n{one},G1\n{two},D1\n{one},G2\n{two},D1\n{three},\n999,D1\n"
+    )
+    assert made.take_labels(TableFile(str(copy))) == 1
+    assert made.state.labels == {two: "D1"}
+    conflict, strange = made.warnings
+    assert f"row {one} in lines 2 and 4" in conflict and "1 rows" in conflict
+    assert "not asked for" in strange and "line 7" in strange
 
 
 def test_labels_by_the_number_of_a_row_are_checked(hour):
@@ -223,6 +243,24 @@ def test_rows_without_text_are_told(hour, tmp_path):
     made.begin()
     with pytest.raises(InputError, match="no row has text in name"):
         made.run()
+
+
+def test_a_file_of_a_header_alone_has_no_rows(hour, tmp_path):
+    path = tmp_path / "header.csv"
+    path.write_text("name,x\n")
+    made = hour(source=path)
+    made.begin()
+    with pytest.raises(InputError, match="has no rows"):
+        made.run()
+
+
+def test_what_differs_is_told_in_the_right_number(hour):
+    made = hour()
+    made.begin()
+    other = hour()
+    other.config.columns = Columns(text=["sku"])
+    with pytest.raises(OutputError, match="begun with other columns; go on"):
+        other.begin()
 
 
 def test_two_processes_do_not_work_in_one_folder(hour):

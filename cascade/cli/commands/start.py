@@ -19,7 +19,7 @@ EXAMPLES = """
 
   cascade start products.csv -t store
   cascade start products.csv -t taxonomy.csv --text title --text brand --ask 50
-  cascade review products.start/to-label-1.csv -c products.start/pack
+  cascade review products.start/to-label-1.csv -c products.start/pack --in-order
   cascade start products.csv -t store --labels labelled.xlsx
   cascade start products.csv -t store --no-answers
 """
@@ -174,7 +174,7 @@ def _show(hour: FirstHour, told: Told, answers: bool) -> None:
     if told.asked:
         _line(
             f"label {len(told.asked):,} rows in a browser, each with a suggestion:\n"
-            f"      cascade review {hour.to_label} -c {hour.pack}\n"
+            f"      cascade review {hour.to_label} -c {hour.pack} --in-order\n"
             f"    or in that file: a code or path in the column label, nowhere where nothing fits"
         )
         _line("then run the same command again: it learns, and tells how right answers are")
