@@ -25,8 +25,13 @@ from cascade.pipeline.facets.categories import (
 )
 from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatureExtractor
 from cascade.pipeline.facets.own.codes import LearntCodes, weights_of
-from cascade.pipeline.facets.own.ranking import LearntBaseRanker, LearntCategories, LearntExtractor
-from cascade.pipeline.facets.own.words import OwnWordsFinder
+from cascade.pipeline.facets.own.ranking import (
+    LearntBaseRanker,
+    LearntCategories,
+    LearntExtractor,
+    finders_of,
+    said_facets,
+)
 from cascade.pipeline.facets.ranking import (
     BaseTermRanker,
     DescriptorRanker,
@@ -34,7 +39,7 @@ from cascade.pipeline.facets.ranking import (
     RankedDescriptors,
 )
 from cascade.pipeline.facets.reranking import reranker_of
-from cascade.pipeline.facets.said import FacetWords, SaidFacets, said_code
+from cascade.pipeline.facets.said import SaidFacets, said_code
 from cascade.pipeline.fallback import FailureLog, by_fallback
 from cascade.predictions import Alternative, Candidate, FacetChoice, Level, Prediction
 from cascade.retrieval.words.overlap import words_of
@@ -65,6 +70,8 @@ class FacetWalk:
         Descriptors of a category that may have several.
     said
         Finds facets by the words that say them; without it by categories and descriptors.
+    beside
+        Whether categories and descriptors find more beside those that are said.
 
     Attributes
     ----------
@@ -91,8 +98,9 @@ class FacetWalk:
         source: str = "retrieval",
         most: int = 3,
         said: SaidFacets | None = None,
+        beside: bool = False,
     ) -> None:
-        self._taxonomy, self._said = taxonomy, said
+        self._taxonomy, self._said, self._beside = taxonomy, said, beside
         self.bases, self.extractor = bases, extractor
         self.categories, self.descriptors = categories, descriptors
         self._refusal = refusal
@@ -124,8 +132,8 @@ class FacetWalk:
             if known is not None:
                 ranked = ranked.led_by(known)
         predictions = (
-            self._by_words(batch, ranked, self._said)
-            if self._said is not None
+            self._by_words(batch, ranked)
+            if self._said is not None and not self._beside
             else self._by_categories(batch, ranked)
         )
         if known is None:
@@ -142,20 +150,23 @@ class FacetWalk:
             predictions[item] = by_fallback(evidence, "the model", error)
         return predictions
 
-    def _by_words(
-        self, batch: Batch, ranked: RankedBaseTerms, said: SaidFacets
-    ) -> list[Prediction]:
+    def _by_words(self, batch: Batch, ranked: RankedBaseTerms) -> list[Prediction]:
         """The predictions with the facets that words say."""
-        predictions = []
-        texts = [own[0] for own in self.extractor.finder.of(batch).phrases]  # in English
+        bases = [self._taxonomy.codes[node] for node in ranked.nodes[:, 0].tolist()]
         with batch.timed("facets"):
-            for item, node in enumerate(ranked.nodes[:, 0].tolist()):
-                code = FoodCode(self._taxonomy.codes[node])
-                code, facets = said_code(
-                    said, texts[item], code, self._taxonomy, self._refusal, self._most
-                )
-                predictions.append(self._prediction(batch, item, ranked, code, facets))
-        return predictions
+            told = self._told(batch, bases)
+            return [self._prediction(batch, i, ranked, *own) for i, own in enumerate(told)]
+
+    def _told(self, batch: Batch, bases: Sequence[str]) -> list[tuple[FoodCode, list[FacetChoice]]]:
+        """Base terms with the facets that words say, if they are asked."""
+        said = self._said
+        if said is None:
+            return [(FoodCode(base), []) for base in bases]
+        texts = [own[0] for own in self.extractor.finder.of(batch).phrases]  # in English
+        return [
+            said_code(said, text, FoodCode(base), self._taxonomy, self._refusal, self._most)
+            for text, base in zip(texts, bases, strict=True)
+        ]
 
     def _by_categories(self, batch: Batch, ranked: RankedBaseTerms) -> list[Prediction]:
         """The predictions with the facets of categories that are likely, and their descriptors."""
@@ -171,9 +182,11 @@ class FacetWalk:
         for (item, category), own in zip(pairs, descriptors, strict=True):
             by_category[item][category] = own
         predictions = []
-        for item, base in enumerate(bases):
-            code, facets = FoodCode(base), list[FacetChoice]()
+        for item, (code, facets) in enumerate(self._told(batch, bases)):
+            told = {choice.category for choice in facets}
             for category in sorted(by_category[item], key=lambda c: -likely[item, c]):
+                if self.extractor.categories[category].code in told:
+                    continue
                 code, chosen = self._with_facets(
                     code,
                     category,
@@ -338,14 +351,14 @@ def make_walk(
             f"method {named!r} does not find base terms of a faceted taxonomy; "
             f"there are {', '.join(METHODS)}"
         )
-    own = METHODS[named] or config.base.method
+    first = METHODS[named] or config.base.method
     checker = make_checker(taxonomy, config.processes)
     refusal = checker.refusal if checker is not None else lambda _: ""
     allowed = taxonomy.reportable & np.array([not refusal(code) for code in taxonomy.codes])
     finder = EvidenceFinder(
         taxonomy, components.encoder, progress=components.progress, gloss=config.gloss
     )
-    reranker = reranker_of(own, config.base.prompt, components)
+    reranker = reranker_of(first, config.base.prompt, components)
     learnt = LearntCodes.load(Path(config.learnt)) if config.learnt else None
     if learnt is not None and learnt.encoder != weights_of(components.encoder):
         raise ConfigError(
@@ -357,13 +370,10 @@ def make_walk(
         extractor = FacetFeatureExtractor(taxonomy, finder)
         bases = BaseTermRanker(taxonomy, finder, config.base, allowed, reranker)
     else:
-        finder = OwnWordsFinder(finder, learnt.words)
-        extractor = LearntExtractor(taxonomy, finder, learnt)
-        bases = LearntBaseRanker(taxonomy, finder, config.base, allowed, learnt, reranker)
-    said = None
-    if config.categories.method == "said" and learnt is None:
-        own_words = config.categories.words
-        said = SaidFacets(taxonomy, FacetWords.load(Path(own_words) if own_words else None))
+        own, of_bases = finders_of(finder, learnt)
+        extractor = LearntExtractor(taxonomy, own, learnt)
+        bases = LearntBaseRanker(taxonomy, of_bases, config.base, allowed, learnt, reranker)
+    said = said_facets(taxonomy, config.categories, learnt)
     return FacetWalk(
         taxonomy,
         bases,
@@ -375,9 +385,10 @@ def make_walk(
             reranker_of(config.descriptors.method, config.descriptors.prompt, components),
         ),
         refusal,
-        source={"retrieve": "retrieval"}.get(own, own),
+        source={"retrieve": "retrieval"}.get(first, first),
         most=config.descriptors.most,
         said=said,
+        beside=learnt is not None and learnt.kept.facets == "both",
     )
 
 

@@ -114,11 +114,16 @@ def fit(
         return
     for name, value in report["pack"].items():
         out.print(f"{name:<26}  {value:.3f}", highlight=False)
+    told = f"learnt from {report['rows']['fitted']:,} rows in {report['seconds']:,} s, and measured"
+    if set(report["kept"].values()) == {"catalogue"}:
+        use = (
+            "the pack answers as the catalogue alone, but for descriptions that were coded before; "
+            "code more rows and fit it again"
+        )
+    else:
+        use = f"use it: cascade foodex2 encode TEXT -c {folder}"
     err.print(
-        f"learnt from {report['rows']['fitted']:,} rows in {report['seconds']:,} s, and measured "
-        f"on them as if they were new; use it: cascade foodex2 encode TEXT -c {folder}",
-        highlight=False,
-        markup=False,
+        f"{told} on them as if they were new; {use}", highlight=False, markup=False, soft_wrap=True
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,25 @@ class CategoryWeights:
     threshold: float
 
 
+Way = Literal["catalogue", "learnt", "both"]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Whose answers a pack gives, as they were right most often on rows as if they were new.
+
+    Parameters
+    ----------
+    base
+        Base terms by the catalogue alone, or as rows teach.
+    facets
+        Facets that words say, those that rows teach, or both of them.
+    """
+
+    base: Way = "learnt"
+    facets: Way = "learnt"
+
+
 @dataclass(frozen=True)
 class LearntCodes:
     """What was learnt of coded descriptions; see `save`.
@@ -111,6 +130,8 @@ class LearntCodes:
         Descriptions that are known.
     encoder
         What made the vectors, see `weights_of`.
+    kept
+        Packs that were made before this was asked keep all that is learnt.
     """
 
     words: OwnWords
@@ -123,6 +144,7 @@ class LearntCodes:
     lexical: LexicalFeatures
     recall: Recall
     encoder: str
+    kept: Kept = Kept()
 
     def save(self, folder: Path) -> None:
         """Write to a folder: `learnt.safetensors`, and the words that it reads beside it."""
@@ -137,6 +159,7 @@ class LearntCodes:
             "encoder": self.encoder,
             "categories": list(self.categories.codes),
             "threshold": self.categories.threshold,
+            "kept": asdict(self.kept),
             "features": [BASE_FEATURES, DESCRIPTOR_FEATURES, CATEGORY_FEATURES],
         }
         arrays = {
@@ -183,6 +206,7 @@ class LearntCodes:
                 lexical,
                 Recall(about["recall"]),
                 about["encoder"],
+                Kept(**about.get("kept", {})),
             )
             found._check()
         except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
@@ -199,6 +223,8 @@ class LearntCodes:
                 raise ValueError("a count is none")
         if self.words.vectors.shape[1:] != self.row_vectors.shape[1:]:
             raise ValueError("vectors have several widths")
+        if self.kept.base not in get_args(Way)[:2] or self.kept.facets not in get_args(Way):
+            raise ValueError("what was kept is none of the ways")
         n, width = len(self.categories.codes), self.lexical.width
         shapes = (
             (self.words.vectors, (len(self.words.codes), None)),

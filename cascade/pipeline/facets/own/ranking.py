@@ -10,26 +10,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.config import BaseTermConfig
+from cascade.config import BaseTermConfig, CategoryConfig
 from cascade.errors import ConfigError
 from cascade.features.backbone import JoinedFeatures
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.categories import NEVER, NetworkClassifier, text_features
 from cascade.pipeline.facets.evidence import (
     Evidence,
+    EvidenceFinder,
     FacetFeatureExtractor,
     FacetFeatures,
 )
 from cascade.pipeline.facets.own.codes import BASE_FEATURES, LEVELS, LearntCodes
 from cascade.pipeline.facets.own.recall import Recall
-from cascade.pipeline.facets.own.words import OwnWordsFinder
+from cascade.pipeline.facets.own.words import OwnWords, OwnWordsFinder
 from cascade.pipeline.facets.ranking import BaseTermRanker, RankedBaseTerms
 from cascade.pipeline.facets.reranking import Reranker
+from cascade.pipeline.facets.said import FacetWords, Said, SaidFacets
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.words.overlap import words_of
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
@@ -134,7 +137,7 @@ class LearntBaseRanker(BaseTermRanker):
         for item, own in enumerate(evidence.phrases):
             known = self._recall.find(own[0])
             if known is not None and known.base in self._place:
-                scores[self._place[known.base], item] += RECALLED
+                scores[self._place[known.base], item] = scores[:, item].max() + RECALLED
         return np.asarray(scores, dtype=np.float32)
 
 
@@ -230,6 +233,46 @@ class LearntCategories:
                 said = np.array([code in told for code in self._network.codes])
                 logits[item] = np.where(said, MOST_LOG_ODDS, -MOST_LOG_ODDS)
         return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
+
+
+class KnownOrSaid(SaidFacets):
+    """Facets that are said; of a description that was coded before those that it was coded with."""
+
+    def __init__(self, taxonomy: FacetedTaxonomy, told: FacetWords, recall: Recall) -> None:
+        super().__init__(taxonomy, told)
+        self._recall = recall
+
+    def of(self, text: str, base: str) -> list[list[Said]]:
+        """See `SaidFacets.of`."""
+        known = self._recall.find(text)
+        if known is None:
+            return super().of(text, base)
+        categories = self._taxonomy.categories
+        return [
+            [Said(facet, ())]
+            for facet in known.facets
+            if facet.category in categories and facet.descriptor in categories[facet.category].tree
+        ]
+
+
+def finders_of(
+    finder: EvidenceFinder, learnt: LearntCodes
+) -> tuple[OwnWordsFinder, OwnWordsFinder]:
+    """What compares texts for facets, and for base terms, which may be the catalogue's alone."""
+    own = OwnWordsFinder(finder, learnt.words)
+    if learnt.kept.base == "learnt" or not learnt.words.codes:
+        return own, own
+    return own, OwnWordsFinder(finder, OwnWords.none(learnt.words.vectors.shape[1]), own.spelling)
+
+
+def said_facets(
+    taxonomy: FacetedTaxonomy, config: CategoryConfig, learnt: LearntCodes | None
+) -> SaidFacets | None:
+    """What finds facets by words that say them; None where only categories are asked."""
+    if config.method != "said" or (learnt is not None and learnt.kept.facets == "learnt"):
+        return None
+    told = FacetWords.load(Path(config.words) if config.words else None)
+    return KnownOrSaid(taxonomy, told, learnt.recall if learnt is not None else Recall({}))
 
 
 def facets_of(recall: Recall, item: Item) -> tuple[Facet, ...]:

@@ -35,6 +35,11 @@ class OwnWords:
     names: Sequence[str]
     vectors: NDArray[np.float32]
 
+    @classmethod
+    def none(cls, width: int) -> OwnWords:
+        """No names, for vectors of a width."""
+        return cls([], [], np.zeros((0, width), np.float32))
+
 
 class OwnWordsFinder(EvidenceFinder):
     """Compares descriptions with the catalogue's names of terms, and with learnt ones.

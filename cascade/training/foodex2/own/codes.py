@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -27,17 +27,26 @@ from cascade.pipeline.facets.own.codes import (
     CATEGORY_FEATURES,
     DESCRIPTOR_FEATURES,
     CategoryWeights,
+    Kept,
     LearntCodes,
     Uses,
+    Way,
     weights_of,
 )
 from cascade.pipeline.facets.own.ranking import LearntBaseRanker, LearntExtractor
 from cascade.pipeline.facets.own.recall import Recall
 from cascade.pipeline.facets.own.words import NameSpelling, OwnWords, OwnWordsFinder, spelling_of
+from cascade.pipeline.facets.said import Refusal
 from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.encoder import Encoder
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 from cascade.training.foodex2.categories import category_figures, category_labels
+from cascade.training.foodex2.own.choosing import (
+    CatalogueAlone,
+    compared,
+    compared_facets,
+    share,
+)
 from cascade.training.foodex2.own.linear import fit_choices, fit_many
 from cascade.training.foodex2.own.names import learn_names
 from cascade.training.foodex2.own.rows import (
@@ -47,13 +56,14 @@ from cascade.training.foodex2.own.rows import (
     SeenBases,
     SeenFacets,
     folds_of,
+    held_codes,
+    held_texts,
 )
 
 CANDIDATES = 40  # base terms that the right one is chosen among
 SHOWN = 16  # descriptors that the right one is chosen among
 BASE_RIDGE, DESCRIPTOR_RIDGE = 0.02, 0.02
 CORRECTIONS = BASE_FEATURES[1:6]  # parts of the catalogue's score, which may count for less
-THRESHOLDS = np.round(np.arange(0.2, 0.81, 0.05), 2)
 
 Report = Callable[[str, int, int], None]
 
@@ -78,6 +88,8 @@ class OwnCodesLearner:
         What the catalogue taught of facet categories.
     allowed
         bool [n_nodes], base terms that may be answered.
+    refusal
+        Why the rules refuse a code; empty where they accept it.
     """
 
     def __init__(
@@ -86,6 +98,7 @@ class OwnCodesLearner:
         finder: EvidenceFinder,
         network: NetworkClassifier,
         allowed: NDArray[np.bool_],
+        refusal: Refusal = lambda _: "",
         *,
         seed: int = 0,
         report: Report = lambda *_: None,
@@ -95,6 +108,7 @@ class OwnCodesLearner:
         self.finder = copy(finder)
         self.finder.encoder = cast("Encoder", RememberingEncoder(finder.encoder))
         self.allowed, self._seed, self._report = allowed, seed, report
+        self._refusal = refusal
         self._spelling: NameSpelling = spelling_of(finder.terms)
         base, step = BaseTermConfig(), DescriptorConfig().temperature
         self._base_start = np.zeros(len(BASE_FEATURES))
@@ -118,22 +132,45 @@ class OwnCodesLearner:
         folds = folds_of(coded, by_text=True, seed=self._seed)
         both = [*folds, *folds_of(coded, by_text=False, seed=self._seed)]
         work = sum(len(fold.rows) for fold in (*both, *folds))
-        seen = [one for own in self._passes(both, self._see_bases, 0, work) for one in own]
-        base_weights = self._fit_bases(seen)
-        look = self._facets_of(self._chosen(seen, base_weights))
+        seen = list(self._passes(both, self._see_bases, 0, work))
+        base_weights = self._fit_bases([one for own in seen for one in own])
+        found = self._found_bases(both, seen)
+        held, wanted = held_texts(folds), held_codes(folds)
+        alone = CatalogueAlone(self.taxonomy, self.finder, self.allowed, self._refusal)
+        bases = compared(
+            [code.base for code in wanted], alone.bases(held), {"learnt": found[: len(held)]}
+        )
+        look = self._facets_of(bases.answers)
         done = sum(len(fold.rows) for fold in both)
         facets = list(self._passes(folds, look, done, work))
         weights = self._fit_descriptors([one for own in facets for one in own.choices])
-        categories, lexical, figures = self._fit_categories(coded, folds, facets, weights)
+        categories, lexical, figures, kept = self._fit_categories(
+            coded, folds, facets, alone.facets(held, bases.answers)
+        )
         learnt = self._taught(coded)
+        if bases.kept == "catalogue":
+            base_weights = self._base_start.astype(np.float32)
+            if kept == "catalogue":
+                learnt = replace(learnt, words=OwnWords.none(coded.vectors.shape[1]))
         learnt = replace(
             learnt,
             base_weights=base_weights,
             descriptor_weights=weights,
             categories=categories,
             lexical=lexical,
+            kept=Kept(bases.kept, kept),
         )
-        return learnt, self._base_figures(seen, base_weights, both) | figures
+        unseen = [
+            code.base == own
+            for code, own in zip(held_codes(both)[len(held) :], found[len(held) :], strict=True)
+        ]
+        known = {
+            "base_accuracy": bases.shares[bases.kept],
+            "base_accuracy_unseen": (
+                share(unseen) if bases.kept == "learnt" else bases.shares[bases.kept]
+            ),
+        }
+        return learnt, known | figures | {"base_shares": bases.shares, "kept": asdict(learnt.kept)}
 
     # What rows teach without weights: names, neighbours, counts.
 
@@ -222,10 +259,22 @@ class OwnCodesLearner:
             ridge=BASE_RIDGE,
         )
 
-    def _chosen(self, seen: Sequence[SeenBases], weights: NDArray[np.float32]) -> list[str]:
-        """The base term that is found for each, right or wrong."""
-        codes = self.taxonomy.codes
-        return [codes[int(one.bases[(one.base_features @ weights).argmax()])] for one in seen]
+    def _found_bases(self, folds: Sequence[Fold], seen: Sequence[Sequence[SeenBases]]) -> list[str]:
+        """The base term of each by weights of other rows, right or wrong."""
+        found = []
+        for fold, mine in zip(folds, seen, strict=True):
+            held = set(fold.rows)
+            weights = self._fit_bases(
+                [
+                    one
+                    for other, own in zip(folds, seen, strict=True)
+                    for row, one in zip(other.rows, own, strict=True)
+                    if row not in held
+                ]
+            )
+            places = [int((one.base_features @ weights).argmax()) for one in mine]
+            found += [int(one.bases[at]) for one, at in zip(mine, places, strict=True)]
+        return [self.taxonomy.codes[node] for node in found]
 
     # Facets.
 
@@ -301,16 +350,28 @@ class OwnCodesLearner:
         coded: Coded,
         folds: Sequence[Fold],
         facets: Sequence[SeenFacets],
-        weights: NDArray[np.float32],
-    ) -> tuple[CategoryWeights, LexicalFeatures, dict[str, Any]]:
-        texts = [text for fold in folds for text in fold.held.texts]
-        dense = np.concatenate([own.dense(self.network, weights) for own in facets])
+        alone: Sequence[frozenset[Facet]],
+    ) -> tuple[CategoryWeights, LexicalFeatures, dict[str, Any], Way]:
+        """Weights, figures, and whose facets are kept.
+
+        Parameters
+        ----------
+        alone
+            Facets of each row by the catalogue alone.
+        """
+        crossed = [
+            self._fit_descriptors([c for own in facets if own is not held for c in own.choices])
+            for held in facets
+        ]
+        each = list(zip(facets, crossed, strict=True))
+        dense = np.concatenate([own.dense(self.network, weights) for own, weights in each])
+        best = np.concatenate([own.best(weights) for own, weights in each])
         wanted = [code for own in facets for code in own.wanted]
         labels = category_labels(self.network.codes, wanted)
         items = [Item({"text": text}) for text in coded.texts]
         lexical = LexicalFeatures.fit(items, ["text"], LexicalRecipe(max_chars=MAX_CHARS))
         backbone = text_features(lexical, self._encoder)
-        sparse = backbone.rows([Item({"text": text}) for text in texts])
+        sparse = backbone.rows([Item({"text": text}) for text in held_texts(folds)])
         start = np.zeros(len(CATEGORY_FEATURES))
         start[0] = 1
         part = np.concatenate([np.full(len(fold.rows), at) for at, fold in enumerate(folds)])
@@ -321,65 +382,41 @@ class OwnCodesLearner:
             if len(rest) and len(own):
                 fitted = fit_many(dense[rest], sparse[rest], labels[rest], start.tolist())
                 likely[own] = _probabilities(dense[own], sparse[own], *fitted)
-        threshold = best_threshold(likely, labels)
         self._report("learning categories", len(folds), len(folds) + 1)
         own_weights, words, bias = fit_many(dense, sparse, labels, start.tolist())
-        taken = likely >= threshold
+        right = [frozenset(code.facets) for code in wanted]
+        trees = [self.taxonomy.categories[code].tree for code in self.network.codes]
+        found, threshold = compared_facets(right, alone, likely, best, trees, self.network.codes)
+        bases = [base for own in facets for base in own.bases]
+        held = held_codes(folds)
         figures = {
-            "categories": category_figures(taken, labels),
-            "descriptor_accuracy": _share(
-                [int((f @ weights).argmax()) == right for own in facets for f, right in own.choices]
+            "categories": category_figures(
+                category_labels(
+                    self.network.codes,
+                    [FoodCode(b, tuple(own)) for b, own in zip(bases, found.answers, strict=True)],
+                ),
+                labels,
             ),
-            "whole_code": _share(self._whole(folds, facets, taken, weights)),
+            "descriptor_accuracy": share(
+                [
+                    int((features @ weights).argmax()) == place
+                    for own, weights in each
+                    for features, place in own.choices
+                ]
+            ),
+            "whole_code": share(
+                [
+                    base == code.base and own == facets_right
+                    for base, code, own, facets_right in zip(
+                        bases, held, found.answers, right, strict=True
+                    )
+                ]
+            ),
             "threshold": threshold,
+            "facet_shares": found.shares,
         }
         made = CategoryWeights(self.network.codes, own_weights, words, bias, threshold)
-        return made, lexical, figures
-
-    def _whole(
-        self,
-        folds: Sequence[Fold],
-        facets: Sequence[SeenFacets],
-        taken: NDArray[np.bool_],
-        weights: NDArray[np.float32],
-    ) -> list[bool]:
-        """Whether base term and facets of each row are right, with one descriptor a category."""
-        trees = [self.taxonomy.categories[code].tree for code in self.network.codes]
-        best = np.concatenate([own.best(weights) for own in facets])
-        bases = [base for own in facets for base in own.bases]
-        wanted = [code for own in facets for code in own.wanted]
-        found = []
-        for at, (base, code) in enumerate(zip(bases, wanted, strict=True)):
-            said = {
-                Facet(self.network.codes[c], trees[c].codes[best[at, c]])
-                for c in np.flatnonzero(taken[at]).tolist()
-                if best[at, c] >= 0
-            }
-            found.append(base == code.base and said == set(code.facets))
-        return found
-
-    def _base_figures(
-        self, seen: Sequence[SeenBases], weights: NDArray[np.float32], folds: Sequence[Fold]
-    ) -> dict[str, Any]:
-        """Shares of right base terms, by whether rows with the same base term were known."""
-        hits = [
-            one.right is not None and int((one.base_features @ weights).argmax()) == one.right
-            for one in seen
-        ]
-        by_text = [fold.by_text for fold in folds for _ in fold.rows]
-        return {
-            "base_accuracy": _share([h for h, text in zip(hits, by_text, strict=True) if text]),
-            "base_accuracy_unseen": _share(
-                [h for h, text in zip(hits, by_text, strict=True) if not text]
-            ),
-        }
-
-
-def best_threshold(likely: NDArray[np.floating[Any]], labels: NDArray[np.bool_]) -> float:
-    """The threshold at which the categories of most rows are all right; of several the middle."""
-    right = [((likely >= at) == labels).all(axis=1).mean() for at in THRESHOLDS]
-    best = np.flatnonzero(np.array(right) == max(right))
-    return float(THRESHOLDS[best[len(best) // 2]])
+        return made, lexical, figures, found.kept
 
 
 def _probabilities(
@@ -391,7 +428,3 @@ def _probabilities(
 ) -> NDArray[np.float64]:
     logits = np.einsum("ncf,fc->nc", dense, weights) + sparse @ words + bias
     return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))))
-
-
-def _share(hits: Sequence[bool]) -> float:
-    return round(float(np.mean(hits)), 4) if len(hits) else 0.0

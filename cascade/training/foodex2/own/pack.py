@@ -32,6 +32,7 @@ from cascade.pipeline.facets.own.rows import CodedRows, read_coded_rows
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.encoder_prompts import Prompts
+from cascade.training.foodex2.own.choosing import kept_lines
 from cascade.training.foodex2.own.codes import OwnCodesLearner
 from cascade.training.foodex2.pack import fit_pack
 from cascade.training.labelled import Progress
@@ -153,7 +154,10 @@ class OwnCodesFit:
                 file=self.source.file,
             )
         if len(rows) < FEW:
-            self.notify(f"{len(rows)} coded descriptions teach little; some hundreds are better")
+            self.notify(
+                f"{len(rows)} coded descriptions teach little; some hundreds are better. The "
+                "catalogue's own way stays where they show no gain"
+            )
         whole = self._making.whole
         shutil.rmtree(whole, ignore_errors=True)
         network = self._begin(whole, progress)
@@ -170,6 +174,7 @@ class OwnCodesFit:
             finder,
             NetworkClassifier.load(network, list(self.taxonomy.categories)),
             self.taxonomy.reportable & accepted,
+            refusal,
             seed=self.seed,
             report=lambda what, done, of: progress(what, done, of),
         )
@@ -177,9 +182,13 @@ class OwnCodesFit:
         learnt.save(whole)
         report = self._report(rows, figures, started)
         with self._making.finished() as folder:
-            self._write_config(folder, rows.columns, most_descriptors(rows.codes))
+            by_words = learnt.kept.facets == "catalogue"
+            most = None if by_words else most_descriptors(rows.codes)
+            self._write_config(folder, rows.columns, most)
             write_json(folder / "metrics.json", report)
             write_text(folder / "README.md", self._readme(report))
+        for line in kept_lines(report):
+            self.notify(line)
         return report
 
     def _begin(self, folder: Path, progress: Progress) -> Path:
@@ -202,13 +211,13 @@ class OwnCodesFit:
         )
         return folder / "network.safetensors"
 
-    def _write_config(self, folder: Path, columns: Columns, most: int) -> None:
+    def _write_config(self, folder: Path, columns: Columns, most: int | None) -> None:
         """The config of the start, with what was learnt beside it.
 
         Parameters
         ----------
         most
-            Descriptors of a category.
+            Descriptors of a category; None for as many as the catalogue alone gives.
         """
         file = folder / CONFIG_NAME
         config: dict[str, Any] = {"taxonomy": CATALOGUE, "retrieval": {"encoder": self.encoder}}
@@ -222,12 +231,16 @@ class OwnCodesFit:
         facets["learnt"] = LEARNT
         for stage in ("base", "descriptors"):  # learnt scores are log-odds already
             facets[stage] = {"temperature": 1.0}
-        facets["descriptors"]["most"] = most
+        if most is not None:
+            facets["descriptors"]["most"] = most
         write_text(file, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
     def _report(self, rows: CodedRows, figures: dict[str, Any], started: float) -> dict[str, Any]:
         categories = figures.pop("categories")
+        shares = {"base terms": figures.pop("base_shares"), "facets": figures.pop("facet_shares")}
         return {
+            "kept": figures.pop("kept"),
+            "out_of_fold": shares,
             "pack": {
                 **{f"category_{name}": value for name, value in categories.items()},
                 **figures,
@@ -273,6 +286,8 @@ class OwnCodesFit:
             "own.",
             "",
             table(["", "share"], [[meanings[key], found[key]] for key in meanings]),
+            "",
+            *kept_lines(report),
             "",
         ]
         return "\n".join(lines)

@@ -125,6 +125,16 @@ def folds_of(coded: Coded, *, by_text: bool, seed: int = 0) -> list[Fold]:
     return found
 
 
+def held_texts(folds: Sequence[Fold]) -> list[str]:
+    """The texts that are held out, fold by fold."""
+    return [text for fold in folds for text in fold.held.texts]
+
+
+def held_codes(folds: Sequence[Fold]) -> list[FoodCode]:
+    """The codes that are held out, fold by fold."""
+    return [code for fold in folds for code in fold.held.codes]
+
+
 @dataclass(frozen=True)
 class SeenFacets:
     """What was seen of the facets of the rows of a fold.

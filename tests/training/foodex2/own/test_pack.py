@@ -81,6 +81,46 @@ def test_a_pack_codes_in_the_words_of_the_house_which_the_catalogue_does_not_kno
     assert alone.classify("porridge, slt").code != "OATS0#F04.SALT0"
     assert pack.report["rows"]["repaired"] == 1
     assert pack.report["pack"]["whole_code"] > 0.8
+    assert pack.report["kept"]["facets"] != "catalogue"
+    shares = pack.report["out_of_fold"]["facets"]
+    assert shares[pack.report["kept"]["facets"]] > shares["catalogue"]
+
+
+@pytest.mark.weights
+def test_a_pack_of_rows_that_teach_nothing_answers_as_the_catalogue_alone(folder, tmp_path):
+    alone = load(folder / "TOY.ecf")
+    foods, more = ("stew", "oats", "wheat", "wheat flour"), ("", "salt", "baked", "liquid")
+    texts = [f"{food}, {word}".strip(", ") for food in foods for word in more]
+    texts += [f"{text} alnatura" for text in texts]
+    codes = [alone.classify(text).code for text in texts]
+    fitted = cascade.fit(
+        {"food": [*texts, "Lunch of Tuesday"], "code": [*codes, "STEW0#F04.SALT0"]},
+        label="code",
+        text="food",
+        taxonomy=folder / "TOY.ecf",
+        recipe="foodex2",
+        out=tmp_path / "pack",
+    )
+    assert fitted.report["kept"] == {"base": "catalogue", "facets": "catalogue"}
+    shares = fitted.report["out_of_fold"]["facets"]
+    assert shares["catalogue"] > 0.95
+    assert {"learnt", "both"} < set(shares)
+    new = [f"{text} 250 g" for text in texts]
+    assert [fitted.classify(text).code for text in new] == [alone.classify(t).code for t in new]
+    assert fitted.classify("lunch of tuesday").code == "STEW0#F04.SALT0"
+    assert "shows no gain" in (tmp_path / "pack" / "README.md").read_text("utf-8")
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("kept", [None, {"base": "catalogue", "facets": "both"}])
+def test_what_was_kept_is_read_from_the_pack_and_older_packs_keep_all(pack, kept, tmp_path):
+    pack.save(tmp_path / "copy")
+    about, arrays = read_tensors(tmp_path / "copy" / LEARNT)
+    about.pop("kept")
+    write_tensors(tmp_path / "copy" / LEARNT, about | ({"kept": kept} if kept else {}), arrays)
+    seal(tmp_path / "copy")
+    found = load(tmp_path / "copy").classify("stew, slt, finely milled")
+    assert found.code.startswith("STEW0#F04.SALT0")
 
 
 @pytest.mark.weights
@@ -143,6 +183,8 @@ def test_a_damaged_file_is_refused(folder, pack, tmp_path):
         {"recall": {"ab": "no code"}},
         {"features": []},
         {"categories": ["F04"]},
+        {"kept": {"base": "both"}},
+        {"kept": ["base"]},
     ],
 )
 def test_what_was_changed_by_hand_is_refused(pack, wrong, tmp_path):
