@@ -28,6 +28,7 @@ COMMON = frozenset(  # English words that no name of a food has, and that are ot
     "you".split()
 )
 TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[.,]\d+)?|[^\w\s'-]")
+TELLING = frozenset({"mit", "ohne", "avec", "senza"})  # small words of one language alone
 LONGEST = 6  # tokens of an entry
 SHORTEST_PART = 3  # letters of a part of a German compound
 JOINTS = ("", "s", "n", "en", "es", "e")  # between the parts of one
@@ -101,11 +102,14 @@ class Glossary:
             covered = {at for start, end, _ in parts for at in range(start, end)}
             told = [part for part in parts if part[2] not in SMALL]
             content = {at for start, end, _ in told for at in range(start, end)}
-            if not strange & content or 2 * len(strange & covered) < len(strange):
+            small = any(tokens[at] in TELLING for at in strange & covered)
+            if not content or not (strange & content or small):
+                continue
+            if 2 * len(strange & covered) < len(strange):
                 continue
             if len(covered) > most:
                 most = len(covered)
-                best = Reading(_joined(tokens, parts), language.name)
+                best = Reading(_joined(tokens, _turned(parts)), language.name)
         return best
 
     def _is_strange(self, token: str) -> bool:
@@ -114,6 +118,18 @@ class Glossary:
         if token in STOP_WORDS or token in COMMON:
             return False
         return singular(token) not in self._known
+
+
+def _turned(parts: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """What stands after `of` before what it makes more precise: `dumplings of potatoes`."""
+    turned = list(parts)
+    for at in range(1, len(turned) - 1):
+        (start, middle, head), (_, until, small), (after, end, modifier) = turned[at - 1 : at + 2]
+        touching = (middle, until) == (turned[at][0], after)
+        if touching and small == "of" and SMALL.isdisjoint((head, modifier)):
+            turned[at - 1 : at + 2] = [(start, end, f"{modifier} {head}")]
+            return _turned(turned)
+    return turned
 
 
 def _tokens(text: str) -> list[str]:

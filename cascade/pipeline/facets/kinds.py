@@ -18,6 +18,8 @@ class _Kinds(NamedTuple):
     fed: Sequence[tuple[Sequence[frozenset[str]], frozenset[str]]]
     feeds: Sequence[frozenset[str]]
     no_food: Sequence[tuple[str, frozenset[str]]]
+    flavours: Sequence[frozenset[str]]
+    plain: Sequence[frozenset[str]]
 
 
 def names_feed(text: str) -> bool:
@@ -42,6 +44,14 @@ def names_feed(text: str) -> bool:
     )
 
 
+def names_flavour(text: str) -> bool:
+    """Whether a text names a flavour, and does not say that a food is plain."""
+    said, kinds = set(words_of(text)), _kinds()
+    return any(own <= said for own in kinds.flavours) and not any(
+        own <= said for own in kinds.plain
+    )
+
+
 def no_food_in(text: str) -> str:
     """A word of a text for what nobody eats; empty where there is none."""
     said = set(words_of(text))
@@ -63,5 +73,9 @@ def _kinds() -> _Kinds:
         for animals, foods in (("pets", "pet_foods"), ("livestock", "livestock_foods"))
     ]
     return _Kinds(
-        fed, split(told["feeds"]), [*zip(told["no_food"], split(told["no_food"]), strict=True)]
+        fed,
+        split(told["feeds"]),
+        [*zip(told["no_food"], split(told["no_food"]), strict=True)],
+        split(told["flavours"]),
+        split(told["plain"]),
     )

@@ -26,6 +26,11 @@ MEASURE = re.compile(
     rf"|{_NUMBER}\s+(?:{_SIZE}\s+)?)(?!and\b)(?=\w\w)",
     re.IGNORECASE,
 )
+PLACE = re.compile(  # an adjective of a place, which is the name of a food where it stands alone
+    r"\b(?:wiener|frankfurter|hamburger|berliner|thüringer|nürnberger)\s+(?=[A-ZÄÖÜ]?[a-zäöü]{3,})"
+    r"(?!(?:with|without|and|from|for|mit|sausages?|w[uü]rst\w*)\b)",
+    re.IGNORECASE,
+)
 ASIDE = re.compile(r"\([^)]*\)|\[[^\]]*\]")
 CLAUSE = re.compile(
     r"\b(?:with|without|w/|w/o|in|into|from|made|containing|for|by|plus|based on)"
@@ -51,6 +56,11 @@ def without_measure(text: str) -> str:
         if measure := MEASURE.match(text):
             text = text[measure.end() :]
     return text
+
+
+def without_places(text: str) -> str:
+    """A text without adjectives of places that are foods when alone: `Wiener Melange`."""
+    return PLACE.sub("", text)
 
 
 def main_part(text: str) -> str:

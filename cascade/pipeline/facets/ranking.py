@@ -7,7 +7,7 @@ the first candidates anew.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from cascade.pipeline.facets.evidence import (
     FacetFeatureExtractor,
     FacetFeatures,
 )
-from cascade.pipeline.facets.kinds import FEED, names_feed, no_food_in
+from cascade.pipeline.facets.kinds import FEED, names_feed, names_flavour, no_food_in
+from cascade.pipeline.facets.naming import main_part
 from cascade.pipeline.facets.questions import ShownTerm, shown_term
 from cascade.pipeline.facets.reranking import Reranker, log_softmax
 from cascade.pipeline.facets.terms.features import TermFeatures
@@ -52,6 +53,8 @@ class RankedBaseTerms:
         term has any of its words, and enough to be offered where a whole name is in the text.
     no_food
         Of each item a word for what nobody eats, or nothing.
+    aside
+        Of each item why its likeliest term may be what comes with the food, or nothing.
     """
 
     nodes: NDArray[np.int32]
@@ -59,6 +62,7 @@ class RankedBaseTerms:
     scores: dict[str, NDArray[np.float64]]
     similarity: NDArray[np.float32]
     no_food: Sequence[str]
+    aside: Sequence[str] = ()
 
     def led_by(self, first: Sequence[int]) -> RankedBaseTerms:
         """The same with a given term first for each item; one that is not there, for the last."""
@@ -79,6 +83,7 @@ class RankedBaseTerms:
             {name: ordered(own) for name, own in self.scores.items()},
             self.similarity,
             self.no_food,
+            self.aside,
         )
 
 
@@ -110,6 +115,7 @@ class BaseTermRanker:
         file = Path(config.network) if config.network else None
         self._network = TermNetwork.load(file) if config.learnt else None
         words = [set(words_of(taxonomy.names[node])) for node in self._nodes.tolist()]
+        self._plain = np.array([self._has_flavoured(node) for node in self._nodes], dtype=bool)
         self._another = [
             (distinct, np.flatnonzero([not distinct.isdisjoint(own) for own in words]))
             for distinct in map(set, config.another)
@@ -132,7 +138,15 @@ class BaseTermRanker:
         similarity[named] = np.maximum(similarity[named], self._config.unlike)
         no_food = [no_food_in(own[0]) for own in evidence.phrases]
         ranked = RankedBaseTerms(
-            self._nodes[order], logprobs, {"retrieval": logprobs}, similarity, no_food
+            self._nodes[order],
+            logprobs,
+            {"retrieval": logprobs},
+            similarity,
+            no_food,
+            [
+                self._aside(own[0], node)
+                for own, node in zip(evidence.phrases, self._nodes[order[:, 0]], strict=True)
+            ],
         )
         if self._reranker is None:
             return ranked
@@ -144,11 +158,29 @@ class BaseTermRanker:
         similarity, share = float(ranked.similarity[row]), float(np.exp(ranked.logprobs[row, 0]))
         if ranked.no_food[row]:
             return f"the text says {ranked.no_food[row]!r}, which is no food"
+        if ranked.aside and ranked.aside[row]:
+            return ranked.aside[row]
         if similarity < self._config.likeness:
             return f"no term is much like the text: the best has a likeness of {similarity:.2f}"
         if share < self._config.certainty:
             return f"the likeliest base term is one of several: it has {share:.0%}"
         return ""
+
+    def _aside(self, text: str, node: int) -> str:
+        """Why a term may be what comes with a food, as in `cutlet with French fries`."""
+        main = main_part(text)
+        said = set(words_of(main))
+        if main == text or not said:
+            return ""
+        if not self._finder.words.knows(sorted(said)):
+            return f"no term has a word of {main!r}, which says what the food is"
+        taxonomy = self._taxonomy
+        rest = set(words_of(text)) - said
+        names = [taxonomy.names[node], *taxonomy.synonyms(node)]
+        own = [set(words_of(name)) for name in names]
+        if any(said & words for words in own) or not own[0] & rest:
+            return ""
+        return f"the likeliest base term comes with the food: {main!r} says what that is"
 
     def offered(self, ranked: RankedBaseTerms, row: int) -> int:
         """How many of the base terms that were found for an item may be offered, the best first."""
@@ -192,7 +224,21 @@ class BaseTermRanker:
                 others = np.setdiff1d(np.arange(len(scores)), terms)
                 scores[np.ix_(others, np.flatnonzero(feeds))] -= NO_FEED * unsaid
             scores[np.ix_(terms, np.flatnonzero(silent))] -= unsaid
+        flavoured = np.array(
+            [names_flavour(phrases[0]) for phrases in evidence.phrases], dtype=bool
+        )
+        scores[np.ix_(self._plain, flavoured)] -= unsaid
         return scores
+
+    def _has_flavoured(self, node: int) -> bool:
+        """Whether a term is the plain one beside a flavoured one."""
+        taxonomy = self._taxonomy
+        parent = int(taxonomy.parent[node])
+        if parent < 0 or "plain" not in words_of(taxonomy.names[node]):
+            return False
+        kept = {*words_of(taxonomy.names[node])} - {"plain"} | {"flavoured"}
+        others = taxonomy.children(parent).tolist()
+        return any(set(words_of(taxonomy.names[other])) == kept for other in others)
 
     def _learnt(self, evidence: Evidence) -> NDArray[np.float32]:
         """The network's for terms of the shortlist; all others are below them."""
@@ -244,7 +290,7 @@ class BaseTermRanker:
         retrieval[rows, :head] = np.take_along_axis(known, order, axis=1)
         reranked[rows, :head] = np.take_along_axis(judged, order, axis=1)
         scores = {"retrieval": retrieval, self._reranker.name: reranked}
-        return RankedBaseTerms(nodes, logprobs, scores, ranked.similarity, ranked.no_food)
+        return replace(ranked, nodes=nodes, logprobs=logprobs, scores=scores)
 
 
 @dataclass(frozen=True)

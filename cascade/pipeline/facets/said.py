@@ -6,28 +6,31 @@ Precision comes before recall: what no word says is no facet. A word says one th
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import yaml
-
-from cascade.errors import ConfigError
 from cascade.foodex2.code import FoodCode
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
-from cascade.pipeline.facets.naming import head_word, main_part, without_measure, words
+from cascade.pipeline.facets.naming import (
+    head_word,
+    main_part,
+    without_measure,
+    without_places,
+    words,
+)
+from cascade.pipeline.facets.told import FacetWords
 from cascade.predictions import FacetChoice
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
-FILE = "facets.yaml"
 MOST_WORDS = 6  # of a name that may be said
 INGREDIENT, SOURCE = "F04", "F27"
 EATEN = ("F04", "F06", "F08", "F27")  # categories of what is in or around a food
 LISTED, OWN, OTHER, SHORTENED = range(4)  # whose name: of the list, the own, another; shortened
+COLOURS = frozenset(("red", "green", "yellow", "black", "white", "blue", "brown", "golden"))
+BRAND = re.compile(rf"\b({'|'.join(map(str.title, sorted(COLOURS)))}) ([A-Z][a-z]+)")
 GAP = 1  # words that may stand between those of a name
 CATALOGUES = frozenset(  # words of names that nobody says
     ("similar", "generic", "fresh", "dry", "unspecified", "average")
@@ -51,12 +54,15 @@ class Name(NamedTuple):
         Whose name it is: `LISTED`, `OWN`, `OTHER`, or one without its words of catalogues.
     place
         Of its category among those that may be said.
+    head
+        The word that says what it is: `milk` of `vanilla milk`.
     """
 
     words: frozenset[str]
     rank: int
     place: int
     facet: Facet
+    head: str
 
 
 class Said(NamedTuple):
@@ -64,64 +70,6 @@ class Said(NamedTuple):
 
     facet: Facet
     words: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class FacetWords:
-    """What `facets.yaml` tells, and a file of the user in its form.
-
-    Parameters
-    ----------
-    categories
-        Those that may be said; of two with the same words the first.
-    words
-        By category and descriptor.
-    never
-        Descriptors whose other names say nothing.
-    never_below
-        Terms below which nothing is an ingredient by its other names: dishes.
-    part_of_name
-        By term, words that belong to the names of base terms at or below it.
-    instead
-        By a term, which category or facet stands for which for base terms at or below it.
-    """
-
-    categories: Sequence[str]
-    words: Mapping[str, Mapping[str, Sequence[str]]]
-    never: Collection[str] = ()
-    never_below: Collection[str] = ()
-    part_of_name: Mapping[str, Sequence[str]] | None = None
-    instead: Mapping[str, Mapping[str, str]] | None = None
-
-    @classmethod
-    def load(cls, own: Path | None = None) -> FacetWords:
-        """The words that ship, with those of a file, which go before them.
-
-        Raises
-        ------
-        ConfigError
-            The file cannot be read, or has another form.
-        """
-        shipped = (resources.files("cascade.foodex2") / "data" / FILE).read_text("utf-8")
-        told: dict[str, Any] = yaml.safe_load(shipped)
-        if own is None:
-            return _checked(told, FILE)
-        try:
-            more = yaml.safe_load(own.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{own}: cannot be read as YAML: {error}") from None
-        if not isinstance(more, dict) or set(more) - {*told, "version"}:
-            raise ConfigError(f"{own}: expected a mapping with some of: {', '.join(told)}")
-        first, second = _checked({**_EMPTY, **more}, str(own)), _checked(told, FILE)
-        categories = {*first.words, *second.words}
-        return cls(
-            more.get("categories") or second.categories,
-            {c: _joined(first.words.get(c, {}), second.words.get(c, {})) for c in categories},
-            {*first.never, *second.never} - {d for ws in first.words.values() for d in ws},
-            {*first.never_below, *second.never_below},
-            {**(second.part_of_name or {}), **(first.part_of_name or {})},
-            {**(second.instead or {}), **(first.instead or {})},
-        )
 
 
 class SaidFacets:
@@ -137,6 +85,7 @@ class SaidFacets:
         self._taxonomy, self._told = taxonomy, told
         self._known: dict[str, frozenset[str]] = {}
         self._related: dict[str, frozenset[Facet]] = {}
+        self._heads_of: dict[str, frozenset[str]] = {}
 
     def of(self, text: str, base: str) -> list[list[Said]]:
         """Groups of facets that are said by the same words, of which a code takes one.
@@ -150,10 +99,11 @@ class SaidFacets:
         -------
         The groups, the longest names first; in each the likeliest facet first.
         """
-        text = without_measure(text)
+        text = without_places(without_measure(text))
         order = words(text)
         left = Counter(order)
         known, related = self._of_base(base)
+        known |= self._of_brands(text, base)
         main, head = set(words(main_part(text))), head_word(text)
         # What a text is about is no ingredient, unless the list has it (macaroni cheese); but it
         # may be what a derivative is made of, as in dried ceps.
@@ -171,6 +121,11 @@ class SaidFacets:
                     and (name.rank != LISTED or name.facet.category != INGREDIENT)
                 )
                 and (name.rank == LISTED or _are_near(order, name.words))
+                and not (
+                    name.facet.category in EATEN
+                    and name.rank != LISTED
+                    and self._is_base(name, base, order)
+                )
             ),
             key=lambda one: (*one[:4], sorted(one[4])),
         )
@@ -223,7 +178,7 @@ class SaidFacets:
                     own = full if rank == LISTED else full - CATALOGUES
                     if own and len(own) <= MOST_WORDS:
                         said = rank if own == full else SHORTENED
-                        yield Name(own, said, place, Facet(code, descriptor))
+                        yield Name(own, said, place, Facet(code, descriptor), head_word(name))
 
     def _below(self, codes: Collection[str]) -> Iterator[str]:
         """The codes of terms at or below others."""
@@ -259,6 +214,75 @@ class SaidFacets:
             self._known[base] = frozenset(word for name in names for word in words(name))
             self._related[base] = frozenset(related)
         return self._known[base], self._related[base]
+
+    def _is_base(self, name: Name, base: str, order: Sequence[str]) -> bool:
+        """Whether words of a name belong to the base term, so that they do not say the name.
+
+        `Soya milk, vanilla` has no vanilla milk in it, baby food with carrots no baby carrots, and
+        beer no wheat beer.
+        """
+        if len(name.words) == 1 or any(order.count(word) > 1 for word in name.words):
+            return False
+        of_base = name.head in self._heads(base)
+        if of_base and self._are_related(name.facet.descriptor, base):
+            return True
+        places = [order.index(word) for word in name.words]
+        in_order = name.head not in order or order.index(name.head) == max(places)
+        if in_order and max(places) - min(places) < len(name.words):
+            return False
+        modifiers = name.words - {name.head}
+        return of_base or not modifiers.isdisjoint(self._as_people_say(order, base))
+
+    def _are_related(self, code: str, base: str) -> bool:
+        """Whether one of two terms is at or below the term above the other."""
+        taxonomy = self._taxonomy
+        if code not in taxonomy:
+            return False
+        lineages = _lineage(taxonomy, code), _lineage(taxonomy, base)
+        return any(len(a) > 2 and a[1] in b for a, b in (lineages, lineages[::-1]))
+
+    def _heads(self, base: str) -> frozenset[str]:
+        """The words that say what a base term is, in any of its names: `drink`, `milk`."""
+        if base not in self._heads_of:
+            names = [*self._taxonomy.own_names(base), *self._wording(base)]
+            self._heads_of[base] = frozenset(map(head_word, names)) - {""}
+        return self._heads_of[base]
+
+    def _wording(self, base: str) -> Sequence[str]:
+        """All names of a base term but the first, those of `wording.yaml` too."""
+        return self._taxonomy.synonyms(self._taxonomy.index(base))
+
+    def _as_people_say(self, said: Collection[str], base: str) -> frozenset[str]:
+        """The words of names of a base term that a text has as a whole: `baby food`."""
+        names = (frozenset(words(name)) for name in self._wording(base))
+        return frozenset().union(*(own for own in names if own <= set(said)))
+
+    def _of_brands(self, text: str, base: str) -> frozenset[str]:
+        """Colours that a text has as part of a brand's name, and that say nothing: `Red Bull`.
+
+        A brand is a name of the base term in capital letters, or a colour before another word, both
+        in capital letters, where no food is called by the second.
+        """
+        pairs = BRAND.findall(text)
+        if not pairs:
+            return frozenset()
+        found = frozenset[str]()
+        for name in self._wording(base):
+            own = name.split()
+            if len(own) > 1 and all(word[0].isupper() for word in own) and name in text:
+                found |= COLOURS & set(words(name))
+        for colour, other in pairs:
+            if not self._heads_of_names & set(words(other)):
+                found |= set(words(colour))
+        return found
+
+    @cached_property
+    def _heads_of_names(self) -> frozenset[str]:
+        """The words by which base terms and descriptors are called."""
+        taxonomy = self._taxonomy
+        names = (name for code in taxonomy.codes for name in taxonomy.own_names(code))
+        said = (name.head for own in self._names.values() for name in own)
+        return frozenset(map(head_word, names)) | frozenset(said)
 
     def _kind(self, base: str) -> str:
         """The kind of a base term: `r` a raw commodity, `d` a derivative; empty if unknown."""
@@ -340,43 +364,6 @@ def said_code(
                 )
                 chosen.append(none)
     return code, chosen
-
-
-def _joined(
-    first: Mapping[str, Sequence[str]], second: Mapping[str, Sequence[str]]
-) -> dict[str, list[str]]:
-    """The lists of both by their keys."""
-    return {key: [*first.get(key, ()), *second.get(key, ())] for key in {**second, **first}}
-
-
-_EMPTY: Mapping[str, Any] = {"categories": [], "words": {}}
-
-
-def _checked(told: Mapping[str, Any], file: str) -> FacetWords:
-    """What a file tells, if it has the form that `facets.yaml` has."""
-
-    def texts(value: object) -> bool:
-        return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-    def mapping(value: object, of: Any) -> bool:
-        return isinstance(value, dict) and all(
-            isinstance(k, str) and of(v) for k, v in value.items()
-        )
-
-    forms: Mapping[str, Callable[[object], bool]] = {
-        "categories": texts,
-        "words": lambda value: mapping(value, lambda own: mapping(own, texts)),
-        "never": texts,
-        "never_below": texts,
-        "part_of_name": lambda value: mapping(value, texts),
-        "instead": lambda value: mapping(
-            value, lambda own: mapping(own, lambda code: isinstance(code, str))
-        ),
-    }
-    for name, fits in forms.items():
-        if name in told and not fits(told[name]):
-            raise ConfigError(f"{file}: {name} has another form than in the file that ships")
-    return FacetWords(**{name: told[name] for name in forms if name in told})
 
 
 def _are_near(order: Sequence[str], own: frozenset[str]) -> bool:

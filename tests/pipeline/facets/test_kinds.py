@@ -1,6 +1,6 @@
 import pytest
 
-from cascade.pipeline.facets.kinds import names_feed, no_food_in
+from cascade.pipeline.facets.kinds import names_feed, names_flavour, no_food_in
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,9 @@ def test_food_is_no_feed(text):
 )
 def test_what_nobody_eats_is_told(text, word):
     assert no_food_in(text) == word
+
+
+def test_a_flavour_that_is_said_unless_the_food_is_plain():
+    assert names_flavour("yogurt, strawberry")
+    assert not names_flavour("natural yogurt with honey")
+    assert not names_flavour("yogurt, organic")

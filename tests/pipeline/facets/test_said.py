@@ -5,7 +5,8 @@ import pytest
 
 from cascade.errors import ConfigError
 from cascade.foodex2.code import FoodCode
-from cascade.pipeline.facets.said import FacetWords, SaidFacets, said_code
+from cascade.pipeline.facets.said import SaidFacets, said_code
+from cascade.pipeline.facets.told import FacetWords
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.facets import Facet, FacetCategory, FacetedTaxonomy
 from cascade.taxonomy.tree import Taxonomy
@@ -114,3 +115,34 @@ def test_a_file_of_words_of_another_form_is_refused(tmp_path, text):
     own.write_text(text, "utf-8")
     with pytest.raises(ConfigError, match=r"own\.yaml"):
         FacetWords.load(own)
+
+
+def test_a_name_that_is_of_the_base_term_or_of_a_brand_is_no_facet():
+    names = {"SOYA": "Soya milk", "BABY": "Meals for children", "TRUCK": "Energy drinks"}
+    bases = Draft(name="toy", distinct_siblings=True)
+    for (code, name), synonyms in zip(
+        names.items(), ([], ["baby food"], ["Red Bison"]), strict=True
+    ):
+        bases.describe(bases.add(name, code), "", synonyms)
+    bases.link([""] * len(names))
+    added = {
+        "MILKS": "Vanilla milk",
+        "VANILLA": "Vanilla",
+        "BABIES": "Baby carrots",
+        "CARROT": "Carrots",
+        "WIENER": "Wiener",
+        "ONION": "Onions",
+    }
+    categories = {
+        code: FacetCategory(code, code, Taxonomy(draft(own)), np.ones(len(own), bool))
+        for code, own in {"F04": added, "F10": {"RED": "Red", "GREEN": "Green"}}.items()
+    }
+    own = FacetedTaxonomy(bases, categories, {}, frozenset(names))
+    told = FacetWords(["F10", "F04"], {})
+    assert said(own, "soya milk, vanilla", "SOYA", told) == {"F04.VANILLA"}
+    assert said(own, "baby food carrot puree", "BABY", told) == {"F04.CARROT"}
+    assert said(own, "Red Bison", "TRUCK", told) == set()
+    assert said(own, "Green Zebra drink", "TRUCK", told) == set()
+    assert said(own, "Red Onion drink", "TRUCK", told) == {"F10.RED", "F04.ONION"}
+    assert said(own, "Wiener Melange", "SOYA", told) == set()
+    assert said(own, "milk with wiener", "SOYA", told) == {"F04.WIENER"}

@@ -183,6 +183,8 @@ def _explain(text: str, prediction: Prediction, tree: FacetedTaxonomy, top: int)
     from rich.table import Table
 
     base = prediction.levels[-1]
+    # Of the term itself: a level is as likely as all candidates at or below it.
+    share = next((c.probability for c in base.candidates if c.code == base.code), base.confidence)
     doubt = f"  [yellow]review:[/] {escape(prediction.message)}" if prediction.message else ""
     sure = f"{prediction.confidence:.0%}"
     out.print(f"[bold]{prediction.code}[/]  {sure}{doubt}", highlight=False, soft_wrap=True)
@@ -191,7 +193,7 @@ def _explain(text: str, prediction: Prediction, tree: FacetedTaxonomy, top: int)
     table.add_column(no_wrap=True)
     table.add_column()
     table.add_row("  text", "", escape(text))
-    table.add_row("  base term", base.code, f"{escape(base.name)}  {base.confidence:.0%}")
+    table.add_row("  base term", base.code, f"{escape(base.name)}  {share:.0%}")
     table.add_row("", "", f"[dim]{escape(prediction.path or '')}")
     others = [c for c in base.candidates if c.code != base.code][: max(top, 3)]
     shown = ", ".join(f"{escape(c.name)} {c.probability:.0%}" for c in others)
