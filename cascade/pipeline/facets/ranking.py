@@ -115,7 +115,8 @@ class BaseTermRanker:
         file = Path(config.network) if config.network else None
         self._network = TermNetwork.load(file) if config.learnt else None
         words = [set(words_of(taxonomy.names[node])) for node in self._nodes.tolist()]
-        self._plain = np.array([self._has_flavoured(node) for node in self._nodes], dtype=bool)
+        plain = [self._has_flavoured(node) for node in self._nodes.tolist()]
+        self._plain: NDArray[np.bool_] = np.array(plain, dtype=bool)
         self._another = [
             (distinct, np.flatnonzero([not distinct.isdisjoint(own) for own in words]))
             for distinct in map(set, config.another)
