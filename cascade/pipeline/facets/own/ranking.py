@@ -32,7 +32,8 @@ from cascade.pipeline.facets.own.recall import Recall
 from cascade.pipeline.facets.own.words import OwnWords, OwnWordsFinder
 from cascade.pipeline.facets.ranking import BaseTermRanker, RankedBaseTerms
 from cascade.pipeline.facets.reranking import Reranker
-from cascade.pipeline.facets.said import FacetWords, Said, SaidFacets
+from cascade.pipeline.facets.said import Said, SaidFacets
+from cascade.pipeline.facets.told import FacetWords
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.words.overlap import words_of
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy

@@ -15,7 +15,8 @@ from cascade.items import Batch, Item
 from cascade.pipeline.facets.evidence import EvidenceFinder
 from cascade.pipeline.facets.own.codes import Way
 from cascade.pipeline.facets.ranking import BaseTermRanker
-from cascade.pipeline.facets.said import FacetWords, Refusal, SaidFacets, said_code
+from cascade.pipeline.facets.said import Refusal, SaidFacets, said_code
+from cascade.pipeline.facets.told import FacetWords
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 from cascade.training.foodex2.own.rows import BATCH
