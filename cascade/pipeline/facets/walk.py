@@ -209,7 +209,7 @@ class FacetWalk:
         taxonomy = self._taxonomy
         nodes, shares = ranked.nodes[item].tolist(), np.exp(ranked.logprobs[item]).tolist()
         confidence = shares[0]
-        for category in {facet.category for facet in facets if facet.code}:
+        for category in dict.fromkeys(facet.category for facet in facets if facet.code):
             confidence *= max(f.confidence for f in facets if f.category == category and f.code)
         doubt = self.bases.doubt(ranked, item)
         offered = max(1, self.bases.offered(ranked, item))

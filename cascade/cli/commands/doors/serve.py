@@ -9,6 +9,7 @@ import typer
 
 from cascade.cli import options
 from cascade.cli.console import err
+from cascade.cli.listening import HostOption, PortOption, TokenFileOption, settle_listening
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -26,33 +27,9 @@ def serve(
     config: options.ConfigOption = None,
     taxonomy: options.TaxonomyOption = None,
     method: options.MethodOption = None,
-    host: Annotated[
-        str | None,
-        typer.Option(
-            "--host",
-            metavar="ADDRESS",
-            help="Address to listen at, by default 127.0.0.1, which this machine alone can reach. "
-            "Any other, such as 0.0.0.0, needs a token.",
-        ),
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            "--port",
-            min=0,
-            max=65_535,
-            help="Port to listen at, by default 8000; 0: any that is free.",
-        ),
-    ] = None,
-    token_file: Annotated[
-        str | None,
-        typer.Option(
-            "--token-file",
-            metavar="FILE",
-            help="File with the token that requests must bring (Authorization: Bearer TOKEN); else "
-            "it is read from the environment variable CASCADE_TOKEN.",
-        ),
-    ] = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    token_file: TokenFileOption = None,
     log_requests: Annotated[
         bool,
         typer.Option(
@@ -75,10 +52,8 @@ def serve(
     status 0.
     """
     from cascade.cli.progress import load_classifier, working
-    from cascade.errors import UsageError
     from cascade.serving.http import create_app
-    from cascade.serving.http.app import check_token
-    from cascade.serving.http.running import address_of, bound, end_at_once, read_token
+    from cascade.serving.http.running import address_of, bound, end_at_once
     from cascade.serving.http.running import serve as answer
 
     settled, tree = options.resolve(
@@ -91,13 +66,7 @@ def serve(
         allow_download=allow_download,
         settings=settings,
     )
-    given = {"host": host, "port": port, "token_file": token_file}
-    named = {name: value for name, value in given.items() if value is not None}
-    serving = settled.serve.model_copy(update=named)
-    if not serving.host:
-        raise UsageError("--host: expected an address, such as 127.0.0.1")
-    token = read_token(serving)
-    check_token(serving, token)
+    serving, token = settle_listening(settled.serve, host, port, token_file)
     with bound(serving) as listening:
         with working("loading") as work:
             classifier = load_classifier(tree, settled, work)

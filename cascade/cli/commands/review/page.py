@@ -8,6 +8,7 @@ import typer
 
 from cascade.cli import options
 from cascade.cli.console import err
+from cascade.cli.listening import HostOption, PortOption, TokenFileOption, settle_listening
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -103,32 +104,9 @@ def page(
             help="Load no model: search by names alone, candidates as the file has them.",
         ),
     ] = False,
-    host: Annotated[
-        str | None,
-        typer.Option(
-            "--host",
-            metavar="ADDRESS",
-            help="Address to listen at, by default 127.0.0.1, which this machine alone can reach. "
-            "Any other, such as 0.0.0.0, needs a token, which browsers ask for as a password.",
-        ),
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            "--port",
-            min=0,
-            max=65_535,
-            help="Port to listen at, by default 8000; 0: any that is free.",
-        ),
-    ] = None,
-    token_file: Annotated[
-        str | None,
-        typer.Option(
-            "--token-file",
-            metavar="FILE",
-            help="File with the token; else it is read from the variable CASCADE_TOKEN.",
-        ),
-    ] = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    token_file: TokenFileOption = None,
     limit: options.LimitOption = None,
     seed: Annotated[
         int | None,
@@ -154,8 +132,7 @@ def page(
     from cascade.evaluation.external_predictions import PredictionColumns
     from cascade.io.tables.opening import TableFile
     from cascade.review import open_session
-    from cascade.serving.http.app import check_token
-    from cascade.serving.http.running import address_of, bound, read_token
+    from cascade.serving.http.running import address_of, bound
     from cascade.serving.http.running import serve as answer
 
     settled, tree = options.resolve(
@@ -172,11 +149,7 @@ def page(
         allow_download=allow_download,
         settings=settings,
     )
-    given = {"host": host, "port": port, "token_file": token_file}
-    named = {name: value for name, value in given.items() if value is not None}
-    serving = settled.serve.model_copy(update=named)
-    token = read_token(serving)
-    check_token(serving, token)
+    serving, token = settle_listening(settled.serve, host, port, token_file)
     with bound(serving) as listening:
         with working("reading") as work:
             session = open_session(
