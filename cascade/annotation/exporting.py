@@ -10,12 +10,13 @@ from typing import Any, TextIO
 
 from cascade.annotation import argilla
 from cascade.annotation.label_studio import OF_TASKS, Choices, labelling_config, task_value
-from cascade.annotation.tasks import Task, plain_columns, safe_names, tasks_of
+from cascade.annotation.tasks import Task, safe_names, tasks_of
 from cascade.errors import OutputError, UsageError, unwritable
 from cascade.io import Table, open_table, require_columns
 from cascade.io.files import write_json, write_text
 from cascade.pipeline.runs.answer_form import is_answer_column
 from cascade.pipeline.runs.columns import guess_text_columns
+from cascade.pipeline.runs.written_answers import WrittenAnswers
 from cascade.taxonomy import Taxonomy
 
 TOOLS = ("label-studio", "argilla")
@@ -110,7 +111,7 @@ def _to_label_studio(
     progress: Callable[[int], None] | None,
 ) -> Exported:
     choices = Choices(taxonomy)
-    names = safe_names(plain_columns(table), taken=OF_TASKS)
+    names = safe_names(WrittenAnswers(table).own_columns, taken=OF_TASKS)
     texts = {column: names[column] for column in shown}
     picture = None if image is None else names[image]
     write_text(folder / "config.xml", labelling_config(taxonomy, texts, picture))

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cascade.io import ANSWER_KEY, Row, Table
-from cascade.pipeline.runs.answer_form import is_answer_column
+from cascade.io import Table
+from cascade.pipeline.runs.written_answers import WrittenAnswers
 from cascade.taxonomy import Taxonomy
 
 LABEL = "label"
@@ -51,42 +51,16 @@ def tasks_of(table: Table, taxonomy: Taxonomy) -> Iterator[Task]:
     Answers above a leaf, or with the status `review`, are suggestions too; rows that fit nowhere
     have none, and neither have those whose code is no node of the taxonomy.
     """
-    columns = plain_columns(table)
+    answers = WrittenAnswers(table)
+    columns = answers.own_columns
     for row in table.rows:
         cells = table.texts(row, columns)
         problem = table.problem(row, columns)
-        code, confidence = _answer(table, row)
+        code = "" if answers.text(row, "status") == "nowhere" else answers.text(row, "code")
         node = taxonomy.find(code) if code else None
-        suggestion = None if node is None else Suggestion(node, confidence)
+        suggestion = None if node is None else Suggestion(node, answers.probability(row))
         unknown = code if code and node is None else None
         yield Task(row.line, cells, suggestion, problem, unknown)
-
-
-def plain_columns(table: Table) -> list[str]:
-    """The columns of a table that are no answers of cascade."""
-    return [c for c in table.columns if c != ANSWER_KEY and not is_answer_column(c)]
-
-
-def _answer(table: Table, row: Row) -> tuple[str, float | None]:
-    """The code of the answer in a row, empty without one, and its confidence."""
-    if ANSWER_KEY in table.columns:
-        answer = table.value(row, ANSWER_KEY)
-        found = answer if isinstance(answer, dict) else {}
-        code, confidence, status = (found.get(key) for key in ("code", "confidence", "status"))
-    else:
-        cells = (f"cascade_{key}" for key in ("code", "confidence", "status"))
-        code, confidence, status = (
-            table.value(row, name) if name in table.columns else None for name in cells
-        )
-    return "" if not code or status == "nowhere" else str(code), _number(confidence)
-
-
-def _number(value: object) -> float | None:
-    try:
-        number = float(str(value))
-    except ValueError:
-        return None
-    return number if 0 <= number <= 1 else None
 
 
 def safe_names(columns: Sequence[str], taken: Sequence[str] = ()) -> dict[str, str]:

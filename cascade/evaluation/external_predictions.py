@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count, takewhile, zip_longest
 from typing import Any, get_args
 
 from cascade.errors import InputError
 from cascade.foodex2.code import CodeError, FoodCode
-from cascade.io import ANSWER_KEY, Row, Table, require_columns
+from cascade.io import Row, Table, require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.runs.answer_form import ANSWER_COLUMNS
 from cascade.pipeline.runs.labels import LabelFinder
+from cascade.pipeline.runs.written_answers import WrittenAnswers
 from cascade.predictions import Status
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
@@ -111,7 +111,8 @@ class ExternalPredictionReader:
         self.answered = self.unknown = 0
         self.first_unknown = ""
         self._taxonomy, self._finder = taxonomy, LabelFinder(taxonomy)
-        self._nested = not wanted.predicted and ANSWER_KEY in table.columns
+        self._written = WrittenAnswers(table)
+        self._nested = not wanted.predicted and self._written.nested
         self._codes = wanted.predicted or _guess(table, self._nested)
         self._confidence = wanted.confidence
         if self._confidence is None:
@@ -121,7 +122,6 @@ class ExternalPredictionReader:
             require_columns(table, [self._confidence])
         if not self._nested:
             require_columns(table, [*self._codes, *filter(None, [self._confidence])])
-        self._columns = frozenset(table.columns)
 
     @property
     def columns(self) -> dict[str, type]:
@@ -162,17 +162,8 @@ class ExternalPredictionReader:
 
     def _values(self, row: Row) -> Values:
         if not self._nested:
-            return lambda name: self.table.text(row, name) if name in self._columns else ""
-        inner = row.cells.get(ANSWER_KEY) if isinstance(row.cells, dict) else None
-        inner = inner if isinstance(inner, Mapping) else {}
-
-        def value(column: str) -> str:
-            found = inner.get(column.removeprefix("cascade_"))
-            if isinstance(found, list):
-                return json.dumps(found, ensure_ascii=False)
-            return "" if found is None or isinstance(found, dict) else str(found)
-
-        return value
+            return lambda name: self.table.text(row, name)
+        return lambda name: self._written.text(row, name.removeprefix("cascade_"))
 
     def _find(self, text: str, row: Row) -> int:
         found = self._finder.find(text)

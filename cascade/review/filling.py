@@ -17,7 +17,7 @@ from cascade.io import Row, Table
 from cascade.io.tables.layout import ANSWER_KEY
 from cascade.io.tables.opening import TableFile
 from cascade.io.tables.rows import listed, require_columns
-from cascade.pipeline.runs.answer_form import is_answer_column
+from cascade.pipeline.runs.written_answers import WrittenAnswers, probability
 from cascade.predictions import Prediction, levels_as_dicts
 from cascade.review.database import Database
 from cascade.review.worth import worth
@@ -84,8 +84,7 @@ def layout_of(
     InputError
         A column is not there, or more than once.
     """
-    own = [name for name in table.columns if name and not is_answer_column(name)]
-    own = list(dict.fromkeys(name for name in own if name != ANSWER_KEY))
+    own = list(dict.fromkeys(filter(None, WrittenAnswers(table).own_columns)))
     image = image or table.pictures
     require_columns(table, [*text, *filter(None, [image, id])])
     shown = list(text) or [name for name in guess if name in own]
@@ -225,13 +224,15 @@ class Filling:
                 file=table.name,
             ) from error
 
+        written = WrittenAnswers(table)
+
         def read(row: Row) -> list[Any]:
             found = reader.read(row)
             code = None if found.node < 0 else found.code or self.taxonomy.codes[found.node]
-            status = _text(table, row, "status") or found.status
+            status = written.text(row, "status") or found.status
             status = found.status if code is not None and status in ("error", "nowhere") else status
             node = None if found.node < 0 else found.node
-            more = self._more(table, row)
+            more = self._more(written, row)
             source, message = found.source, found.message
             return _values(code, node, found.confidence, source, status, message, more)
 
@@ -256,48 +257,22 @@ class Filling:
             more,
         )
 
-    def _more(self, table: Table, row: Row) -> dict[str, Any]:
+    def _more(self, written: WrittenAnswers, row: Row) -> dict[str, Any]:
         """Alternatives and levels as the file has them, in any of its forms."""
-        nested = row.cells.get(ANSWER_KEY) if isinstance(row.cells, dict) else None
-        if isinstance(nested, Mapping):
-            alternatives, trace = nested.get("alternatives"), nested.get("trace")
-        else:
-            alternatives = _parsed(table.text(row, "cascade_alternatives"))
-            trace = _parsed(table.text(row, "cascade_trace"))
-        listed = alternatives if isinstance(alternatives, list) else self._flat(table, row)
         pairs = [
-            [a["code"], _number(a.get("confidence"))]
-            for a in listed
+            [a["code"], probability(a.get("confidence"))]
+            for a in written.listed(row, "alternatives")
             if isinstance(a, Mapping) and isinstance(a.get("code"), str)
         ]
-        known = [pair for pair in pairs if self.taxonomy.find(pair[0]) is not None]
         return {
-            "alternatives": known,
-            "levels": _levels(trace if isinstance(trace, list) else []),
+            "alternatives": [p for p in pairs if self.taxonomy.find(p[0]) is not None],
+            "levels": _levels(written.listed(row, "trace")),
         }
-
-    def _flat(self, table: Table, row: Row) -> list[dict[str, Any]]:
-        found = []
-        for place in range(2, 22):
-            if f"cascade_code_{place}" not in table.columns:
-                break
-            if code := table.text(row, f"cascade_code_{place}"):
-                confidence = table.text(row, f"cascade_confidence_{place}")
-                found.append({"code": code, "confidence": confidence})
-        return found
 
 
 def _has_answers(table: Table, wanted: PredictionColumns) -> bool:
     names = {*wanted.predicted, ANSWER_KEY, "cascade_code", "cascade_code_l1"}
     return bool(names & set(table.columns))
-
-
-def _text(table: Table, row: Row, key: str) -> str:
-    """A value of the answer of `cascade classify`."""
-    nested = row.cells.get(ANSWER_KEY) if isinstance(row.cells, dict) else None
-    if isinstance(nested, Mapping):
-        return str(nested.get(key) or "")
-    return table.text(row, f"cascade_{key}")
 
 
 def _levels(trace: Sequence[Any]) -> list[dict[str, Any]]:
@@ -309,14 +284,14 @@ def _levels(trace: Sequence[Any]) -> list[dict[str, Any]]:
         if "level" not in level:  # a facet
             continue
         candidates = [
-            [c["code"], _number(c.get("confidence"))]
+            [c["code"], probability(c.get("confidence"))]
             for c in level.get("candidates") or ()
             if isinstance(c, Mapping) and isinstance(c.get("code"), str)
         ]
         found.append(
             {
                 "code": level["code"],
-                "confidence": _number(level.get("confidence")),
+                "confidence": probability(level.get("confidence")),
                 "candidates": candidates[:CANDIDATES],
             }
         )
@@ -339,18 +314,3 @@ def _values(
         doubt = {"nowhere": UNKNOWN, "error": LAST}.get(status, SURE_TO_FAIL)
     written = json.dumps(more, ensure_ascii=False)
     return [code, node, confidence, source, status, message, written, doubt]
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text) if text else None
-    except ValueError:
-        return None
-
-
-def _number(value: Any) -> float | None:
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        return None
-    return found if 0 <= found <= 1 else None

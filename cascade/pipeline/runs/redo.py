@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -11,12 +10,8 @@ from cascade.config import Columns
 from cascade.errors import InputError
 from cascade.io import ANSWER_KEY, Answer, Row, Table
 from cascade.pipeline.fallback import is_by_fallback
-from cascade.pipeline.runs.answer_form import (
-    LISTS,
-    AnswerForm,
-    columns_of_alternatives,
-    listed_alternatives,
-)
+from cascade.pipeline.runs.answer_form import AnswerForm, columns_of_alternatives
+from cascade.pipeline.runs.written_answers import WrittenAnswers
 from cascade.predictions import Level, Prediction
 from cascade.taxonomy import Taxonomy
 
@@ -46,13 +41,14 @@ class EarlierAnswers:
         self, earlier: Table, columns: Columns, form: AnswerForm, taxonomy: Taxonomy
     ) -> None:
         self._earlier, self._taxonomy = earlier, taxonomy
+        self._written = WrittenAnswers(earlier)
         self._read = [*columns.text, *filter(None, (columns.image, columns.id))]
-        self._form, self._nested = form, earlier.kind == "jsonl"
-        self._flat = list(columns_of_alternatives(form.top))
+        self._form = form
+        flat = list(columns_of_alternatives(form.top))
         if "cascade_alternatives" in earlier.columns:  # JSON of --nested, or of earlier versions
-            self._flat = []
-        wanted = [f"cascade_{key}" for key in form.keys if key != "alternatives" or not self._flat]
-        wanted = [ANSWER_KEY] if self._nested else [*wanted, *self._flat]
+            flat = []
+        wanted = [f"cascade_{key}" for key in form.keys if key != "alternatives" or not flat]
+        wanted = [ANSWER_KEY] if earlier.kind == "jsonl" else [*wanted, *flat]
         if missing := [name for name in wanted if name not in earlier.columns]:
             raise InputError(
                 f"has no column {', '.join(map(repr, missing))}; expected the output of an earlier "
@@ -103,11 +99,7 @@ class EarlierAnswers:
         )
 
     def _answer(self, row: Row) -> dict[str, Any]:
-        whole = self._earlier.value(row, ANSWER_KEY) if self._nested else None
-        answer = {
-            key: whole.get(key) if isinstance(whole, dict) else self._cell(row, key)
-            for key in self._form.keys
-        }
+        answer = {key: self._written.value(row, key) for key in self._form.keys}
         try:
             answer["confidence"] = float(answer["confidence"] or 0)
             for other in answer.get("alternatives") or []:
@@ -115,18 +107,6 @@ class EarlierAnswers:
         except (TypeError, ValueError, KeyError):
             answer["status"] = "error"  # it is made again
         return answer
-
-    def _cell(self, row: Row, key: str) -> Any:
-        if key == "alternatives" and self._flat:
-            flat = {name: self._earlier.text(row, name) for name in self._flat}
-            return listed_alternatives(flat, self._form.top)
-        text = self._earlier.text(row, f"cascade_{key}")
-        if key not in LISTS:
-            return text
-        try:
-            return json.loads(text or "[]")
-        except (ValueError, RecursionError):
-            return []
 
 
 def as_written(answer: Mapping[str, Any], form: AnswerForm, *, nested: bool) -> Answer:
