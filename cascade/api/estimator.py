@@ -27,8 +27,8 @@ from cascade.api.packs import Pack
 from cascade.errors import InputError, UsageError
 from cascade.pipeline.doors.weighing import check_level
 from cascade.pipeline.intake import names_of
+from cascade.pipeline.labels.finding import LabelFinder
 from cascade.pipeline.load import merge
-from cascade.pipeline.runs.labels import LabelFinder
 from cascade.predictions import Prediction
 from cascade.taxonomy import Taxonomy
 from cascade.training.packs.recipe import Recipe

@@ -42,12 +42,12 @@ def resolve(
 def taxonomy_of_labels(source: TableFile, config: CascadeConfig, *, keep_case: bool) -> Taxonomy:
     """A taxonomy of the label paths, for rows whose taxonomy is not named."""
     from cascade.errors import UsageError
-    from cascade.pipeline.runs import label_taxonomy
+    from cascade.pipeline.labels.making import LabelForm, taxonomy_of_labels
 
     if config.columns.label is None:
         raise UsageError("say which column holds the known answers with --label")
-    form = label_taxonomy.LabelForm(config.columns.label_separator, keep_case)
-    tree = label_taxonomy.taxonomy_of_labels([source], config.columns.label, form)
+    form = LabelForm(config.columns.label_separator, keep_case)
+    tree = taxonomy_of_labels([source], config.columns.label, form)
     err.print(
         f"no taxonomy is named: made one of the labels, {len(tree):,} nodes (name one with -t)"
     )

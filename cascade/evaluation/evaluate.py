@@ -33,8 +33,8 @@ from cascade.io import Row
 from cascade.io.files import write_json, write_text
 from cascade.io.pictures import thumbnail
 from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.labels.finding import count_labels
 from cascade.pipeline.runs.columns import picture_places
-from cascade.pipeline.runs.labels import count_labels
 from cascade.pipeline.runs.table import Counts
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.tracking.curves import LINES, CurveLog

@@ -12,8 +12,8 @@ from cascade.errors import InputError
 from cascade.foodex2.code import CodeError, FoodCode
 from cascade.io import Row, Table, require_columns
 from cascade.io.tables.opening import TableFile
+from cascade.pipeline.labels.finding import LabelFinder
 from cascade.pipeline.runs.answer_form import ANSWER_COLUMNS
-from cascade.pipeline.runs.labels import LabelFinder
 from cascade.pipeline.runs.written_answers import WrittenAnswers
 from cascade.predictions import Status
 from cascade.taxonomy import Taxonomy

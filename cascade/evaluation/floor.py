@@ -23,7 +23,7 @@ from cascade.evaluation.external_predictions import RANKING
 from cascade.evaluation.metrics.ranking import DEEP
 from cascade.io import require_columns
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.labels import LabelFinder
+from cascade.pipeline.labels.finding import LabelFinder
 from cascade.taxonomy import Taxonomy
 
 FloorKind = Literal["most frequent", "uniform", "characters"]

@@ -21,7 +21,7 @@ from cascade.evaluation.metrics.risk_coverage import (
     risk_coverage,
 )
 from cascade.evaluation.run_predictions import RunPredictions
-from cascade.pipeline.runs.labels import LabelCounts
+from cascade.pipeline.labels.finding import LabelCounts
 from cascade.pipeline.runs.table import Counts
 
 POINTS = 40  # of the running figures

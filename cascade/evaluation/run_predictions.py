@@ -20,7 +20,7 @@ from cascade.evaluation.evaluation_task import LINE
 from cascade.evaluation.external_predictions import RANKING, level_column
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.foodex2.repair import repair
-from cascade.pipeline.runs.labels import LabelFinder
+from cascade.pipeline.labels.finding import LabelFinder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 

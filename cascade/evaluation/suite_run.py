@@ -28,8 +28,8 @@ from cascade.evaluation.suite import Suite, SuiteRow, slug
 from cascade.io.files import write_json
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.labels.making import LabelForm, taxonomy_of_labels
 from cascade.pipeline.load import load_taxonomy, merge
-from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_labels
 from cascade.processes import script_command
 from cascade.scoring.methods import check_method
 from cascade.taxonomy import Taxonomy

@@ -15,7 +15,7 @@ from typing import Any
 from cascade.errors import ConfigError, InputError, OutputError, unwritable
 from cascade.io.files import read_json, write_json
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.labels import LabelFinder, name_hint, unknown_labels_error
+from cascade.pipeline.labels.finding import LabelFinder, name_hint, unknown_labels_error
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import clean
 

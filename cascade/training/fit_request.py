@@ -11,9 +11,9 @@ from cascade.config import FITTED_ENCODER, CascadeConfig, Columns, TaxonomyReadi
 from cascade.errors import UsageError
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.io.tables.opening import TableFile
+from cascade.pipeline.labels.making import LabelForm, taxonomy_of_labels
 from cascade.pipeline.load import load_taxonomy
 from cascade.pipeline.runs.columns import picture_places
-from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_labels
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.training.foodex2.own.pack import OWN_CODES, OwnCodesFit

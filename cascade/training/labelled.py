@@ -24,14 +24,14 @@ from cascade.io.pictures import (
 from cascade.io.tables.opening import TableFile
 from cascade.io.web.address import is_address
 from cascade.items import Item
-from cascade.pipeline.runs.columns import guessed_columns
-from cascade.pipeline.runs.labels import (
+from cascade.pipeline.labels.finding import (
     LabelFinder,
     OtherAnswers,
     name_hint,
     several_at,
     unknown_labels_error,
 )
+from cascade.pipeline.runs.columns import guessed_columns
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import clean
 

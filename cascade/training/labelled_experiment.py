@@ -15,8 +15,8 @@ import numpy as np
 from cascade.config import Columns
 from cascade.errors import CascadeError, InputError, TaxonomyError
 from cascade.io.tables.opening import TableFile
+from cascade.pipeline.labels.making import taxonomy_of_labels
 from cascade.pipeline.load import load_taxonomy
-from cascade.pipeline.runs.label_taxonomy import taxonomy_of_labels
 from cascade.taxonomy import Taxonomy
 from cascade.tracking.provenance import relative
 from cascade.training.experiment import Experiment

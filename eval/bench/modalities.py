@@ -26,7 +26,7 @@ from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.evaluation.metrics.metrics_table import all_metrics
 from cascade.io.tables.opening import TableFile
 from cascade.items import Item
-from cascade.pipeline.runs.label_taxonomy import taxonomy_of_labels
+from cascade.pipeline.labels.making import taxonomy_of_labels
 from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.packs.fit import Fit
 from cascade.training.packs.recipe import Recipe

@@ -29,7 +29,7 @@ from ttc_forms import features, measured
 from cascade.config import Columns
 from cascade.features.pictures import PictureFeatures
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.label_taxonomy import taxonomy_of_labels
+from cascade.pipeline.labels.making import taxonomy_of_labels
 from cascade.scoring.ttc_heads import Form, HierarchicalSoftmax
 from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.linear_heads import HeadsRecipe, fit_heads

@@ -44,7 +44,7 @@ def pack(folder: Path, source: Path, text: list[str]) -> Any:
     import cascade
     from cascade.config import Columns
     from cascade.io.tables.opening import TableFile
-    from cascade.pipeline.runs.label_taxonomy import taxonomy_of_labels
+    from cascade.pipeline.labels.making import taxonomy_of_labels
     from cascade.training.packs.fit import Fit
     from cascade.training.packs.recipe import Recipe
 

@@ -14,7 +14,7 @@ from openpyxl import Workbook
 
 from cascade.io import open_table
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.labels import count_labels
+from cascade.pipeline.labels.finding import count_labels
 from cascade.taxonomy import Taxonomy
 
 PARTS = ("train", "validation", "test")

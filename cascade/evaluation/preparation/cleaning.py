@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from cascade.evaluation.preparation.splits import draw
 from cascade.io import Row, Table
-from cascade.pipeline.runs.label_cells import is_list
-from cascade.pipeline.runs.labels import LabelFinder
+from cascade.pipeline.labels.cells import is_list
+from cascade.pipeline.labels.finding import LabelFinder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.lookup import code_form
 from cascade.taxonomy.names import clean

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cascade.evaluation.preparation.cleaning import ScannedRows
 from cascade.evaluation.preparation.options import PreparationOptions
-from cascade.pipeline.runs.labels import LabelFinder, OtherAnswers, several_at
+from cascade.pipeline.labels.finding import LabelFinder, OtherAnswers, several_at
 from cascade.taxonomy import Taxonomy
 
 logger = logging.getLogger(__name__)

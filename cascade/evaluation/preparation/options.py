@@ -9,7 +9,7 @@ from pathlib import Path
 from cascade.errors import UsageError, did_you_mean
 from cascade.evaluation.preparation.splits import SPLITS, Shares
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.label_taxonomy import LabelForm
+from cascade.pipeline.labels.making import LabelForm
 
 
 @dataclass(frozen=True)

@@ -43,11 +43,11 @@ from cascade.evaluation.preparation.splits import (
 )
 from cascade.foodex2.repair import is_anonymised
 from cascade.io import Row, require_columns
-from cascade.pipeline.runs.columns import guess_text_columns
-from cascade.pipeline.runs.label_taxonomy import taxonomy_of_paths
-from cascade.pipeline.runs.labels import (
+from cascade.pipeline.labels.finding import (
     unknown_labels_error,
 )
+from cascade.pipeline.labels.making import taxonomy_of_paths
+from cascade.pipeline.runs.columns import guess_text_columns
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.taxonomy.names import match_code

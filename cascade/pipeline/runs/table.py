@@ -19,11 +19,11 @@ from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.fallback import is_cut
+from cascade.pipeline.labels.finding import LabelFinder, name_hint
 from cascade.pipeline.pool import Pool
 from cascade.pipeline.runs.adapting import adapt
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import RowReader
-from cascade.pipeline.runs.labels import LabelFinder, name_hint
 from cascade.pipeline.runs.languages import look, reads_english_only
 from cascade.pipeline.runs.redo import EarlierAnswers, as_written
 from cascade.predictions import Prediction

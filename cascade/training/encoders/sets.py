@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from cascade.errors import InputError, TaxonomyError
 from cascade.io import require_columns
 from cascade.io.tables.opening import TableFile
+from cascade.pipeline.labels.finding import LabelFinder
+from cascade.pipeline.labels.making import taxonomy_of_paths
 from cascade.pipeline.load import load_taxonomy
-from cascade.pipeline.runs.label_taxonomy import taxonomy_of_paths
-from cascade.pipeline.runs.labels import LabelFinder
 from cascade.taxonomy import Taxonomy
 from cascade.training.encoders.augmentation import AugmentationRecipe
 from cascade.training.encoders.forms import NodeForms

@@ -18,8 +18,8 @@ from cascade.evaluation.preparation.cleaning import (
 )
 from cascade.io import open_table
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.label_taxonomy import taxonomy_of_paths
-from cascade.pipeline.runs.labels import LabelFinder, fitting_column
+from cascade.pipeline.labels.finding import LabelFinder, fitting_column
+from cascade.pipeline.labels.making import taxonomy_of_paths
 from cascade.taxonomy import Record, Taxonomy
 
 SHOP = Taxonomy.from_records(

@@ -10,7 +10,7 @@ import cascade
 from cascade.config import Columns
 from cascade.errors import ConfigError, InputError, OutputError, UsageError
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.label_taxonomy import taxonomy_of_labels
+from cascade.pipeline.labels.making import taxonomy_of_labels
 from cascade.predictions import trace_as_dicts
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import read_labelled

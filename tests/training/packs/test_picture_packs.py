@@ -14,7 +14,7 @@ from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.models.vision import load_vision
 from cascade.models.weights import find_weights
-from cascade.pipeline.runs.label_taxonomy import taxonomy_of_labels
+from cascade.pipeline.labels.making import taxonomy_of_labels
 from cascade.training.packs.backbones import TrainableVision, augmented
 from cascade.training.packs.fit import Fit
 from cascade.training.packs.recipe import AugmentRecipe, PictureStage, Recipe

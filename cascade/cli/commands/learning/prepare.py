@@ -85,8 +85,8 @@ def prepare(
     from cascade.evaluation.preparation.options import PreparationOptions, source_of
     from cascade.evaluation.preparation.prepare import prepare as prepared
     from cascade.evaluation.preparation.splits import Shares
+    from cascade.pipeline.labels.making import LabelForm
     from cascade.pipeline.load import load_taxonomy
-    from cascade.pipeline.runs.label_taxonomy import LabelForm
 
     source = source_of(file, limit, encoding, sheet)
     shares, form = Shares(validation, test), LabelForm(label_separator, keep_case)

@@ -10,7 +10,7 @@ from itertools import islice
 from cascade.errors import InputError
 from cascade.io import require_columns
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.label_cells import is_list, labels_in, separator_of
+from cascade.pipeline.labels.cells import is_list, labels_in, separator_of
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.lookup import plain
 from cascade.taxonomy.names import PATH_SEPARATOR, clean, match_code

@@ -2,8 +2,8 @@ import pytest
 
 from cascade.errors import InputError, UsageError
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.label_taxonomy import taxonomy_of_labels
-from cascade.pipeline.runs.labels import LabelFinder, count_labels
+from cascade.pipeline.labels.finding import LabelFinder, count_labels
+from cascade.pipeline.labels.making import taxonomy_of_labels
 from cascade.taxonomy import Taxonomy
 
 

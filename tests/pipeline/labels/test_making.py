@@ -3,8 +3,8 @@
 import pytest
 
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.label_taxonomy import LabelForm, taxonomy_of_labels, taxonomy_of_paths
-from cascade.pipeline.runs.labels import LabelFinder
+from cascade.pipeline.labels.finding import LabelFinder
+from cascade.pipeline.labels.making import LabelForm, taxonomy_of_labels, taxonomy_of_paths
 
 
 def made(labels, **form):

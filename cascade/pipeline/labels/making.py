@@ -12,7 +12,7 @@ from pathlib import Path
 from cascade.errors import InputError, TaxonomyError
 from cascade.io import require_columns
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs.label_cells import is_list, labels_in, separator_of
+from cascade.pipeline.labels.cells import is_list, labels_in, separator_of
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.lookup import SEPARATOR, code_form, plain, unescaped
 from cascade.taxonomy.names import PATH_SEPARATOR, clean, normalize_code, split_path
