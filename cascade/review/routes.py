@@ -25,6 +25,7 @@ from cascade.review import queues
 from cascade.review.export import Part
 from cascade.review.session import Session
 from cascade.review.showing import Plain
+from cascade.taxonomy.facets import FacetedTaxonomy
 
 PREFIX = "/review"
 PAGE = Path(__file__).parent / "page"
@@ -149,6 +150,7 @@ def _add_reading(router: APIRouter, session: Session) -> None:
             "name": session.name,
             "taxonomy": taxonomy.title,
             "nodes": len(taxonomy),
+            "faceted": isinstance(taxonomy, FacetedTaxonomy),
             "meaning": session.classifier is not None or session.is_loading,
             "orders": list(queues.ORDERS),
             **session.figures(),
@@ -207,6 +209,19 @@ def _add_reading(router: APIRouter, session: Session) -> None:
         if not words.strip():
             return {"nodes": []}
         return {"nodes": session.search(words, limit, meaning=meaning)}
+
+    @router.get("/api/facets")
+    def facets(code: Annotated[str, Query(min_length=1, max_length=2_000)]) -> Plain:
+        """The parts of a code with facets, and the rules that it breaks."""
+        return session.facets.parts(code)
+
+    @router.get("/api/descriptors")
+    def descriptors(
+        words: Annotated[str, Query(min_length=1, max_length=500)],
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    ) -> Plain:
+        """Descriptors of all facet categories for some words."""
+        return {"facets": session.facets.search(words, limit)}
 
     @router.get("/api/export.{kind}")
     def export(kind: Literal["csv", "jsonl"], part: Part = "all") -> Response:

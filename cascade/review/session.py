@@ -18,13 +18,14 @@ from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.columns import item_names, picture_places
-from cascade.review import agreement as agreeing
 from cascade.review import decisions as deciding
 from cascade.review import queues
 from cascade.review.corrections import Corrections, Words
 from cascade.review.database import Database
-from cascade.review.estimate import Estimate, estimate
 from cascade.review.export import PARTS, Part, write
+from cascade.review.facets import Facets
+from cascade.review.figures import agreement as agreeing
+from cascade.review.figures.estimate import Estimate, estimate
 from cascade.review.filling import Layout
 from cascade.review.showing import SHOWN, Plain, Showing
 from cascade.taxonomy import Taxonomy
@@ -55,6 +56,7 @@ class Session:
         self.folder = db.path.parent
         self.layout = Layout.from_json(db.told("layout") or "")
         self.showing = Showing(db, taxonomy, self.layout)
+        self.facets = Facets(taxonomy)
         self._source, self._config = source, config
         self._classifier = classifier
         self._corrections: Corrections | None = None

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.review import open_session
 from cascade.taxonomy import Taxonomy
 
@@ -73,3 +74,21 @@ def opened(taxonomy, file):
 @pytest.fixture
 def session(opened):
     return opened()
+
+
+@pytest.fixture
+def toy(catalogue):
+    """A small catalogue of FoodEx2, whose codes have facets."""
+    return FoodEx2Taxonomy.from_catalogue(catalogue)
+
+
+@pytest.fixture
+def food_session(toy, tmp_path):
+    rows = [
+        {"name": "baked oats", "cascade_code": "OATS0#F28.BAKED", "cascade_confidence": 0.5},
+        {"name": "salted stew", "cascade_code": "STEW0", "cascade_confidence": 0.6},
+        {"name": "a red flour", "cascade_code": "FLOUR", "cascade_confidence": 0.7},
+    ]
+    session = open_session(rows, taxonomy=toy, text=["name"], folder=tmp_path / "foods.review")
+    yield session
+    session.close()

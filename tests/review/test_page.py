@@ -82,6 +82,18 @@ def settled(page):
     page.wait_for_timeout(200)  # keys in the first moments are taken for the item before
 
 
+def serious(page):
+    """What axe-core finds; the page forbids scripts of others, so it is run past its policy."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        (v["id"], [n["target"] for n in v["nodes"]][:3])
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
+
+
 def row_of(page):
     return int(page.inner_text("#number").split()[1])
 
@@ -287,11 +299,60 @@ def test_a_picture_is_shown_and_enlarged(opened, review, tmp_path):
     expect(page.locator("#large")).to_be_visible()
 
 
+def test_facets_are_added_and_taken_away_by_keys(food_session, review):
+    page = review(food_session)
+    expect(page.locator("#facets-list button")).to_have_text(["Process Baked ✕"])
+    expect(page.locator("#facets-implied")).to_contain_text("Oats")
+    page.keyboard.press("e")
+    page.keyboard.type("salt")
+    expect(page.locator("#facets-found [role=option]")).to_have_text(["SaltIngredient"])
+    page.keyboard.press("Enter")
+    expect(page.locator("#facets-list button")).to_have_text(
+        ["Ingredient Salt ✕", "Process Baked ✕"]
+    )
+    expect(page.locator("#accept")).to_contain_text("File this code")
+    press(page, "Enter")
+    assert food_session.labels() == {1: "OATS0#F04.SALT0$F28.BAKED"}
+    expect(page.locator("#told")).to_have_text("Filed under Oats, salt, baked.")
+    expect(page.locator("#accept")).to_contain_text("Accept")
+    press(page, "u")
+    expect(page.locator("#facets-list button")).to_have_text(["Process Baked ✕"])
+    page.click("#facets-list button")
+    expect(page.locator("#facets-list button")).to_have_count(0)
+    page.click("#facets-reset")
+    expect(page.locator("#facets-list button")).to_have_count(1)
+    page.click("#facets-list button")
+    expect(page.locator("#facets-list button")).to_have_count(0)
+    press(page, "a")
+    assert food_session.labels() == {1: "OATS0"}
+
+
+def test_another_base_term_keeps_facets_and_broken_rules_are_told(food_session, review):
+    page = review(food_session)
+    expect(page.locator("#facets-list button")).to_have_count(1)
+    page.keyboard.press("/")
+    page.keyboard.type("wheat flour")
+    expect(page.locator("#found [role=option]").first).to_contain_text("Wheat flour")
+    page.keyboard.press("Shift+Enter")
+    expect(page.locator("#facets-base")).to_have_text("Wheat flour · FLOUR#F28.BAKED")
+    page.keyboard.press("e")
+    page.keyboard.type("liquid")
+    expect(page.locator("#facets-found [role=option]")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.locator("#facets-list button")).to_have_count(2)
+    page.keyboard.press("e")
+    page.keyboard.type("a powder")
+    expect(page.locator("#facets-found [role=option]").first).to_contain_text("A powder")
+    assert serious(page) == []
+    page.keyboard.press("Enter")
+    expect(page.locator("#facets-rules")).to_contain_text("Physical state")
+    press(page, "Enter")
+    assert food_session.labels()[1].startswith("FLOUR#F03.")
+
+
 @pytest.mark.parametrize("look", ["light", "dark", "narrow"])
 def test_nothing_keeps_people_out(session, review, look):
     """axe-core finds nothing serious; keys of one letter can be switched off."""
-    from axe_playwright_python.sync_playwright import Axe
-
     page = review(session, color_scheme="dark" if look == "dark" else "light")
     if look == "narrow":
         page.set_viewport_size({"width": 390, "height": 800})
@@ -300,27 +361,18 @@ def test_nothing_keeps_people_out(session, review, look):
     press(page, "2")
     assert page.evaluate("window.scrollY") == 0
 
-    def serious():
-        # The page forbids scripts of others, so axe is run past its policy.
-        found = Axe().run(page).response["violations"]
-        return [
-            (v["id"], [n["target"] for n in v["nodes"]][:3])
-            for v in found
-            if v["impact"] in ("serious", "critical")
-        ]
-
-    assert serious() == []
+    assert serious(page) == []
     page.keyboard.press("/")
     page.keyboard.type("rake")
     expect(page.locator("#found [role=option]").first).to_be_visible()
-    assert serious() == []
+    assert serious(page) == []
     page.keyboard.press("Escape")
     page.keyboard.press("g")
     expect(page.locator("#figures")).to_be_visible()
-    assert serious() == []
+    assert serious(page) == []
     page.keyboard.press("Escape")
     page.keyboard.press("?")
-    assert serious() == []
+    assert serious(page) == []
     page.uncheck("#keys")
     page.keyboard.press("Escape")
     page.keyboard.press("n")

@@ -75,6 +75,7 @@ export function showAnswer(item, act) {
         {},
         make("strong", {}, verdict.reviewer, ": "),
         verdict.node ? verdict.node.path.join(" › ") : "nowhere",
+        verdict.code?.includes("#") ? make("span", { class: "code" }, " ", verdict.code) : null,
         verdict.comment ? make("span", { class: "above" }, verdict.comment) : null,
       ),
     ),

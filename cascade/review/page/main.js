@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { byId, counted, fill, make } from "./dom.js";
+import { Facets } from "./facets.js";
 import { showFigures } from "./figures.js";
 import { showAnswer, showItem, showPicture, showWhy, titleOf } from "./item.js";
 import { Search, Tree } from "./tree.js";
@@ -21,6 +22,7 @@ const state = { item: null, since: 0, busy: false, reviewer: "", below: null, co
 
 const tree = new Tree({ file: fileUnder, leave: toItem });
 const search = new Search({ tree, file: fileUnder, leave: toItem });
+const facets = new Facets({ changed: showAccept, leave: toItem, trouble });
 const act = { reveal: (code) => tree.reveal(code), file: fileUnder };
 
 const queue = () => ({
@@ -34,6 +36,7 @@ async function begin() {
   try {
     const about = await api.get("session");
     state.counts = about;
+    facets.faceted = about.faceted;
     byId("name").textContent = about.name;
     document.title = `Review: ${about.name}`;
     const orders = about.orders.filter((order) => order !== "asked" || about.asked);
@@ -97,6 +100,7 @@ function present({ row }, told = "") {
   }
   showItem(row);
   showAnswer(row, act);
+  facets.show(row.answer.code);
   const proposed = row.answer.path.length ? `Answer: ${row.answer.path.map((level) => level.name).join(", ")}.` : "No answer.";
   tell(told, `${titleOf(row)}. ${proposed}`);
   window.scrollTo(0, 0); // where the page is narrow, it scrolls as a whole
@@ -135,6 +139,7 @@ function nothingLeft(told) {
   byId("legend").hidden = true;
   for (const id of ["path", "candidates", "examples", "verdicts"]) fill(byId(id));
   byId("said").hidden = true;
+  facets.show(null);
   byId("verdict").textContent = "Choose another queue, or see the figures.";
   byId("no-examples").textContent = "";
   tell(told, "Nothing is left in this queue.");
@@ -145,8 +150,29 @@ function toItem() {
   byId("title").focus({ preventScroll: true });
 }
 
-function fileUnder(code, called) {
-  if (code) decide(code === state.item?.answer.code ? "accept" : "choose", code, called);
+/** File under a node. Of a code with facets, that was changed or is with `shift`, it becomes the base term. */
+function fileUnder(code, called, shift = false) {
+  if (!code) return;
+  if (facets.faceted && (shift || facets.edited)) {
+    facets.take(code);
+    search.clear();
+    toItem();
+    tell(`${called} is the base term now; Enter files the code.`);
+    return;
+  }
+  decide(code === state.item?.answer.code ? "accept" : "choose", code, called);
+}
+
+/** What the main button does: accept the answer, or file the code with its changed facets. */
+function accept() {
+  if (facets.edited) decide("choose", facets.code, facets.called);
+  else decide("accept");
+}
+
+function showAccept() {
+  const { edited } = facets;
+  byId("accept").firstChild.textContent = edited ? "File this code " : "Accept ";
+  byId("accept").disabled = !edited && !state.item?.answer.code;
 }
 
 async function decide(action, code = null, called = null) {
@@ -214,14 +240,15 @@ function setBelow(node) {
 }
 
 const KEYS = {
-  a: () => decide("accept"),
-  Enter: () => decide("accept"),
+  a: accept,
+  Enter: accept,
   n: () => decide("nowhere"),
   s: () => decide("skip"),
   u: undo,
   z: undo,
   c: () => byId("comment").focus(),
   o: () => byId("order").focus(),
+  e: () => byId("facets").hidden || facets.finder.focus(),
   f: () => byId("words").focus(),
   b: () => tree.selected && setBelow({ code: tree.selected, name: tree.selectedName }),
   g: figures,
@@ -265,7 +292,8 @@ document.addEventListener("keydown", (event) => {
   found();
 });
 
-for (const action of ["accept", "nowhere", "skip"]) byId(action).addEventListener("click", () => decide(action));
+byId("accept").addEventListener("click", accept);
+for (const action of ["nowhere", "skip"]) byId(action).addEventListener("click", () => decide(action));
 byId("undo").addEventListener("click", undo);
 byId("show-help").addEventListener("click", KEYS["?"]);
 byId("show-figures").addEventListener("click", figures);

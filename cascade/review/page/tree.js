@@ -1,12 +1,13 @@
 // The taxonomy as a tree that loads what is opened, and its search.
 
 import * as api from "./api.js";
+import { Combobox } from "./combobox.js";
 import { byId, counted, fill, make } from "./dom.js";
 
 const MEANING_AFTER = 250; // milliseconds without a key, then search by meaning, too
 
 export class Tree {
-  /** `file(code, name)` files the item; `leave()` goes back to it. */
+  /** `file(code, name, shift)` files the item; `leave()` goes back to it. */
   constructor({ file, leave }) {
     this.file = file;
     this.leave = leave;
@@ -200,7 +201,7 @@ export class Tree {
       case "Enter":
         if (event.repeat) break;
         if (item.dataset.offset) this.#more(item);
-        else this.file(item.dataset.code, nameOf(item));
+        else this.file(item.dataset.code, nameOf(item), event.shiftKey);
         break;
       case "Escape": this.leave(); break;
       default: return;
@@ -240,111 +241,51 @@ function describe(code) {
 }
 
 export class Search {
+  /** `file(code, name, shift)` files the item; `leave()` goes back to it. */
   constructor({ tree, file, leave }) {
-    this.tree = tree;
-    this.file = file;
-    this.leave = leave;
-    this.input = byId("search");
-    this.list = byId("found");
-    this.input.addEventListener("input", () => this.#search());
-    this.input.addEventListener("keydown", (event) => this.#key(event));
-    this.list.addEventListener("click", (event) => {
-      const item = event.target.closest("[role=option]");
-      if (item) this.file(item.dataset.code, nameOf(item));
+    this.box = new Combobox({
+      input: byId("search"),
+      list: byId("found"),
+      nothing: "Nothing is called so.",
+      leave,
+      find,
+      line: (node) => [
+        make("span", { class: "name" }, node.name),
+        make("span", { class: "above" }, node.path.slice(0, -1).join(" › ")),
+      ],
+      pick: (node, shift) => file(node.code, node.name, shift),
+      shown: (open) => {
+        tree.root.hidden = open;
+      },
+      marked: (node) => describe(node.code),
+      keys: {
+        ArrowRight: (node) => {
+          this.clear();
+          tree.reveal(node.code);
+        },
+      },
     });
   }
 
   focus() {
-    this.input.focus();
-    this.input.select();
+    this.box.focus();
   }
 
   clear() {
-    this.asked?.abort();
-    clearTimeout(this.later);
-    this.input.value = "";
-    this.#show(null);
+    this.box.clear();
   }
+}
 
-  async #search() {
-    const words = this.input.value.trim();
-    this.asked?.abort();
-    clearTimeout(this.later);
-    if (!words) return this.#show(null);
-    this.asked = new AbortController();
-    const { signal } = this.asked;
-    const query = new URLSearchParams({ words, limit: 20 });
-    try {
-      const named = (await api.get(`search?${query}`, signal)).nodes;
-      if (signal.aborted) return null;
-      this.#show(named);
-      this.later = setTimeout(async () => {
-        try {
-          const meant = (await api.get(`search?${query}&meaning=true`, signal)).nodes;
-          if (signal.aborted) return;
-          const known = new Set(named.map((node) => node.code));
-          this.#show([...named, ...meant.filter((node) => !known.has(node.code))], { keep: true });
-        } catch { /* what was found by name is there */ }
-      }, MEANING_AFTER);
-    } catch (error) {
-      if (error.name !== "AbortError") throw error;
-    }
-    return null;
-  }
-
-  #show(nodes, { keep = false } = {}) {
-    const before = keep ? this.#at() : 0;
-    this.list.hidden = nodes === null;
-    this.tree.root.hidden = nodes !== null;
-    this.input.setAttribute("aria-expanded", String(nodes !== null));
-    fill(
-      this.list,
-      ...(nodes ?? []).map((node, at) =>
-        make(
-          "li",
-          { role: "option", id: `found-${at}`, "data-code": node.code, "aria-selected": "false" },
-          make("span", { class: "name" }, node.name),
-          make("span", { class: "above" }, node.path.slice(0, -1).join(" › ")),
-        ),
-      ),
-    );
-    if (nodes?.length === 0) fill(this.list, make("li", { role: "option", "aria-disabled": "true", "aria-selected": "false" }, "Nothing is called so."));
-    this.#mark(Math.max(0, before));
-  }
-
-  #at() {
-    return [...this.list.children].findIndex((item) => item.getAttribute("aria-selected") === "true");
-  }
-
-  #mark(at) {
-    for (const item of this.list.children) item.setAttribute("aria-selected", "false");
-    const item = this.list.children[at];
-    if (!item?.dataset.code) {
-      this.input.removeAttribute("aria-activedescendant");
-      return;
-    }
-    item.setAttribute("aria-selected", "true");
-    item.scrollIntoView({ block: "nearest" });
-    this.input.setAttribute("aria-activedescendant", item.id);
-    describe(item.dataset.code);
-  }
-
-  #key(event) {
-    if (event.isComposing) return; // a word that is written in parts, as in Japanese
-    const at = this.#at();
-    const item = this.list.children[at];
-    const atEnd = this.input.selectionStart === this.input.value.length;
-    if (event.key === "ArrowDown") this.#mark(Math.min(at + 1, this.list.children.length - 1));
-    else if (event.key === "ArrowUp") this.#mark(Math.max(at - 1, 0));
-    else if (event.key === "Enter" && !event.repeat && item?.dataset.code) this.file(item.dataset.code, nameOf(item));
-    else if (event.key === "ArrowRight" && atEnd && item?.dataset.code) {
-      this.clear();
-      this.tree.reveal(item.dataset.code);
-    } else if (event.key === "Escape") {
-      this.clear();
-      this.leave();
-    } else return;
-    event.preventDefault();
-    event.stopPropagation();
-  }
+/** Nodes by name at once, and after a moment by meaning, too. */
+async function find(words, signal, show) {
+  const query = new URLSearchParams({ words, limit: 20 });
+  const named = (await api.get(`search?${query}`, signal)).nodes;
+  show(named);
+  await new Promise((done) => setTimeout(done, MEANING_AFTER));
+  if (signal.aborted) return;
+  try {
+    const meant = (await api.get(`search?${query}&meaning=true`, signal)).nodes;
+    const known = new Set(named.map((node) => node.code));
+    show([...named, ...meant.filter((node) => !known.has(node.code))]);
+  } catch { /* what was found by name is there */ }
 }

@@ -5,7 +5,7 @@ from scipy.stats import binomtest
 
 from cascade.review import open_session
 from cascade.review.decisions import decide
-from cascade.review.estimate import share
+from cascade.review.figures.estimate import share
 from cascade.review.queues import Queue, next_row
 from cascade.taxonomy import Taxonomy
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from cascade.review.agreement import agreement, alpha, alpha_tree, cohen
+from cascade.review.figures.agreement import agreement, alpha, alpha_tree, cohen
 from cascade.taxonomy import Taxonomy
 
 # Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", example C: four observers,
