@@ -1,12 +1,18 @@
-"""Processes on this machine, each with a classifier of its own, that answer beside this one.
+"""Processes on this machine that answer beside this one.
 
-Spawned, not forked: threads and locks of models do not outlive a fork. Answers come in the order in
+Where each computes with one thread they are forked: they begin with the models of this process, at
+once and in the same memory (`cascade.forks` says what makes that safe). Else they are spawned, and
+load models for themselves: threads of libraries do not outlive a fork. Answers come in the order in
 which they were asked for, so that a run in several processes writes what a run in one does.
 """
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
+import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -39,7 +45,7 @@ class Pool:
     Parameters
     ----------
     classifier
-        Each process gets a copy, whose models it loads for itself.
+        What answers; each process has it, or a copy whose models it loads for itself.
     work
         A function of a module: `work(classifier, *given)` is what a process does. Values and
         results are pickled.
@@ -55,15 +61,18 @@ class Pool:
     def __init__(self, classifier: Classifier, work: Callable[..., Any], size: int) -> None:
         self.room = 2 * size + 1
         self._size = size
-        # Made by the first work: an error there has words, one while a process starts has none.
-        self._parts = classifier.__reduce__(), work
+        self._classifier, self._work = classifier, work
         self._waiting: deque[_Asked] = deque()
         self._processes = self._started()
 
     def _started(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            self._size, get_context("spawn"), _begin, (os.getpid(), *self._parts)
-        )
+        parent = os.getpid()
+        if may_fork(self._size):
+            given = parent, self._classifier, self._work
+            return ProcessPoolExecutor(self._size, get_context("fork"), _begin_forked, given)
+        # Made by the first work: an error there has words, one while a process starts has none.
+        parts = parent, self._classifier.__reduce__(), self._work
+        return ProcessPoolExecutor(self._size, get_context("spawn"), _begin, parts)
 
     def ask(self, *given: Any) -> None:
         """Give work out."""
@@ -121,13 +130,34 @@ class Pool:
         self._processes.shutdown(cancel_futures=True)
 
 
+def may_fork(size: int) -> bool:
+    """Whether so many processes may take the models of this one with its memory.
+
+    They compute with one thread then, which must be their share anyway. GPUs, and engines with
+    processes of their own, outlive no fork; beside Linux the libraries of the system do not.
+    """
+    if sys.platform != "linux" or "vllm" in sys.modules:
+        return False
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        return False
+    return _threads_of(size) == 1
+
+
+def _threads_of(size: int) -> int:
+    """Threads of each of so many processes: as somebody has said, or their part of the cores."""
+    said = next((os.environ[name] for name in THREADS if name in os.environ), "")
+    first = said.partition(",")[0].strip()
+    return int(first) if first.isdecimal() else max(1, (os.cpu_count() or 1) // size)
+
+
 @contextmanager
 def _shared_threads(size: int) -> Iterator[None]:
     """Let processes that start have their part of the cores, where nobody has said how many."""
     if any(name in os.environ for name in THREADS):
         yield
         return
-    share = str(max(1, (os.cpu_count() or 1) // size))
+    share = str(_threads_of(size))
     os.environ.update(dict.fromkeys(THREADS, share))
     try:
         yield
@@ -147,6 +177,20 @@ class _Worker:
 def _begin(parent: int, made_of: tuple[Any, ...], work: Callable[..., Any]) -> None:
     end_with(parent)
     _Worker.made_of, _Worker.work = made_of, staticmethod(work)
+
+
+def _begin_forked(parent: int, classifier: Classifier, work: Callable[..., Any]) -> None:
+    """Begin in a fork, whose streams and handlers are those of its parent."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    end_with(parent)
+    # A thread of the parent that was writing holds the locks of its streams for ever.
+    sys.stdout, sys.stderr = (open(at, "w", closefd=False) for at in (1, 2))  # noqa: SIM115
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.stream = sys.stderr
+    gc.freeze()  # what is not looked at stays in the memory of the parent
+    _Worker.work, _Worker.classifier = staticmethod(work), classifier
 
 
 def _answer(given: tuple[Any, ...]) -> tuple[Any, Any]:

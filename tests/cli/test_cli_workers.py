@@ -1,36 +1,73 @@
 """`classify --workers`, in processes of this machine."""
 
 import csv
+import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cascade.pipeline import pool as pools
 from cascade.pipeline.classifier import BATCH
 
 SHELVES = {"Clothing > Hats": "hat", "Garden > Rakes": "rake", "Food > Cheese": "cheese"}
 COLOURS = ("red", "blue", "green", "white", "black", "plain", "old", "new", "small", "big")
 
 
-def test_a_pack_in_two_processes_writes_the_bytes_of_one(folder, cascade):
+def rows(n):
+    for at in range(n):
+        what = list(SHELVES.values())[at % 3]
+        name = f"{COLOURS[at % 10]} {what} {at}" if at % 50 else ""
+        yield {"name": name, "note": f'row "{at}", ä'}
+
+
+def write_rows(path, n):
+    """A file of so many rows; some cannot be answered."""
+    if path.suffix == ".parquet":
+        found = [row | {"size": [at, None]} for at, row in enumerate(rows(n))]
+        pq.write_table(pa.Table.from_pylist(found), path, row_group_size=300)
+        return
+    with path.open("w", newline="") as file:
+        if path.suffix == ".jsonl":
+            file.writelines(json.dumps(row) + "\n" for row in rows(n))
+            file.write("no object\n")
+            return
+        out = csv.DictWriter(file, ["name", "note"])
+        out.writeheader()
+        out.writerows(rows(n))
+        file.write("a hat,x,surplus\n")
+
+
+@pytest.fixture
+def pack(folder, cascade):
+    """A pack of words in the folder `pack`."""
     with open("rows.csv", "w", newline="") as file:
         out = csv.writer(file)
         out.writerow(["name", "label"])
         for label, what in SHELVES.items():
             out.writerows([(f"{colour} {what}", label) for colour in COLOURS])
-    with open("many.csv", "w", newline="") as file:
-        out = csv.writer(file)
-        out.writerow(["name", "note"])
-        for at in range(4 * BATCH + 5):
-            what = list(SHELVES.values())[at % 3]
-            out.writerow([f"{COLOURS[at % 10]} {what} {at}" if at % 50 else "", f"row {at}"])
     fitted = cascade(
         "fit", "rows.csv", "--text", "name", "--label", "label", "--recipe", "quick", "-o", "pack"
     )
     assert fitted.status == 0, fitted.err
+    return Path("pack")
+
+
+@pytest.mark.usefixtures("pack")
+@pytest.mark.parametrize("fork", [True, False])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_pack_in_two_processes_writes_the_bytes_of_one(kind, fork, cascade, monkeypatch):
+    monkeypatch.setattr(pools, "may_fork", lambda size: fork)
+    many = Path(f"many.{kind}")
+    write_rows(many, 4 * BATCH + 5)
     ends = [
-        cascade("classify", "many.csv", "-c", "pack", "-o", f"{n}.csv", "--top", 1, "--workers", n)
+        cascade("classify", many, "-c", "pack", "-o", f"{n}.{kind}", "--top", 1, "--workers", n)
         for n in (1, 2)
     ]
     assert [end.status for end in ends] == [3, 3], ends[1].err  # rows without text are in error
-    one, two = Path("1.csv").read_bytes(), Path("2.csv").read_bytes()
+    one, two = Path(f"1.{kind}").read_bytes(), Path(f"2.{kind}").read_bytes()
     assert one == two
-    assert one.count(b"\n") == 4 * BATCH + 6
-    assert Path("2.csv.parts").exists() is False
+    if kind == "csv":
+        assert one.count(b"\n") == 4 * BATCH + 7
+    assert Path(f"2.{kind}.parts").exists() is False

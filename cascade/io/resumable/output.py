@@ -36,8 +36,11 @@ class Output(ABC):
         Whether there is nothing left to do: an earlier run had finished.
     resumed_rows
         Rows that an interrupted run had finished.
+    format
+        How rows become bytes, for those who call `write_bytes`; None where that cannot be.
     """
 
+    format: Format | None = None
     nested = False
     complete = False
     resumed_rows = 0
@@ -75,6 +78,23 @@ class Output(ABC):
         summary
             Small JSON values to remember with the chunk.
         """
+
+    def write_bytes(
+        self,
+        index: int,
+        rows: Sequence[Row],
+        data: bytes,
+        read: str | None = None,
+        summary: Mapping[str, Any] | None = None,
+    ) -> None:
+        """As `write`, with rows and answers that `format` has made bytes of elsewhere.
+
+        Parameters
+        ----------
+        read
+            `digest` of the rows, if it is known.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def finish(self) -> None:
@@ -150,8 +170,10 @@ class StreamOutput(Output):
     A reader that goes away (`| head`) raises BrokenPipeError.
     """
 
+    format: Format
+
     def __init__(self, format: Format, stream: BinaryIO) -> None:
-        self._format = format
+        self.format = format
         self.nested = format.kind == "jsonl"
         self._stream = stream
         self._begun = False
@@ -164,7 +186,18 @@ class StreamOutput(Output):
         summary: Mapping[str, Any] | None = None,
     ) -> None:
         """Write the next rows with their answers."""
-        self._send(self._format.encode(rows, answers))
+        self._send(self.format.encode(rows, answers))
+
+    def write_bytes(
+        self,
+        index: int,
+        rows: Sequence[Row],
+        data: bytes,
+        read: str | None = None,
+        summary: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the next rows with their answers."""
+        self._send(data)
 
     def finish(self) -> None:
         """Write the header if no row has been written."""
@@ -173,7 +206,7 @@ class StreamOutput(Output):
     def _send(self, data: bytes) -> None:
         try:
             if not self._begun:
-                self._stream.write(self._format.head())
+                self._stream.write(self.format.head())
                 self._begun = True
             self._stream.write(data)
             self._stream.flush()
@@ -186,6 +219,8 @@ class StreamOutput(Output):
 class ResumableOutput(Output):
     """Rows to a file, in parts that outlive a kill; see `open_output`."""
 
+    format: Format
+
     def __init__(
         self,
         out: Path,
@@ -197,7 +232,7 @@ class ResumableOutput(Output):
     ) -> None:
         self.path = out
         self.nested = format.kind == "jsonl"
-        self._format = format
+        self.format = format
         self._seen: set[int] = set()
         self._whole: set[int] = set()
         self._committed = time.monotonic()
@@ -267,7 +302,7 @@ class ResumableOutput(Output):
             )
         if part.index not in self._whole:
             with on_disk(self.path):
-                whole = self._journal.is_whole(part, self._format.suffix)
+                whole = self._journal.is_whole(part, self.format.suffix)
             if not whole:
                 log.warning("a part of the interrupted run is damaged and is made again")
                 self._journal.drop(part)
@@ -283,14 +318,25 @@ class ResumableOutput(Output):
         summary: Mapping[str, Any] | None = None,
     ) -> None:
         """Take the rows of one chunk with their answers."""
-        data = self._format.encode(rows, answers)
+        self.write_bytes(index, rows, self.format.encode(rows, answers), summary=summary)
+
+    def write_bytes(
+        self,
+        index: int,
+        rows: Sequence[Row],
+        data: bytes,
+        read: str | None = None,
+        summary: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take the rows of one chunk with their answers, as bytes of a part."""
         self._seen.add(index)
         first = rows[0].number if rows else 0
-        chunk = Chunk(first, len(rows), self._hash(index, rows), dict(summary or {}))
+        read = self._hash(index, rows) if read is None else read
+        chunk = Chunk(first, len(rows), read, dict(summary or {}))
         with on_disk(self.path):
             if self._journal.follows not in (None, index):
                 self._journal.commit()
-            self._journal.extend(index, chunk, self._format.suffix, data)
+            self._journal.extend(index, chunk, self.format.suffix, data)
         if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self.commit()
 
@@ -328,8 +374,8 @@ class ResumableOutput(Output):
         temporary = journal.folder / ASSEMBLED
         with on_disk(self.path):
             try:
-                paths = [journal.path(part.index, self._format.suffix) for part in journal.parts]
-                self._format.assemble(paths, temporary)
+                paths = [journal.path(part.index, self.format.suffix) for part in journal.parts]
+                self.format.assemble(paths, temporary)
                 sync_file(temporary)
             except OSError:
                 temporary.unlink(missing_ok=True)

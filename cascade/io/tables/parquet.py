@@ -172,7 +172,7 @@ class ParquetFormat:
         pieces = []
         for _, group in groupby(rows, key=lambda row: id(row.raw[0])):
             found = [row.raw for row in group]
-            pieces += _cut(found[0][0], [index for _, index in found])
+            pieces += cut(found[0][0], [index for _, index in found])
         return [
             pa.chunked_array([piece.column(at) for piece in pieces], type=field.type)
             for at, field in enumerate(self._source)
@@ -199,7 +199,7 @@ class ParquetFormat:
                 writer.write_table(group, row_group_size=GROUP_ROWS)
 
 
-def _cut(batch: Any, indices: list[int]) -> list[Any]:
+def cut(batch: Any, indices: list[int]) -> list[Any]:
     """Some rows of a batch; `take` does not know all types, which a slice need not."""
     import pyarrow as pa
 

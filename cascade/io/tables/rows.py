@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
@@ -94,6 +94,11 @@ class Table:
 
     def __post_init__(self) -> None:
         self._at = {name: at for at, name in reversed(list(enumerate(self.columns)))}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Other processes get all that is known of it, but no rows."""
+        kept = [f.name for f in fields(self) if f.init and f.name not in ("rows", "close")]
+        return _without_rows, ({name: getattr(self, name) for name in kept},)
 
     @property
     def folder(self) -> Path:
@@ -186,6 +191,14 @@ class Table:
     def texts(self, row: Row, columns: Iterable[str]) -> dict[str, str]:
         """Several cells as text, by column name."""
         return {column: self.text(row, column) for column in columns}
+
+
+def _without_rows(known: dict[str, Any]) -> Table:
+    return Table(rows=iter(()), close=_nothing, **known)
+
+
+def _nothing() -> None:
+    """Close what holds no file."""
 
 
 def listed(names: Sequence[str]) -> str:

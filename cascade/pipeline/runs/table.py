@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -20,18 +19,16 @@ from cascade.items import Item
 from cascade.pipeline.classifier import BATCH, Classifier
 from cascade.pipeline.fallback import is_cut
 from cascade.pipeline.labels.finding import LabelFinder, name_hint
-from cascade.pipeline.pool import Pool
 from cascade.pipeline.runs.adapting import adapt
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import RowReader
 from cascade.pipeline.runs.languages import look, reads_english_only
 from cascade.pipeline.runs.redo import EarlierAnswers, as_written
+from cascade.pipeline.runs.workers import Answered, ChunkWork, Kept, answered_by_processes
 from cascade.predictions import Prediction
 from cascade.taxonomy.names import PATH_SEPARATOR
 
 Items = list[Item | Prediction]
-Kept = Mapping[int, Mapping[str, Any]]  # earlier answers by their place in a chunk
-_Given = tuple[Items, list[str], list[int]]  # items of a chunk, their labels, their lines
 SUMMED = (
     *("status", "partial", "source", "labelled", "right", "several", "fallback", "adapted"),
     *("shift", "languages", "stages", "asked", "accepted"),
@@ -160,8 +157,7 @@ def classify_table(
     watch
         Counts the rows of each chunk in turn, those too that the output has already.
     workers
-        Processes that answer chunks. The first is always answered by this one, so that what all
-        need, such as an index, is made once.
+        Processes that answer chunks; see `runs.workers`.
     progress
         Called with the rows of each finished chunk.
 
@@ -184,22 +180,20 @@ def classify_table(
         learnt = adapt(classifier, output, reader, again)
         told = {"from": learnt.items, "moved": learnt.moved}
         total.adapted = told if learnt.applies else {"too_few": learnt.items}
-    chunks = _chunks(table, output, reader, classifier if workers == 1 else None, earlier)
-
-    def given(rows: list[Row], items: Items | None) -> _Given | None:
-        if items is None:
-            return None
-        return items, reader.labels(table, rows), [row.line for row in rows]
-
-    asked = ((index, rows, kept, given(rows, items)) for index, rows, items, kept in chunks)
-    work = partial(_answer_rows, form=form, nested=output.nested)
-    for index, rows, kept, answered in _answered(asked, classifier, work, workers):
+    chunks = _chunks(table, output, earlier)
+    answer = partial(_answer_rows, reader=reader, form=form, nested=output.nested)
+    if workers == 1:
+        found = _answered_here(chunks, classifier, table, answer, reader)
+    else:
+        work = ChunkWork(table, answer, output.format)
+        found = answered_by_processes(chunks, classifier, work, workers)
+    for index, rows, answered in found:
         if answered is not None:
-            answers, counts = answered
-            for at, answer in kept.items():
-                answers[at] = as_written(answer, form, nested=output.nested)
-            summary: Mapping[str, Any] = vars(counts)
-            output.write(index, rows, answers, summary)
+            summary: Mapping[str, Any] = vars(answered.counts)
+            if isinstance(answered.answers, bytes):
+                output.write_bytes(index, rows, answered.answers, answered.read, summary)
+            else:
+                output.write(index, rows, answered.answers, summary)
         else:
             summary = output.summary(index)
         total.add(summary)
@@ -211,57 +205,59 @@ def classify_table(
     return total
 
 
-def _answered(
-    asked: Iterable[tuple[int, list[Row], Kept, _Given | None]],
+def _answered_here(
+    asked: Iterable[tuple[int, list[Row], Kept | None]],
     classifier: Classifier,
-    work: Callable[..., tuple[list[Answer], Counts]],
-    workers: int,
-) -> Iterator[tuple[int, list[Row], Kept, tuple[list[Answer], Counts] | None]]:
-    """The answers of chunks in their order, None for those that the output has already."""
-    begun = False
-    waiting: deque[tuple[int, list[Row], Kept, bool]] = deque()
-    with ExitStack() as stack:
-        pool: Pool | None = None
-        came = 0.0
+    table: Table,
+    answer: Callable[..., tuple[list[Answer], Counts]],
+    reader: RowReader,
+) -> Iterator[tuple[int, list[Row], Answered | None]]:
+    """The answers of chunks, in their order; None for those that the output has already.
 
-        def next_of(pool: Pool) -> tuple[int, list[Row], Kept, tuple[list[Answer], Counts] | None]:
-            nonlocal came
-            index, rows, kept, is_asked = waiting.popleft()
-            if not is_asked:
-                return index, rows, kept, None
-            answers, counts = pool.next()
-            now = time.perf_counter()  # processes work at the same time
-            counts.seconds, came = round(now - came, 3), now
-            return index, rows, kept, (answers, counts)
+    With pictures chunks are read one ahead: while a chunk is classified, the pictures of the next
+    one are decoded. Without, no row waits for others.
+    """
+    ahead: deque[tuple[int, list[Row], Kept | None, Items]] = deque()
 
-        for index, rows, kept, given in asked:
-            if pool is None and workers > 1 and begun and given is not None:
-                pool = stack.enter_context(Pool(classifier, work, workers))
-                came = time.perf_counter()
-            if pool is None:
-                begun = begun or given is not None
-                yield index, rows, kept, None if given is None else work(classifier, *given)
+    def first() -> tuple[int, list[Row], Answered | None]:
+        index, rows, kept, items = ahead.popleft()
+        if kept is None:
+            return index, rows, None
+        return index, rows, Answered(*answer(classifier, table, rows, kept, items=items))
+
+    for index, rows, kept in asked:
+        items = [] if kept is None else reader.items(table, rows)
+        ahead.append((index, rows, kept, items))
+        if reader.columns.image is not None:
+            wanted = [item for at, item in enumerate(items) if at not in (kept or ())]
+            classifier.prefetch([item for item in wanted if isinstance(item, Item)])
+            if len(ahead) == 1:
                 continue
-            if given is not None:
-                pool.ask(*given)
-            waiting.append((index, rows, kept, given is not None))
-            if len(waiting) >= pool.room:
-                yield next_of(pool)
-        while pool is not None and waiting:
-            yield next_of(pool)
+        yield first()
+    while ahead:
+        yield first()
 
 
 def _answer_rows(
     classifier: Classifier,
-    items: Sequence[Item | Prediction],
-    labels: Sequence[str],
-    lines: Sequence[int],
+    table: Table,
+    rows: Sequence[Row],
+    kept: Kept,
     *,
+    reader: RowReader,
     form: AnswerForm,
     nested: bool,
+    items: Items | None = None,
 ) -> tuple[list[Answer], Counts]:
-    """As `answer_chunk`, with all that changes from chunk to chunk first."""
-    return answer_chunk(classifier, items, labels, form, nested=nested, lines=lines)
+    """What stands beside rows, but for the earlier answers that are kept, and their counts."""
+    items = reader.items(table, rows) if items is None else items
+    for at, (prediction, _) in kept.items():
+        items[at] = prediction
+    labels, lines = reader.labels(table, rows), [row.line for row in rows]
+    answers, counts = answer_chunk(classifier, items, labels, form, nested=nested, lines=lines)
+    for at, (_, answer) in kept.items():
+        answers[at] = as_written(answer, form, nested=nested)
+    return answers, counts
 
 
 def answer_chunk(
@@ -309,33 +305,15 @@ def answer_chunk(
 
 
 def _chunks(
-    table: Table,
-    output: Output,
-    reader: RowReader,
-    classifier: Classifier | None,
-    earlier: EarlierAnswers | None,
-) -> Iterator[tuple[int, list[Row], Items | None, Kept]]:
-    """The chunks of a table with their items, None where the output has them already.
-
-    Beside them stand the earlier answers that are kept, by their place in the chunk. With pictures
-    chunks are read one ahead: while a chunk is classified, the pictures of the next one are
-    decoded, by the classifier if one is given. Without, no row waits for others.
-    """
-    ahead: list[tuple[int, list[Row], Items | None, Kept]] = []
+    table: Table, output: Output, earlier: EarlierAnswers | None
+) -> Iterator[tuple[int, list[Row], Kept | None]]:
+    """The chunks of a table, with the earlier answers kept; None where the output has them."""
     for index, rows in enumerate(table.chunks(BATCH)):
-        kept = earlier.of(table, rows) if earlier is not None else {}
-        items = None if output.has(index, rows) else reader.items(table, rows)
-        if items is not None and earlier is not None:
-            for at, answer in kept.items():
-                items[at] = earlier.prediction(answer)
-        ahead.append((index, rows, items, kept))
-        if reader.columns.image is not None:
-            if items is not None and classifier is not None:
-                classifier.prefetch([item for item in items if isinstance(item, Item)])
-            if len(ahead) == 1:
-                continue
-        yield ahead.pop(0)
-    yield from ahead
+        kept = {}
+        if earlier is not None:
+            found = earlier.of(table, rows)
+            kept = {at: (earlier.prediction(answer), answer) for at, answer in found.items()}
+        yield index, rows, None if output.has(index, rows) else kept
 
 
 def _golds(finder: LabelFinder, labels: Sequence[str]) -> list[tuple[str, ...] | None]:
