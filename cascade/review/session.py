@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 from cascade.config import CascadeConfig
 from cascade.errors import UsageError
 from cascade.io.tables.opening import TableFile
+from cascade.io.tables.rows import listed
 from cascade.items import Item
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.columns import item_names, picture_places
@@ -110,6 +111,22 @@ class Session:
     def _catch_up(self, corrections: Corrections) -> None:
         while not self._closing.is_set() and corrections.advance():
             pass
+
+    def hide(self, columns: Iterable[str]) -> None:
+        """Show these columns to no reviewer; they are in exports all the same.
+
+        Raises
+        ------
+        UsageError
+            The rows have no such column, or answers are made of it.
+        """
+        hidden = frozenset(columns)
+        for name in sorted(hidden - set(self.layout.columns)):
+            has = listed(self.layout.columns)
+            raise UsageError(f"there is no column {name!r} to hide; the rows have: {has}")
+        for name in sorted(hidden & {*self.layout.text, self.layout.image}):
+            raise UsageError(f"answers are made of {name!r}, so reviewers must see it")
+        self.showing.hidden = hidden
 
     def ask(self, order: Sequence[int | str]) -> None:
         """Ask for these rows, in this order, in the queue `asked`.

@@ -29,6 +29,8 @@ class Showing:
 
     def __init__(self, db: Database, taxonomy: Taxonomy, layout: Layout) -> None:
         self._db, self._taxonomy, self._layout = db, taxonomy, layout
+        self.hidden: frozenset[str] = frozenset()
+        """Columns that reviewers do not see, such as labels that would sway them."""
 
     def node(self, code: str) -> Plain | None:
         """A node by its code or path; of a code with facets its base term, under the whole code."""
@@ -138,6 +140,7 @@ class Showing:
                     "read": name in self._layout.text,
                 }
                 for name, text in cells.items()
+                if name not in self.hidden
             ],
             "picture": found["image"] is not None,
             "answer": answer,

@@ -390,3 +390,17 @@ def test_codes_with_facets_stay_whole_until_another_term_is_chosen(opened, tmp_p
     alone.export(tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_text() == (tmp_path / "reviewed.csv").read_text()
     alone.close()
+
+
+def test_columns_that_would_sway_reviewers_are_hidden_and_exported(opened, file, tmp_path):
+    session = opened()
+    session.hide(["sku"])
+    shown = session.showing.row(1)
+    assert [cell["name"] for cell in shown["cells"]] == ["name"]
+    with pytest.raises(UsageError, match="no column 'label' to hide; the rows have: sku, name"):
+        session.hide(["label"])
+    with pytest.raises(UsageError, match="made of 'name'"):
+        session.hide(["name"])
+    decide(session.db, session.taxonomy, "ann", 1, "accept")
+    session.export(tmp_path / "done.csv")
+    assert (tmp_path / "done.csv").read_text("utf-8").startswith("sku,name,")

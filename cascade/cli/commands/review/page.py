@@ -88,6 +88,15 @@ def page(
             "order says which rows matter, such as those of cascade start.",
         ),
     ] = False,
+    hide: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hide",
+            metavar="COL",
+            help="Column that reviewers shall not see, as labels that would sway them; it is "
+            "exported all the same. Repeat for several.",
+        ),
+    ] = None,
     reload: Annotated[
         bool,
         typer.Option(
@@ -166,6 +175,7 @@ def page(
                 reload=reload,
                 progress=lambda rows: work.show("reading", rows, None, f"{rows:,} rows"),
             )
+            session.hide(hide or ())
             if in_order:
                 session.ask(range(1, session.rows + 1))
             classifier = None if no_model else _loaded(tree, settled, work)
