@@ -2,7 +2,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from cascade.config import CascadeConfig
+from cascade.config import BATCH, CascadeConfig
 from cascade.errors import ConfigError
 
 
@@ -100,3 +100,27 @@ def test_files_and_folders_beside_a_config_are_named_from_where_we_are(tmp_path)
         str(tmp_path / name)
         for name in ("a.safetensors", "heads/a.safetensors", "pairs.safetensors")
     ]
+
+
+HEADS = {"words": {"file": "heads/words.safetensors", "backbone": "lexical"}}
+LEXICAL = {"lexical": {"kind": "lexical", "file": "features/lexical.safetensors"}}
+PICTURE = {"picture": {"kind": "picture"}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "batch"),
+    [
+        ({}, BATCH),
+        ({"method": "retrieval", "heads": HEADS}, BATCH),
+        ({"heads": HEADS, "backbones": LEXICAL}, BATCH),  # a language model is asked too
+        ({"method": "ttc", "heads": HEADS, "backbones": LEXICAL}, 4 * BATCH),
+        (
+            {"heads": HEADS, "backbones": LEXICAL, "fusion": {"weights": {"ttc.words": 1}}},
+            4 * BATCH,
+        ),
+        ({"method": "ttc", "heads": HEADS, "backbones": {**LEXICAL, **PICTURE}}, BATCH),
+        ({"method": "ttc", "heads": HEADS, "columns": {"image": "photo"}}, BATCH),
+    ],
+)
+def test_more_rows_are_answered_together_where_heads_of_texts_answer_alone(settings, batch):
+    assert CascadeConfig.parse(settings).batch == batch

@@ -212,7 +212,8 @@ class ClassifyRun:
                 with self._output(table, columns, source, target) as output:
                     if not self._is_left(output, table, target):
                         return None
-                    done = finished_chunks(table, output) if output.resumed_rows else done
+                    if output.resumed_rows:
+                        done = finished_chunks(table, output, self.config.batch)
 
         nested = self.destination.as_json if target == "-" else kind_of(target) == "jsonl"
         return FileRun(rows, columns, done, nested, ordered=target == "-")

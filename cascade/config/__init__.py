@@ -32,6 +32,7 @@ from cascade.config.retrieval import (
     prompt_problem,
 )
 from cascade.config.root import (
+    BATCH,
     FITTED_METHOD,
     CascadeConfig,
     Columns,
@@ -42,6 +43,7 @@ from cascade.config.taxonomy import TaxonomyReading, TaxonomySource
 from cascade.config.yaml_text import parse_yaml, read_yaml
 
 __all__ = [
+    "BATCH",
     "CHOICE_WEIGHTS",
     "ENCODER",
     "FITTED_ENCODER",

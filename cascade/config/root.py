@@ -32,6 +32,8 @@ FITTED_METHOD = "cascade"
 """The method of packs, which combines, routes and calibrates. Also that of packs and runs that name
 none: they were made when it was the default of all."""
 
+BATCH, BATCH_OF_HEADS = 128, 512  # rows that are answered together
+
 
 class Columns(Section):
     """Which columns of a file are read, and as what."""
@@ -148,6 +150,20 @@ class CascadeConfig(TaxonomySource):
         """The prompt for choosing a candidate."""
         usual = OF_PRODUCTS if self.item_kind == PRODUCT or self.llm.adapter else OF_ANY
         return self.llm.prompt or usual
+
+    @property
+    def batch(self) -> int:
+        """Rows of a file that are answered together: more where heads of texts answer alone.
+
+        The more, the less each of them costs, since weights are read once for all; and the longer
+        the first waits.
+        """
+        by_heads = {*(f"ttc.{name}" for name in self.heads), "ttc", "neighbours"}
+        method = self.method or FITTED_METHOD
+        answering = set(self.fusion.weights) if method == FITTED_METHOD else {method}
+        slow = {backbone.kind for backbone in self.backbones.values()} - {"lexical", "sentence"}
+        quick = bool(self.heads) and answering <= by_heads and not slow
+        return BATCH_OF_HEADS if quick and self.columns.image is None else BATCH
 
     @classmethod
     def load(cls, path: Path) -> CascadeConfig:

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cascade.config import CascadeConfig, Columns
+from cascade.config import BATCH, CascadeConfig, Columns
 from cascade.evaluation.external_predictions import ExternalPredictions
 from cascade.io import Row, Table, open_output, require_columns
 from cascade.io.pictures import data_uri
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import guessed_columns, require_read
 from cascade.pipeline.runs.fingerprint import fingerprint

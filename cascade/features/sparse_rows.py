@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -80,34 +81,37 @@ class SparseRows:
 
 
 class SplitRows:
-    """A matrix as the right side of products with many sparse rows: its full rows dense.
+    """Matrices as the right side of products with many sparse rows: their full rows dense.
 
     Few n-grams are in most texts, and it is those that have a weight for most nodes: of products
     with TF-IDF nearly all fall on half of the rows. Dense they are added a row at a time,
-    without a look at where each number belongs, and take at most sixteen times the room.
+    without a look at where each number belongs, and take at most sixteen times the room. Those of
+    several matrices lie side by side: what is looked up and read once serves all.
 
     Parameters
     ----------
-    matrix
-        With a row for each column of what it will be multiplied by.
+    matrices
+        Each with a row for each column of what they will be multiplied by.
     """
 
-    def __init__(self, matrix: SparseRows) -> None:
-        sizes = np.diff(matrix.starts)
-        full = np.flatnonzero(sizes > FULL * matrix.width)
+    def __init__(self, matrices: Sequence[SparseRows]) -> None:
+        sizes = np.sum([np.diff(matrix.starts) for matrix in matrices], axis=0)
+        width = sum(matrix.width for matrix in matrices)
+        full = np.flatnonzero(sizes > FULL * width)
         full = full[np.argsort(-sizes[full], kind="stable")]  # what is used most lies together
-        full = full[: min(ROOM // (4 * max(matrix.width, 1)), np.iinfo(_PLACE).max)]
+        full = full[: min(ROOM // (4 * max(width, 1)), np.iinfo(_PLACE).max)]
         self._full = full
         self._place = np.full(len(sizes), -1, np.int32)
         self._place[full] = np.arange(len(full))
-        self._matrix = matrix
+        self._matrices = list(matrices)
+        self._ends = np.cumsum([matrix.width for matrix in matrices])
 
     @cached_property
     def _dense(self) -> NDArray[np.float32]:
-        matrix, full = self._matrix, self._full
-        entry, row = expand_ranges(matrix.starts[full], matrix.starts[full + 1])
-        dense = np.zeros((len(full), matrix.width), np.float32)
-        dense[row, matrix.columns[entry]] = matrix.values[entry]
+        full, dense = self._full, np.zeros((len(self._full), self._ends[-1]), np.float32)
+        for matrix, end in zip(self._matrices, self._ends.tolist(), strict=True):
+            entry, row = expand_ranges(matrix.starts[full], matrix.starts[full + 1])
+            dense[row, matrix.columns[entry] + (end - matrix.width)] = matrix.values[entry]
         return dense
 
     @property
@@ -115,8 +119,8 @@ class SplitRows:
         """How many rows are dense."""
         return len(self._full)
 
-    def multiplied_by(self, rows: SparseRows) -> NDArray[np.float32]:
-        """The product `rows @ matrix`, float32 [n_rows, width].
+    def multiplied_by(self, rows: SparseRows) -> list[NDArray[np.float32]]:
+        """The products `rows @ matrix`, float32 [n_rows, width] for each matrix.
 
         Sums are taken in one order, so that an item has the same answer among few and among many.
         """
@@ -129,7 +133,8 @@ class SplitRows:
         some = place[full], row, rows.columns[full], rows.values[full]
         found = self._few(rows, starts, *some) if rows.shape[0] <= FEW else self._many(rows, *some)
         rest = SparseRows(rows.starts - starts, rows.columns[~full], rows.values[~full], rows.width)
-        found += rest.times(self._matrix)
+        for product, matrix in zip(found, self._matrices, strict=True):
+            product += rest.times(matrix)
         return found
 
     def _few(
@@ -140,11 +145,11 @@ class SplitRows:
         row: NDArray[np.int32],
         columns: NDArray[np.int32],
         values: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
+    ) -> list[NDArray[np.float32]]:
         """The part of full rows, without SciPy; zeros, which are left out, change no sum."""
         order = np.lexsort((place, row))
         left = SparseRows(starts.astype(np.int64), columns[order], values[order], rows.width)
-        return left.times(self._matrix)
+        return [left.times(matrix) for matrix in self._matrices]
 
     def _many(
         self,
@@ -153,7 +158,7 @@ class SplitRows:
         row: NDArray[np.int32],
         columns: NDArray[np.int32],
         values: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
+    ) -> list[NDArray[np.float32]]:
         """The same of many rows: by columns each dense row is read once for all that have it."""
         from scipy.sparse import csc_matrix
 
@@ -162,5 +167,5 @@ class SplitRows:
         np.cumsum(np.bincount(place, minlength=len(self._dense)), out=ends[1:])
         arrays: Any = (values[order], row[order], ends)
         left = csc_matrix(arrays, shape=(rows.shape[0], len(self._dense)))
-        found: NDArray[np.float32] = left @ self._dense
-        return found
+        product: NDArray[np.float32] = left @ self._dense
+        return np.split(product, self._ends[:-1], axis=1)

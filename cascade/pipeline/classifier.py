@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from cascade.confidence.acceptance import Acceptance
 from cascade.confidence.nowhere import by_names
-from cascade.config import ENCODER, CascadeConfig, Columns
+from cascade.config import BATCH, ENCODER, CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
 from cascade.forks import Turn
 from cascade.io.pictures import allowed_address
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from cascade.pipeline.agent.loop import Ask
     from cascade.pipeline.facets.walk import FacetWalk
 
-BATCH = 128  # items that are classified together
 CELLS = 1 << 25  # similarities of items with nodes that are held at a time
+MANY = 8192  # nodes with which more items at a time cost more memory than they save
 
 
 class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Teaching, Watched, Weighing):
@@ -202,7 +202,7 @@ class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Teaching, W
         text: str | Sequence[str] | None = None,
         image: str | None = None,
         id: str | None = None,
-        batch_size: int = BATCH,
+        batch_size: int | None = None,
     ) -> Iterator[Prediction]:
         """Predictions in the order of the items, as they come, in bounded memory.
 
@@ -214,6 +214,8 @@ class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Teaching, W
         items
             An iterable of texts, mappings or `Item`s; a data frame (pandas, Polars, PyArrow, ...)
             or a mapping of column to list, whose rows are the items.
+        batch_size
+            How many are answered together; by default as suits the method.
         text, image, id
             Columns of a frame, or keys of mappings. By default those of the config or the pack;
             for the text else those called text, name, title, product, product_name, item or
@@ -226,9 +228,10 @@ class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Teaching, W
         InputError
             A column is not there, or none of several is known to hold the text.
         """
-        if batch_size < 1:
+        size = self.config.batch if batch_size is None else batch_size
+        if size < 1:
             raise UsageError(f"batch_size {batch_size}: expected 1 or more")
-        return self._stream(self._intake(text, image, id).many(items), batch_size)
+        return self._stream(self._intake(text, image, id).many(items), size)
 
     @property
     def scored(self) -> Taxonomy:
@@ -306,6 +309,8 @@ class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Teaching, W
     def _together(self, rows: Sequence[int]) -> Iterator[Sequence[int]]:
         """Rows in parts that are small enough to be answered at once."""
         size = CELLS // len(self.taxonomy) if self._walker.holds_all_nodes else len(rows)
+        if self.config.batch > BATCH and len(self.taxonomy) > MANY:
+            size = min(size, BATCH)
         size = max(1, size)
         for start in range(0, len(rows), size):
             yield rows[start : start + size]

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from cascade.scoring.fusion import FusionScorer, Weight
     from cascade.scoring.item_prompts import QueryRewriter
     from cascade.scoring.pair_reader import PairReader
+    from cascade.scoring.ttc_heads import JointHeads
 
 
 COMBINED = ("llm", "fusion", "heads", "neighbours", "routing")
@@ -108,6 +109,7 @@ class Components:
         self._listener = listener
         self._backbones: dict[str, Backbone] = {}
         self._scorers: dict[str, Scorer] = {}
+        self._joint: dict[str, JointHeads] = {}
         self._making: list[str] = []
 
     def under(self, config: CascadeConfig) -> Components:
@@ -252,6 +254,12 @@ class Components:
             with self._not_of_itself(f"backbone {name!r}"):
                 self._backbones[twin] = self._make_backbone(name)
         return self._backbones.setdefault(name, self._backbones[twin])
+
+    def joint_heads(self, backbone: str) -> JointHeads:
+        """The heads over some features that are asked in one pass; each scorer adds its own."""
+        from cascade.scoring.ttc_heads import JointHeads
+
+        return self._joint.setdefault(backbone, JointHeads())
 
     def _make_backbone(self, name: str) -> Backbone:
         config = self.config.backbones[name]

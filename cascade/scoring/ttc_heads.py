@@ -19,12 +19,12 @@ head `z[l]` and hands the probabilities of one level on to the next as a mask:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,8 +89,8 @@ class Heads:
         weights = self.weights
         product: Any
         if isinstance(rows, SparseRows):
-            if isinstance(weights, SparseRows) and self.mean is None:
-                return self._tempered(self._split.multiplied_by(rows))
+            if self.is_sparse:
+                return self._alone.logits(rows)[0]
             rows = rows.matrix
         if isinstance(weights, SparseRows):
             weights = weights.matrix
@@ -100,14 +100,18 @@ class Heads:
         # The threads of BLAS go on waiting for work, at the cost of the model that comes next.
         with _thread_pools().limit(limits=1, user_api="blas") if few else nullcontext():
             product = rows @ weights
-        return self._tempered(product.toarray() if hasattr(product, "toarray") else product)
+        return self.tempered(product.toarray() if hasattr(product, "toarray") else product)
 
     @cached_property
-    def _split(self) -> SplitRows:
-        assert isinstance(self.weights, SparseRows)
-        return SplitRows(self.weights)
+    def _alone(self) -> JointHeads:
+        return JointHeads([self])
 
-    def _tempered(self, product: Floats) -> Floats:
+    @property
+    def is_sparse(self) -> bool:
+        """Whether few weights are not 0, and features are taken as they are."""
+        return isinstance(self.weights, SparseRows) and self.mean is None
+
+    def tempered(self, product: Floats) -> Floats:
         """Logits [n_outputs, n_items] of products with the weights [n_items, n_outputs]."""
         logits = ((product + self.bias) / np.float32(self.temperature)).T
         return np.ascontiguousarray(logits, dtype=np.float32)
@@ -154,6 +158,37 @@ class Heads:
             return _heads(about, arrays, len(taxonomy))
         except (KeyError, ValueError, IndexError, TypeError) as error:
             raise ConfigError(f"{path}: heads that do not fit together ({error!s:.200})") from None
+
+
+class JointHeads:
+    """Heads over the same features, whose products with sparse rows are taken in one pass.
+
+    Parameters
+    ----------
+    heads
+        Those that are there already.
+    """
+
+    def __init__(self, heads: Sequence[Heads] = ()) -> None:
+        self._heads = list(heads)
+
+    def add(self, heads: Heads) -> int:
+        """Take in more heads; the place of their logits."""
+        self._heads.append(heads)
+        vars(self).pop("_split", None)
+        return len(self._heads) - 1
+
+    def logits(self, rows: SparseRows) -> list[Floats]:
+        """What `Heads.logits` says, float32 [n_outputs, n_items] for each of the heads."""
+        products = iter(self._split.multiplied_by(rows))
+        return [
+            own.tempered(next(products)) if own.is_sparse else own.logits(rows)
+            for own in self._heads
+        ]
+
+    @cached_property
+    def _split(self) -> SplitRows:
+        return SplitRows([cast("SparseRows", h.weights) for h in self._heads if h.is_sparse])
 
 
 def _heads(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], n_nodes: int) -> Heads:

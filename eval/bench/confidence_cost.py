@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import cascade
+from cascade.config import BATCH
 from cascade.io.tables.opening import open_table
 from cascade.items import Item
-from cascade.pipeline.classifier import BATCH
 
 
 def main() -> None:

@@ -22,12 +22,12 @@ import numpy as np
 from scipy.stats import binomtest
 
 from cascade.confidence.calibration import Calibration
-from cascade.config import CascadeConfig
+from cascade.config import BATCH, CascadeConfig
 from cascade.evaluation.metrics.bootstrap import Interval, bootstrap, paired_difference
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.io.tables.opening import TableFile
 from cascade.items import Batch
-from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.descent import make_descent
 from cascade.pipeline.load import load_config, load_taxonomy
 from cascade.predictions import Prediction

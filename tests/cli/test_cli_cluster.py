@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cascade.pipeline.classifier import BATCH
+from cascade.config import BATCH
 
 pytestmark = [
     pytest.mark.weights,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cascade.pipeline.classifier import BATCH
+from cascade.config import BATCH
 
 pytestmark = pytest.mark.weights
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cascade.config import BATCH
 from cascade.pipeline import pool as pools
-from cascade.pipeline.classifier import BATCH
 
 SHELVES = {"Clothing > Hats": "hat", "Garden > Rakes": "rake", "Food > Cheese": "cheese"}
 COLOURS = ("red", "blue", "green", "white", "black", "plain", "old", "new", "small", "big")

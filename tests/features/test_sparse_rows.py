@@ -7,7 +7,7 @@ from cascade.features.lexical import LexicalFeatures, LexicalRecipe
 from cascade.features.sparse_rows import FEW, SparseRows, SplitRows
 from cascade.io.files import read_tensors, write_tensors
 from cascade.items import Item
-from cascade.scoring.ttc_heads import Heads
+from cascade.scoring.ttc_heads import Heads, JointHeads
 from cascade.taxonomy import Taxonomy
 
 TEXTS = ["steel leaf rake", "straw hat", "", "leaf tea, loose leaf", "unheard words"]
@@ -45,10 +45,32 @@ def test_products_with_full_rows_are_those_of_scipy(monkeypatch, room):
     share = np.linspace(0, 0.3, 200)[:, None]  # from empty rows to full ones
     right = np.where(rng.random((200, 40)) < share, rng.normal(size=(200, 40)), 0)
     left[3], left[:, 7] = 0, 0
-    split = SplitRows(sparse(right.astype(np.float32)))
-    np.testing.assert_allclose(split.multiplied_by(sparse(left)), left @ right, atol=1e-5)
+    split = SplitRows([sparse(right.astype(np.float32))])
+    (product,) = split.multiplied_by(sparse(left))
+    np.testing.assert_allclose(product, left @ right, atol=1e-5)
     assert split.n_dense == {1 << 28: split.n_dense, 1600: 10, 0: 0}[room]
     assert split.n_dense < 200
+
+
+def test_heads_that_are_asked_in_one_pass_answer_the_same_of_few_and_of_many():
+    rng = np.random.default_rng(3)
+
+    def heads(n_outputs, share):
+        shape = (60, n_outputs)
+        weights = np.where(rng.random(shape) < share, rng.normal(size=shape), 0)
+        nodes = np.arange(n_outputs, dtype=np.int32)
+        made = sparse(weights.astype(np.float32))
+        return Heads("leaf", made, rng.normal(size=n_outputs).astype(np.float32), nodes)
+
+    both = heads(5, 0.5), heads(7, 0.01)
+    rows = np.where(rng.random((3 * FEW, 60)) < 0.2, rng.random((3 * FEW, 60)), 0)
+    rows = rows.astype(np.float32)
+    together = JointHeads()
+    assert [together.add(own) for own in both] == [0, 1]
+    many, few = together.logits(sparse(rows)), together.logits(sparse(rows[:FEW]))
+    for own, found, first in zip(both, many, few, strict=True):
+        np.testing.assert_allclose(found, own.logits(rows), atol=1e-5)
+        assert (found[:, :FEW] == first).all()  # to the last bit
 
 
 def test_sparse_rows_of_words_are_the_same_as_many():

@@ -40,7 +40,7 @@ class Asked:
         text: str | Sequence[str] | None = None,
         image: str | None = None,
         id: str | None = None,
-        batch_size: int = 128,
+        batch_size: int | None = None,
     ) -> Iterator[Prediction]:
         raise NotImplementedError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cascade.errors import UsageError
 from cascade.io import Output
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.columns import RowReader
 from cascade.scoring.adaptation import Adaptation
 
@@ -34,7 +34,8 @@ def adapt(
     if file is None:
         raise UsageError("retrieval.adapt goes with runs over files, whose rows are read twice")
     with file.open() as table:
-        items = (item for rows in table.chunks(BATCH) for item in reader.items(table, rows))
+        chunks = table.chunks(classifier.config.batch)
+        items = (item for rows in chunks for item in reader.items(table, rows))
         learnt = classifier.adapt_read(items)
     output.keep(learnt.to_values())
     return learnt

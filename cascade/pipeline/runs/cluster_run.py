@@ -18,7 +18,6 @@ from cascade.errors import CascadeError, EngineError, InputError
 from cascade.io import Answer, Output, Row, Table
 from cascade.io.resumable.journal import digest
 from cascade.io.resumable.output import COMMIT_SECONDS
-from cascade.pipeline.classifier import BATCH
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.cluster import Cluster, Shares, connected, import_ray
 from cascade.pipeline.runs.cluster_worker import (
@@ -37,7 +36,7 @@ DEATHS = 3  # times that a chunk is given to another worker when one dies over i
 OnRows = Callable[[Sequence[Row]], None]
 
 
-def finished_chunks(table: Table, output: Output) -> frozenset[int]:
+def finished_chunks(table: Table, output: Output, size: int) -> frozenset[int]:
     """Positions of the chunks of a table that an output has from an interrupted run.
 
     Raises
@@ -45,7 +44,7 @@ def finished_chunks(table: Table, output: Output) -> frozenset[int]:
     OutputError
         The input is not what it was.
     """
-    chunks = enumerate(table.chunks(BATCH))
+    chunks = enumerate(table.chunks(size))
     return frozenset(index for index, rows in chunks if output.has(index, rows))
 
 
@@ -88,7 +87,9 @@ def classify_files(
 
         def output_of(at: int) -> _FileOutput:
             if at not in outputs:
-                outputs[at] = stack.enter_context(_FileOutput(files[at], *opened(at), progress))
+                outputs[at] = stack.enter_context(
+                    _FileOutput(files[at], *opened(at), progress, config.batch)
+                )
             return outputs[at]
 
         def finish(at: int) -> None:
@@ -212,13 +213,13 @@ class _FileOutput:
     """
 
     def __init__(
-        self, file: FileRun, table: Table, output: Output, progress: OnRows | None
+        self, file: FileRun, table: Table, output: Output, progress: OnRows | None, size: int
     ) -> None:
         self.finished = False
         self._file = file
         self._progress = progress
         self._table, self._output = table, output
-        self._chunks = enumerate(self._table.chunks(BATCH))
+        self._chunks = enumerate(self._table.chunks(size))
         self._total = Counts()
         self._waiting: dict[int, list[Row]] = {}
         self._answers: dict[int, tuple[list[Answer], dict[str, Any]]] = {}

@@ -20,7 +20,7 @@ from cascade.errors import CascadeError, ConfigError
 from cascade.io.resumable.journal import digest
 from cascade.io.tables.opening import TableFile
 from cascade.items import Item
-from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import RowReader
 from cascade.pipeline.runs.fingerprint import fingerprint
@@ -69,7 +69,7 @@ def read_chunks(
         try:
             reader = RowReader.of(file.columns, settled)
             with file.source.open() as table:
-                for index, rows in enumerate(table.chunks(BATCH)):
+                for index, rows in enumerate(table.chunks(settled.batch)):
                     if index in file.done:
                         continue
                     items = reader.items(table, rows)

@@ -8,7 +8,6 @@ from typing import Any
 
 from cascade.config import CascadeConfig, Columns
 from cascade.generation.prompt_files import find_prompt, read_prompt
-from cascade.pipeline.classifier import BATCH
 from cascade.pipeline.pack import file_hashes
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.resources import shipped_folder
@@ -33,7 +32,7 @@ def fingerprint(
         "taxonomy": taxonomy.fingerprint,
         "prompts": hashlib.sha256("".join(prompts).encode()).hexdigest(),
         "fitted": file_hashes(config),
-        "chunk": BATCH,
+        "chunk": config.batch,
         "limit": limit,
         "columns": columns.model_dump(),
         **asdict(form),

@@ -16,7 +16,7 @@ from cascade.errors import OutputError
 from cascade.io import Answer, Output, Row, Table, require_columns
 from cascade.io.tables.opening import TableFile
 from cascade.items import Item
-from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.fallback import is_cut
 from cascade.pipeline.labels.finding import LabelFinder, name_hint
 from cascade.pipeline.runs.adapting import adapt
@@ -180,7 +180,7 @@ def classify_table(
         learnt = adapt(classifier, output, reader, again)
         told = {"from": learnt.items, "moved": learnt.moved}
         total.adapted = told if learnt.applies else {"too_few": learnt.items}
-    chunks = _chunks(table, output, earlier)
+    chunks = _chunks(table, output, earlier, classifier.config.batch)
     answer = partial(_answer_rows, reader=reader, form=form, nested=output.nested)
     if workers == 1:
         found = _answered_here(chunks, classifier, table, answer, reader)
@@ -305,10 +305,10 @@ def answer_chunk(
 
 
 def _chunks(
-    table: Table, output: Output, earlier: EarlierAnswers | None
+    table: Table, output: Output, earlier: EarlierAnswers | None, size: int
 ) -> Iterator[tuple[int, list[Row], Kept | None]]:
-    """The chunks of a table, with the earlier answers kept; None where the output has them."""
-    for index, rows in enumerate(table.chunks(BATCH)):
+    """Chunks of `size` rows, with earlier answers that are kept; None where the output has them."""
+    for index, rows in enumerate(table.chunks(size)):
         kept = {}
         if earlier is not None:
             found = earlier.of(table, rows)

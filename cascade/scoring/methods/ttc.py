@@ -16,7 +16,7 @@ from cascade.items import Batch
 from cascade.retrieval.subtrees import DenseNodeProbabilities
 from cascade.scoring.methods import HEADS
 from cascade.scoring.scorer import Scorer, SupportScorer
-from cascade.scoring.ttc_heads import Heads, HierarchicalSoftmax
+from cascade.scoring.ttc_heads import Heads, HierarchicalSoftmax, JointHeads
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -32,14 +32,25 @@ class TTCScorer(SupportScorer):
         As in traces, for example `ttc.lexical`.
     backbone
         Makes the features; heads that share one compute them once for a batch.
+    together
+        Other heads over the same features, which are asked in the same pass.
     """
 
-    def __init__(self, name: str, taxonomy: Taxonomy, backbone: Backbone, heads: Heads) -> None:
+    def __init__(
+        self,
+        name: str,
+        taxonomy: Taxonomy,
+        backbone: Backbone,
+        heads: Heads,
+        together: JointHeads | None = None,
+    ) -> None:
         self._taxonomy = taxonomy
         self.name = name
         self.reads_text, self.reads_pictures = backbone.reads_text, backbone.reads_pictures
         self._backbone = backbone
         self._heads = heads
+        self._together = JointHeads() if together is None else together
+        self._place = self._together.add(heads)
         self._softmax = HierarchicalSoftmax(taxonomy, heads.form)
 
     def support(self, batch: Batch) -> NDArray[np.float32]:
@@ -71,7 +82,9 @@ class TTCScorer(SupportScorer):
     def _compute_logits(self, batch: Batch) -> NDArray[np.float32]:
         backbone = self._backbone
         if isinstance(backbone, LexicalFeatures):
-            return self._heads.logits(self._sparse_rows(backbone, batch))
+            rows = self._sparse_rows(backbone, batch)
+            found = batch.once((self._together, "logits"), lambda _: self._together.logits(rows))
+            return found[self._place]
         return self._heads.logits(batch_rows(backbone, batch))
 
     def _sparse_rows(self, words: LexicalFeatures, batch: Batch) -> SparseRows:
@@ -96,4 +109,5 @@ def make_single(components: Components, name: str) -> TTCScorer:
     config = components.config.heads[name]
     heads = Heads.load(Path(config.file), components.taxonomy)
     backbone = components.backbone(config.backbone)
-    return TTCScorer(f"{HEADS}{name}", components.taxonomy, backbone, heads)
+    together = components.joint_heads(config.backbone)
+    return TTCScorer(f"{HEADS}{name}", components.taxonomy, backbone, heads, together)

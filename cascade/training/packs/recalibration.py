@@ -25,7 +25,7 @@ from cascade.config import CascadeConfig
 from cascade.errors import ConfigError, InputError, OutputError, UsageError, unwritable
 from cascade.evaluation.metrics.calibration import BINS, ece
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.load import CONFIG_NAME, load_config, load_taxonomy
 from cascade.pipeline.pack import SEAL, is_own, seal, work_folder
 from cascade.pipeline.runs.columns import picture_places
@@ -112,11 +112,12 @@ def answered(classifier: Classifier, rows: Labelled) -> tuple[list[Prediction], 
     """The answers for rows, and what is seen of those rows that have one."""
     predictions: list[Prediction] = []
     found: Values = {}
+    size = classifier.config.batch
     before = classifier.sentinel
     classifier.sentinel = recorder = before.recorder()
-    for start in range(0, len(rows), BATCH):
+    for start in range(0, len(rows), size):
         recorder.seen.clear()
-        new = classifier.classify_batch(rows.items[start : start + BATCH])
+        new = classifier.classify_batch(rows.items[start : start + size])
         _append(found, recorder.seen)
         predictions += new
     classifier.sentinel = before

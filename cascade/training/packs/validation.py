@@ -16,7 +16,7 @@ from cascade.confidence.climbing import paths_of
 from cascade.confidence.nowhere import NowhereTable
 from cascade.confidence.sets import LEAST, SetTable, likeliest_branches
 from cascade.items import Batch, Item
-from cascade.pipeline.classifier import BATCH, Classifier
+from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.router import SPREADING
 from cascade.predictions import Prediction
 from cascade.retrieval.retriever import AllChildren
@@ -161,12 +161,12 @@ class Trial:
         predictions: list[Prediction] = []
         known = places(classifier.scored, rows.nodes)
         family, comes_in = classifier.open_nodes(LEAST), np.zeros(len(rows))
-        branches = np.full(len(rows), -1, np.int32)
+        branches, size = np.full(len(rows), -1, np.int32), classifier.config.batch
         evidence = np.full(len(rows), np.nan, np.float32)
         # The first call loads and warms up what the others use.
         classifier.classify_batch(rows.items[:1])
         before, aside, started = classifier.seconds[SPREADING], 0.0, time.perf_counter()
-        for start in range(0, len(rows), BATCH):
+        for start in range(0, len(rows), size):
 
             def told(batch: Batch, at: Sequence[int], start: int = start) -> None:
                 nonlocal aside
@@ -181,7 +181,7 @@ class Trial:
                     )
                 aside += time.perf_counter() - began
 
-            predictions += classifier.classify_batch(rows.items[start : start + BATCH], told)
+            predictions += classifier.classify_batch(rows.items[start : start + size], told)
         took = time.perf_counter() - started - aside - (classifier.seconds[SPREADING] - before)
         codes = np.array([*classifier.scored.codes, ""])[branches]
         judged = None if np.isnan(evidence).all() else evidence

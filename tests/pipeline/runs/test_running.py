@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cascade
-from cascade.config import Columns
+from cascade.config import CascadeConfig, Columns
 from cascade.errors import InputError, UsageError
 from cascade.io import open_output, open_table
 from cascade.io.tables.opening import TableFile
-from cascade.pipeline.runs import table as runs
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import guess_text_columns
 from cascade.pipeline.runs.table import Counts, classify_table, count
@@ -203,7 +202,7 @@ class TestTable:
     def test_counts_and_answers_do_not_depend_on_chunks(self, clf, tmp_path, monkeypatch, size):
         whole = run_over(clf, tmp_path)
         expected = [row["cascade_code"] for row in rows_of(tmp_path / "out.csv")]
-        monkeypatch.setattr(runs, "BATCH", size)
+        monkeypatch.setattr(CascadeConfig, "batch", size)
         seen = []
         parts = run_over(clf, tmp_path, progress=lambda rows: seen.append(rows[-1].number))
         assert [row["cascade_code"] for row in rows_of(tmp_path / "out.csv")] == expected
@@ -271,7 +270,7 @@ class TestAdapting:
 
     @pytest.fixture(autouse=True)
     def _in_several_chunks(self, monkeypatch):
-        monkeypatch.setattr(runs, "BATCH", 25)
+        monkeypatch.setattr(CascadeConfig, "batch", 25)
 
     def run(self, clf, many, out, *, again=True, stop=None, resume=False):
         seen = []
