@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from cascade.cli.commands import classify, doctor, foodex2, prompts, review, start, taxonomy
+from cascade.cli.commands import classify, doctor, foodex2, prompts, review, taxonomy
 from cascade.cli.commands.doors import annotate, mcp, serve
-from cascade.cli.commands.learning import finetune, fit, pack, prepare
+from cascade.cli.commands.learning import finetune, fit, pack, prepare, start
 from cascade.cli.commands.measuring import compare, runs
 from cascade.cli.commands.measuring import eval as evaluation
 from cascade.version import __version__

@@ -1,1 +1,1 @@
-"""Commands that learn from labelled rows: `fit`, `finetune`, `prepare`, `pack`."""
+"""Commands that learn from rows: `start`, `fit`, `finetune`, `prepare`, `pack`."""
