@@ -7,9 +7,12 @@ command. Does not: logic that Python users need too.
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import sys
 import warnings
+
+GARBAGE = 50_000  # new objects after which circles are looked for: 700 is for small programs
 
 
 def main() -> None:
@@ -17,6 +20,7 @@ def main() -> None:
     from cascade.cli.stopping import stoppable
     from cascade.cli.streams import mend_streams
 
+    gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
     mend_streams()
     with stoppable():
         _main()

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from cascade.config import parse_yaml
 from cascade.errors import TaxonomyError
 from cascade.foodex2.catalogue import COMMON_NAMES, SCIENTIFIC_NAMES, Catalogue, Hierarchy, Term
 from cascade.foodex2.repair import repair
@@ -113,10 +114,8 @@ class FoodEx2Taxonomy(FacetedTaxonomy):
 @cache
 def wording() -> Mapping[str, Sequence[str]]:
     """Everyday words for terms by their code; ours, not EFSA's."""
-    import yaml
-
     text = (resources.files("cascade.foodex2") / "data" / "wording.yaml").read_text("utf-8")
-    words: Mapping[str, Sequence[str]] = yaml.safe_load(text)["words"]
+    words: Mapping[str, Sequence[str]] = parse_yaml(text, "wording.yaml")["words"]
     return words
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -85,10 +85,21 @@ class FacetedTaxonomy(Taxonomy):
 
     @cached_property
     def terms(self) -> Taxonomy:
-        """Base terms and descriptors, each once and side by side, to be searched together."""
+        """Base terms and descriptors, each once and side by side, to be searched together.
+
+        Base terms come first, with the same indices as here.
+        """
+        return self._side_by_side(category.tree for category in self.categories.values())
+
+    @cached_property
+    def bases_side_by_side(self) -> Taxonomy:
+        """The base terms of `terms` alone."""
+        return self._side_by_side(())
+
+    def _side_by_side(self, trees: Iterable[Taxonomy]) -> Taxonomy:
         draft = Draft(name=f"{self.name} terms", distinct_siblings=True)
         seen: set[str] = set()
-        for tree in (self, *(category.tree for category in self.categories.values())):
+        for tree in (self, *trees):
             for i, code in enumerate(tree.codes):
                 if code not in seen:
                     seen.add(code)

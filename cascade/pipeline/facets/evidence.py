@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +80,7 @@ def category_texts(categories: Collection[FacetCategory]) -> list[str]:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The phrases of a batch, and how much each has in common with every term.
+    """The phrases of a batch, and how much each has in common with base terms, or with all terms.
 
     Parameters
     ----------
@@ -140,11 +140,15 @@ class EvidenceFinder:
     ) -> None:
         self.terms = terms = taxonomy.terms
         self.encoder = encoder
-        self._known = shipped_vectors(encoder)
-        self._index = NodeIndex.open(
-            terms, encoder, "full", folder=folder, progress=progress, known=self._known
-        )
-        self._starts = np.searchsorted(self._index.node, np.arange(len(terms)))
+        self._known = known = shipped_vectors(encoder)
+
+        def opened(tree: Taxonomy) -> NodeIndex:
+            return NodeIndex.open(
+                tree, encoder, "full", folder=folder, progress=progress, known=known
+            )
+
+        self._bases = opened(taxonomy.bases_side_by_side)
+        self._every = cache(lambda: opened(terms))
         names = [[name, *terms.synonyms(i)] for i, name in enumerate(terms.names)]
         nodes = np.repeat(np.arange(len(terms), dtype=np.int32), list(map(len, names)))
         self.words = WordIndex([name for own in names for name in own], nodes)
@@ -157,9 +161,14 @@ class EvidenceFinder:
         return self._glossary.read(text).text if self._glossary is not None else text
 
     def of(self, batch: Batch) -> Evidence:
-        """The evidence of a batch, computed once."""
+        """The evidence of a batch for base terms, computed once."""
         with batch.timed("encoding and searching"):
-            return batch.once((self, "evidence"), lambda _: self._of(batch))
+            return batch.once((self, "evidence"), lambda _: self._of(batch, self._bases))
+
+    def of_every(self, batch: Batch) -> Evidence:
+        """The evidence of a batch for base terms and descriptors, computed once."""
+        with batch.timed("encoding and searching"):
+            return batch.once((self, "of every"), lambda _: self._of(batch, self._every()))
 
     def label_vectors(self, categories: Collection[FacetCategory]) -> NDArray[np.float32]:
         """float32 [n_categories, width], unit vectors of what facet categories are called."""
@@ -180,23 +189,32 @@ class EvidenceFinder:
     def names_likeness(
         self, rows: NDArray[np.int32], vectors: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """float32 [n_rows, n_vectors], the cosine similarity of texts to names of terms alone."""
-        names = self._index.vectors[self._starts[rows]]
+        """float32 [n_rows, n_vectors], the cosine similarity of texts to names of base terms."""
+        names = self._bases.vectors[self._bases.starts[rows]]
         return np.asarray(names @ vectors.T, dtype=np.float32)
 
-    def _of(self, batch: Batch) -> Evidence:
-        split = [phrases(self.read(item.text)) for item in batch.items]
+    def _of(self, batch: Batch, index: NodeIndex) -> Evidence:
+        """The evidence for the terms of an index, which are the first ones of all."""
+        split, unique, vectors = batch.once((self, "phrases"), lambda _: self._phrases(batch))
         flat = [phrase for own in split for phrase in own]
-        unique = list(dict.fromkeys(flat))
         column = {phrase: at for at, phrase in enumerate(unique)}
         columns = np.array([column[phrase] for phrase in flat], dtype=np.int64)
-        vectors = self.encoder.encode(unique)
-        texts = self._index.vectors @ vectors.T
-        similarity, overlap = run_max(texts, self._starts), self.words.covered(unique)
+        similarity = self._similarity(index, vectors)
+        overlap = self.words.covered(unique, index.n_nodes)
         if len(unique) < len(flat):
             similarity, overlap = similarity[:, columns], overlap[:, columns]
         starts = np.concatenate([[0], np.cumsum(list(map(len, split)))]).astype(np.int64)
         return Evidence(split, vectors[columns], starts, similarity, overlap)
+
+    def _phrases(self, batch: Batch) -> tuple[list[list[str]], list[str], NDArray[np.float32]]:
+        """The phrases of each item, all of them once, and their vectors [n_phrases, width]."""
+        split = [phrases(self.read(item.text)) for item in batch.items]
+        unique = list(dict.fromkeys(phrase for own in split for phrase in own))
+        return split, unique, self.encoder.encode(unique)
+
+    def _similarity(self, index: NodeIndex, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [n_terms, n_vectors], of the best text of each term."""
+        return run_max(index.vectors @ vectors.T, index.starts[:-1])
 
 
 @dataclass(frozen=True)
@@ -239,7 +257,7 @@ class FacetFeatureExtractor:
 
     def extract(self, batch: Batch, bases: Sequence[str]) -> FacetFeatures:
         """Features of descriptions, given the codes of their base terms; `""` is none."""
-        evidence = self.finder.of(batch)
+        evidence = self.finder.of_every(batch)
         remaining = self._remaining_words(evidence, bases)
         # A phrase that says no more than the base term is evidence of nothing.
         informative = np.array(

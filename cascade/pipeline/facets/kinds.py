@@ -7,6 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
+from cascade.config import parse_yaml
 from cascade.retrieval.words.overlap import words_of
 
 FEED = frozenset({"feed", "fodder"})  # words of names of terms
@@ -60,10 +61,8 @@ def no_food_in(text: str) -> str:
 
 @cache
 def _kinds() -> _Kinds:
-    import yaml
-
     file = resources.files("cascade.foodex2") / "data" / "kinds.yaml"
-    told = yaml.safe_load(file.read_text("utf-8"))
+    told = parse_yaml(file.read_text("utf-8"), file.name)
 
     def split(names: Sequence[str]) -> list[frozenset[str]]:
         return [frozenset(words_of(name)) for name in names]

@@ -8,8 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from cascade.config import parse_yaml, read_yaml
 from cascade.errors import ConfigError
 
 FILE = "facets.yaml"
@@ -52,13 +51,10 @@ class FacetWords:
             The file cannot be read, or has another form.
         """
         shipped = (resources.files("cascade.foodex2") / "data" / FILE).read_text("utf-8")
-        told: dict[str, Any] = yaml.safe_load(shipped)
+        told: dict[str, Any] = parse_yaml(shipped, FILE)
         if own is None:
             return _checked(told, FILE)
-        try:
-            more = yaml.safe_load(own.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{own}: cannot be read as YAML: {error}") from None
+        more = read_yaml(own)
         if not isinstance(more, dict) or set(more) - {*told, "version"}:
             raise ConfigError(f"{own}: expected a mapping with some of: {', '.join(told)}")
         first, second = _checked({**_EMPTY, **more}, str(own)), _checked(told, FILE)

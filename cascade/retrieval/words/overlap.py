@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import scipy.sparse
@@ -43,6 +43,7 @@ def words_of(text: str) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=1 << 16)
 def singular(word: str) -> str:
     """Of an English noun in lower case the form for one, as far as its last letters tell."""
     if len(word) > 4 and word.endswith("ies"):
@@ -101,17 +102,25 @@ class WordIndex:
         """Whether any of some words, as `words_of` writes them, is in a name; or there are none."""
         return not words or any(word.lstrip("-") in self._column for word in words)
 
-    def covered(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def covered(self, texts: Sequence[str], first: int | None = None) -> NDArray[np.float32]:
         """Share of a node's words that a text has, by rarity, of its best name.
+
+        Parameters
+        ----------
+        first
+            Of how many nodes from the first on; by default of all.
 
         Returns
         -------
         float32 [n_nodes, n_texts]
         """
-        return self.covered_by([words_of(text) for text in texts])
+        return self.covered_by([words_of(text) for text in texts], first)
 
-    def covered_by(self, texts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    def covered_by(
+        self, texts: Sequence[Sequence[str]], first: int | None = None
+    ) -> NDArray[np.float32]:
         """As `covered`, by texts as their words."""
+        n_nodes = len(self._starts) if first is None else first
         columns: list[int] = []
         rows: list[int] = []
         for row, words in enumerate(texts):
@@ -121,7 +130,8 @@ class WordIndex:
         ones = np.ones(len(columns), dtype=np.float32)
         shape = len(self._column), len(texts)
         has = scipy.sparse.csr_matrix((ones, (columns, rows)), shape=shape)
-        shares = (self._shares @ has).tocoo()
-        out = np.zeros((len(self._starts), len(texts)), dtype=np.float32)
+        names = len(self._node) if first is None else int(np.searchsorted(self._node, first))
+        shares = (self._shares[:names] @ has).tocoo()
+        out = np.zeros((n_nodes, len(texts)), dtype=np.float32)
         np.maximum.at(out, (self._node[shares.row], shares.col), shares.data)
         return out

@@ -33,3 +33,4 @@ def test_a_text_covers_the_names_whose_words_it_has_and_rare_words_count_more():
     assert covered[0, 0] == 0
     assert covered[3, 1] == pytest.approx(1)  # by its other name
     assert not covered[:, 2].any()
+    np.testing.assert_array_equal(index.covered(["a bottle of glass", "pot"], 2), covered[:2, :2])

@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from cascade.items import Batch
-from cascade.pipeline.facets.evidence import Evidence, EvidenceFinder
+from cascade.pipeline.facets.evidence import EvidenceFinder
+from cascade.retrieval.index import NodeIndex
 from cascade.retrieval.words.ngrams import count_characters
 from cascade.retrieval.words.overlap import WordIndex
 from cascade.taxonomy import Taxonomy
@@ -68,14 +68,15 @@ class OwnWordsFinder(EvidenceFinder):
         if order:
             self.words = _JoinedWords(finder.words, [own.names[at] for at in order], nodes)
 
-    def _of(self, batch: Batch) -> Evidence:
-        evidence = super()._of(batch)
+    def _similarity(self, index: NodeIndex, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        found = super()._similarity(index, vectors)
         if len(self._own_nodes):
-            texts = self._own_vectors @ evidence.vectors.T
+            texts = self._own_vectors @ vectors.T
             own = np.maximum.reduceat(texts, self._own_starts, axis=0)
-            similarity = evidence.similarity
-            similarity[self._own_nodes] = np.maximum(similarity[self._own_nodes], own)
-        return evidence
+            here = self._own_nodes < len(found)
+            nodes = self._own_nodes[here]
+            found[nodes] = np.maximum(found[nodes], own[here])
+        return found
 
 
 class _JoinedWords(WordIndex):
@@ -90,9 +91,13 @@ class _JoinedWords(WordIndex):
     def knows(self, words: Sequence[str]) -> bool:
         return self._catalogue.knows(words) or self._own.knows(words)
 
-    def covered_by(self, texts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-        found = self._catalogue.covered_by(texts)
-        found[self._nodes] = np.maximum(found[self._nodes], self._own.covered_by(texts))
+    def covered_by(
+        self, texts: Sequence[Sequence[str]], first: int | None = None
+    ) -> NDArray[np.float32]:
+        found = self._catalogue.covered_by(texts, first)
+        here = self._nodes < len(found)
+        nodes = self._nodes[here]
+        found[nodes] = np.maximum(found[nodes], self._own.covered_by(texts)[here])
         return found
 
 
