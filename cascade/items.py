@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -62,6 +62,18 @@ class Item:
             object.__setattr__(self, "image", _picture(os.fspath(self.image)))
 
     @classmethod
+    def of_texts(cls, fields: Iterable[dict[str, str]], ids: Iterable[str | None]) -> list[Item]:
+        """Items without pictures of texts that can be encoded, as readers of tables give them."""
+        made = []
+        for own, id_ in zip(fields, ids, strict=False):
+            item = object.__new__(cls)
+            _PUT_FIELDS(item, own)
+            _PUT_ID(item, id_)
+            _PUT_IMAGE(item, None)
+            made.append(item)
+        return made
+
+    @classmethod
     def of(cls, value: Item | str | Mapping[str, Any]) -> Item:
         """An item from plain text or from all columns of a mapping.
 
@@ -89,6 +101,11 @@ class Item:
     def text(self) -> str:
         """All fields with a character that can be seen, one per line."""
         return "\n".join(text.strip() for text in self.fields.values() if is_visible(text))
+
+
+_PUT_FIELDS, _PUT_ID, _PUT_IMAGE = [
+    Item.__dict__[name].__set__ for name in ("fields", "id", "image")
+]
 
 
 def _picture(name: str) -> Path | str:

@@ -22,6 +22,7 @@ _JOINERS = "\u200c\u200d"
 _NESTED = (list, dict, tuple)
 MOST_LEVELS = 100  # of values inside of each other
 _READABLE = re.compile(rf"[^\W_{_BLANK_LETTERS}]")
+is_readable = _READABLE.search  # finds a letter or a digit; what is visible may have none
 
 
 def text_of(value: Any) -> str:

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cascade.confidence.calibration import Calibration
-from cascade.confidence.climbing import Floats, climb, in_percent, levels_held, paths_of, worth
+from cascade.confidence.climbing import (
+    Floats,
+    climb,
+    climbed,
+    in_percent,
+    levels_held,
+    paths_of,
+    worth,
+)
 from cascade.confidence.nowhere import NowhereRule, NowhereTable
 from cascade.confidence.sets import PredictionSets
 from cascade.config import FITTED_METHOD, CalibrationConfig
 from cascade.errors import UsageError
 from cascade.items import Spread
 from cascade.lazy import replace
+from cascade.prediction_columns import PredictionColumns, Predictions, WalkedColumns
 from cascade.predictions import Prediction
 from cascade.taxonomy import Taxonomy
+
+Places = NDArray[np.int64]
 
 
 class Acceptance:
@@ -170,7 +181,7 @@ class Acceptance:
         predictions: Sequence[Prediction],
         spreads: Sequence[Spread] = (),
         evidence: NDArray[np.float32] | None = None,
-    ) -> list[Prediction]:
+    ) -> Predictions:
         """The predictions, calibrated, each with the part of its path that is accepted.
 
         Parameters
@@ -182,7 +193,9 @@ class Acceptance:
         evidence
             How much speaks for the nearest node of each item, [n]; see `nowhere`.
         """
-        found = list(predictions)
+        found: Predictions = (
+            predictions if isinstance(predictions, WalkedColumns) else list(predictions)
+        )
         if self._calibration is not None:
             paths = self._calibration.calibrate(found)
         elif self._least > 0:
@@ -190,23 +203,62 @@ class Acceptance:
         if self.nowhere is not None and evidence is not None:
             found = self.nowhere.apply(found, evidence)
         if self._least > 0:
-            for row, level in self._unsure(found, paths):
-                found[row] = self._accepted(found[row], level)
+            rows, held = self._unsure(found, paths)
+            if isinstance(found, WalkedColumns):
+                self._accept_columns(found, rows, held)
+            else:
+                for row, level in zip(rows.tolist(), held.tolist(), strict=True):
+                    found[row] = self._accepted(found[row], level)
         return found if self.sets is None else self.sets.apply(found, spreads)
 
-    def _unsure(
-        self, predictions: Sequence[Prediction], paths: Floats
-    ) -> Iterator[tuple[int, int]]:
-        """Rows that are not accepted whole, and down to which level they are."""
-        least = self._least
-        unsure = np.array([p.status in ("ok", "partial") for p in predictions], bool)
+    def _unsure(self, predictions: Predictions, paths: Floats) -> tuple[Places, Places]:
+        """Rows that are not accepted whole, and down to which level they are; both int64 [n]."""
+        least, columns = self._least, PredictionColumns.of(predictions)
+        unsure = np.array([status in ("ok", "partial") for status in columns.status], bool)
         if not self._by_worth:
-            unsure &= np.array([p.confidence < least for p in predictions], bool)
+            unsure &= np.array(columns.confidence, np.float64) < least
         held = np.zeros(len(paths), np.int64)  # none is sure enough as a whole
         if self._climbs:
             held = levels_held(worth(paths) if self._by_worth else paths, least)
         unsure &= held < (~np.isnan(paths)).sum(axis=1)
-        yield from zip(np.flatnonzero(unsure).tolist(), held[unsure].tolist(), strict=True)
+        return np.flatnonzero(unsure), held[unsure]
+
+    def _accept_columns(self, found: WalkedColumns, rows: Places, held: Places) -> None:
+        """Cut answers down to the level that is accepted; their objects when they are made."""
+        levels = dict(zip(rows.tolist(), held.tolist(), strict=True))
+        for row in found.replaced & levels.keys():
+            found[row] = self._accepted(found[row], levels.pop(row))
+        found.then(lambda row, one: self._accepted(one, levels[row]) if row in levels else one)
+        places = np.array(list(levels), np.int64)
+        held = np.array(list(levels.values()), np.int64)
+        nodes, sure, tree = found.nodes[places], found.sure[places], found.tree
+        each = np.arange(len(places))
+        for row, level, node, own, below, under in zip(
+            places.tolist(),
+            held.tolist(),
+            nodes[each, held - 1].tolist(),
+            sure[each, held - 1].tolist(),
+            nodes[each, held].tolist(),
+            sure[each, held].tolist(),
+            strict=True,
+        ):
+            before = found.message[row]
+            if level:
+                found.code[row], found.path[row] = tree.codes[node], tree.path(node)
+                found.confidence[row], found.status[row] = own, "partial"
+                name = tree.names[below]
+                found.message[row] = climbed(before, level, name, under, self._why)
+            else:
+                found.status[row] = "review"
+                first = (
+                    ("level 1", under) if self._climbs else ("the answer", found.confidence[row])
+                )
+                found.message[row] = self._doubted(before, *first)
+
+    def _doubted(self, before: str, at: str, sure: float) -> str:
+        """The message of an answer of which nothing is accepted."""
+        why = f"{at} has {in_percent(sure)}, {self._why}"
+        return f"{before}; {why}" if before else why
 
     def _accepted(self, prediction: Prediction, level: int) -> Prediction:
         """The prediction down to a level that is accepted."""
@@ -215,8 +267,7 @@ class Acceptance:
         at, sure = "the answer", prediction.confidence
         if self._climbs and not prediction.facets:
             at, sure = "level 1", prediction.path_confidences[0]
-        why = f"{at} has {in_percent(sure)}, {self._why}"
-        message = f"{prediction.message}; {why}" if prediction.message else why
+        message = self._doubted(prediction.message, at, sure)
         return replace(prediction, status="review", message=message)
 
 

@@ -21,6 +21,7 @@ from cascade.confidence.sets import SetTable
 from cascade.errors import ConfigError
 from cascade.io.files import read_json
 from cascade.lazy import LazyPath, peek, settle
+from cascade.prediction_columns import WalkedColumns
 from cascade.predictions import Alternative, Level, Prediction
 from cascade.taxonomy.names import PATH_SEPARATOR
 
@@ -152,11 +153,34 @@ class Calibration:
         """
         paths = self.of_paths(paths_of(predictions))
         lengths = (~np.isnan(paths)).sum(axis=1)
+        if isinstance(predictions, WalkedColumns):
+            self._calibrate_columns(predictions, paths, lengths)
+            return paths
         for prediction, sure, n in zip(predictions, paths.tolist(), lengths.tolist(), strict=True):
             if n:
                 path = _Calibrated(self, prediction, sure[:n])
                 settle(prediction, confidence=sure[n - 1], levels=path, alternatives=path)
         return paths
+
+    def _calibrate_columns(
+        self, predictions: WalkedColumns, paths: Floats, lengths: NDArray[np.int64]
+    ) -> None:
+        """Calibrate columns, and their objects as they are made."""
+
+        def step(row: int, prediction: Prediction) -> Prediction:
+            if n := int(lengths[row]):
+                path = _Calibrated(self, prediction, paths[row, :n].tolist())
+                settle(
+                    prediction, confidence=path.confidences()[-1], levels=path, alternatives=path
+                )
+            return prediction
+
+        answered = np.flatnonzero(lengths)
+        sure = paths[answered, lengths[answered] - 1].tolist()
+        predictions.then(step)
+        predictions.sure = paths
+        for row, own in zip(answered.tolist(), sure, strict=True):
+            predictions.confidence[row] = own
 
     def alternatives(
         self, levels: Sequence[Level], others: Sequence[Alternative], calibrated: Sequence[float]

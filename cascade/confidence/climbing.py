@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.lazy import LazyPath, peek, replace
+from cascade.prediction_columns import WalkedColumns
 from cascade.predictions import Alternative, Level, Prediction
 from cascade.taxonomy.names import PATH_SEPARATOR
 
@@ -25,6 +26,8 @@ TINY = 1e-12  # risk that a level adds at least
 
 def paths_of(predictions: Sequence[Prediction]) -> Floats:
     """float64 [n, depth], the confidence of each level of each path, nan below its end."""
+    if isinstance(predictions, WalkedColumns):
+        return predictions.sure
     paths = [prediction.path_confidences for prediction in predictions]
     lengths = np.fromiter(map(len, paths), np.int64, len(paths))
     found = np.full((len(paths), max(lengths, default=0)), np.nan)
@@ -95,8 +98,6 @@ def climb(prediction: Prediction, level: int, why: str) -> Prediction:
     nodes, sure = prediction.path_nodes, prediction.path_confidences
     assert prediction.code is not None and prediction.path is not None
     whole = Alternative(prediction.code, prediction.path, prediction.confidence)
-    said = f"answered at level {level}: {nodes[level][1]!r} below it has {in_percent(sure[level])}"
-    message = f"{said}, {why}"
     lazy: Any = _Shortened(prediction, level, whole)  # stands in two fields until they are read
     return replace(
         prediction,
@@ -104,11 +105,17 @@ def climb(prediction: Prediction, level: int, why: str) -> Prediction:
         path=PATH_SEPARATOR.join([name for _, name in nodes[:level]]),
         confidence=sure[level - 1],
         status="partial",
-        message=f"{prediction.message}; {message}" if prediction.message else message,
+        message=climbed(prediction.message, level, nodes[level][1], sure[level], why),
         levels=lazy,
         alternatives=lazy,
         climbed_from=prediction,
     )
+
+
+def climbed(before: str, level: int, below: str, sure: float, why: str) -> str:
+    """The message of an answer at an upper level, `below` being the name of what is not sure."""
+    said = f"answered at level {level}: {below!r} below it has {in_percent(sure)}, {why}"
+    return f"{before}; {said}" if before else said
 
 
 class _Shortened(LazyPath):

@@ -21,6 +21,7 @@ from cascade.confidence.maps import is_number
 from cascade.config import ENCODER, CascadeConfig, RetrievalConfig
 from cascade.errors import UsageError
 from cascade.lazy import Lazy, replace
+from cascade.prediction_columns import Predictions, WalkedColumns
 from cascade.predictions import Alternative, Prediction
 
 STRUCK = 0.01  # `calibration.nowhere` of packs: rows that belong and may be struck
@@ -130,9 +131,11 @@ class NowhereRule:
 
     def apply(
         self, predictions: Sequence[Prediction], evidence: NDArray[np.floating[Any]]
-    ) -> list[Prediction]:
+    ) -> Predictions:
         """The predictions; those of items with too little evidence [n_items] (or NaN) struck."""
-        found = list(predictions)
+        found: Predictions = (
+            predictions if isinstance(predictions, WalkedColumns) else list(predictions)
+        )
         for row in np.flatnonzero(evidence < self._threshold).tolist():
             if found[row].status != "error":
                 found[row] = self._struck_out(found[row], float(evidence[row]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -13,16 +12,15 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from cascade.confidence.acceptance import Acceptance
 from cascade.confidence.nowhere import by_names
 from cascade.config import BATCH, ENCODER, CascadeConfig, Columns
-from cascade.errors import InputError, UsageError
+from cascade.errors import UsageError
 from cascade.forks import Turn
-from cascade.io.pictures import allowed_address
-from cascade.io.web.address import is_address
 from cascade.items import Batch, Item, as_text
 from cascade.models.runtime import refuse_lost_gpu
 from cascade.pipeline.doors.adapting import Adapting
 from cascade.pipeline.doors.awaiting import Awaiting
 from cascade.pipeline.doors.explaining import Explaining
 from cascade.pipeline.doors.framing import Framing
+from cascade.pipeline.doors.refusing import Refusing
 from cascade.pipeline.doors.retracing import Retracing
 from cascade.pipeline.doors.teaching import Teaching
 from cascade.pipeline.doors.weighing import Weighing
@@ -31,13 +29,14 @@ from cascade.pipeline.pack import resolve_paths
 from cascade.pipeline.router import Router
 from cascade.pipeline.walker import Walker
 from cascade.pipeline.watching import Sentinel, Watched
+from cascade.prediction_columns import PredictionColumns, Predictions
 from cascade.predictions import Prediction
 from cascade.retrieval.text_vectors import Progress
 from cascade.scoring.adaptation import check_adapts
 from cascade.scoring.components import Components
 from cascade.taxonomy import Node, Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
-from cascade.values import absence_of, is_visible
+from cascade.values import is_visible
 
 if TYPE_CHECKING:
     from cascade.generation.heard_engine import Listener
@@ -48,7 +47,9 @@ CELLS = 1 << 25  # similarities of items with nodes that are held at a time
 MANY = 8192  # nodes with which more items at a time cost more memory than they save
 
 
-class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Teaching, Watched, Weighing):
+class Classifier(
+    Adapting, Awaiting, Explaining, Framing, Refusing, Retracing, Teaching, Watched, Weighing
+):
     """Files items under a taxonomy; made by `cascade.load`.
 
     Parameters
@@ -254,12 +255,18 @@ class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Teaching, W
 
     def classify_read(self, items: Sequence[Item | Prediction]) -> list[Prediction]:
         """Predictions for items that are classified together; what has one already keeps it."""
+        return list(self.answers(items))
+
+    def answers(self, items: Sequence[Item | Prediction]) -> PredictionColumns:
+        """As `classify_read`, as columns, for who reads them and no more."""
         known = [item for item in items if isinstance(item, Item)]
-        answered = self.classify_batch(known)
-        if len(answered) == len(items):
+        with self._turn:
+            refuse_lost_gpu()
+            answered = PredictionColumns.of(self._classified(known))
+        if len(known) == len(items):
             return answered
-        rest = iter(answered)
-        return [next(rest) if isinstance(item, Item) else item for item in items]
+        others = {row: one for row, one in enumerate(items) if isinstance(one, Prediction)}
+        return answered.among([row for row in range(len(items)) if row not in others], others)
 
     def classify_batch(
         self, items: Sequence[Item], told: Callable[[Batch, Sequence[int]], None] | None = None
@@ -278,15 +285,17 @@ class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Teaching, W
         """
         with self._turn:
             refuse_lost_gpu()
-            return self._classified(items, told)
+            return list(self._classified(items, told))
 
     def _classified(
-        self, items: Sequence[Item], told: Callable[[Batch, Sequence[int]], None] | None
-    ) -> list[Prediction]:
+        self,
+        items: Sequence[Item],
+        told: Callable[[Batch, Sequence[int]], None] | None = None,
+    ) -> Predictions:
         found: dict[int, Prediction] = {}
         items = list(items)
-        for row, item in enumerate(items):
-            checked = self._checked(item)
+        for row in self._odd(items):
+            checked = self._checked(items[row])
             if isinstance(checked, Item):
                 items[row] = checked
             else:
@@ -303,6 +312,8 @@ class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Teaching, W
                 answered[row] = Prediction.failed(problem, batch.items[row].id)
             for stage, seconds in batch.seconds.items():
                 self.seconds[stage] += seconds
+            if len(together) == len(rows):  # the usual case
+                return PredictionColumns.of(answered).among(rows, found) if found else answered
             found.update(zip(together, answered, strict=True))
         return [found[row] for row in range(len(items))]
 
@@ -314,56 +325,6 @@ class Classifier(Adapting, Awaiting, Explaining, Framing, Retracing, Teaching, W
         size = max(1, size)
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
-
-    def _checked(self, item: Item) -> Item | Prediction:
-        """The item, its picture where it may be fetched from, or why there is no answer."""
-        if (why := self._refuse(item)) is not None:
-            return why
-        if isinstance(item.image, str) and is_address(item.image):
-            try:
-                return self._with_address(item)
-            except InputError as error:
-                return Prediction.failed(str(error), item.id)
-        return item
-
-    def _refuse(self, item: Item) -> Prediction | None:
-        length = sum(map(len, item.fields.values()))
-        if length > self.config.max_chars:
-            return Prediction.failed(
-                f"the text has {length:,} characters, the limit is {self.config.max_chars:,}; "
-                "shorten it, or raise max_chars in a cascade.yaml",
-                item.id,
-            )
-        reads = self.config.reads
-        if reads and item.fields and item.image is None and not item.fields.keys() & set(reads):
-            return Prediction.failed(
-                f"the pack reads {', '.join(reads)}; the item has {', '.join(item.fields):.200}",
-                item.id,
-            )
-        if item.image is None:
-            if not item.has_text:
-                missing = absence_of(item.fields.values())
-                if self._walker.reads_pictures:
-                    missing += " and there is no picture"
-                return Prediction.failed(f"{missing}; there is nothing to classify", item.id)
-            if not self._walker.reads_text:
-                return Prediction.failed(
-                    f"the item has no picture, and {self._walker.source} reads pictures only",
-                    item.id,
-                )
-        elif not self.takes_pictures:
-            return Prediction.failed(f"the item has a picture, but {self._no_pictures}", item.id)
-        elif not item.has_text and not self._walker.reads_pictures:
-            return Prediction.failed(
-                f"{absence_of(item.fields.values())}, and {self._walker.source} reads no pictures",
-                item.id,
-            )
-        return None
-
-    def _with_address(self, item: Item) -> Item:
-        """The item with the address of its picture as the config lets it be fetched."""
-        allowed = self.config.pictures
-        return replace(item, image=allowed_address(str(item.image), allowed.urls, allowed.hosts))
 
     def search(self, words: str, limit: int = 10) -> list[Node]:
         """Nodes for some words, best first: by their names, synonyms and codes, and by meaning.

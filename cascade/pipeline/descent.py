@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,14 @@ from cascade.config import Objective, PathChoice
 from cascade.errors import EngineError
 from cascade.items import Batch, Choices, Spread
 from cascade.pipeline.aiming import Aim
-from cascade.pipeline.trace import LevelScores, PackedTrace, pack_traces
-from cascade.predictions import Prediction
+from cascade.pipeline.trace import LevelScores, Traces
+from cascade.prediction_columns import Predictions, WalkedColumns
+from cascade.predictions import Prediction, Status
 from cascade.retrieval.retriever import AllChildren, Retriever
 from cascade.scoring.components import Components
 from cascade.scoring.scorer import NodeProbabilityScorer, Scorer
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.staying import StayingTaxonomy, stays_at
+from cascade.taxonomy.staying import StayingTaxonomy
 
 STOP = 0.3  # `descent.stop` where methods walk
 SPARSE = 8  # a table of all items may take so many times the room of the paths
@@ -140,7 +140,7 @@ class Descent:
         """bool [n_nodes], where paths end: leaves, and what counts as such."""
         return self._leaf
 
-    def walk(self, batch: Batch, scorer: Scorer) -> list[Prediction]:
+    def walk(self, batch: Batch, scorer: Scorer) -> Predictions:
         """A prediction for each item, its source set to the scorer's name.
 
         Raises
@@ -169,7 +169,7 @@ class Descent:
             return None
         return Aim(self.taxonomy, self.objective, self._leaf, self.stop)
 
-    def _aimed(self, aim: Aim, batch: Batch, scorer: NodeProbabilityScorer) -> list[Prediction]:
+    def _aimed(self, aim: Aim, batch: Batch, scorer: NodeProbabilityScorer) -> Predictions:
         """The best answers under the probabilities of all nodes, with the likeliest ends beside."""
         if not len(batch):
             return []
@@ -206,7 +206,7 @@ class Descent:
             batch.take_back(part, rows.tolist())
         return [out[row] for row in range(len(batch))]
 
-    def _walk(self, batch: Batch, scorer: Scorer) -> list[Prediction]:
+    def _walk(self, batch: Batch, scorer: Scorer) -> Predictions:
         beam, levels = _Beam.start(len(batch)), list[LevelScores]()
         while not beam.ended.all():
             open_ = np.flatnonzero(~beam.ended)
@@ -290,46 +290,55 @@ class Descent:
 
     def _predictions(
         self, batch: Batch, beam: _Beam, levels: Sequence[LevelScores], source: str
-    ) -> list[Prediction]:
+    ) -> Predictions:
         """The first path of each item as a prediction, its others as alternatives."""
-        if not len(batch):
+        n = len(batch)
+        if not n:
             return []
-        starts = np.searchsorted(beam.row, np.arange(len(batch)))
-        bounds = list(pairwise([*starts.tolist(), len(beam.row)]))
-        nodes, probabilities = beam.node.tolist(), np.exp(beam.logprob).tolist()
-        answers = beam.node[starts]
-        traces = pack_traces(
-            self.taxonomy,
-            levels,
-            answers,
-            [nodes[first:last] for first, last in bounds],
-            [probabilities[first:last] for first, last in bounds],
-        )
+        starts = np.searchsorted(beam.row, np.arange(n))
+        traces = Traces(self.taxonomy, levels, starts, beam.node, beam.logprob)
+        answers = traces.answers
+        likely = np.exp(beam.logprob[starts])
+        if isinstance(self.taxonomy, StayingTaxonomy):  # at or below the node at which it stays
+            stays = np.flatnonzero(self.taxonomy.stays[answers])
+            likely[stays] = traces.sure[stays, self.taxonomy.level[answers[stays]] - 2]
+        stops: dict[int, str] = {}
+        if (stopped := np.flatnonzero(~self._leaf[answers])).size:
+            best, logprob = traces.best_of_last_level()
+            for row in stopped.tolist():
+                stops[row] = self._why_stopped(answers[row], best[row], np.exp(logprob[row]))
         codes, path = self.taxonomy.codes, self.taxonomy.path
-        stopped = (~self._leaf[answers]).tolist()
-        predictions = []
-        for item, (first, _), stop, trace in zip(batch.items, bounds, stopped, traces, strict=True):
-            lazy: Any = trace  # stands in two fields until they are read
-            sure = probabilities[first]
-            if stays_at(self.taxonomy, nodes[first]):  # at or below the node at which it stays
-                sure = trace.confidences()[-1]
-            predictions.append(
-                Prediction(
-                    codes[nodes[first]],
-                    path(nodes[first]),
-                    sure,
-                    source,
-                    "partial" if stop else "ok",
-                    self._why_stopped(nodes[first], trace) if stop else "",
-                    item.id,
-                    lazy,
-                    lazy,
-                )
-            )
-        return predictions
+        nodes, sure, items = answers.tolist(), likely.tolist(), batch.items
+        status = list[Status](["ok"]) * n
+        for row in stops:
+            status[row] = "partial"
 
-    def _why_stopped(self, answer: int, trace: PackedTrace) -> str:
-        best, probability = trace.best_of_last_level()
+        def made(row: int) -> Prediction:
+            node, why = nodes[row], stops.get(row)
+            lazy: Any = traces[row]  # stands in two fields until they are read
+            return Prediction(
+                codes[node],
+                path(node),
+                sure[row],
+                source,
+                "ok" if why is None else "partial",
+                why or "",
+                items[row].id,
+                lazy,
+                lazy,
+            )
+
+        columns = [
+            [codes[node] for node in nodes],
+            [path(node) for node in nodes],
+            [*sure],
+            [source] * n,
+            status,
+            [stops.get(row, "") for row in range(n)],
+        ]
+        return WalkedColumns(columns, made, self.taxonomy, traces.path, traces.sure)
+
+    def _why_stopped(self, answer: int, best: int, probability: float) -> str:
         return (
             f"stopped at level {self.taxonomy.level[answer]}: no child is likely, "
             f"the best is {self.taxonomy.names[best]!r} with {probability:.0%}"

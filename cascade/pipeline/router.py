@@ -14,6 +14,7 @@ from cascade.errors import ConfigError, EngineError
 from cascade.items import Batch
 from cascade.pipeline.descent import make_descent
 from cascade.pipeline.fallback import FailureLog, by_fallback
+from cascade.prediction_columns import PredictionColumns, Predictions
 from cascade.predictions import Prediction
 from cascade.scoring.all_nodes import of_all_nodes
 from cascade.scoring.components import Components
@@ -85,7 +86,7 @@ class Router:
         """Whether a batch holds a number for each node and item."""
         return self._components.holds_all_nodes
 
-    def walk(self, batch: Batch) -> list[Prediction]:
+    def walk(self, batch: Batch) -> Predictions:
         """The fast path's answers where it can read the item and is sure, else the method's."""
         predictions = self._walk(batch)
         if self._judge is not None:
@@ -106,7 +107,7 @@ class Router:
             raise ConfigError(f"{name} tells nothing about what is nowhere; fit the pack again")
         self._judge = scorer
 
-    def _walk(self, batch: Batch) -> list[Prediction]:
+    def _walk(self, batch: Batch) -> Predictions:
         if self._fast is None:
             return self._by_method(batch)
         predictions = self._answered_by(self._fast, batch)
@@ -123,9 +124,8 @@ class Router:
         """Rows that the fast path cannot read, or is not sure about."""
         return [
             row
-            for row, prediction in enumerate(predictions)
-            if prediction.confidence < self._routing.threshold
-            or not fast.can_read(batch.items[row])
+            for row, sure in enumerate(PredictionColumns.of(predictions).confidence)
+            if sure < self._routing.threshold or not fast.can_read(batch.items[row])
         ]
 
     @property
@@ -165,9 +165,9 @@ class Router:
         routes = self._method == FITTED_METHOD and self._routing.threshold < 1
         return self._components.scorer("ttc") if routes and self._routing.fast else None
 
-    def _by_method(self, batch: Batch) -> list[Prediction]:
+    def _by_method(self, batch: Batch) -> Predictions:
         """The method's answers; for items that its model failed on the fallback's, as `partial`."""
-        predictions: list[Prediction] = []
+        predictions: Predictions = []
         try:
             predictions = self._answered_by(self._scorer, batch)
         except EngineError as error:
@@ -198,7 +198,7 @@ class Router:
             rows = np.setdiff1d(np.arange(len(batch)), list(but)).astype(np.int32)
             batch.spreads.append(self._descent.spread(batch, scorer, rows, self.opens))
 
-    def _answered_by(self, scorer: Scorer, batch: Batch) -> list[Prediction]:
+    def _answered_by(self, scorer: Scorer, batch: Batch) -> Predictions:
         """The descent's predictions, with the scorer's ranking of leaves where one is asked for."""
         predictions = self._descent.walk(batch, scorer)
         ranked = scorer.rank(batch, self._ranking) if self._ranking else None

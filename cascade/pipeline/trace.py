@@ -21,7 +21,7 @@ from cascade.items import Choices
 from cascade.lazy import Lazy, LazyPath
 from cascade.predictions import Alternative, Candidate, Level
 from cascade.taxonomy import Taxonomy
-from cascade.taxonomy.staying import stays_at
+from cascade.taxonomy.staying import StayingTaxonomy, stays_at
 
 NODE, LOGPROB, FIRST_SCORER = 0, 1, 2  # columns of a packed table
 FLOAT64 = 8  # bytes
@@ -145,12 +145,6 @@ class PackedTrace(LazyPath):
         others = zip(self._nodes[1:], self._probabilities[1:], strict=True)
         return tuple([Alternative(taxonomy.codes[n], taxonomy.path(n), p) for n, p in others])
 
-    def best_of_last_level(self) -> tuple[int, float]:
-        """The likeliest candidate of the last question on the path, and its probability."""
-        last = max(depth for depth, size in enumerate(self._sizes) if size)
-        best = self._level(last)[np.argmax(self._level(last)[:, LOGPROB])]
-        return int(best[NODE]), float(np.exp(best[LOGPROB]))
-
     def _level(self, depth: int) -> NDArray[np.float64]:
         """float64 [n_candidates, width] of one level; 0 is the top."""
         start = sum(self._sizes[:depth])
@@ -189,81 +183,125 @@ class _PackedCandidates(Lazy):
         )
 
 
-def pack_traces(
-    taxonomy: Taxonomy,
-    levels: Sequence[LevelScores],
-    answers: NDArray[np.int32],
-    nodes: Sequence[list[int]],
-    probabilities: Sequence[list[float]],
-) -> list[PackedTrace]:
-    """A trace for each item, of the questions on the path to its answer and below it.
+class Traces:
+    """The traces of a batch, packed when the first of them is asked for.
 
     Parameters
     ----------
     levels
         The first was asked above the top, the next about children of top nodes, and so on.
-    answers
-        int32 [n_items].
-    nodes, probabilities
-        Ends of the paths of each item; the first is its answer.
-    """
-    scorers = [tuple(level.contributions) for level in levels]
-    width = FIRST_SCORER + max(map(len, scorers))
-    paths = taxonomy.paths_of(answers)
-    asked_at = _parents_on_path(paths, len(levels))
-    sizes = np.zeros((len(answers), len(levels)), np.int64)
-    sure = np.zeros(paths.shape)
-    items, tables = [], []
-    for depth, level in enumerate(levels):
-        choices = level.choices
-        if depth < len(paths):
-            own = choices.nodes == paths[depth, choices.rows[choices.question]]
-            sure[depth, choices.rows[choices.question[own]]] = np.exp(level.logprob[own])
-        on_path = choices.parents == asked_at[depth, choices.rows]
-        sizes[choices.rows[on_path], depth] = choices.sizes[on_path]
-        kept = np.flatnonzero(np.repeat(on_path, choices.sizes))
-        table = np.full((len(kept), width), np.nan)
-        table[:, NODE], table[:, LOGPROB] = choices.nodes[kept], level.logprob[kept]
-        for column, scores in enumerate(level.contributions.values(), FIRST_SCORER):
-            table[:, column] = scores[kept]
-        items.append(np.repeat(choices.rows[on_path], choices.sizes[on_path]))
-        tables.append(table)
-    order = np.argsort(np.concatenate(items), kind="stable")  # an item's levels stay in order
-    data = np.concatenate(tables)[order].tobytes()
-    ends = accumulate((sizes.sum(axis=1) * (width * FLOAT64)).tolist(), initial=0)
-    columns = _Columns(taxonomy, scorers, width)
-    stays = np.array([stays_at(taxonomy, answer) for answer in answers.tolist()], bool)
-    lengths = ((paths >= 0).sum(axis=0) - stays).tolist()
-    confidences = np.cumprod(sure, axis=0).T.tolist()
-    return [
-        PackedTrace(columns, data[start:end], own, ends_, shares, path[:length])
-        for (start, end), own, ends_, shares, path, length in zip(
-            pairwise(ends),
-            sizes.tolist(),
-            nodes,
-            probabilities,
-            confidences,
-            lengths,
-            strict=True,
-        )
-    ]
+    starts
+        int64 [n_items], where the paths of each item begin among all.
+    nodes, logprob
+        int32, float64 [n_paths], ends of the paths and their log-probabilities; the first of each
+        item is its answer.
 
-
-def _parents_on_path(paths: NDArray[np.int32], n_levels: int) -> NDArray[np.int32]:
-    """Which parent's children the path of each answer was chosen among, level by level.
-
-    Parameters
+    Attributes
     ----------
-    paths
-        int32 [depth, n_items], of the answers, -1 below their ends.
-
-    Returns
-    -------
-    int32 [n_levels, n_items]: -1 (above the top), then the node of level 1 on the path, and so on;
-    -2 below the answer.
+    path
+        int32 [n_items, depth], the nodes on the path to each answer, top first, -1 below its end;
+        to stay at a node is no level of its own.
+    sure
+        float64 [n_items, depth], the confidence of each of them, nan below the end: the product
+        of the probabilities of the node and of those above, each given its parent.
     """
-    parents = np.full((n_levels, paths.shape[1]), -2, np.int32)
-    parents[:1] = -1
-    above = paths[: max(n_levels - 1, 0)]
-    parents[1 : 1 + len(above)] = np.where(above < 0, -2, above)
-    return parents
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        levels: Sequence[LevelScores],
+        starts: NDArray[np.int64],
+        nodes: NDArray[np.int32],
+        logprob: NDArray[np.float64],
+    ) -> None:
+        self._taxonomy, self._levels = taxonomy, levels
+        self._starts, self._nodes, self._logprob = starts, nodes, logprob
+        self.answers = nodes[starts]
+        self._paths = taxonomy.paths_of(self.answers)
+        share = np.zeros(self._paths.shape)
+        for level, on_path, own in zip(levels, self._paths, share, strict=False):
+            choices = level.choices
+            chosen = choices.nodes == on_path[choices.rows][choices.question]
+            own[choices.rows[choices.question[chosen]]] = np.exp(level.logprob[chosen])
+        there = self._paths >= 0
+        if isinstance(taxonomy, StayingTaxonomy):
+            there[taxonomy.level[self.answers] - 1, np.arange(len(starts))] &= ~taxonomy.stays[
+                self.answers
+            ]
+        there = there[: int(there.any(axis=1).sum())]
+        depth = len(there)
+        self.path = np.where(there, self._paths[:depth], -1).T
+        self.sure = np.where(there, np.cumprod(share[:depth], axis=0), np.nan).T
+
+    def __getitem__(self, item: int) -> PackedTrace:
+        columns, data, ends, sizes = self._packed
+        first, last = self._bounds[item]
+        sure = self.sure[item]
+        return PackedTrace(
+            columns,
+            data[ends[item] : ends[item + 1]],
+            sizes[item],
+            self._nodes[first:last].tolist(),
+            np.exp(self._logprob[first:last]).tolist(),
+            sure[~np.isnan(sure)].tolist(),
+        )
+
+    def best_of_last_level(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """The likeliest candidate of the last question on each path, and its log-probability.
+
+        Returns
+        -------
+        int32, float64 [n_items].
+        """
+        best = np.full(len(self._starts), -1, np.int32)
+        logprob = np.zeros(len(best))
+        for level, asked_at in zip(self._levels, self._asked_at, strict=True):
+            choices = level.choices
+            on_path = choices.parents == asked_at[choices.rows]
+            rows, found = choices.rows[on_path], level.best[on_path]
+            best[rows], logprob[rows] = choices.nodes[found], level.logprob[found]
+        return best, logprob
+
+    @property
+    def _asked_at(self) -> NDArray[np.int32]:
+        """Which parent's children the path of each answer was chosen among, level by level.
+
+        Returns
+        -------
+        int32 [n_levels, n_items]: -1 (above the top), then the node of level 1 on the path, and so
+        on; -2 below the answer.
+        """
+        n_levels = len(self._levels)
+        parents = np.full((n_levels, len(self._starts)), -2, np.int32)
+        parents[:1] = -1
+        above = self._paths[: max(n_levels - 1, 0)]
+        parents[1 : 1 + len(above)] = np.where(above < 0, -2, above)
+        return parents
+
+    @cached_property
+    def _bounds(self) -> list[tuple[int, int]]:
+        """Where the paths of each item begin and end among all."""
+        return list(pairwise([*self._starts.tolist(), len(self._nodes)]))
+
+    @cached_property
+    def _packed(self) -> tuple[_Columns, bytes, list[int], list[list[int]]]:
+        """The tables of all items, where each begins in bytes, and sizes of levels."""
+        scorers = [tuple(level.contributions) for level in self._levels]
+        width = FIRST_SCORER + max(map(len, scorers))
+        sizes = np.zeros((len(self._starts), len(self._levels)), np.int64)
+        items, tables = [], []
+        for depth, (level, asked_at) in enumerate(zip(self._levels, self._asked_at, strict=True)):
+            choices = level.choices
+            on_path = choices.parents == asked_at[choices.rows]
+            sizes[choices.rows[on_path], depth] = choices.sizes[on_path]
+            kept = np.flatnonzero(np.repeat(on_path, choices.sizes))
+            table = np.full((len(kept), width), np.nan)
+            table[:, NODE], table[:, LOGPROB] = choices.nodes[kept], level.logprob[kept]
+            for column, scores in enumerate(level.contributions.values(), FIRST_SCORER):
+                table[:, column] = scores[kept]
+            items.append(np.repeat(choices.rows[on_path], choices.sizes[on_path]))
+            tables.append(table)
+        order = np.argsort(np.concatenate(items), kind="stable")  # an item's levels stay in order
+        data = np.concatenate(tables)[order].tobytes()
+        ends = accumulate((sizes.sum(axis=1) * (width * FLOAT64)).tolist(), initial=0)
+        return _Columns(self._taxonomy, scorers, width), data, list(ends), sizes.tolist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from cascade.items import Batch
-from cascade.predictions import Prediction
+from cascade.prediction_columns import Predictions
 
 
 class Walker(Protocol):
@@ -31,6 +31,6 @@ class Walker(Protocol):
     def holds_all_nodes(self) -> bool:
         """Whether a batch holds a number for each node and item, so that it must not be large."""
 
-    def walk(self, batch: Batch) -> list[Prediction]:
+    def walk(self, batch: Batch) -> Predictions:
         """A prediction for each item."""
         ...

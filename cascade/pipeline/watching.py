@@ -19,6 +19,7 @@ from cascade.config import FITTED_METHOD, CascadeConfig
 from cascade.features.lexical import SPARSE, LexicalFeatures
 from cascade.items import Batch
 from cascade.pipeline.router import Router
+from cascade.prediction_columns import PredictionColumns
 from cascade.predictions import Prediction
 from cascade.scoring.components import Components
 from cascade.taxonomy import Taxonomy
@@ -72,13 +73,14 @@ class Watching:
 
     def values(self, batch: Batch, answers: Sequence[Prediction]) -> Values:
         """What is seen of a batch whose answers are not calibrated yet."""
-        codes = [answer.code or "" for answer in answers]
+        columns = PredictionColumns.of(answers)
+        codes = [code or "" for code in columns.code]
         for row in batch.problems:
             codes[row] = ""
         found: Values = {"answer": ("classes", codes)}
         if self._taxonomy.depth > 1:
             found["level 1"] = "classes", list(map(self._tops.__getitem__, codes))
-        found["confidence"] = "surer", [answer.confidence for answer in answers]
+        found["confidence"] = "surer", list(columns.confidence)
         fields = [item.fields for item in batch.items]
         for name in self._columns:
             lengths = [len(own[name]) if name in own else 0 for own in fields]

@@ -8,7 +8,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
-from itertools import islice
+from itertools import islice, repeat
 from typing import BinaryIO
 
 from cascade.errors import InputError
@@ -21,7 +21,7 @@ from cascade.io.tables.detection import (
     refuse_notes,
 )
 from cascade.io.tables.layout import Answer, Layout, TextFormat
-from cascade.io.tables.rows import Kind, Row, Table
+from cascade.io.tables.rows import Kind, Row, Rows, Table, made_row
 from cascade.io.tables.text_shapes import refuse_other_shapes, wider_rows
 from cascade.values import text_of
 
@@ -64,6 +64,22 @@ class _Lines:
         self.record = []
         self._size = 0
 
+    def take(self, size: int) -> list[str]:
+        """The next lines, at most `size`, and fewer where they are long; between two records."""
+        self.start()
+        taken = [self._returned.popleft() for _ in range(min(size, len(self._returned)))]
+        length = sum(map(len, taken))
+        for line in islice(self._source, size - len(taken)):
+            taken.append(line)
+            length += len(line)
+            if length >= RECORD_LIMIT:
+                break
+        return taken
+
+    def give_back(self, lines: Sequence[str]) -> None:
+        """Put lines that were taken before those that are left."""
+        self._returned.extendleft(reversed(lines))
+
     def keep_first(self) -> str:
         """Give back all lines of the record but the first."""
         self._returned.extendleft(reversed(self.record[1:]))
@@ -102,7 +118,7 @@ def read_delimited(
         name=name,
         kind="tsv" if delimiter == "\t" and len(columns) > 1 else "csv",
         columns=columns,
-        rows=_rows(lines, delimiter, columns, encoding),
+        rows=_Records(lines, delimiter, columns, encoding),
         close=text.close,
         delimiter=delimiter if len(columns) > 1 else ",",
         newline=newline,
@@ -157,30 +173,74 @@ def _filled(cells: tuple[str, ...], width: int) -> tuple[str, ...]:
     return cells[:end]
 
 
-def _rows(
-    lines: _Lines, delimiter: str, columns: tuple[str, ...], encoding: Encoding
-) -> Iterator[Row]:
-    width, number, blank = len(columns), 0, 0
-    for cells, problem in _records(lines, delimiter):
-        if not cells:
-            blank += width == 1
-            continue
-        for gone in range(blank, 0, -1):
-            number += 1
-            yield Row(number, lines.line - gone, ("",))
-        blank = 0
-        number += 1
-        if problem is None:
-            if len(cells) > width:
-                cells = _filled(cells, width)  # a delimiter at the end of each line
-            if cells == columns and width > 1:
-                problem = f"row {number} is the header again, as where files were joined; remove it"
-            if len(cells) != width:
-                problem = _miscounted(cells, columns, delimiter, number)
-            for text in lines.record:
-                if "\0" in text or not text.isascii():
-                    problem = _located(cells, columns, encoding, number) or problem
-        yield Row(number, lines.line, cells, problem)
+class _Records(Rows):
+    """The rows of the lines."""
+
+    def __init__(
+        self, lines: _Lines, delimiter: str, columns: tuple[str, ...], encoding: Encoding
+    ) -> None:
+        self._lines, self._delimiter = lines, delimiter
+        self._columns, self._encoding = columns, encoding
+        self._number = self._blank = 0  # the last row, and blank lines behind it
+        self._rows = self._one_by_one()
+
+    def __next__(self) -> Row:
+        return next(self._rows)
+
+    def take(self, size: int) -> list[Row]:
+        """See `Rows`: lines of which each is a plain record are read together."""
+        rows = self._plain(size) if self._blank == 0 else None
+        return list(islice(self._rows, size)) if rows is None else rows
+
+    def _plain(self, size: int) -> list[Row] | None:
+        """The rows of the next lines; None, and nothing is read, where one needs a closer look."""
+        lines, width = self._lines.take(size), len(self._columns)
+        text = "".join(lines)
+        try:
+            records = list(csv.reader(lines, delimiter=self._delimiter, strict=True))
+        except csv.Error:
+            records = []
+        if (
+            len(records) != len(lines)
+            or len(text) >= RECORD_LIMIT
+            or set(map(len, records)) != {width}
+            or list(self._columns) in records
+            or self._encoding.fault(text) is not None
+        ):
+            self._lines.give_back(lines)
+            return None
+        number, line = self._number + 1, self._lines.line
+        self._number += len(lines)
+        self._lines.line += len(lines)
+        places = range(number, number + len(lines)), range(line, line + len(lines))
+        none = repeat(None)
+        return list(map(made_row, zip(*places, map(tuple, records), none, none, strict=False)))
+
+    def _one_by_one(self) -> Iterator[Row]:
+        lines, columns, width = self._lines, self._columns, len(self._columns)
+        for cells, problem in _records(lines, self._delimiter):
+            if not cells:
+                self._blank += width == 1
+                continue
+            for gone in range(self._blank, 0, -1):
+                self._number += 1
+                yield Row(self._number, lines.line - gone, ("",))
+            self._blank = 0
+            self._number += 1
+            number = self._number
+            if problem is None:
+                if len(cells) > width:
+                    cells = _filled(cells, width)  # a delimiter at the end of each line
+                if cells == columns and width > 1:
+                    problem = (
+                        f"row {number} is the header again, as where files were joined; remove it"
+                    )
+                if len(cells) != width:
+                    problem = _miscounted(cells, columns, self._delimiter, number)
+                for text in lines.record:
+                    if "\0" in text or not text.isascii():
+                        problem = _located(cells, columns, self._encoding, number) or problem
+            yield Row(number, lines.line, cells, problem)
 
 
 def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[tuple[str, ...], str | None]]:

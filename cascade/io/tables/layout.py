@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 from cascade.errors import UsageError
 from cascade.io.tables.rows import EXTRA, Kind, Row, Table
@@ -20,6 +20,26 @@ log = logging.getLogger(__name__)
 Answer = Mapping[str, Any]
 ANSWER_KEY = "cascade"
 RAW_KEY = "_raw"
+
+
+class AnswerColumns(Sequence[Answer]):
+    """Answers as columns: a list of values [n] for each key."""
+
+    def __init__(self, values: Mapping[str, list[Any]]) -> None:
+        self.values = values
+        self._rows = len(next(iter(values.values())))
+
+    def __len__(self) -> int:
+        return self._rows
+
+    @overload
+    def __getitem__(self, row: int) -> Answer: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[Answer]: ...
+    def __getitem__(self, row: int | slice) -> Answer | list[Answer]:
+        if isinstance(row, slice):
+            return [self[each] for each in range(self._rows)[row]]
+        return {key: column[row] for key, column in self.values.items()}
 
 
 class Format(Protocol):
@@ -92,6 +112,8 @@ class Layout:
     def added(self, answers: Sequence[Answer]) -> list[tuple[Any, ...]]:
         """The values of answers in the order of `extra`; missing ones None."""
         names = tuple(self.extra)
+        if isinstance(answers, AnswerColumns):
+            return list(zip(*[answers.values[name] for name in names], strict=True))
         if len(names) > 1:
             with suppress(KeyError):
                 return list(map(itemgetter(*names), answers))

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 from os import PathLike, fspath
 from typing import Any
 
@@ -37,7 +36,7 @@ class RowsInMemory(TableFile):
         """The table, with no more rows than the limit."""
         table = _table(self.held)
         if self.limit is not None:
-            table.rows = islice(table.rows, self.limit)
+            table.limit(self.limit)
         return table
 
     @cached_property

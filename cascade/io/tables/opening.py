@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from io import BufferedReader, RawIOBase
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -114,7 +113,7 @@ class TableFile:
         """The table, with no more rows than the limit."""
         table = open_table(self.file, encoding=self.encoding, sheet=self.sheet)
         if self.limit is not None:
-            table.rows = islice(table.rows, self.limit)
+            table.limit(self.limit)
         return table
 
     @cached_property

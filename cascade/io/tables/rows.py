@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import chain, islice
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from cascade.errors import InputError, did_you_mean
 from cascade.io.encodings import replace_surrogates
@@ -18,8 +19,7 @@ Kind = Literal["csv", "tsv", "jsonl", "parquet", "xlsx", "frame"]
 EXTRA = "_extra"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row as it was read, good or bad.
 
     Parameters
@@ -45,6 +45,57 @@ class Row:
     cells: tuple[Any, ...] | dict[str, Any]
     problem: str | None = None
     raw: Any = None
+
+
+class Rows(Iterator[Row]):
+    """Rows that can be taken many at once, which is quicker than one by one."""
+
+    def take(self, size: int) -> list[Row]:
+        """The next rows, at most `size`, fewer at the end; no row behind them is read."""
+        return list(islice(self, size))
+
+
+def take(rows: Iterator[Row], size: int) -> list[Row]:
+    """The next rows, at most `size`."""
+    return rows.take(size) if isinstance(rows, Rows) else list(islice(rows, size))
+
+
+class RowsAfter(Rows):
+    """Some rows that were read ahead, then the others."""
+
+    def __init__(self, ahead: Iterable[Row], rows: Iterator[Row]) -> None:
+        self._ahead, self._rows = deque(ahead), rows
+
+    def __next__(self) -> Row:
+        return self._ahead.popleft() if self._ahead else next(self._rows)
+
+    def take(self, size: int) -> list[Row]:
+        """See `Rows`."""
+        found = [self._ahead.popleft() for _ in range(min(size, len(self._ahead)))]
+        return [*found, *take(self._rows, size - len(found))] if found else take(self._rows, size)
+
+
+class FirstRows(Rows):
+    """At most so many rows."""
+
+    def __init__(self, rows: Iterator[Row], limit: int) -> None:
+        self._rows, self._left = rows, limit
+
+    def __next__(self) -> Row:
+        if self._left <= 0:
+            raise StopIteration
+        self._left -= 1
+        return next(self._rows)
+
+    def take(self, size: int) -> list[Row]:
+        """See `Rows`."""
+        found = take(self._rows, min(size, self._left)) if self._left > 0 else []
+        self._left -= len(found)
+        return found
+
+
+# As `Row(...)` of an iterable of values, which calls no Python.
+made_row: Callable[[Iterable[Any]], Row] = partial(tuple.__new__, Row)
 
 
 @dataclass(slots=True)
@@ -116,13 +167,17 @@ class Table:
 
     def chunks(self, size: int) -> Iterator[list[Row]]:
         """The rows in lists of `size`, the last one shorter."""
-        while chunk := list(islice(self.rows, size)):
+        while chunk := take(self.rows, size):
             yield chunk
+
+    def limit(self, rows: int) -> None:
+        """Leave at most so many rows to read."""
+        self.rows = FirstRows(self.rows, rows)
 
     def peek(self, size: int) -> list[Row]:
         """The next rows, at most `size`, which are not taken."""
-        ahead = list(islice(self.rows, size))
-        self.rows = chain(ahead, self.rows)
+        ahead = take(self.rows, size)
+        self.rows = RowsAfter(ahead, self.rows)
         return ahead
 
     def text(self, row: Row, column: str) -> str:
@@ -136,23 +191,26 @@ class Table:
 
     def text_column(self, rows: Sequence[Row], column: str) -> list[str]:
         """`text` of a cell of each row."""
+        values = self._value_column(rows, column)
+        if set(map(type, values)) <= {str} and "".join(values).isascii():  # nearly always
+            return values
         return [
             value
             if type(value) is str and value.isascii()
             else replace_surrogates(reading_of(value))
-            for value in self._value_column(rows, column)
+            for value in values
         ]
 
     def _value_column(self, rows: Sequence[Row], column: str) -> list[Any]:
         """`value` of a cell of each row."""
-        # Every row of a run passes here, so `value` is written out.
-        at = self._at.get(column, sys.maxsize)
-        return [
-            (cells[at] if at < len(cells) else None)
-            if isinstance(cells, tuple)
-            else cells.get(column)
-            for cells in [row.cells for row in rows]
-        ]
+        cells: list[Any] = [row.cells for row in rows]
+        try:  # every row of a run passes here
+            if self.kind == "jsonl":
+                return [own.get(column) for own in cells]
+            at = self._at[column]
+            return [own[at] for own in cells]
+        except (AttributeError, LookupError):
+            return [self.value(row, column) for row in rows]
 
     def is_nested(self, row: Row, column: str) -> bool:
         """Whether a cell holds a list or an object, which `text` gives as JSON."""
@@ -178,15 +236,15 @@ class Table:
     def problems(self, rows: Sequence[Row], columns: Iterable[str]) -> list[str | None]:
         """`problem` of each row."""
         names = list(columns)
-        doubted = [row.problem is not None for row in rows]
+        found: list[str | None] = [row.problem for row in rows]
         for column in names:
-            for at, value in enumerate(self._value_column(rows, column)):
-                if type(value) is not str or value[:1] == "#":  # most values are plain text
-                    doubted[at] = True
-        return [
-            self.problem(row, names) if doubt else None
-            for row, doubt in zip(rows, doubted, strict=True)
-        ]
+            values = self._value_column(rows, column)
+            if set(map(type, values)) <= {str} and "#" not in "".join(values):  # nearly always
+                continue
+            for at, value in enumerate(values):
+                if found[at] is None and (type(value) is not str or value[:1] == "#"):
+                    found[at] = self.problem(rows[at], names)
+        return found
 
     def texts(self, row: Row, columns: Iterable[str]) -> dict[str, str]:
         """Several cells as text, by column name."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +82,11 @@ def with_text(table: Table, row: Row, column: str, text: str) -> Row:
     if isinstance(row.cells, dict):
         value = _like(row.cells[column], text) if column in row.cells else text
         fields = {**row.cells, column: value}
-        return replace(row, cells=fields, raw=json_of(fields))
+        return row._replace(cells=fields, raw=json_of(fields))
     at = table.columns.index(column)
     cells = (*row.cells[:at], text, *row.cells[at + 1 :])
     raw = row.raw if table.schema is None else _changed(table, row, at, text)
-    return replace(row, cells=cells, raw=raw)
+    return row._replace(cells=cells, raw=raw)
 
 
 def _changed(table: Table, row: Row, at: int, text: str) -> tuple[Any, int]:

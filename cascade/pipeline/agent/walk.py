@@ -28,6 +28,7 @@ from cascade.pipeline.facets.walk import FacetWalk, make_walk
 from cascade.pipeline.fallback import FailureLog, by_fallback
 from cascade.pipeline.router import Router
 from cascade.pipeline.walker import Walker
+from cascade.prediction_columns import Predictions
 from cascade.predictions import Prediction, Step
 from cascade.scoring.components import Components
 from cascade.scoring.methods import DEFAULT
@@ -79,7 +80,7 @@ class AgentWalk:
     def _model(self) -> Policy:
         return ModelPolicy(lambda: self._components.engine, self._prompt)
 
-    def walk(self, batch: Batch) -> list[Prediction]:
+    def walk(self, batch: Batch) -> Predictions:
         """The base's answers where it is sure, else what the agent finds."""
         predictions = self._base.walk(batch)
         doubted = [

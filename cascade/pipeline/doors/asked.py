@@ -24,6 +24,14 @@ class Asked:
     _walker: Any
 
     @property
+    def takes_pictures(self) -> bool:
+        raise NotImplementedError
+
+    @property
+    def _no_pictures(self) -> str:
+        raise NotImplementedError
+
+    @property
     def method(self) -> str:
         raise NotImplementedError
 

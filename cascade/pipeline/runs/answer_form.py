@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cascade.io import Answer
+from cascade.io.tables.layout import AnswerColumns
+from cascade.prediction_columns import PredictionColumns
 from cascade.predictions import Prediction, alternatives_as_dicts, set_as_dicts, trace_as_dicts
 
 DIGITS = 6  # of confidences
@@ -95,21 +97,32 @@ class AnswerForm:
         whole = [name.removeprefix("cascade_") for name in WHOLE_COLUMNS] if self.whole else []
         return [*ANSWER_KEYS, *(key for key, wanted in more.items() if wanted), *whole]
 
+    def answers(
+        self, predictions: PredictionColumns, *, nested: bool
+    ) -> list[Answer] | AnswerColumns:
+        """Predictions as values by column, or (`nested`) by key of one JSON object."""
+        if self._has_more:
+            return [self.answer(prediction, nested=nested) for prediction in predictions]
+        sure = [
+            None if code is None else round(own, DIGITS)
+            for own, code in zip(predictions.confidence, predictions.code, strict=True)
+        ]
+        columns = (
+            predictions.code,
+            predictions.path,
+            sure,
+            predictions.source,
+            predictions.status,
+            predictions.message,
+        )
+        return AnswerColumns(
+            dict(zip(ANSWER_KEYS if nested else ANSWER_COLUMNS, columns, strict=True))
+        )
+
     def answer(self, prediction: Prediction, *, nested: bool) -> Answer:
         """A prediction as values by column, or (`nested`) by key of one JSON object."""
-        if nested:
-            return self._values(prediction)
-        if self._has_more:
-            return self.as_columns(self._values(prediction))
-        code = prediction.code
-        return {  # each row of a run passes here, and a literal is the quickest
-            "cascade_code": code,
-            "cascade_path": prediction.path,
-            "cascade_confidence": round(prediction.confidence, DIGITS) if code else None,
-            "cascade_source": prediction.source,
-            "cascade_status": prediction.status,
-            "cascade_message": prediction.message,
-        }
+        values = self._values(prediction)
+        return values if nested else self.as_columns(values)
 
     @property
     def _has_more(self) -> bool:

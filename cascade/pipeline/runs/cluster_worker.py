@@ -130,7 +130,7 @@ class Worker:
             )
         except CascadeError as error:
             return _table(**known, error=_error_text(error))
-        return _table(**known, rows=json.dumps([answers, asdict(counts)]))
+        return _table(**known, rows=json.dumps([[*answers], asdict(counts)]))
 
     def _loaded(self) -> Classifier:
         if self._classifier is None:

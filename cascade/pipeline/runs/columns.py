@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 
 from cascade.config import CascadeConfig, Columns
@@ -56,24 +55,37 @@ class RowReader:
         """What each row holds, or why it cannot be answered."""
         columns = self.columns
         texts = [table.text_column(rows, column) for column in columns.text]
-        fields: Iterable[tuple[str, ...]]
-        fields = zip(*texts, strict=True) if texts else repeat((), len(rows))
-        ids = table.text_column(rows, columns.id) if columns.id else repeat(None, len(rows))
+        fields = [dict(zip(self.names, own, strict=True)) for own in zip(*texts, strict=True)]
+        ids: Sequence[str | None]
+        ids = table.text_column(rows, columns.id) if columns.id else [None] * len(rows)
         problems = table.problems(rows, columns.text)
-        found: list[Item | Prediction] = []
-        for row, values, id_, problem in zip(rows, fields, ids, problems, strict=True):
-            image = None
+        if columns.image is not None:
+            fields = fields or [{} for _ in rows]
+            return list(self._with_pictures(table, rows, fields, ids, problems))
+        found: list[Item | Prediction] = [*Item.of_texts(fields, ids)]
+        for at, problem in enumerate(problems):
             if problem is not None:
-                found.append(Prediction.failed(problem))
-                continue
-            if columns.image:
-                try:
-                    image = self.places.find(table.value(row, columns.image), table.folder)
-                except InputError as error:
-                    found.append(Prediction.failed(str(error), id_))
-                    continue
-            found.append(Item(dict(zip(self.names, values, strict=True)), id_, image))
+                found[at] = Prediction.failed(problem)
         return found
+
+    def _with_pictures(
+        self,
+        table: Table,
+        rows: Sequence[Row],
+        fields: Sequence[dict[str, str]],
+        ids: Sequence[str | None],
+        problems: Sequence[str | None],
+    ) -> Iterator[Item | Prediction]:
+        image = self.columns.image
+        assert image is not None
+        for row, own, id_, problem in zip(rows, fields, ids, problems, strict=True):
+            if problem is not None:
+                yield Prediction.failed(problem)
+                continue
+            try:
+                yield Item(own, id_, self.places.find(table.value(row, image), table.folder))
+            except InputError as error:
+                yield Prediction.failed(str(error), id_)
 
     def labels(self, table: Table, rows: Sequence[Row]) -> list[str]:
         """The known answer of each row; empty where there is none."""

@@ -7,7 +7,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from cascade.confidence.shift import Watch, cells
@@ -25,6 +24,7 @@ from cascade.pipeline.runs.columns import RowReader
 from cascade.pipeline.runs.languages import look, reads_english_only
 from cascade.pipeline.runs.redo import EarlierAnswers, as_written
 from cascade.pipeline.runs.workers import Answered, ChunkWork, Kept, answered_by_processes
+from cascade.prediction_columns import PredictionColumns
 from cascade.predictions import Prediction
 from cascade.taxonomy.names import PATH_SEPARATOR
 
@@ -174,7 +174,7 @@ def classify_table(
     require_columns(table, [*columns.text, *filter(None, named)])
     reader = RowReader.of(columns, classifier.config)
     if limit is not None:
-        table.rows = islice(table.rows, limit)
+        table.limit(limit)
     total = Counts()
     if classifier.config.retrieval.adapt:
         learnt = adapt(classifier, output, reader, again)
@@ -209,7 +209,7 @@ def _answered_here(
     asked: Iterable[tuple[int, list[Row], Kept | None]],
     classifier: Classifier,
     table: Table,
-    answer: Callable[..., tuple[list[Answer], Counts]],
+    answer: Callable[..., tuple[Sequence[Answer], Counts]],
     reader: RowReader,
 ) -> Iterator[tuple[int, list[Row], Answered | None]]:
     """The answers of chunks, in their order; None for those that the output has already.
@@ -248,16 +248,17 @@ def _answer_rows(
     form: AnswerForm,
     nested: bool,
     items: Items | None = None,
-) -> tuple[list[Answer], Counts]:
+) -> tuple[Sequence[Answer], Counts]:
     """What stands beside rows, but for the earlier answers that are kept, and their counts."""
     items = reader.items(table, rows) if items is None else items
     for at, (prediction, _) in kept.items():
         items[at] = prediction
     labels, lines = reader.labels(table, rows), [row.line for row in rows]
     answers, counts = answer_chunk(classifier, items, labels, form, nested=nested, lines=lines)
-    for at, (_, answer) in kept.items():
-        answers[at] = as_written(answer, form, nested=nested)
-    return answers, counts
+    if not kept:
+        return answers, counts
+    written = {at: as_written(answer, form, nested=nested) for at, (_, answer) in kept.items()}
+    return [written.get(at, own) for at, own in enumerate(answers)], counts
 
 
 def answer_chunk(
@@ -268,7 +269,7 @@ def answer_chunk(
     *,
     nested: bool,
     lines: Sequence[int] = (),
-) -> tuple[list[Answer], Counts]:
+) -> tuple[Sequence[Answer], Counts]:
     """What stands beside the rows of one chunk, and its counts, timed.
 
     Parameters
@@ -284,7 +285,7 @@ def answer_chunk(
     """
     started, before = time.perf_counter(), dict(classifier.seconds)
     asked, seen = classifier.asked, classifier.sentinel.counts
-    predictions = classifier.classify_read(items)
+    predictions = classifier.answers(items)
     finder = LabelFinder(classifier.taxonomy, classifier.config.columns.label_separator)
     golds = _golds(finder, labels)
     counts = count(predictions, golds)
@@ -301,7 +302,7 @@ def answer_chunk(
         for stage, seconds in classifier.seconds.items()
     }
     counts.asked = {name: n - asked.get(name, 0) for name, n in classifier.asked.items()}
-    return [form.answer(p, nested=nested) for p in predictions], counts
+    return form.answers(predictions, nested=nested), counts
 
 
 def _chunks(
@@ -331,28 +332,38 @@ def _golds(finder: LabelFinder, labels: Sequence[str]) -> list[tuple[str, ...] |
 
 def count(predictions: Sequence[Prediction], golds: Sequence[tuple[str, ...] | None]) -> Counts:
     """Counts of some predictions; `golds` are codes along known paths, None for unknown labels."""
-    counts = Counts(rows=len(predictions))
-    counts.status = dict(Counter([p.status for p in predictions]))
-    cut = [p.path for p in predictions if p.status == "partial" and is_cut(p) and p.path]
+    columns = PredictionColumns.of(predictions)
+    code, status, confidence = columns.code, columns.status, columns.confidence
+    counts = Counts(rows=len(columns))
+    counts.status = dict(Counter(status))
+    # What a fallback answered is an object; columns are made by walks that went well.
+    objects = {row: one for row in range(len(code)) if (one := columns.made(row)) is not None}
+    cut = [
+        path
+        for row, path in enumerate(columns.path)
+        if path and status[row] == "partial" and (row not in objects or is_cut(objects[row]))
+    ]
     counts.partial = dict(Counter([str(path.count(PATH_SEPARATOR) + 1) for path in cut]))
-    counts.source = dict(Counter([p.source for p in predictions if p.code is not None]))
-    counts.fallback = dict(Counter([p.failure for p in predictions if p.failure]))
-    sure = [p.confidence for p in predictions if p.status in ("ok", "partial")]
+    sources = zip(columns.source, code, strict=True)
+    counts.source = dict(Counter([source for source, own in sources if own is not None]))
+    counts.fallback = dict(Counter([p.failure for p in objects.values() if p.failure]))
+    answered = zip(confidence, status, strict=True)
+    sure = [own for own, word in answered if word in ("ok", "partial")]
     wrong = sum([round(1e6 * (1 - each)) for each in sure])  # whole numbers add up exactly
     counts.accepted = {"rows": len(sure), "expected_wrong": wrong}
     counts.unknown = golds.count(None)
     labelled: Counter[str] = Counter()
     right: Counter[str] = Counter()
-    for prediction in predictions:
-        if prediction.code is not None:
-            counts.confidence[min(int(prediction.confidence * 10), 9)] += 1
-    for prediction, gold in zip(predictions, golds, strict=True):
+    for own, found in zip(confidence, code, strict=True):
+        if found is not None:
+            counts.confidence[min(int(own * 10), 9)] += 1
+    for row, gold in enumerate(golds):
         if not gold:
             continue
-        found = tuple([code for code, _ in prediction.path_nodes])
-        counts.exact += found == gold
+        codes = tuple([code for code, _ in columns[row].path_nodes])
+        counts.exact += codes == gold
         for level in range(1, len(gold) + 1):
             labelled[str(level)] += 1
-            right[str(level)] += found[:level] == gold[:level]
+            right[str(level)] += codes[:level] == gold[:level]
     counts.labelled, counts.right = dict(labelled), dict(right)
     return counts

@@ -37,7 +37,7 @@ class Answered(NamedTuple):
         Hash of the rows; None where nobody has computed it.
     """
 
-    answers: list[Answer] | bytes
+    answers: Sequence[Answer] | bytes
     counts: Any
     read: str | None = None
 
@@ -57,7 +57,7 @@ class ChunkWork:
     """
 
     table: Table
-    answer: Callable[[Classifier, Table, Sequence[Row], Kept], tuple[list[Answer], Any]]
+    answer: Callable[[Classifier, Table, Sequence[Row], Kept], tuple[Sequence[Answer], Any]]
     format: Format | None
 
     def __call__(self, classifier: Classifier, parcel: Parcel, kept: Kept) -> Answered:

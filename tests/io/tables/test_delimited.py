@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -226,6 +227,51 @@ def test_a_quote_left_open_in_the_header_is_an_error(write):
 
 def test_no_line_of_a_pipe_is_read_before_it_is_asked_for():
     lines = delimited._Lines(iter(["1,hat\n", "2,cap\n"]))
-    rows = delimited._rows(lines, ",", ("id", "title"), Encoding("utf-8", "replace"))
+    rows = delimited._Records(lines, ",", ("id", "title"), Encoding("utf-8", "replace"))
     assert next(rows).cells == ("1", "hat")
     assert next(lines) == "2,cap\n"
+
+
+PIECES = [
+    "a",
+    "b,c",
+    ",",
+    '"',
+    '""',
+    "\n",
+    "\r\n",
+    "\r",
+    "\\",
+    "\0",
+    " ",
+    "é",
+    "\udcff",
+    "id,title\n",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=60), st.integers(1, 5), st.integers(1, 3))
+def test_rows_taken_together_are_those_read_one_by_one(pieces, size, width):
+    text = "".join(pieces)
+    columns = ("id", "title", "brand")[:width]
+
+    def rows():
+        lines = delimited._Lines(iter(text.splitlines(keepends=True)))
+        return delimited._Records(lines, ",", columns, Encoding("utf-8", "surrogateescape"))
+
+    alone, taken, mixed = rows(), rows(), rows()
+    together = [row for chunk in iter(lambda: taken.take(size), []) for row in chunk]
+    assert together == list(alone)
+    found = []
+    for at in range(len(together) + 1):  # one row and many in turns
+        found += mixed.take(1) if at % 2 else list(islice(mixed, 2))
+    assert found == together
+
+
+def test_plain_lines_are_parsed_in_one_go(write, monkeypatch):
+    source = write("in.csv", "id,title\n" + "".join(f"{n},hat\n" for n in range(100)))
+    with open_table(source) as table:
+        monkeypatch.setattr(delimited, "_records", None)  # what looks at each record
+        rows = table.rows.take(64)
+    assert [row.cells for row in rows] == [(str(n), "hat") for n in range(64)]
+    assert (rows[-1].number, rows[-1].line) == (64, 65)
