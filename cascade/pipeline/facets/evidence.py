@@ -193,6 +193,13 @@ class EvidenceFinder:
         names = self._bases.vectors[self._bases.starts[rows]]
         return np.asarray(names @ vectors.T, dtype=np.float32)
 
+    def texts_of(self, rows: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Vectors [n_texts, width] of the texts of base terms, and where those of each begin."""
+        own = self._bases.starts
+        texts = [np.arange(own[row], own[row + 1]) for row in rows.tolist()]
+        starts = np.cumsum([0, *map(len, texts)])[:-1].astype(np.int64)
+        return self._bases.vectors[np.concatenate(texts)], starts
+
     def _of(self, batch: Batch, index: NodeIndex) -> Evidence:
         """The evidence for the terms of an index, which are the first ones of all."""
         split, unique, vectors = batch.once((self, "phrases"), lambda _: self._phrases(batch))

@@ -137,6 +137,8 @@ class BaseTermRanker:
         similarity -= np.where(strange, np.float32(self._config.strange), 0).astype(np.float32)
         named = evidence.overlap[self._rows][:, evidence.starts[:-1]].max(axis=0) > WHOLE
         similarity[named] = np.maximum(similarity[named], self._config.unlike)
+        if self._network is not None:
+            similarity = np.maximum(similarity, self._features.shortlist(evidence).other_names)
         no_food = [no_food_in(own[0]) for own in evidence.phrases]
         ranked = RankedBaseTerms(
             self._nodes[order],

@@ -6,8 +6,10 @@ of term it is. Candidates are first found by a plain sum of a few of them.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from zlib import crc32
 
@@ -18,7 +20,8 @@ from numpy.typing import NDArray
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.pipeline.facets.evidence import Evidence, EvidenceFinder
 from cascade.pipeline.facets.naming import head_word, main_part, words
-from cascade.retrieval.array_ops import top_k
+from cascade.pipeline.facets.terms.species import Kinship, Said
+from cascade.retrieval.array_ops import run_max, top_k
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 Array = NDArray[np.float32]
@@ -48,6 +51,11 @@ SHARED = (  # of each pair; also less the best of the shortlist
     "share of the main part that a name says",
     "likeness of letters",
     "likeness of letters to the own name",
+    "likeness of any name",
+    "both shares of any name",
+    "the same species",
+    "the same genus",
+    "the same family",
 )
 MARKS = (  # of each pair
     "the head word is one of a name",
@@ -72,7 +80,14 @@ OF_TERM = (
     "depth",
     "names",
 )
-OF_TEXT = ("words", "has an aside", "has a comma", "says other")
+OF_TEXT = (
+    "words",
+    "has an aside",
+    "has a comma",
+    "says other",
+    "has a scientific name",
+    "has other names",
+)
 TERM_FEATURES = (  # written into fitted networks: names, order and meaning must stay
     *SHARED,
     *(f"{name}, less the best" for name in SHARED),
@@ -94,11 +109,15 @@ class Shortlist:
         float32 [n_items, n_allowed], that sum.
     values
         float32 [n_items, k, len(TERM_FEATURES)]
+    other_names
+        float32 [n_items], how well a term fits another name of what a text says, at the best: its
+        similarity, or the share of text and term that is their species; 0 where it has none.
     """
 
     terms: NDArray[np.int32]
     plain: Array
     values: Array
+    other_names: Array
 
 
 class TermFeatures:
@@ -144,17 +163,35 @@ class TermFeatures:
         self._grams = _gram_matrix(flat)
         self._of_term = _of_terms(taxonomy, nodes, names)
         self._above = _nearest_above(taxonomy, nodes)
+        self._kinship = Kinship(taxonomy, nodes)
+        self._last: tuple[weakref.ref[Evidence], int, Shortlist] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: nothing of a batch."""
+        return {**vars(self), "_last": None}
 
     def shortlist(self, evidence: Evidence, k: int = SHORTLIST) -> Shortlist:
-        """The k likeliest terms of each item, with their features."""
+        """The k likeliest terms of each item, with their features; the last ones are remembered."""
+        last = self._last
+        if last is None or last[0]() is not evidence or last[1] != k:
+            last = self._last = weakref.ref(evidence), k, self._shortlist(evidence, k)
+        return last[2]
+
+    def _shortlist(self, evidence: Evidence, k: int) -> Shortlist:
         texts = [own[0] for own in evidence.phrases]
+        said = self._kinship.read(texts)
         shared = {**self._likeness(evidence), **self._words(texts), **self._letters(texts)}
+        shared |= self._of_other_names(said, shared)
         plain = (
             shared["likeness"]
             + 0.25 * shared["likeness of the best phrase"]
             + 0.5 * shared["both shares"]
             + 0.3 * shared["share of the text that names and implied facets say"]
             + 0.2 * shared["share of the words of a name that are said"]
+            + (shared["likeness of any name"] - shared["likeness"])
+            + 0.5 * (shared["both shares of any name"] - shared["both shares"])
+            + 0.6 * shared["the same species"]
+            + 0.3 * shared["the same genus"]
         ).T
         terms = top_k(plain, min(k, len(self._nodes))).astype(np.int32)
         items = np.arange(len(texts))[:, None]
@@ -170,12 +207,16 @@ class TermFeatures:
             for name in ("likeness", "both shares", "share of the text that a name says")
         ]
         marks = np.stack([*map(of, self._marks(texts, shared)), *more, has_above], axis=2)
-        of_text = np.broadcast_to(_of_texts(texts)[:, None], (*terms.shape, len(OF_TEXT)))
+        of_text = np.broadcast_to(_of_texts(texts, said)[:, None], (*terms.shape, len(OF_TEXT)))
         values = [own, own - own.max(axis=1, keepdims=True), marks, self._of_term[terms], of_text]
+        similar = shared["likeness of any name"].max(axis=0)
+        same = shared["the same species"].max(axis=0)
+        others = [bool(own.others) for own in said]
         return Shortlist(
             terms,
             plain,
             np.concatenate(values, axis=2).astype(np.float32),
+            np.maximum(np.where(others, similar, 0), same).astype(np.float32),
         )
 
     def _likeness(self, evidence: Evidence) -> dict[str, Array]:
@@ -191,6 +232,31 @@ class TermFeatures:
                 self._rows, evidence.vectors[whole]
             ),
         }
+
+    @cached_property
+    def _texts(self) -> tuple[Array, NDArray[np.int64]]:
+        return self._finder.texts_of(self._rows)
+
+    def _of_other_names(self, said: Sequence[Said], shared: dict[str, Array]) -> dict[str, Array]:
+        """What texts share with terms when they say other names of species, at the most."""
+        others = list(dict.fromkeys(other for own in said for other in own.others))
+        likeness, both = shared["likeness"].copy(), shared["both shares"].copy()
+        if others:
+            vectors, starts = self._texts
+            alike = run_max(vectors @ self._finder.encoder.encode(others).T, starts)
+            matrix, total = self._said([words(other) for other in others])
+            product = 2 * np.asarray((self._names @ matrix).todense())
+            share = product / (self._rarity_of_names + total)
+            share = np.maximum.reduceat(share, self._first, axis=0)
+            at = {other: column for column, other in enumerate(others)}
+            for item, own in enumerate(said):
+                columns = [at[other] for other in own.others]
+                if columns:
+                    best = alike[:, columns].max(axis=1), share[:, columns].max(axis=1)
+                    likeness[:, item] = np.maximum(likeness[:, item], best[0])
+                    both[:, item] = np.maximum(both[:, item], best[1])
+        kin = self._kinship.of(said)
+        return dict(zip(SHARED[-5:], (likeness, both, *kin), strict=True))
 
     def _words(self, texts: Sequence[str]) -> dict[str, Array]:
         said, total = self._said([words(text) for text in texts])
@@ -299,11 +365,18 @@ def _of_terms(
     return np.array(rows, dtype=np.float32)
 
 
-def _of_texts(texts: Sequence[str]) -> Array:
+def _of_texts(texts: Sequence[str], said: Sequence[Said]) -> Array:
     return np.array(
         [
-            [min(len(words(t)), 10) / 5, "(" in t, "," in t, "other" in t.casefold().split()]
-            for t in texts
+            [
+                min(len(words(t)), 10) / 5,
+                "(" in t,
+                "," in t,
+                "other" in t.casefold().split(),
+                own.latin,
+                bool(own.others),
+            ]
+            for t, own in zip(texts, said, strict=True)
         ],
         dtype=np.float32,
     )

@@ -45,19 +45,19 @@ class TermNetwork:
         """
         path = path or Path(str(resources.files("cascade.foodex2") / "data" / SHIPPED_TERMS))
         about, arrays = read_tensors(path)
+        features = about.get("features", [])
         width = arrays["out"].shape[-1] if "out" in arrays else 0
-        expected = {
-            "hidden": (len(TERM_FEATURES), width),
-            "hidden_bias": (width,),
-            "out": (width,),
-        }
+        expected = {"hidden": (len(features), width), "hidden_bias": (width,), "out": (width,)}
         found = {name: own.shape for name, own in arrays.items()}
-        if about.get("features") != list(TERM_FEATURES) or found != expected:
+        if not features or not set(features) <= set(TERM_FEATURES) or found != expected:
             raise ConfigError(
                 f"{path}: is no ranking of base terms of this version; leave out "
                 "facets.base.network, or fit it again"
             )
-        return cls(**arrays)
+        # One of before says nothing of features that came later.
+        hidden = np.zeros((len(TERM_FEATURES), width), np.float32)
+        hidden[[TERM_FEATURES.index(name) for name in features]] = arrays["hidden"]
+        return cls(**{**arrays, "hidden": hidden})
 
     def save(self, path: Path) -> None:
         """Write the network to a file."""

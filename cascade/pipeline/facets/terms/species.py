@@ -1,0 +1,303 @@
+"""What plants and animals are called otherwise, and which terms are of the same species or genus.
+
+`Ipomoea aquatica Forssk.` is water spinach, whose term may have no word of that. The names are
+those of `species.csv` in `cascade/foodex2/data`; scientific names are also those of terms and of
+what they imply. A name shares a species with another as far as the species is what it says:
+`aubergines` is the whole of its species, `aubergine dip` half of it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from cascade.foodex2.catalogue import SCIENTIFIC_NAMES
+from cascade.foodex2.taxonomy import FoodEx2Taxonomy
+from cascade.pipeline.facets.naming import words
+from cascade.taxonomy.facets import FacetedTaxonomy
+from cascade.taxonomy.names import clean
+
+FILES = ("species.csv", "species_ours.csv")
+ORIGINS = ("F01", "F27")  # facet categories whose descriptors are plants, animals and raw foods
+LONGEST = 5  # words of a name
+MOST = 5  # other names of a description
+SHORTEST = 3  # letters of a name that is looked up
+LEVELS = ("species", "genus", "family")
+IMPLIED = 0.9  # of what a term implies, beside what it is called
+
+LATIN = re.compile(r"\b([A-Za-z][a-z]{2,})\s+(?:x\s+)?([a-z]{3,}(?:-[a-z]+)*)\b")
+GENUS = re.compile(r"^\W*(?:x\s+)?([A-Z][a-z]{2,})(?:\s+(?:spp?|species)\b\.?|$|\s+[A-Z(x])")
+FAMILY = re.compile(r"\b([A-Z][a-z]+(?:idae|aceae))\b")
+AUTHOR = r"(?:\([^)]*\)|(?:[A-Z][\w'’-]*\.?(?:[A-Z][\w'’-]*\.?)*|f\.|ex|et|and|&)(?=[\s,(]|$))"
+AFTER = re.compile(rf"^(?:\s*(?:{AUTHOR}|(?:var|subsp|ssp|convar|cv|group)\.?\s+[a-z-]+))+[\s.]*")
+AUTHOR_AFTER = re.compile(r"\s+(?:\([A-Z][^)]*\)|[A-Z][\w'’-]*\.)")
+ENDING = re.compile(r"(?:us|um|is|ii|ae|a|oides)$")
+RANKS = frozenset({"spp", "species", "var", "subsp", "hybrid"})
+ENGLISH = frozenset({"and", "with", "for", "from", "raw", "dried", "fresh"})
+
+Array = NDArray[np.float32]
+
+
+class Kind(NamedTuple):
+    """A row of the table: a species, or a food with several names."""
+
+    scientific: tuple[str, ...]
+    names: tuple[str, ...]
+    family: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a text says of species.
+
+    Parameters
+    ----------
+    others
+        The text with other names in the place of those that it says.
+    kin
+        Of each of `LEVELS`, what is named, in lower case, with the share of the text that does.
+    latin
+        Whether it has a scientific name.
+    """
+
+    others: tuple[str, ...]
+    kin: tuple[dict[str, float], dict[str, float], dict[str, float]]
+    latin: bool
+
+
+class Species:
+    """Looks names up.
+
+    Parameters
+    ----------
+    kinds
+        The rows of the table.
+    scientific
+        Scientific names besides, whose genera are known.
+    known
+        Names, as sets of words, in whose place no other is put: terms are called so.
+    """
+
+    def __init__(
+        self,
+        kinds: Iterable[Kind],
+        scientific: Iterable[str] = (),
+        known: Collection[frozenset[str]] = (),
+    ) -> None:
+        self._known = known
+        self._kinds = list(kinds)
+        self._by_name: dict[tuple[str, ...], list[int]] = {}
+        self._by_species: dict[str, list[int]] = {}
+        self._family: dict[str, str] = {}
+        latin = set()
+        for at, kind in enumerate(self._kinds):
+            for name in kind.names:
+                if key := words(name):
+                    self._by_name.setdefault(key, []).append(at)
+            for name in kind.scientific:
+                if own := species_of(name):
+                    self._by_species.setdefault(own, []).append(at)
+                    latin.add(own)
+                    if kind.family:
+                        self._family[own.partition(" ")[0]] = kind.family.casefold()
+        latin.update(filter(None, map(species_of, scientific)))
+        self._genera = {own.partition(" ")[0] for own in latin}
+        self._epithets = {own.partition(" ")[2] for own in latin}
+        self._english = {word for name in self._by_name for word in name} - self._epithets
+
+    def read(self, text: str) -> Said:
+        """What a text says of species."""
+        text = plain(text)
+        kin: tuple[dict[str, float], ...] = ({}, {}, {})
+        others: list[str] = []
+        latin = False
+        for own, start, end in self._scientific(text):
+            latin = True
+            rest = text[:start] + "\0" + AFTER.sub(" ", text[end:], count=1)
+            share = 1 / (1 + len(words(rest.replace("\0", ""))))
+            self._note(kin, own, share)
+            for at in self._by_species.get(own, ()):
+                kind = self._kinds[at]
+                for name in kind.scientific:
+                    self._note(kin, species_of(name), share)
+                others += [rest.replace("\0", name) for name in (*kind.names, *kind.scientific)]
+        if not latin:
+            if (found := GENUS.match(text)) and (genus := found[1].lower()) in self._genera:
+                latin = True
+                _more(kin[1], genus, 1)
+                _more(kin[2], self._family.get(genus, ""), 1)
+            for found in FAMILY.finditer(text):
+                _more(kin[2], found[1].casefold(), 1)
+            others += self._common(text, kin)
+        said = words(text)
+        unique = dict.fromkeys(" ".join(own.split()) for own in others)
+        unlike = [own for own in unique if words(own) != said]
+        return Said(tuple(unlike[:MOST]), kin, latin)  # type: ignore[arg-type]
+
+    def _scientific(self, text: str) -> Iterator[tuple[str, int, int]]:
+        """Species that a text has scientific names of, and where."""
+        at = 0
+        while found := LATIN.search(text, at):
+            genus, epithet = found[1].lower(), found[2]
+            capital = found[1][0].isupper()
+            known = genus in self._genera and epithet in self._epithets
+            alone = capital and found.start() == 0
+            named = AUTHOR_AFTER.match(text, found.end()) or (
+                genus in self._genera
+                and found.end() == len(text)
+                and ENDING.search(epithet)
+                and epithet not in self._english
+            )
+            at = found.start(2)
+            if (
+                epithet not in RANKS
+                and epithet not in self._english | ENGLISH
+                and (known or (alone and named))
+            ):
+                at = found.end()
+                yield f"{genus} {epithet}", found.start(), found.end()
+
+    def _common(self, text: str, kin: tuple[dict[str, float], ...]) -> Iterator[str]:
+        """A text with other names for the longest names that it has, which `kin` is told of."""
+        said = words(text)
+        at = 0
+        while at < len(said):
+            for length in range(min(LONGEST, len(said) - at), 0, -1):
+                own = said[at : at + length]
+                rows = self._by_name.get(own)
+                if rows is None or sum(map(len, own)) < SHORTEST:
+                    continue
+                share = length / len(said)
+                before, after = " ".join(said[:at]), " ".join(said[at + length :])
+                for row in rows:
+                    kind = self._kinds[row]
+                    for name in kind.scientific:
+                        self._note(kin, species_of(name), share)
+                    others = () if frozenset(own) in self._known else kind.names
+                    for name in others:
+                        if words(name) != own:
+                            yield f"{before} {name} {after}"
+                at += length - 1
+                break
+            at += 1
+
+    def _note(self, kin: tuple[dict[str, float], ...], species: str, share: float) -> None:
+        if species:
+            genus = species.partition(" ")[0]
+            _more(kin[0], species, share)
+            _more(kin[1], genus, share)
+            _more(kin[2], self._family.get(genus, ""), share)
+
+
+class Kinship:
+    """Which terms are of the species, genus and family that texts name.
+
+    Parameters
+    ----------
+    nodes
+        int32 [n_allowed], of the taxonomy.
+    """
+
+    def __init__(self, taxonomy: FacetedTaxonomy, nodes: NDArray[np.int32]) -> None:
+        terms = taxonomy.catalogue.terms if isinstance(taxonomy, FoodEx2Taxonomy) else {}
+
+        def scientific(code: str) -> list[str]:
+            term = terms.get(code)
+            return list(map(clean, term.attributes.get(SCIENTIFIC_NAMES, ()))) if term else []
+
+        codes = [taxonomy.codes[node] for node in nodes.tolist()]
+        origins = [
+            [f.descriptor for f in taxonomy.implied(code) if f.category in ORIGINS]
+            for code in codes
+        ]
+        every = {name for code in terms for name in scientific(code)}
+        names = [[taxonomy.names[n], *taxonomy.synonyms(n)] for n in nodes.tolist()]
+        known = {frozenset(words(name)) for own in names for name in own}
+        table = Species(kinds(), every, known)
+        self._table = table
+        entries: list[dict[str, float]] = []
+        for called, code, own in zip(names, codes, origins, strict=True):
+            found: dict[str, float] = {}
+            named = [(name, 1.0) for name in called]
+            named += [(name, 1.0) for name in scientific(code)]
+            for other in own:
+                named += [(name, IMPLIED) for name in scientific(other)]
+                if other in terms:
+                    named.append((clean(terms[other].name), IMPLIED))
+            for name, weight in named:
+                for level, said in zip(LEVELS, table.read(name).kin, strict=True):
+                    for what, share in said.items():
+                        _more(found, f"{level} {what}", weight * share)
+            entries.append(found)
+        vocabulary = dict.fromkeys(what for own in entries for what in own)
+        self._column = {what: at for at, what in enumerate(vocabulary)}
+        rows = [row for row, own in enumerate(entries) for _ in own]
+        columns = [self._column[what] for own in entries for what in own]
+        values = np.array([share for own in entries for share in own.values()], np.float32)
+        shape = len(entries), len(vocabulary)
+        self._shares = scipy.sparse.csc_matrix((values, (rows, columns)), shape=shape)
+
+    def read(self, texts: Sequence[str]) -> list[Said]:
+        """What texts say of species."""
+        return [self._table.read(text) for text in texts]
+
+    def of(self, texts: Sequence[Said]) -> Array:
+        """float32 [len(LEVELS), n_allowed, n_texts], the shares of both multiplied, at the most."""
+        out = np.zeros((len(LEVELS), self._shares.shape[0], len(texts)), np.float32)
+        for item, said in enumerate(texts):
+            for at, (level, named) in enumerate(zip(LEVELS, said.kin, strict=True)):
+                for what, share in named.items():
+                    column = self._column.get(f"{level} {what}")
+                    if column is not None:
+                        own = self._shares[:, column]
+                        both = own.data * np.float32(share)
+                        values = out[at, :, item]
+                        values[own.indices] = np.maximum(values[own.indices], both)
+        return out
+
+
+@cache
+def kinds() -> Sequence[Kind]:
+    """The rows of the tables that ship."""
+    found = []
+    for name in FILES:
+        text = (resources.files("cascade.foodex2") / "data" / name).read_text("utf-8")
+        for row in csv.DictReader(io.StringIO(text)):
+            own = [
+                tuple(filter(None, row[column].split("|"))) for column in ("scientific", "names")
+            ]
+            found.append(Kind(own[0], own[1], row.get("family") or ""))
+    return found
+
+
+def plain(text: str) -> str:
+    """Without accents, and with a plain x in the names of hybrids."""
+    text = clean(text).replace("×", " x ").replace("æ", "ae").replace("œ", "oe")
+    if text.isascii():
+        return text.strip()
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(sign for sign in parts if not unicodedata.combining(sign)).strip()
+
+
+def species_of(name: str) -> str:
+    """Genus and epithet of a scientific name, in lower case; empty where it has not both."""
+    found = re.match(r"([A-Z][a-z]{2,})\s+(?:x\s+)?([a-z]{3,}(?:-[a-z]+)*)", plain(name))
+    if found is None or found[2] in RANKS:
+        return ""
+    return f"{found[1]} {found[2]}".lower()
+
+
+def _more(shares: dict[str, float], what: str, share: float) -> None:
+    if what:
+        shares[what] = max(shares.get(what, 0.0), share)
