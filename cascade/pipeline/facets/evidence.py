@@ -19,6 +19,7 @@ from cascade.items import Batch
 from cascade.pipeline.facets.glossing import Glossary
 from cascade.pipeline.facets.naming import without_measure
 from cascade.pipeline.facets.shipped_vectors import shipped_vectors
+from cascade.pipeline.facets.terms.species import Species
 from cascade.retrieval.array_ops import run_max
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.index import NodeIndex
@@ -127,6 +128,8 @@ class EvidenceFinder:
         Base terms and descriptors together; its nodes are the rows of evidence.
     words
         The words of their names and synonyms.
+    species
+        Reads names of plants and animals.
     """
 
     def __init__(
@@ -154,11 +157,17 @@ class EvidenceFinder:
         self.words = WordIndex([name for own in names for name in own], nodes)
         trees = [taxonomy, *(own.tree for own in taxonomy.categories.values())]
         english = np.concatenate([self.rows_of(tree) for tree in trees if len(tree) < NATURAL])
+        self.species = Species.of(taxonomy)
         self._glossary = Glossary(self.words.words_in(english)) if gloss else None
 
     def read(self, text: str) -> str:
-        """A description as it is compared: in English, as far as a glossary knows its words."""
-        return self._glossary.read(text).text if self._glossary is not None else text
+        """A description as it is compared: in English, as far as a glossary knows its words.
+
+        Scientific names stay as they are: Latin is near to some of its languages.
+        """
+        if self._glossary is None or (" " in text.strip() and self.species.read(text).latin):
+            return text
+        return self._glossary.read(text).text
 
     def of(self, batch: Batch) -> Evidence:
         """The evidence of a batch for base terms, computed once."""

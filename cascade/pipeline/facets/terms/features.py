@@ -163,7 +163,7 @@ class TermFeatures:
         self._grams = _gram_matrix(flat)
         self._of_term = _of_terms(taxonomy, nodes, names)
         self._above = _nearest_above(taxonomy, nodes)
-        self._kinship = Kinship(taxonomy, nodes)
+        self._kinship = Kinship(taxonomy, nodes, finder.species)
         self._last: tuple[weakref.ref[Evidence], int, Shortlist] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -191,7 +191,8 @@ class TermFeatures:
             + (shared["likeness of any name"] - shared["likeness"])
             + 0.5 * (shared["both shares of any name"] - shared["both shares"])
             + 0.6 * shared["the same species"]
-            + 0.3 * shared["the same genus"]
+            + 0.4 * shared["the same genus"]
+            + 0.4 * shared["the same family"]
         ).T
         terms = top_k(plain, min(k, len(self._nodes))).astype(np.int32)
         items = np.arange(len(texts))[:, None]

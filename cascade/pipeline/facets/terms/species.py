@@ -12,7 +12,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -22,7 +22,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from cascade.foodex2.catalogue import SCIENTIFIC_NAMES
+from cascade.foodex2.catalogue import SCIENTIFIC_NAMES, Term
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.pipeline.facets.naming import words
 from cascade.taxonomy.facets import FacetedTaxonomy
@@ -35,10 +35,12 @@ MOST = 5  # other names of a description
 SHORTEST = 3  # letters of a name that is looked up
 LEVELS = ("species", "genus", "family")
 IMPLIED = 0.9  # of what a term implies, beside what it is called
+DISTANT = 0.25  # of a family, where the genus is said
 
 LATIN = re.compile(r"\b([A-Za-z][a-z]{2,})\s+(?:x\s+)?([a-z]{3,}(?:-[a-z]+)*)\b")
 GENUS = re.compile(r"^\W*(?:x\s+)?([A-Z][a-z]{2,})(?:\s+(?:spp?|species)\b\.?|$|\s+[A-Z(x])")
 FAMILY = re.compile(r"\b([A-Z][a-z]+(?:idae|aceae))\b")
+WITHIN = re.compile(r"within the [Ff]amily ([A-Z][a-z]+)")  # in scope notes of plants and animals
 AUTHOR = r"(?:\([^)]*\)|(?:[A-Z][\w'’-]*\.?(?:[A-Z][\w'’-]*\.?)*|f\.|ex|et|and|&)(?=[\s,(]|$))"
 AFTER = re.compile(rf"^(?:\s*(?:{AUTHOR}|(?:var|subsp|ssp|convar|cv|group)\.?\s+[a-z-]+))+[\s.]*")
 AUTHOR_AFTER = re.compile(r"\s+(?:\([A-Z][^)]*\)|[A-Z][\w'’-]*\.)")
@@ -87,6 +89,8 @@ class Species:
         Scientific names besides, whose genera are known.
     known
         Names, as sets of words, in whose place no other is put: terms are called so.
+    families
+        Of genera besides, in lower case.
     """
 
     def __init__(
@@ -94,12 +98,13 @@ class Species:
         kinds: Iterable[Kind],
         scientific: Iterable[str] = (),
         known: Collection[frozenset[str]] = (),
+        families: Mapping[str, str] | None = None,
     ) -> None:
         self._known = known
         self._kinds = list(kinds)
         self._by_name: dict[tuple[str, ...], list[int]] = {}
         self._by_species: dict[str, list[int]] = {}
-        self._family: dict[str, str] = {}
+        self._family: dict[str, str] = dict(families or {})
         latin = set()
         for at, kind in enumerate(self._kinds):
             for name in kind.names:
@@ -110,11 +115,26 @@ class Species:
                     self._by_species.setdefault(own, []).append(at)
                     latin.add(own)
                     if kind.family:
-                        self._family[own.partition(" ")[0]] = kind.family.casefold()
+                        self._family.setdefault(own.partition(" ")[0], kind.family.casefold())
         latin.update(filter(None, map(species_of, scientific)))
         self._genera = {own.partition(" ")[0] for own in latin}
         self._epithets = {own.partition(" ")[2] for own in latin}
         self._english = {word for name in self._by_name for word in name} - self._epithets
+
+    @classmethod
+    def of(cls, taxonomy: FacetedTaxonomy) -> Species:
+        """The table that ships, with the names of a taxonomy."""
+        terms = _terms(taxonomy)
+        names = [[name, *taxonomy.synonyms(n)] for n, name in enumerate(taxonomy.names)]
+        known = {frozenset(words(name)) for own in names for name in own}
+        scientific: list[str] = []
+        families: dict[str, str] = {}
+        for code, term in terms.items():
+            own = _scientific(terms, code)
+            scientific += own
+            if own and (found := WITHIN.search(term.note)):
+                families |= {name.partition(" ")[0].lower(): found[1].lower() for name in own}
+        return cls(kinds(), scientific, known, families)
 
     def read(self, text: str) -> Said:
         """What a text says of species."""
@@ -207,36 +227,32 @@ class Kinship:
     ----------
     nodes
         int32 [n_allowed], of the taxonomy.
+    species
+        Reads names and texts.
     """
 
-    def __init__(self, taxonomy: FacetedTaxonomy, nodes: NDArray[np.int32]) -> None:
-        terms = taxonomy.catalogue.terms if isinstance(taxonomy, FoodEx2Taxonomy) else {}
-
-        def scientific(code: str) -> list[str]:
-            term = terms.get(code)
-            return list(map(clean, term.attributes.get(SCIENTIFIC_NAMES, ()))) if term else []
-
+    def __init__(
+        self, taxonomy: FacetedTaxonomy, nodes: NDArray[np.int32], species: Species
+    ) -> None:
+        self._species = species
         codes = [taxonomy.codes[node] for node in nodes.tolist()]
         origins = [
             [f.descriptor for f in taxonomy.implied(code) if f.category in ORIGINS]
             for code in codes
         ]
-        every = {name for code in terms for name in scientific(code)}
         names = [[taxonomy.names[n], *taxonomy.synonyms(n)] for n in nodes.tolist()]
-        known = {frozenset(words(name)) for own in names for name in own}
-        table = Species(kinds(), every, known)
-        self._table = table
+        terms = _terms(taxonomy)
         entries: list[dict[str, float]] = []
         for called, code, own in zip(names, codes, origins, strict=True):
             found: dict[str, float] = {}
             named = [(name, 1.0) for name in called]
-            named += [(name, 1.0) for name in scientific(code)]
+            named += [(name, 1.0) for name in _scientific(terms, code)]
             for other in own:
-                named += [(name, IMPLIED) for name in scientific(other)]
+                named += [(name, IMPLIED) for name in _scientific(terms, other)]
                 if other in terms:
                     named.append((clean(terms[other].name), IMPLIED))
             for name, weight in named:
-                for level, said in zip(LEVELS, table.read(name).kin, strict=True):
+                for level, said in zip(LEVELS, species.read(name).kin, strict=True):
                     for what, share in said.items():
                         _more(found, f"{level} {what}", weight * share)
             entries.append(found)
@@ -250,18 +266,19 @@ class Kinship:
 
     def read(self, texts: Sequence[str]) -> list[Said]:
         """What texts say of species."""
-        return [self._table.read(text) for text in texts]
+        return [self._species.read(text) for text in texts]
 
     def of(self, texts: Sequence[Said]) -> Array:
         """float32 [len(LEVELS), n_allowed, n_texts], the shares of both multiplied, at the most."""
         out = np.zeros((len(LEVELS), self._shares.shape[0], len(texts)), np.float32)
         for item, said in enumerate(texts):
             for at, (level, named) in enumerate(zip(LEVELS, said.kin, strict=True)):
+                distant = level == "family" and said.kin[1]
                 for what, share in named.items():
                     column = self._column.get(f"{level} {what}")
                     if column is not None:
                         own = self._shares[:, column]
-                        both = own.data * np.float32(share)
+                        both = own.data * np.float32(share * DISTANT if distant else share)
                         values = out[at, :, item]
                         values[own.indices] = np.maximum(values[own.indices], both)
         return out
@@ -279,6 +296,16 @@ def kinds() -> Sequence[Kind]:
             ]
             found.append(Kind(own[0], own[1], row.get("family") or ""))
     return found
+
+
+def _terms(taxonomy: FacetedTaxonomy) -> Mapping[str, Term]:
+    return taxonomy.catalogue.terms if isinstance(taxonomy, FoodEx2Taxonomy) else {}
+
+
+def _scientific(terms: Mapping[str, Term], code: str) -> list[str]:
+    """The scientific names of a term."""
+    term = terms.get(code)
+    return list(map(clean, term.attributes.get(SCIENTIFIC_NAMES, ()))) if term else []
 
 
 def plain(text: str) -> str:
