@@ -4,13 +4,15 @@ They stand under hashes of their texts: the file holds no text, and serves every
 catalogue as far as its texts are the same. Each number is one of a few levels. What is searched for
 base terms and descriptors has 64 levels; the names of plants and animals, which are far more and
 only say where a food is from, have 8. What that costs is in `eval/results/foodex2_first_answer.md`.
+A supplement has the texts that came later, in the levels of the file, so that a few new words need
+not ship all vectors again.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +26,8 @@ from cascade.retrieval.encoder import Encoder
 
 FILE = "foodex2-vectors-1/vectors.safetensors"
 SHA256 = "1fda96866e7777970c215a2c257a6421cb9c45c3bb553fbd60c4c6c89891a3d3"
+SUPPLEMENT = "foodex2-vectors-1/supplement.safetensors"
+SUPPLEMENT_SHA256 = ""  # empty where there is none
 ROWS = 8192  # vectors that are unpacked together
 
 Vectors = NDArray[np.float32]
@@ -107,22 +111,39 @@ def shipped_vectors(encoder: Encoder) -> ShippedVectors | None:
     if encoder.prompts.document or not file.is_file():
         return None
     found = _read(file)
-    return found if found.encoder == encoder.identity else None
+    if found.encoder != encoder.identity:
+        return None
+    return supplemented(found, file.parent / Path(SUPPLEMENT).name) if SUPPLEMENT_SHA256 else found
 
 
 @cache
 def _read(file: Path) -> ShippedVectors:
-    if (found := sha256_of(file)) != SHA256:
-        raise ConfigError(
-            f"{file}: its SHA-256 is {found[:12]}..., pinned is {SHA256[:12]}...; install cascade "
-            "again, or in a checkout: git checkout weights"
-        )
+    _check(file, SHA256)
     about, arrays = read_tensors(file)
     parts = [
         VectorPart(arrays[f"hashes{i}"], arrays[f"packed{i}"], arrays[f"levels{i}"])
         for i in range(about["parts"])
     ]
-    return ShippedVectors(about["encoder"], arrays["mean"], arrays["scale"], parts, found)
+    return ShippedVectors(about["encoder"], arrays["mean"], arrays["scale"], parts, SHA256)
+
+
+def supplemented(shipped: ShippedVectors, file: Path) -> ShippedVectors:
+    """Vectors with those of a supplement."""
+    _check(file, SUPPLEMENT_SHA256)
+    _, arrays = read_tensors(file)
+    levels = next(part.levels for part in shipped.parts if part.bits == arrays["bits"][0])
+    part = VectorPart(arrays["hashes"], arrays["packed"], levels)
+    identity = f"{shipped.identity} {SUPPLEMENT_SHA256}"
+    return replace(shipped, parts=[*shipped.parts, part], identity=identity)
+
+
+def _check(file: Path, pinned: str) -> None:
+    found = sha256_of(file) if file.is_file() else "none"
+    if found != pinned:
+        raise ConfigError(
+            f"{file}: its SHA-256 is {found[:12]}..., pinned is {pinned[:12]}...; install cascade "
+            "again, or in a checkout: git checkout weights"
+        )
 
 
 def write_shipped(
@@ -151,6 +172,32 @@ def write_shipped(
         arrays[f"levels{i}"] = levels
         arrays[f"packed{i}"] = packed(np.searchsorted(borders, numbers).astype(np.uint8), bits)
     write_tensors(file, {"encoder": encoder, "parts": len(groups)}, arrays)
+
+
+def write_supplement(
+    file: Path, shipped: ShippedVectors, texts: Sequence[str], vectors: Vectors
+) -> None:
+    """Write vectors that came later as `shipped_vectors` reads them, in the finest levels.
+
+    Parameters
+    ----------
+    shipped
+        Whose levels are used.
+    texts, vectors
+        Some, and their unit vectors [n, width].
+    """
+    finest = max(shipped.parts, key=lambda part: part.bits)
+    hashes = text_hashes(texts)
+    order = np.argsort(hashes)
+    numbers = (vectors[order] - shipped.mean) / shipped.scale
+    borders = (finest.levels[1:] + finest.levels[:-1]) / 2
+    codes = np.searchsorted(borders, numbers).astype(np.uint8)
+    arrays = {
+        "hashes": hashes[order],
+        "packed": packed(codes, finest.bits),
+        "bits": np.array([finest.bits], np.uint8),
+    }
+    write_tensors(file, {"encoder": shipped.encoder}, arrays)
 
 
 def text_hashes(texts: Sequence[str]) -> NDArray[np.uint64]:

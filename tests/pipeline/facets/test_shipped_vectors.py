@@ -66,6 +66,22 @@ def test_known_texts_have_nearly_their_vectors_in_any_order(written):
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
+def test_a_supplement_has_what_came_later(written, tmp_path, monkeypatch):
+    first = shipped.shipped_vectors(HashEncoder("ours"))
+    later, vectors = ["a new food", "another"], unit(2, seed=5)
+    file = tmp_path / shipped.SUPPLEMENT
+    shipped.write_supplement(file, first, later, vectors)
+    monkeypatch.setattr(shipped, "SUPPLEMENT_SHA256", shipped.sha256_of(file))
+    known = shipped.shipped_vectors(HashEncoder("ours"))
+    at, found = known.of([later[1], FOODS[0], "no food", later[0]])
+    assert at.tolist() == [0, 1, 3]
+    assert (found * [vectors[1], written[0], vectors[0]]).sum(axis=1).min() > 0.99
+    assert known.identity != first.identity
+    file.write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"supplement.safetensors: its SHA-256 is .*install"):
+        shipped.shipped_vectors(HashEncoder("ours"))
+
+
 def test_of_another_encoder_or_with_a_prompt_none_are_known(written):
     assert shipped.shipped_vectors(HashEncoder()) is None
     prompted = HashEncoder("ours")
