@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def _main() -> None:
-    from cascade.cli.app import app
+    from cascade.cli.app import app_for
     from cascade.cli.console import closed_pipe, err
     from cascade.errors import CascadeError
 
@@ -35,7 +35,7 @@ def _main() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of pictures with odd metadata
     try:
         with closed_pipe():
-            app()
+            app_for(sys.argv[1:])()
     except CascadeError as error:
         err.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_status)

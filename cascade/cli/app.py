@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from copy import copy
 from typing import Annotated
 
 import typer
@@ -56,3 +59,18 @@ def root(
     ] = False,
 ) -> None:
     """File free text under a big taxonomy."""
+
+
+def app_for(arguments: Sequence[str]) -> typer.Typer:
+    """The root command with the verb alone that is named first: Typer reads the options of all.
+
+    With all verbs where none is named, as for help, and where a shell completes.
+    """
+    name = arguments[0] if arguments else None
+    commands = [own for own in app.registered_commands if own.name == name]
+    groups = [own for own in app.registered_groups if own.name == name]
+    if not (commands or groups) or any(key.endswith("_COMPLETE") for key in os.environ):
+        return app
+    found = copy(app)
+    found.registered_commands, found.registered_groups = commands, groups
+    return found

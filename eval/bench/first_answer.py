@@ -5,7 +5,8 @@ one run beforehand fills them. Beside the time that passed stands the processor'
 on the machine changes less. What no run can be quicker than stands beside it: `import torch` where
 a model answers, `import numpy, scipy.sparse` where words do. All take turns, and so do the runs of
 `--against`, the root of another checkout, for example of an older commit. `--pack` names a pack of
-the recipe `quick` whose text is in the column `name`.
+the recipe `quick` whose text is in the column `name`. Modules are compiled once, by the first run,
+whatever the environment says: those of an installed package are, too.
 
     python eval/bench/first_answer.py --pack packs/quick --out eval/results/first_answer.json
     python eval/bench/first_answer.py --against ../before
@@ -29,9 +30,10 @@ ROOT = Path(__file__).parents[2]
 ROWS = "sku,name\n1,Garden rake 14 teeth\n2,Earl Grey tea bags 80\n3,Handwoven straw Panama hat\n"
 
 
-def run(command: list[str], root: Path) -> tuple[float, float]:
+def run(command: list[str], root: Path, compiled: Path) -> tuple[float, float]:
     """Wall and processor seconds of a command that imports cascade from a checkout."""
-    env = {**os.environ, "PYTHONPATH": str(root)}
+    env = {**os.environ, "PYTHONPATH": str(root), "PYTHONPYCACHEPREFIX": str(compiled)}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     # Not from a checkout, which `-m` would take before PYTHONPATH.
     subprocess.run(command, env=env, cwd=tempfile.gettempdir(), check=True, capture_output=True)
@@ -81,7 +83,7 @@ def main() -> None:
         for turn in range(args.repeats + 1):
             for what, command in commands(rows, args).items():
                 for name, root in trees.items():
-                    took = run(command, root)
+                    took = run(command, root, Path(folder) / "compiled")
                     if turn:  # the first fills caches
                         times.setdefault((what, name), []).append(took)
     result: dict[str, Any] = {}

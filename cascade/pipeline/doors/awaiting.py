@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from cascade.items import Item
 from cascade.pipeline.doors.asked import Asked
 from cascade.predictions import Prediction
+
+if TYPE_CHECKING:
+    import asyncio
 
 MOST = 128  # items of calls that are answered together
 
@@ -69,6 +71,8 @@ class Awaiting(Asked):
         UsageError, InputError
             As for `classify_many`.
         """
+        import asyncio
+
         named: dict[str, Any] = {"text": text, "image": image, "id": id}
         if hasattr(items, "__aiter__"):
             chunk: list[Any] = []
@@ -90,6 +94,8 @@ class Awaiting(Asked):
 
     def _gatherer(self) -> Gatherer:
         """That of the running event loop."""
+        import asyncio
+
         loops = vars(self).setdefault("_gatherers", WeakKeyDictionary())
         found: Gatherer = loops.setdefault(asyncio.get_running_loop(), Gatherer(self))
         return found
@@ -105,6 +111,8 @@ class Gatherer:
 
     async def answer(self, item: Item) -> Prediction:
         """The prediction, when its turn has come."""
+        import asyncio
+
         future: asyncio.Future[Prediction] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._work is None or self._work.done():
@@ -112,6 +120,8 @@ class Gatherer:
         return await future
 
     async def _run(self) -> None:
+        import asyncio
+
         while self._waiting:
             some, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
             some = [(item, future) for item, future in some if not future.done()]
