@@ -82,8 +82,7 @@ def load_sentence_encoder(weights: Weights, device: str = "auto") -> SentenceEnc
     packed = PackedEncoder.open(weights) if device == "cpu" else None
     if packed is None:
         return PaddedEncoder(load_sentence_transformer(weights, device))
-    key = hashlib.sha256(f"{FORMAT}:{weights.identity}".encode()).hexdigest()[:16]
-    compared = cache_folder() / "models" / f"packed-{key}"
+    compared = _compared(weights)
     if weights.origin == "package" or compared.is_file():
         return packed
     padded = PaddedEncoder(load_sentence_transformer(weights, device))
@@ -91,10 +90,22 @@ def load_sentence_encoder(weights: Weights, device: str = "auto") -> SentenceEnc
         alike = (packed.encode(SAMPLE) * padded.encode(SAMPLE)).sum(axis=1).min() >= 1 - UNLIKE
     if not alike:
         return padded
+    remember_packed(weights)
+    return packed
+
+
+def remember_packed(weights: Weights) -> None:
+    """Let weights be read packed on this machine: they were compared, or were trained so."""
+    compared = _compared(weights)
     with suppress(OSError):  # a cache that cannot be written: compared again the next time
         compared.parent.mkdir(parents=True, exist_ok=True)
         compared.touch()
-    return packed
+
+
+def _compared(weights: Weights) -> Path:
+    """The file in the user's cache that says so."""
+    key = hashlib.sha256(f"{FORMAT}:{weights.identity}".encode()).hexdigest()[:16]
+    return cache_folder() / "models" / f"packed-{key}"
 
 
 def load_sentence_transformer(weights: Weights, device: str = "auto") -> SentenceTransformer:
@@ -272,9 +283,8 @@ class PackedEncoder:
         import torch
 
         weights, most = self._weights, TOKENS // 2
-        if half and (dtype := precision_dtype("auto", "cpu")).itemsize < 4:
-            self._half = self._half or {n: value.to(dtype) for n, value in weights.items()}
-            weights, most = self._half, TOKENS
+        if half and precision_dtype("auto", "cpu").itemsize < 4:
+            weights, most = self.halved(weights), TOKENS
         out = np.empty((len(texts), self.width), dtype=np.float32)
         prompted = [prompt + text for text in texts]
         ids = [row.ids for row in self._tokenizer.encode_batch_fast(prompted)]
@@ -289,6 +299,14 @@ class PackedEncoder:
     def encode_pictures(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
         """None are read; see `SentenceEncoder.reads_pictures`."""
         raise TypeError("this encoder reads no pictures")
+
+    def halved(self, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Weights in half precision where the hardware multiplies it; its own are kept so."""
+        dtype = precision_dtype("auto", "cpu")
+        if weights is not self._weights:
+            return {name: value.detach().to(dtype) for name, value in weights.items()}
+        self._half = self._half or {name: value.to(dtype) for name, value in weights.items()}
+        return self._half
 
     @property
     def weights(self) -> dict[str, torch.Tensor]:
@@ -322,11 +340,13 @@ class PackedEncoder:
         self, weights: dict[str, torch.Tensor], ids: list[list[int]], lengths: NDArray[np.int64]
     ) -> torch.Tensor:
         """float32 [n_texts, width] of texts in the order of their lengths."""
+        return self.pooled(self.transformer(weights, ids, lengths), lengths)
+
+    def pooled(self, states: torch.Tensor, lengths: NDArray[np.int64]) -> torch.Tensor:
+        """Unit vectors float32 [n_texts, width] of hidden states [n_tokens, width]."""
         import torch
 
-        starts = np.cumsum(lengths) - lengths
-        device = weights[WORDS].device
-        states = self.transformer(weights, ids, lengths)
+        starts, device = np.cumsum(lengths) - lengths, states.device
         if self._pooling == "cls":
             pooled = states[torch.from_numpy(starts).to(device)].float()
         else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 
 from cascade.errors import WeightsError
 from cascade.io.files import sha256_of
-from cascade.models.packed.layers import name_today
+from cascade.models.packed.saving import save_like
 from cascade.models.runtime import best_device
 from cascade.models.sentence_encoder import PackedEncoder
 from cascade.models.weights import Weights
@@ -115,20 +114,4 @@ class SetsExperiment(Experiment[S]):
 
     def _save(self, encoder: PackedEncoder, weights: Weights) -> None:
         """A folder of sentence-transformers like that of the weights, with what was learnt."""
-        from safetensors.torch import load_file, save_file
-
-        shutil.copytree(weights.path, self.result, dirs_exist_ok=True)
-        own = next(self.result.glob("**/model.safetensors"))
-        tensors = load_file(own)
-        for name in tensors:
-            today = name_today(name)
-            mine = next((k for k in encoder.weights if today == k or today.endswith(f".{k}")), None)
-            if mine is not None:
-                tensors[name] = encoder.weights[mine].detach().cpu().to(tensors[name].dtype)
-        tensors |= {
-            name: value.detach().cpu().contiguous()
-            for name, value in encoder.weights.items()
-            if name.startswith("reader.")
-        }
-        own.unlink()  # it may be a link into a cache
-        save_file(tensors, own, metadata={"format": "pt"})
+        save_like(weights, encoder.weights, self.result, reader=True)

@@ -177,7 +177,7 @@ class _BackboneLoop(Loop):
             LoopSettings(steps, recipe.warmup, "linear", recipe.checkpoint_every),
             folder,
             seed=seed,
-            identity=json.dumps({"recipe": recipe.model_dump(), "seed": seed}),
+            identity=json.dumps({"recipe": recipe.model_dump(), "seed": seed, "of": sorted(own)}),
         )
 
     def watch(self, items: Sequence[Item], nodes: NDArray[np.int32]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,19 @@ from numpy.typing import NDArray
 from cascade.features.pictures import decoding_pool
 from cascade.features.text_embeddings import HiddenStates, joined_fields
 from cascade.io.pictures import open_picture
-from cascade.items import Item
+from cascade.items import Item, as_text
 from cascade.models.language_models import load_llm
+from cascade.models.packed.saving import save_like
+from cascade.models.packed.upper import Kept, UpperLayers
 from cascade.models.runtime import best_device, quiet_libraries
-from cascade.models.sentence_encoder import load_sentence_transformer
+from cascade.models.sentence_encoder import (
+    PackedEncoder,
+    load_sentence_encoder,
+    load_sentence_transformer,
+    remember_packed,
+)
 from cascade.models.vision import load_vision
-from cascade.models.weights import find_weights
+from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.encoder_prompts import prompts_of
 from cascade.training.adapters.lora import LoraRecipe, attach_lora, load_adapter
 from cascade.training.packs.recipe import AugmentRecipe, PictureStage, TunedStage
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+LONGEST = 1 << 20  # tokens; the tokenizer cuts earlier
 LONG = 30  # average characters from which a column must be prose to be read
 SPACES = 0.05  # share of a text that is spaces, from which it is prose
 TRIES = 10  # boxes that are drawn before the whole picture is taken
@@ -41,8 +49,84 @@ def with_prompt(model: str, *, allow_download: bool = False) -> dict[str, str]:
     return {"prompt": prompt} if prompt else {}
 
 
+def trainable_encoder(
+    model: str,
+    columns: Sequence[str],
+    stage: TunedStage,
+    *,
+    prompt: str = "",
+    allow_download: bool = False,
+    kept: Kept | None = None,
+) -> TrainableEncoder | TrainablePackedEncoder:
+    """A sentence encoder to train, in the quickest form that its kind and the device allow.
+
+    Parameters
+    ----------
+    prompt
+        What is read before each item.
+    kept
+        What lower layers made of texts in an earlier training.
+    """
+    weights = find_weights(model, allow_download=allow_download)
+    encoder = load_sentence_encoder(weights)
+    if isinstance(encoder, PackedEncoder):
+        return TrainablePackedEncoder(encoder, weights, columns, stage, prompt, kept or Kept())
+    return TrainableEncoder(weights, columns, stage, prompt=prompt)
+
+
+class TrainablePackedEncoder:
+    """A packed encoder of which the upper layers are trained, or all.
+
+    What the layers below make of an item never changes, so it is computed once; see
+    `models.packed.upper`. Its own dropout stays off: drawing the masks takes long on CPUs, and
+    vectors that heads see have theirs.
+    """
+
+    def __init__(
+        self,
+        encoder: PackedEncoder,
+        weights: Weights,
+        columns: Sequence[str],
+        stage: TunedStage,
+        prompt: str,
+        kept: Kept,
+    ) -> None:
+        self._encoder, self._weights, self._prompt = encoder, weights, prompt
+        self._columns, self._max_chars = tuple(columns), stage.max_chars
+        self._upper = UpperLayers(encoder, stage.layers, kept)
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        return self._encoder.width
+
+    def inputs(self, item: Item) -> list[int]:
+        """What is read of an item, as plain text between the encoder's own marks."""
+        text = self._prompt + as_text(joined_fields(item, self._columns, self._max_chars))
+        return self._encoder.tokens([text], LONGEST)[0]
+
+    def vectors(self, inputs: Sequence[list[int]]) -> torch.Tensor:
+        """Unit vectors of token lists, with gradients."""
+        return self._upper.vectors(inputs)
+
+    def encode(
+        self, items: Sequence[Item], progress: Callable[[int, int], None]
+    ) -> NDArray[np.float32]:
+        """Unit vectors [n_items, width] as they are in use."""
+        return self._upper.encode([self.inputs(item) for item in items], progress)
+
+    def parameters(self) -> dict[str, torch.nn.Parameter]:
+        """What is trained, by name."""
+        return self._upper.trained
+
+    def save(self, folder: Path) -> None:
+        """Write a sentence-transformers folder."""
+        save_like(self._weights, self._upper.tensors, folder)
+        remember_packed(find_weights(str(folder)))
+
+
 class TrainableEncoder:
-    """A sentence encoder of which all weights are trained.
+    """A sentence encoder of another kind, or on a GPU, of which all weights are trained.
 
     Its own dropout stays off: drawing the masks takes long on CPUs, and vectors that
     heads see have theirs.
@@ -55,14 +139,12 @@ class TrainableEncoder:
 
     def __init__(
         self,
-        model: str,
+        weights: Weights,
         columns: Sequence[str],
         stage: TunedStage,
         *,
         prompt: str = "",
-        allow_download: bool = False,
     ) -> None:
-        weights = find_weights(model, allow_download=allow_download)
         self._model = load_sentence_transformer(weights).eval()
         self._model.set_pooling_include_prompt(True)  # as here, in use too
         self._prompt = prompt

@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 
 from cascade.config import BackboneConfig
 from cascade.features.backbone import make_backbone
+from cascade.models.packed.upper import Kept
 from cascade.scoring.methods.neighbours import Examples, unit
 from cascade.scoring.ttc_heads import Heads
 from cascade.training.labelled import Labelled
 from cascade.training.linear_heads import fit_heads
 from cascade.training.packs.backbone_training import TrainableBackbone, TuningRecipe, fine_tune
 from cascade.training.packs.backbones import (
-    TrainableEncoder,
     TrainableLlama,
+    TrainablePackedEncoder,
     TrainableVision,
+    trainable_encoder,
     with_prompt,
 )
 from cascade.training.packs.parts import (
@@ -55,6 +57,8 @@ class FineTunedPart(Part):
         self.name: str = name
         self._stage = stage
         self._model = stage.model or MODELS[name]
+        self._kept = Kept()
+        self._trained: dict[Path, TrainableBackbone] = {}
 
     def fit(self, rows: Labelled, folder: Path) -> None:
         """Train, and index the rows as examples."""
@@ -160,8 +164,11 @@ class FineTunedPart(Part):
         part = self.name if watched or self.needs_picture else f"{self.name}, all rows"
         if columns is None:
             columns = settled_columns(self._stage, rows, self._text_columns, place)
+        backbone = self._trainable(columns, before)
+        if not (place / HEADS).is_file():
+            self._trained = {place: backbone}
         fine_tune(
-            self._trainable(columns, before),
+            backbone,
             rows.items,
             rows.nodes,
             context.taxonomy,
@@ -195,9 +202,14 @@ class FineTunedPart(Part):
         target, context = place / EXAMPLES, self.context
         if not self._stage.neighbours or target.is_file():
             return
-        config = BackboneConfig.model_validate(self._backbone(place, str(place / MODEL)))
-        backbone = make_backbone(config, allow_download=context.allow_download)
-        vectors = unit(encode(backbone, rows.items, context.reporting("encoding examples")))
+        progress = context.reporting("encoding examples")
+        trained = self._trained.get(place)
+        if isinstance(trained, TrainablePackedEncoder):
+            vectors = unit(trained.encode(rows.items, progress))
+        else:
+            config = BackboneConfig.model_validate(self._backbone(place, str(place / MODEL)))
+            backbone = make_backbone(config, allow_download=context.allow_download)
+            vectors = unit(encode(backbone, rows.items, progress))
         Examples(vectors, rows.nodes, context.taxonomy.fingerprint).save(target)
 
     @property
@@ -210,7 +222,9 @@ class FineTunedPart(Part):
         if self.name == "sentence":
             name = self._model if before is None else str(before)
             prompt = self._prompt.get("prompt", "")
-            return TrainableEncoder(name, columns, stage, prompt=prompt, allow_download=allow)
+            return trainable_encoder(
+                *(name, columns, stage), prompt=prompt, allow_download=allow, kept=self._kept
+            )
         return TrainableLlama(self._model, columns, stage, adapter=before, allow_download=allow)
 
     @cached_property

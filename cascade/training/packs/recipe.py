@@ -98,7 +98,9 @@ class TunedStage(Section):
         None,
         ge=1,
         le=10_000,
-        description="Upper layers of a language model that are adapted; null for all.",
+        description="Upper layers of a language model that are adapted, or of a sentence encoder "
+        "that are trained (one of the BERT kind, on a CPU: what the lower ones make of a row is "
+        "computed once); null for all.",
     )
     rank: int = Field(8, ge=1, le=4096, description="Of LoRA's matrices, for a language model.")
     alpha: int = Field(16, ge=1, le=10**6, description="LoRA's scale is alpha / rank.")

@@ -12,9 +12,9 @@ from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled
 from cascade.training.packs.backbone_training import TuningRecipe, fine_tune
 from cascade.training.packs.backbones import (
-    TrainableEncoder,
     TrainableLlama,
     short_columns,
+    trainable_encoder,
     with_prompt,
 )
 from cascade.training.packs.fine_tuned_parts import FineTunedPart
@@ -52,7 +52,7 @@ def backbone(request, models):
 
     def make(before=None):
         if request.param == "sentence":
-            return TrainableEncoder(str(before or models["sentence"]), ["name"], STAGE)
+            return trainable_encoder(str(before or models["sentence"]), ["name"], STAGE)
         return TrainableLlama(models["llama"], ["name"], STAGE, adapter=before)
 
     make.kind = request.param
