@@ -1,10 +1,14 @@
-"""Progress of long work: a bar on a terminal or in a notebook, else a plain line now and then."""
+"""Progress of long work: a bar on a terminal or in a notebook, else a plain line now and then.
+
+`Stages` numbers the stages of work that has several, and says how long all will take.
+"""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,14 +18,23 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 FIRST, NEXT = 2.0, 10.0  # seconds until the first plain line, and between two of them
+LATER = 30.0  # seconds between two of them once work has taken that long
+SURE = 20.0  # seconds that say as much about a machine as those expected do
+Amount = str | Callable[[], str]
+"""How much is done, in words, or what says so when it is shown."""
 PAINT = 0.2  # seconds between two states of a bar in a notebook
 
 
 class Work(Protocol):
     """Long work that shows how far it is; what is done may change on the way."""
 
-    def show(self, what: str, done: int = 0, of: int | None = None, amount: str = "") -> None:
+    def show(self, what: str, done: int = 0, of: int | None = None, amount: Amount = "") -> None:
         """Show `what` is done, how much of how much, and that amount in words."""
+
+
+def in_words(amount: Amount) -> str:
+    """How much is done, as it is now."""
+    return amount if isinstance(amount, str) else amount()
 
 
 class BarWork:
@@ -31,15 +44,22 @@ class BarWork:
         self._progress = progress
         self._task = progress.add_task(what, total=None, amount="")
 
-    def show(self, what: str, done: int = 0, of: int | None = None, amount: str = "") -> None:
+    def show(self, what: str, done: int = 0, of: int | None = None, amount: Amount = "") -> None:
         """Move the bar."""
         self._progress.update(
-            self._task, description=what, completed=done, total=of, amount=amount, refresh=done == 0
+            self._task,
+            description=what,
+            completed=done,
+            total=of,
+            amount=in_words(amount),
+            refresh=done == 0,
         )
 
 
 class PlainWork:
-    """A line after 2 seconds and then every 10, with the time left at the pace since the last.
+    """A line after 2 seconds and then every 10, later 30, with the time left at the last pace.
+
+    Where nothing can be counted a line says at times that the work goes on.
 
     Parameters
     ----------
@@ -52,29 +72,74 @@ class PlainWork:
     ) -> None:
         self._console = console
         self._clock = clock
-        self._due = 0.0
+        self._lock = threading.Lock()
+        self._due, self._started = 0.0, clock()
+        self._amount: Amount = ""
+        self._entered = self._started
         self._begin(what, 0, FIRST)
 
-    def show(self, what: str, done: int = 0, of: int | None = None, amount: str = "") -> None:
+    def show(self, what: str, done: int = 0, of: int | None = None, amount: Amount = "") -> None:
         """Print a line if one is due."""
+        with self._lock:
+            self._show(what, done, of, amount)
+
+    def _show(self, what: str, done: int, of: int | None, amount: Amount) -> None:
         if what != self._what:
+            self._entered = self._clock()
             self._begin(what, done, FIRST)
-        now = self._clock()
+        now, self._amount = self._clock(), amount
         if now < self._due or done <= self._done or done == of:
             return
-        line = f"{what} {amount or (f'{done:,} of {of:,}' if of else f'{done:,}')}"
-        if of is not None and of > done and not amount.endswith(" left"):  # told once
+        told = in_words(amount)
+        line = f"{what} {told or (f'{done:,} of {of:,}' if of else f'{done:,}')}"
+        if of is not None and of > done and not told.endswith(" left"):  # told once
             left = (of - done) * (now - self._since) / (done - self._done)
-            line += f", {_duration(left)} left"
+            line += f", {duration(left)} left"
+        self._print(line)
+        self._begin(what, done, self._wait)
+
+    def still(self) -> None:
+        """Print that the work goes on, where nothing was counted for long."""
+        with self._lock:
+            now = self._clock()
+            if now < max(self._due, self._since + self._wait):
+                return
+            told = in_words(self._amount)
+            since = f"for {duration(now - self._entered)}"
+            self._print(f"{self._what} {since}{f', {told}' if told else ''}")
+            self._due = now + self._wait
+
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Let a thread call `still` meanwhile."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(1.0):
+                self.still()
+
+        thread = threading.Thread(target=beat, name="cascade-progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    @property
+    def _wait(self) -> float:
+        return NEXT if self._clock() - self._started < 2 * LATER else LATER
+
+    def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
-        self._begin(what, done, NEXT)
 
     def _begin(self, what: str, done: int, wait: float) -> None:
         self._what, self._done, self._since = what, done, self._clock()
         self._due = max(self._due, self._since + wait)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time span as `45 s`, `12 min` or `3.5 h`."""
     if seconds < 100:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
@@ -98,29 +163,96 @@ class NotebookWork:
         self._what, self._due = "", clock()
         self.show(what)
 
-    def show(self, what: str, done: int = 0, of: int | None = None, amount: str = "") -> None:
+    def show(self, what: str, done: int = 0, of: int | None = None, amount: Amount = "") -> None:
         """Paint the bar, at most some times in a second."""
         now = self._clock()
         if what == self._what and now < self._due and done != of:
             return
         self._what, self._due = what, now + PAINT
         bar = f"<progress max='{of}' value='{done}'></progress>" if of else "<progress></progress>"
-        told = amount or (f"{done:,} of {of:,}" if of else f"{done:,}" if done else "")
+        told = in_words(amount) or (f"{done:,} of {of:,}" if of else f"{done:,}" if done else "")
         self._paint(f"<div>{escape(what)} {bar} {escape(told)}</div>")
 
 
 class Silence:
     """Shows nothing."""
 
-    def show(self, what: str, done: int = 0, of: int | None = None, amount: str = "") -> None:
+    def show(self, what: str, done: int = 0, of: int | None = None, amount: Amount = "") -> None:
         """Nothing is shown."""
+
+
+class Stages:
+    """Shows which of several stages is under way, and about how long all will take.
+
+    Parameters
+    ----------
+    show
+        Shows work, as `Work.show` does.
+    clock
+        Seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        show: Callable[[str, int, int | None, Amount], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._show, self._clock = show, clock
+        self._names, self._expected, self._at = list[str](), list[float](), 0
+        self._what, self._first, self._counted = "", (0.0, 0), 0.0
+        self._started = self._since = clock()
+
+    def expect(self, seconds: Mapping[str, float]) -> None:
+        """Take the stages, in order, with the seconds that each takes on some machine.
+
+        What the first ones took tells how much slower or quicker this one is.
+        """
+        self._names, self._expected, self._at = list(seconds), list(seconds.values()), 0
+        self._started = self._since = self._clock()
+
+    def begin(self, stage: str) -> None:
+        """Go on with a stage of this name; those before it are done."""
+        self._at, self._since = self._names.index(stage), self._clock()
+
+    def show(self, what: str, done: int = 0, of: int | None = None, amount: Amount = "") -> None:
+        """Show what is done in the stage that is under way."""
+        if not self._names:
+            self._show(what, done, of, amount)
+            return
+        self._note(what, done, of)
+        numbered = f"{self._at + 1} of {len(self._names)}, {what}"
+
+        def told() -> str:
+            counted = in_words(amount) or (f"{done:,} of {of:,}" if of and done else "")
+            left = f"all about {duration(self.seconds_left())} left"
+            return f"{counted}; {left}" if counted else left
+
+        self._show(numbered, done, of, told)
+
+    def _note(self, what: str, done: int, of: int | None) -> None:
+        """Take the seconds left of what is counted, at its own pace; it ends before its stage."""
+        now = self._clock()
+        if what != self._what:
+            self._what, self._first, self._counted = what, (now, done), 0.0
+        began, first = self._first
+        if of is not None and done > first:
+            self._counted = (of - done) * (now - began) / (done - first)
+
+    def seconds_left(self) -> float:
+        """About how many seconds it is to the end of the last stage."""
+        now, before = self._clock(), sum(self._expected[: self._at])
+        pace = (self._since - self._started + SURE) / (before + SURE)
+        own = max(pace * self._expected[self._at] - (now - self._since), self._counted)
+        return own + pace * sum(self._expected[self._at + 1 :])
 
 
 @contextmanager
 def working_on(console: Console, what: str) -> Iterator[Work]:
     """Show long work on a console: a bar that goes away when done, or lines that stay."""
     if not console.is_terminal:
-        yield PlainWork(console, what)
+        work = PlainWork(console, what)
+        with work.beating():
+            yield work
         return
     from rich.progress import (
         BarColumn,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from cascade.config import CascadeConfig, Columns
 from cascade.errors import UsageError
 from cascade.io.tables.memory import rows_of
 from cascade.pipeline.intake import names_of
-from cascade.progress import working
+from cascade.progress import Amount, in_words, working
 from cascade.taxonomy import Taxonomy
 from cascade.training.fit_request import FitRequest
 from cascade.training.labelled import Progress
@@ -139,7 +139,7 @@ def fit(
             job = request.job(folder, _warn, _inform)
             job.prepare(resume=resume, overwrite=overwrite)
             if callable(progress):
-                job.run(progress)
+                job.run(_with_words(progress))
                 return
             with working("reading", shown=progress) as work:
                 job.run(work.show)
@@ -148,6 +148,15 @@ def fit(
             return Pack.in_temporary(make)
         make(Path(out))
         return Pack(out)
+
+
+def _with_words(progress: Callable[..., None]) -> Progress:
+    """A function of the caller that is given amounts in words, as they are when it is called."""
+
+    def shown(what: str, done: int, of: int | None, words: Amount = "") -> None:
+        progress(what, done, of, in_words(words))
+
+    return shown
 
 
 def _warn(sentence: str) -> None:

@@ -32,6 +32,7 @@ from cascade.pipeline.labels.finding import (
     unknown_labels_error,
 )
 from cascade.pipeline.runs.columns import guessed_columns
+from cascade.progress import Amount
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import clean
 
@@ -45,7 +46,7 @@ DEPRECATED = "label names a deprecated node"
 class Progress(Protocol):
     """Called with what is done, how much of how much (None: not known), and a few words."""
 
-    def __call__(self, what: str, done: int, of: int | None, words: str = "", /) -> None:
+    def __call__(self, what: str, done: int, of: int | None, words: Amount = "", /) -> None:
         """Show it."""
 
 

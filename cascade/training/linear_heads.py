@@ -185,6 +185,8 @@ def fit_hinge(
         problems: list[Problem] = [(int(node), None, nodes == node) for node in np.unique(nodes)]
     else:
         problems = _family_problems(nodes, taxonomy)
+    if progress is not None:
+        progress(0, len(problems))
     # LIBLINEAR computes in double precision; one copy serves all problems.
     data = rows.astype(np.float64)
     columns, biases = [], []

@@ -121,6 +121,19 @@ class FineTunedPart(Part):
                 self._fit_heads(rows, place)
         self._index(rows, place)
 
+    def seconds(self, n_rows: int, n_labels: int) -> float:
+        """About how long a training takes: three times what reading the rows of its steps does."""
+        tuning = self._stage.tuning
+        shown = max(tuning.epochs * n_rows, tuning.least_steps * tuning.batch_size)
+        return 5 + 3 * self.seconds_to_ask(round(shown)) + self.seconds_to_ask(n_rows)
+
+    def seconds_again(self, n_rows: int, n_new: int, n_labels: int) -> float:
+        """About how long it takes to learn all rows, see `refit`."""
+        if n_rows < self._stage.again_below:
+            return self.seconds(n_rows, n_labels)
+        shown = round(1.5 * n_new * self._stage.again_epochs)
+        return 3 * self.seconds_to_ask(shown) + self.seconds_to_ask(n_rows)
+
     def config(self, folder: Path) -> PartConfig:
         """The backbone, its heads, and its neighbours."""
         place = folder / self.name

@@ -31,6 +31,7 @@ from cascade.models.language_models import is_vision_language
 from cascade.models.weights import find_weights
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.pipeline.pack import work_folder
+from cascade.progress import Stages
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.taxonomy.staying import places, staying
@@ -63,6 +64,7 @@ from cascade.training.sampling import hold_out_stratified, near_duplicate_groups
 from cascade.version import __version__
 
 METRICS = "metrics.json"
+CHOOSING = "choosing"  # the stage in which held-out rows are asked
 Notify = Callable[[str], None]
 
 
@@ -187,20 +189,25 @@ class Fit:
         placed, fitted = (replace(r, nodes=places(tree, r.nodes)) for r in (rows, fitted))
         part, whole = self._making.part, self._making.whole
         seen = replace(held, nodes=places(tree, held.nodes))
+        stages = Stages(progress)
         context = FitContext(
-            *(tree, self.columns.text, self.seed, self.allow_download, progress),
+            *(tree, self.columns.text, self.seed, self.allow_download, stages.show),
             curves=self.curves,
             held=seen,
         )
         parts, config = self._parts(context), PartConfig()
+        stages.expect(_expected(parts, fitted, held, placed))
         for each in parts:
+            stages.begin(each.name)
             each.fit(fitted.with_pictures() if each.needs_picture else fitted, part)
             config.add(each.config(part))
+        stages.begin(CHOOSING)
         settings, report, calibration, reference = Assembly(
-            *(base, stays, self.columns, self.recipe, config, part, rows, held, progress),
+            *(base, stays, self.columns, self.recipe, config, part, rows, held, stages.show),
             apart=self.validation is not None,
         ).settings()
         for each in parts:
+            stages.begin(f"{each.name}, all rows")
             if each.needs_picture:
                 each.refit(placed.with_pictures(), new[rows.has_picture], part, whole)
             else:
@@ -351,3 +358,16 @@ class Fit:
             f"{read}, seed {self.seed}"
         )
         return readme(self.folder.name, source, self.command, self.identity["recipe"], report)
+
+
+def _expected(
+    parts: Sequence[Part], fitted: Labelled, held: Labelled, rows: Labelled
+) -> dict[str, float]:
+    """About how many seconds each stage takes on one core, in order."""
+    n, labels = len(fitted), len(np.unique(rows.nodes))
+    asked = sum(part.seconds_to_ask(len(held)) for part in parts)
+    return {
+        **{part.name: part.seconds(n, labels) for part in parts},
+        CHOOSING: 1 + 4 * asked,
+        **{f"{p.name}, all rows": p.seconds_again(len(rows), len(held), labels) for p in parts},
+    }

@@ -38,6 +38,8 @@ from cascade.training.packs.recipe import (
 COLUMNS = "columns.json"  # the columns that a backbone reads, beside its heads
 MODELS = {"sentence": FITTED_ENCODER, "llama": "smollm2-135m", "picture": DEFAULT_VISION}
 ENCODED = 512  # items that are encoded between two signs of progress
+SECONDS_A_ROW = {"lexical": 0.001, "llama": 0.1, "picture": 0.1, "both": 0.1}
+"""What a row of some parts takes on one core; of others, with a sentence encoder, 0.005."""
 
 Features = tuple[Any, NDArray[np.int32]]
 """Features [n, width] and the nodes of the rows that have them."""
@@ -142,6 +144,18 @@ class Part(ABC):
     def config(self, folder: Path) -> PartConfig:
         """How what lies in `folder` is used."""
 
+    def seconds(self, n_rows: int, n_labels: int) -> float:
+        """About how long a fit takes on one core, to tell how much is left."""
+        return 5 + self.seconds_to_ask(n_rows)
+
+    def seconds_again(self, n_rows: int, n_new: int, n_labels: int) -> float:
+        """About how long it takes to fit to all rows, of which so many are new."""
+        return self.seconds(n_rows, n_labels)
+
+    def seconds_to_ask(self, n_rows: int) -> float:
+        """About how long it takes on one core to read rows and to answer them."""
+        return SECONDS_A_ROW.get(self.name, 0.005) * n_rows
+
 
 class HeadsPart(Part):
     """Heads of several forms over features that are not trained."""
@@ -206,6 +220,10 @@ class LexicalPart(HeadsPart):
     def __init__(self, stage: LexicalStage, context: FitContext) -> None:
         super().__init__(context)
         self._stage = stage
+
+    def seconds(self, n_rows: int, n_labels: int) -> float:
+        """About how long a fit takes; of linear heads what grows with rows times labels."""
+        return 5 + self.seconds_to_ask(n_rows) + 1e-5 * n_rows * n_labels
 
     def config(self, folder: Path) -> PartConfig:
         """The features, and one scorer for each form that was fitted."""
