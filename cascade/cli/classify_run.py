@@ -108,8 +108,8 @@ class ClassifyRun:
         self, cluster: Cluster, targets: Sequence[tuple[str, str]]
     ) -> tuple[Counts, list[str]]:
         """As `run`, on a cluster."""
-        if self.config.retrieval.adapt:
-            raise UsageError("--adapt goes with --engine local; leave out one of the two")
+        if (option := self._reading_twice) is not None:
+            raise UsageError(f"{option} goes with --engine local; leave out one of the two")
         files: list[FileRun] = []
         written: list[str] = []
         for source, target in targets:
@@ -181,17 +181,25 @@ class ClassifyRun:
                     )
 
     def _file_to_read_twice(self, source: str) -> TableFile | None:
-        """The file of a run that adapts to it; None for one that reads its rows once."""
-        if not self.config.retrieval.adapt:
+        """The file of a run that learns from it first; None for one that reads its rows once."""
+        option = self._reading_twice
+        if option is None:
             return None
         path = Path(source)
         if source == "-" or (path.exists() and not (path.is_file() or path.is_dir())):
             what = STDIN if source == "-" else source
             raise UsageError(
-                f"--adapt reads rows twice, and {what} can be read only once; save it to a file "
+                f"{option} reads rows twice, and {what} can be read only once; save it to a file "
                 "and name that"
             )
         return TableFile(source, **asdict(self.input))
+
+    @property
+    def _reading_twice(self) -> str | None:
+        """The option with which rows are read twice, if there is one."""
+        settings = self.config.retrieval
+        wanted = {"--adapt": settings.adapt, "--first-pass": settings.first_pass}
+        return next((option for option, is_set in wanted.items() if is_set), None)
 
     @contextmanager
     def _earlier(self, columns: Columns) -> Iterator[EarlierAnswers | None]:

@@ -16,6 +16,8 @@ from cascade.pipeline.fallback import reasons_in_words
 from cascade.pipeline.runs.languages import in_words
 from cascade.pipeline.runs.table import Counts
 from cascade.scoring.adaptation import LEAST
+from cascade.scoring.first_pass.deciding import LEAST as LEAST_TAUGHT
+from cascade.scoring.first_pass.deciding import PART
 
 MEANINGS = {
     "partial": "  as deep as they are sure",
@@ -81,6 +83,8 @@ def show_counts(
         table.add_row("answered by", f"{n:,}", source)
     if counts.adapted:
         table.add_row("adapted", *_adapted(counts.adapted))
+    if counts.first_pass:
+        table.add_row("first pass", *_first_pass(counts.first_pass))
     tenths = [tenth for tenth in range(9, -1, -1) if counts.confidence[tenth]]
     for tenth in tenths:
         n = counts.confidence[tenth]
@@ -143,6 +147,23 @@ def show_shift(shift: Shift) -> None:
             "recalibrate mends them",
             "yellow",
         )
+    )
+
+
+def _first_pass(counts: Mapping[str, int]) -> tuple[str, Text]:
+    """What `--first-pass` learnt: a number, and what it means."""
+    learnt_from = counts.get("from", 0)
+    if not learnt_from:
+        few = f"{PART * LEAST_TAUGHT:,} rows with text are needed; the encoder answered all"
+        return "no", Text(few, "yellow")
+    if not (sure := counts.get("sure", 0)):
+        return "no", Text(
+            "it is sure of too little in these rows; the encoder answered all", "yellow"
+        )
+    told = f"rows taught it; sure of {sure / learnt_from:.0%} of them"
+    lost = counts.get("loss", 0) / 1e6
+    return f"{learnt_from:,}", Text(
+        f"{told}, hF1 lost by it at most {lost:.3f} as the encoder sees it"
     )
 
 

@@ -131,6 +131,15 @@ AdaptOption = Annotated[
         "them, without labels, then answer. For files that hold much of little, as shops do.",
     ),
 ]
+FirstPassOption = Annotated[
+    bool,
+    typer.Option(
+        "--first-pass",
+        help="For large files: let a table of words, fitted to the encoder's answers to some "
+        "thousand of the rows, answer those like them. It answers alone where it is sure, the "
+        "encoder sees the rest; the rows are read twice. See large-files.md.",
+    ),
+]
 LimitOption = Annotated[
     int | None,
     typer.Option("--limit", min=0, max=10**15, metavar="N", help="Only the first N rows."),
@@ -222,6 +231,7 @@ def resolve(
     allow_urls: bool = False,
     allow_hosts: list[str] | None = None,
     adapt: bool = False,
+    first_pass: bool = False,
     allow_download: bool = False,
     settings: list[str] | None = None,
 ) -> tuple[CascadeConfig, Taxonomy]:
@@ -260,7 +270,8 @@ def resolve(
         base, folder = load_config(config, here)
     if taxonomy is not None:
         base.forget_reading()
-    settled = settle(base, settings, method=method, adapt=adapt, allow_download=allow_download)
+    asked = {"adapt": adapt, "first_pass": first_pass, "allow_download": allow_download}
+    settled = settle(base, settings, method=method, **asked)
     warn_of_unread(settled, parse_settings(settings or []))
     settled.read_taxonomy(encoding=encoding, scheme=scheme, sheet=sheet)
     name = taxonomy if taxonomy is not None else settled.taxonomy
@@ -321,6 +332,7 @@ def settle(
     *,
     method: str | None = None,
     adapt: bool = False,
+    first_pass: bool = False,
     allow_download: bool = False,
 ) -> CascadeConfig:
     """A config with what the options change in it.
@@ -338,6 +350,8 @@ def settle(
         over["method"] = method
     if adapt:
         over.setdefault("retrieval", {})["adapt"] = True
+    if first_pass:
+        over.setdefault("retrieval", {})["first_pass"] = True
     if allow_download:
         over["allow_download"] = True
     return CascadeConfig.parse(merge(base.model_dump(), over), "options")

@@ -153,6 +153,20 @@ class RetrievalConfig(Section):
         "little, as a shop does, and does harm where all nodes are about as frequent. For the "
         "methods `retrieval` and `rewrite`, in runs over files; in Python see Classifier.adapt.",
     )
+    first_pass: bool = Field(
+        False,
+        description="Let most rows of a large file be answered without the encoder (--first-pass): "
+        "it answers some thousand of them, a table of words that is fitted to these answers goes "
+        "first, and alone where it is sure. For the method `retrieval` in runs over files; in "
+        "Python see Classifier.learn_first_pass.",
+    )
+    first_pass_loss: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Hierarchical F1 that the first pass may lose to the encoder, over all rows, "
+        "as the encoder's own probabilities tell it. More lets it answer more rows.",
+    )
     rewrite_weight: float = Field(
         0.35,
         ge=0,

@@ -32,7 +32,7 @@ FITTED_METHOD = "cascade"
 """The method of packs, which combines, routes and calibrates. Also that of packs and runs that name
 none: they were made when it was the default of all."""
 
-BATCH, BATCH_OF_HEADS = 128, 512  # rows that are answered together
+BATCH, BATCH_OF_HEADS, BATCH_OF_FIRST_PASS = 128, 512, 1024  # rows that are answered together
 
 
 class Columns(Section):
@@ -153,11 +153,15 @@ class CascadeConfig(TaxonomySource):
 
     @property
     def batch(self) -> int:
-        """Rows of a file that are answered together: more where heads of texts answer alone.
+        """Rows of a file that are answered together: more where most cost little.
+
+        So are those of heads of texts alone, and those that a first pass answers.
 
         The more, the less each of them costs, since weights are read once for all; and the longer
         the first waits.
         """
+        if self.retrieval.first_pass:
+            return BATCH_OF_FIRST_PASS
         by_heads = {*(f"ttc.{name}" for name in self.heads), "ttc", "neighbours"}
         method = self.method or FITTED_METHOD
         answering = set(self.fusion.weights) if method == FITTED_METHOD else {method}

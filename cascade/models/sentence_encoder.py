@@ -309,6 +309,27 @@ class PackedEncoder:
         return self._half
 
     @property
+    def n_pieces(self) -> int:
+        """How many pieces of words the tokenizer knows."""
+        return int(self._tokenizer.get_vocab_size())
+
+    def pieces(self, words: Sequence[str]) -> list[list[int]]:
+        """The ids of the pieces of each word, without what stands around a text."""
+        return [r.ids for r in self._tokenizer.encode_batch_fast(words, add_special_tokens=False)]
+
+    def piece_vectors(self, first: int, last: int) -> Vectors:
+        """Unit vectors float32 [last - first, width] of pieces, each read as a text of its own."""
+        import torch
+
+        whole, own = self._tokenizer.encode("a").ids, self.pieces(["a"])[0]
+        at = whole.index(own[0])
+        before, behind = whole[:at], whole[at + len(own) :]
+        ids = [[*before, piece, *behind] for piece in range(first, last)]
+        with torch.inference_mode():
+            lengths = np.full(len(ids), len(before) + 1 + len(behind))
+            return np.asarray(self._vectors(self._weights, ids, lengths).cpu().numpy())
+
+    @property
     def weights(self) -> dict[str, torch.Tensor]:
         """The float32 tensors that vectors are computed with, by name; for training."""
         return self._weights

@@ -16,10 +16,10 @@ from cascade.errors import UsageError
 from cascade.forks import Turn
 from cascade.items import Batch, Item, as_text
 from cascade.models.runtime import refuse_lost_gpu
-from cascade.pipeline.doors.adapting import Adapting
 from cascade.pipeline.doors.awaiting import Awaiting
 from cascade.pipeline.doors.explaining import Explaining
 from cascade.pipeline.doors.framing import Framing
+from cascade.pipeline.doors.hastening import Hastening
 from cascade.pipeline.doors.refusing import Refusing
 from cascade.pipeline.doors.retracing import Retracing
 from cascade.pipeline.doors.teaching import Teaching
@@ -34,6 +34,7 @@ from cascade.predictions import Prediction
 from cascade.retrieval.text_vectors import Progress
 from cascade.scoring.adaptation import check_adapts
 from cascade.scoring.components import Components
+from cascade.scoring.first_pass.deciding import check_first_pass
 from cascade.taxonomy import Node, Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 from cascade.values import is_visible
@@ -48,7 +49,7 @@ MANY = 8192  # nodes with which more items at a time cost more memory than they 
 
 
 class Classifier(
-    Adapting, Awaiting, Explaining, Framing, Refusing, Retracing, Teaching, Watched, Weighing
+    Awaiting, Explaining, Framing, Hastening, Refusing, Retracing, Teaching, Watched, Weighing
 ):
     """Files items under a taxonomy; made by `cascade.load`.
 
@@ -89,6 +90,8 @@ class Classifier(
         self._components = components = Components(taxonomy, config, progress, listener)
         if config.retrieval.adapt:
             check_adapts(taxonomy, components.method)
+        if config.retrieval.first_pass:
+            check_first_pass(taxonomy, components.method, config)
         self._walker = _walker(taxonomy, components)
         self._acceptance = Acceptance(
             *(config.calibration, components.method),
@@ -127,11 +130,15 @@ class Classifier(
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and other processes load what the config names for themselves."""
         made_of = self.taxonomy, resolve_paths(self.config, Path.cwd())
-        return Classifier, made_of, {"adaptation": self._adaptation}
+        first = self.first_pass
+        learnt = {"first_pass": None if first is None else first.to_values()}
+        return Classifier, made_of, {"adaptation": self._adaptation, **learnt}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         if state["adaptation"] is not None:
             self.adaptation = state["adaptation"]
+        if state.get("first_pass") is not None:
+            self.first_pass = self.first_pass_of(state["first_pass"])
 
     def variant(self, *, beam: int | None = None, ranking: int | None = None) -> Self:
         """The same classifier with another form of answers; its models are not loaded anew.

@@ -14,10 +14,12 @@ from cascade.errors import ConfigError, EngineError
 from cascade.items import Batch
 from cascade.pipeline.descent import make_descent
 from cascade.pipeline.fallback import FailureLog, by_fallback
+from cascade.pipeline.first_pass.answers import FirstAnswers
 from cascade.prediction_columns import PredictionColumns, Predictions
 from cascade.predictions import Prediction
 from cascade.scoring.all_nodes import of_all_nodes
 from cascade.scoring.components import Components
+from cascade.scoring.first_pass.deciding import FirstPass
 from cascade.scoring.scorer import Scorer, SupportScorer
 from cascade.taxonomy import Taxonomy
 
@@ -66,6 +68,7 @@ class Router:
         self.reads_pictures = self._scorer.reads_pictures
         self.opens: float | None = None
         self._judge: SupportScorer | None = None
+        self._first: FirstAnswers | None = None
 
     @cached_property
     def takes_pictures(self) -> bool:
@@ -108,6 +111,9 @@ class Router:
         self._judge = scorer
 
     def _walk(self, batch: Batch) -> Predictions:
+        first = self._components.first_pass
+        if first is not None and first.applies:
+            return self._after_first_pass(first, batch)
         if self._fast is None:
             return self._by_method(batch)
         predictions = self._answered_by(self._fast, batch)
@@ -119,6 +125,28 @@ class Router:
                 predictions[row] = prediction
             batch.take_back(rest, unsure)
         return predictions
+
+    def _after_first_pass(self, first: FirstPass, batch: Batch) -> Predictions:
+        """The first pass's answers where it is sure, else the method's."""
+        predictions, unsure = self._first_answers(first).of(batch)
+        if unsure:
+            rest = batch.subset(unsure)
+            for row, prediction in zip(unsure, self._by_method(rest), strict=True):
+                predictions[row] = prediction
+            batch.take_back(rest, unsure)
+        return predictions
+
+    def _first_answers(self, first: FirstPass) -> FirstAnswers:
+        if self._first is None or self._first.first is not first:
+            config = self._components.config
+            self._first = FirstAnswers(
+                self._components.taxonomy,
+                first,
+                config.descent.beam,
+                config.retrieval.candidates,
+                self._ranking,
+            )
+        return self._first
 
     def _unsure(self, fast: Scorer, batch: Batch, predictions: Sequence[Prediction]) -> list[int]:
         """Rows that the fast path cannot read, or is not sure about."""

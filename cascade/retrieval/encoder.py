@@ -15,7 +15,11 @@ from cascade.errors import ConfigError, InputError, WeightsError
 from cascade.io.pictures import open_picture
 from cascade.items import Batch, as_text
 from cascade.models.inspection import reading
-from cascade.models.sentence_encoder import SentenceEncoder, load_sentence_encoder
+from cascade.models.sentence_encoder import (
+    PackedEncoder,
+    SentenceEncoder,
+    load_sentence_encoder,
+)
 from cascade.models.weights import Weights, find_weights
 from cascade.retrieval.encoder_prompts import Prompts, prompts_of
 
@@ -176,6 +180,11 @@ class Encoder:
                 "again, or use others"
             )
         return out
+
+    @property
+    def piecewise(self) -> PackedEncoder | None:
+        """The encoder as one whose pieces of words can be read; None where it is another kind."""
+        return self._model if isinstance(self._model, PackedEncoder) else None
 
     def encode_pictures(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
         """Unit vectors of pictures, as opened by `cascade.io.pictures`.

@@ -144,16 +144,16 @@ def learn(
     return Adaptation.learnt(taxonomy, np.concatenate(leaves), np.concatenate(probabilities))
 
 
-def drawn(items: Iterable[T]) -> list[T]:
-    """As many of some items as are learnt from, in their order; always the same of the same ones.
+def drawn(items: Iterable[T], most: int = MOST) -> list[T]:
+    """At most so many of some items, in their order; always the same of the same ones.
 
-    They are read to their end, since files are often sorted; no more than `MOST` are in memory.
+    They are read to their end, since files are often sorted; no more than `most` are in memory.
     """
     rng, kept = random.Random(0), list[tuple[int, T]]()
     for at, item in enumerate(items):
-        if at < MOST:
+        if at < most:
             kept.append((at, item))
-        elif (place := int(rng.random() * (at + 1))) < MOST:
+        elif (place := int(rng.random() * (at + 1))) < most:
             kept[place] = at, item
     return [item for _, item in sorted(kept, key=lambda pair: pair[0])]
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cascade.generation.heard_engine import Listener
     from cascade.generation.prompts import PromptTemplate
     from cascade.scoring.cross_encoder import CrossEncoder
+    from cascade.scoring.first_pass.deciding import FirstPass
     from cascade.scoring.fusion import FusionScorer, Weight
     from cascade.scoring.item_prompts import QueryRewriter
     from cascade.scoring.pair_reader import PairReader
@@ -93,7 +94,11 @@ class Components:
         The method that answers.
     taxonomy
         What is chosen among: with a child for each of `descent.stays`.
+    first_pass
+        What answers items first, where something was learnt of many; see `scoring.first_pass`.
     """
+
+    first_pass: FirstPass | None = None
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ EXAMPLES = """
   cascade classify items.csv -c pack --set-coverage 0.95 -o out.csv
   cascade classify items.csv -c pack --set calibration.nowhere=0.05 -o out.csv
   cascade classify big.csv -t store --text name -o out.csv --resume
+  cascade classify millions.csv -t store --text name -o out.csv --first-pass
   cascade classify parts/ -t store --text name -o answered/ --engine ray --workers 8
 """
 
@@ -73,6 +74,7 @@ def classify(
     review_below: options.ReviewBelowOption = None,
     set_coverage: options.SetCoverageOption = None,
     adapt: options.AdaptOption = False,
+    first_pass: options.FirstPassOption = False,
     limit: options.LimitOption = None,
     top: Annotated[
         int,
@@ -176,6 +178,7 @@ def classify(
         allow_urls=allow_urls,
         allow_hosts=allow_host,
         adapt=adapt,
+        first_pass=first_pass,
         allow_download=allow_download,
         settings=settings,
     )

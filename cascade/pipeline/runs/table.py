@@ -18,7 +18,7 @@ from cascade.items import Item
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.fallback import is_cut
 from cascade.pipeline.labels.finding import LabelFinder, name_hint
-from cascade.pipeline.runs.adapting import adapt
+from cascade.pipeline.runs.adapting import adapt, learn_first_pass, told_of
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import RowReader
 from cascade.pipeline.runs.languages import look, reads_english_only
@@ -31,7 +31,7 @@ from cascade.taxonomy.names import PATH_SEPARATOR
 Items = list[Item | Prediction]
 SUMMED = (
     *("status", "partial", "source", "labelled", "right", "several", "fallback", "adapted"),
-    *("shift", "languages", "stages", "asked", "accepted"),
+    *("first_pass", "shift", "languages", "stages", "asked", "accepted"),
 )
 
 
@@ -62,6 +62,9 @@ class Counts:
     adapted
         With `--adapt`: `from` so many items it was learnt how frequent nodes are, of which so many
         were `moved` to another leaf; or `too_few` were there.
+    first_pass
+        With `--first-pass`: `from` so many items it was learnt, sure of `sure` of these, and what
+        is lost by it: `loss`, in millionths of a hierarchical F1; or `too_few` were there.
     shift
         Rows by cell of the pack's reference; see `confidence.shift`.
     languages
@@ -90,6 +93,7 @@ class Counts:
     several: dict[str, int] = field(default_factory=dict)
     fallback: dict[str, int] = field(default_factory=dict)
     adapted: dict[str, int] = field(default_factory=dict)
+    first_pass: dict[str, int] = field(default_factory=dict)
     shift: dict[str, int] = field(default_factory=dict)
     languages: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -153,7 +157,7 @@ def classify_table(
     earlier
         Answers that are kept where they are good.
     again
-        The same rows, for what reads them twice (`retrieval.adapt`).
+        The same rows, for what reads them twice (`retrieval.adapt`, `retrieval.first_pass`).
     watch
         Counts the rows of each chunk in turn, those too that the output has already.
     workers
@@ -180,6 +184,9 @@ def classify_table(
         learnt = adapt(classifier, output, reader, again)
         told = {"from": learnt.items, "moved": learnt.moved}
         total.adapted = told if learnt.applies else {"too_few": learnt.items}
+    if classifier.config.retrieval.first_pass:
+        first = learn_first_pass(classifier, output, reader, again)
+        total.first_pass = told_of(first)
     chunks = _chunks(table, output, earlier, classifier.config.batch)
     answer = partial(_answer_rows, reader=reader, form=form, nested=output.nested)
     if workers == 1:

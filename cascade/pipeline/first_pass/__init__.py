@@ -1,0 +1,1 @@
+"""Answers of the first pass as predictions, with their trace."""

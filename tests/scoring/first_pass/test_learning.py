@@ -1,0 +1,146 @@
+import json
+
+import numpy as np
+import pytest
+
+from cascade.config import CascadeConfig
+from cascade.errors import OutputError, UsageError
+from cascade.items import Item
+from cascade.retrieval.student.fitting import fit_student
+from cascade.scoring.first_pass import deciding
+from cascade.scoring.first_pass.deciding import FirstPass, check_first_pass, leads, softmax
+from cascade.scoring.first_pass.learning import Taught, expected_loss, least_lead
+from cascade.taxonomy import Taxonomy
+
+TREE = Taxonomy.from_paths(["A > a", "A > b", "B > c > d", "B > c > e", "C"])
+
+
+def hf1(one, other):
+    own, theirs = (set(TREE.path_nodes(node).tolist()) for node in (one, other))
+    return 2 * len(own & theirs) / (len(own) + len(theirs))
+
+
+def test_the_loss_is_what_the_methods_own_probabilities_expect():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(5), size=20).astype(np.float32)
+    order = np.argsort(-p, axis=1)
+    leaves = TREE.leaves[order]
+    taught = Taught([], None, leaves, np.take_along_axis(p, order, axis=1))
+    answers = TREE.leaves[rng.integers(5, size=20)]
+    expected = [
+        sum(
+            share * (hf1(best, leaf) - hf1(answer, leaf))
+            for leaf, share in zip(TREE.leaves.tolist(), row.tolist(), strict=True)
+        )
+        for row, best, answer in zip(p, leaves[:, 0].tolist(), answers.tolist(), strict=True)
+    ]
+    assert expected_loss(TREE, taught, answers) == pytest.approx(expected, abs=1e-5)
+    assert expected_loss(TREE, taught, leaves[:, 0]) == pytest.approx(0)
+
+
+class TestHowSureItMustBe:
+    lead = np.linspace(0, 1, 1000).astype(np.float32)
+
+    def test_no_more_is_lost_than_is_allowed(self):
+        loss = np.where(self.lead < 0.4, 0.5, 0.002)
+        least, share, lost = least_lead(self.lead, loss, 0.01)
+        assert share == pytest.approx((self.lead >= least).mean())
+        assert lost == pytest.approx(loss[self.lead >= least].sum() / 1000)
+        assert lost <= 0.01
+        assert 0.59 <= share < 0.62
+
+    def test_the_loss_of_few_rows_is_taken_for_more_than_it_seems(self):
+        loss = np.full(1000, 0.01) + np.resize([0.3, -0.3], 1000)
+        assert least_lead(self.lead, loss, 0.011)[1] < 1
+        assert least_lead(self.lead, np.full(1000, 0.01), 0.011)[1] == 1
+
+    def test_where_too_much_is_lost_it_is_sure_of_nothing(self):
+        assert least_lead(self.lead, np.ones(1000), 0.0001) == (2.0, 0.0, 0.0)
+        assert not FirstPass(1000, *(0.0, 0.0, 2.0)).applies
+
+    def test_rows_of_one_lead_are_sure_together_or_not_at_all(self):
+        lead = np.repeat([0.9, 0.5], 500).astype(np.float32)
+        loss = np.repeat([0.0, 0.05], 500)
+        least, share, _ = least_lead(lead, loss, 0.01)
+        assert (round(least, 3), share) == (0.9, 0.5)
+
+    def test_a_gain_is_no_loss(self):
+        assert least_lead(self.lead, np.full(1000, -0.1), 0.0)[1:] == (1.0, 0.0)
+
+
+def test_leads_leave_probabilities_as_they_are():
+    p = np.array([[0.5, 0.2, 0.3], [0.1, 0.8, 0.1]], np.float32)
+    before = p.copy()
+    best, lead = leads(p)
+    assert best.tolist() == [0, 1]
+    assert lead == pytest.approx([0.2, 0.7])
+    assert (p == before).all()
+    assert leads(np.ones((2, 1), np.float32))[1].tolist() == [1, 1]
+
+
+def test_a_prior_moves_probabilities():
+    prior = np.array([0, np.log(3)], np.float32)
+    assert softmax(np.zeros((1, 2), np.float32), 20, prior)[0] == pytest.approx([0.25, 0.75])
+
+
+@pytest.fixture
+def first():
+    texts = [f"{word} {n}" for n in range(10) for word in ("ant", "bee", "cow")]
+    student, _ = fit_student(texts, np.tile(np.eye(3, dtype=np.float32), (10, 1)), None)
+    return FirstPass(900, 0.8, 0.004, 0.3, student, 20.0, np.zeros(3, np.float32))
+
+
+def test_values_make_the_same_again(first):
+    values = json.loads(json.dumps(first.to_values()))
+    again = FirstPass.from_values(values, lambda: None, 3)
+    asked = ["ant", "cow bee", "zebra"]
+    assert (again.probabilities(asked)[0] == first.probabilities(asked)[0]).all()
+    assert (again.items, again.share, again.least) == (900, 0.8, 0.3)
+    nothing = FirstPass.from_values(FirstPass(7).to_values(), lambda: None, 3)
+    assert nothing == FirstPass(7)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"student": "no base64!"},
+        {"student": ""},
+        {"words": None},
+        {"share": "much"},
+        {"least": float("nan")},
+        {"items": None},
+    ],
+)
+def test_damaged_values_are_refused(first, damage):
+    with pytest.raises(OutputError, match="holds no first pass; begin again with --overwrite"):
+        FirstPass.from_values({**first.to_values(), **damage}, lambda: None, 3)
+    with pytest.raises(OutputError, match="no first pass"):  # of another taxonomy
+        FirstPass.from_values(first.to_values(), lambda: None, 4)
+
+
+def test_items_with_pictures_are_for_the_encoder(first):
+    assert first.can_read(Item({"text": "ant"}))
+    assert not first.can_read(Item({"text": "ant"}, image=b"x"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"method": "llm"}, "the method llm"),
+        ({"method": "cascade"}, "the method cascade"),
+        ({"descent": {"objective": "hf1"}}, "descent.objective"),
+        ({"descent": {"depth": 2}}, "descent.depth"),
+        ({"descent": {"ends": ["A"]}}, "descent.ends"),
+        ({"calibration": {"nowhere": 0.05}}, "calibration.nowhere"),
+    ],
+)
+def test_what_it_cannot_stand_in_for_is_refused(settings, named):
+    config = CascadeConfig.model_validate({"method": "retrieval", **settings})
+    with pytest.raises(UsageError, match=rf"--first-pass .* does not go with {named}: leave out"):
+        check_first_pass(TREE, config.method, config)
+
+
+def test_it_tells_only_so_many_leaves_apart(monkeypatch):
+    monkeypatch.setattr(deciding, "LEAVES", 4)
+    with pytest.raises(UsageError, match="up to 4 leaves apart; this taxonomy has 5: leave it out"):
+        check_first_pass(TREE, "retrieval", CascadeConfig())
