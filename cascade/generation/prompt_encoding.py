@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cascade.errors import EngineError
@@ -62,7 +62,7 @@ class PromptEncoder:
             before, content, after = self._form.around(prompt.messages)
             shared = [one for piece in before for one in self._piece(piece)]
             rest = [*picture, *self.text(content), *after]
-        elif self._tokenizer.bos_token_id is not None and self._adds_bos():
+        elif self._tokenizer.bos_token_id is not None and self._adds_bos:
             shared.append(self._tokenizer.bos_token_id)
         blank = " " if not prompt.messages and self._texts.puts_blank else ""
         if prompt.shared:
@@ -120,5 +120,7 @@ class PromptEncoder:
         with reading("the tokenizer", "cannot read this text", EngineError):
             return tuple(self._texts.one(text))
 
+    @cached_property
     def _adds_bos(self) -> bool:
+        """Whether the tokenizer begins each text with a token."""
         return bool(self._tokenizer("a")["input_ids"][:1] == [self._tokenizer.bos_token_id])

@@ -114,16 +114,15 @@ def measure(n: int, repeats: int, reading: str) -> dict[str, Any]:
     def ours() -> float:
         watched.seconds, watched.asked, watched.rows = 0.0, [], []
         engine._encoder.text.cache_clear()  # new items are not known
-        engine._trie.cache_clear()
+        engine._tries.clear()
         walk.walk(Batch(wanted), scorer)
         return watched.seconds
 
     ours()
     encoder = engine._encoder
     singly = [
-        len(encoder.prompt(question.prompt)[1])
-        + len(engine._trie(question.answers, question.prompt.end).plan(reading).nodes)
-        for question in watched.asked
+        len(encoder.prompt(question.prompt)[1]) + len(trie.plan(reading).nodes)
+        for question, trie in zip(watched.asked, engine._tries.of(watched.asked), strict=True)
     ]
     run, size = bare(plain, watched.rows)
     pairs = [(ours(), run()) for _ in range(repeats)]

@@ -66,21 +66,23 @@ def repeated(run: Callable[[], Any], repeats: int) -> float:
 
 def ours(answers: tuple[str, ...], repeats: int) -> dict[str, float]:
     """Seconds of the transformers engine's trie."""
+    from cascade.generation.engine import Prompt, Question
     from cascade.generation.engines.transformers_engine import TransformersEngine
     from cascade.generation.tree_scoring.trie import Trie
 
     engine = TransformersEngine.load()
+    question = [Question(Prompt(end=END), answers)]
     spelled = engine._encoder.answers(answers, END)
 
     def cold() -> Any:
-        engine._trie.cache_clear()
+        engine._tries.clear()
         engine._encoder.text.cache_clear()
-        return engine._trie(answers, END).plan("local")
+        return engine._tries.of(question)[0].plan("local")
 
     found = {
         "cold": repeated(cold, repeats),
         "cold_from_ids": repeated(lambda: Trie.build(spelled).plan("local"), repeats),
-        "warm": repeated(lambda: engine._trie(answers, END).plan("local"), repeats),
+        "warm": repeated(lambda: engine._tries.of(question)[0].plan("local"), repeats),
     }
     return found
 

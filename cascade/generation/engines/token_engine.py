@@ -31,6 +31,7 @@ from cascade.generation.grammar import (
 )
 from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.records import Record, RecordConstraint, RecordField
+from cascade.generation.tree_scoring.trie_cache import TrieCache
 
 if TYPE_CHECKING:
     from cascade.models.vision_language import PictureBank
@@ -110,6 +111,7 @@ class TokenEngine(ABC):
         self.tokenizer = tokenizer
         self.reads_pictures = bank is not None
         self._encoder = PromptEncoder(tokenizer, bank)
+        self._tries = TrieCache(self._encoder)
         self._widest = widest
 
     @property
@@ -141,7 +143,9 @@ class TokenEngine(ABC):
     ) -> Sequence[NDArray[np.float64] | EngineError]:
         """Log-probability of each allowed answer; see `Engine.score`."""
         refuse_pictures([question.prompt for question in questions])
-        asked = TrieQueries(self._encoder, questions, reading, self._widest)
+        asked = TrieQueries(
+            self._encoder, questions, self._tries.of(questions), reading, self._widest
+        )
         return asked.scores(self._next_token_logprobs(asked.queries) if asked.queries else [])
 
     def complete(self, prompts: Sequence[Prompt], max_tokens: int) -> list[str | EngineError]:

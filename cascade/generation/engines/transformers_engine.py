@@ -10,7 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,6 @@ from cascade.generation.tree_scoring.output_head import OutputHead
 from cascade.generation.tree_scoring.plain import PlainScorer
 from cascade.generation.tree_scoring.prefix_cache import PrefixCache, Row
 from cascade.generation.tree_scoring.tree_scorer import Session, TokenizedQuestion, TreeScorer
-from cascade.generation.tree_scoring.trie import Trie
 from cascade.models.inspection import reading
 from cascade.models.language_models import load_for_inference, picture_bank
 from cascade.models.runtime import Precision
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     import torch
 
 logger = logging.getLogger(__name__)
-
-TRIES = 4096  # kept; a node has one, or one for each choice of its children
 
 Constrain = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 """Spelled token ids [n, steps] and logits [n, vocabulary] to logits with forbidden ones at -inf."""
@@ -75,7 +72,6 @@ class TransformersEngine(TokenEngine):
                 name,
                 why_not,
             )
-        self._trie = lru_cache(maxsize=TRIES)(self._build_trie)
         self._session: object = None
         self._kept: Session = {}
 
@@ -116,19 +112,17 @@ class TransformersEngine(TokenEngine):
             self._begin()
             self._session, self._kept = session, {}
         with self._running(), torch.inference_mode():
-            asked = [self._tokenized(question) for question in questions]
+            asked = self._tokenized(questions)
             if self._prefixes is None:
                 return self._plain.score(asked, reading)
             return self._trees.score(asked, reading, None if session is None else self._kept)
 
-    def _tokenized(self, question: Question) -> TokenizedQuestion:
-        prefix, prompt = self._encoder.prompt(question.prompt)
-        return TokenizedQuestion(
-            prefix, tuple(prompt), self._trie(question.answers, question.prompt.end)
-        )
-
-    def _build_trie(self, answers: tuple[str, ...], end: str | None) -> Trie:
-        return Trie.build(self._encoder.answers(answers, end))
+    def _tokenized(self, questions: Sequence[Question]) -> list[TokenizedQuestion]:
+        asked = []
+        for question, trie in zip(questions, self._tries.of(questions), strict=True):
+            prefix, prompt = self._encoder.prompt(question.prompt)
+            asked.append(TokenizedQuestion(prefix, tuple(prompt), trie))
+        return asked
 
     def _begin(self) -> None:
         """Bound the memory of pictures; what was kept of prompts goes with their tokens."""

@@ -46,6 +46,8 @@ class TrieQueries:
 
     Parameters
     ----------
+    tries
+        Of the answers to each question.
     widest
         Most tokens of a query; a branching of more becomes several queries.
 
@@ -56,16 +58,18 @@ class TrieQueries:
     """
 
     def __init__(
-        self, encoder: PromptEncoder, questions: Sequence[Question], reading: Reading, widest: int
+        self,
+        encoder: PromptEncoder,
+        questions: Sequence[Question],
+        tries: Sequence[Trie],
+        reading: Reading,
+        widest: int,
     ) -> None:
         self._reading = reading
-        self._tries: list[Trie] = []
+        self._tries = tries
         queries: list[NextTokenQuery] = []
-        for index, question in enumerate(questions):
+        for index, (question, trie) in enumerate(zip(questions, tries, strict=True)):
             shared, rest = encoder.prompt(question.prompt)
-            end = question.prompt.end
-            trie = Trie.build(encoder.answers(question.answers, end))
-            self._tries.append(trie)
             queries += _queries(index, (*shared, *rest), trie, reading, widest)
         self.queries = sorted(queries, key=lambda query: query.prompt)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cascade.generation.engine import Reading
 from cascade.generation.tree_scoring.output_head import OutputHead
 from cascade.generation.tree_scoring.prefix_cache import Pass, PrefixCache, PromptCache, Row
-from cascade.generation.tree_scoring.trie import ScoringPlan, Trie
+from cascade.generation.tree_scoring.trie import ScoringPlan, Trie, plans_of
 
 if TYPE_CHECKING:
     import torch
@@ -136,6 +136,7 @@ class TreeScorer:
             The cache of earlier calls, which grows; None caches nothing.
         """
         found = [np.zeros(len(question.trie)) for question in questions]
+        whole = plans_of([question.trie for question in questions], reading)
         by_prefix: dict[Prefix, dict[tuple[int, ...], list[int]]] = defaultdict(dict)
         for index, question in enumerate(questions):
             by_prefix[question.prefix].setdefault(question.prompt, []).append(index)
@@ -146,7 +147,7 @@ class TreeScorer:
                 parts = [
                     (index, part)
                     for index in indices
-                    for part in questions[index].trie.plan(reading).split(MAX_TREE_NODES)
+                    for part in whole[index].split(MAX_TREE_NODES)
                 ]
                 known, state = (
                     (np.empty(0, np.int64), None) if cache is None else cache.find(prompt)

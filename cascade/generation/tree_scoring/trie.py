@@ -2,11 +2,14 @@
 
 Answers that begin alike share their tokens, so a trie is scored by one forward pass over its
 nodes with a tree attention mask, as in SpecInfer (arXiv 2305.09781) and Medusa (arXiv 2401.10774).
+Those of many questions are made together, for most are so small that NumPy's calls cost more than
+what they do.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -131,6 +134,7 @@ class Trie:
     parent: NDArray[np.int64]
     depth: NDArray[np.int64]
     ways: NDArray[np.int64]
+    _plans: dict[Reading, ScoringPlan] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def build(cls, sequences: TokenSequences) -> Trie:
@@ -138,25 +142,7 @@ class Trie:
 
         Equal sequences share a leaf.
         """
-        flat, lengths, starts = sequences.tokens, sequences.lengths, sequences.starts
-        deepest = int(lengths.max(initial=0))
-        vocabulary = int(flat.max(initial=0)) + 1
-        ways = np.zeros((len(sequences), deepest), dtype=np.int64)
-        token, parent, depth = ([np.array([first])] for first in (-1, -1, 0))
-        n = 1
-        for level in range(deepest):
-            live = np.flatnonzero(lengths > level)
-            above = ways[live, level - 1] if level else 0
-            # A node is its parent and its token; sorted, children of a parent lie together.
-            keys, which = np.unique(
-                above * vocabulary + flat[starts[live] + level], return_inverse=True
-            )
-            ways[live, level] = n + which
-            token.append(keys % vocabulary)
-            parent.append(keys // vocabulary)
-            depth.append(np.full(len(keys), level + 1))
-            n += len(keys)
-        return cls(np.concatenate(token), np.concatenate(parent), np.concatenate(depth), ways)
+        return tries_of(sequences, [len(sequences)])[0]
 
     def __len__(self) -> int:
         return len(self.token)
@@ -173,41 +159,120 @@ class Trie:
         probability one, so that only edges at branchings are read, and only nodes on the way to a
         branching are computed.
         """
-        return self._all_edges if reading == "global" else self._branching_edges
-
-    @cached_property
-    def _all_edges(self) -> ScoringPlan:
-        return self._plan(min_children=1)
-
-    @cached_property
-    def _branching_edges(self) -> ScoringPlan:
-        return self._plan(min_children=2)
-
-    def _plan(self, min_children: int) -> ScoringPlan:
-        """The plan that reads the edges out of nodes with so many children or more."""
-        is_source = self.n_children >= min_children
-        computed = is_source.copy()
-        level_ends = np.searchsorted(self.depth, np.arange(int(self.depth[-1]) + 2))
-        for start, end in zip(level_ends[-2:0:-1], level_ends[:1:-1], strict=True):
-            # A node is computed where one of its children is: from the deepest level upwards.
-            computed[self.parent[start:end][computed[start:end]]] = True
-        nodes = np.flatnonzero(computed[1:]) + 1
-        place = np.full(len(self), -1)  # of each node in the plan; 0 is the end of the prompt
-        place[0] = 0
-        place[nodes] = 1 + np.arange(len(nodes))
-        edges = np.flatnonzero(is_source[self.parent[1:]]) + 1
-        sources = np.flatnonzero(is_source)
-        return ScoringPlan(
-            nodes,
-            self.token[nodes],
-            self.depth[nodes],
-            place[self.parent[nodes]] - 1,
-            edges,
-            self.token[edges],
-            place[sources],
-            np.searchsorted(self.parent[edges], sources),
-        )
+        return plans_of([self], reading)[0]
 
     def totals(self, edge_logprob: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum of `edge_logprob` [n_nodes] (0 for node 0) along the way to each answer."""
         return np.asarray(edge_logprob[self.ways].sum(axis=1))
+
+
+def tries_of(sequences: TokenSequences, counts: Sequence[int]) -> list[Trie]:
+    """The tries of many questions; see `Trie.build`.
+
+    Parameters
+    ----------
+    sequences
+        Those of the first question, then those of the second, and so on.
+    counts
+        How many each question has.
+    """
+    flat, lengths, starts = sequences.tokens, sequences.lengths, sequences.starts
+    deepest, n = int(lengths.max(initial=0)), len(counts)
+    vocabulary = int(flat.max(initial=0)) + 1
+    # All are built as one forest, whose first nodes are the ends of the prompts.
+    ways = np.zeros((len(sequences), deepest), dtype=np.int64)
+    nothing = np.full(n, -1)
+    token, parent, depth, root = [nothing], [nothing], [np.zeros(n, np.int64)], [np.arange(n)]
+    owner, first = np.repeat(root[0], counts), 0
+    for level in range(deepest):
+        live = np.flatnonzero(lengths > level)
+        above = ways[live, level - 1] if level else owner[live]
+        # A node is its parent and its token; sorted, children of a parent lie together.
+        keys, which = np.unique(
+            above * vocabulary + flat[starts[live] + level], return_inverse=True
+        )
+        ways[live, level] = n + which
+        token.append(keys % vocabulary)
+        parent.append(keys // vocabulary)
+        depth.append(np.full(len(keys), level + 1))
+        root.append(root[-1][parent[-1] - first])
+        first, n = n, n + len(keys)
+    whole = [np.concatenate(levels) for levels in (token, parent, depth, root)]
+    return _divided(whole[0], whole[1], whole[2], whole[3], ways, counts)
+
+
+def _divided(
+    token: NDArray[np.int64],
+    parent: NDArray[np.int64],
+    depth: NDArray[np.int64],
+    root: NDArray[np.int64],
+    ways: NDArray[np.int64],
+    counts: Sequence[int],
+) -> list[Trie]:
+    """The tries of a forest, with the `root` of each node, each with numbers of its own."""
+    order = np.argsort(root, kind="stable")
+    sizes = np.bincount(root, minlength=len(counts))
+    number = np.empty_like(order)  # of each node in its trie
+    number[order] = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    parent = np.where(parent < 0, -1, number[parent])
+    token, parent, depth, ways = token[order], parent[order], depth[order], number[ways]
+    tries, node, answer = [], 0, 0
+    for size, count in zip(sizes.tolist(), counts, strict=True):
+        own = slice(node, node := node + size)
+        own_ways = ways[answer : (answer := answer + count), : int(depth[node - 1])]
+        tries.append(Trie(token[own], parent[own], depth[own], own_ways))
+    return tries
+
+
+def plans_of(tries: Sequence[Trie], reading: Reading) -> list[ScoringPlan]:
+    """The plans of many tries in a reading; see `Trie.plan`."""
+    new = list({id(trie): trie for trie in tries if reading not in trie._plans}.values())
+    if new:
+        for trie, plan in zip(new, _planned(new, 1 if reading == "global" else 2), strict=True):
+            trie._plans[reading] = plan
+    return [trie._plans[reading] for trie in tries]
+
+
+def _planned(tries: Sequence[Trie], min_children: int) -> list[ScoringPlan]:
+    """The plans that read the edges out of nodes with so many children or more."""
+    sizes = np.array([len(trie) for trie in tries])
+    roots = np.cumsum(sizes) - sizes
+    token, depth = (
+        np.concatenate([getattr(t, name) for t in tries]) for name in ("token", "depth")
+    )
+    shift = np.repeat(roots, sizes)
+    parent = np.concatenate([trie.parent for trie in tries]) + shift
+    parent[roots] = -1
+    inner = np.flatnonzero(parent >= 0)
+    is_source = np.bincount(parent[inner], minlength=len(parent)) >= min_children
+    computed = is_source.copy()
+    above = np.flatnonzero(is_source)
+    while above.size:  # a node is computed where one of its children is
+        above = parent[above]
+        above = above[above >= 0]
+        above = above[~computed[above]]
+        computed[above] = True
+    computed[roots] = False
+    nodes, sources = np.flatnonzero(computed), np.flatnonzero(is_source)
+    edges = inner[is_source[parent[inner]]]
+    # Where those of each trie end among all.
+    ends = [np.searchsorted(found, roots + sizes) for found in (nodes, edges, sources)]
+    before = [np.repeat(own - np.diff(own, prepend=0), sizes) for own in ends]
+    place = np.zeros(len(parent), dtype=np.int64)  # in the plan; 0 is the end of the prompt
+    place[nodes] = 1 + np.arange(len(nodes)) - before[0][nodes]
+    starts = np.searchsorted(parent[edges], sources) - before[1][sources]
+    by_node = [nodes - shift[nodes], token[nodes], depth[nodes], place[parent[nodes]] - 1]
+    by_edge = [edges - shift[edges], token[edges]]
+    by_source = [place[sources], starts]
+    plans, at = [], [0, 0, 0]
+    for until in zip(*(own.tolist() for own in ends), strict=True):
+        node, edge, source = map(slice, at, until)
+        plans.append(
+            ScoringPlan(
+                *(values[node] for values in by_node),
+                *(values[edge] for values in by_edge),
+                *(values[source] for values in by_source),
+            )
+        )
+        at = list(until)
+    return plans

@@ -153,7 +153,7 @@ def test_a_session_computes_each_prompt_once(monkeypatch):
     monkeypatch.setattr(engine._prefixes, "forward", counted)
     asked = [Question(chat(text), NAMES) for text in ("hat", "a garden rake", "hat")]
     session = object()
-    nodes = len(engine._trie(NAMES, None).plan("local").nodes)
+    nodes = len(engine._tries.of(asked)[0].plan("local").nodes)
     first = engine.score(asked, "local", session)
     lengths = sum(len(own) for own in {tuple(engine._encoder.prompt(q.prompt)[1]) for q in asked})
     assert computed == [lengths + 3 * nodes]

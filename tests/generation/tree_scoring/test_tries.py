@@ -5,9 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_llm import tiny_tokenizer
 
+from cascade.generation.engine import Prompt, Question
 from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.text_encoding import TokenSequences
-from cascade.generation.tree_scoring.trie import Trie
+from cascade.generation.tree_scoring.trie import Trie, plans_of, tries_of
+from cascade.generation.tree_scoring.trie_cache import TrieCache
 
 END = 99
 sequences = st.lists(
@@ -89,6 +91,40 @@ def test_parts_of_a_trie_read_every_edge_once_and_see_what_the_whole_sees(answer
             assert end > start
             assert set(trie.parent[part.edges[start:end]].tolist()) == {above}
             assert part.edge_token[start:end].tolist() == trie.token[part.edges[start:end]].tolist()
+
+
+@given(st.lists(sequences, min_size=1, max_size=5), st.booleans())
+def test_tries_of_many_questions_are_those_of_each_alone_and_so_are_their_plans(asked, local):
+    reading = "local" if local else "global"
+    together = tries_of(
+        TokenSequences.of([answer for one in asked for answer in one]), [len(one) for one in asked]
+    )
+    plans = plans_of(together, reading)
+    for own, answers, plan in zip(together, asked, plans, strict=True):
+        alone = Trie.build(TokenSequences.of(answers))
+        assert same(own, alone)
+        assert same(plan, alone.plan(reading))
+
+
+def same(one, other):
+    """Whether the arrays of two tries or plans are equal."""
+    return all(
+        np.array_equal(value, getattr(other, name))
+        for name, value in vars(one).items()
+        if isinstance(value, np.ndarray)
+    )
+
+
+def test_a_trie_that_is_known_is_not_built_again():
+    cache = TrieCache(PromptEncoder(tiny_tokenizer()))
+    shoes, hats = (" Shoe", " Shoe care"), (" Hat", " Cap", " Hat")
+    first = cache.of([Question(Prompt(end="\n"), shoes), Question(Prompt(), shoes)])
+    again = cache.of(
+        [Question(Prompt(), shoes), Question(Prompt(), hats), Question(Prompt(), hats)]
+    )
+    assert again[0] is first[1] is not first[0]
+    assert again[1] is again[2]
+    assert [len(trie.ways) for trie in (*first, *again)] == [2, 2, 2, 3, 3]
 
 
 def test_a_lone_answer_needs_no_computation_in_the_local_reading():
