@@ -30,7 +30,10 @@ from cascade.pipeline.runs.fingerprint import fingerprint
 from cascade.pipeline.runs.redo import EarlierAnswers
 from cascade.pipeline.runs.table import Counts, classify_table
 from cascade.pipeline.watching import load_reference
+from cascade.scoring.first_pass.deciding import stands_in
 from cascade.taxonomy import Taxonomy
+
+LARGE = 100_000  # rows of a file for which a first pass is named
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class ClassifyRun:
     workers: int = 1
     watch: Watch | None = field(default=None, init=False, repr=False)
     _guess_told: bool = field(default=False, repr=False)
+    _large_told: bool = field(default=False, repr=False)
 
     def run(self, targets: Sequence[tuple[str, str]]) -> tuple[Counts, list[str]]:
         """Classify files into their outputs; all counts, and the outputs that were written.
@@ -162,6 +166,7 @@ class ClassifyRun:
                 # Rows that are printed as they come show progress themselves.
                 shown = not self.destination.on_screen(target)
                 lines = [lines_of(table, source) if shown else None]
+                self._tell_of_first_pass(lines[0])
                 with (
                     self._earlier(columns) as earlier,
                     classifying(lines, self.input.limit, shown) as progress,
@@ -179,6 +184,18 @@ class ClassifyRun:
                         workers=self.workers,
                         progress=progress,
                     )
+
+    def _tell_of_first_pass(self, lines: int | None) -> None:
+        """Say that there is a quicker way, where the encoder reads a large file."""
+        rows = lines if self.input.limit is None else self.input.limit
+        if rows is None or rows < LARGE or self.config.retrieval.first_pass or self._large_told:
+            return
+        if self.redo is None and stands_in(self.taxonomy, self.config):
+            self._large_told = True
+            err.print(
+                f"the encoder reads each of about {rows:,} rows; where many are alike "
+                "--first-pass is several times as fast (see large-files.md)"
+            )
 
     def _file_to_read_twice(self, source: str) -> TableFile | None:
         """The file of a run that learns from it first; None for one that reads its rows once."""

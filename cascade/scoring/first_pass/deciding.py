@@ -160,6 +160,15 @@ def leads(probabilities: Floats) -> tuple[NDArray[np.int64], Floats]:
     return best, lead
 
 
+def stands_in(taxonomy: Taxonomy, config: CascadeConfig) -> bool:
+    """Whether a student can stand in for the method of a config, with texts alone."""
+    try:
+        check_first_pass(taxonomy, config.method or METHOD, config)
+    except UsageError:
+        return False
+    return config.columns.image is None
+
+
 def check_first_pass(taxonomy: Taxonomy, method: str, config: CascadeConfig) -> None:
     """Raise UsageError where no student can stand in for the method."""
     descent, accepted = config.descent, config.calibration
