@@ -266,6 +266,10 @@ class Choices:
         The first of several that are as great.
         """
         known = np.where(np.isnan(scores), -np.inf, scores)
+        width = int(self.offsets[1]) if len(self) else 0
+        if width and (self.sizes == width).all():  # always so at the top
+            found = known.reshape(-1, width).argmax(axis=1)
+            return np.asarray(self.offsets[:-1] + found)
         best = np.maximum.reduceat(known, self.offsets[:-1])
         greatest = np.flatnonzero(known == best[self.question])
         of = self.question[greatest]

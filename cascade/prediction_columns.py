@@ -91,9 +91,10 @@ class PredictionColumns(Sequence[Prediction]):
         self._made = {row: step(row, one) for row, one in self._made.items()}
         self._steps.append(step)
 
-    def made(self, row: int) -> Prediction | None:
-        """A prediction that is an object already."""
-        return self._made.get(row)
+    @property
+    def made(self) -> Mapping[int, Prediction]:
+        """The predictions that are objects already, by their row, in order."""
+        return dict(sorted(self._made.items())) if self._made else self._made
 
     def __len__(self) -> int:
         return len(self.code)

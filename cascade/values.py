@@ -11,7 +11,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -158,10 +158,22 @@ def is_missing(value: Any) -> bool:
 
 def json_of(value: Any) -> str:
     """A value as one line of JSON; NaN and infinities, which JSON has not, are null."""
+    if type(value) is str:
+        return _json_of_text(value)
+    if value is None:
+        return "null"
+    if type(value) is float and math.isfinite(value):
+        return repr(value)
     try:
         return _JSON.encode(value)
     except ValueError:
         return _JSON.encode(_finite(value))
+
+
+def json_texts(values: Sequence[Any]) -> list[str]:
+    """`json_of` of each."""
+    only_texts = {str} == {*map(type, values)}
+    return list(map(_json_of_text if only_texts else json_of, values))
 
 
 def _for_json(value: Any) -> Any:
@@ -171,6 +183,7 @@ def _for_json(value: Any) -> Any:
     return text_of(value) if plain is value else _finite(plain)
 
 
+_json_of_text = json.encoder.encode_basestring  # what the encoder calls, too
 _JSON = json.JSONEncoder(ensure_ascii=False, default=_for_json, allow_nan=False)
 
 

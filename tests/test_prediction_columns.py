@@ -46,7 +46,7 @@ def test_columns_say_what_the_objects_say_and_both_climb_alike(walk, least, clim
     wanted = {"least": least} if climbs else {"review_below": least}
     acceptance = Acceptance(CalibrationConfig(**wanted), "retrieval")
     columns = acceptance.apply(walk())
-    assert all(columns.made(row) is None for row in range(len(columns)))  # no object for a row
+    assert not columns.made  # no object for any row
     for row, prediction in enumerate(columns):
         assert [getattr(columns, name)[row] for name in COLUMNS] == [
             getattr(prediction, name) for name in COLUMNS

@@ -80,14 +80,14 @@ class _Beam:
 def _top_of_each(group: NDArray[np.int32], score: NDArray[np.float64], k: int) -> NDArray[np.int64]:
     """int64, indices of the k greatest scores of each group, groups in order, greatest first."""
     sizes = np.bincount(group)
-    starts = np.cumsum(sizes) - sizes
-    place = np.arange(len(group)) - np.repeat(starts, sizes)
-    if sizes.max() * len(sizes) > SPARSE * len(place):
+    starts, most = np.cumsum(sizes) - sizes, int(sizes.max())
+    if most * len(sizes) > SPARSE * len(group):
+        place = np.arange(len(group)) - np.repeat(starts, sizes)
         return np.lexsort((-score, group))[place < k]
     # Groups of nearly one size: sorting the short rows of a table is far quicker.
     by_group = np.argsort(group, kind="stable")
-    table = np.full((len(sizes), sizes.max()), np.inf)
-    table[group[by_group], place] = -score[by_group]
+    table = np.full((len(sizes), most), np.inf)
+    table[np.arange(most) < sizes[:, None]] = -score[by_group]
     ranked = np.argsort(table, axis=1, kind="stable")[:, :k]
     return np.asarray(by_group[(starts[:, None] + ranked)[ranked < sizes[:, None]]])
 
@@ -269,24 +269,20 @@ class Descent:
     def _descended(self, beam: _Beam, open_: NDArray[np.int64], level: LevelScores) -> _Beam:
         """The best paths of each item after one level: stopped, ended, or one node longer."""
         choices, question = level.choices, level.choices.question
-        greedy = np.zeros(len(question), bool)
-        greedy[level.best] = beam.greedy[open_]
-        grown = _Beam(
-            choices.rows[question],
-            choices.nodes,
-            beam.logprob[open_][question] + level.logprob,
-            self._leaf[choices.nodes],
-            greedy,
-        )
+        row, logprob = choices.rows[question], beam.logprob[open_][question] + level.logprob
+        rank = logprob.copy()
+        rank[level.best[beam.greedy[open_]]] = np.inf  # the greedy path is always kept
         unlikely = level.logprob[level.best] < np.log(max(self.stop, 1e-300))
         stops = unlikely & (choices.parents >= 0)
-        if stops.any():
-            grown = grown.take(~stops[question])
-        if len(open_) < len(beam.row) or stops.any():
-            kept = beam.take(np.concatenate([np.flatnonzero(beam.ended), open_[stops]]))
-            kept.ended[:] = True
-            grown = kept.joined(grown)
-        return grown.pruned(self.beam)
+        if len(open_) == len(beam.row) and not stops.any():
+            chosen = _top_of_each(row, rank, self.beam)
+            node = choices.nodes[chosen]
+            greedy = rank[chosen] == np.inf
+            return _Beam(row[chosen], node, logprob[chosen], self._leaf[node], greedy)
+        grown = _Beam(row, choices.nodes, logprob, self._leaf[choices.nodes], rank == np.inf)
+        kept = beam.take(np.concatenate([np.flatnonzero(beam.ended), open_[stops]]))
+        kept.ended[:] = True
+        return kept.joined(grown.take(~stops[question])).pruned(self.beam)
 
     def _predictions(
         self, batch: Batch, beam: _Beam, levels: Sequence[LevelScores], source: str

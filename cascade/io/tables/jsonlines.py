@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, BinaryIO
 
@@ -14,12 +14,13 @@ from cascade.io.tables.layout import (
     ANSWER_KEY,
     RAW_KEY,
     Answer,
+    AnswerColumns,
     Layout,
     TextFormat,
     refuse_answered,
 )
 from cascade.io.tables.rows import EXTRA, Kind, Row, Table
-from cascade.values import MOST_LEVELS, is_too_deep, json_of
+from cascade.values import MOST_LEVELS, is_too_deep, json_of, json_texts
 
 LINE_LIMIT = 1 << 26
 SAMPLE = 1_000
@@ -68,7 +69,16 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found if len(found) == len(pairs) else _Repeating(pairs)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object)  # `json.loads` would make one for each line
+_DECODER: Any = json.JSONDecoder(object_pairs_hook=_object)  # `json.loads` would make one a line
+
+
+def _decoded(text: str) -> Any:
+    """The value of a line without blanks around it; ValueError or RecursionError if it has none."""
+    try:  # as `decode` does, without looking for blanks
+        value, end = _DECODER.scan_once(text, 0)
+    except StopIteration:
+        end = -1
+    return value if end == len(text) else _DECODER.decode(text)
 
 
 def _rows(lines: Iterator[str], encoding: Encoding) -> Iterator[Row]:
@@ -81,7 +91,7 @@ def _rows(lines: Iterator[str], encoding: Encoding) -> Iterator[Row]:
         cells: dict[str, Any] = {}
         problem = None
         try:
-            value = _DECODER.decode(stripped)
+            value = _decoded(stripped)
         except RecursionError:
             problem = f"line {line} is nested too deeply; flatten it"
         except json.JSONDecodeError as error:
@@ -134,13 +144,13 @@ class JsonLinesFormat(TextFormat):
 
     def encode(self, rows: Sequence[Row], answers: Sequence[Answer]) -> bytes:
         """Lines, with the answer under the key `cascade`."""
-        text = "".join(map(self._line, rows, answers))
+        text = "".join(map(self._line, rows, _json_texts(answers)))
         try:
             return text.encode()
         except UnicodeEncodeError:
             return SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
-    def _line(self, row: Row, answer: Answer) -> str:
+    def _line(self, row: Row, answer: str) -> str:
         cells = row.cells
         if not isinstance(cells, dict):
             fields = dict(zip(self._keys, self._layout.values(row), strict=True))
@@ -153,5 +163,16 @@ class JsonLinesFormat(TextFormat):
             text = json_of({f"_{k}" if k == ANSWER_KEY else k: v for k, v in cells.items()})
         else:
             text = row.raw
-        comma = "" if text[1:-1].isspace() or text == "{}" else ", "
-        return f'{text[:-1].rstrip()}{comma}"{ANSWER_KEY}": {json_of(dict(answer))}}}\n'
+        begun = text[:-1].rstrip()
+        comma = "" if begun == "{" else ", "
+        return f'{begun}{comma}"{ANSWER_KEY}": {answer}}}\n'
+
+
+def _json_texts(answers: Sequence[Answer]) -> Iterable[str]:
+    """Each answer as one line of JSON."""
+    if not isinstance(answers, AnswerColumns):
+        return (json_of(dict(answer)) for answer in answers)
+    keys = [json_of(key).replace("%", "%%") for key in answers.values]
+    line = "{" + ", ".join([f"{key}: %s" for key in keys]) + "}"
+    columns = map(json_texts, answers.values.values())
+    return map(line.__mod__, zip(*columns, strict=True))

@@ -29,6 +29,10 @@ class AnswerColumns(Sequence[Answer]):
         self.values = values
         self._rows = len(next(iter(values.values())))
 
+    def column(self, key: str) -> list[Any]:
+        """The values of a key, None where there is none."""
+        return self.values.get(key) or [None] * self._rows
+
     def __len__(self) -> int:
         return self._rows
 
@@ -40,6 +44,13 @@ class AnswerColumns(Sequence[Answer]):
         if isinstance(row, slice):
             return [self[each] for each in range(self._rows)[row]]
         return {key: column[row] for key, column in self.values.items()}
+
+
+def column_of(answers: Sequence[Answer], key: str) -> list[Any]:
+    """What each answer has under a key; None where it has nothing."""
+    if isinstance(answers, AnswerColumns):
+        return answers.column(key)
+    return [answer.get(key) for answer in answers]
 
 
 class Format(Protocol):
@@ -109,11 +120,18 @@ class Layout:
             return cells
         return (cells + (None,) * (self._width - len(cells)))[: self._width]
 
+    def all_values(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+        """`values` of each row."""
+        found: list[Any] = [row.cells for row in rows]
+        if {tuple} == {*map(type, found)} and {self._width} == {*map(len, found)}:  # nearly always
+            return found
+        return list(map(self.values, rows))
+
     def added(self, answers: Sequence[Answer]) -> list[tuple[Any, ...]]:
         """The values of answers in the order of `extra`; missing ones None."""
         names = tuple(self.extra)
         if isinstance(answers, AnswerColumns):
-            return list(zip(*[answers.values[name] for name in names], strict=True))
+            return list(zip(*[answers.column(name) for name in names], strict=True))
         if len(names) > 1:
             with suppress(KeyError):
                 return list(map(itemgetter(*names), answers))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cascade.errors import InputError, UsageError, did_you_mean
 from cascade.io.files import sha256_of
-from cascade.io.tables.delimited import read_delimited
+from cascade.io.tables.delimited.reading import read_delimited
 from cascade.io.tables.detection import HEAD, container_of, encoding_of, head_text
 from cascade.io.tables.folder import fingerprint, read_folder
 from cascade.io.tables.json_shapes import is_json_lines

@@ -8,14 +8,17 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from cascade.errors import InputError
 from cascade.io.encodings import escape_surrogates, replace_surrogates
-from cascade.io.tables.layout import Answer, Layout
+from cascade.io.tables.layout import Answer, Layout, column_of
 from cascade.io.tables.rows import Kind, Row, Table
 from cascade.values import text_of
 
 BATCH_BYTES, BATCH_ROWS = 1 << 24, 2048  # that are read at a time
-GROUP_BYTES, GROUP_ROWS = 1 << 26, 1 << 16  # of a row group that is written
+GROUP_BYTES, GROUP_ROWS = 1 << 23, 1 << 16  # of a row group that is written
+LARGEST = (1 << 31) - 1  # bytes of an array of texts
 
 
 def read_parquet(file: BinaryIO, name: str) -> Table:
@@ -24,7 +27,7 @@ def read_parquet(file: BinaryIO, name: str) -> Table:
     import pyarrow.parquet as pq
 
     try:
-        parquet = pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
+        parquet = pq.ParquetFile(file, buffer_size=1 << 16, pre_buffer=False)
         schema = parquet.schema_arrow
     except (pa.ArrowException, OSError) as error:
         raise InputError(
@@ -68,6 +71,7 @@ def _rows(parquet: Any, name: str) -> Iterator[Row]:
                         "write the column again as UTF-8 text"
                     )
                 yield Row(number, number, row, problem, (batch, index))
+            pa.default_memory_pool().release_unused()  # it keeps what large pages have taken
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"this Parquet file is damaged after row {number} ({_first_line(error)}); write or "
@@ -158,11 +162,14 @@ class ParquetFormat:
 
         columns = self._kept(rows) if self._source is not None else self._texts(rows)
         for at, name in enumerate(self._layout.extra, start=len(columns)):
-            columns.append(_array([answer.get(name) for answer in answers], self._schema[at].type))
-        table = pa.Table.from_arrays(columns, schema=self._schema)
+            columns.append(_array(column_of(answers, name), self._schema[at].type))
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, self._schema) as writer:
-            writer.write_table(table.combine_chunks())
+            if any(isinstance(column, pa.ChunkedArray) for column in columns):
+                table = pa.Table.from_arrays(columns, schema=self._schema)
+                writer.write_table(table.combine_chunks())
+            elif rows:
+                writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
         return bytes(sink.getvalue())
 
     def _kept(self, rows: Sequence[Row]) -> list[Any]:
@@ -170,9 +177,11 @@ class ParquetFormat:
         import pyarrow as pa
 
         pieces = []
-        for _, group in groupby(rows, key=lambda row: id(row.raw[0])):
-            found = [row.raw for row in group]
+        for _, group in groupby([row.raw for row in rows], key=lambda raw: id(raw[0])):
+            found = list(group)
             pieces += cut(found[0][0], [index for _, index in found])
+        if len(pieces) == 1:
+            return list(pieces[0].columns)
         return [
             pa.chunked_array([piece.column(at) for piece in pieces], type=field.type)
             for at, field in enumerate(self._source)
@@ -181,7 +190,7 @@ class ParquetFormat:
     def _texts(self, rows: Sequence[Row]) -> list[Any]:
         import pyarrow as pa
 
-        columns = zip(*map(self._layout.values, rows), strict=True)
+        columns = zip(*self._layout.all_values(rows), strict=True)
         return [
             _array([None if v is None else text_of(v) for v in column], pa.string())
             for column in columns
@@ -189,6 +198,7 @@ class ParquetFormat:
 
     def assemble(self, parts: Iterable[Path], target: Path) -> None:
         """Write row groups of a fixed size from the parts."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         with (
@@ -197,6 +207,7 @@ class ParquetFormat:
         ):
             for group in _groups(_batches(parts), self._schema):
                 writer.write_table(group, row_group_size=GROUP_ROWS)
+                pa.default_memory_pool().release_unused()
 
 
 def cut(batch: Any, indices: list[int]) -> list[Any]:
@@ -213,12 +224,30 @@ def cut(batch: Any, indices: list[int]) -> list[Any]:
 
 
 def _array(values: list[Any], kind: Any) -> Any:
+    """An array of texts or numbers, which may be missing; `pa.array` would import pandas."""
     import pyarrow as pa
 
-    try:
+    there = [value is not None for value in values]
+    missing = None if all(there) else pa.py_buffer(np.packbits(there, bitorder="little"))
+    if kind == pa.float64():
+        numbers = np.array([0.0 if value is None else value for value in values], np.float64)
+        return pa.Array.from_buffers(kind, len(values), [missing, pa.py_buffer(numbers)])
+    if kind != pa.string():
         return pa.array(values, kind)
+    texts = values if missing is None else [value or "" for value in values]
+    try:
+        data = "".join(texts).encode()
     except UnicodeEncodeError:
-        return pa.array([v if v is None else escape_surrogates(v) for v in values], kind)
+        texts = list(map(escape_surrogates, texts))
+        data = "".join(texts).encode()
+    if len(data) > LARGEST:
+        return pa.array(texts, kind)
+    ascii_ = len(data) == sum(map(len, texts))
+    lengths = map(len, texts if ascii_ else [text.encode() for text in texts])
+    ends = np.zeros(len(values) + 1, np.int32)
+    np.cumsum(np.fromiter(lengths, np.int32, len(values)), out=ends[1:])
+    buffers = [missing, pa.py_buffer(ends), pa.py_buffer(data)]
+    return pa.Array.from_buffers(kind, len(values), buffers)
 
 
 def _batches(parts: Iterable[Path]) -> Iterator[Any]:

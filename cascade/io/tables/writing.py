@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade.errors import InputError
-from cascade.io.tables.delimited import CsvFormat
+from cascade.io.tables.delimited.writing import CsvFormat
 from cascade.io.tables.detection import kind_of
 from cascade.io.tables.jsonlines import JsonLinesFormat
 from cascade.io.tables.layout import Answer, Format, Layout

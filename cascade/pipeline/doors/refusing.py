@@ -25,12 +25,12 @@ class Refusing(Asked):
             self._walker.reads_text,
         )
         for at, item in enumerate(items):
-            texts = item.fields.values()
+            text = "".join(item.fields.values())
             plain = (
                 reads_text
                 and item.image is None
-                and sum(map(len, texts)) <= most
-                and any(map(is_readable, texts))
+                and len(text) <= most
+                and is_readable(text)
                 and not (reads and reads.isdisjoint(item.fields))
             )
             if not plain:

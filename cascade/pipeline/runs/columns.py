@@ -55,7 +55,10 @@ class RowReader:
         """What each row holds, or why it cannot be answered."""
         columns = self.columns
         texts = [table.text_column(rows, column) for column in columns.text]
-        fields = [dict(zip(self.names, own, strict=True)) for own in zip(*texts, strict=True)]
+        if len(texts) == 1:  # the usual case, and quicker
+            fields = [{self.names[0]: text} for text in texts[0]]
+        else:
+            fields = [dict(zip(self.names, own, strict=True)) for own in zip(*texts, strict=True)]
         ids: Sequence[str | None]
         ids = table.text_column(rows, columns.id) if columns.id else [None] * len(rows)
         problems = table.problems(rows, columns.text)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from cascade.confidence.shift import Watch, cells
 from cascade.config import Columns
 from cascade.errors import OutputError
@@ -300,7 +302,7 @@ def answer_chunk(
         at = golds.index(None)
         line = f"line {lines[at]}, " if lines else ""
         counts.first_unknown = line + finder.shown(labels[at]) + name_hint(finder, labels[at])
-    counts.several = dict(Counter(filter(None, map(finder.unread, labels))))
+    counts.several = dict(Counter(filter(None, map(finder.unread, filter(None, labels)))))
     counts.shift = cells(classifier.sentinel.counts - seen)
     counts.languages = look(items, min(lines, default=0)) if reads_english_only(classifier) else {}
     counts.seconds = round(time.perf_counter() - started, 3)
@@ -326,6 +328,8 @@ def _chunks(
 
 def _golds(finder: LabelFinder, labels: Sequence[str]) -> list[tuple[str, ...] | None]:
     """Codes along the known path of each row, top first: none without a label, None if unknown."""
+    if not any(labels):
+        return [()] * len(labels)
     taxonomy = finder.taxonomy
     golds: list[tuple[str, ...] | None] = []
     for text in labels:
@@ -340,30 +344,28 @@ def _golds(finder: LabelFinder, labels: Sequence[str]) -> list[tuple[str, ...] |
 def count(predictions: Sequence[Prediction], golds: Sequence[tuple[str, ...] | None]) -> Counts:
     """Counts of some predictions; `golds` are codes along known paths, None for unknown labels."""
     columns = PredictionColumns.of(predictions)
-    code, status, confidence = columns.code, columns.status, columns.confidence
+    code, status = columns.code, columns.status
     counts = Counts(rows=len(columns))
     counts.status = dict(Counter(status))
-    # What a fallback answered is an object; columns are made by walks that went well.
-    objects = {row: one for row in range(len(code)) if (one := columns.made(row)) is not None}
+    objects = columns.made  # what a fallback answered is one
     cut = [
         path
         for row, path in enumerate(columns.path)
         if path and status[row] == "partial" and (row not in objects or is_cut(objects[row]))
     ]
     counts.partial = dict(Counter([str(path.count(PATH_SEPARATOR) + 1) for path in cut]))
-    sources = zip(columns.source, code, strict=True)
-    counts.source = dict(Counter([source for source, own in sources if own is not None]))
+    answered = [source for source, own in zip(columns.source, code, strict=True) if own is not None]
+    counts.source = dict(Counter(answered))
     counts.fallback = dict(Counter([p.failure for p in objects.values() if p.failure]))
-    answered = zip(confidence, status, strict=True)
-    sure = [own for own, word in answered if word in ("ok", "partial")]
-    wrong = sum([round(1e6 * (1 - each)) for each in sure])  # whole numbers add up exactly
+    confidence = np.array(columns.confidence, np.float64)
+    sure = confidence[[word in ("ok", "partial") for word in status]]
+    wrong = int(np.rint(1e6 * (1 - sure)).sum())  # whole numbers add up exactly
     counts.accepted = {"rows": len(sure), "expected_wrong": wrong}
+    tenths = (confidence[[own is not None for own in code]] * 10).astype(np.int64)
+    counts.confidence = np.bincount(np.minimum(tenths, 9), minlength=10).tolist()
     counts.unknown = golds.count(None)
     labelled: Counter[str] = Counter()
     right: Counter[str] = Counter()
-    for own, found in zip(confidence, code, strict=True):
-        if found is not None:
-            counts.confidence[min(int(own * 10), 9)] += 1
     for row, gold in enumerate(golds):
         if not gold:
             continue

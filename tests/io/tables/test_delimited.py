@@ -13,7 +13,7 @@ from io_helpers import read
 from cascade.errors import InputError, UsageError
 from cascade.io import open_table, require_columns
 from cascade.io.encodings import Encoding
-from cascade.io.tables import delimited
+from cascade.io.tables.delimited import reading as delimited
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

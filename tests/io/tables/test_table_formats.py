@@ -19,7 +19,10 @@ from io_helpers import EXTRA, piped, read, run
 from cascade.errors import OutputError, UsageError
 from cascade.io import open_output, open_table
 from cascade.io.tables import parquet
+from cascade.io.tables.delimited.writing import CsvFormat
 from cascade.io.tables.excel import writing as excel
+from cascade.io.tables.layout import AnswerColumns, Layout
+from cascade.io.tables.rows import Row, Table
 from cascade.io.tables.writing import TableWriter
 
 ITEMS = 'id,title,label\n007,"a, b",x\n2,=1+1,\n3,two words,z\n'
@@ -336,3 +339,43 @@ def test_deep_values_of_json_lines_spoil_their_row_only(write, tmp_path):
     source = write("a.jsonl", deep + b'{"text": "hat"}\n')
     lines = run(source, tmp_path / "out.csv").read_text().splitlines()
     assert len(lines) == 3 and lines[2].startswith("hat,")
+
+
+TEXTS = st.text(st.sampled_from('a,;"\r\n\0 é\udcff'), max_size=4)
+VALUES = st.one_of(TEXTS, st.none(), st.floats(allow_nan=False))
+
+
+@given(
+    st.lists(st.tuples(TEXTS, TEXTS, VALUES, VALUES), min_size=1, max_size=6),
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_lines_of_csv_are_those_of_the_csv_module(rows, sign, newline):
+    table = Table("in.csv", "csv", ("id", "title"), iter(()), lambda: None, sign, newline)
+    columns = {"code": [row[2] for row in rows], "sure": [row[3] for row in rows]}
+    out = CsvFormat(Layout(table, {"code": str, "sure": float}), "csv")
+    read = [Row(at, at, row[:2]) for at, row in enumerate(rows, 1)]
+    assert out.encode(read, AnswerColumns(columns)) == out._encoded(out._text(rows))
+    one_by_one = [dict(zip(columns, row[2:], strict=True)) for row in rows]
+    assert out.encode(read, one_by_one) == out._encoded(out._text(rows))
+
+
+@given(st.lists(st.one_of(st.none(), st.text()), max_size=6))
+def test_arrays_of_texts_are_those_of_pyarrow(values):
+    assert parquet._array(values, pa.string()).equals(pa.array(values, pa.string()))
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(allow_nan=False)), max_size=6))
+def test_arrays_of_numbers_are_those_of_pyarrow(values):
+    found = parquet._array(values, pa.float64())
+    found.validate(full=True)
+    assert found.equals(pa.array(values, pa.float64()))
+
+
+def test_row_groups_are_bounded_in_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 1 << 14)
+    pq.write_table(pa.table({"text": ["x" * 1000] * 100}), tmp_path / "in.parquet")
+    out = pq.ParquetFile(run(tmp_path / "in.parquet", tmp_path / "out.parquet", chunk=4))
+    sizes = [out.metadata.row_group(at).num_rows for at in range(out.metadata.num_row_groups)]
+    assert max(sizes) <= 20
+    assert sum(sizes) == 100

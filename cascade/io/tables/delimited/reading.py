@@ -1,4 +1,4 @@
-"""CSV and TSV: each record a row, whatever its quotes, bytes and cell counts are; and back."""
+"""CSV and TSV: each record a row, whatever its quotes, bytes and cell counts are."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import csv
 import json
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from itertools import islice, repeat
 from typing import BinaryIO
 
 from cascade.errors import InputError
-from cascade.io.encodings import Encoding, escape_surrogates, lines_of
+from cascade.io.encodings import Encoding, lines_of
 from cascade.io.tables.detection import (
     FIELD_LIMIT,
     delimiter_of,
@@ -20,10 +20,8 @@ from cascade.io.tables.detection import (
     note_of,
     refuse_notes,
 )
-from cascade.io.tables.layout import Answer, Layout, TextFormat
-from cascade.io.tables.rows import Kind, Row, Rows, Table, made_row
+from cascade.io.tables.rows import Row, Rows, Table, made_row
 from cascade.io.tables.text_shapes import refuse_other_shapes, wider_rows
-from cascade.values import text_of
 
 RECORD_LIMIT = 1 << 24
 """Characters of one record; a quote that is still open then is taken for a stray one."""
@@ -337,60 +335,3 @@ def _located(
             where = repr(columns[at]) if at < len(columns) else str(at + 1)
             return f"row {number}, column {where} has {bad}"
     return None
-
-
-class CsvFormat(TextFormat):
-    """CSV or TSV in UTF-8, with quotes where the `csv` module puts them.
-
-    From CSV to CSV, the delimiter, the line ends and the byte order mark of the input stay, and
-    so do bytes that were not UTF-8. A NUL of another kind of file, which would make its row
-    unreadable, becomes a blank.
-    """
-
-    def __init__(self, layout: Layout, kind: Kind) -> None:
-        table = layout.table
-        self.kind: Kind = kind
-        self.suffix = f".{kind}"
-        self._layout = layout
-        kept = table.delimiter if table.kind == "csv" else None
-        self._delimiter = "\t" if kind == "tsv" else kept or ","
-        self._newline = "\r\n" if table.newline == "\r\n" else "\n"
-        self._mark = b"\xef\xbb\xbf" if table.bom else b""
-        self._text_cells = table.kind in ("csv", "tsv")
-        self._utf8 = self._text_cells and table.encoding.startswith("utf-8")
-
-    def head(self) -> bytes:
-        """The header line."""
-        return self._mark + self._bytes([self._layout.columns])
-
-    def encode(self, rows: Sequence[Row], answers: Sequence[Answer]) -> bytes:
-        """Records, with the answer after the cells of the row."""
-        cells: Iterable[Iterable[object]] = map(self._layout.values, rows)
-        if not self._text_cells:
-            cells = [map(text_of, values) for values in cells]
-        added = self._layout.added(answers)
-        return self._bytes([(*values, *more) for values, more in zip(cells, added, strict=True)])
-
-    def _bytes(self, records: Sequence[Sequence[object]]) -> bytes:
-        text = self._text(records)
-        if not self._text_cells:
-            text = text.replace("\0", " ")
-        if self._utf8:
-            return text.encode("utf-8", "surrogateescape")
-        return escape_surrogates(text).encode()
-
-    def _text(self, records: Sequence[Sequence[object]]) -> str:
-        sink = StringIO(newline="")
-        csv.writer(sink, delimiter=self._delimiter, lineterminator=self._newline).writerows(records)
-        text = sink.getvalue()
-        if self._newline == "\n" and "\r" in text:
-            # csv quotes only the characters of the line end that it is given (before Python 3.13)
-            lines = _WrittenLines()
-            csv.writer(lines, delimiter=self._delimiter, lineterminator="\r\n").writerows(records)
-            return "".join(lines)
-        return text
-
-
-class _WrittenLines(list[str]):
-    def write(self, line: str) -> None:
-        self.append(line[:-2] + "\n")

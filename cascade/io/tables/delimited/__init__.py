@@ -1,0 +1,1 @@
+"""CSV and TSV: rows in, each record of the file one, and rows out with answers beside them."""
