@@ -73,7 +73,7 @@ class ScreenOutput(Output):
                 )
         out.print(printed)
 
-    def finish(self) -> None:
+    def finish(self, summary: Mapping[str, Any] | None = None) -> None:
         """Nothing is left to do."""
 
 

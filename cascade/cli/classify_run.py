@@ -5,28 +5,37 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, cached_property
 from pathlib import Path
+from uuid import uuid4
 
 from cascade.cli.answer_table import ScreenOutput
 from cascade.cli.console import err
-from cascade.cli.progress import classifying, lines_of, load_classifier, working
+from cascade.cli.progress import classifying, files_told, lines_of, load_classifier, working
 from cascade.confidence.shift import Watch
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import UsageError
-from cascade.io import Output, Table, open_output, open_table, require_columns
+from cascade.io import Output, Table, open_table
 from cascade.io.files import sha256_of
 from cascade.io.resumable.finished import check_finished
 from cascade.io.tables.detection import kind_of
 from cascade.io.tables.opening import STDIN, TableFile
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.answer_form import AnswerForm
-from cascade.pipeline.runs.cluster import Cluster
+from cascade.pipeline.runs.cluster import Cluster, Shares, connected
 from cascade.pipeline.runs.cluster_run import classify_files, finished_chunks
 from cascade.pipeline.runs.cluster_worker import FileRun
-from cascade.pipeline.runs.columns import USUAL_TEXT_COLUMNS, guessed_columns, require_read
-from cascade.pipeline.runs.fingerprint import fingerprint
+from cascade.pipeline.runs.columns import USUAL_TEXT_COLUMNS
+from cascade.pipeline.runs.partitions.on_ray import answer_on_cluster
+from cascade.pipeline.runs.partitions.partition import FileSettings, Partition
+from cascade.pipeline.runs.partitions.run import (
+    Outcome,
+    answer_here,
+    answer_in_processes,
+    shares_well,
+    sizes_of,
+)
 from cascade.pipeline.runs.redo import EarlierAnswers
 from cascade.pipeline.runs.table import Counts, classify_table
 from cascade.pipeline.watching import load_reference
@@ -66,16 +75,20 @@ class ClassifyRun:
     Parameters
     ----------
     named
-        The columns that the user named, by their part (`text`, `image`, ...). They must be there;
-        a label that a pack remembers need not, nor its picture where there is text.
+        The columns that the user named; see `FileSettings`.
     workers
         Processes of this machine that answer, where no cluster does.
+    files
+        What the user named. Of several files those that are named themselves must all be readable;
+        of those of a folder or a pattern, one that is not keeps no other from being answered.
 
     Attributes
     ----------
     watch
         Counts the rows of all files against the pack's reference; None where nothing does. Rows
         that are answered again are not what a file holds.
+    failed
+        Files of several that have no output, and why.
     """
 
     taxonomy: Taxonomy
@@ -86,7 +99,9 @@ class ClassifyRun:
     destination: Destination
     redo: str | None = None
     workers: int = 1
+    files: frozenset[str] = frozenset()
     watch: Watch | None = field(default=None, init=False, repr=False)
+    failed: dict[str, str] = field(default_factory=dict, init=False, repr=False)
     _guess_told: bool = field(default=False, repr=False)
     _large_told: bool = field(default=False, repr=False)
 
@@ -96,17 +111,75 @@ class ClassifyRun:
         Outputs that an earlier run had finished are passed over.
         """
         if len(targets) > 1:
-            for source, _ in targets:
-                self._file_to_read_twice(source)
-                with self._open(source) as table:
+            return self._run_many([Partition(*target) for target in targets])
+        [(source, target)] = targets
+        counts = self._run(source, target)
+        return (Counts(), []) if counts is None else (counts, [target])
+
+    def _run_many(self, partitions: Sequence[Partition]) -> tuple[Counts, list[str]]:
+        """As `run`, for files that are each a worker's, or of which workers share the rows."""
+        self._check_named(partitions)
+        settings, sizes = self._of_many(), sizes_of(partitions)
+        by_files = self.workers > 1 and shares_well(sizes, self.workers)
+        answer = answer_in_processes if by_files else answer_here
+        with working("loading models") as work:
+            loaded = cache(lambda: load_classifier(self.taxonomy, self.config, work))
+            outcome = answer(
+                partitions,
+                settings,
+                loaded,
+                workers=self.workers,
+                progress=files_told(work, len(partitions), sum(sizes)),
+            )
+        return self._told(outcome)
+
+    def _files_on(
+        self, shares: Shares, targets: Sequence[tuple[str, str]], *, alone: bool
+    ) -> tuple[Counts, list[str]] | None:
+        """As `run_on`, by workers that read and write files; None where they cannot."""
+        partitions = [Partition(*target) for target in targets]
+        self._check_named(partitions)
+        with working("starting workers") as work:
+            told = files_told(work, len(partitions), sum(sizes_of(partitions)))
+            settings = self._of_many()
+            outcome = answer_on_cluster(partitions, settings, shares, alone=alone, progress=told)
+        return None if outcome is None else self._told(outcome)
+
+    def _check_named(self, partitions: Sequence[Partition]) -> None:
+        """Refuse files that the user named and that cannot be answered, before any is."""
+        for partition in partitions:
+            self._file_to_read_twice(partition.source)
+            if partition.source in self.files:
+                with self._open(partition.source) as table:
                     self._columns(table)
-        total, written = Counts(), list[str]()
-        for source, target in targets:
-            counts = self._run(source, target)
-            if counts is not None:
-                total.add(asdict(counts))
-                written.append(target)
-        return total, written
+
+    def _of_many(self) -> FileSettings:
+        """The settings of a run of many files, whose journals tell what it has finished."""
+        return replace(self._settings, lasting=True, run=uuid4().hex)
+
+    def _told(self, outcome: Outcome) -> tuple[Counts, list[str]]:
+        """Say what came of many files; their counts, and the outputs that were written."""
+        for names, source in outcome.guessed.items():
+            self._tell_guess(names, kind_of(source) in ("csv", "tsv", "xlsx"))
+        for warning in outcome.warnings:
+            err.print(warning, style="yellow", highlight=False, markup=False)
+        if known := len(outcome.earlier):
+            some = f"{known:,} of {known + len(outcome.written):,}"
+            err.print(f"{some} files were answered before", highlight=False)
+        if outcome.compared:
+            err.print(
+                f"of {outcome.compared:,} finished outputs only rows were compared, not settings; "
+                "make them anew with --overwrite if these changed",
+                highlight=False,
+            )
+        if known and not outcome.written:
+            err.print("there is nothing to resume")
+        self.failed = {source: str(error) for source, error in outcome.failed.items()}
+        reference = load_reference(self.config, self.config.method)
+        if reference is not None:
+            self.watch = Watch(reference)
+            self.watch.add_cells(outcome.counts.shift)
+        return outcome.counts, outcome.counted
 
     def run_on(
         self, cluster: Cluster, targets: Sequence[tuple[str, str]]
@@ -114,6 +187,16 @@ class ClassifyRun:
         """As `run`, on a cluster."""
         if (option := self._reading_twice) is not None:
             raise UsageError(f"{option} goes with --engine local; leave out one of the two")
+        if len(targets) == 1:
+            return self._rows_on(cluster, targets)
+        with connected(cluster) as shares:
+            found = self._files_on(shares, targets, alone=cluster.address is None)
+            return self._rows_on(cluster, targets) if found is None else found
+
+    def _rows_on(
+        self, cluster: Cluster, targets: Sequence[tuple[str, str]]
+    ) -> tuple[Counts, list[str]]:
+        """As `run_on`, by workers that are given rows."""
         files: list[FileRun] = []
         written: list[str] = []
         for source, target in targets:
@@ -265,38 +348,32 @@ class ClassifyRun:
         return open_table(source, encoding=self.input.encoding, sheet=self.input.sheet)
 
     def _columns(self, table: Table) -> Columns:
-        """The columns to use, all of them there; text columns are guessed if nothing is named."""
-        wanted, reads = self.config.columns, self.config.reads
-        columns = guessed_columns(table, wanted, reads, needs_image="image" in self.named)
-        if columns.text and not wanted.text and not self._guess_told:
-            usual = {name.strip().casefold() for name in columns.text} <= {*USUAL_TEXT_COLUMNS}
-            lined = table.kind in ("csv", "tsv", "xlsx") and not usual
-            header = "; the first line is the header" if lined else ""
-            err.print(
-                f"text columns: {', '.join(columns.text)} (choose others with --text{header})"
-            )
-            self._guess_told = True
-        if "label" not in self.named and columns.label not in table.columns:
-            columns = columns.model_copy(update={"label": None})
-        if columns.text:
-            require_read(table, columns.text, reads)
-        named = (columns.image, columns.id, columns.label)
-        require_columns(table, [*columns.text, *filter(None, named)])
+        """The columns to use, with a word on those that are guessed."""
+        columns = self._settings.columns(table)
+        if columns.text and not self.config.columns.text:
+            self._tell_guess(columns.text, table.kind in ("csv", "tsv", "xlsx"))
         return columns
+
+    def _tell_guess(self, names: Sequence[str], has_header: bool) -> None:
+        if self._guess_told:
+            return
+        usual = {name.strip().casefold() for name in names} <= {*USUAL_TEXT_COLUMNS}
+        header = "; the first line is the header" if has_header and not usual else ""
+        err.print(f"text columns: {', '.join(names)} (choose others with --text{header})")
+        self._guess_told = True
+
+    @cached_property
+    def _settings(self) -> FileSettings:
+        return FileSettings(
+            *(self.taxonomy, self.config, self.named, self.form),
+            **asdict(self.input),
+            resume=self.destination.resume,
+            overwrite=self.destination.overwrite,
+            also={} if self.redo is None else {"redo": sha256_of(Path(self.redo))},
+        )
 
     def _output(self, table: Table, columns: Columns, source: str, target: str) -> Output:
         if self.destination.on_screen(target):
             return ScreenOutput(table, columns.text or list(filter(None, [columns.image])))
-        return open_output(
-            target,
-            table,
-            self.form.columns,
-            kind="jsonl" if self.destination.as_json and target == "-" else None,
-            source=source,
-            fingerprint=fingerprint(
-                self.taxonomy, self.config, columns, self.form, self.input.limit
-            )
-            | ({} if self.redo is None else {"redo": sha256_of(Path(self.redo))}),
-            resume=self.destination.resume,
-            overwrite=self.destination.overwrite,
-        )
+        as_json = self.destination.as_json and target == "-"
+        return self._settings.output(table, columns, source, target, as_json=as_json)

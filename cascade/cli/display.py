@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 
@@ -27,6 +28,9 @@ MEANINGS = {
 MANY, FEW = 0.1, 10  # rows that fit nowhere: more than such a share, and such a number, is a sign
 
 
+LISTED = 8  # outputs that are named one by one
+
+
 def show_counts(
     counts: Counts,
     targets: list[str],
@@ -35,6 +39,7 @@ def show_counts(
     label: str | None = None,
     shift: Shift | None = None,
     max_risk: float | None = None,
+    failed: Mapping[str, str] | None = None,
 ) -> None:
     """Print the counts of a run: a table on standard error, or JSON on standard output.
 
@@ -58,7 +63,9 @@ def show_counts(
         err.print(Text(told, "yellow"), highlight=False)
     if as_json and targets:
         seen = None if shift is None else shift.to_dict()
-        out.print_json(json.dumps({"out": targets, **asdict(counts), "shift": seen}))
+        out.print_json(
+            json.dumps({"out": targets, **asdict(counts), "shift": seen, "failed": failed or {}})
+        )
         return
     table = RichTable(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
@@ -114,8 +121,11 @@ def show_counts(
     if counts.seconds:
         rate = f"{counts.rows / counts.seconds:,.1f} rows/s"
         table.add_row("time", f"{counts.seconds:,.1f} s", rate)
-    for target in targets:
+    for target in targets if len(targets) <= LISTED else []:
         table.add_row("written to", "", Text(target))
+    if len(targets) > LISTED:
+        where = os.path.commonpath([os.path.dirname(target) for target in targets])
+        table.add_row("written to", f"{len(targets):,}", Text(f"files in {where or '.'}"))
     err.print(table)
     if counts.status.get("nowhere", 0) > max(MANY * counts.rows, FEW):
         err.print(

@@ -69,6 +69,17 @@ def classifying(
         yield finished
 
 
+def files_told(work: Work, files: int, size: int) -> Callable[[int, int, int], None]:
+    """A function that is told how many bytes of files are done, how many files, and rows."""
+
+    def told(done: int, finished: int, rows: int) -> None:
+        if rows or finished:
+            what = f"{finished:,} of {files:,} files"
+            work.show("classifying", done, size or None, f"{what}, {rows:,} rows" if rows else what)
+
+    return told
+
+
 def lines_of(table: Table, source: str) -> int | None:
     """Lines of a text file, as the measure of progress; None where they are not counted."""
     path = Path(source)

@@ -5,7 +5,8 @@ What rows mean (texts, labels, answers) is the pipeline's; files of taxonomies a
 """
 
 from cascade.io.resumable.destination import check_output
-from cascade.io.resumable.output import Output, open_output
+from cascade.io.resumable.interface import Output
+from cascade.io.resumable.output import open_output
 from cascade.io.tables.layout import ANSWER_KEY, Answer
 from cascade.io.tables.opening import open_table
 from cascade.io.tables.rows import Row, Table, require_columns

@@ -25,7 +25,7 @@ from typing import Any, Self
 from cascade import errors
 from cascade.errors import CascadeError, EngineError
 from cascade.pipeline.classifier import Classifier
-from cascade.processes import end_with
+from cascade.processes import die_with
 
 DEATHS = 3  # times that work is given out again when a process dies over it
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -66,13 +66,7 @@ class Pool:
         self._processes = self._started()
 
     def _started(self) -> ProcessPoolExecutor:
-        parent = os.getpid()
-        if may_fork(self._size):
-            given = parent, self._classifier, self._work
-            return ProcessPoolExecutor(self._size, get_context("fork"), _begin_forked, given)
-        # Made by the first work: an error there has words, one while a process starts has none.
-        parts = parent, self._classifier.__reduce__(), self._work
-        return ProcessPoolExecutor(self._size, get_context("spawn"), _begin, parts)
+        return started(self._classifier, self._work, self._size)
 
     def ask(self, *given: Any) -> None:
         """Give work out."""
@@ -80,8 +74,7 @@ class Pool:
 
     def _submitted(self, given: tuple[Any, ...]) -> Future[tuple[Any, Any]]:
         try:
-            with _shared_threads(self._size):  # processes start when there is work
-                return self._processes.submit(_answer, given)
+            return submitted(self._processes, self._size, given)
         except BrokenProcessPool as error:  # told when its turn comes
             failed: Future[tuple[Any, Any]] = Future()
             failed.set_exception(error)
@@ -112,7 +105,7 @@ class Pool:
                 self._begin_again()
         self._waiting.popleft()
         if error is not None:
-            raise _error_of(*error)
+            raise error_of(*error)
         return result
 
     def _begin_again(self) -> None:
@@ -128,6 +121,39 @@ class Pool:
 
     def __exit__(self, *error: object) -> None:
         self._processes.shutdown(cancel_futures=True)
+
+
+def started(
+    classifier: Classifier, work: Callable[..., Any], size: int, of: int | None = None
+) -> ProcessPoolExecutor:
+    """Processes for `submitted`.
+
+    Parameters
+    ----------
+    of
+        How many processes share the cores, if there are others beside these.
+    """
+    parent = os.getpid()
+    if may_fork(of or size):
+        given = parent, classifier, work
+        return ProcessPoolExecutor(size, get_context("fork"), _begin_forked, given)
+    # Made by the first work: an error there has words, one while a process starts has none.
+    parts = parent, classifier.__reduce__(), work
+    return ProcessPoolExecutor(size, get_context("spawn"), _begin, parts)
+
+
+def submitted(
+    processes: ProcessPoolExecutor, of: int, given: tuple[Any, ...]
+) -> Future[tuple[Any, Any]]:
+    """What will come of some work, and the error, of which one is None; see `error_of`.
+
+    Raises
+    ------
+    BrokenProcessPool
+        A process died; start others.
+    """
+    with _shared_threads(of):  # processes start when there is work
+        return processes.submit(_answer, given)
 
 
 def may_fork(size: int) -> bool:
@@ -175,7 +201,7 @@ class _Worker:
 
 
 def _begin(parent: int, made_of: tuple[Any, ...], work: Callable[..., Any]) -> None:
-    end_with(parent)
+    die_with(parent)
     _Worker.made_of, _Worker.work = made_of, staticmethod(work)
 
 
@@ -183,7 +209,7 @@ def _begin_forked(parent: int, classifier: Classifier, work: Callable[..., Any])
     """Begin in a fork, whose streams and handlers are those of its parent."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-    end_with(parent)
+    die_with(parent)
     # A thread of the parent that was writing holds the locks of its streams for ever.
     sys.stdout, sys.stderr = (open(at, "w", closefd=False) for at in (1, 2))  # noqa: SIM115
     for handler in logging.getLogger().handlers:
@@ -206,7 +232,8 @@ def _answer(given: tuple[Any, ...]) -> tuple[Any, Any]:
         return None, (type(error).__name__, error.args, error.exit_status)
 
 
-def _error_of(name: str, said: tuple[Any, ...], exit_status: int) -> CascadeError:
+def error_of(name: str, said: tuple[Any, ...], exit_status: int) -> CascadeError:
+    """The error of a worker, of its name and arguments."""
     kind = getattr(errors, name, CascadeError)
     error: CascadeError = kind.__new__(kind)
     error.args, error.exit_status = said, exit_status

@@ -4,8 +4,8 @@ Each run is the command itself, in turns, over all rows and over a few; the diff
 cost beyond the start. `default` is one process with as many threads as its libraries take, `1` one
 process with one thread, and workers have one thread each. Wall seconds tell the gain where the
 machine does nothing else. Processor seconds, of the process that reads and writes and of all
-workers, tell on any machine what gain is possible: `start + (rest of all) / cores`, and no less than
-the rest of the first process. Memory is what all processes hold together (PSS: pages that are
+workers, tell on any machine what gain is possible: `start + (rest of all) / cores`, and no less
+than the rest of the first process. Memory is what all processes hold together (PSS: pages that are
 shared count once). The outputs must be the same in every byte, where threads are as many.
 
     python eval/bench/workers.py PACK FILE --text name --workers 2 --out eval/results/workers.json
@@ -14,6 +14,7 @@ shared count once). The outputs must be the same in every byte, where threads ar
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import subprocess
@@ -24,6 +25,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+
+from recording import command
 
 COMMAND = """
 import os, resource, sys
@@ -68,18 +71,18 @@ def run(
     pack: str, file: str, text: Sequence[str], way: str, limit: int | None, out: Path
 ) -> dict[str, float]:
     """One run: seconds on the wall and of processors, and the most memory."""
-    command = [sys.executable, "-c", COMMAND, "classify", file, "-c", pack]
-    command += [word for column in text for word in ("--text", column)]
-    command += ["-o", str(out), "--overwrite"]
-    command += ["--limit", str(limit)] if limit else []
+    run_it = [sys.executable, "-c", COMMAND, "classify", file, "-c", pack]
+    run_it += [word for column in text for word in ("--text", column)]
+    run_it += ["-o", str(out), "--overwrite"]
+    run_it += ["--limit", str(limit)] if limit else []
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     if way != "default":
-        command += ["--workers", way]
+        run_it += ["--workers", way]
         environment["OMP_NUM_THREADS"] = "1"
     used = out.with_suffix(".used")
     started = time.perf_counter()
     with subprocess.Popen(
-        command,
+        run_it,
         env=environment | {"USED": str(used)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -97,7 +100,7 @@ def run(
         wall = time.perf_counter() - started
         watcher.join()
     if status not in (0, 3):
-        raise SystemExit(f"the command ended with {status}: {' '.join(command[3:])}")
+        raise SystemExit(f"the command ended with {status}: {' '.join(run_it[3:])}")
     first, others = map(float, used.read_text().split())
     return {"wall": wall, "first": first, "workers": others, "mib": most[0]}
 
@@ -143,20 +146,25 @@ def main() -> None:
                     one = run(args.pack, args.file, args.text or ["name"], way, limit, outs[way])
                     found.setdefault((way, limit), []).append(one)
         same = len({outs[way].read_bytes() for way in ways if way != "default"}) == 1
-        rows = sum(1 for _ in outs["1"].open()) - 1 - args.few  # lines, which rows may have more of
+        with outs["1"].open(newline="") as written:
+            rows = sum(1 for _ in csv.reader(written)) - 1
+        bytes_out = outs["1"].stat().st_size / rows
     middle = {
         key: {name: median(one[name] for one in runs) for name in runs[0]}
         for key, runs in found.items()
     }
-    table = [row(way, middle[way, args.few], middle[way, None], rows) for way in ways]
+    more = rows - args.few
+    table = [row(way, middle[way, args.few], middle[way, None], more) for way in ways]
     for each in table:
         each["gain"] = round(middle["1", None]["wall"] / middle[str(each["way"]), None]["wall"], 2)
         each["gain_possible"] = round(
             float(str(table[0]["least_wall_s"])) / float(str(each["least_wall_s"])), 2
         )
     told = {
-        "command": f"python {' '.join(sys.argv)}",
-        "rows": rows + args.few,
+        "command": command(),
+        "rows": rows,
+        "bytes_in_per_row": round(os.stat(args.file).st_size / rows, 1),
+        "bytes_out_per_row": round(bytes_out, 1),
         "few": args.few,
         "repeats": args.repeats,
         "cores": os.cpu_count(),

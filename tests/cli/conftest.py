@@ -1,3 +1,4 @@
+import csv
 import io
 import os
 import subprocess
@@ -102,3 +103,22 @@ def command():
         )
 
     return run
+
+
+SHELVES = {"Clothing > Hats": "hat", "Garden > Rakes": "rake", "Food > Cheese": "cheese"}
+COLOURS = ("red", "blue", "green", "white", "black", "plain", "old", "new", "small", "big")
+
+
+@pytest.fixture(scope="session")
+def word_pack(tmp_path_factory, command):
+    """A pack of words, which loads in a moment."""
+    folder = tmp_path_factory.mktemp("words")
+    with (folder / "rows.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["name", "label"])
+        for label, what in SHELVES.items():
+            rows.writerows([(f"{colour} {what}", label) for colour in COLOURS])
+    form = ("--text", "name", "--label", "label", "--recipe", "quick", "-o", "pack")
+    done = command("fit", "rows.csv", *form, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "pack"

@@ -208,3 +208,54 @@ def test_what_stops_a_local_run_stops_one_on_a_cluster_in_the_same_words(both, f
     assert (local.status, ray.status) == (2, 2)
     assert local.err.strip() and ray.err == local.err
     assert list(found.parent.iterdir()) == []
+
+
+def test_workers_take_whole_files_and_one_that_is_killed_changes_no_byte(both, folder, monkeypatch):
+    for at in range(12):
+        below = folder / "in" / f"day={at % 2}"
+        below.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(list(rows(BATCH + at % 2))), below / f"{at}.parquet")
+    killed = []
+
+    def kill():
+        wait_for(lambda: list((folder / "ray").rglob("*.parquet")))
+        found = descendants(os.getpid()).items()
+        worker = next(pid for pid, line in found if line.startswith("ray::_FileWorker.answer"))
+        os.kill(worker, signal.SIGKILL)
+        killed.append(worker)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    local, ray, expected, found = both("in", "--text", "name", "--json", out="")
+    assert killed, "the run ended before a worker could be killed"
+    assert (local.status, ray.status) == (3, 3), ray.err  # rows in error
+    names = sorted(path.relative_to(expected) for path in expected.rglob("*.*"))
+    assert names == sorted(path.relative_to(found) for path in found.rglob("*.*"))
+    assert len(names) == 12
+    for name in names:
+        assert (found / name).read_bytes() == (expected / name).read_bytes()
+    assert counted(ray) == counted(local)
+
+
+def test_files_that_another_machine_does_not_see_are_read_where_the_run_began(
+    retrieve, folder, cluster, monkeypatch
+):
+    from cascade.pipeline.runs.partitions import on_ray
+
+    (folder / "in").mkdir()
+    for at in range(2):
+        write_csv(folder / "in" / f"{at}.csv", BATCH)
+    for name in ("expected", "seen", "unseen"):
+        (folder / name).mkdir()
+    there = (*RAY, "--ray-address", "auto")
+    seen = retrieve("in", "--text", "name", "-o", "seen/", *there)
+    looked = []
+    monkeypatch.setattr(on_ray, "_sees", lambda *given: False)
+    monkeypatch.setattr(on_ray, "_answered", lambda *given: looked.append(given))
+    unseen = retrieve("in", "--text", "name", "-o", "unseen/", *there)
+    local = retrieve("in", "--text", "name", "-o", "expected/")
+    assert (seen.status, unseen.status, local.status, looked) == (3, 3, 3, []), unseen.err
+    for name in ("0.csv", "1.csv"):
+        expected = (folder / "expected" / name).read_bytes()
+        assert (folder / "seen" / name).read_bytes() == expected
+        assert (folder / "unseen" / name).read_bytes() == expected

@@ -8,17 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cascade.config import BATCH
+from cascade.config.root import BATCH_OF_HEADS as BATCH
 from cascade.pipeline import pool as pools
 
-SHELVES = {"Clothing > Hats": "hat", "Garden > Rakes": "rake", "Food > Cheese": "cheese"}
+WHAT = ("hat", "rake", "cheese")
 COLOURS = ("red", "blue", "green", "white", "black", "plain", "old", "new", "small", "big")
 
 
 def rows(n):
     for at in range(n):
-        what = list(SHELVES.values())[at % 3]
-        name = f"{COLOURS[at % 10]} {what} {at}" if at % 50 else ""
+        name = f"{COLOURS[at % 10]} {WHAT[at % 3]} {at}" if at % 50 else ""
         yield {"name": name, "note": f'row "{at}", ä'}
 
 
@@ -39,30 +38,16 @@ def write_rows(path, n):
         file.write("a hat,x,surplus\n")
 
 
-@pytest.fixture
-def pack(folder, cascade):
-    """A pack of words in the folder `pack`."""
-    with open("rows.csv", "w", newline="") as file:
-        out = csv.writer(file)
-        out.writerow(["name", "label"])
-        for label, what in SHELVES.items():
-            out.writerows([(f"{colour} {what}", label) for colour in COLOURS])
-    fitted = cascade(
-        "fit", "rows.csv", "--text", "name", "--label", "label", "--recipe", "quick", "-o", "pack"
-    )
-    assert fitted.status == 0, fitted.err
-    return Path("pack")
-
-
-@pytest.mark.usefixtures("pack")
 @pytest.mark.parametrize("fork", [True, False])
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
-def test_a_pack_in_two_processes_writes_the_bytes_of_one(kind, fork, cascade, monkeypatch):
+def test_a_pack_in_two_processes_writes_the_bytes_of_one(
+    kind, fork, folder, word_pack, cascade, monkeypatch
+):
     monkeypatch.setattr(pools, "may_fork", lambda size: fork)
     many = Path(f"many.{kind}")
     write_rows(many, 4 * BATCH + 5)
     ends = [
-        cascade("classify", many, "-c", "pack", "-o", f"{n}.{kind}", "--top", 1, "--workers", n)
+        cascade("classify", many, "-c", word_pack, "-o", f"{n}.{kind}", "--top", 1, "--workers", n)
         for n in (1, 2)
     ]
     assert [end.status for end in ends] == [3, 3], ends[1].err  # rows without text are in error

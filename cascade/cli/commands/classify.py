@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cascade.cli import options
-from cascade.cli.console import interruptible
+from cascade.cli.console import err, interruptible
 
 if TYPE_CHECKING:
     from cascade.cli.classify_run import ClassifyRun
     from cascade.pipeline.runs.cluster import Cluster
+
+
+SHOWN = 20  # files without output that are named
 
 
 class Engine(StrEnum):
@@ -34,7 +37,8 @@ EXAMPLES = """
   cascade classify items.csv -c pack --set calibration.nowhere=0.05 -o out.csv
   cascade classify big.csv -t store --text name -o out.csv --resume
   cascade classify millions.csv -t store --text name -o out.csv --first-pass
-  cascade classify parts/ -t store --text name -o answered/ --engine ray --workers 8
+  cascade classify parts/ -c pack -o answered/ --workers 8
+  cascade classify 'lake/*/*.parquet' -t store --text name -o answered/ --engine ray
 """
 
 
@@ -43,8 +47,8 @@ def classify(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="CSV, TSV, JSON lines, Parquet, Excel, a folder of these or of pictures; - for "
-            "standard input.",
+            help="CSV, TSV, JSON lines, Parquet, Excel, a folder of these or of pictures, a "
+            "pattern in quotes ('in/**/*.parquet'); - for standard input.",
         ),
     ],
     taxonomy: options.TaxonomyOption = None,
@@ -65,8 +69,9 @@ def classify(
         typer.Option(
             "--out",
             "-o",
-            help="Output file: .csv, .tsv, .jsonl, .parquet or .xlsx; a folder for several files; "
-            "by default standard output.",
+            help="Output file: .csv, .tsv, .jsonl, .parquet or .xlsx; for several files a folder, "
+            "in which each keeps its name, and its path below what was named; by default standard "
+            "output.",
         ),
     ] = None,
     method: options.MethodOption = None,
@@ -122,7 +127,8 @@ def classify(
             min=1,
             metavar="N",
             help="Processes that answer: on this machine, by default one; or workers of ray, by "
-            "default one for each GPU, or for each CPU.",
+            "default one for each GPU, or for each CPU. Of many files each takes one at a time, "
+            "reads and writes it; of few, rows are shared out.",
         ),
     ] = None,
     gpus: Annotated[
@@ -159,7 +165,8 @@ def classify(
     targets = files_and_outputs(files, output)
     if redo is not None:
         _check_redo(targets, cluster)
-    check_outputs(targets, taxonomy, config, resume=resume, overwrite=overwrite)
+    folder = output if output and output != "-" and options.is_folder(output) else None
+    check_outputs(targets, taxonomy, config, resume=resume, overwrite=overwrite, folder=folder)
     named = options.named_columns(
         text=text, image=image, id=id, label=label, label_separator=label_separator
     )
@@ -198,12 +205,17 @@ def classify(
         Destination(resume, overwrite, as_json, as_table),
         redo,
         workers or 1,
+        frozenset(files),
     )
     classify_files(run, targets, cluster)
 
 
 def check_outputs(
-    targets: list[tuple[str, str]], *also_read: str | None, resume: bool, overwrite: bool
+    targets: list[tuple[str, str]],
+    *also_read: str | None,
+    resume: bool,
+    overwrite: bool,
+    folder: str | None = None,
 ) -> None:
     """Check, before any work, that all outputs can be written.
 
@@ -213,6 +225,8 @@ def check_outputs(
         Each input with its output.
     also_read
         Files beside the inputs that no output may replace.
+    folder
+        That of the outputs, if it is one.
 
     Raises
     ------
@@ -223,7 +237,7 @@ def check_outputs(
 
     for source, target in targets:
         for read in filter(None, (source, *also_read)):
-            check_output(target, read, resume=resume, overwrite=overwrite)
+            check_output(target, read, resume=resume, overwrite=overwrite, root=folder)
 
 
 def classify_files(
@@ -234,6 +248,17 @@ def classify_files(
 
     with interruptible():
         total, written = run.run(targets) if cluster is None else run.run_on(cluster, targets)
+    for source, why in list(run.failed.items())[:SHOWN]:
+        told = why if source in why else f"{source}: {why}"
+        err.print(told, style="red", highlight=False, markup=False)
+    if len(run.failed) > SHOWN:
+        err.print(f"and {len(run.failed) - SHOWN:,} more files", style="red", highlight=False)
+    if run.failed:
+        err.print(
+            f"{len(run.failed):,} of {len(targets):,} files have no output; mend them and give the "
+            "same command with --resume",
+            highlight=False,
+        )
     if not written:
         return
     label = run.config.columns.label
@@ -244,8 +269,9 @@ def classify_files(
         label=label if "label" in run.named or total.labelled else None,
         shift=None if run.watch is None else run.watch.shift,
         max_risk=run.config.calibration.max_risk,
+        failed=run.failed,
     )
-    if total.status.get("error"):
+    if total.status.get("error") or run.failed:
         raise typer.Exit(3)
 
 
@@ -288,27 +314,36 @@ def files_and_outputs(given: list[str], output: str | None) -> list[tuple[str, s
     ------
     UsageError
         Several files would go to one place, or standard input to a folder.
+    InputError
+        Nothing fits a pattern.
     """
     from cascade.errors import UsageError
-    from cascade.io.tables.folder import files_of
+    from cascade.io.inputs import files_of
 
-    sources = [source for name in given for source in files_of(name)]
-    if output == "" or "" in sources:
+    if output == "" or "" in given:
         raise UsageError("an empty file name; name a file, or - for standard input or output")
     in_folder = output is not None and output != "-" and options.is_folder(output)
+    apart = Path(output) if output is not None and in_folder else None
+    sources = [found for name in given for found in files_of(name, apart)]
     if len(sources) > 1 and output not in (None, "-") and not in_folder:
-        what = f"{given[0]} is a folder of" if len(given) == 1 else "there are"
+        of_one = "is a folder of" if Path(given[0]).is_dir() else "stands for"
+        what = f"{given[0]} {of_one}" if len(given) == 1 else "there are"
         raise UsageError(f"{what} {len(sources)} files; give --out FOLDER/, for example answered/")
     placed: dict[str, str] = {}
-    for source in sources:
+    for source, below in sources:
         target = output or "-"
         if in_folder:
             if source == "-":
                 raise UsageError(f"--out {output} is a folder; name a file for standard input")
-            name = Path(source).name + (".csv" if Path(source).is_dir() else "")
+            name = f"{below}.csv" if Path(source).is_dir() else str(below)
             target = str(Path(target) / name)
         if target in placed:
-            where = "standard output; give --out FOLDER/" if target == "-" else target
+            cure = (
+                "name the folder that holds both, or a pattern in quotes: paths below it are kept"
+            )
+            where = f"{target}; {cure}"
+            if target == "-":
+                where = "standard output; give --out FOLDER/"
             raise UsageError(f"{placed[target]} and {source} would both be written to {where}")
         placed[target] = source
     return [(source, target) for target, source in placed.items()]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from cascade.errors import OutputError, UsageError, unwritable
-from cascade.io.files import sha256_of
 from cascade.io.resumable.journal import Journal
 from cascade.io.tables.detection import kind_of
 
@@ -22,8 +21,14 @@ def check_output(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    root: str | Path | None = None,
 ) -> State:
     """Check, before any work and without changing anything, that an output can be written.
+
+    Parameters
+    ----------
+    root
+        A folder that is there, below which folders are made.
 
     Returns
     -------
@@ -45,7 +50,7 @@ def check_output(
     kind_of(out)
     path = resolved(Path(out))
     with on_disk(path):
-        _check_place(path, source)
+        _check_place(path, source, root)
         return state_of(path, Journal(path), resume=resume, overwrite=overwrite)
 
 
@@ -54,18 +59,23 @@ def resolved(out: Path) -> Path:
     return Path(os.path.realpath(out))
 
 
-def _check_place(out: Path, source: str | Path | None) -> None:
+def _check_place(out: Path, source: str | Path | None, root: str | Path | None = None) -> None:
+    folder = out.parent
+    if root is not None and not folder.is_dir() and resolved(Path(root)) in out.parents:
+        folder = next(above for above in out.parents if above.is_dir())
     if out.is_dir():
         raise OutputError(f"{out} is a folder; name a file in it, for example {out / 'out.csv'}")
-    if not out.parent.is_dir():
-        raise OutputError(f"the folder {out.parent} does not exist; make it: mkdir -p {out.parent}")
+    if root is not None and not Path(root).is_dir():
+        folder = Path(root)
+    if not folder.is_dir():
+        raise OutputError(f"the folder {folder} does not exist; make it: mkdir -p {folder}")
     if out.exists() and not out.is_file():
         raise OutputError(f"{out} is not a regular file; name one, or use - for standard output")
     given = Path(source) if source is not None and str(source) != "-" else None
     if given is not None and out.exists() and given.exists() and out.samefile(given):
         raise OutputError(f"{out} is itself read by this command; name another --out")
-    if not os.access(out.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"the folder {out.parent} may not be written; name another --out")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"the folder {folder} may not be written; name another --out")
 
 
 def state_of(out: Path, found: Journal, *, resume: bool, overwrite: bool) -> State:
@@ -90,7 +100,7 @@ def state_of(out: Path, found: Journal, *, resume: bool, overwrite: bool) -> Sta
                 "begin again with --overwrite"
             )
         return "complete"
-    if found.assembled is not None and sha256_of(out) == found.assembled:
+    if found.finished is not None and found.finished.is_of(out):
         return "complete"
     if not found.header.get("overwrite"):
         raise OutputError(

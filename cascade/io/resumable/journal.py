@@ -11,12 +11,13 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cascade.errors import OutputError
 from cascade.io.files import sha256_of
@@ -67,6 +68,31 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Finished:
+    """That the output is whole, and what it and its input were then.
+
+    Parameters
+    ----------
+    assembled
+        SHA-256 of the output.
+    output, source
+        Size and time of the output and the input, as of `stamp_of`; empty where they are not known.
+    input
+        Hash of all rows of the input; see `digest_of_all`.
+    """
+
+    assembled: str
+    output: tuple[int, ...] = ()
+    source: tuple[int, ...] = ()
+    input: str = ""
+
+    def is_of(self, out: Path) -> bool:
+        """Whether a file is the output that was finished; it is read where its time differs."""
+        is_same = bool(self.output) and stamp_of(out) == self.output
+        return is_same or sha256_of(out) == self.assembled
+
+
+@dataclass(frozen=True, slots=True)
 class _OpenPart:
     index: int
     file: FileIO
@@ -78,6 +104,20 @@ def digest(rows: Sequence[Row]) -> str:
     """Hash of what was read for some rows."""
     read = [row.raw if isinstance(row.raw, str) else row.cells for row in rows]
     return hashlib.sha256(repr(read).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def digest_of_all(chunks: Iterable[str]) -> str:
+    """Hash of the rows of which the hashes of all chunks, in their order, are given."""
+    return hashlib.sha256("\n".join(chunks).encode()).hexdigest()
+
+
+def stamp_of(path: str | Path) -> tuple[int, ...]:
+    """Size and time of a file, by which a change is noticed without reading it; else nothing."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else ()
 
 
 class Journal:
@@ -96,7 +136,7 @@ class Journal:
     def load(self) -> None:
         """Read the journal up to the first line that is not whole."""
         self.header: dict[str, Any] | None = None
-        self.assembled: str | None = None
+        self.finished: Finished | None = None
         self.kept: dict[str, Any] | None = None
         self.part_of: dict[int, Part] = {}  # by the position of each of its chunks
         self._length = 0
@@ -121,7 +161,8 @@ class Journal:
                 raise ValueError
             self.header = entry
         elif "assembled" in entry:
-            self.assembled = entry["assembled"]
+            stamps = {name: tuple(entry.get(name, ())) for name in ("output", "source")}
+            self.finished = Finished(**{**entry, **stamps})
         elif "kept" in entry:
             self.kept = dict(entry["kept"])
         else:
@@ -145,6 +186,11 @@ class Journal:
     def drop(self, part: Part) -> None:
         """Forget a part, so that its chunks are made again."""
         self.part_of = {at: other for at, other in self.part_of.items() if other is not part}
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it only tells that an output is finished, and has no parts to make it of."""
+        return any(not part.sha256 for part in self.part_of.values())
 
     @property
     def parts(self) -> list[Part]:
@@ -258,9 +304,26 @@ class Journal:
         self._append({"kept": dict(values)})
         self.kept = dict(values)
 
-    def note_assembled(self, sha256: str) -> None:
+    def note_finished(self, finished: Finished) -> None:
         """List that the output is whole and about to take its place."""
-        self._append({"assembled": sha256})
+        self._append(asdict(finished))
+        self.finished = finished
+
+    def shorten(self, summary: Mapping[str, Any]) -> None:
+        """Keep of an output that stands in its place only what tells that it is finished."""
+        chunks = self.chunks()
+        rows = sum(chunk.rows for chunk in chunks.values())
+        whole = Chunk(min((c.first_row for c in chunks.values()), default=0), rows, "", summary)
+        lines = [
+            {**(self.header or {})},
+            {"index": 0, "sha256": "", "chunks": [asdict(whole)]},
+            asdict(cast(Finished, self.finished)),
+        ]
+        short = self.folder / f"{JOURNAL}.tmp"
+        short.write_bytes(b"".join(map(_line, lines)))
+        sync_file(short)
+        short.replace(self._file)
+        self._remove_parts()
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         line = _line(entry)

@@ -1,4 +1,4 @@
-"""Answered rows out: to a stream as they come, or to a file in a run that can be resumed."""
+"""Answered rows out to a file, in a run that can be resumed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import json
 import logging
 import sys
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
-from cascade.errors import OutputError, UsageError, unwritable
+from cascade.errors import OutputError, UsageError
 from cascade.io.files import sha256_of
 from cascade.io.resumable.destination import State, check_output, on_disk, resolved, state_of
-from cascade.io.resumable.journal import ASSEMBLED, Chunk, Journal, digest, sync_file, sync_folder
+from cascade.io.resumable.interface import Output, StreamOutput
+from cascade.io.resumable.journal import (
+    ASSEMBLED,
+    Chunk,
+    Finished,
+    Journal,
+    digest,
+    digest_of_all,
+    stamp_of,
+    sync_file,
+    sync_folder,
+)
 from cascade.io.tables.detection import kind_of
 from cascade.io.tables.layout import Answer, Format
 from cascade.io.tables.rows import Kind, Row, Table
@@ -23,91 +33,6 @@ from cascade.io.tables.writing import format_of
 log = logging.getLogger(__name__)
 
 COMMIT_SECONDS = 1.0
-
-
-class Output(ABC):
-    """Takes chunks of rows with their answers; this one remembers nothing of earlier runs.
-
-    Attributes
-    ----------
-    nested
-        Whether an answer is one JSON object (JSON lines), not one value for each extra column.
-    complete
-        Whether there is nothing left to do: an earlier run had finished.
-    resumed_rows
-        Rows that an interrupted run had finished.
-    format
-        How rows become bytes, for those who call `write_bytes`; None where that cannot be.
-    """
-
-    format: Format | None = None
-    nested = False
-    complete = False
-    resumed_rows = 0
-
-    def has(self, index: int, rows: Sequence[Row]) -> bool:
-        """Whether the chunk of these rows was finished by an interrupted run."""
-        return False
-
-    def summary(self, index: int) -> Mapping[str, Any]:
-        """What an interrupted run remembered of a chunk that `has` calls finished."""
-        return {}
-
-    @property
-    def kept(self) -> Mapping[str, Any] | None:
-        """What an interrupted run kept with `keep`, for all its chunks; None if nothing."""
-        return None
-
-    def keep(self, values: Mapping[str, Any]) -> None:  # noqa: B027 - most remember nothing
-        """Keep JSON values for a run that is resumed, before the first chunk is written."""
-
-    @abstractmethod
-    def write(
-        self,
-        index: int,
-        rows: Sequence[Row],
-        answers: Sequence[Answer],
-        summary: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Take the rows of one chunk with their answers.
-
-        Parameters
-        ----------
-        index
-            Position of the chunk in the output, from 0.
-        summary
-            Small JSON values to remember with the chunk.
-        """
-
-    def write_bytes(
-        self,
-        index: int,
-        rows: Sequence[Row],
-        data: bytes,
-        read: str | None = None,
-        summary: Mapping[str, Any] | None = None,
-    ) -> None:
-        """As `write`, with rows and answers that `format` has made bytes of elsewhere.
-
-        Parameters
-        ----------
-        read
-            `digest` of the rows, if it is known.
-        """
-        raise NotImplementedError
-
-    @abstractmethod
-    def finish(self) -> None:
-        """Complete the output after the last chunk."""
-
-    def close(self) -> None:  # noqa: B027 - most outputs hold nothing
-        """Let go of the output; what is finished stays."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def open_output(
@@ -120,6 +45,8 @@ def open_output(
     fingerprint: Mapping[str, Any] | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    lasting: bool = False,
+    run: str = "",
     stdout: BinaryIO | None = None,
 ) -> Output:
     """Open a file, or standard output for `-`, for the rows of a table with answers beside them.
@@ -139,6 +66,11 @@ def open_output(
         Go on with the parts of an interrupted run.
     overwrite
         Replace an output, and parts, that are there.
+    lasting
+        Whether the journal outlives the output, until `forget`: a run of many files that is resumed
+        does not read what it has finished.
+    run
+        Name of the run, for those who ask `begun_by`.
 
     Raises
     ------
@@ -160,66 +92,82 @@ def open_output(
         "input_columns": list(table.columns),
         "answer_columns": list(extra),
         "input": table.name,
+        "run": run,
     }
-    return ResumableOutput(resolved(Path(out)), format, header, resume=resume, overwrite=overwrite)
+    return ResumableOutput(
+        *(resolved(Path(out)), format, header),
+        resume=resume,
+        overwrite=overwrite,
+        lasting=lasting,
+    )
 
 
-class StreamOutput(Output):
-    """Rows to a stream as they are answered.
+def begun_by(run: str, out: str | Path) -> bool:
+    """Whether a run has begun an output, and its journal is still there."""
+    header = Journal(resolved(Path(out))).header
+    return header is not None and header.get("run") == run
 
-    A reader that goes away (`| head`) raises BrokenPipeError.
-    """
 
-    format: Format
-
-    def __init__(self, format: Format, stream: BinaryIO) -> None:
-        self.format = format
-        self.nested = format.kind == "jsonl"
-        self._stream = stream
-        self._begun = False
-
-    def write(
-        self,
-        index: int,
-        rows: Sequence[Row],
-        answers: Sequence[Answer],
-        summary: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Write the next rows with their answers."""
-        self._send(self.format.encode(rows, answers))
-
-    def write_bytes(
-        self,
-        index: int,
-        rows: Sequence[Row],
-        data: bytes,
-        read: str | None = None,
-        summary: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Write the next rows with their answers."""
-        self._send(data)
-
-    def finish(self) -> None:
-        """Write the header if no row has been written."""
-        self._send(b"")
-
-    def _send(self, data: bytes) -> None:
+def mark_replaced(out: str | Path, fingerprint: Mapping[str, Any], run: str) -> None:
+    """Begin the journal of an output that a run will replace, before its turn comes."""
+    path = resolved(Path(out))
+    journal = Journal(path)
+    known = json.loads(json.dumps(fingerprint))
+    with on_disk(path):
+        journal.lock()
         try:
-            if not self._begun:
-                self._stream.write(self.format.head())
-                self._begun = True
-            self._stream.write(data)
-            self._stream.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise unwritable("standard output", error) from None
+            journal.begin({"fingerprint": known, "overwrite": True, "run": run})
+        finally:
+            journal.release()
+
+
+def settings_of(out: str | Path) -> Mapping[str, Any] | None:
+    """What the answers of an output depend on that is begun; None where none is."""
+    header = Journal(resolved(Path(out))).header
+    if header is None or not isinstance(found := header.get("fingerprint"), dict):
+        return None
+    return found
+
+
+def refuse_others(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on with other settings, whatever columns a file has.
+
+    Raises
+    ------
+    OutputError
+        Names those that changed.
+    """
+    plain = json.loads(json.dumps(now))
+    _check_same(
+        *(
+            {"fingerprint": {k: v for k, v in side.items() if k != "columns"}}
+            for side in (before, plain)
+        )
+    )
+
+
+def forget(out: str | Path) -> None:
+    """Remove the journal that outlived a finished output."""
+    journal = Journal(resolved(Path(out)))
+    if journal.finished is not None:
+        with on_disk(journal.folder):
+            journal.lock()
+            journal.remove()
 
 
 class ResumableOutput(Output):
-    """Rows to a file, in parts that outlive a kill; see `open_output`."""
+    """Rows to a file, in parts that outlive a kill; see `open_output`.
+
+    Attributes
+    ----------
+    finished
+        What an interrupted run of many files left of an output that it had finished, and
+        `finished_summaries` what it remembered of its chunks.
+    """
 
     format: Format
+    finished: Finished | None = None
+    finished_summaries: Sequence[Mapping[str, Any]] = ()
 
     def __init__(
         self,
@@ -229,8 +177,12 @@ class ResumableOutput(Output):
         *,
         resume: bool = False,
         overwrite: bool = False,
+        lasting: bool = False,
     ) -> None:
         self.path = out
+        self._lasting = lasting
+        self._input = header["input"]
+        self._source = stamp_of(self._input)
         self.nested = format.kind == "jsonl"
         self.format = format
         self._seen: set[int] = set()
@@ -255,9 +207,14 @@ class ResumableOutput(Output):
     def _open(self, header: Mapping[str, Any], state: State) -> None:
         journal = self._journal
         if state == "complete":
-            journal.remove()
+            if self._lasting:
+                _check_same(journal.header or {}, header)
+                self.finished = journal.finished
+                self.finished_summaries = [c.summary for c in journal.chunks().values()]
+            else:
+                journal.remove()
             self.complete = True
-        elif state == "resume" and journal.parts:
+        elif state == "resume" and journal.parts and not journal.is_short:
             _check_same(journal.header or {}, header)
             journal.go_on()
             self.resumed_rows = journal.finished_rows
@@ -266,6 +223,28 @@ class ResumableOutput(Output):
             journal.begin({**header, "overwrite": replaces})
         else:
             journal.begin(header)
+
+    def check_input(self, chunks: Iterable[Sequence[Row]]) -> None:
+        """Compare the input with what it was when an interrupted run finished this output.
+
+        Parameters
+        ----------
+        chunks
+            All of its rows; they are read only where size or time of the file have changed.
+
+        Raises
+        ------
+        OutputError
+            Other rows were answered.
+        """
+        known = self.finished
+        if known is None or (known.source and known.source == self._source):
+            return
+        if digest_of_all(map(digest, chunks)) != known.input:
+            raise OutputError(
+                f"{self._input} changed since it was answered; remove {self.path} to have it "
+                "answered again, or begin again with --overwrite"
+            )
 
     def summary(self, index: int) -> Mapping[str, Any]:
         """What an interrupted run remembered of a chunk that `has` calls finished."""
@@ -351,7 +330,7 @@ class ResumableOutput(Output):
             self._digest = (index, digest(rows))
         return self._digest[1]
 
-    def finish(self) -> None:
+    def finish(self, summary: Mapping[str, Any] | None = None) -> None:
         """Make the output of all parts, put it in its place and remove the parts.
 
         Raises
@@ -380,10 +359,16 @@ class ResumableOutput(Output):
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
-            journal.note_assembled(sha256_of(temporary))
+            read = digest_of_all(chunk.input for chunk in chunks.values())
+            stamp = self._source if stamp_of(self._input) == self._source else ()
+            whole = sha256_of(temporary)
+            journal.note_finished(Finished(whole, stamp_of(temporary), stamp, read))
             temporary.replace(self.path)
             sync_folder(self.path.parent)
-            journal.remove()
+            if self._lasting:
+                journal.shorten(summary or {})
+            else:
+                journal.remove()
         self.complete = True
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from cascade.errors import InputError
 from cascade.io.pictures import SUFFIXES
-from cascade.io.tables.detection import KINDS
 from cascade.io.tables.rows import Row, Table
 
 log = logging.getLogger(__name__)
@@ -39,17 +38,9 @@ def read_folder(path: Path) -> Table:
     return Table(str(path), "csv", columns, _rows(found), lambda: None, base=path, pictures=IMAGE)
 
 
-def files_of(source: str) -> list[str]:
-    """The tables in a folder that has no pictures, by name; anything else is given back as it is.
-
-    Hidden files, and those that begin with `_`, are skipped.
-    """
-    path = Path(source)
-    if not source or not path.is_dir():
-        return [source]
-    shown = [p for p in path.iterdir() if p.suffix.lower() in KINDS and p.name[0] not in "._"]
-    tables = sorted(str(p) for p in shown if p.is_file())
-    return [source] if not tables or _pictures(path)[0] else tables
+def has_pictures(path: Path) -> bool:
+    """Whether there are pictures in or below a folder."""
+    return bool(_pictures(path)[0])
 
 
 def fingerprint(path: Path) -> bytes:

@@ -270,7 +270,7 @@ class _FileOutput:
                 "changed while it was read; begin again when it is complete",
                 file=self._file.source.file,
             )
-        self._output.finish()
+        self._output.finish(asdict(self._total))
         self.finished = True
         self._close()
         return self._total

@@ -63,7 +63,7 @@ def read_chunks(
     A file that cannot be read on ends with a row that has no chunk but the error, and so does the
     reading. Relative paths start from `folder`; `config` is a `CascadeConfig` as plain values.
     """
-    _enter(folder)
+    enter(folder)
     settled = CascadeConfig.model_validate(config)
     for at, file in enumerate(files):
         try:
@@ -101,7 +101,7 @@ class Worker:
         folder: str,
         threads: int,
     ) -> None:
-        _enter(folder)
+        enter(folder)
         self._taxonomy = taxonomy
         self._config = CascadeConfig.model_validate(config)
         self._form = form
@@ -122,7 +122,7 @@ class Worker:
             return _table(**known, error=chunk["error"])
         file = self._files[chunk["file"]]
         try:
-            classifier = self._loaded()
+            classifier = self.loaded()
             classifier.check_pictures_are_read(file.columns)
             items, labels = _unpacked(chunk)
             answers, counts = answer_chunk(
@@ -132,7 +132,14 @@ class Worker:
             return _table(**known, error=_error_text(error))
         return _table(**known, rows=json.dumps([[*answers], asdict(counts)]))
 
-    def _loaded(self) -> Classifier:
+    def loaded(self) -> Classifier:
+        """Its cascade, once it is there.
+
+        Raises
+        ------
+        ConfigError
+            This machine differs from where the run began.
+        """
         if self._classifier is None:
             import faiss
             import torch
@@ -177,7 +184,8 @@ def _error_text(error: CascadeError) -> str:
     return json.dumps([type(error).__name__, str(error), error.exit_status])
 
 
-def _enter(folder: str) -> None:
+def enter(folder: str) -> None:
+    """Let relative paths start from a folder."""
     # On another machine it may be missing; what needs it says so.
     with suppress(OSError):
         os.chdir(folder)

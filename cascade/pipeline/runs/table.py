@@ -210,7 +210,7 @@ def classify_table(
             watch.add_cells(summary.get("shift", {}))
         if progress is not None:
             progress(rows)
-    output.finish()
+    output.finish(vars(total))
     return total
 
 

@@ -3,7 +3,6 @@ from PIL import Image
 
 from cascade.errors import InputError
 from cascade.io import open_table
-from cascade.io.tables.folder import files_of
 from cascade.io.tables.opening import TableFile
 
 
@@ -54,12 +53,3 @@ def test_a_source_tells_when_a_picture_was_replaced(photos):
     assert TableFile(str(photos)).sha256 == before
     Image.new("RGB", (9, 9)).save(photos / "b.png")
     assert TableFile(str(photos)).sha256 != before
-
-
-def test_a_folder_of_tables_stands_for_its_files_and_one_of_pictures_for_itself(tmp_path):
-    for name in ("b.csv", "a.parquet", "_SUCCESS", ".hidden.csv", "_started.csv", "readme.md"):
-        (tmp_path / name).touch()
-    assert files_of(str(tmp_path)) == [str(tmp_path / "a.parquet"), str(tmp_path / "b.csv")]
-    assert files_of(str(tmp_path / "b.csv")) == [str(tmp_path / "b.csv")]
-    (tmp_path / "photo.jpg").touch()
-    assert files_of(str(tmp_path)) == [str(tmp_path)]

@@ -108,7 +108,8 @@ def encode(
         texts = given(texts, "descriptions")
     else:
         targets = files_and_outputs(texts, output)
-        check_outputs(targets, taxonomy, config, resume=resume, overwrite=overwrite)
+        folder = output if output and output != "-" and options.is_folder(output) else None
+        check_outputs(targets, taxonomy, config, resume=resume, overwrite=overwrite, folder=folder)
     named = options.named_columns(text=text, id=id)
     if tau is not None:
         settings = [*(settings or []), f"facets.base.tau={tau}"]
@@ -132,6 +133,7 @@ def encode(
             AnswerForm(top, explain, question=settled.method == "agent"),
             Input(limit, encoding, sheet),
             Destination(resume, overwrite, as_json, as_table=False),
+            files=frozenset(texts),
         )
         classify_files(run, targets)
         return

@@ -1,0 +1,85 @@
+"""Which files are meant by what a user names: a file, a folder of tables, or a pattern."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from cascade.errors import InputError
+from cascade.io.tables.detection import KINDS
+from cascade.io.tables.folder import has_pictures
+
+BESIDE = (".", "_")  # how names begin of what is no data: `_SUCCESS`, `.part-0.crc`
+JOURNALS = ".parts"
+
+
+def files_of(source: str, apart: Path | None = None) -> list[tuple[str, Path]]:
+    """The files that are meant, each with its path below what was named.
+
+    A folder without pictures stands for the tables in and below it; one with pictures, for itself.
+    A pattern (`parts/*.parquet`, `**` for folders between) stands for what fits it. What hides, and
+    what begins with `_`, is passed over in folders.
+
+    Parameters
+    ----------
+    apart
+        A folder that is not looked into, as the one of outputs that lies in that of inputs.
+
+    Raises
+    ------
+    InputError
+        Nothing fits a pattern.
+    """
+    path = Path(source)
+    if source and path.is_dir():
+        below = [] if has_pictures(path) else list(_tables(path, apart))
+        return below or [(source, Path(path.name))]
+    if not glob.has_magic(source) or path.exists():
+        return [(source, Path(path.name))]
+    return _fitting(source, apart)
+
+
+def _tables(folder: Path, apart: Path | None) -> Iterator[tuple[str, Path]]:
+    """Tables in and below a folder, in the order of their paths."""
+    found: list[Path] = []
+    for at, folders, files in os.walk(folder):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(BESIDE)
+            and not name.endswith(JOURNALS)
+            and not _is_in(Path(at, name), apart)
+        ]
+        for name in files:
+            file = Path(at, name)
+            if not name.startswith(BESIDE) and file.suffix.lower() in KINDS and file.is_file():
+                found.append(file)
+    yield from ((str(file), file.relative_to(folder)) for file in sorted(found))
+
+
+def _fitting(pattern: str, apart: Path | None) -> list[tuple[str, Path]]:
+    """What fits a pattern; of folders that do, the tables."""
+    fixed = Path(pattern)
+    while glob.has_magic(str(fixed)):
+        fixed = fixed.parent
+    found: list[tuple[str, Path]] = []
+    for name in sorted(glob.glob(pattern, recursive=True)):
+        path = Path(name)
+        if path.name.endswith(JOURNALS) or _is_in(path, apart):
+            continue
+        inside = _tables(path, apart) if path.is_dir() else iter([(name, Path())])
+        found += [(each, (path / below).relative_to(fixed)) for each, below in inside]
+    unique = dict(found)
+    if not unique:
+        raise InputError(f"no file fits {pattern}; check the pattern, or name a file or a folder")
+    return list(unique.items())
+
+
+def _is_in(path: Path, folder: Path | None) -> bool:
+    if folder is None or not folder.is_dir():
+        return False
+    real = Path(os.path.realpath(path))
+    inner = Path(os.path.realpath(folder))
+    return real == inner or inner in real.parents
