@@ -260,7 +260,7 @@ class Pack(Classifier):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and other processes load the folder anew; a temporary one travels whole."""
-        state = {"adaptation": self.adaptation}
+        state = self.learnt_of_items
         if self._temporary is None:
             return _loaded, (str(self.path.resolve()), self._settings), state
         files = {

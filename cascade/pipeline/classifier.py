@@ -130,15 +130,10 @@ class Classifier(
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and other processes load what the config names for themselves."""
         made_of = self.taxonomy, resolve_paths(self.config, Path.cwd())
-        first = self.first_pass
-        learnt = {"first_pass": None if first is None else first.to_values()}
-        return Classifier, made_of, {"adaptation": self._adaptation, **learnt}
+        return Classifier, made_of, self.learnt_of_items
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        if state["adaptation"] is not None:
-            self.adaptation = state["adaptation"]
-        if state.get("first_pass") is not None:
-            self.first_pass = self.first_pass_of(state["first_pass"])
+        self.take_learnt(state)
 
     def variant(self, *, beam: int | None = None, ranking: int | None = None) -> Self:
         """The same classifier with another form of answers; its models are not loaded anew.

@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from cascade.cli import classify_run
@@ -92,3 +93,18 @@ def test_it_is_named_where_a_file_is_large(many, cascade, monkeypatch):
     assert "where many are alike" not in cascade(*plain, "--limit", 5).err
     assert "where many are alike" not in cascade(*plain, "--first-pass").err
     assert "where many are alike" not in cascade(*plain, "--set", "descent.depth=1").err
+
+
+def test_it_is_measured_on_labelled_rows(many, cascade):
+    with open("many.csv", newline="") as stream:
+        names = [row["name"] for row in csv.DictReader(stream)]
+    labels = {"hat": "Clothing > Hats", "cheese": "Food > Cheese", "milk": "Food > Milk"}
+    rows = [(name, next((of for w, of in labels.items() if w in name), "")) for name in names]
+    with open("labelled.csv", "w", newline="") as stream:
+        csv.writer(stream).writerows([("name", "label"), *(row for row in rows if row[1])])
+    first = ["--first-pass", "--set", "retrieval.first_pass_loss=0.1", "--json"]
+    asked = ["eval", "labelled.csv", *LIST, "--label", "label", "-o", "run", *first]
+    end = cascade(*asked)
+    assert end.status == 0, end.err
+    found = pq.read_table("run/predictions.parquet")["cascade_source"].to_pylist()
+    assert found.count("first_pass") > len(found) / 2

@@ -17,6 +17,8 @@ from cascade.scoring.first_pass.learning import learn_first_pass
 from cascade.scoring.scorer import NodeProbabilityScorer
 
 TAUGHT = 6000  # items that a first pass is learnt from, at the most
+CELLS = 1 << 25  # similarities of items with leaves that it is learnt from, at the most
+TOGETHER = 128  # items that are compared at a time
 
 
 class Hastening(Adapting):
@@ -72,7 +74,7 @@ class Hastening(Adapting):
                     seen += 1
                     yield item
 
-        known = drawn(texts(), TAUGHT)
+        known = drawn(texts(), min(TAUGHT, CELLS // len(self._components.taxonomy.leaves)))
         n = min(len(known), seen // PART)
         known = [known[at] for at in sorted(Random(0).sample(range(len(known)), n))]
         allowed = self.config.retrieval.first_pass_loss if loss is None else loss
@@ -87,12 +89,12 @@ class Hastening(Adapting):
         assert isinstance(scorer, NodeProbabilityScorer)
         with self._turn:
             refuse_lost_gpu()
-            parts = self._together(range(len(items)))
+            starts = range(0, len(items), TOGETHER)
             return learn_first_pass(
                 components.taxonomy,
                 scorer,
                 components.retriever,
-                (Batch([items[row] for row in rows]) for rows in parts),
+                (Batch(items[start : start + TOGETHER]) for start in starts),
                 PieceVectors.open(components.encoder, components.progress),
                 allowed,
                 self.config.retrieval.temperature,
@@ -109,6 +111,20 @@ class Hastening(Adapting):
             check_first_pass(self.taxonomy, self.method, self.config)
         with self._turn:
             self._components.first_pass = learnt
+
+    @property
+    def learnt_of_items(self) -> dict[str, Any]:
+        """All that was learnt of items, for a copy in another process; see `take_learnt`."""
+        first = self.first_pass
+        values = None if first is None else first.to_values()
+        return {"adaptation": self.adaptation, "first_pass": values}
+
+    def take_learnt(self, state: Mapping[str, Any]) -> None:
+        """Take over what a copy has learnt."""
+        if state["adaptation"] is not None:
+            self.adaptation = state["adaptation"]
+        if state["first_pass"] is not None:
+            self.first_pass = self.first_pass_of(state["first_pass"])
 
     def first_pass_of(self, values: Mapping[str, Any]) -> FirstPass:
         """What `FirstPass.to_values` gave, for the encoder and the taxonomy of this classifier."""

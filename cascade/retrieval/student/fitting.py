@@ -31,6 +31,7 @@ from cascade.retrieval.student.vocabulary import (
 Floats = NDArray[np.float32]
 
 PENALTY = 0.1  # chosen on seven sets, as are the weights of words
+BLOCK = 512  # texts that are compared with all others together
 OUTPUTS = 384  # most that are fitted; with more leaves, the directions in which texts differ most
 
 
@@ -68,7 +69,10 @@ def fit_student(
     of_pairs = of_texts(rows.pairs, starts, n_pairs).multiply(vocabulary.pair_rarity[:-1])
     has = hstack([OF_WORD * of_words, OF_RUNS * (of_words @ word_runs), OF_PAIR * of_pairs])
     has = has.tocsr().astype(np.float32)
-    kernel = np.asarray((has @ has.T).toarray(), dtype=np.float32)
+    kernel = np.empty((n, n), dtype=np.float32)
+    for start in range(0, n, BLOCK):  # nearly all texts share something: sparse it would be large
+        part = slice(start, start + BLOCK)
+        kernel[part] = (has[part] @ has.T).toarray()
     means = np.empty(0, np.float32)
     if pieces is not None:
         vectors = word_means(pieces.table, pieces.of_words(vocabulary.words))

@@ -24,7 +24,8 @@ from cascade.taxonomy.names import readable_name
 
 Floats = NDArray[np.float32]
 
-NAMES = 1500  # of leaves, that are learnt from beside the rows
+NAMES = 1500  # of leaves, that are learnt from beside the rows, at the most; and at the most ...
+NAMES_OF_ROWS = 3  # ... one for so many rows
 KEPT = 64  # likeliest leaves of a row by which answers to it are judged
 TOGETHER = 128  # names that are compared at a time
 STEPS = np.geomspace(0.4, 2.5, 23)  # of the sharpness, as parts of the inverse temperature
@@ -75,7 +76,7 @@ def learn_first_pass(
     n = len(taught.texts)
     if n < LEAST:
         return FirstPass(n)
-    names, of_names = _names(taxonomy, retriever)
+    names, of_names = _names(taxonomy, retriever, min(NAMES, n // NAMES_OF_ROWS))
     similarities = np.concatenate([taught.similarities, of_names])
     student, left_out = fit_student([*taught.texts, *names], similarities, pieces)
     prior = None if scorer.prior is None else scorer.prior[taxonomy.leaves]
@@ -110,9 +111,9 @@ def _taught(
     )
 
 
-def _names(taxonomy: Taxonomy, retriever: Retriever) -> tuple[list[str], Floats]:
+def _names(taxonomy: Taxonomy, retriever: Retriever, most: int) -> tuple[list[str], Floats]:
     """Names of leaves, drawn where there are many, and their similarities with all leaves."""
-    drawn = np.random.default_rng(0).permutation(len(taxonomy.leaves))[:NAMES]
+    drawn = np.random.default_rng(0).permutation(len(taxonomy.leaves))[:most]
     nodes = taxonomy.leaves[np.sort(drawn)].tolist()
     names = [readable_name(taxonomy.names[node]) for node in nodes]
     found = []

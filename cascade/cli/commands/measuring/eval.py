@@ -92,6 +92,7 @@ def evaluate(
     max_risk: options.MaxRiskOption = None,
     review_below: options.ReviewBelowOption = None,
     adapt: options.AdaptOption = False,
+    first_pass: options.FirstPassOption = False,
     limit: options.LimitOption = None,
     seed: options.SeedOption = 0,
     resamples: options.ResamplesOption = 1000,
@@ -134,6 +135,7 @@ def evaluate(
     chosen = {
         "method": method,
         "adapt": adapt,
+        "first_pass": first_pass,
         "allow_download": allow_download,
         "settings": settings,
     }
