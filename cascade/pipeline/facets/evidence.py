@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cascade.items import Batch
 from cascade.pipeline.facets.glossing import Glossary
-from cascade.pipeline.facets.naming import without_measure
+from cascade.pipeline.facets.naming import as_served, without_measure
 from cascade.pipeline.facets.shipped_vectors import shipped_vectors
 from cascade.pipeline.facets.terms.species import Species
 from cascade.retrieval.array_ops import run_max
@@ -167,7 +167,7 @@ class EvidenceFinder:
         """
         if self._glossary is None or (" " in text.strip() and self.species.read(text).latin):
             return text
-        return self._glossary.read(text).text
+        return as_served(self._glossary.read(text).text)
 
     def of(self, batch: Batch) -> Evidence:
         """The evidence of a batch for base terms, computed once."""

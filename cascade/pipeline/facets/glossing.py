@@ -1,6 +1,7 @@
 """Reads descriptions in six other languages word by word as English.
 
-The words are those of `food_words.csv`. A text is left as it is unless it has a word that the
+Proper names of dishes, drinks and brands are read first, in any language, by `proper_names.csv`.
+The other words are those of `food_words.csv`. A text is left as it is unless it has a word that the
 catalogue does not know, and half of such words are words for foods in one of the languages: `rind`,
 `pain au chocolat` and `jacket potato` are English here, and of a text with English small words only
 the words that the catalogue does not know are read.
@@ -86,6 +87,7 @@ class Glossary:
         return Glossary, (self._known,)
 
     def _read(self, text: str) -> Reading:
+        text = with_names_read(text)
         tokens, exact = _tokens(plain(text)), _tokens(_composed(text))
         if len(exact) != len(tokens):
             exact = tokens
@@ -118,6 +120,33 @@ class Glossary:
         if token in STOP_WORDS or token in COMMON:
             return False
         return singular(token) not in self._known
+
+
+def with_names_read(text: str) -> str:
+    """A text with proper names of dishes, drinks and brands read as what the catalogue has.
+
+    `Jack Daniel's and cola` is whisky and cola. A brand that says nothing of the food is left out,
+    unless the text has no other word: `Red Robin burger` is a burger, and not red. A reading in
+    brackets says more of the food, so it comes last: `burger (takeaway)`.
+    """
+    tokens, exact = _tokens(plain(text)), _tokens(_composed(text))
+    parts, at = list[tuple[int, int, str]](), 0
+    aside = ""
+    names = _proper_names()
+    while at < len(tokens):
+        for length in range(min(LONGEST, len(tokens) - at), 0, -1):
+            reading = names.get(tuple(tokens[at : at + length]))
+            if reading or (reading == "" and length < len(tokens)):
+                is_aside = reading.startswith("(")
+                aside = reading if is_aside else aside
+                parts.append((at, at + length, "" if is_aside else reading))
+                at += length
+                break
+        else:
+            at += 1
+    if not parts:
+        return text
+    return f"{_joined(exact if len(exact) == len(tokens) else tokens, parts)} {aside}".strip()
 
 
 def _turned(parts: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
@@ -247,14 +276,28 @@ def _joined(tokens: Sequence[str], parts: Sequence[tuple[int, int, str]]) -> str
     for start, end, english in parts:
         out += [*tokens[at:start], "with" if english == "with the" else english]
         at = end
-    text = " ".join([*out, *tokens[at:]])
+    text = " ".join(filter(None, [*out, *tokens[at:]]))
     return re.sub(r" ([,;:.)%])", r"\1", text).replace("( ", "(")
 
 
 @cache
+def _proper_names() -> dict[tuple[str, ...], str]:
+    """Readings by the tokens of names; empty of brands that say nothing."""
+    rows = csv.DictReader(io.StringIO(_data("proper_names.csv")))
+    return {
+        tuple(_tokens(plain(name))): row["reading"]
+        for row in rows
+        for name in row["names"].split("|")
+    }
+
+
+def _data(name: str) -> str:
+    return (resources.files("cascade.foodex2") / "data" / name).read_text("utf-8")
+
+
+@cache
 def _languages() -> Sequence[_Language]:
-    file = resources.files("cascade.foodex2") / "data" / "food_words.csv"
-    rows = list(csv.DictReader(io.StringIO(file.read_text("utf-8"))))
+    rows = list(csv.DictReader(io.StringIO(_data("food_words.csv"))))
     found = []
     for name in LANGUAGES:
         entries: dict[tuple[str, ...], str] = {}

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from cascade.config import parse_yaml
 from cascade.retrieval.words.overlap import words_of
 
+WHOSE = frozenset({"my", "our", "your", "his", "her", "little", "big", "old", "young"})
 FEED = frozenset({"feed", "fodder"})  # words of names of terms
 
 
@@ -19,8 +20,10 @@ class _Kinds(NamedTuple):
     fed: Sequence[tuple[Sequence[frozenset[str]], frozenset[str]]]
     feeds: Sequence[frozenset[str]]
     no_food: Sequence[tuple[str, frozenset[str]]]
+    no_meat: Sequence[tuple[str, frozenset[str]]]
     flavours: Sequence[frozenset[str]]
     plain: Sequence[frozenset[str]]
+    rivals: Sequence[frozenset[str]]
 
 
 def names_feed(text: str) -> bool:
@@ -53,10 +56,22 @@ def names_flavour(text: str) -> bool:
     )
 
 
+def rivals() -> Sequence[frozenset[str]]:
+    """Groups of words of which a food is one: milk is a cow's or a goat's."""
+    return _kinds().rivals
+
+
 def no_food_in(text: str) -> str:
-    """A word of a text for what nobody eats; empty where there is none."""
-    said = set(words_of(text))
-    return next((name for name, words in _kinds().no_food if words <= said), "")
+    """A word of a text for what nobody eats; empty where there is none.
+
+    Animals that are kept for company count where the text says nothing else, as in `my dog`.
+    """
+    said, kinds = set(words_of(text)), _kinds()
+    if found := next((name for name, words in kinds.no_food if words <= said), ""):
+        return found
+    rest = said - WHOSE
+    kept = [(name, words) for name, words in kinds.no_meat if words <= rest]
+    return kept[0][0] if rest and rest == frozenset().union(*(words for _, words in kept)) else ""
 
 
 @cache
@@ -75,6 +90,8 @@ def _kinds() -> _Kinds:
         fed,
         split(told["feeds"]),
         [*zip(told["no_food"], split(told["no_food"]), strict=True)],
+        [*zip(told["no_meat"], split(told["no_meat"]), strict=True)],
         split(told["flavours"]),
         split(told["plain"]),
+        [frozenset(word for name in own for word in words_of(name)) for own in told["rivals"]],
     )

@@ -31,6 +31,20 @@ PLACE = re.compile(  # an adjective of a place, which is the name of a food wher
     r"(?!(?:with|without|and|from|for|mit|sausages?|w[uü]rst\w*)\b)",
     re.IGNORECASE,
 )
+_BREAD = (
+    r"(?:bread rolls?|buns?|rolls?|bap|baguette|ciabatta|bagel|pitt?a(?: bread)?|brioche|bread)"
+)
+SERVED_IN_BREAD = re.compile(
+    rf"^(?P<filling>[^,;:()]+?)\s+in\s+(?:an?\s+)?(?:\w+\s+)?{_BREAD}(?P<rest>\b.*)$"
+    rf"|^(?P<topping>(?:\w+\s)?(?:sausage|ham|cheese|fish|herring|salami|egg|meat|cutlet|bacon))"
+    r" bread roll(?P<more>\b.*)$",
+    re.IGNORECASE,
+)
+SAUSAGE_IN_BREAD = re.compile(
+    r"\b(?:sausages?|bockwurst|bratwurst|wieners?|frankfurters?|knackwurst|hot ?dogs?)\b",
+    re.IGNORECASE,
+)
+BURGER = re.compile(r"\bburgers?\b|\bpatt(?:y|ies)\b", re.IGNORECASE)
 ASIDE = re.compile(r"\([^)]*\)|\[[^\]]*\]")
 CLAUSE = re.compile(
     r"\b(?:with|without|w/|w/o|in|into|from|made|containing|for|by|plus|based on)"
@@ -61,6 +75,23 @@ def without_measure(text: str) -> str:
 def without_places(text: str) -> str:
     """A text without adjectives of places that are foods when alone: `Wiener Melange`."""
     return PLACE.sub("", text)
+
+
+def as_served(text: str) -> str:
+    """A text in which what is served in bread comes behind what that makes of it.
+
+    `Pork cutlet in a roll` is a sandwich, sausage in a bun is a hot dog, and a patty a hamburger.
+    """
+    found = SERVED_IN_BREAD.match(text)
+    if found is None:
+        return text
+    filling = found["filling"] or found["topping"]
+    rest = found["rest"] or found["more"] or ""
+    if BURGER.search(filling):
+        return text
+    if SAUSAGE_IN_BREAD.search(filling) and found["filling"]:
+        return f"hot dog with bread{rest}"
+    return f"sandwich with {filling}{rest}"
 
 
 def main_part(text: str) -> str:

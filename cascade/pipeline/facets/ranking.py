@@ -22,8 +22,8 @@ from cascade.pipeline.facets.evidence import (
     FacetFeatureExtractor,
     FacetFeatures,
 )
-from cascade.pipeline.facets.kinds import FEED, names_feed, names_flavour, no_food_in
-from cascade.pipeline.facets.naming import main_part
+from cascade.pipeline.facets.kinds import FEED, names_feed, names_flavour, no_food_in, rivals
+from cascade.pipeline.facets.naming import head_word, main_part, words
 from cascade.pipeline.facets.questions import ShownTerm, shown_term
 from cascade.pipeline.facets.reranking import Reranker, log_softmax
 from cascade.pipeline.facets.terms.features import TermFeatures
@@ -114,13 +114,14 @@ class BaseTermRanker:
         self._reranker = reranker
         file = Path(config.network) if config.network else None
         self._network = TermNetwork.load(file) if config.learnt else None
-        words = [set(words_of(taxonomy.names[node])) for node in self._nodes.tolist()]
+        names = [set(words_of(taxonomy.names[node])) for node in self._nodes.tolist()]
         plain = [self._has_flavoured(node) for node in self._nodes.tolist()]
         self._plain: NDArray[np.bool_] = np.array(plain, dtype=bool)
         self._another = [
-            (distinct, np.flatnonzero([not distinct.isdisjoint(own) for own in words]))
+            (distinct, np.flatnonzero([not distinct.isdisjoint(own) for own in names]))
             for distinct in map(set, config.another)
         ]
+        self._rivals = [(own, _by_rivals(names, own)) for own in rivals()]
 
     def rank(self, batch: Batch, k: int | None = None) -> RankedBaseTerms:
         """The k likeliest base terms; by default as many as the config has candidates."""
@@ -218,10 +219,10 @@ class BaseTermRanker:
         """
         scores = self._sum(evidence) if self._network is None else self._learnt(evidence)
         unsaid = self._config.unsaid
-        words = [set(words_of(phrases[0])) for phrases in evidence.phrases]
+        texts = [set(words_of(phrases[0])) for phrases in evidence.phrases]
         feeds = np.array([names_feed(phrases[0]) for phrases in evidence.phrases], dtype=bool)
         for distinct, terms in self._another:
-            silent = np.array([distinct.isdisjoint(own) for own in words], dtype=bool)
+            silent = np.array([distinct.isdisjoint(own) for own in texts], dtype=bool)
             if distinct & FEED:
                 silent &= ~feeds
                 others = np.setdiff1d(np.arange(len(scores)), terms)
@@ -231,17 +232,49 @@ class BaseTermRanker:
             [names_flavour(phrases[0]) for phrases in evidence.phrases], dtype=bool
         )
         scores[np.ix_(self._plain, flavoured)] -= unsaid
+        for group, named_by in self._rivals:
+            other = np.array([group & own for own in texts], dtype=object)
+            for named, rows in named_by:
+                against = [bool(said) and named.isdisjoint(said) for said in other]
+                scores[np.ix_(rows, np.flatnonzero(against))] -= unsaid
+        for item, own in enumerate(evidence.phrases):
+            scores[self._of_asides(own[0]), item] -= unsaid
         return scores
 
+    def _of_asides(self, text: str) -> list[int]:
+        """Rows of terms whose head word a text says only of what comes with the food: `in oil`."""
+        main = main_part(text)
+        said = set(words_of(main))
+        if main == text or not self._finder.words.knows(sorted(said)):
+            return []
+        rest = set(words_of(text)) - said
+        rows = (row for word in rest for row in self._by_head.get(word, ()))
+        return [row for row in rows if said.isdisjoint(self._words_of_names(row))]
+
+    @cached_property
+    def _by_head(self) -> dict[str, list[int]]:
+        """Rows of the terms whose own name has a head word."""
+        found: dict[str, list[int]] = {}
+        for row, node in enumerate(self._nodes.tolist()):
+            found.setdefault(head_word(self._taxonomy.names[node]), []).append(row)
+        return found
+
+    def _words_of_names(self, row: int) -> set[str]:
+        """The words of all names of a term."""
+        node = int(self._nodes[row])
+        names = [self._taxonomy.names[node], *self._taxonomy.synonyms(node)]
+        return {word for name in names for word in words(name)}
+
     def _has_flavoured(self, node: int) -> bool:
-        """Whether a term is the plain one beside a flavoured one."""
+        """Whether a term is the plain one beside a flavoured one, or above it."""
         taxonomy = self._taxonomy
         parent = int(taxonomy.parent[node])
-        if parent < 0 or "plain" not in words_of(taxonomy.names[node]):
-            return False
         kept = {*words_of(taxonomy.names[node])} - {"plain"} | {"flavoured"}
-        others = taxonomy.children(parent).tolist()
-        return any(set(words_of(taxonomy.names[other])) == kept for other in others)
+        others = taxonomy.children(node).tolist()
+        others += taxonomy.children(parent).tolist() if parent >= 0 else []
+        return any(
+            set(words_of(taxonomy.names[other])) == kept for other in others if other != node
+        )
 
     def _learnt(self, evidence: Evidence) -> NDArray[np.float32]:
         """The network's for terms of the shortlist; all others are below them."""
@@ -294,6 +327,17 @@ class BaseTermRanker:
         reranked[rows, :head] = np.take_along_axis(judged, order, axis=1)
         scores = {"retrieval": retrieval, self._reranker.name: reranked}
         return replace(ranked, nodes=nodes, logprobs=logprobs, scores=scores)
+
+
+def _by_rivals(
+    words: Sequence[set[str]], rivals: frozenset[str]
+) -> list[tuple[frozenset[str], NDArray[np.int64]]]:
+    """Which of some rivals names have, and the rows of the names that have just these."""
+    found: dict[frozenset[str], list[int]] = {}
+    for row, own in enumerate(words):
+        if named := rivals & own:
+            found.setdefault(named, []).append(row)
+    return [(named, np.array(rows)) for named, rows in found.items()]
 
 
 @dataclass(frozen=True)

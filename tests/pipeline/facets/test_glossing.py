@@ -8,7 +8,8 @@ from cascade.pipeline.facets.glossing import LANGUAGES, Glossary
 ENGLISH = [
     *("bread", "roll", "milk", "cheese", "rice", "tuna", "rind", "jacket", "potato", "pain"),
     *("chocolat", "cream", "coffee", "latte", "sole", "burger", "chicken", "soup", "tomato"),
-    *("pasta", "fresh", "cooked", "sausage", "beer", "fruit", "infusion", "meal"),
+    *("pasta", "fresh", "cooked", "sausage", "beer", "fruit", "infusion", "meal", "drink", "salad"),
+    *("cocktail", "mixed", "vegetable", "custard", "whisky", "wheat"),
 ]
 
 
@@ -81,3 +82,28 @@ def test_every_row_of_the_list_is_whole():
     for row in rows[1:]:
         for cell in filter(None, row[1:]):
             assert all(word == word.strip() and word for word in cell.split("|")), row
+
+
+@pytest.mark.parametrize(
+    ("text", "english"),
+    [
+        ("Negroni", "Cocktail drink"),
+        ("Johnnie Walker Black Label, 4 cl", "Whisky, 4 cl"),
+        ("Red Robin burger", "burger"),  # a brand that says nothing of the food
+        ("Red Robin", "Red Robin"),
+        ("Five Guys cheeseburger", "cheeseburger (takeaway)"),
+        ("Panzanella mit Brot", "mixed vegetable salad with bread"),
+        ("CRÈME BRÛLÉE", "Custard"),
+        ("ipanema", "ipanema"),  # a name is whole words
+    ],
+)
+def test_proper_names_are_read_as_what_the_catalogue_has(glossary, text, english):
+    assert glossary.read(text).text == english
+
+
+def test_a_proper_name_has_one_reading():
+    file = resources.files("cascade.foodex2") / "data" / "proper_names.csv"
+    rows = list(csv.DictReader(file.read_text("utf-8").splitlines()))
+    names = [name for row in rows for name in row["names"].split("|")]
+    assert sorted(names) == sorted(set(names))
+    assert all(name and name == name.strip().lower() for name in names)

@@ -54,6 +54,12 @@ def test_food_is_no_feed(text):
         ("battery eggs", ""),
         ("wholemeal toast", ""),
         ("jacket potato", ""),
+        ("my dog", "dog"),
+        ("a pet hamster", "pet"),
+        ("guinea pigs", "guinea pig"),
+        ("hot dog", ""),
+        ("pig", ""),
+        ("", ""),
     ],
 )
 def test_what_nobody_eats_is_told(text, word):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cascade.pipeline.facets.naming import head_word, main_part, without_measure
+from cascade.pipeline.facets.naming import as_served, head_word, main_part, without_measure
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,21 @@ def test_how_much_there_is_says_nothing_about_the_food(text: str, found: str) ->
 def test_the_main_part_and_the_head_word_name_the_food(text: str, main: str, head: str) -> None:
     assert main_part(text) == main
     assert head_word(text) == head
+
+
+@pytest.mark.parametrize(
+    ("text", "served"),
+    [
+        ("pork cutlet in a roll", "sandwich with pork cutlet"),
+        ("tofu in a sesame bun, with salad", "sandwich with tofu, with salad"),
+        ("grilled sausage in bun", "hot dog with bread"),
+        ("beef burger in a bun", "beef burger in a bun"),
+        ("salami bread roll", "sandwich with salami"),
+        ("sausage roll", "sausage roll"),  # baked in pastry
+        ("poppy seed bread roll", "poppy seed bread roll"),
+        ("beans in sauce", "beans in sauce"),
+        ("bread", "bread"),
+    ],
+)
+def test_what_is_served_in_bread_is_a_sandwich(text: str, served: str) -> None:
+    assert as_served(text) == served
