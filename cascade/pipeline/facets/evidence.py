@@ -165,7 +165,9 @@ class EvidenceFinder:
 
         Scientific names stay as they are: Latin is near to some of its languages.
         """
-        if self._glossary is None or (" " in text.strip() and self.species.read(text).latin):
+        if self._glossary is None or (
+            " " in text.strip() and self.species.read(text, others=False).latin
+        ):
             return text
         return as_served(self._glossary.read(text).text)
 

@@ -53,6 +53,15 @@ def test_no_other_name_stands_for_one_that_a_term_has(species):
     assert "solanum melongena" in said.kin[0]
 
 
+def test_a_name_that_is_little_of_a_text_stays_unless_no_term_has_its_word():
+    known = [frozenset({"goose", "fat"}), frozenset({"roast", "potato"})]
+    table = Species([Kind(("Anser anser",), ("goose", "greylag"), "")], known=known)
+    assert table.read("roast potatoes in goose fat").others == ()
+    assert table.read("goose").others == ("greylag",)
+    assert table.read("roast potatoes in greylag fat").others == ("roast potato goose fat",)
+    assert table.read("roast potatoes in greylag fat", others=False).others == ()
+
+
 def test_an_unknown_species_still_has_its_genus(species):
     assert species.read("Solanum quitoense Lam.").kin[1] == {"solanum": 1}
     assert species.read("Solanum spp.").kin == ({}, {"solanum": 1}, {"solanaceae": 1})

@@ -32,6 +32,7 @@ FILES = ("species.csv", "species_ours.csv")
 ORIGINS = ("F01", "F27")  # facet categories whose descriptors are plants, animals and raw foods
 LONGEST = 5  # words of a name
 MOST = 5  # other names of a description
+HALF = 0.5  # share of a text that a name is
 SHORTEST = 3  # letters of a name that is looked up
 LEVELS = ("species", "genus", "family")
 IMPLIED = 0.9  # of what a term implies, beside what it is called
@@ -101,6 +102,7 @@ class Species:
         families: Mapping[str, str] | None = None,
     ) -> None:
         self._known = known
+        self._words = frozenset(word for name in known for word in name)
         self._kinds = list(kinds)
         self._by_name: dict[tuple[str, ...], list[int]] = {}
         self._by_species: dict[str, list[int]] = {}
@@ -136,11 +138,15 @@ class Species:
                 families |= {name.partition(" ")[0].lower(): found[1].lower() for name in own}
         return cls(kinds(), scientific, known, families)
 
-    def read(self, text: str) -> Said:
-        """What a text says of species."""
+    def read(self, text: str, *, others: bool = True) -> Said:
+        """What a text says of species; with `others` also what it says when it says them otherwise.
+
+        A common name gives way to others only if it is most of the text, or the last half, or has a
+        word that no term has: whoever writes `roast potatoes in goose fat` means no greylag goose.
+        """
         text = plain(text)
         kin: tuple[dict[str, float], ...] = ({}, {}, {})
-        others: list[str] = []
+        said_otherwise: list[str] = []
         latin = False
         for own, start, end in self._scientific(text):
             latin = True
@@ -151,7 +157,9 @@ class Species:
                 kind = self._kinds[at]
                 for name in kind.scientific:
                     self._note(kin, species_of(name), share)
-                others += [rest.replace("\0", name) for name in (*kind.names, *kind.scientific)]
+                if others:
+                    names = (*kind.names, *kind.scientific)
+                    said_otherwise += [rest.replace("\0", name) for name in names]
         if not latin:
             if (found := GENUS.match(text)) and (genus := found[1].lower()) in self._genera:
                 latin = True
@@ -159,9 +167,11 @@ class Species:
                 _more(kin[2], self._family.get(genus, ""), 1)
             for found in FAMILY.finditer(text):
                 _more(kin[2], found[1].casefold(), 1)
-            others += self._common(text, kin)
+            said_otherwise += self._common(text, kin, others=others)
+        if not said_otherwise:
+            return Said((), kin, latin)  # type: ignore[arg-type]
         said = words(text)
-        unique = dict.fromkeys(" ".join(own.split()) for own in others)
+        unique = dict.fromkeys(" ".join(own.split()) for own in said_otherwise)
         unlike = [own for own in unique if words(own) != said]
         return Said(tuple(unlike[:MOST]), kin, latin)  # type: ignore[arg-type]
 
@@ -188,7 +198,9 @@ class Species:
                 at = found.end()
                 yield f"{genus} {epithet}", found.start(), found.end()
 
-    def _common(self, text: str, kin: tuple[dict[str, float], ...]) -> Iterator[str]:
+    def _common(
+        self, text: str, kin: tuple[dict[str, float], ...], *, others: bool
+    ) -> Iterator[str]:
         """A text with other names for the longest names that it has, which `kin` is told of."""
         said = words(text)
         at = 0
@@ -199,13 +211,15 @@ class Species:
                 if rows is None or sum(map(len, own)) < SHORTEST:
                     continue
                 share = length / len(said)
+                telling = others and frozenset(own) not in self._known
+                most = share > HALF or (share == HALF and at + length == len(said))
+                telling = telling and (most or not self._words.issuperset(own))
                 before, after = " ".join(said[:at]), " ".join(said[at + length :])
                 for row in rows:
                     kind = self._kinds[row]
                     for name in kind.scientific:
                         self._note(kin, species_of(name), share)
-                    others = () if frozenset(own) in self._known else kind.names
-                    for name in others:
+                    for name in kind.names if telling else ():
                         if words(name) != own:
                             yield f"{before} {name} {after}"
                 at += length - 1
@@ -242,6 +256,7 @@ class Kinship:
         ]
         names = [[taxonomy.names[n], *taxonomy.synonyms(n)] for n in nodes.tolist()]
         terms = _terms(taxonomy)
+        kin: dict[str, tuple[dict[str, float], ...]] = {}
         entries: list[dict[str, float]] = []
         for called, code, own in zip(names, codes, origins, strict=True):
             found: dict[str, float] = {}
@@ -252,7 +267,9 @@ class Kinship:
                 if other in terms:
                     named.append((clean(terms[other].name), IMPLIED))
             for name, weight in named:
-                for level, said in zip(LEVELS, species.read(name).kin, strict=True):
+                if name not in kin:
+                    kin[name] = species.read(name, others=False).kin
+                for level, said in zip(LEVELS, kin[name], strict=True):
                     for what, share in said.items():
                         _more(found, f"{level} {what}", weight * share)
             entries.append(found)
