@@ -62,6 +62,12 @@ def test_a_name_that_is_little_of_a_text_stays_unless_no_term_has_its_word():
     assert table.read("roast potatoes in greylag fat", others=False).others == ()
 
 
+def test_long_and_strange_texts_take_no_time(species):
+    for text in ("Ipomoea aquatica " + "A" * 5_000 + "!", "kangkong " * 2_000, "(" * 5_000):
+        species.read(text)
+    assert species.read("kangkong " * 2_000).others == ()
+
+
 def test_an_unknown_species_still_has_its_genus(species):
     assert species.read("Solanum quitoense Lam.").kin[1] == {"solanum": 1}
     assert species.read("Solanum spp.").kin == ({}, {"solanum": 1}, {"solanaceae": 1})

@@ -31,6 +31,7 @@ from cascade.taxonomy.names import clean
 FILES = ("species.csv", "species_ours.csv")
 ORIGINS = ("F01", "F27")  # facet categories whose descriptors are plants, animals and raw foods
 LONGEST = 5  # words of a name
+LONG = 40  # words of a text from which on no name gives way to others
 MOST = 5  # other names of a description
 HALF = 0.5  # share of a text that a name is
 SHORTEST = 3  # letters of a name that is looked up
@@ -42,7 +43,7 @@ LATIN = re.compile(r"\b([A-Za-z][a-z]{2,})\s+(?:x\s+)?([a-z]{3,}(?:-[a-z]+)*)\b"
 GENUS = re.compile(r"^\W*(?:x\s+)?([A-Z][a-z]{2,})(?:\s+(?:spp?|species)\b\.?|$|\s+[A-Z(x])")
 FAMILY = re.compile(r"\b([A-Z][a-z]+(?:idae|aceae))\b")
 WITHIN = re.compile(r"within the [Ff]amily ([A-Z][a-z]+)")  # in scope notes of plants and animals
-AUTHOR = r"(?:\([^)]*\)|(?:[A-Z][\w'’-]*\.?(?:[A-Z][\w'’-]*\.?)*|f\.|ex|et|and|&)(?=[\s,(]|$))"
+AUTHOR = r"(?:\([^)]*\)|(?:[A-Z][\w'’.-]*|f\.|ex|et|and|&)(?=[\s,(]|$))"
 AFTER = re.compile(rf"^(?:\s*(?:{AUTHOR}|(?:var|subsp|ssp|convar|cv|group)\.?\s+[a-z-]+))+[\s.]*")
 AUTHOR_AFTER = re.compile(r"\s+(?:\([A-Z][^)]*\)|[A-Z][\w'’-]*\.)")
 ENDING = re.compile(r"(?:us|um|is|ii|ae|a|oides)$")
@@ -104,6 +105,9 @@ class Species:
         self._known = known
         self._words = frozenset(word for name in known for word in name)
         self._kinds = list(kinds)
+        self._species = [
+            tuple(filter(None, map(species_of, kind.scientific))) for kind in self._kinds
+        ]
         self._by_name: dict[tuple[str, ...], list[int]] = {}
         self._by_species: dict[str, list[int]] = {}
         self._family: dict[str, str] = dict(families or {})
@@ -112,12 +116,11 @@ class Species:
             for name in kind.names:
                 if key := words(name):
                     self._by_name.setdefault(key, []).append(at)
-            for name in kind.scientific:
-                if own := species_of(name):
-                    self._by_species.setdefault(own, []).append(at)
-                    latin.add(own)
-                    if kind.family:
-                        self._family.setdefault(own.partition(" ")[0], kind.family.casefold())
+            for own in self._species[at]:
+                self._by_species.setdefault(own, []).append(at)
+                latin.add(own)
+                if kind.family:
+                    self._family.setdefault(own.partition(" ")[0], kind.family.casefold())
         latin.update(filter(None, map(species_of, scientific)))
         self._genera = {own.partition(" ")[0] for own in latin}
         self._epithets = {own.partition(" ")[2] for own in latin}
@@ -154,10 +157,10 @@ class Species:
             share = 1 / (1 + len(words(rest.replace("\0", ""))))
             self._note(kin, own, share)
             for at in self._by_species.get(own, ()):
-                kind = self._kinds[at]
-                for name in kind.scientific:
-                    self._note(kin, species_of(name), share)
+                for other in self._species[at]:
+                    self._note(kin, other, share)
                 if others:
+                    kind = self._kinds[at]
                     names = (*kind.names, *kind.scientific)
                     said_otherwise += [rest.replace("\0", name) for name in names]
         if not latin:
@@ -192,7 +195,8 @@ class Species:
             at = found.start(2)
             if (
                 epithet not in RANKS
-                and epithet not in self._english | ENGLISH
+                and epithet not in ENGLISH
+                and epithet not in self._english
                 and (known or (alone and named))
             ):
                 at = found.end()
@@ -214,14 +218,14 @@ class Species:
                 telling = others and frozenset(own) not in self._known
                 most = share > HALF or (share == HALF and at + length == len(said))
                 telling = telling and (most or not self._words.issuperset(own))
-                before, after = " ".join(said[:at]), " ".join(said[at + length :])
+                telling = telling and len(said) <= LONG
+                before, after = (said[:at], said[at + length :]) if telling else ((), ())
                 for row in rows:
-                    kind = self._kinds[row]
-                    for name in kind.scientific:
-                        self._note(kin, species_of(name), share)
-                    for name in kind.names if telling else ():
+                    for other in self._species[row]:
+                        self._note(kin, other, share)
+                    for name in self._kinds[row].names if telling else ():
                         if words(name) != own:
-                            yield f"{before} {name} {after}"
+                            yield " ".join([*before, name, *after])
                 at += length - 1
                 break
             at += 1
