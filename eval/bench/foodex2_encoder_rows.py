@@ -162,7 +162,8 @@ def main() -> None:
     chosen, others = [], []
     for code in sources.codes:
         names = list(map(clean, catalogue.terms[code].attributes.get(SCIENTIFIC_NAMES, ())))
-        close = code in implied or any(
+        genera = {name.partition(" ")[0] for name in names}
+        close = code in implied or not genera.isdisjoint(near)
             name.split()[:1] and name.split()[0] in near for name in names
         )
         (chosen if close else others).append(code)

@@ -38,8 +38,10 @@ from cascade.foodex2.rules import worst
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.items import Batch, Item
 from cascade.pipeline.facets.evidence import EvidenceFinder
+from cascade.pipeline.facets.naming import words
 from cascade.pipeline.facets.terms.features import TermFeatures
 from cascade.pipeline.facets.terms.network import TermNetwork
+from cascade.pipeline.facets.terms.species import Species, kinds, species_of
 from cascade.retrieval.encoder import Encoder
 from cascade.taxonomy.names import clean
 from cascade.training.foodex2.synthetic import Composer, OtherName
@@ -188,10 +190,40 @@ def ranked(scores: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[str, A
     return figures(order, wanted)
 
 
+def held_out(
+    texts: Sequence[str], kind: Mapping[str, str], held: Pairs, judged: NDArray[np.float32]
+) -> dict[str, Any]:
+    """Figures of names by kind, and of those that the table of species does not have."""
+    table, names = Species(kinds()), {words(name) for own in kinds() for name in own.names}
+    rows = {species_of(name) for own in kinds() for name in own.scientific} - {""}
+    strange = [
+        words(text) not in names and rows.isdisjoint(table.read(text).kin[0]) for text in texts
+    ]
+    some = {
+        "held-out names": np.ones(len(texts), dtype=bool),
+        "held-out common names": np.array([kind[text] == "common" for text in texts]),
+        "held-out scientific names": np.array([kind[text] == "scientific" for text in texts]),
+        "held-out names that the table of species does not have": np.array(strange),
+    }
+    return {
+        name: {
+            "rows": int(own.sum()),
+            "in the shortlist": round(float(held.right[own].any(axis=1).mean()), 4),
+            "sum": ranked(held.plain[own], held.right[own]),
+            "network": ranked(judged[own], held.right[own]),
+        }
+        for name, own in some.items()
+    }
+
+
 def markdown(results: dict[str, Any]) -> str:
     """The figures as a page."""
     lines = ["# The network that ranks base terms of FoodEx2", ""]
-    lines += ["Of a shortlist of 40 terms by a plain sum; 95% intervals over rows.", ""]
+    lines += [
+        "Of a shortlist of 40 terms by a plain sum; 95% intervals over rows. Wanted of held-out"
+        " names: accuracy@1 0.40, recall@10 0.80.",
+        "",
+    ]
     lines += [f"| set | way | {' | '.join(SHOWN)} |", "| --- |" + " --- |" * (len(SHOWN) + 1)]
     for name, ways in results.items():
         for way, found in ways.items() if isinstance(ways, dict) else ():
@@ -223,8 +255,8 @@ def main() -> None:
     features = TermFeatures(tree, finder, nodes)
     composed = [
         (own.text, own.code)
-        for words, seed in (("ours", 11), ("catalogue", 12))
-        for own in Composer(tree, catalogue, checker, words=words, seed=seed).compose(
+        for wording, seed in (("ours", 11), ("catalogue", 12))
+        for own in Composer(tree, catalogue, checker, words=wording, seed=seed).compose(
             list(row), 600
         )
     ]
@@ -268,15 +300,7 @@ def main() -> None:
     texts, right = by_key(test, row)
     held = of_names(catalogue, encoder, nodes, [own.text for own in test], texts, right)
     judged = network.of(held.values)
-    kind = {own.text: own.kind for own in test}
-    for name in ("all", "common", "scientific"):
-        some = np.array([name in ("all", kind[text]) for text in texts])
-        results["held-out names" if name == "all" else f"held-out {name} names"] = {
-            "rows": int(some.sum()),
-            "in the shortlist": round(float(held.right[some].any(axis=1).mean()), 4),
-            "sum": ranked(held.plain[some], held.right[some]),
-            "network": ranked(judged[some], held.right[some]),
-        }
+    results |= held_out(texts, {own.text: own.kind for own in test}, held, judged)
     print("held-out names", json.dumps(results["held-out names"]), flush=True)
     if arguments.out:
         arguments.out.write_text(json.dumps(results, indent=1), "utf-8")
