@@ -164,8 +164,6 @@ def main() -> None:
         names = list(map(clean, catalogue.terms[code].attributes.get(SCIENTIFIC_NAMES, ())))
         genera = {name.partition(" ")[0] for name in names}
         close = code in implied or not genera.isdisjoint(near)
-            name.split()[:1] and name.split()[0] in near for name in names
-        )
         (chosen if close else others).append(code)
     others = draw.sample(others, max(NATURAL - len(chosen), 0))
     rows = []
@@ -181,7 +179,8 @@ def main() -> None:
     write(out / "wordnet", "taxonomy.csv", ["code", "name", "parent", "synonyms"], nodes)
     add("wordnet", rows, 0.7)
     training = {
-        "steps": STEPS, "items": 56, "candidates": 72, "layers": 3, "learning_rate": 1e-4, "share": 1.0, "average": 0.98,
+        "steps": STEPS, "items": 56, "candidates": 72, "layers": 3,
+        "learning_rate": 1e-4, "share": 1.0, "average": 0.98,
         "upper_rows": 0.1, "upper": 0.3, "refresh": 2000, "checkpoint_every": 50,
         "forms": {"leaf": 4, "parent": 3, "path": 0.5, "upward": 0, "more": 3},
     }  # fmt: skip
