@@ -28,7 +28,7 @@ from cascade.generation.tree_scoring.tree_scorer import Session, TokenizedQuesti
 from cascade.models.inspection import reading
 from cascade.models.language_models import load_for_inference, picture_bank
 from cascade.models.runtime import Precision
-from cascade.models.weights import find_weights
+from cascade.models.weights import Weights, find_weights
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +52,14 @@ class TransformersEngine(TokenEngine):
         For messages and traces.
     batch_tokens
         Most tokens in one forward pass, padding included; bounds memory.
+
+    Attributes
+    ----------
+    identity
+        All that scores depend on beside what is asked, where it is known: then they can be kept.
     """
+
+    identity: str | None = None
 
     def __init__(
         self, model: Any, tokenizer: Any, *, name: str = "llm", batch_tokens: int = 4096
@@ -95,7 +102,10 @@ class TransformersEngine(TokenEngine):
         """
         weights = find_weights(name, allow_download=allow_download)
         model, tokenizer = load_for_inference(weights, device, precision, adapter=adapter)
-        return cls(model, tokenizer, name=name, batch_tokens=batch_tokens)
+        engine = cls(model, tokenizer, name=name, batch_tokens=batch_tokens)
+        if adapter is None:
+            engine.identity = _identity(weights, model, batch_tokens)
+        return engine
 
     def score(
         self,
@@ -192,6 +202,14 @@ class TransformersEngine(TokenEngine):
                     batch = []
                 batch.append(index)
             yield batch
+
+
+def _identity(weights: Weights, model: Any, batch_tokens: int) -> str:
+    """Weights, and what changes how their products are rounded."""
+    import torch
+
+    kernels = torch.__version__, torch.backends.cpu.get_cpu_capability()
+    return f"{weights.identity}:{model.dtype}:{model.device}:{batch_tokens}:{kernels}"
 
 
 def decode(

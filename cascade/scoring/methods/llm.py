@@ -20,6 +20,7 @@ from cascade.scoring.item_prompts import (
     prompt_text,
     readable_pictures,
 )
+from cascade.scoring.kept_priors import KeptPriors
 from cascade.scoring.mentions import Mentions
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
@@ -61,6 +62,8 @@ class LLMScorer(Scorer):
     encoder
         Gives the scorer that judges in the model's place where an item names a candidate as it is,
         for there the model copies; without it the model judges that too.
+    kept
+        Priors of earlier processes; None keeps nothing.
     """
 
     name = "llm"
@@ -77,6 +80,7 @@ class LLMScorer(Scorer):
         prior: bool = True,
         max_chars: int = 200,
         encoder: Callable[[], Scorer] | None = None,
+        kept: KeptPriors | None = None,
     ) -> None:
         self.reads_pictures = engine.reads_pictures
         self.reads_candidate_order = "candidates" in template.head.variables
@@ -91,7 +95,8 @@ class LLMScorer(Scorer):
         self._encoder = encoder
         self._empty = empty_items(template.kind)
         self._mentions = Mentions(taxonomy.names)
-        self._prior = np.full(len(taxonomy), np.nan)
+        self._kept = kept
+        self._prior = np.full(len(taxonomy), np.nan) if kept is None else kept.read()
 
     def score(self, batch: Batch, choices: Choices) -> NDArray[np.float64]:
         """Log-probability of each candidate; see `Scorer.score`."""
@@ -148,6 +153,7 @@ class LLMScorer(Scorer):
         All children of a parent are asked for together, so that a prior does not depend on which
         items came first, and has the siblings beside it that the local reading needs.
         """
+        new = False
         for parent in np.unique(choices.parents).tolist():
             children = self._taxonomy.children(parent)
             if np.isnan(self._prior[children]).any():
@@ -162,6 +168,9 @@ class LLMScorer(Scorer):
                         batch.failures.setdefault(row, failed)
                     continue
                 self._prior[children] = np.mean(np.array(found, dtype=np.float64), axis=0)
+                new = True
+        if new and self._kept is not None:
+            self._kept.add(self._prior)
         return np.asarray(self._prior[choices.nodes])
 
 
@@ -181,17 +190,23 @@ def _joined(
 
 def make(components: Components) -> LLMScorer:
     """The configured language model and prompt."""
-    config = components.config.llm
+    config, engine = components.config.llm, components.engine
+    template = components.prompt(components.config.child_prompt)
+    reading, model = reading_of(components.config), getattr(engine, "identity", None)
+    kept = None
+    if config.prior and config.answer == "score" and model is not None:
+        kept = KeptPriors.of(model, template, components.taxonomy, reading)
     return LLMScorer(
-        components.engine,
-        components.prompt(components.config.child_prompt),
+        engine,
+        template,
         components.taxonomy,
         components.rewriter,
         answer=config.answer,
-        reading=reading_of(components.config),
+        reading=reading,
         prior=config.prior,
         max_chars=config.max_chars,
         encoder=(lambda: components.scorer("retrieval")) if _asks_encoder(config) else None,
+        kept=kept,
     )
 
 
