@@ -13,7 +13,6 @@ from cascade.predictions import Prediction
 from cascade.retrieval.student.pieces import PieceVectors
 from cascade.scoring.adaptation import drawn
 from cascade.scoring.first_pass.deciding import LEAST, PART, FirstPass, check_first_pass
-from cascade.scoring.first_pass.learning import learn_first_pass
 from cascade.scoring.scorer import NodeProbabilityScorer
 
 TAUGHT = 6000  # items that a first pass is learnt from, at the most
@@ -84,6 +83,8 @@ class Hastening(Adapting):
         return learnt
 
     def _learnt(self, items: Sequence[Item], allowed: float) -> FirstPass:
+        from cascade.scoring.first_pass.learning import learn_first_pass  # imports SciPy
+
         components = self._components
         scorer = components.scorer(self.method)
         assert isinstance(scorer, NodeProbabilityScorer)
