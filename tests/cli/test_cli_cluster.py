@@ -206,7 +206,7 @@ def test_what_stops_a_local_run_stops_one_on_a_cluster_in_the_same_words(both, f
         "items.csv", "--text", "name", "--set", "retrieval.encoder=no/such", out="out.csv"
     )
     assert (local.status, ray.status) == (2, 2)
-    assert local.err.strip() and ray.err == local.err
+    assert local.err.strip() and ray.err.endswith(local.err)  # work that takes long is told
     assert list(found.parent.iterdir()) == []
 
 

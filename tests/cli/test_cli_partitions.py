@@ -255,7 +255,7 @@ def test_a_full_disk_ends_the_run_and_resume_completes_it(folder, classify, monk
     def full(self, index, rows, data, *args, **options):
         if self.path.name == "5.csv" and index:
             error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            raise unwritable(self.path, error, "go on with --resume") from error
+            raise unwritable(self.path, error, "begin again with the same command") from error
         write_bytes(self, index, rows, data, *args, **options)
 
     monkeypatch.setattr(CascadeConfig, "batch", 64)

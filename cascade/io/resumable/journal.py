@@ -320,9 +320,12 @@ class Journal:
             asdict(cast(Finished, self.finished)),
         ]
         short = self.folder / f"{JOURNAL}.tmp"
-        short.write_bytes(b"".join(map(_line, lines)))
-        sync_file(short)
-        short.replace(self._file)
+        try:
+            short.write_bytes(b"".join(map(_line, lines)))
+            sync_file(short)
+            short.replace(self._file)
+        except OSError:  # the long one tells the same
+            short.unlink(missing_ok=True)
         self._remove_parts()
 
     def _append(self, entry: Mapping[str, Any]) -> None:
@@ -360,7 +363,7 @@ class Journal:
             self._lock = None
 
     def _remove_parts(self) -> None:
-        for pattern in ("part-??????*", ASSEMBLED):
+        for pattern in ("part-??????*", ASSEMBLED, f"{JOURNAL}.tmp"):
             for path in self.folder.glob(pattern):
                 path.unlink()
 

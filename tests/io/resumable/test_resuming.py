@@ -8,6 +8,7 @@ import pkgutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from io_helpers import EXTRA, answer, run
@@ -15,6 +16,7 @@ from io_helpers import EXTRA, answer, run
 from cascade.errors import OutputError, UsageError
 from cascade.io import check_output, open_output, open_table
 from cascade.io.resumable import output as outputs
+from cascade.io.resumable.output import begun_by, forget
 
 ROWS = 20
 
@@ -345,6 +347,7 @@ KILLED = """
 import sys, time
 from cascade.io import open_output, open_table
 from cascade.io.resumable import output as outputs
+from cascade.io.resumable.output import begun_by, forget
 outputs.COMMIT_SECONDS = 0.002
 source, out = sys.argv[1:]
 extra = {"cascade_code": str}
@@ -402,3 +405,47 @@ def test_the_journal_is_lines_of_json(source, tmp_path):
     assert header["fingerprint"] == {"seed": 1}
     assert [part["chunks"][0]["first_row"] for part in parts] == [1, 3, 5]
     assert all(len(part["sha256"]) == 64 for part in parts)
+
+
+def test_a_journal_that_outlives_its_output_tells_that_it_is_finished(tmp_path, monkeypatch):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("a\n1\n2\n")
+
+    def finish(**options):
+        with open_table(source) as table:
+            how = {"lasting": True, "run": "night", **options}
+            with open_output(out, table, {"b": str}, source=source, **how) as output:
+                for index, rows in enumerate(table.chunks(1) if not output.complete else []):
+                    output.write(index, rows, [{"b": "x"}] * len(rows), {"rows": 1})
+                if not output.complete:
+                    output.finish({"rows": 2})
+                return output
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "no room")
+
+    finish()
+    assert [path.name for path in Path(f"{out}.parts").iterdir() if path.suffix] == [
+        "journal.jsonl"
+    ]
+    again = finish(resume=True)
+    assert (again.complete, [*again.finished_summaries]) == (True, [{"rows": 2}])
+    os.utime(source, ns=(1, 1))
+    again = finish(resume=True)
+    again.check_input([rows] for rows in open_table(source).rows)
+    source.write_text("a\n1\n3\n")
+    with pytest.raises(
+        OutputError, match=r"in.csv changed since it was answered; remove .*out.csv"
+    ):
+        finish(resume=True).check_input([rows] for rows in open_table(source).rows)
+    forget(out)
+    assert not Path(f"{out}.parts").exists()
+    # Where there is no room to shorten it, the long one tells the same.
+    monkeypatch.setattr("cascade.io.resumable.journal.sync_file", full)
+    finish(overwrite=True)
+    again = finish(resume=True)
+    assert (again.complete, [*again.finished_summaries]) == (True, [{"rows": 1}, {"rows": 1}])
+    out.unlink()
+    assert begun_by("night", out)
+    monkeypatch.undo()
+    assert finish(resume=True).path.read_text() == "a,b\n1,x\n3,x\n"

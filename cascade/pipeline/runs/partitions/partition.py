@@ -209,11 +209,12 @@ def answer_partition(
                 )
     except CascadeError as error:
         done.failed = type(error).__name__, error.args, error.exit_status
+        if _is_full(error) and isinstance(error.__cause__, OSError):
+            done.failed = _unwritten(partition, error.__cause__)
         of_file = stage == "answering" and isinstance(error, InputError | UsageError | OutputError)
         done.ends_all = _is_full(error) or not (of_file or stage == "opening")
     except OSError as error:
-        failed = unwritable(partition.target, error)
-        done.failed = "OutputError", failed.args, failed.exit_status
+        done.failed = _unwritten(partition, error)
         done.ends_all = error.errno in FULL
     return done
 
@@ -238,6 +239,11 @@ def finished_counts(
     for summary in output.finished_summaries:
         total.add({**asdict(Counts()), **summary})
     return total
+
+
+def _unwritten(partition: Partition, error: OSError) -> tuple[str, tuple[Any, ...], int]:
+    found = unwritable(partition.target, error, "go on with --resume")
+    return "OutputError", found.args, found.exit_status
 
 
 def _is_full(error: BaseException) -> bool:
