@@ -5,6 +5,7 @@ processor second of one core.
 
     python eval/bench/scale.py                  # the tables of docs/explanations/scale.md
     python eval/bench/scale.py --check docs/explanations/scale.md
+    python eval/bench/scale.py --write docs/explanations/scale.md
     python eval/bench/scale.py --rows 50000000 --cores 8 --hours 2
 """
 
@@ -152,6 +153,19 @@ def tables(rows: int, cores: int, hours: float) -> list[str]:
     return ["\n".join(lines) for lines in made]
 
 
+def rewritten(page: str, tables: Sequence[str]) -> str:
+    """A page with these tables in the place of those that have the same heads."""
+    lines = page.splitlines()
+    for table in tables:
+        new = table.splitlines()
+        first = lines.index(new[0])
+        last = first
+        while last < len(lines) and lines[last].startswith("|"):
+            last += 1
+        lines[first:last] = new
+    return "\n".join(lines) + "\n"
+
+
 def _round(number: float) -> int:
     """Two digits, which is what the figures are good for."""
     digits = max(0, math.floor(math.log10(number)) - 1) if number >= 1 else 0
@@ -165,14 +179,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cores", type=int, default=32, help="of a machine")
     parser.add_argument("--hours", type=float, default=8.0)
     parser.add_argument("--check", type=Path, help="page that must have these tables")
+    parser.add_argument("--write", type=Path, help="page that gets them, where it has others")
     args = parser.parse_args(arguments)
     made = tables(args.rows, args.cores, args.hours)
     if args.check is not None:
         page = args.check.read_text("utf-8")
         if missing := [table for table in made if table not in page]:
             raise SystemExit(
-                f"{args.check} has other tables than these:\n\n" + "\n\n".join(missing)
+                f"{args.check} has other tables than these, which figures in eval/results make; "
+                f"python eval/bench/scale.py --write {args.check} puts them in, then read the text "
+                "around them again:\n\n" + "\n\n".join(missing)
             )
+        return
+    if args.write is not None:
+        args.write.write_text(rewritten(args.write.read_text("utf-8"), made), "utf-8")
         return
     print("\n\n".join(made))
 
