@@ -2,7 +2,7 @@
 
 import pytest
 
-from cascade.pipeline.facets.terms.species import Kind, Species, kinds, species_of
+from cascade.pipeline.facets.terms.species import Kind, Species, foreign_words, kinds, species_of
 
 TABLE = [
     Kind(("Ipomoea aquatica",), ("water spinach", "kangkong"), "Convolvulaceae"),
@@ -70,12 +70,15 @@ def test_long_and_strange_texts_take_no_time(species):
 
 def test_an_unknown_species_still_has_its_genus(species):
     assert species.read("Solanum quitoense Lam.").kin[1] == {"solanum": 1}
+    assert species.read("Solanum quitoensis").kin[1] == {"solanum": 1}
     assert species.read("Solanum spp.").kin == ({}, {"solanum": 1}, {"solanaceae": 1})
     assert species.read("Solanaceae").kin[2] == {"solanaceae": 1}
 
 
-@pytest.mark.parametrize("text", ["Vanilla ice cream", "Grilled chicken", "Orange juice", "", "x"])
-def test_english_is_no_scientific_name(species, text):
+@pytest.mark.parametrize(
+    "text", ["Vanilla ice cream", "Vanilla fritta", "Grilled chicken", "Orange juice", "", "x"]
+)
+def test_what_is_eaten_is_no_scientific_name(species, text):
     assert not species.read(text).latin
 
 
@@ -88,6 +91,14 @@ def test_the_shipped_table_is_sound():
         assert kind.scientific or len(kind.names) > 1, kind
     ours = [kind for kind in found if "Ipomoea aquatica" in kind.scientific]
     assert any("water spinach" in kind.names for kind in ours)
+
+
+def test_other_languages_are_no_latin():
+    names = ["Salvia officinalis L.", "Panna microdon", "Acidanthera acida"]
+    species = Species(TABLE, names, everyday=foreign_words())
+    for text in ("Salvia fritta", "panna acida", "Panna acida", "Insalata di polpo"):
+        assert not species.read(text).latin, text
+    assert species.read("salvia officinalis").latin
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ FAMILY = re.compile(r"\b([A-Z][a-z]+(?:idae|aceae))\b")
 WITHIN = re.compile(r"within the [Ff]amily ([A-Z][a-z]+)")  # in scope notes of plants and animals
 AUTHOR = r"(?:\([^)]*\)|(?:[A-Z][\w'’.-]*|f\.|ex|et|and|&)(?=[\s,(]|$))"
 AFTER = re.compile(rf"^(?:\s*(?:{AUTHOR}|(?:var|subsp|ssp|convar|cv|group)\.?\s+[a-z-]+))+[\s.]*")
-AUTHOR_AFTER = re.compile(r"\s+(?:\([A-Z][^)]*\)|[A-Z][\w'’-]*\.)")
+AUTHOR_AFTER = re.compile(r"\s+(?:\([A-Z][^)]*\)|[A-Z][\w'’-]*(?:\.|\s|$))")
 ENDING = re.compile(r"(?:us|um|is|ii|ae|a|oides)$")
 RANKS = frozenset({"spp", "species", "var", "subsp", "hybrid"})
 ENGLISH = frozenset({"and", "with", "for", "from", "raw", "dried", "fresh"})
@@ -93,6 +93,8 @@ class Species:
         Names, as sets of words, in whose place no other is put: terms are called so.
     families
         Of genera besides, in lower case.
+    everyday
+        Words, in lower case, that make no scientific name where none such is known.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Species:
         scientific: Iterable[str] = (),
         known: Collection[frozenset[str]] = (),
         families: Mapping[str, str] | None = None,
+        everyday: frozenset[str] = frozenset(),
     ) -> None:
         self._known = known
         self._words = frozenset(word for name in known for word in name)
@@ -122,9 +125,10 @@ class Species:
                 if kind.family:
                     self._family.setdefault(own.partition(" ")[0], kind.family.casefold())
         latin.update(filter(None, map(species_of, scientific)))
+        self._latin = frozenset(latin)
         self._genera = {own.partition(" ")[0] for own in latin}
         self._epithets = {own.partition(" ")[2] for own in latin}
-        self._english = {word for name in self._by_name for word in name} - self._epithets
+        self._everyday = frozenset(word for name in self._by_name for word in name) | everyday
 
     @classmethod
     def of(cls, taxonomy: FacetedTaxonomy) -> Species:
@@ -139,7 +143,7 @@ class Species:
             scientific += own
             if own and (found := WITHIN.search(term.note)):
                 families |= {name.partition(" ")[0].lower(): found[1].lower() for name in own}
-        return cls(kinds(), scientific, known, families)
+        return cls(kinds(), scientific, known, families, foreign_words() | ENGLISH)
 
     def read(self, text: str, *, others: bool = True) -> Said:
         """What a text says of species; with `others` also what it says when it says them otherwise.
@@ -183,24 +187,25 @@ class Species:
         at = 0
         while found := LATIN.search(text, at):
             genus, epithet = found[1].lower(), found[2]
-            capital = found[1][0].isupper()
-            known = genus in self._genera and epithet in self._epithets
-            alone = capital and found.start() == 0
-            named = AUTHOR_AFTER.match(text, found.end()) or (
-                genus in self._genera
-                and found.end() == len(text)
-                and ENDING.search(epithet)
-                and epithet not in self._english
-            )
             at = found.start(2)
-            if (
-                epithet not in RANKS
-                and epithet not in ENGLISH
-                and epithet not in self._english
-                and (known or (alone and named))
+            if epithet not in RANKS and (
+                f"{genus} {epithet}" in self._latin
+                or (found[1][0].isupper() and self._is_new(text, found))
             ):
                 at = found.end()
                 yield f"{genus} {epithet}", found.start(), found.end()
+
+    def _is_new(self, text: str, found: re.Match[str]) -> bool:
+        """Whether two words are the name of a species that is not known, as after them and by them.
+
+        `Salvia fritta` is Italian, though both words are Latin.
+        """
+        genus, epithet = found[1].lower(), found[2]
+        strange = self._everyday.isdisjoint((genus, epithet))
+        if found.start() == 0 and AUTHOR_AFTER.match(text, found.end()):
+            return genus in self._genera or strange
+        last = found.end() == len(text) and ENDING.search(epithet)
+        return strange and genus in self._genera and bool(last or epithet in self._epithets)
 
     def _common(
         self, text: str, kin: tuple[dict[str, float], ...], *, others: bool
@@ -317,6 +322,13 @@ def kinds() -> Sequence[Kind]:
             ]
             found.append(Kind(own[0], own[1], row.get("family") or ""))
     return found
+
+
+@cache
+def foreign_words() -> frozenset[str]:
+    """Words for foods in other languages, without accents."""
+    text = (resources.files("cascade.foodex2") / "data" / "food_words.csv").read_text("utf-8")
+    return frozenset(re.findall(r"[a-z]+", plain(text).lower()))
 
 
 def _terms(taxonomy: FacetedTaxonomy) -> Mapping[str, Term]:
