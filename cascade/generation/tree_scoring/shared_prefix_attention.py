@@ -43,22 +43,27 @@ class Tier:
     past: Layers | None
     positions: torch.Tensor
     key_positions: torch.Tensor
-    _masked: dict[tuple[int, int | None], torch.Tensor] = field(default_factory=dict, repr=False)
+    _masks: dict[tuple[int, int | None], torch.Tensor] = field(default_factory=dict, repr=False)
 
-    def masked(self, heads: int, window: int | None) -> torch.Tensor:
-        """bool [1, n, heads x width, past + width], what the heads of a group do not attend to.
+    def mask(self, heads: int, window: int | None, dtype: torch.dtype) -> torch.Tensor:
+        """[1, n, heads x width, past + width], what is added to the logits of a group's heads.
+
+        Minus infinity where they do not attend, which is added in half the time of a fill.
 
         Parameters
         ----------
         window
             How many tokens, itself included, a token sees; None is all.
         """
-        if (heads, window) not in self._masked:  # the same for all layers of a kind
+        import torch
+
+        if (heads, window) not in self._masks:  # the same for all layers of a kind
             hidden = ~self.attention_mask
             if window is not None:
                 hidden |= self.positions[:, :, None] - self.key_positions[:, None] >= window
-            self._masked[heads, window] = hidden.repeat(1, heads, 1)[None]
-        return self._masked[heads, window]
+            added = hidden.new_zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, -torch.inf)
+            self._masks[heads, window] = added.repeat(1, heads, 1)[None]
+        return self._masks[heads, window]
 
 
 @dataclass
@@ -196,11 +201,11 @@ def _attention(
             own_key = torch.cat([tier.past[layer][0], own_key], 2)
             own_value = torch.cat([tier.past[layer][1], own_value], 2)
         own = own_key.shape[2]
-        logits = query.new_empty((*rows.shape[:3], own + (ahead is not None)), dtype=torch.float32)
-        logits[..., :own] = rows @ own_key.transpose(2, 3)
+        products = rows @ own_key.transpose(2, 3)
         if softcap is not None:
-            logits[..., :own].div_(softcap).tanh_().mul_(softcap)
-        logits[..., :own].masked_fill_(tier.masked(heads // groups, window), float("-inf"))
+            products = products.float().div_(softcap).tanh_().mul_(softcap)
+        logits = query.new_empty((*rows.shape[:3], own + (ahead is not None)), dtype=torch.float32)
+        logits[..., :own] = products.add_(tier.mask(heads // groups, window, query.dtype))
         if total is not None:
             # The prefix is one more key, whose logit is the logarithm of its part of the sum.
             logits[..., own:] = _rows(total[:, start:end, None], n, groups)

@@ -146,6 +146,21 @@ def test_pictures_that_were_forgotten_are_not_taken_for_others(engine, monkeypat
     np.testing.assert_allclose(found, alone, atol=1e-5)
 
 
+def test_keys_and_values_of_a_picture_are_kept_from_one_level_to_the_next(engine, monkeypatch):
+    computed, forward = [], engine._prefixes.forward
+
+    def counted(prefix, rows, past=None):
+        computed.append(sum(map(len, rows)))
+        return forward(prefix, rows, past)
+
+    monkeypatch.setattr(engine._prefixes, "forward", counted)
+    session, shown = object(), picture(4)
+    for start in ("straw hat is", "straw hat among hats is"):
+        asked = Question(Prompt(shared="Sort.\n", start=start, image=shown), ANSWERS)
+        engine.score([asked], "local", session)
+    assert computed[1] < len(engine._bank.tokens([shown])[0]) < computed[0]
+
+
 def test_a_model_that_sees_nothing_says_so():
     with pytest.raises(EngineError, match="reads no pictures"):
         TransformersEngine(tiny_model(), tiny_tokenizer()).score([question(picture(1))])
