@@ -28,7 +28,7 @@ from cascade.pipeline.runs.cluster_run import classify_files, finished_chunks
 from cascade.pipeline.runs.cluster_worker import FileRun
 from cascade.pipeline.runs.columns import USUAL_TEXT_COLUMNS
 from cascade.pipeline.runs.partitions.on_ray import answer_on_cluster
-from cascade.pipeline.runs.partitions.partition import FileSettings, Partition
+from cascade.pipeline.runs.partitions.partition import FileSettings, Partition, make_folder
 from cascade.pipeline.runs.partitions.run import (
     Outcome,
     answer_here,
@@ -113,6 +113,7 @@ class ClassifyRun:
         if len(targets) > 1:
             return self._run_many([Partition(*target) for target in targets])
         [(source, target)] = targets
+        make_folder(target)
         counts = self._run(source, target)
         return (Counts(), []) if counts is None else (counts, [target])
 
@@ -208,6 +209,7 @@ class ClassifyRun:
 
         def opened(at: int) -> tuple[Table, Output]:
             file = files[at]
+            make_folder(written[at])
             table = file.source.open()
             try:
                 return table, self._output(table, file.columns, file.source.file, written[at])

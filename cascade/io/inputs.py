@@ -43,6 +43,7 @@ def files_of(source: str, apart: Path | None = None) -> list[tuple[str, Path]]:
 
 def _tables(folder: Path, apart: Path | None) -> Iterator[tuple[str, Path]]:
     """Tables in and below a folder, in the order of their paths."""
+    apart = _below(apart, folder)
     found: list[Path] = []
     for at, folders, files in os.walk(folder):
         folders[:] = [
@@ -64,6 +65,7 @@ def _fitting(pattern: str, apart: Path | None) -> list[tuple[str, Path]]:
     fixed = Path(pattern)
     while glob.has_magic(str(fixed)):
         fixed = fixed.parent
+    apart = _below(apart, fixed)
     found: list[tuple[str, Path]] = []
     for name in sorted(glob.glob(pattern, recursive=True)):
         path = Path(name)
@@ -77,9 +79,14 @@ def _fitting(pattern: str, apart: Path | None) -> list[tuple[str, Path]]:
     return list(unique.items())
 
 
+def _below(apart: Path | None, folder: Path) -> Path | None:
+    """The folder that is not looked into, if it lies in one that is."""
+    if apart is None or not apart.is_dir():
+        return None
+    real, outer = Path(os.path.realpath(apart)), Path(os.path.realpath(folder))
+    return real if outer in real.parents else None
+
+
 def _is_in(path: Path, folder: Path | None) -> bool:
-    if folder is None or not folder.is_dir():
-        return False
-    real = Path(os.path.realpath(path))
-    inner = Path(os.path.realpath(folder))
-    return real == inner or inner in real.parents
+    real = Path(os.path.realpath(path)) if folder is not None else path
+    return folder is not None and (real == folder or folder in real.parents)

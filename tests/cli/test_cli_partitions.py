@@ -278,6 +278,8 @@ def test_outputs_keep_their_paths_and_may_lie_in_the_folder_of_inputs(folder, cl
     assert (again.status, "there is nothing to resume" in again.err) == (0, True)
     assert classify("in/day=*/*.csv", "--workers", 2).status == 0
     assert bytes_below("out") == bytes_below("in/answered")
+    assert classify("in/day=2*", out="one").status == 0
+    assert list(bytes_below("one")) == ["day=2/part.csv"]
     both = classify("in/day=1/part.csv", "in/day=2/part.csv", out="other")
     assert (both.status, "paths below it are kept" in both.err) == (2, True)
 

@@ -60,3 +60,9 @@ def test_the_folder_of_outputs_is_not_looked_into(lake, source):
     assert [name for name, _ in files_of(source, Path("in/day=1"))] == [
         name for name, _ in files_of(source) if Path(name).parent.resolve() != out
     ]
+
+
+@pytest.mark.parametrize("apart", ["in", ".", "other"])
+def test_only_a_folder_of_outputs_that_lies_in_that_of_inputs_is_left_out(lake, apart):
+    for source in ("in", "in/**/*.parquet"):
+        assert files_of(source, Path(apart)) == files_of(source)

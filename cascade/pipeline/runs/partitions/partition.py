@@ -186,7 +186,7 @@ def answer_partition(
         with settings.open(partition.source) as table:
             columns = settings.columns(table)
             done.guessed = () if settings.config.columns.text else tuple(columns.text)
-            Path(partition.target).parent.mkdir(parents=True, exist_ok=True)
+            make_folder(partition.target)
             again = bool(settings.run) and begun_by(settings.run, partition.target)
             given = partition.source, partition.target
             with settings.output(table, columns, *given, again=again) as output:
@@ -217,6 +217,23 @@ def answer_partition(
         done.failed = _unwritten(partition, error)
         done.ends_all = error.errno in FULL
     return done
+
+
+def make_folder(target: str) -> None:
+    """Make the folder of an output, of which it is checked that it may be made.
+
+    Raises
+    ------
+    OutputError
+        It cannot be made.
+    """
+    if target == "-":
+        return
+    folder = Path(target).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
 
 
 def finished_counts(
