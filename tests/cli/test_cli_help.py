@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from cascade.cli.app import app, app_for
+
 VERBS = [
     ("classify",),
     ("eval",),
@@ -78,3 +80,20 @@ def test_the_help_states_the_confidence_that_an_answer_needs(cascade):
     for verb in ("classify", "eval"):
         words = cascade(verb, "--help").out.replace("│", " ").split()
         assert f"below {LEAST:g} is cut" in " ".join(words)
+
+
+def names_of(app):
+    groups = [group.name for group in app.registered_groups]
+    return sorted([*(command.name for command in app.registered_commands), *groups])
+
+
+def test_the_options_of_the_command_that_is_named_alone_are_built(monkeypatch):
+    monkeypatch.delenv("_CASCADE_COMPLETE", raising=False)
+    whole = names_of(app)
+    assert names_of(app_for(["classify", "items.csv"])) == ["classify"]
+    assert names_of(app_for(["taxonomy", "show"])) == ["taxonomy"]
+    for arguments in ([], ["--help"], ["clasify"], ["--version", "classify"]):
+        assert names_of(app_for(arguments)) == whole
+    monkeypatch.setenv("_CASCADE_COMPLETE", "complete_bash")
+    assert names_of(app_for(["classify"])) == whole
+    assert names_of(app) == whole and len(whole) > 10
