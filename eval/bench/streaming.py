@@ -9,7 +9,8 @@ finished output, with few rows and with many: their peaks of memory tell whether
 so that it shows what rows cost without the tree; the two are never mixed. Limits stand beside
 them: `csv.reader` to `csv.writer` row by row, and pyarrow's reader to its writer, each copying the
 same file. Runs of all kinds take turns; the figure is the median. Rows for each processor second
-tell what other work on the machine hides.
+tell what other work on the machine hides. With `--before FOLDER`, a checkout of an older state,
+`full` runs there too, in turns with ours.
 
 python eval/bench/streaming.py --repeats 5 --out eval/results/streaming.json
 python eval/bench/streaming.py --many 100000 --kinds csv --profile
@@ -40,9 +41,10 @@ from cascade.scoring.scorer import Scorer
 if TYPE_CHECKING:
     from cascade.pipeline.classifier import Classifier
 
+ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("csv", "jsonl", "parquet")
 WIDTHS = (5, 4, 5)  # children at each level: 100 leaves
-TARGET, GROWTH = 50_000, 1.10
+TARGET, GROWTH = 100_000, 1.10
 WORDS = (
     *("straw", "hat", "cotton", "ribbon", "oak", "table", "green"),
     *("tea", "steel", "bottle", "wool", "scarf", "paper", "lamp"),
@@ -199,10 +201,12 @@ def inside(what: str, path: Path) -> dict[str, float]:
     return found
 
 
-def run(what: str, path: Path) -> dict[str, float]:
+def run(what: str, path: Path, tree: Path = ROOT) -> dict[str, float]:
     """One run in a process of its own."""
-    command = [sys.executable, __file__, "--inside", what, "--file", str(path)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    script = tree / "eval" / "bench" / "streaming.py"
+    command = [sys.executable, str(script), "--inside", what, "--file", str(path)]
+    own = {**os.environ, "PYTHONPATH": str(tree)}
+    told = subprocess.run(command, check=True, capture_output=True, text=True, env=own).stdout
     found: dict[str, float] = json.loads(told.splitlines()[-1])
     return found
 
@@ -211,11 +215,14 @@ def measure(folder: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
     """The median of runs of every kind, few rows and many, in turns."""
     cases = [(what, kind) for kind in args.kinds for what in ("full", "no descent")]
     cases += [("csv.reader", "csv"), ("pyarrow", "csv")]
+    if args.before is not None:
+        cases += [("before", kind) for kind in args.kinds]
     runs: dict[tuple[str, str, int], list[dict[str, float]]] = {}
     for _ in range(args.repeats):
         for what, kind in cases:
             for rows in (args.few, args.many):
-                found = run(what, make(folder, kind, rows))
+                path = make(folder, kind, rows)
+                found = run("full", path, args.before) if what == "before" else run(what, path)
                 runs.setdefault((what, kind, rows), []).append(found)
     table = []
     for what, kind in cases:
@@ -239,7 +246,10 @@ def measure(folder: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
             }
         )
     limit = {row["what"]: row["rows_per_second"] for row in table}
+    before = {row["kind"]: row["rows_per_cpu_second"] for row in table if row["what"] == "before"}
     for row in table:
+        if row["kind"] in before and row["what"] == "full":
+            row["times_before"] = round(row["rows_per_cpu_second"] / before[row["kind"]], 2)
         for name in ("csv.reader", "pyarrow"):
             row[f"share_of_{name}"] = round(row["rows_per_second"] / limit[name], 3)
     return table
@@ -277,8 +287,14 @@ def markdown(command: str, result: dict[str, Any]) -> str:
         f"Python {result['python']}, load average {result['load_average_before']} before. `full` "
         "has a scorer that costs nothing and the whole descent over three levels with a beam of "
         "three; `no descent` answers without a tree. Wanted: "
-        f"{TARGET:,} rows/s of `full` from CSV to CSV, and a growth of at most {GROWTH}. Made by:"
+        f"{TARGET:,} rows/s of `full` in all formats, and a growth of at most {GROWTH}. Made by:"
     )
+    for row in result["table"]:
+        if "times_before" in row:
+            about = (
+                f"From {row['kind']} to {row['kind']}, `full` streams {row['times_before']} times "
+                f"the rows for each processor second that `before` does. {about}"
+            )
     rows = "\n".join(lines)
     return f"# streaming\n\n{rows}\n\n{about}\n\n```sh\n{command}\n```\n"
 
@@ -292,6 +308,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--profile", action="store_true", help="print a profile of one run instead")
     parser.add_argument("--folder", type=Path, help="where files are made, and kept")
+    parser.add_argument("--before", type=Path, help="a checkout of an older state")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
@@ -320,8 +337,8 @@ def main() -> None:
     print(page)
     if args.out:
         record(args.out, result, page)
-    full = next(row for row in table if row["what"] == "full")
-    if full["rows_per_second"] < TARGET or full["growth"] > GROWTH:
+    full = [row for row in table if row["what"] == "full"]
+    if any(row["rows_per_second"] < TARGET or row["growth"] > GROWTH for row in full):
         sys.exit(1)
 
 

@@ -211,7 +211,7 @@ def test_a_table_of_paths_and_a_sparse_list_of_them_keep_the_same(tree, beam, st
         for sparse in (0, 1000):
             patch.setattr(descent, "SPARSE", sparse)
             found.append(walk(taxonomy, scorer, 3, beam=beam, stop=stop))
-    assert found[0] == found[1]
+    assert list(found[0]) == list(found[1])
 
 
 def test_a_prediction_keeps_its_own_trace_and_nothing_of_its_batch():

@@ -133,7 +133,7 @@ class ParquetFormat:
     """Parquet from parts in the Arrow stream format.
 
     Columns of another kind of file become text columns; what is missing is null. Row groups have
-    65,536 rows, or fewer where those take 64 MiB, however the parts were cut.
+    65,536 rows, or fewer where those take 8 MiB, however the parts were cut.
     """
 
     kind: Kind = "parquet"
