@@ -170,11 +170,9 @@ def _first_pass(counts: Mapping[str, int]) -> tuple[str, Text]:
         return "no", Text(
             "it is sure of too little in these rows; the encoder answered all", "yellow"
         )
-    told = f"rows taught it; sure of {sure / learnt_from:.0%} of them"
     lost = counts.get("loss", 0) / 1e6
-    return f"{learnt_from:,}", Text(
-        f"{told}, hF1 lost by it at most {lost:.3f} as the encoder sees it"
-    )
+    told = f"rows taught it; sure of {sure / learnt_from:.0%} of them, expected to lose"
+    return f"{learnt_from:,}", Text(f"{told} {lost:.3f} of hF1 to the encoder")
 
 
 def _adapted(counts: Mapping[str, int]) -> tuple[str, Text]:
