@@ -197,8 +197,10 @@ def tries_of(sequences: TokenSequences, counts: Sequence[int]) -> list[Trie]:
         depth.append(np.full(len(keys), level + 1))
         root.append(root[-1][parent[-1] - first])
         first, n = n, n + len(keys)
-    whole = [np.concatenate(levels) for levels in (token, parent, depth, root)]
-    return _divided(whole[0], whole[1], whole[2], whole[3], ways, counts)
+    whole = [np.concatenate(levels) for levels in (token, parent, depth)]
+    if len(counts) == 1:
+        return [Trie(whole[0], whole[1], whole[2], ways)]
+    return _divided(whole[0], whole[1], whole[2], np.concatenate(root), ways, counts)
 
 
 def _divided(
@@ -257,7 +259,7 @@ def _planned(tries: Sequence[Trie], min_children: int) -> list[ScoringPlan]:
     edges = inner[is_source[parent[inner]]]
     # Where those of each trie end among all.
     ends = [np.searchsorted(found, roots + sizes) for found in (nodes, edges, sources)]
-    before = [np.repeat(own - np.diff(own, prepend=0), sizes) for own in ends]
+    before = [np.repeat(own - np.diff(own, prepend=0), sizes) for own in ends[:2]]
     place = np.zeros(len(parent), dtype=np.int64)  # in the plan; 0 is the end of the prompt
     place[nodes] = 1 + np.arange(len(nodes)) - before[0][nodes]
     starts = np.searchsorted(parent[edges], sources) - before[1][sources]
