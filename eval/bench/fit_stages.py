@@ -23,8 +23,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 
 
-def of_descendants() -> float:
-    """Processor seconds of the processes that were started and live on."""
+def of_descendants() -> dict[int, float]:
+    """Processor seconds of the processes that were started and live on, by their ids."""
     found, parents = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -33,11 +33,10 @@ def of_descendants() -> float:
             continue
         parents[int(folder.name)] = int(fields[1])
         found[int(folder.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    mine, total = {os.getpid()}, 0.0
+    mine = {os.getpid()}
     while own := {pid for pid, parent in parents.items() if parent in mine} - mine:
-        total += sum(found[pid] for pid in own)
         mine |= own
-    return total
+    return {pid: found[pid] for pid in mine - {os.getpid()}}
 
 
 class Stages:
@@ -45,22 +44,23 @@ class Stages:
 
     def __init__(self) -> None:
         self.seconds: dict[str, tuple[float, float]] = {}
-        self._what, self._since, self._ended = "loading libraries", time.perf_counter(), 0.0
+        self._others: dict[int, float] = {}
+        self._what, self._since = "loading libraries", time.perf_counter()
         self._spent, self._looked = self._processor(), 0.0
 
     def _processor(self) -> float:
         """Seconds so far; those of a process that ended count where they were seen last."""
         own = resource.getrusage(resource.RUSAGE_SELF)
-        self._ended = max(self._ended, of_descendants())
-        return own.ru_utime + own.ru_stime + self._ended
+        self._others |= of_descendants()
+        return own.ru_utime + own.ru_stime + sum(self._others.values())
 
-    def show(self, what: str, done: int = 0, of: int | None = None, amount: str = "") -> None:
+    def show(self, what: str, done: int = 0, of: int | None = None, amount: object = "") -> None:
         """Take the place of a bar."""
         now = time.perf_counter()
         if what == self._what:
             if now - self._looked > 1:  # workers may end before the stage does
                 self._looked = now
-                self._ended = max(self._ended, of_descendants())
+                self._others |= of_descendants()
             return
         spent = self._processor()
         wall, processor = self.seconds.get(self._what, (0.0, 0.0))
