@@ -60,8 +60,7 @@ def test_the_wheel_holds_the_package_its_data_and_nothing_else(wheel):
     code = {
         f"cascade/{path.relative_to(ROOT / 'cascade')}"
         for path in (ROOT / "cascade").rglob("*")
-        if path.suffix
-        in {".py", ".html", ".css", ".js", ".svg", ".yaml", ".csv", ".safetensors", ".md"}
+        if path.is_file() and path.suffix not in {".pyc", ".typed"}
     }
     data = {
         f"cascade/_data/{path.relative_to(ROOT)}"
