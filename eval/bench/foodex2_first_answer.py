@@ -8,6 +8,9 @@ more where other work runs.
 
 python eval/bench/foodex2_first_answer.py --catalogue MTX.ecf \
     --translations foodex1_to_2_translations.csv --out eval/results/foodex2_first_answer.json
+
+With `--before CHECKOUT` only seconds are measured, in turns with those of another version, and
+printed: the least of `--rounds`.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ from cascade.predictions import Prediction
 
 SHIPPED = evidence.shipped_vectors
 RESAMPLES = 2000
+HERE = Path(__file__).parents[2]
 
 
 def answered(tree: FoodEx2Taxonomy, texts: list[str], *, shipped: bool) -> list[Prediction]:
@@ -82,9 +86,10 @@ def compared(tree: FoodEx2Taxonomy, foods: list[tuple[str, FoodCode]]) -> dict[s
     }
 
 
-def timed(words: list[str], cache: Path) -> dict[str, float]:
-    """Seconds of the clock and of processors that a command takes."""
-    environment = {**os.environ, "CASCADE_CACHE": str(cache), "OMP_NUM_THREADS": "2"}
+def timed(words: list[str], cache: Path, checkout: Path = HERE) -> dict[str, float]:
+    """Seconds of the clock and of processors that a command of a version takes."""
+    own = {"CASCADE_CACHE": str(cache), "OMP_NUM_THREADS": "2", "PYTHONPATH": str(checkout)}
+    environment = {**os.environ, **own}
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, "-m", "cascade", *words], env=environment, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -97,11 +102,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--catalogue", required=True)
     parser.add_argument("--translations", required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, help="where to; not with --before")
+    parser.add_argument("--before", type=Path, help="a checkout of another version")
+    parser.add_argument("--rounds", type=int, default=3, help="with --before")
     parser.add_argument("--rows", type=int, help="foods to compare; all by default")
     arguments = parser.parse_args()
     tree = FoodEx2Taxonomy.from_catalogue(load_catalogue(arguments.catalogue))
     foods = read_foods(Path(arguments.translations), tree)[: arguments.rows]
+    if arguments.before is not None:
+        in_turns(arguments, [text for text, _ in foods])
+        return
     result: dict[str, Any] = {"answers": compared(tree, foods), "seconds": {}}
     print(result["answers"], flush=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -122,6 +132,35 @@ def main() -> None:
         used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
         result["seconds"]["import torch alone"] = {"processors": round(used, 1)}
     record(arguments.out, result, page(result))
+
+
+def in_turns(arguments: argparse.Namespace, texts: list[str]) -> None:
+    """Print the seconds of this version and of another one, the least of some rounds."""
+    encode = ["foodex2", "encode", "-t", str(Path(arguments.catalogue).resolve())]
+    versions = {"before": arguments.before.resolve(), "now": HERE}
+    least: dict[str, dict[str, dict[str, float]]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        file = folder / "foods.csv"
+        with file.open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows([["food"], *([text] for text in (texts * 2)[:1000])])
+        one = [*encode, "wholemeal bread"]
+        for at in range(arguments.rounds):
+            for version, checkout in versions.items():
+                cache = folder / f"cache{at}{version}"
+                out = str(folder / f"{at}{version}.csv")
+                for kind, words in (
+                    ("one description, empty cache", one),
+                    ("one description", one),
+                    ("1,000 descriptions", [*encode, str(file), "--text", "food", "-o", out]),
+                ):
+                    took = timed(words, cache, checkout)
+                    known = least.setdefault(kind, {}).setdefault(version, took)
+                    known.update({unit: min(known[unit], took[unit]) for unit in took})
+                    print(kind, version, took, flush=True)
+    for kind, own in least.items():
+        ratio = own["now"]["processors"] / own["before"]["processors"]
+        print(f"| {kind} | {own['before']} | {own['now']} | {ratio:.2f} |")
 
 
 def page(result: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The everyday foods of `examples/foods.csv`, coded by hand."""
+"""The everyday foods of `examples/foods.csv` and `menus.csv`, coded by hand."""
 
 import csv
 import hashlib
@@ -12,29 +12,39 @@ from cascade.foodex2.format import load_catalogue
 from cascade.foodex2.parsed_code import ForbiddenProcesses
 from cascade.foodex2.rules import Checker
 
-FOODS = Path(__file__).parents[2] / "examples" / "foods.csv"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def read(name):
+    with (EXAMPLES / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
 def foods():
-    with FOODS.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return read("foods.csv")
 
 
-def test_no_food_is_there_twice(foods):
+@pytest.fixture(scope="module")
+def menus():
+    return read("menus.csv")
+
+
+def test_no_food_is_there_twice(foods, menus):
+    foods = [*foods, *menus]
     texts = Counter(row["text"].casefold().strip(" .") for row in foods)
     assert [text for text, count in texts.items() if count > 1] == []
 
 
-def test_each_food_is_in_the_half_that_its_text_says(foods):
-    for row in foods:
+def test_each_food_is_in_the_half_that_its_text_says(foods, menus):
+    for row in (*foods, *menus):
         first = hashlib.sha256(row["text"].encode()).hexdigest()[0]
         assert row["split"] == ("choose" if first in "01234567" else "report"), row["text"]
 
 
-def test_each_food_has_a_language_a_kind_and_a_code(foods):
-    for row in foods:
-        assert row["language"] in {"en", "de", "es", "fr", "it"}, row
+def test_each_food_has_a_language_a_kind_and_a_code(foods, menus):
+    for row in (*foods, *menus):
+        assert row["language"] in {"en", "de", "es", "fr", "it", "pl", "pt"}, row
         assert row["kind"], row
         assert row["text"] == row["text"].strip(), row
         assert str(FoodCode.parse(row["code"])) == row["code"], row
@@ -54,10 +64,15 @@ def test_a_tenth_is_not_english_and_each_half_is_half(foods):
 
 
 @pytest.mark.data
-def test_each_code_passes_the_strict_rules_and_repeats_nothing_that_is_implied(foods, efsa):
+def test_each_code_passes_the_strict_rules_and_repeats_nothing_that_is_implied(foods, menus, efsa):
     catalogue = load_catalogue(efsa / "MTX.ecf")
     checker = Checker(catalogue, ForbiddenProcesses.read(efsa / "BR_Data.csv"))
-    for row in foods:
+    for row in (*foods, *menus):
         assert checker.refusal(row["code"]) == "", row
         code = FoodCode.parse(row["code"])
         assert code.normalised(catalogue.terms[code.base].facets) == code, row
+
+
+def test_codes_of_menus_are_base_terms(menus):
+    assert all("#" not in row["code"] for row in menus)
+    assert len({row["language"] for row in menus}) >= 6
