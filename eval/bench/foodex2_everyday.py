@@ -101,7 +101,8 @@ looked at before. With 95% intervals over rows (bootstrap). The network that ran
 the foods to choose with and those of FoodEx1, so what it gets right there tells little; out of
 fold: `foodex2_terms.md`. Of `examples/menus.csv` only base terms were coded; who wrote the list of
 proper names knew both halves of it, so it shows that kinds of faults are mended, and no more.
-`both, as before` has the lists of words of today, and the version before is that of commit 2e07349.
+`both, as before` has the lists of words of today. Pairs are of commits 2e07349 and aa77a88; species
+came later into the network that ranks base terms.
 Codes of FoodEx1 foods have facets that their names do not say. A row without an answer counts as
 wrong."""
 COLUMNS = ("base term", "whole code", "whole, with facets", "facets: precision", "recall", "a code")
