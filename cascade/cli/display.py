@@ -61,7 +61,7 @@ def show_counts(
         why = reasons_in_words(counts.fallback)
         told = f"{by_fallback:,} of {counts.rows:,} items were answered by the fallback: {why}"
         err.print(Text(told, "yellow"), highlight=False)
-    if as_json and targets:
+    if as_json and (targets or failed):
         seen = None if shift is None else shift.to_dict()
         out.print_json(
             json.dumps({"out": targets, **asdict(counts), "shift": seen, "failed": failed or {}})
@@ -164,15 +164,18 @@ def _first_pass(counts: Mapping[str, int]) -> tuple[str, Text]:
     """What `--first-pass` learnt: a number, and what it means."""
     learnt_from = counts.get("from", 0)
     if not learnt_from:
-        few = f"{PART * LEAST_TAUGHT:,} rows with text are needed; the encoder answered all"
-        return "no", Text(few, "yellow")
+        needed = f"{PART * LEAST_TAUGHT:,} rows with text are needed; the encoder answered all"
+        return "no", Text(needed, "yellow")
     if not (sure := counts.get("sure", 0)):
         return "no", Text(
             "it is sure of too little in these rows; the encoder answered all", "yellow"
         )
     lost = counts.get("loss", 0) / 1e6
     told = f"rows taught it; sure of {sure / learnt_from:.0%} of them, expected to lose"
-    return f"{learnt_from:,}", Text(f"{told} {lost:.3f} of hF1 to the encoder")
+    told += f" {lost:.3f} of hF1 to the encoder"
+    if few := counts.get("too_few", 0):
+        told += f"; not for files of too few rows ({few:,} were looked at)"
+    return f"{learnt_from:,}", Text(told)
 
 
 def _adapted(counts: Mapping[str, int]) -> tuple[str, Text]:

@@ -15,7 +15,9 @@ BESIDE = (".", "_")  # how names begin of what is no data: `_SUCCESS`, `.part-0.
 JOURNALS = ".parts"
 
 
-def files_of(source: str, apart: Path | None = None) -> list[tuple[str, Path]]:
+def files_of(
+    source: str, apart: Path | None = None, passed_over: list[str] | None = None
+) -> list[tuple[str, Path]]:
     """The files that are meant, each with its path below what was named.
 
     A folder without pictures stands for the tables in and below it; one with pictures, for itself.
@@ -26,6 +28,8 @@ def files_of(source: str, apart: Path | None = None) -> list[tuple[str, Path]]:
     ----------
     apart
         A folder that is not looked into, as the one of outputs that lies in that of inputs.
+    passed_over
+        Takes what lies in folders and is no table: other files, compressed ones, linked folders.
 
     Raises
     ------
@@ -34,17 +38,20 @@ def files_of(source: str, apart: Path | None = None) -> list[tuple[str, Path]]:
     """
     path = Path(source)
     if source and path.is_dir():
-        below = [] if has_pictures(path) else list(_tables(path, apart))
+        below = [] if has_pictures(path) else list(_tables(path, apart, passed_over))
         return below or [(source, Path(path.name))]
     if not glob.has_magic(source) or path.exists():
         return [(source, Path(path.name))]
-    return _fitting(source, apart)
+    return _fitting(source, apart, passed_over)
 
 
-def _tables(folder: Path, apart: Path | None) -> Iterator[tuple[str, Path]]:
+def _tables(
+    folder: Path, apart: Path | None, passed_over: list[str] | None
+) -> Iterator[tuple[str, Path]]:
     """Tables in and below a folder, in the order of their paths."""
     apart = _below(apart, folder)
     found: list[Path] = []
+    others: list[str] = []
     for at, folders, files in os.walk(folder):
         folders[:] = [
             name
@@ -53,14 +60,24 @@ def _tables(folder: Path, apart: Path | None) -> Iterator[tuple[str, Path]]:
             and not name.endswith(JOURNALS)
             and not _is_in(Path(at, name), apart)
         ]
+        others += [f"{Path(at, name)}{os.sep}" for name in folders if Path(at, name).is_symlink()]
         for name in files:
+            if name.startswith(BESIDE):
+                continue
             file = Path(at, name)
-            if not name.startswith(BESIDE) and file.suffix.lower() in KINDS and file.is_file():
+            is_there = file.is_file() or not file.exists()  # a broken link is told when it is read
+            if file.suffix.lower() in KINDS and is_there:
                 found.append(file)
+            else:
+                others.append(str(file))
+    if passed_over is not None:
+        passed_over += sorted(others)
     yield from ((str(file), file.relative_to(folder)) for file in sorted(found))
 
 
-def _fitting(pattern: str, apart: Path | None) -> list[tuple[str, Path]]:
+def _fitting(
+    pattern: str, apart: Path | None, passed_over: list[str] | None
+) -> list[tuple[str, Path]]:
     """What fits a pattern; of folders that do, the tables."""
     fixed = Path(pattern)
     while glob.has_magic(str(fixed)):
@@ -71,7 +88,7 @@ def _fitting(pattern: str, apart: Path | None) -> list[tuple[str, Path]]:
         path = Path(name)
         if path.name.endswith(JOURNALS) or _is_in(path, apart):
             continue
-        inside = _tables(path, apart) if path.is_dir() else iter([(name, Path())])
+        inside = _tables(path, apart, passed_over) if path.is_dir() else iter([(name, Path())])
         found += [(each, (path / below).relative_to(fixed)) for each, below in inside]
     unique = dict(found)
     if not unique:

@@ -234,6 +234,9 @@ def test_files_that_cannot_be_read_are_named_and_the_others_are_answered(workers
     again = classify("in", "--workers", workers, "--resume")
     assert again.status == 3
     assert sorted(bytes_below("out")) == [f"{at}.parquet" for at in (0, 1, 2, 4)]
+    nothing_new = classify("in", "--workers", workers, "--resume")
+    assert nothing_new.status == 3
+    assert len(json.loads(nothing_new.out)["failed"]) == 3
 
 
 def test_a_folder_of_which_no_file_can_be_read_is_refused_before_models_are_loaded(
@@ -282,6 +285,33 @@ def test_outputs_keep_their_paths_and_may_lie_in_the_folder_of_inputs(folder, cl
     assert list(bytes_below("one")) == ["day=2/part.csv"]
     both = classify("in/day=1/part.csv", "in/day=2/part.csv", out="other")
     assert (both.status, "paths below it are kept" in both.err) == (2, True)
+
+
+def test_an_output_never_replaces_another_input(folder, classify):
+    write(folder / "a" / "sub" / "x.csv", 1)
+    precious = write(folder / "b" / "sub" / "x.csv", 2)
+    write(folder / "in" / "1.csv", 3)
+    linked = write(folder / "in" / "2.csv", 4)
+    (folder / "out").mkdir()
+    (folder / "out" / "1.csv").symlink_to(linked)
+    before = precious.read_bytes(), linked.read_bytes()
+    for inputs, out in ((("a", "b/sub"), "b"), (("in",), "out")):
+        done = classify(*inputs, "--overwrite", out=out)
+        assert (done.status, "which this command reads too" in done.err) == (2, True), done.err
+    assert (precious.read_bytes(), linked.read_bytes()) == before
+
+
+def test_what_is_passed_over_in_a_folder_is_told(folder, classify):
+    write(folder / "in" / "a.csv", 1)
+    (folder / "in" / "b.csv.gz").write_bytes(b"")
+    (folder / "in" / "c.csv").symlink_to(folder / "gone.csv")
+    (folder / "more").mkdir()
+    (folder / "in" / "days").symlink_to(folder / "more")
+    done = classify("in")
+    assert done.status == 3
+    told = " ".join(done.err.split())
+    assert "passed over, as no tables or links to folders: in/b.csv.gz, in/days/ (2 in all)" in told
+    assert list(json.loads(done.out)["failed"]) == ["in/c.csv"]
 
 
 def test_rows_are_shared_out_where_files_are_few_or_of_very_different_sizes():

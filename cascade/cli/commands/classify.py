@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 
 SHOWN = 20  # files without output that are named
+FEW = 5  # of what is passed over
 
 
 class Engine(StrEnum):
@@ -233,9 +235,17 @@ def check_outputs(
     UsageError, OutputError
         One cannot; tells what to do.
     """
+    from cascade.errors import UsageError
     from cascade.io import check_output
 
+    others = {os.path.realpath(source): source for source, _ in targets if source != "-"}
     for source, target in targets:
+        other = others.get(os.path.realpath(target)) if target != "-" else None
+        if other not in (None, source):
+            raise UsageError(
+                f"the answers to {source} would be written over {other}, which this command reads "
+                "too; name another folder with --out"
+            )
         for read in filter(None, (source, *also_read)):
             check_output(target, read, resume=resume, overwrite=overwrite, root=folder)
 
@@ -259,7 +269,7 @@ def classify_files(
             "same command with --resume",
             highlight=False,
         )
-    if not written:
+    if not written and not run.failed:
         return
     label = run.config.columns.label
     show_counts(
@@ -324,7 +334,17 @@ def files_and_outputs(given: list[str], output: str | None) -> list[tuple[str, s
         raise UsageError("an empty file name; name a file, or - for standard input or output")
     in_folder = output is not None and output != "-" and options.is_folder(output)
     apart = Path(output) if output is not None and in_folder else None
-    sources = [found for name in given for found in files_of(name, apart)]
+    passed_over: list[str] = []
+    sources = [found for name in given for found in files_of(name, apart, passed_over)]
+    if passed_over:
+        more = ", ..." if len(passed_over) > FEW else ""
+        err.print(
+            f"passed over, as no tables or links to folders: {', '.join(passed_over[:FEW])}{more} "
+            f"({len(passed_over):,} in all)",
+            style="yellow",
+            highlight=False,
+            markup=False,
+        )
     if len(sources) > 1 and output not in (None, "-") and not in_folder:
         of_one = "is a folder of" if Path(given[0]).is_dir() else "stands for"
         what = f"{given[0]} {of_one}" if len(given) == 1 else "there are"

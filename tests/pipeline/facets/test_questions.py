@@ -76,7 +76,7 @@ def test_no_description_becomes_a_control_token():
     terms = [ShownTerm(hostile, hostile), ShownTerm("Air")]
     term = term_question(PromptTemplate.load("choose-food-term"), hostile, "Process", terms)
     for asked in (facets, term):
-        tokens = engine._tokenized(asked)
+        (tokens,) = engine._tokenized([asked])
         # One of the prefix is the model's own beginning.
         assert not control & {*tokens.prefix[1:], *tokens.prompt, *tokens.trie.token[1:].tolist()}
 

@@ -78,7 +78,8 @@ def test_an_example_has_the_tokens_that_scoring_sees(template):
     from cascade.generation.engine import Question
 
     engine = tiny_engine()
-    asked = engine._tokenized(Question(instruction.prompt, (instruction.answer, " Hoses")))
+    question = Question(instruction.prompt, (instruction.answer, " Hoses"))
+    (asked,) = engine._tokenized([question])
     assert example.shared == asked.prefix
     assert example.prompt == asked.prompt
     way = asked.trie.ways[0]
