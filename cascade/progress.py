@@ -199,7 +199,7 @@ class Stages:
     ) -> None:
         self._show, self._clock = show, clock
         self._names, self._expected, self._at = list[str](), list[float](), 0
-        self._what, self._first, self._counted = "", (0.0, 0), 0.0
+        self._what, self._first, self._counted, self._warm = "", (0.0, 0), 0.0, False
         self._started = self._since = clock()
 
     def expect(self, seconds: Mapping[str, float]) -> None:
@@ -230,13 +230,20 @@ class Stages:
         self._show(numbered, done, of, told)
 
     def _note(self, what: str, done: int, of: int | None) -> None:
-        """Take the seconds left of what is counted, at its own pace; it ends before its stage."""
+        """Take the seconds left of what is counted, at its own pace; it ends before its stage.
+
+        The first of them says nothing of the pace: what all need is made with it.
+        """
         now = self._clock()
         if what != self._what:
-            self._what, self._first, self._counted = what, (now, done), 0.0
+            self._what, self._first, self._counted, self._warm = what, (now, done), 0.0, False
         began, first = self._first
-        if of is not None and done > first:
+        if of is None or done <= first:
+            return
+        if self._warm:
             self._counted = (of - done) * (now - began) / (done - first)
+        else:
+            self._first, self._warm = (now, done), True
 
     def seconds_left(self) -> float:
         """About how many seconds it is to the end of the last stage."""

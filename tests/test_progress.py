@@ -127,8 +127,10 @@ def test_stages_are_numbered_and_say_how_long_all_will_take():
 
 
 def test_what_is_counted_takes_at_least_as_long_as_its_pace_says():
-    moments = [(0, "words", "heads", 0, 10), (30, None, "heads", 1, 10)]
-    assert staged({"words": 20.0}, *moments)[-1] == (
-        "1 of 1, heads",
-        "1 of 10; all about 4 min left",
-    )
+    moments = [(0, "words", "heads", 0, 10), (5, None, "heads", 1, 10), (35, None, "heads", 2, 10)]
+    shown = staged({"words": 20.0}, *moments)
+    # With the first what all need is made, so it says nothing of the pace.
+    assert shown[-2:] == [
+        ("1 of 1, heads", "1 of 10; all about 15 s left"),
+        ("1 of 1, heads", "2 of 10; all about 4 min left"),
+    ]

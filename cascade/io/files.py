@@ -164,6 +164,22 @@ def _defined(value: Any) -> Any:
     return value
 
 
+def readable_by_others(folder: Path, like: Path) -> None:
+    """Give the files in a folder that a library made private the mode of another file there.
+
+    What writes safetensors does, whatever the umask of the user is.
+
+    Parameters
+    ----------
+    like
+        A file that was written as files are here.
+    """
+    mode = like.stat().st_mode & 0o777
+    for path in folder.rglob("*"):
+        if not path.is_symlink() and path.is_file() and path.stat().st_mode & 0o777 == 0o600:
+            path.chmod(mode)
+
+
 def write_tensors(path: Path, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     """Write arrays to a safetensors file, with plain values that tell what they mean.
 

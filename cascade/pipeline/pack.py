@@ -17,7 +17,7 @@ from typing import Any
 
 from cascade.config import CascadeConfig, Section, is_file_name, shown
 from cascade.errors import ConfigError
-from cascade.io.files import cache_folder, read_json, sha256_of
+from cascade.io.files import cache_folder, read_json, readable_by_others, sha256_of
 
 SEAL = "pack.json"
 FORMAT = 1
@@ -91,6 +91,7 @@ def seal(folder: Path, *, own: bool = False) -> None:
     staging = folder / f"{SEAL}.part"
     staging.write_text(json.dumps({"format": FORMAT, "files": files}, indent=1), "utf-8")
     staging.replace(folder / SEAL)
+    readable_by_others(folder, folder / SEAL)
     if own:
         with suppress(OSError):  # a cache that cannot be written: they have to be named here too
             mark = _mark(folder)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 from cascade.errors import ConfigError, OutputError, UsageError, unwritable
-from cascade.io.files import alone, read_json, write_json, write_text
+from cascade.io.files import alone, read_json, readable_by_others, write_json, write_text
 from cascade.models.weights import Weights
 from cascade.tracking.curves import LINES, PICTURE, CurveLog
 from cascade.tracking.provenance import MANIFEST, now, provenance
@@ -278,6 +278,7 @@ class Experiment(ABC, Generic[R]):
         write_text(self.folder / README, self.readme(metrics) + drawn)
         manifest = _values_in(self.folder / MANIFEST)
         write_json(self.folder / MANIFEST, {**manifest, "finished": now(), "headline": told})
+        readable_by_others(self.folder, self.folder / MANIFEST)
         write_text(self.folder / METRICS, json.dumps(metrics, indent=2) + "\n")
         shutil.rmtree(self.work)
         return metrics

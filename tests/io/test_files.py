@@ -9,6 +9,7 @@ from cascade.io.files import (
     cache_folder,
     read_json,
     read_tensors,
+    readable_by_others,
     write_json,
     write_tensors,
     write_text,
@@ -66,3 +67,17 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "metrics.json")
     with pytest.raises(ConfigError, match="is no file"):
         read_json(tmp_path / "metrics.json")
+
+
+def test_files_that_a_library_made_private_are_read_by_others_as_all_else(tmp_path):
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    save_file({"x": np.zeros(2)}, tmp_path / "x.safetensors")
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "y.bin").touch(mode=0o600)
+    (tmp_path / "pack.json").write_text("{}")
+    (tmp_path / "pack.json").chmod(0o640)
+    readable_by_others(tmp_path, tmp_path / "pack.json")
+    modes = {p.name: p.stat().st_mode & 0o777 for p in tmp_path.rglob("*") if p.is_file()}
+    assert set(modes.values()) == {0o640}
