@@ -19,6 +19,7 @@ from cascade.items import Batch
 from cascade.pipeline.facets.glossing import Glossary
 from cascade.pipeline.facets.naming import as_served, without_measure
 from cascade.pipeline.facets.shipped_vectors import shipped_vectors
+from cascade.pipeline.facets.terms.absence import Absence, absence_in, with_ohne
 from cascade.pipeline.facets.terms.species import Species
 from cascade.retrieval.array_ops import run_max
 from cascade.retrieval.encoder import Encoder
@@ -95,6 +96,8 @@ class Evidence:
         float32 [n_terms, n_phrases], best cosine similarity with a text of the term.
     overlap
         float32 [n_terms, n_phrases], share of the term's words that are in the phrase.
+    absent
+        Of each item what it says is not there, which no phrase has, and what it says beside.
     """
 
     phrases: list[list[str]]
@@ -102,6 +105,7 @@ class Evidence:
     starts: NDArray[np.int64]
     similarity: NDArray[np.float32]
     overlap: NDArray[np.float32]
+    absent: Sequence[Absence] = ()
 
     @cached_property
     def negated(self) -> NDArray[np.bool_]:
@@ -169,7 +173,7 @@ class EvidenceFinder:
             " " in text.strip() and self.species.read(text, others=False).latin
         ):
             return text
-        return as_served(self._glossary.read(text).text)
+        return as_served(self._glossary.read(with_ohne(text)).text)
 
     def of(self, batch: Batch) -> Evidence:
         """The evidence of a batch for base terms, computed once."""
@@ -213,7 +217,8 @@ class EvidenceFinder:
 
     def _of(self, batch: Batch, index: NodeIndex) -> Evidence:
         """The evidence for the terms of an index, which are the first ones of all."""
-        split, unique, vectors = batch.once((self, "phrases"), lambda _: self._phrases(batch))
+        read = batch.once((self, "phrases"), lambda _: self._phrases(batch))
+        split, absent, unique, vectors = read
         flat = [phrase for own in split for phrase in own]
         column = {phrase: at for at, phrase in enumerate(unique)}
         columns = np.array([column[phrase] for phrase in flat], dtype=np.int64)
@@ -222,13 +227,19 @@ class EvidenceFinder:
         if len(unique) < len(flat):
             similarity, overlap = similarity[:, columns], overlap[:, columns]
         starts = np.concatenate([[0], np.cumsum(list(map(len, split)))]).astype(np.int64)
-        return Evidence(split, vectors[columns], starts, similarity, overlap)
+        return Evidence(split, vectors[columns], starts, similarity, overlap, absent)
 
-    def _phrases(self, batch: Batch) -> tuple[list[list[str]], list[str], NDArray[np.float32]]:
-        """The phrases of each item, all of them once, and their vectors [n_phrases, width]."""
-        split = [phrases(self.read(item.text)) for item in batch.items]
+    def _phrases(
+        self, batch: Batch
+    ) -> tuple[list[list[str]], list[Absence], list[str], NDArray[np.float32]]:
+        """The phrases of each item, what is absent, all phrases once, and their vectors."""
+        absent = [
+            absence_in(self.read(item.text), lambda word: self.words.knows([word]))
+            for item in batch.items
+        ]
+        split = [phrases(own.text) for own in absent]
         unique = list(dict.fromkeys(phrase for own in split for phrase in own))
-        return split, unique, self.encoder.encode(unique)
+        return split, absent, unique, self.encoder.encode(unique)
 
     def _similarity(self, index: NodeIndex, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [n_terms, n_vectors], of the best text of each term."""

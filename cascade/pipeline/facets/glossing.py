@@ -29,7 +29,9 @@ COMMON = frozenset(  # English words that no name of a food has, and that are ot
     "you".split()
 )
 TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[.,]\d+)?|[^\w\s'-]")
-TELLING = frozenset({"mit", "ohne", "avec", "senza"})  # small words of one language alone
+TELLING = frozenset(
+    {"mit", "ohne", "avec", "senza", "sans", "sem", "bez"}
+)  # small words of one language alone
 LONGEST = 6  # tokens of an entry
 SHORTEST_PART = 3  # letters of a part of a German compound
 JOINTS = ("", "s", "n", "en", "es", "e")  # between the parts of one

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cascade.config import parse_yaml
 from cascade.retrieval.words.overlap import words_of
@@ -24,6 +27,7 @@ class _Kinds(NamedTuple):
     flavours: Sequence[frozenset[str]]
     plain: Sequence[frozenset[str]]
     rivals: Sequence[frozenset[str]]
+    covers: Mapping[str, frozenset[str]]
 
 
 def names_feed(text: str) -> bool:
@@ -61,6 +65,11 @@ def rivals() -> Sequence[frozenset[str]]:
     return _kinds().rivals
 
 
+def covered_by(word: str) -> frozenset[str]:
+    """Words of names that say a food or diet as well: `cheese` and others of `milk`."""
+    return _kinds().covers.get(word, frozenset())
+
+
 def no_food_in(text: str) -> str:
     """A word of a text for what nobody eats; empty where there is none.
 
@@ -72,6 +81,17 @@ def no_food_in(text: str) -> str:
     rest = said - WHOSE
     kept = [(name, words) for name, words in kinds.no_meat if words <= rest]
     return kept[0][0] if rest and rest == frozenset().union(*(words for _, words in kept)) else ""
+
+
+def by_rivals(
+    words: Sequence[set[str]], rivals: frozenset[str]
+) -> list[tuple[frozenset[str], NDArray[np.int64]]]:
+    """Which of some rivals names have, and the rows of the names that have just these."""
+    found: dict[frozenset[str], list[int]] = {}
+    for row, own in enumerate(words):
+        if named := rivals & own:
+            found.setdefault(named, []).append(row)
+    return [(named, np.array(rows)) for named, rows in found.items()]
 
 
 @cache
@@ -94,4 +114,8 @@ def _kinds() -> _Kinds:
         split(told["flavours"]),
         split(told["plain"]),
         [frozenset(word for name in own for word in words_of(name)) for own in told["rivals"]],
+        {
+            word: frozenset(one for name in own for one in words_of(name))
+            for word, own in told["covers"].items()
+        },
     )

@@ -22,10 +22,18 @@ from cascade.pipeline.facets.evidence import (
     FacetFeatureExtractor,
     FacetFeatures,
 )
-from cascade.pipeline.facets.kinds import FEED, names_feed, names_flavour, no_food_in, rivals
+from cascade.pipeline.facets.kinds import (
+    FEED,
+    by_rivals,
+    names_feed,
+    names_flavour,
+    no_food_in,
+    rivals,
+)
 from cascade.pipeline.facets.naming import head_word, main_part, words
 from cascade.pipeline.facets.questions import ShownTerm, shown_term
 from cascade.pipeline.facets.reranking import Reranker, log_softmax
+from cascade.pipeline.facets.terms.absence import made_of, rows_by_word
 from cascade.pipeline.facets.terms.features import TermFeatures
 from cascade.pipeline.facets.terms.network import TermNetwork
 from cascade.retrieval.array_ops import top_k
@@ -33,6 +41,7 @@ from cascade.retrieval.words.overlap import words_of
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 WHOLE = 0.999  # share of the words of a name that a text has, if it has all
+ABSENT = 2  # times `unsaid` that terms are less likely that have what a text says is absent
 NO_FEED = 4  # times `unsaid` that other terms are less likely where a text names feed
 
 
@@ -121,7 +130,7 @@ class BaseTermRanker:
             (distinct, np.flatnonzero([not distinct.isdisjoint(own) for own in names]))
             for distinct in map(set, config.another)
         ]
-        self._rivals = [(own, _by_rivals(names, own)) for own in rivals()]
+        self._rivals = [(own, by_rivals(names, own)) for own in rivals()]
 
     def rank(self, batch: Batch, k: int | None = None) -> RankedBaseTerms:
         """The k likeliest base terms; by default as many as the config has candidates."""
@@ -148,8 +157,10 @@ class BaseTermRanker:
             similarity,
             no_food,
             [
-                self._aside(own[0], node)
-                for own, node in zip(evidence.phrases, self._nodes[order[:, 0]], strict=True)
+                self._aside(own[0], node) or absent.doubt(self._taxonomy, node)
+                for own, absent, node in zip(
+                    evidence.phrases, evidence.absent, self._nodes[order[:, 0]], strict=True
+                )
             ],
         )
         if self._reranker is None:
@@ -185,6 +196,13 @@ class BaseTermRanker:
         if any(said & words for words in own) or not own[0] & rest:
             return ""
         return f"the likeliest base term comes with the food: {main!r} says what that is"
+
+    @cached_property
+    def _said(self) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+        """Rows by the words of own names, and by those and the words of what terms are made of."""
+        own = [words(self._taxonomy.names[node]) for node in self._nodes.tolist()]
+        made = [made_of(self._taxonomy, node) for node in self._nodes.tolist()]
+        return rows_by_word(own), rows_by_word(made)
 
     def offered(self, ranked: RankedBaseTerms, row: int) -> int:
         """How many of the base terms that were found for an item may be offered, the best first."""
@@ -239,6 +257,11 @@ class BaseTermRanker:
                 scores[np.ix_(rows, np.flatnonzero(against))] -= unsaid
         for item, own in enumerate(evidence.phrases):
             scores[self._of_asides(own[0]), item] -= unsaid
+        for item, absent in enumerate(evidence.absent):
+            having = {row for word in absent.foods for row in self._said[1].get(word, ())}
+            called = (self._said[0].get(word, ()) for word in words(absent.text))
+            if not absent.negated or any(not having.issuperset(rows) for rows in called):
+                scores[sorted(having), item] -= ABSENT * unsaid
         return scores
 
     def _of_asides(self, text: str) -> list[int]:
@@ -254,10 +277,8 @@ class BaseTermRanker:
     @cached_property
     def _by_head(self) -> dict[str, list[int]]:
         """Rows of the terms whose own name has a head word."""
-        found: dict[str, list[int]] = {}
-        for row, node in enumerate(self._nodes.tolist()):
-            found.setdefault(head_word(self._taxonomy.names[node]), []).append(row)
-        return found
+        names = (self._taxonomy.names[node] for node in self._nodes.tolist())
+        return rows_by_word([[head_word(name)] for name in names])
 
     def _words_of_names(self, row: int) -> set[str]:
         """The words of all names of a term."""
@@ -327,17 +348,6 @@ class BaseTermRanker:
         reranked[rows, :head] = np.take_along_axis(judged, order, axis=1)
         scores = {"retrieval": retrieval, self._reranker.name: reranked}
         return replace(ranked, nodes=nodes, logprobs=logprobs, scores=scores)
-
-
-def _by_rivals(
-    words: Sequence[set[str]], rivals: frozenset[str]
-) -> list[tuple[frozenset[str], NDArray[np.int64]]]:
-    """Which of some rivals names have, and the rows of the names that have just these."""
-    found: dict[frozenset[str], list[int]] = {}
-    for row, own in enumerate(words):
-        if named := rivals & own:
-            found.setdefault(named, []).append(row)
-    return [(named, np.array(rows)) for named, rows in found.items()]
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ class FacetWalk:
         said = self._said
         if said is None:
             return [(FoodCode(base), []) for base in bases]
-        texts = [own[0] for own in self.extractor.finder.of(batch).phrases]  # in English
+        texts = [own.told for own in self.extractor.finder.of(batch).absent]  # in English
         return [
             said_code(said, text, FoodCode(base), self._taxonomy, self._refusal, self._most)
             for text, base in zip(texts, bases, strict=True)
