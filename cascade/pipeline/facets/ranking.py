@@ -30,12 +30,14 @@ from cascade.pipeline.facets.kinds import (
     no_food_in,
     rivals,
 )
-from cascade.pipeline.facets.naming import head_word, main_part, words
+from cascade.pipeline.facets.naming import main_part, words
 from cascade.pipeline.facets.questions import ShownTerm, shown_term
 from cascade.pipeline.facets.reranking import Reranker, log_softmax
 from cascade.pipeline.facets.terms.absence import made_of, rows_by_word
+from cascade.pipeline.facets.terms.asides import Asides
 from cascade.pipeline.facets.terms.features import TermFeatures
 from cascade.pipeline.facets.terms.network import TermNetwork
+from cascade.pipeline.facets.terms.own_species import OwnSpecies
 from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.words.overlap import words_of
 from cascade.taxonomy.facets import FacetedTaxonomy
@@ -43,6 +45,7 @@ from cascade.taxonomy.facets import FacetedTaxonomy
 WHOLE = 0.999  # share of the words of a name that a text has, if it has all
 ABSENT = 2  # times `unsaid` that terms are less likely that have what a text says is absent
 NO_FEED = 4  # times `unsaid` that other terms are less likely where a text names feed
+NAMED = 1  # times `unsaid` that a term is likelier than others where a text names its species
 
 
 @dataclass(frozen=True)
@@ -256,35 +259,23 @@ class BaseTermRanker:
                 against = [bool(said) and named.isdisjoint(said) for said in other]
                 scores[np.ix_(rows, np.flatnonzero(against))] -= unsaid
         for item, own in enumerate(evidence.phrases):
-            scores[self._of_asides(own[0]), item] -= unsaid
+            scores[self._asides.rows(own[0]), item] -= unsaid
         for item, absent in enumerate(evidence.absent):
             having = {row for word in absent.foods for row in self._said[1].get(word, ())}
             called = (self._said[0].get(word, ()) for word in words(absent.text))
             if not absent.negated or any(not having.issuperset(rows) for rows in called):
                 scores[sorted(having), item] -= ABSENT * unsaid
+        for item, own in enumerate(evidence.phrases):
+            self._own_species.lead(scores[:, item], own[0], NAMED * unsaid)
         return scores
 
-    def _of_asides(self, text: str) -> list[int]:
-        """Rows of terms whose head word a text says only of what comes with the food: `in oil`."""
-        main = main_part(text)
-        said = set(words_of(main))
-        if main == text or not self._finder.words.knows(sorted(said)):
-            return []
-        rest = set(words_of(text)) - said
-        rows = (row for word in rest for row in self._by_head.get(word, ()))
-        return [row for row in rows if said.isdisjoint(self._words_of_names(row))]
+    @cached_property
+    def _own_species(self) -> OwnSpecies:
+        return OwnSpecies(self._taxonomy, self._nodes, self._finder.species)
 
     @cached_property
-    def _by_head(self) -> dict[str, list[int]]:
-        """Rows of the terms whose own name has a head word."""
-        names = (self._taxonomy.names[node] for node in self._nodes.tolist())
-        return rows_by_word([[head_word(name)] for name in names])
-
-    def _words_of_names(self, row: int) -> set[str]:
-        """The words of all names of a term."""
-        node = int(self._nodes[row])
-        names = [self._taxonomy.names[node], *self._taxonomy.synonyms(node)]
-        return {word for name in names for word in words(name)}
+    def _asides(self) -> Asides:
+        return Asides(self._taxonomy, self._nodes, self._finder.words)
 
     def _has_flavoured(self, node: int) -> bool:
         """Whether a term is the plain one beside a flavoured one, or above it."""

@@ -133,7 +133,7 @@ class Species:
     @classmethod
     def of(cls, taxonomy: FacetedTaxonomy) -> Species:
         """The table that ships, with the names of a taxonomy."""
-        terms = _terms(taxonomy)
+        terms = terms_of(taxonomy)
         names = [[name, *taxonomy.synonyms(n)] for n, name in enumerate(taxonomy.names)]
         known = {frozenset(words(name)) for own in names for name in own}
         scientific: list[str] = []
@@ -155,7 +155,7 @@ class Species:
         kin: tuple[dict[str, float], ...] = ({}, {}, {})
         said_otherwise: list[str] = []
         latin = False
-        for own, start, end in self._scientific(text):
+        for own, start, end in self.scientific(text):
             latin = True
             rest = text[:start] + "\0" + AFTER.sub(" ", text[end:], count=1)
             share = 1 / (1 + len(words(rest.replace("\0", ""))))
@@ -182,7 +182,16 @@ class Species:
         unlike = [own for own in unique if words(own) != said]
         return Said(tuple(unlike[:MOST]), kin, latin)  # type: ignore[arg-type]
 
-    def _scientific(self, text: str) -> Iterator[tuple[str, int, int]]:
+    def names_of(self, species: str) -> list[str]:
+        """Common names of a species."""
+        return [name for at in self._by_species.get(species, ()) for name in self._kinds[at].names]
+
+    def synonyms_of(self, species: str) -> list[str]:
+        """Other scientific names of a species, as `species_of` writes them."""
+        rows = self._by_species.get(species, ())
+        return [own for at in rows for own in self._species[at] if own != species]
+
+    def scientific(self, text: str) -> Iterator[tuple[str, int, int]]:
         """Species that a text has scientific names of, and where."""
         at = 0
         while found := LATIN.search(text, at):
@@ -264,7 +273,7 @@ class Kinship:
             for code in codes
         ]
         names = [[taxonomy.names[n], *taxonomy.synonyms(n)] for n in nodes.tolist()]
-        terms = _terms(taxonomy)
+        terms = terms_of(taxonomy)
         kin: dict[str, tuple[dict[str, float], ...]] = {}
         entries: list[dict[str, float]] = []
         for called, code, own in zip(names, codes, origins, strict=True):
@@ -331,7 +340,8 @@ def foreign_words() -> frozenset[str]:
     return frozenset(re.findall(r"[a-z]+", plain(text).lower()))
 
 
-def _terms(taxonomy: FacetedTaxonomy) -> Mapping[str, Term]:
+def terms_of(taxonomy: FacetedTaxonomy) -> Mapping[str, Term]:
+    """The terms of a catalogue by code; none of another taxonomy."""
     return taxonomy.catalogue.terms if isinstance(taxonomy, FoodEx2Taxonomy) else {}
 
 
