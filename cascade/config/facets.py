@@ -77,7 +77,11 @@ class BaseTermConfig(_StageConfig):
         "does not say.",
     )
     another: list[list[str]] = Field(
-        [["flavour", "flavor", "flavouring", "flavoring", "essence", "aroma"], ["feed", "fodder"]],
+        [
+            ["flavour", "flavor", "flavouring", "flavoring", "essence", "aroma"],
+            ["feed", "fodder"],
+            ["children", "infant", "baby", "toddler", "child", "kid", "formula", "formulae"],
+        ],
         description="Words that make another food of one, each with others that say as much: "
         "nobody who writes `grilled chicken` means a chicken flavour.",
     )

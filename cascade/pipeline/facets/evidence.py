@@ -20,6 +20,7 @@ from cascade.pipeline.facets.glossing import Glossary
 from cascade.pipeline.facets.naming import as_served, without_measure
 from cascade.pipeline.facets.shipped_vectors import shipped_vectors
 from cascade.pipeline.facets.terms.absence import Absence, absence_in, with_ohne
+from cascade.pipeline.facets.terms.meant import as_meant, for_babies, without_age
 from cascade.pipeline.facets.terms.species import Species
 from cascade.retrieval.array_ops import run_max
 from cascade.retrieval.encoder import Encoder
@@ -173,7 +174,9 @@ class EvidenceFinder:
             " " in text.strip() and self.species.read(text, others=False).latin
         ):
             return text
-        return as_served(self._glossary.read(with_ohne(text)).text)
+        text, is_for_babies = without_age(text)
+        english = as_meant(self._glossary.read(with_ohne(text)).text)
+        return as_served(for_babies(english) if is_for_babies else english)
 
     def of(self, batch: Batch) -> Evidence:
         """The evidence of a batch for base terms, computed once."""

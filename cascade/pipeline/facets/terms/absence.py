@@ -68,6 +68,10 @@ CLAIMS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = (
         ),
         lambda text: bool(WINE.search(text)),
     ),
+    (  # a spice makes no other food
+        re.compile(r"\bwith (?:salt and )?black pepper\b", re.IGNORECASE),
+        lambda text: True,
+    ),
 )
 
 
