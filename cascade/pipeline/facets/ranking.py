@@ -259,7 +259,7 @@ class BaseTermRanker:
                 against = [bool(said) and named.isdisjoint(said) for said in other]
                 scores[np.ix_(rows, np.flatnonzero(against))] -= unsaid
         for item, own in enumerate(evidence.phrases):
-            scores[self._asides.rows(own[0]), item] -= unsaid
+            self._asides.lower(scores[:, item], own[0], unsaid)
         for item, absent in enumerate(evidence.absent):
             having = {row for word in absent.foods for row in self._said[1].get(word, ())}
             called = (self._said[0].get(word, ()) for word in words(absent.text))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,11 @@ from cascade.pipeline.facets.naming import head_word, main_part, words
 from cascade.pipeline.facets.terms.absence import rows_by_word
 from cascade.retrieval.words.overlap import WordIndex, words_of
 from cascade.taxonomy.facets import FacetedTaxonomy
+
+OF = r"(?:(?:della|delle|dello|degli|del|di|da|du|des|de|do|von|vom|aus)\s+|(?:dell|d)['’])"
+OF_PLACE = 3  # times as much as other terms
+PLACE = re.compile(rf"\s{OF}(?:(?:la|l['’])\s*)?(?P<place>[^,;()]+)", re.IGNORECASE)
+FROM = re.compile(rf"\s(?:{OF}|(?:from|of)\s+)(?:(?:the|la)\s+)?(?P<place>[^,;()]+)", re.IGNORECASE)
 
 
 class Asides:
@@ -30,7 +35,35 @@ class Asides:
     ) -> None:
         self._taxonomy, self._nodes, self._known = taxonomy, nodes, known
 
-    def rows(self, text: str) -> Sequence[int]:
+    def lower(self, scores: NDArray[np.float32], text: str, by: float) -> None:
+        """Lower terms that say what comes with the food, and more so those that say its place.
+
+        Parameters
+        ----------
+        scores
+            float32 [n_allowed], written to.
+        """
+        scores[self._of_heads(text)] -= by
+        scores[self._of_places(text)] -= OF_PLACE * by
+
+    def _of_places(self, text: str) -> list[int]:
+        """Rows of terms that share with a text but a place: `bresaola della Valtellina`."""
+        found = FROM.search(text)
+        if found is None:
+            return []
+        food, places = set(words_of(text[: found.start()])), set(words_of(found["place"]))
+        if not food or not self._known.knows(sorted(food)):
+            return []
+        rows = {row for word in places for row in self._by_place.get(word, ())}
+        return [row for row in sorted(rows) if food.isdisjoint(self._words_of_names(row))]
+
+    @cached_property
+    def _by_place(self) -> dict[str, list[int]]:
+        """Rows of the terms whose own name has a word behind `di`, `de` and the like."""
+        found = (PLACE.search(self._taxonomy.names[node]) for node in self._nodes.tolist())
+        return rows_by_word([words(own["place"]) if own else () for own in found])
+
+    def _of_heads(self, text: str) -> list[int]:
         """Rows of terms whose head word a text says only of what comes with the food: `in oil`."""
         main = main_part(text)
         said = set(words_of(main))
