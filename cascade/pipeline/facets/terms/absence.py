@@ -162,6 +162,9 @@ def absence_in(text: str, knows: Callable[[str], bool]) -> Absence:
     plain = _trimmed(VEGAN.sub(" ", told))
     if not words(plain) or covered & set(words(plain)):
         plain = told  # a vegan sausage is none of meat
+    if diet:  # what a diet has only as an imitation is no ingredient
+        real = TOKEN.sub(lambda own: "" if singular(own[0].casefold()) in covered else own[0], told)
+        told = _trimmed(real) if words(real) else told
     said_so = " ".join((*said, *sorted(diet)))
     return Absence(without_claims(plain), told, covered, said_so, bool(said))
 
