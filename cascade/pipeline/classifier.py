@@ -257,7 +257,8 @@ class Classifier(
 
     def classify_read(self, items: Sequence[Item | Prediction]) -> list[Prediction]:
         """Predictions for items that are classified together; what has one already keeps it."""
-        return list(self.answers(items))
+        with self._turn:  # a fork waits for this: until Python 3.12 cached properties hold a lock
+            return list(self.answers(items))
 
     def answers(self, items: Sequence[Item | Prediction]) -> PredictionColumns:
         """As `classify_read`, as columns, for who reads them and no more."""

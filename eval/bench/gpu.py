@@ -421,10 +421,11 @@ def of_heads(bench: Bench) -> dict[str, Any]:
 
     from cascade.items import Item
     from cascade.models.runtime import autocast
+    from cascade.models.weights import find_weights
     from cascade.training.packs.backbones import TrainableEncoder
     from cascade.training.packs.recipe import TunedStage
 
-    made = TrainableEncoder("minilm", ["name", "description"], TunedStage())
+    made = TrainableEncoder(find_weights("minilm"), ["name", "description"], TunedStage())
 
     items = [Item({key: row[key] for key in ("name", "description")}) for row in rows(256)]
     read = [made.inputs(item) for item in items[: bench.of(256, 8)]]

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -133,7 +134,7 @@ def test_a_killed_run_goes_on_and_answers_nothing_twice(hundred, folder, word_pa
     (folder / "out").mkdir()
     command = ["classify", "in", "-c", str(word_pack), "-o", "out/", "--workers", "2"]
     with subprocess.Popen(
-        ["python", "-m", "cascade", *command], stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "cascade", *command], stderr=subprocess.DEVNULL
     ) as process:
         deadline = time.monotonic() + 300
         while len(list(Path("out").glob("*/part*[!s]"))) < 20:

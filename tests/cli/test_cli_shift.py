@@ -8,6 +8,7 @@ import pytest
 
 from cascade import load
 from cascade.confidence.calibration import Calibration
+from cascade.config import CascadeConfig
 from cascade.errors import ConfigError, UsageError
 from cascade.serving.tools import Tools
 
@@ -161,10 +162,11 @@ def test_the_summary_of_a_risk_tells_what_is_accepted_and_expected_wrong(pack, c
 
 
 def test_a_resumed_run_counts_all_rows(pack, cascade, monkeypatch):
+    monkeypatch.setattr(CascadeConfig, "batch", 128)
     write("new.csv", drawn(2, 300, (8, 1, 1, 1)))
     whole, _ = classified(cascade)
     (pack.parent / "out.csv").unlink()
-    real, calls = type(load("pack")).classify_batch, []
+    real, calls = type(load("pack")).answers, []
 
     def failing(self, items):
         calls.append(1)
@@ -172,7 +174,7 @@ def test_a_resumed_run_counts_all_rows(pack, cascade, monkeypatch):
             raise KeyboardInterrupt
         return real(self, items)
 
-    monkeypatch.setattr(type(load("pack")), "classify_batch", failing)
+    monkeypatch.setattr(type(load("pack")), "answers", failing)
     assert cascade("classify", "new.csv", "-c", "pack", "-o", "out.csv").status == 130
     assert classified(cascade, "--resume")[0] == whole
 

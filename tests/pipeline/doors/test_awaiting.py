@@ -83,7 +83,7 @@ def test_an_error_reaches_every_caller(clf, monkeypatch):
     def breaks(items):
         raise UsageError("no more")
 
-    monkeypatch.setattr(clf, "classify_batch", breaks)
+    monkeypatch.setattr(clf, "classify_read", breaks)
 
     async def run():
         return await asyncio.gather(
