@@ -27,7 +27,8 @@ from cascade.retrieval.encoder import Encoder
 FILE = "foodex2-vectors-1/vectors.safetensors"
 SHA256 = "1fda96866e7777970c215a2c257a6421cb9c45c3bb553fbd60c4c6c89891a3d3"
 SUPPLEMENT = "foodex2-vectors-1/supplement.safetensors"
-SUPPLEMENT_SHA256 = "53643ed0322e9164846c20c8502fe4b2a4cd8fe276793d86d054d06fcd157246"  # empty where there is none
+# Empty where there is no supplement.
+SUPPLEMENT_SHA256 = "53643ed0322e9164846c20c8502fe4b2a4cd8fe276793d86d054d06fcd157246"
 ROWS = 8192  # vectors that are unpacked together
 
 Vectors = NDArray[np.float32]
