@@ -31,6 +31,7 @@ def written(tmp_path, monkeypatch):
     groups = [(FOODS[:100], vectors[:100], 8), (FOODS[100:], vectors[100:], 3)]
     shipped.write_shipped(tmp_path / shipped.FILE, "ours", groups)
     monkeypatch.setattr(shipped, "SHA256", shipped.sha256_of(tmp_path / shipped.FILE))
+    monkeypatch.setattr(shipped, "SUPPLEMENT_SHA256", "")
     return vectors
 
 
