@@ -106,17 +106,21 @@ class Facets:
         return found
 
     def _told(self, facet: Facet) -> Plain:
-        """A facet in words; names are empty for what the taxonomy does not have."""
-        category = self._taxonomy.categories.get(facet.category)
-        node = None if category is None else category.tree.find(facet.descriptor)
-        tree = None if category is None else category.tree
-        above = [] if tree is None or node is None else tree.ancestors(node).tolist()
-        return {
+        """A facet in words; codes stand for what the taxonomy does not have."""
+        told: Plain = {
             "facet": str(facet),
-            "category": facet.category if category is None else category.label,
-            "name": facet.descriptor if tree is None or node is None else tree.names[node],
-            "above": [] if tree is None else [tree.names[i] for i in above],
+            "category": facet.category,
+            "name": facet.descriptor,
+            "above": [],
         }
+        category = self._taxonomy.categories.get(facet.category)
+        if category is None:
+            return told
+        told["category"], tree = category.label, category.tree
+        if (node := tree.find(facet.descriptor)) is not None:
+            above = [tree.names[i] for i in tree.ancestors(node).tolist()]
+            told |= {"name": tree.names[node], "above": above}
+        return told
 
     @property
     def _taxonomy(self) -> FacetedTaxonomy:
