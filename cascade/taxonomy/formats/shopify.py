@@ -13,7 +13,8 @@ from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.paths import read_coded_paths
 from cascade.taxonomy.formats.structured.json_yaml import Leaf, Mapping, Series, Value, parse_json
-from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable
+from cascade.taxonomy.formats.tables.headings import COLUMNS
+from cascade.taxonomy.formats.tables.table import TaxonomyTable
 from cascade.taxonomy.names import clean
 
 _LINE = re.compile(r"\s*([^\s>]+)\s*(?:\t| : )\s*(.+)")

@@ -8,7 +8,7 @@ from functools import lru_cache
 from cascade.taxonomy.draft import LANGUAGE
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.structured.json_yaml import Leaf, Mapping, Series, Value
-from cascade.taxonomy.formats.tables.table import heading_key, is_parent, words
+from cascade.taxonomy.formats.tables.headings import heading_key, is_parent, words
 from cascade.taxonomy.names import match_code, normalize_code
 
 KEYS = {

@@ -52,7 +52,7 @@ from cascade.taxonomy.formats.structured.plain import (
 from cascade.taxonomy.formats.structured.records import table_of
 from cascade.taxonomy.formats.structured.wrapping import unwrap
 from cascade.taxonomy.formats.tables.csv import read_table
-from cascade.taxonomy.formats.tables.table import COLUMNS, heading_key, words
+from cascade.taxonomy.formats.tables.headings import COLUMNS, heading_key, words
 from cascade.taxonomy.names import clean, match_code, normalize_code, split_synonyms
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.separators import ARROW, doubt, find_separator, split_at
 from cascade.taxonomy.formats.structured.json_yaml import Leaf, Mapping, Series, Value
 from cascade.taxonomy.formats.structured.keys import meaning
-from cascade.taxonomy.formats.tables.table import COLUMNS, heading_key
+from cascade.taxonomy.formats.tables.headings import COLUMNS, heading_key
 
 _NO_NAME = re.compile(r"[-+]?[\d.,]+(?:[eE][-+]?\d+)?|true|false|True|False|NaN")
 _FIELD = re.compile(r"[_$][A-Za-z]\w*|@(?:id|type|context|graph|base|vocab)")

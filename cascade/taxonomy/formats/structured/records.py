@@ -25,8 +25,9 @@ from cascade.taxonomy.formats.structured.keys import (
     plain_key,
 )
 from cascade.taxonomy.formats.structured.plain import no_code
+from cascade.taxonomy.formats.tables.headings import COLUMNS, heading_key, is_parent
 from cascade.taxonomy.formats.tables.levels import has_levels
-from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable, heading_key, is_parent
+from cascade.taxonomy.formats.tables.table import TaxonomyTable
 from cascade.taxonomy.names import clean, join_synonyms
 
 _LEVELS = ("level", "Level", "depth", "Depth", "lvl")

@@ -15,7 +15,7 @@ from cascade.taxonomy.formats.structured.keys import (
     nodes_in,
     plain_key,
 )
-from cascade.taxonomy.formats.tables.table import words
+from cascade.taxonomy.formats.tables.headings import words
 
 _DEEPEST = 8
 _WHOLE = words(

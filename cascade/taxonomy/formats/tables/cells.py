@@ -7,8 +7,9 @@ import re
 from collections.abc import Collection
 
 from cascade.taxonomy.draft import Draft
+from cascade.taxonomy.formats.tables.headings import COLUMNS, is_parent, words
 from cascade.taxonomy.formats.tables.roles import NO_CODE
-from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable, is_parent, words
+from cascade.taxonomy.formats.tables.table import TaxonomyTable
 from cascade.taxonomy.names import normalize_code
 
 logger = logging.getLogger(__name__)

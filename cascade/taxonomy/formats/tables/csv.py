@@ -36,11 +36,12 @@ from cascade.taxonomy.formats.tables.cells import (
     plain_names,
 )
 from cascade.taxonomy.formats.tables.header import find_table, tell_left_out
+from cascade.taxonomy.formats.tables.headings import COLUMNS, words
 from cascade.taxonomy.formats.tables.levels import level_columns, read_levels, telling
 from cascade.taxonomy.formats.tables.machine import MACHINE, machine_cells
 from cascade.taxonomy.formats.tables.problems import has_words, problem
 from cascade.taxonomy.formats.tables.published import published_reading
-from cascade.taxonomy.formats.tables.table import COLUMNS, Reading, TaxonomyTable, words
+from cascade.taxonomy.formats.tables.table import Reading, TaxonomyTable
 from cascade.taxonomy.names import clean, join_synonyms, normalize_code
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import logging
 import re
 from collections.abc import Callable, Collection, Sequence
 
-from cascade.taxonomy.formats.tables.table import TaxonomyTable, words
+from cascade.taxonomy.formats.tables.headings import words
+from cascade.taxonomy.formats.tables.table import TaxonomyTable
 from cascade.taxonomy.names import clean
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from cascade.taxonomy.draft import Draft, PathTree
+from cascade.taxonomy.formats.tables.headings import COLUMNS, heading_key
 from cascade.taxonomy.formats.tables.level_checks import MISSING, check_levels
-from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable, heading_key
+from cascade.taxonomy.formats.tables.table import TaxonomyTable
 from cascade.taxonomy.names import clean, normalize_code
 
 logger = logging.getLogger(__name__)

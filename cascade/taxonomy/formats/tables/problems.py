@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from cascade.taxonomy.formats.tables.headings import is_parent
 from cascade.taxonomy.formats.tables.roles import roles_of
-from cascade.taxonomy.formats.tables.table import TaxonomyTable, is_parent
+from cascade.taxonomy.formats.tables.table import TaxonomyTable
 from cascade.taxonomy.names import match_code, normalize_code
 
 EXPECTED = (

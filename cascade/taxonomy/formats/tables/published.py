@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from cascade.taxonomy.draft import Draft
+from cascade.taxonomy.formats.tables.headings import heading_key, is_parent
 from cascade.taxonomy.formats.tables.machine import keep_machine_texts
 from cascade.taxonomy.formats.tables.roles import (
     ABOVE,
@@ -31,7 +32,7 @@ from cascade.taxonomy.formats.tables.roles import (
     key_of,
     roles_of,
 )
-from cascade.taxonomy.formats.tables.table import Reading, TaxonomyTable, heading_key, is_parent
+from cascade.taxonomy.formats.tables.table import Reading, TaxonomyTable
 from cascade.taxonomy.names import match_code, normalize_code, split_synonyms
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cascade.taxonomy.formats.tables.table import COLUMNS, TaxonomyTable, heading_key, is_parent
+from cascade.taxonomy.formats.tables.headings import COLUMNS, heading_key, is_parent
+from cascade.taxonomy.formats.tables.table import TaxonomyTable
 from cascade.taxonomy.names import normalize_code
 
 _PREFIX = re.compile(r"^(?:skos|skosxl|xl|rdfs|dct|dcterms|dc)_(?=.)")

@@ -1,77 +1,32 @@
-"""Rows of a delimited text with the line of each, and the words that headers are made of."""
+"""Rows of a delimited text with the line of each, and what its columns hold."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import islice
 
 from cascade.errors import TaxonomyError
-from cascade.taxonomy.draft import LANGUAGE, TOP_MARKERS, Draft
+from cascade.taxonomy.draft import TOP_MARKERS, Draft
 from cascade.taxonomy.formats.file import TaxonomyFile
+from cascade.taxonomy.formats.tables.headings import (
+    COLUMNS,
+    OWN_CODE,
+    TRANSLATION,
+    heading_key,
+    is_parent,
+)
 from cascade.taxonomy.formats.tables.machine import MACHINE, keep_machine_texts
 from cascade.taxonomy.names import match_code, normalize_code, split_synonyms
 
-
-def words(text: str) -> frozenset[str]:
-    """The words of a text."""
-    return frozenset(text.split())
-
-
-COLUMNS: Mapping[str, frozenset[str]] = {
-    "code": words(
-        "code id key identifier notation node node_id node_code category_id category_code "
-        "term_code termcode uri gid kode codigo código schlüssel"
-    ),
-    "name": words(
-        "name label title node_name category_name term term_name preflabel pref_label bezeichnung "
-        "benennung titel nom libellé libelle intitulé intitule nombre denominación denominacion"
-    ),
-    "parent": words(
-        "parent parent_code parentcode parent_id parentid parent_key parent_node parent_category "
-        "parent_category_id parent_term broader oberbegriff padre"
-    ),
-    "description": words("description definition desc scope_note scopenote"),
-    "synonyms": words("synonyms synonym aliases alias alt_labels alt_label altlabel altlabels"),
-    "path": words(
-        "path full_path fullpath category_path categorypath node_path full_name fullname "
-        "breadcrumb breadcrumbs taxonomy hierarchy"
-    ),
-    "category": words("category categories label class product_category"),
-    **{what: frozenset((what,)) for what in MACHINE},
-}
-"""What a column holds, by the words that it may be headed with; see `heading_key`."""
-
-_TRANSLATION = re.compile(rf"(?:name|label|title)[_ :@-]({LANGUAGE})", re.IGNORECASE)
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z]|(?:ID|URI|URL)\b)")
 _SAMPLE = 500  # rows that decide what columns hold
-_PARENT = re.compile(
-    r"(?!(?:is|has)_)(?:.*_)?"
-    r"(?:parents?|broader|super_?(?:class|category|ordinate|type))(?:_(?!count).*)?"
-)
-_OWN_CODE = re.compile(r"(?:.*_)?(?:id|notation|uri)|.*code|(?:id|code)_.*")
 _DELIMITERS = "\t,;|^~"
 _RARE = "^~"  # count where known headings stand between them
 _MOST_LINES = 9  # of a header
 _ENTITY = re.compile(r"&#?\w{1,9};")
-
-
-def heading_key(heading: str) -> str:
-    """A heading as it is compared: `Parent ID` and `parentId` are `parent_id`.
-
-    Lower case, anything but letters and digits as `_`, and one before a capital after a small
-    letter.
-    """
-    return re.sub(r"[\W_]+", "_", _HUMP.sub("_", heading).casefold()).strip("_")
-
-
-@lru_cache(maxsize=256)
-def is_parent(heading: str) -> bool:
-    """Whether a heading seems to say that its column names the node above."""
-    return bool(_PARENT.fullmatch(heading_key(heading)))
 
 
 def _whole(file: TaxonomyFile, number: int, first: str) -> tuple[int, str]:
@@ -179,7 +134,7 @@ class TaxonomyTable:
             coded = [
                 i
                 for i, word in enumerate(self.keys)
-                if _OWN_CODE.fullmatch(word) and not is_parent(word) and self._is_distinct(i)
+                if OWN_CODE.fullmatch(word) and not is_parent(word) and self._is_distinct(i)
             ]
             if len(coded) == 1:
                 known["code"] = coded[0]
@@ -231,7 +186,7 @@ class TaxonomyTable:
     def translations(self) -> dict[int, str]:
         """Language tags by column, of headings such as `name_de`."""
         taken = frozenset().union(*(words for what, words in COLUMNS.items() if what != "name"))
-        found = {i: _TRANSLATION.fullmatch(heading) for i, heading in enumerate(self.header)}
+        found = {i: TRANSLATION.fullmatch(heading) for i, heading in enumerate(self.header)}
         return {i: m[1] for i, m in found.items() if m and self.keys[i] not in taken}
 
     @cached_property
@@ -275,7 +230,7 @@ class TaxonomyTable:
             heading
             for at, (heading, word) in enumerate(zip(self.header, self.keys, strict=True))
             if at not in used
-            and (word in COLUMNS["code"] or _OWN_CODE.fullmatch(word))
+            and (word in COLUMNS["code"] or OWN_CODE.fullmatch(word))
             and not is_parent(word)
             and self._is_distinct(at)
         ]
