@@ -16,7 +16,6 @@ ROOMS = [  # a room imports from those before it
     ["errors", "forks", "lazy", "processes", "progress", "resources", "values", "version"],
     ["config"],
     ["items", "predictions"],
-    ["prediction_columns"],
     ["io"],
     ["taxonomy"],
     ["foodex2", "confidence"],

@@ -25,8 +25,8 @@ from cascade.config import FITTED_METHOD, CalibrationConfig
 from cascade.errors import UsageError
 from cascade.items import Spread
 from cascade.lazy import replace
-from cascade.prediction_columns import PredictionColumns, Predictions, WalkedColumns
 from cascade.predictions import Prediction
+from cascade.predictions.columns import PredictionColumns, Predictions, WalkedColumns
 from cascade.taxonomy import Taxonomy
 
 Places = NDArray[np.int64]

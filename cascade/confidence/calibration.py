@@ -21,8 +21,8 @@ from cascade.confidence.sets import SetTable
 from cascade.errors import ConfigError
 from cascade.io.files import read_json
 from cascade.lazy import LazyPath, peek, settle
-from cascade.prediction_columns import WalkedColumns
 from cascade.predictions import Alternative, Level, Prediction
+from cascade.predictions.columns import WalkedColumns
 from cascade.taxonomy.names import PATH_SEPARATOR
 
 Flags = NDArray[np.bool_]

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.lazy import LazyPath, peek, replace
-from cascade.prediction_columns import WalkedColumns
 from cascade.predictions import Alternative, Level, Prediction
+from cascade.predictions.columns import WalkedColumns
 from cascade.taxonomy.names import PATH_SEPARATOR
 
 Floats = NDArray[np.float64]

@@ -21,8 +21,8 @@ from cascade.confidence.maps import is_number
 from cascade.config import ENCODER, CascadeConfig, RetrievalConfig
 from cascade.errors import UsageError
 from cascade.lazy import Lazy, replace
-from cascade.prediction_columns import Predictions, WalkedColumns
 from cascade.predictions import Alternative, Prediction
+from cascade.predictions.columns import Predictions, WalkedColumns
 
 STRUCK = 0.01  # `calibration.nowhere` of packs: rows that belong and may be struck
 MOST = 0.1  # of them, at most, so that the lowest tenth of evidence is kept

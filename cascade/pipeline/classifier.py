@@ -29,8 +29,8 @@ from cascade.pipeline.pack import resolve_paths
 from cascade.pipeline.router import Router
 from cascade.pipeline.walker import Walker
 from cascade.pipeline.watching import Sentinel, Watched
-from cascade.prediction_columns import PredictionColumns, Predictions
 from cascade.predictions import Prediction
+from cascade.predictions.columns import PredictionColumns, Predictions
 from cascade.retrieval.text_vectors import Progress
 from cascade.scoring.adaptation import check_adapts
 from cascade.scoring.components import Components

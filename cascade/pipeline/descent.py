@@ -15,8 +15,8 @@ from cascade.errors import EngineError
 from cascade.items import Batch, Choices, Spread
 from cascade.pipeline.aiming import Aim
 from cascade.pipeline.trace import LevelScores, Traces
-from cascade.prediction_columns import Predictions, WalkedColumns
 from cascade.predictions import Prediction, Status
+from cascade.predictions.columns import Predictions, WalkedColumns
 from cascade.retrieval.retriever import AllChildren, Retriever
 from cascade.scoring.components import Components
 from cascade.scoring.scorer import NodeProbabilityScorer, Scorer

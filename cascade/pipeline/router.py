@@ -15,8 +15,8 @@ from cascade.items import Batch
 from cascade.pipeline.descent import make_descent
 from cascade.pipeline.fallback import FailureLog, by_fallback
 from cascade.pipeline.first_pass.answers import FirstAnswers
-from cascade.prediction_columns import PredictionColumns, Predictions
 from cascade.predictions import Prediction
+from cascade.predictions.columns import PredictionColumns, Predictions
 from cascade.scoring.all_nodes import of_all_nodes
 from cascade.scoring.components import Components
 from cascade.scoring.first_pass.deciding import FirstPass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from cascade.items import Batch
-from cascade.prediction_columns import Predictions
+from cascade.predictions.columns import Predictions
 
 
 class Walker(Protocol):

@@ -19,8 +19,8 @@ from cascade.config import FITTED_METHOD, CascadeConfig
 from cascade.features.lexical import SPARSE, LexicalFeatures
 from cascade.items import Batch
 from cascade.pipeline.router import Router
-from cascade.prediction_columns import PredictionColumns
 from cascade.predictions import Prediction
+from cascade.predictions.columns import PredictionColumns
 from cascade.scoring.components import Components
 from cascade.taxonomy import Taxonomy
 

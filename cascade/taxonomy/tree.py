@@ -12,7 +12,6 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from html import escape
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
@@ -30,11 +29,11 @@ from cascade.taxonomy.names import PATH_SEPARATOR, match_code, normalize_code, s
 
 if TYPE_CHECKING:
     from cascade.taxonomy.search import Searcher
+from cascade.taxonomy.notebook import taxonomy_html
 
 _T = TypeVar("_T")
 
 PATHS = 1 << 14  # paths that are remembered, not more than some MiB
-_SHOWN = 12  # nodes of a list in a notebook
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +205,9 @@ class Taxonomy(Forest):
 
     def to_yaml(self, path: str | Path) -> None:
         """Write nested YAML with everything, the title too; `load` gives the same back."""
-        from cascade.taxonomy.formats.structured import nested
+        from cascade.taxonomy.formats.structured.writing import write
 
-        nested.write(self, Path(path))
+        write(self, Path(path))
 
     def __iter__(self) -> Iterator[Node]:
         return map(self.node, range(len(self)))
@@ -364,7 +363,7 @@ class Taxonomy(Forest):
         )
 
     def _repr_html_(self) -> str:
-        return _html(self)
+        return taxonomy_html(self)
 
     @cached_property
     def named_path(self) -> Callable[[int], Sequence[tuple[str, str]]]:
@@ -401,29 +400,3 @@ def _rekeyed(values: Mapping[int, _T], index: NDArray[np.int32]) -> dict[int, _T
     """Sparse values with the keys that `index` gives, in order; without those that it gives -1."""
     moved = [(int(index[row]), value) for row, value in values.items()]
     return dict(sorted(((i, value) for i, value in moved if i >= 0), key=itemgetter(0)))
-
-
-def _html(taxonomy: Taxonomy) -> str:
-    """Heading, counts, and a list of the top nodes that opens to their children."""
-
-    def shown(parent: int, show: Callable[[int], str]) -> list[str]:
-        children = taxonomy.children(parent).tolist()
-        more = [f"and {len(children) - _SHOWN:,} more"] if len(children) > _SHOWN else []
-        return [*map(show, children[:_SHOWN]), *more]
-
-    def name(i: int) -> str:
-        return escape(taxonomy.names[i])
-
-    def opening(i: int) -> str:
-        label = f"{name(i)} <code>{escape(taxonomy.codes[i])}</code>"
-        if taxonomy.is_leaf(i):
-            return label
-        label = f"{label}, {len(taxonomy.subtree(i)) - 1:,} below"
-        return f"<details><summary>{label}</summary>{'; '.join(shown(i, name))}</details>"
-
-    counts = " / ".join(f"{len(taxonomy.level_nodes(k + 1)):,}" for k in range(taxonomy.depth)[:20])
-    rows = "".join(f"<li>{row}</li>" for row in shown(-1, opening))
-    return (
-        f"<div><b>{escape(taxonomy.title or 'Taxonomy')}</b>: {len(taxonomy):,} nodes, "
-        f"{len(taxonomy.leaves):,} leaves, {taxonomy.depth} levels ({counts})<ul>{rows}</ul></div>"
-    )

@@ -28,8 +28,8 @@ from cascade.pipeline.facets.walk import FacetWalk, make_walk
 from cascade.pipeline.fallback import FailureLog, by_fallback
 from cascade.pipeline.router import Router
 from cascade.pipeline.walker import Walker
-from cascade.prediction_columns import Predictions
 from cascade.predictions import Prediction, Step
+from cascade.predictions.columns import Predictions
 from cascade.scoring.components import Components
 from cascade.scoring.methods import DEFAULT
 from cascade.taxonomy import Taxonomy

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from cascade.items import Batch, Item
 from cascade.lazy import LazyPath
-from cascade.prediction_columns import WalkedColumns
 from cascade.predictions import Alternative, Candidate, Level, Prediction
+from cascade.predictions.columns import WalkedColumns
 from cascade.scoring.first_pass.deciding import NAME, FirstPass, leads
 from cascade.taxonomy import Taxonomy
 

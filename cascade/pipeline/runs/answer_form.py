@@ -14,8 +14,8 @@ from typing import Any
 
 from cascade.io import Answer
 from cascade.io.tables.layout import AnswerColumns
-from cascade.prediction_columns import PredictionColumns
 from cascade.predictions import Prediction, alternatives_as_dicts, set_as_dicts, trace_as_dicts
+from cascade.predictions.columns import PredictionColumns
 
 DIGITS = 6  # of confidences
 LISTS = ("alternatives", "trace", "ranking", "set", "whole_levels")  # JSON in tabular output

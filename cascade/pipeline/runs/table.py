@@ -26,8 +26,8 @@ from cascade.pipeline.runs.columns import RowReader
 from cascade.pipeline.runs.languages import look, reads_english_only
 from cascade.pipeline.runs.redo import EarlierAnswers, as_written
 from cascade.pipeline.runs.workers import Answered, ChunkWork, Kept, answered_by_processes
-from cascade.prediction_columns import PredictionColumns
 from cascade.predictions import Prediction
+from cascade.predictions.columns import PredictionColumns
 from cascade.taxonomy.names import PATH_SEPARATOR
 
 Items = list[Item | Prediction]

@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import logging
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cascade.errors import did_you_mean
-from cascade.io.files import write_text
 from cascade.taxonomy.draft import LANGUAGE, TOP_MARKERS, Draft, MachineTexts
 from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.foreign import recognise
@@ -56,7 +54,7 @@ from cascade.taxonomy.formats.tables.headings import COLUMNS, heading_key, words
 from cascade.taxonomy.names import clean, match_code, normalize_code, split_synonyms
 
 if TYPE_CHECKING:
-    from cascade.taxonomy.tree import Taxonomy
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -146,29 +144,6 @@ def _lines_of_json(file: TaxonomyFile) -> Value | None:
         return None
     value = parse_json("[" + ",\n".join(lines) + "]", file.path)
     return value if table_of(file, value) else None
-
-
-def write(taxonomy: Taxonomy, path: Path) -> None:
-    """Write nested YAML: name, title, language, nodes with children, and deprecated codes.
-
-    Raises
-    ------
-    OutputError
-        The file cannot be written.
-    """
-    import yaml
-
-    content: dict[str, Any] = {
-        key: value
-        for key in ("name", "title", "language")
-        if (value := getattr(taxonomy, key)) and not (key == "title" and value == taxonomy.name)
-    }
-    content["nodes"] = _nested(taxonomy)
-    if taxonomy.deprecated:
-        content["deprecated"] = dict(taxonomy.deprecated)
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text = yaml.dump(content, Dumper=dumper, allow_unicode=True, sort_keys=False, width=100)
-    write_text(path, text)
 
 
 class _Reader:
@@ -405,23 +380,3 @@ class _Reader:
 
 def _rank(what: str, word: str) -> int:
     return KEYS[what].index(word) if word in KEYS[what] else 0
-
-
-def _nested(taxonomy: Taxonomy) -> list[dict[str, Any]]:
-    """Nodes as nested mappings; a parent comes before its children, so one pass will do."""
-    made: list[dict[str, Any]] = []
-    top: list[dict[str, Any]] = []
-    for i, above in enumerate(taxonomy.parent.tolist()):
-        node: dict[str, Any] = {"code": taxonomy.codes[i], "name": taxonomy.names[i]}
-        if text := taxonomy.description(i):
-            node["description"] = text
-        if words := taxonomy.synonyms(i):
-            node["synonyms"] = list(words)
-        if names := taxonomy.translations(i):
-            node["translations"] = dict(names)
-        if any(written := taxonomy.machine(i)):
-            texts = {what: text for what, text in written._asdict().items() if text}
-            node["machine"] = {k: t if isinstance(t, str) else list(t) for k, t in texts.items()}
-        made.append(node)
-        (top if above < 0 else made[above].setdefault("children", [])).append(node)
-    return top

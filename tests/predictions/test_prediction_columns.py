@@ -9,8 +9,8 @@ from cascade.confidence.acceptance import Acceptance
 from cascade.config import CalibrationConfig
 from cascade.items import Batch, Item
 from cascade.pipeline.descent import Descent
-from cascade.prediction_columns import COLUMNS, PredictionColumns
 from cascade.predictions import Prediction
+from cascade.predictions.columns import COLUMNS, PredictionColumns
 from cascade.retrieval.retriever import AllChildren
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.staying import staying

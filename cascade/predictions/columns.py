@@ -13,7 +13,7 @@ from typing import Any, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.predictions import Prediction, Status
+from cascade.predictions.answers import Prediction, Status
 
 COLUMNS = ("code", "path", "confidence", "source", "status", "message")
 _VALUES = attrgetter(*COLUMNS)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any, Literal
 
 from cascade.lazy import LazyPath, lazy_fields, peek
+from cascade.predictions.notebook import prediction_html
+from cascade.predictions.plain import (
+    alternatives_as_dicts,
+    facets_as_dicts,
+    levels_as_dicts,
+    set_as_dicts,
+    steps_as_dicts,
+)
 
 Status = Literal["ok", "review", "partial", "nowhere", "error"]
 
@@ -21,7 +28,7 @@ class Candidate:
     ----------
     probability
         Share of belief among the candidates of this level, given the parent; they sum to 1. It is
-        no confidence: see `confidences_of`.
+        no confidence: see `plain.confidences_of`.
     scores
         Log-probability by scorer, for example `{"retrieval": -0.4, "llm": -2.1}`.
     """
@@ -247,170 +254,4 @@ class Prediction:
         return f"Prediction({self})"
 
     def _repr_html_(self) -> str:
-        """A small table for notebooks: each level with its runners-up."""
-        if self.code is None:
-            return f"<b>{self.status}</b>: {escape(self.message)}"
-        rows = []
-        for level, beside, under in _with_confidences(self):
-            others = _others(level.candidates, beside, level.code)
-            if below := _others(level.below, under, None):
-                others += f"{'; ' if others else ''}below it {below}"
-            bar = (
-                "<div style='background:#e6e6e6;width:100px;height:.6em;display:inline-block'>"
-                "<div style='background:#4c78a8;height:100%;"
-                f"width:{level.confidence * 100:.0f}px'></div></div>"
-            )
-            rows.append(
-                f"<tr><td>{level.level}</td><td style='text-align:left'><b>{escape(level.name)}"
-                f"</b> <code>{escape(level.code)}</code></td><td>{bar} {level.confidence:.0%}</td>"
-                f"<td style='text-align:left;color:#777'>{others}</td></tr>"
-            )
-        for facet in self.facets:
-            shares = [candidate.probability for candidate in facet.candidates]
-            others = _others(facet.candidates, shares, facet.code)
-            said = escape(facet.message)
-            if facet.code:
-                said = f"<b>{escape(facet.name)}</b> <code>{escape(facet.code)}</code>"
-                if facet.words:
-                    said += f", as the text says <q>{escape(' '.join(facet.words))}</q>"
-            rows.append(
-                f"<tr><td>{escape(facet.category)}</td><td style='text-align:left'>"
-                f"{escape(facet.label)}: {said}</td><td>{facet.confidence:.0%}</td>"
-                f"<td style='text-align:left;color:#777'>{others}</td></tr>"
-            )
-        note = "" if self.status == "ok" else f" &mdash; {self.status}: {escape(self.message)}"
-        return (
-            f"<div><b>{escape(self.path or '')}</b> by {escape(self.source)}{note}</div><table>"
-            "<tr><th>level</th><th>node</th><th>confidence</th><th>also considered</th></tr>"
-            f"{''.join(rows)}</table>"
-        )
-
-
-def _others(
-    candidates: Sequence[Candidate], confidences: Sequence[float], chosen: str | None
-) -> str:
-    """Runners-up in HTML."""
-    return ", ".join(
-        f"{escape(c.name)} {sure:.0%}"
-        for c, sure in list(zip(candidates, confidences, strict=True))[:4]
-        if c.code != chosen and sure >= 0.005
-    )
-
-
-def confidences_of(
-    candidates: Sequence[Candidate], above: float, chosen: str | None = None, sure: float = 0.0
-) -> list[float]:
-    """The probability that the item lies at or below each candidate, whatever its parent.
-
-    The others share what the chosen one leaves of the parent's confidence, as they share the belief
-    among the candidates.
-
-    Parameters
-    ----------
-    above
-        Confidence of the parent; 1 at the top.
-    chosen, sure
-        Code and confidence of the candidate on the path, if any.
-    """
-    taken = sum(c.probability for c in candidates if c.code == chosen)
-    left = (above - sure) / (1 - taken) if chosen is not None and taken < 1 else above
-    return [sure if c.code == chosen else c.probability * max(left, 0.0) for c in candidates]
-
-
-def _with_confidences(prediction: Prediction) -> Iterator[tuple[Level, list[float], list[float]]]:
-    """Each level with the confidences of its candidates, and of those below it."""
-    above = 1.0
-    for level in prediction.levels:
-        beside = confidences_of(level.candidates, above, level.code, level.confidence)
-        above = level.confidence
-        yield level, beside, confidences_of(level.below, above)
-
-
-def trace_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
-    """The walk of a prediction as plain values: each level, facet category, and agent's step."""
-    return levels_as_dicts(prediction) + facets_as_dicts(prediction) + steps_as_dicts(prediction)
-
-
-def levels_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
-    """The levels of a prediction as plain values, with their candidates and scores."""
-    return [
-        {
-            "level": level.level,
-            "code": level.code,
-            "name": level.name,
-            "confidence": round(level.confidence, 6),
-            "candidates": _of_level(level.candidates, beside),
-        }
-        | ({"below": _of_level(level.below, under)} if level.below else {})
-        for level, beside, under in _with_confidences(prediction)
-    ]
-
-
-def facets_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
-    """The facets of a prediction as plain values, with their candidates and scores."""
-    return [
-        {
-            "category": facet.category,
-            "label": facet.label,
-            "code": facet.code,
-            "name": facet.name,
-            "confidence": round(facet.confidence, 6),
-            "message": facet.message,
-            "words": list(facet.words),
-            "candidates": _plain(facet.candidates),
-        }
-        for facet in prediction.facets
-    ]
-
-
-def steps_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
-    """The steps of an agent as plain values."""
-    return [
-        {
-            "step": at,
-            "action": step.action,
-            "shown": list(step.shown),
-            "note": step.note,
-            "answer": step.answer,
-        }
-        for at, step in enumerate(prediction.steps, 1)
-    ]
-
-
-def _plain(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
-    return [
-        {
-            "code": c.code,
-            "name": c.name,
-            "probability": round(c.probability, 6),
-            "scores": {k: round(v, 4) for k, v in c.scores.items()},
-        }
-        for c in candidates
-    ]
-
-
-def _of_level(candidates: Sequence[Candidate], sure: Sequence[float]) -> list[dict[str, Any]]:
-    """Candidates with their confidences, and their probability given the parent."""
-    return [
-        {
-            "code": plain["code"],
-            "name": plain["name"],
-            "confidence": round(confidence, 6),
-            "given_parent": plain["probability"],
-            "scores": plain["scores"],
-        }
-        for plain, confidence in zip(_plain(candidates), sure, strict=True)
-    ]
-
-
-def alternatives_as_dicts(prediction: Prediction) -> list[dict[str, Any]]:
-    """The alternatives of a prediction as plain values, best first."""
-    return [
-        {"code": a.code, "path": a.path, "confidence": round(a.confidence, 6)}
-        for a in prediction.alternatives
-    ]
-
-
-def set_as_dicts(prediction: Prediction) -> list[dict[str, str]]:
-    """The set of a prediction as plain values, likeliest first."""
-    return [{"code": place.code, "path": place.path} for place in prediction.set]
+        return prediction_html(self)
