@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpu_parts.card import Bench, compared, padded
 from product_rows import rows
+
+from gpu_parts.card import Bench, compared, padded
 
 
 def of_encoder(bench: Bench) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from typing import Any
 
-from gpu_parts.card import ROOT, Bench, compared
 from product_rows import rows
+
+from gpu_parts.card import ROOT, Bench, compared
 
 RECIPE = "finetune/lora-products.yaml"
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from product_rows import rows
+
 from gpu_parts.card import Bench, compared, padded
 from gpu_parts.rivals import outlines, tried, vllm
-from product_rows import rows
 
 
 def asked(engine: Any, n: int) -> list[Any]:
