@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ class SparseRows:
     columns
         int32 [n_entries]
     values
-        float32 [n_entries]
+        float32 [n_entries]; on the right side of products also float16, as files have them
     width
         Columns that there are.
     unknown
@@ -42,7 +42,7 @@ class SparseRows:
 
     starts: NDArray[np.int64]
     columns: NDArray[np.int32]
-    values: NDArray[np.float32]
+    values: NDArray[np.floating[Any]]
     width: int
     unknown: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
@@ -76,7 +76,7 @@ class SparseRows:
         """The same as a matrix of SciPy."""
         from scipy.sparse import csr_matrix
 
-        arrays: Any = (self.values, self.columns, self.starts)
+        arrays: Any = (self.values.astype(np.float32, copy=False), self.columns, self.starts)
         return csr_matrix(arrays, shape=self.shape)
 
 
@@ -133,9 +133,18 @@ class SplitRows:
         some = place[full], row, rows.columns[full], rows.values[full]
         found = self._few(rows, starts, *some) if rows.shape[0] <= FEW else self._many(rows, *some)
         rest = SparseRows(rows.starts - starts, rows.columns[~full], rows.values[~full], rows.width)
-        for product, matrix in zip(found, self._matrices, strict=True):
+        matrices = self._matrices if rows.shape[0] <= FEW else self._in_memory
+        for product, matrix in zip(found, matrices, strict=True):
             product += rest.times(matrix)
         return found
+
+    @cached_property
+    def _in_memory(self) -> list[SparseRows]:
+        """The matrices as many rows are quickest multiplied by: in memory, in single precision."""
+        return [
+            replace(own, columns=own.columns.copy(), values=own.values.astype(np.float32))
+            for own in self._matrices
+        ]
 
     def _few(
         self,

@@ -164,7 +164,7 @@ def load_config(
     config = CascadeConfig.load(path)
     is_pack = (path.parent / SEAL).is_file() or bool(config.reads)
     if is_pack:  # what `cascade fit` wrote is sealed
-        verify(path.parent)
+        verify(path.parent, every_byte=False)
         for field in UNSAID.keys() - config.retrieval.model_fields_set:
             setattr(config.retrieval, field, UNSAID[field])
         config.method = config.method or FITTED_METHOD

@@ -148,7 +148,7 @@ class Heads:
         ConfigError
             The file cannot be read, holds no heads, or those of another taxonomy.
         """
-        about, arrays = read_tensors(path)
+        about, arrays = read_tensors(path, mapped=True)
         if about.get("taxonomy") != taxonomy.fingerprint:
             raise ConfigError(
                 f"{path}: these heads were fitted for another taxonomy than {taxonomy.name!r}; "
@@ -204,7 +204,7 @@ def _heads(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], n_nodes
     if "weights" in arrays:
         weights = arrays["weights"].astype(np.float32)
     else:
-        data, indptr = arrays["weights.data"].astype(np.float32), arrays["weights.indptr"]
+        data, indptr = arrays["weights.data"], arrays["weights.indptr"]
         columns = _whole(arrays["weights.indices"], len(nodes), "column")
         _whole(indptr, len(data) + 1, "row")
         if data.ndim != 1:
@@ -240,9 +240,10 @@ def _whole(values: NDArray[Any], end: int, what: str) -> NDArray[np.int32]:
     """
     if values.ndim != 1 or values.dtype.kind not in "iu":
         raise ValueError(f"a {what} for each output is expected, found {values.shape}")
-    if len(values) and not (values.min() >= 0 and values.max() < end):
+    unsigned = values.view(values.dtype.str.replace("i", "u"))  # below 0 is beyond all
+    if len(values) and unsigned.max() >= end:
         raise ValueError(f"a {what} that there is not")
-    return values.astype(np.int32)
+    return values.astype(np.int32, copy=False)
 
 
 @cache

@@ -112,3 +112,13 @@ def test_weights_whose_rows_do_not_fit_are_refused(tmp_path, indptr):
     write_tensors(tmp_path / "bad", about, arrays | {"weights.indptr": np.array(indptr, np.int64)})
     with pytest.raises(ConfigError, match="do not fit together"):
         Heads.load(tmp_path / "bad", TREE)
+
+
+@pytest.mark.parametrize("column", [-1, 3, 1 << 30, -(1 << 31)])
+def test_weights_of_a_column_that_there_is_not_are_refused(tmp_path, column):
+    saved(tmp_path / "heads", scipy.sparse.csr_matrix(np.eye(3, dtype=np.float32)))
+    about, arrays = read_tensors(tmp_path / "heads")
+    columns = np.array([0, 1, column], np.int32)
+    write_tensors(tmp_path / "bad", about, arrays | {"weights.indices": columns})
+    with pytest.raises(ConfigError, match="column that there is not"):
+        Heads.load(tmp_path / "bad", TREE)
