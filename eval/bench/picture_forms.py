@@ -34,7 +34,7 @@ from cascade.scoring.ttc_heads import Form, HierarchicalSoftmax
 from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.linear_heads import HeadsRecipe, fit_heads
 from cascade.training.packs.backbone_training import fine_tune
-from cascade.training.packs.backbones import TrainableVision
+from cascade.training.packs.backbones.vision import TrainableVision
 from cascade.training.packs.recipe import Recipe
 
 

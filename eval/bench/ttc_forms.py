@@ -29,7 +29,7 @@ from cascade.retrieval.encoder import Encoder
 from cascade.scoring.ttc_heads import Form, HierarchicalSoftmax
 from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.linear_heads import HeadsRecipe, fit_heads
-from cascade.training.packs.backbones import short_columns
+from cascade.training.packs.backbones.reading import short_columns
 
 BLOCK = 512
 

@@ -32,7 +32,7 @@ from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.linear_heads import HeadsRecipe, fit_heads
 from cascade.training.loop import Tick
 from cascade.training.packs.backbone_training import TuningRecipe, fine_tune
-from cascade.training.packs.backbones import TrainableLlama
+from cascade.training.packs.backbones.llama import TrainableLlama
 from cascade.training.packs.recipe import Recipe
 from cascade.training.sampling import balanced
 

@@ -23,7 +23,7 @@ from cascade.scoring.methods.neighbours import BACKGROUND
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled, read_labelled
 from cascade.training.packs.backbone_training import fine_tune
-from cascade.training.packs.backbones import TrainablePackedEncoder, trainable_encoder
+from cascade.training.packs.backbones.encoders import TrainablePackedEncoder, trainable_encoder
 from cascade.training.packs.recipe import Recipe
 
 NEIGHBOURS, TEMPERATURE = 20, 0.05

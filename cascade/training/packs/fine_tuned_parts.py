@@ -19,13 +19,10 @@ from cascade.scoring.ttc_heads import Heads
 from cascade.training.labelled import Labelled
 from cascade.training.linear_heads import fit_heads
 from cascade.training.packs.backbone_training import TrainableBackbone, TuningRecipe, fine_tune
-from cascade.training.packs.backbones import (
-    TrainableLlama,
-    TrainablePackedEncoder,
-    TrainableVision,
-    trainable_encoder,
-    with_prompt,
-)
+from cascade.training.packs.backbones.encoders import TrainablePackedEncoder, trainable_encoder
+from cascade.training.packs.backbones.llama import TrainableLlama
+from cascade.training.packs.backbones.reading import with_prompt
+from cascade.training.packs.backbones.vision import TrainableVision
 from cascade.training.packs.parts import (
     MODELS,
     FitContext,

@@ -26,7 +26,7 @@ from cascade.tracking.curves import CurveLog
 from cascade.training.labelled import Labelled, Progress
 from cascade.training.linear_heads import fit_heads, fit_hinge
 from cascade.training.loop import Tick
-from cascade.training.packs.backbones import short_columns, with_prompt
+from cascade.training.packs.backbones.reading import short_columns, with_prompt
 from cascade.training.packs.recipe import (
     BothStage,
     LexicalStage,

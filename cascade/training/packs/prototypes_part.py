@@ -20,7 +20,7 @@ from cascade.retrieval.node_texts import node_texts
 from cascade.scoring.methods.neighbours import unit
 from cascade.scoring.ttc_heads import Form, Heads
 from cascade.training.labelled import Labelled
-from cascade.training.packs.backbones import with_prompt
+from cascade.training.packs.backbones.reading import with_prompt
 from cascade.training.packs.parts import (
     Features,
     FitContext,

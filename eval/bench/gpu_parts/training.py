@@ -57,7 +57,7 @@ def of_heads(bench: Bench) -> dict[str, Any]:
     from cascade.items import Item
     from cascade.models.runtime import autocast
     from cascade.models.weights import find_weights
-    from cascade.training.packs.backbones import TrainableEncoder
+    from cascade.training.packs.backbones.encoders import TrainableEncoder
     from cascade.training.packs.recipe import TunedStage
 
     made = TrainableEncoder(find_weights("minilm"), ["name", "description"], TunedStage())

@@ -11,12 +11,9 @@ from cascade.scoring.ttc_heads import Heads
 from cascade.taxonomy import Taxonomy
 from cascade.training.labelled import Labelled
 from cascade.training.packs.backbone_training import TuningRecipe, fine_tune
-from cascade.training.packs.backbones import (
-    TrainableLlama,
-    short_columns,
-    trainable_encoder,
-    with_prompt,
-)
+from cascade.training.packs.backbones.encoders import trainable_encoder
+from cascade.training.packs.backbones.llama import TrainableLlama
+from cascade.training.packs.backbones.reading import short_columns, with_prompt
 from cascade.training.packs.fine_tuned_parts import FineTunedPart
 from cascade.training.packs.parts import FitContext
 from cascade.training.packs.recipe import TunedStage

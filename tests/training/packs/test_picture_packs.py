@@ -15,7 +15,7 @@ from cascade.items import Item
 from cascade.models.vision import load_vision
 from cascade.models.weights import find_weights
 from cascade.pipeline.labels.making import taxonomy_of_labels
-from cascade.training.packs.backbones import TrainableVision, augmented
+from cascade.training.packs.backbones.vision import TrainableVision, augmented
 from cascade.training.packs.fit import Fit
 from cascade.training.packs.recipe import AugmentRecipe, PictureStage, Recipe
 
