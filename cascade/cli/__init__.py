@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import gc
 import logging
+import os
 import sys
 import warnings
 
@@ -21,6 +22,7 @@ def main() -> None:
     from cascade.cli.streams import mend_streams
 
     gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looks through all that is installed
     mend_streams()
     with stoppable():
         _main()

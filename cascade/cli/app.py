@@ -3,46 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from copy import copy
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from cascade.cli.commands import classify, doctor, foodex2, prompts, review, taxonomy
-from cascade.cli.commands.doors import annotate, mcp, serve
-from cascade.cli.commands.learning import finetune, fit, pack, prepare, start
-from cascade.cli.commands.measuring import compare, runs
-from cascade.cli.commands.measuring import eval as evaluation
 from cascade.version import __version__
 
-app = typer.Typer(
-    name="cascade",
-    help="File free text under a big taxonomy. Every answer is a node of the taxonomy, with a "
-    "confidence for each level and a reason.",
-    epilog="Start with: cascade classify items.csv -t store --text name -o out.csv",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("start", epilog=start.EXAMPLES)(start.start)
-app.command("classify", epilog=classify.EXAMPLES)(classify.classify)
-app.command("eval", epilog=evaluation.EXAMPLES)(evaluation.evaluate)
-app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
-app.command("prepare", epilog=prepare.EXAMPLES)(prepare.prepare)
-app.command("fit", epilog=fit.EXAMPLES)(fit.fit)
-app.command("finetune", epilog=finetune.EXAMPLES)(finetune.finetune)
-app.command("mcp", epilog=mcp.EXAMPLES)(mcp.mcp)
-app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
-app.add_typer(review.app, name="review")
-app.add_typer(annotate.app, name="annotate")
-app.add_typer(pack.app, name="pack")
-app.add_typer(taxonomy.app, name="taxonomy")
-app.add_typer(foodex2.app, name="foodex2")
-app.add_typer(prompts.app, name="prompts")
-app.add_typer(runs.app, name="runs")
-app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+VERBS = {
+    "start": ("learning.start", "start"),
+    "classify": ("classify", "classify"),
+    "eval": ("measuring.eval", "evaluate"),
+    "compare": ("measuring.compare", "compare"),
+    "prepare": ("learning.prepare", "prepare"),
+    "fit": ("learning.fit", "fit"),
+    "finetune": ("learning.finetune", "finetune"),
+    "mcp": ("doors.mcp", "mcp"),
+    "serve": ("doors.serve", "serve"),
+    "doctor": ("doctor", "doctor"),
+    "review": ("review", "app"),
+    "annotate": ("doors.annotate", "app"),
+    "pack": ("learning.pack", "app"),
+    "taxonomy": ("taxonomy", "app"),
+    "foodex2": ("foodex2", "app"),
+    "prompts": ("prompts", "app"),
+    "runs": ("measuring.runs", "app"),
+}
+"""Each verb, in the order of the help: its module in `commands`, and its function there, or `app`
+where there are verbs below it."""
+
+VERSION = "--version"
 
 
 def _version(wanted: bool) -> None:
@@ -51,26 +42,46 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+        typer.Option(VERSION, callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """File free text under a big taxonomy."""
 
 
+def app_of(verbs: Iterable[str] = VERBS) -> typer.Typer:
+    """The root command with these verbs, whose modules are imported."""
+    app = typer.Typer(
+        name="cascade",
+        help="File free text under a big taxonomy. Every answer is a node of the taxonomy, with a "
+        "confidence for each level and a reason.",
+        epilog="Start with: cascade classify items.csv -t store --text name -o out.csv",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(root)
+    for verb in verbs:
+        place, function = VERBS[verb]
+        module = import_module(f"cascade.cli.commands.{place}")
+        if function == "app":
+            app.add_typer(module.app, name=verb)
+        else:
+            app.command(verb, epilog=module.EXAMPLES)(getattr(module, function))
+    return app
+
+
 def app_for(arguments: Sequence[str]) -> typer.Typer:
-    """The root command with the verb alone that is named first: Typer reads the options of all.
+    """The root command with the verb alone that is named first, which alone is imported.
 
     With all verbs where none is named, as for help, and where a shell completes.
     """
-    name = arguments[0] if arguments else None
-    commands = [own for own in app.registered_commands if own.name == name]
-    groups = [own for own in app.registered_groups if own.name == name]
-    if not (commands or groups) or any(key.endswith("_COMPLETE") for key in os.environ):
-        return app
-    found = copy(app)
-    found.registered_commands, found.registered_groups = commands, groups
-    return found
+    first = arguments[0] if arguments else None
+    if any(key.endswith("_COMPLETE") for key in os.environ):
+        return app_of()
+    if first == VERSION:
+        return app_of([])
+    return app_of([first] if first in VERBS else VERBS)

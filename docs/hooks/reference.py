@@ -39,10 +39,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def commands_page() -> str:
     """Every command with its arguments, options and examples, as Typer knows them."""
-    from cascade.cli.app import app
+    from cascade.cli.app import app_of
 
     parts = ["# Commands", "Made from the command line itself; `cascade COMMAND --help` shows it."]
-    for name, command in _commands("cascade", app):
+    for name, command in _commands("cascade", app_of()):
         parameters = [_Parameter(p) for p in _signature(command.callback).parameters.values()]
         usage = " ".join([name, "[OPTIONS]", *(p.usage for p in parameters if p.is_argument)])
         parts += [f"## `{name}`", _flat(command.help or inspect.getdoc(command.callback) or "")]

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from cascade.cli.app import app, app_for
+from cascade.cli.app import app_for, app_of
 
 VERBS = [
     ("classify",),
@@ -89,11 +89,12 @@ def names_of(app):
 
 def test_the_options_of_the_command_that_is_named_alone_are_built(monkeypatch):
     monkeypatch.delenv("_CASCADE_COMPLETE", raising=False)
-    whole = names_of(app)
+    whole = names_of(app_of())
     assert names_of(app_for(["classify", "items.csv"])) == ["classify"]
     assert names_of(app_for(["taxonomy", "show"])) == ["taxonomy"]
-    for arguments in ([], ["--help"], ["clasify"], ["--version", "classify"]):
+    assert names_of(app_for(["--version", "classify"])) == []
+    for arguments in ([], ["--help"], ["clasify"]):
         assert names_of(app_for(arguments)) == whole
     monkeypatch.setenv("_CASCADE_COMPLETE", "complete_bash")
     assert names_of(app_for(["classify"])) == whole
-    assert names_of(app) == whole and len(whole) > 10
+    assert len(whole) > 10

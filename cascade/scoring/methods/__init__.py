@@ -11,7 +11,6 @@ and the walk that asks them (`pipeline`).
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
@@ -38,11 +37,11 @@ def method_names() -> tuple[str, ...]:
 
 
 def describe(method: str) -> str:
-    """What a method does, in one line; its module is read, not imported."""
+    """What a method does: the first line of its module, which is read, not imported."""
     spec = find_spec(f"{__name__}.{method}")
     assert spec is not None and spec.origin is not None
-    source = Path(spec.origin).read_text("utf-8")
-    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+    with Path(spec.origin).open(encoding="utf-8") as source:
+        return source.readline().strip().strip('"')
 
 
 def check_method(name: str, heads: Iterable[str] = ()) -> str:

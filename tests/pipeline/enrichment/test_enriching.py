@@ -167,7 +167,7 @@ def test_titles_that_the_encoder_files_elsewhere_are_dropped(retriever):
 def test_the_command_writes_a_taxonomy_that_can_be_used_and_goes_on(tmp_path, monkeypatch):
     from tiny_llm import tiny_model, tiny_tokenizer
 
-    from cascade.cli.app import app
+    from cascade.cli.app import app_of
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CASCADE_CACHE", str(tmp_path / "cache"))
@@ -175,11 +175,13 @@ def test_the_command_writes_a_taxonomy_that_can_be_used_and_goes_on(tmp_path, mo
     tiny_tokenizer().save_pretrained("llm")
     Path("t.csv").write_text("code,name,parent\nh,Hats,\ns,Straw,h\nf,Felt,h\n")
     words = ["taxonomy", "enrich", "t.csv", "-o", "rich.csv", "--set", "llm.model=llm", "--json"]
-    first = CliRunner().invoke(app, words)
+    first = CliRunner().invoke(app_of(["taxonomy"]), words)
     assert first.exit_code == 0, first.output
     told = json.loads(first.stdout)
     assert told["nodes"]["asked"] == 3
     assert Taxonomy.load("rich.csv").codes == ("h", "s", "f")
-    assert "replace it with --overwrite" in str(CliRunner().invoke(app, words).exception)
-    again = CliRunner().invoke(app, [*words, "--overwrite"])
+    assert "replace it with --overwrite" in str(
+        CliRunner().invoke(app_of(["taxonomy"]), words).exception
+    )
+    again = CliRunner().invoke(app_of(["taxonomy"]), [*words, "--overwrite"])
     assert json.loads(again.stdout) == told

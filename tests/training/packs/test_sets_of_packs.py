@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 import cascade
-from cascade.cli.app import app
+from cascade.cli.app import app_for
 from cascade.config import Columns
 from cascade.errors import UsageError
 from cascade.io.tables.opening import TableFile
@@ -89,7 +89,7 @@ def test_classify_writes_the_codes_of_sets_and_in_json_lines_their_paths(pack, t
 
 
 def run(arguments):
-    return CliRunner().invoke(app, arguments).exit_code
+    return CliRunner().invoke(app_for(arguments), arguments).exit_code
 
 
 def test_a_pack_of_an_older_version_has_no_sets_and_says_so(pack):
