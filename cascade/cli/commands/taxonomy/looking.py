@@ -8,11 +8,7 @@ import typer
 from rich.markup import escape
 
 from cascade.cli import options
-from cascade.cli.commands.taxonomy.common import (
-    TaxonomyArgument,
-    TaxonomySheet,
-    load,
-)
+from cascade.cli.commands.taxonomy.common import TaxonomyArgument, TaxonomySheet, load
 from cascade.cli.console import err, out
 
 if TYPE_CHECKING:

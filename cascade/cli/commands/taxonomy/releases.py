@@ -10,12 +10,7 @@ import typer
 from rich.markup import escape
 
 from cascade.cli import options
-from cascade.cli.commands.taxonomy.common import (
-    Overwrite,
-    TaxonomySheet,
-    check_new,
-    load,
-)
+from cascade.cli.commands.taxonomy.common import Overwrite, TaxonomySheet, check_new, load
 from cascade.cli.console import out
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from cascade.foodex2.code import FoodCode
 from cascade.items import Batch, Item
-from cascade.pipeline.facets.categories import NetworkClassifier
-from cascade.pipeline.facets.evidence import FacetFeatures
-from cascade.pipeline.facets.own.ranking import category_features
+from cascade.pipeline.facets.own.ranking import LearntBaseRanker, LearntExtractor
+from cascade.pipeline.facets.own.words import OwnWordsFinder
 from cascade.retrieval.encoder import Encoder
 
 FOLDS = 3
@@ -69,23 +68,6 @@ def _remembered(
     return np.stack([known[text] for text in texts])
 
 
-@dataclass
-class SeenBases:
-    """What was seen of a description as if it were new.
-
-    Parameters
-    ----------
-    bases, base_features
-        int32 [n] and float32 [n, n_features], candidates.
-    right
-        Place of the right base term among them, None where it may not be answered.
-    """
-
-    bases: NDArray[np.int32]
-    base_features: NDArray[np.float32]
-    right: int | None
-
-
 @dataclass(frozen=True)
 class Fold:
     """Rows that are held out, and the others, which teach about them."""
@@ -136,46 +118,9 @@ def held_codes(folds: Sequence[Fold]) -> list[FoodCode]:
 
 
 @dataclass(frozen=True)
-class SeenFacets:
-    """What was seen of the facets of the rows of a fold.
+class Tools:
+    """What reads the rows of a fold, taught by the others."""
 
-    Parameters
-    ----------
-    choices
-        Features of candidates, float32 [n, n_features], and the place of the right one.
-    candidates, nodes
-        By batch float32 [n, n_categories, SHOWN, n_features], nan where there are fewer, and int32
-        [n, n_categories, SHOWN].
-    values, exact
-        By batch, see `FacetFeatures`; and whether any descriptor's words are all said.
-    wanted
-        Codes without what the base terms that were found imply.
-    """
-
-    choices: list[tuple[NDArray[np.float32], int]]
-    candidates: list[NDArray[np.float32]]
-    nodes: list[NDArray[np.int32]]
-    values: list[NDArray[np.float32]]
-    exact: list[NDArray[np.bool_]]
-    wanted: list[FoodCode]
-    bases: Sequence[str]
-
-    def dense(
-        self, network: NetworkClassifier, weights: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """float32 [n_rows, n_categories, n_features], see `category_features`."""
-        parts = []
-        for candidates, values, exact in zip(self.candidates, self.values, self.exact, strict=True):
-            scores = candidates @ weights
-            scores = np.where(np.isnan(scores), -np.inf, scores)
-            by_category = [scores[:, at].T for at in range(scores.shape[1])]
-            said = [exact[:, at][None] for at in range(scores.shape[1])]
-            parts.append(category_features(network, FacetFeatures(values, by_category, said)))
-        return np.concatenate(parts)
-
-    def best(self, weights: NDArray[np.float32]) -> NDArray[np.int32]:
-        """int32 [n_rows, n_categories], the likeliest descriptor of each category."""
-        candidates, nodes = np.concatenate(self.candidates), np.concatenate(self.nodes)
-        scores = candidates @ weights
-        first = np.where(np.isnan(scores), -np.inf, scores).argmax(axis=2)
-        return np.take_along_axis(nodes, first[:, :, None], axis=2)[:, :, 0]
+    finder: OwnWordsFinder
+    ranker: LearntBaseRanker
+    extractor: LearntExtractor
