@@ -14,8 +14,8 @@ from cascade.config import CascadeConfig, Columns
 from cascade.errors import UsageError
 from cascade.io.tables.memory import rows_of
 from cascade.items import Item
-from cascade.labelling.first_hour import FirstHour, Told
-from cascade.labelling.telling import sentences
+from cascade.labelling.first_hour import FirstHour
+from cascade.labelling.telling import Told, sentences
 from cascade.pipeline.intake import names_of
 from cascade.pipeline.load import load_taxonomy
 from cascade.pipeline.runs.columns import guessed_columns

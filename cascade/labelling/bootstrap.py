@@ -15,10 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cascade.io.files import read_tensors, write_tensors
 from cascade.labelling.learner import Branches, Floats, Lesson, learn, log_softmax
 from cascade.scoring.adaptation import KEPT, LEAST, Adaptation
 from cascade.scoring.corrections import Corrections
@@ -31,6 +34,8 @@ RIDGE = 0.3  # of heads that learn from answers
 STEPS = 30
 SKEWED = 0.5
 """Share of the leaves that answers are spread over, below which the frequencies of leaves count."""
+
+FIGURES = ("spread", "gain", "error", "moved")
 
 Tick = Callable[[int, int], None]
 
@@ -57,6 +62,25 @@ class Bootstrap:
     gain: float = 0.0
     error: float = 0.0
     moved: float = 0.0
+
+    @classmethod
+    def load(cls, path: Path, nodes: NDArray[np.int32]) -> Bootstrap:
+        """What `save` wrote, for heads of these nodes."""
+        about, arrays = read_tensors(path)
+        kept = None
+        if about["kept"]:
+            kept = Corrections(1.0, arrays["nodes"], arrays["weights"], arrays["bias"])
+            kept = kept.placed(np.union1d(nodes, kept.nodes).astype(np.int32)).of(nodes)
+        return cls(kept, *(float(about[name]) for name in FIGURES))
+
+    def save(self, path: Path) -> None:
+        """Write it for the next round."""
+        made = self.corrections
+        arrays: dict[str, NDArray[Any]] = {"none": np.zeros(1, np.float32)}
+        if made is not None:
+            arrays = {"nodes": made.nodes, "weights": made.weights, "bias": made.bias}
+        figures = {name: getattr(self, name) for name in FIGURES}
+        write_tensors(path, {"kept": made is not None, **figures}, arrays)
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,16 @@ from cascade.confidence.calibration import Calibration
 from cascade.config import CascadeConfig
 from cascade.errors import UsageError
 from cascade.io import require_columns
-from cascade.io.files import alone, read_tensors, write_tensors
+from cascade.io.files import alone
 from cascade.io.tables.opening import TableFile
 from cascade.labelling import folder as keeping
 from cascade.labelling.asking import ask
 from cascade.labelling.bootstrap import Bootstrap, Unlabelled, bootstrap
-from cascade.labelling.expecting import Everywhere, Expectation, Known, expect, paths_of
+from cascade.labelling.expecting import Everywhere, Known, expect, paths_of
 from cascade.labelling.learner import Branches, Floats, Lesson, learn, log_softmax
 from cascade.labelling.packing import calibration_of, calibration_without_labels, write_pack
 from cascade.labelling.sample import CHUNK, Rows, Sample, Tick, draw, take
+from cascade.labelling.telling import Told
 from cascade.scoring.corrections import Corrections
 from cascade.scoring.scorer import NodeProbabilityScorer
 from cascade.taxonomy import Taxonomy
@@ -39,57 +40,6 @@ BOOTSTRAP = "bootstrap.safetensors"
 
 def quiet(what: str, done: int, of: int | None) -> None:
     """Show nothing."""
-
-
-@dataclass(frozen=True)
-class Told:
-    """What is known after a round.
-
-    Parameters
-    ----------
-    rows, unread, sampled
-        Rows with text, rows without or that cannot be read, and different ones that are learnt
-        from.
-    labels, nowhere
-        Rows with a label, and rows that are nowhere in the taxonomy.
-    seen
-        Nodes that labels name.
-    bootstrap
-        What the file taught without a label.
-    expected
-        None while labels are too few to tell.
-    asked
-        Numbers of the rows to label next, from 1.
-    """
-
-    rows: int
-    unread: int
-    sampled: int
-    labels: int
-    nowhere: int
-    seen: int
-    bootstrap: Bootstrap
-    expected: Expectation | None
-    asked: list[int]
-
-    def to_values(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
-        boot, found = self.bootstrap, self.expected
-        values: dict[str, Any] = {
-            name: getattr(self, name)
-            for name in ("rows", "unread", "sampled", "labels", "nowhere", "seen", "asked")
-        }
-        values["bootstrap"] = {
-            "kept": boot.corrections is not None,
-            "gain": round(boot.gain, 4),
-            "error": round(boot.error, 4),
-            "moved": round(boot.moved, 4),
-        }
-        values["expected"] = None
-        if found is not None:
-            figures = {name: getattr(found, name).to_values() for name in ("exact", "hf1", "more")}
-            values["expected"] = {**figures, "extra": found.extra}
-        return values
 
 
 @dataclass
@@ -308,26 +258,13 @@ class FirstHour:
         """What the file teaches without labels, computed once."""
         path = self.folder / BOOTSTRAP
         if path.is_file():
-            about, arrays = read_tensors(path)
-            kept = None
-            if about["kept"]:
-                kept = Corrections(1.0, arrays["nodes"], arrays["weights"], arrays["bias"])
-                kept = kept.placed(np.union1d(branches.nodes, kept.nodes).astype(np.int32))
-                kept = kept.of(branches.nodes)
-            figures = (float(about[name]) for name in ("spread", "gain", "error", "moved"))
-            return Bootstrap(kept, *figures)
-        width = sample.meaning.shape[1]
+            return Bootstrap.load(path, branches.nodes)
         found = bootstrap(
-            Unlabelled(branches, known, sample.vectors, width),
+            Unlabelled(branches, known, sample.vectors, sample.meaning.shape[1]),
             seed=self.seed,
             tick=lambda done, of: tick("learning from the file itself", done, of),
         )
-        arrays, made = {}, found.corrections
-        if made is not None:
-            arrays = {"nodes": made.nodes, "weights": made.weights, "bias": made.bias}
-        about = {name: getattr(found, name) for name in ("spread", "gain", "error", "moved")}
-        empty = {"none": np.zeros(1, np.float32)}
-        write_tensors(path, {"kept": made is not None, **about}, arrays or empty)
+        found.save(path)
         return found
 
     def _weights(self, rows: list[int]) -> NDArray[np.float64]:

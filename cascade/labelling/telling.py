@@ -1,11 +1,65 @@
-"""What a round of the first hour found, in words."""
+"""What a round of the first hour found, as values and in words."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+from cascade.labelling.bootstrap import Bootstrap
 from cascade.labelling.expecting import LEAST, Expectation
-from cascade.labelling.first_hour import Told
 
 ENOUGH = 0.01  # by which accuracy grows, below which more labels are hardly worth it
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known after a round.
+
+    Parameters
+    ----------
+    rows, unread, sampled
+        Rows with text, rows without or that cannot be read, and different ones that are learnt
+        from.
+    labels, nowhere
+        Rows with a label, and rows that are nowhere in the taxonomy.
+    seen
+        Nodes that labels name.
+    bootstrap
+        What the file taught without a label.
+    expected
+        None while labels are too few to tell.
+    asked
+        Numbers of the rows to label next, from 1.
+    """
+
+    rows: int
+    unread: int
+    sampled: int
+    labels: int
+    nowhere: int
+    seen: int
+    bootstrap: Bootstrap
+    expected: Expectation | None
+    asked: list[int]
+
+    def to_values(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        boot, found = self.bootstrap, self.expected
+        values: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("rows", "unread", "sampled", "labels", "nowhere", "seen", "asked")
+        }
+        values["bootstrap"] = {
+            "kept": boot.corrections is not None,
+            "gain": round(boot.gain, 4),
+            "error": round(boot.error, 4),
+            "moved": round(boot.moved, 4),
+        }
+        values["expected"] = None
+        if found is not None:
+            figures = {name: getattr(found, name).to_values() for name in ("exact", "hf1", "more")}
+            values["expected"] = {**figures, "extra": found.extra}
+        return values
 
 
 def sentences(told: Told) -> list[str]:

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 import cascade
 from cascade.config import CascadeConfig, Columns
 from cascade.io.tables.opening import TableFile
-from cascade.labelling.first_hour import FirstHour, Told
+from cascade.labelling.first_hour import FirstHour
+from cascade.labelling.telling import Told
 from cascade.retrieval.encoder import Encoder
 from cascade.scoring.components import settle_defaults
 from cascade.taxonomy import Taxonomy

@@ -12,7 +12,8 @@ from cascade.cli import options
 from cascade.cli.console import err, interruptible, out
 
 if TYPE_CHECKING:
-    from cascade.labelling.first_hour import FirstHour, Told
+    from cascade.labelling.first_hour import FirstHour
+    from cascade.labelling.telling import Told
 
 EXAMPLES = """
 [bold]Examples[/]
