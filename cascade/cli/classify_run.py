@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from cascade.cli.answer_table import ScreenOutput
 from cascade.cli.console import err
 from cascade.cli.progress import classifying, files_told, lines_of, load_classifier, working
 from cascade.confidence.shift import Watch
@@ -23,24 +23,17 @@ from cascade.io.tables.detection import kind_of
 from cascade.io.tables.opening import STDIN, TableFile
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.answer_form import AnswerForm
-from cascade.pipeline.runs.cluster import Cluster, Shares, connected
-from cascade.pipeline.runs.cluster_run import classify_files, finished_chunks
-from cascade.pipeline.runs.cluster_worker import FileRun
 from cascade.pipeline.runs.columns import USUAL_TEXT_COLUMNS
-from cascade.pipeline.runs.partitions.on_ray import answer_on_cluster
 from cascade.pipeline.runs.partitions.partition import FileSettings, Partition, make_folder
-from cascade.pipeline.runs.partitions.run import (
-    Outcome,
-    answer_here,
-    answer_in_processes,
-    shares_well,
-    sizes_of,
-)
-from cascade.pipeline.runs.redo import EarlierAnswers
 from cascade.pipeline.runs.table import Counts, classify_table
 from cascade.pipeline.watching import load_reference
-from cascade.scoring.first_pass.deciding import stands_in
 from cascade.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from cascade.pipeline.runs.cluster import Cluster, Shares
+    from cascade.pipeline.runs.cluster_worker import FileRun
+    from cascade.pipeline.runs.partitions.run import Outcome
+    from cascade.pipeline.runs.redo import EarlierAnswers
 
 LARGE = 100_000  # rows of a file for which a first pass is named
 
@@ -119,6 +112,13 @@ class ClassifyRun:
 
     def _run_many(self, partitions: Sequence[Partition]) -> tuple[Counts, list[str]]:
         """As `run`, for files that are each a worker's, or of which workers share the rows."""
+        from cascade.pipeline.runs.partitions.run import (
+            answer_here,
+            answer_in_processes,
+            shares_well,
+            sizes_of,
+        )
+
         self._check_named(partitions)
         settings, sizes = self._of_many(), sizes_of(partitions)
         by_files = self.workers > 1 and shares_well(sizes, self.workers)
@@ -138,6 +138,9 @@ class ClassifyRun:
         self, shares: Shares, targets: Sequence[tuple[str, str]], *, alone: bool
     ) -> tuple[Counts, list[str]] | None:
         """As `run_on`, by workers that read and write files; None where they cannot."""
+        from cascade.pipeline.runs.partitions.on_ray import answer_on_cluster
+        from cascade.pipeline.runs.partitions.run import sizes_of
+
         partitions = [Partition(*target) for target in targets]
         self._check_named(partitions)
         with working("starting workers") as work:
@@ -190,6 +193,8 @@ class ClassifyRun:
             raise UsageError(f"{option} goes with --engine local; leave out one of the two")
         if len(targets) == 1:
             return self._rows_on(cluster, targets)
+        from cascade.pipeline.runs.cluster import connected
+
         with connected(cluster) as shares:
             found = self._files_on(shares, targets, alone=cluster.address is None)
             return self._rows_on(cluster, targets) if found is None else found
@@ -198,6 +203,8 @@ class ClassifyRun:
         self, cluster: Cluster, targets: Sequence[tuple[str, str]]
     ) -> tuple[Counts, list[str]]:
         """As `run_on`, by workers that are given rows."""
+        from cascade.pipeline.runs.cluster_run import classify_files
+
         files: list[FileRun] = []
         written: list[str] = []
         for source, target in targets:
@@ -275,6 +282,8 @@ class ClassifyRun:
         rows = lines if self.input.limit is None else self.input.limit
         if rows is None or rows < LARGE or self.config.retrieval.first_pass or self._large_told:
             return
+        from cascade.scoring.first_pass.deciding import stands_in
+
         if self.redo is None and stands_in(self.taxonomy, self.config):
             self._large_told = True
             err.print(
@@ -309,11 +318,16 @@ class ClassifyRun:
         if self.redo is None:
             yield None
             return
+        from cascade.pipeline.runs.redo import EarlierAnswers
+
         with open_table(self.redo) as table:
             yield EarlierAnswers(table, columns, self.form, self.taxonomy)
 
     def _file_run(self, source: str, target: str) -> FileRun | None:
         """A file as a run on a cluster takes it; None where its output is there already."""
+        from cascade.pipeline.runs.cluster_run import finished_chunks
+        from cascade.pipeline.runs.cluster_worker import FileRun
+
         done: frozenset[int] = frozenset()
         rows = TableFile(source, **asdict(self.input))
         with rows.open() as table:
@@ -376,6 +390,8 @@ class ClassifyRun:
 
     def _output(self, table: Table, columns: Columns, source: str, target: str) -> Output:
         if self.destination.on_screen(target):
+            from cascade.cli.answer_table import ScreenOutput
+
             return ScreenOutput(table, columns.text or list(filter(None, [columns.image])))
         as_json = self.destination.as_json and target == "-"
         return self._settings.output(table, columns, source, target, as_json=as_json)

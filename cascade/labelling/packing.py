@@ -22,7 +22,7 @@ from cascade.labelling.expecting import Expectation
 from cascade.labelling.sample import TAUGHT, WORDS, Sample
 from cascade.pipeline.load import CONFIG_NAME
 from cascade.pipeline.pack import seal
-from cascade.retrieval.retriever import max_children
+from cascade.retrieval.all_children import max_children
 from cascade.scoring.corrections import Corrections
 from cascade.tracking.provenance import MANIFEST, now, provenance
 from cascade.training.packs.assembly import CALIBRATION, TAXONOMY

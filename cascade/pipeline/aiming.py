@@ -22,7 +22,8 @@ from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.staying import stays_at
 
 if TYPE_CHECKING:
-    from cascade.retrieval.retriever import AllChildren, Retriever
+    from cascade.retrieval.all_children import AllChildren
+    from cascade.retrieval.retriever import Retriever
 
 Nodes = NDArray[np.int32]
 

@@ -31,7 +31,6 @@ from cascade.pipeline.walker import Walker
 from cascade.pipeline.watching import Sentinel, Watched
 from cascade.predictions import Prediction
 from cascade.predictions.columns import PredictionColumns, Predictions
-from cascade.retrieval.text_vectors import Progress
 from cascade.scoring.adaptation import check_adapts
 from cascade.scoring.components import Components
 from cascade.scoring.first_pass.deciding import check_first_pass
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from cascade.generation.heard_engine import Listener
     from cascade.pipeline.agent.loop import Ask
     from cascade.pipeline.facets.walk import FacetWalk
+    from cascade.retrieval.text_vectors import Progress
 
 CELLS = 1 << 25  # similarities of items with nodes that are held at a time
 MANY = 8192  # nodes with which more items at a time cost more memory than they save

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,14 @@ from cascade.pipeline.aiming import Aim
 from cascade.pipeline.trace import LevelScores, Traces
 from cascade.predictions import Prediction, Status
 from cascade.predictions.columns import Predictions, WalkedColumns
-from cascade.retrieval.retriever import AllChildren, Retriever
 from cascade.scoring.components import Components
 from cascade.scoring.scorer import NodeProbabilityScorer, Scorer
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.staying import StayingTaxonomy
+
+if TYPE_CHECKING:
+    from cascade.retrieval.all_children import AllChildren
+    from cascade.retrieval.retriever import Retriever
 
 STOP = 0.3  # `descent.stop` where methods walk
 SPARSE = 8  # a table of all items may take so many times the room of the paths

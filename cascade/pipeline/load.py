@@ -20,11 +20,11 @@ from cascade.errors import ConfigError, TaxonomyError, UsageError, did_you_mean
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.pack import SEAL, check_files, confine, is_own, resolve_paths, verify
 from cascade.resources import shipped_file, shipped_names
-from cascade.retrieval.text_vectors import Progress
 from cascade.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from cascade.pipeline.agent.loop import Ask
+    from cascade.retrieval.text_vectors import Progress
 
 CONFIG_NAME = "cascade.yaml"
 TAXONOMY_SUFFIX = ".yaml"

@@ -21,11 +21,8 @@ from cascade.config import (
 )
 from cascade.errors import ConfigError, did_you_mean
 from cascade.features.backbone import JoinedFeatures, make_backbone
-from cascade.features.pictures import PictureFeatures
 from cascade.items import Item
-from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.retriever import AllChildren, Retriever, max_children
-from cascade.retrieval.text_vectors import Progress
+from cascade.retrieval.all_children import AllChildren, max_children
 from cascade.scoring.methods import DEFAULT, make_scorer
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy
@@ -38,6 +35,9 @@ if TYPE_CHECKING:
     from cascade.generation.engine import Engine
     from cascade.generation.heard_engine import Listener
     from cascade.generation.prompts import PromptTemplate
+    from cascade.retrieval.encoder import Encoder
+    from cascade.retrieval.retriever import Retriever
+    from cascade.retrieval.text_vectors import Progress
     from cascade.scoring.cross_encoder import CrossEncoder
     from cascade.scoring.first_pass.deciding import FirstPass
     from cascade.scoring.fusion import FusionScorer, Weight
@@ -127,6 +127,8 @@ class Components:
     @cached_property
     def encoder(self) -> Encoder:
         """The sentence encoder."""
+        from cascade.retrieval.encoder import Encoder
+
         config = self.config.retrieval
         words = None
         if config.vision is not None:
@@ -144,6 +146,8 @@ class Components:
     @cached_property
     def retriever(self) -> Retriever:
         """Retrieval over the configured texts of nodes."""
+        from cascade.retrieval.retriever import Retriever
+
         config = self.config.retrieval
         return Retriever(
             self.taxonomy,
@@ -277,8 +281,11 @@ class Components:
     def prefetch(self, items: Sequence[Item]) -> None:
         """Begin to decode the pictures of items that will be asked for next."""
         for backbone in dict.fromkeys(self._backbones.values()):
-            if isinstance(backbone, PictureFeatures):
-                backbone.prefetch(items)
+            if backbone.reads_pictures:
+                from cascade.features.pictures import PictureFeatures
+
+                if isinstance(backbone, PictureFeatures):
+                    backbone.prefetch(items)
 
     def scorer(self, name: str) -> Scorer:
         """The scorer of a method, made once; see `make_scorer`."""

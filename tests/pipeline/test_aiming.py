@@ -8,7 +8,7 @@ from taxonomy.trees import trees
 
 from cascade.items import Batch, Item
 from cascade.pipeline.descent import Descent, make_descent
-from cascade.retrieval.retriever import AllChildren
+from cascade.retrieval.all_children import AllChildren
 from cascade.retrieval.subtrees import DenseNodeProbabilities, Subtrees
 from cascade.scoring.scorer import NodeProbabilityScorer
 from cascade.taxonomy import Taxonomy

@@ -8,7 +8,7 @@ from cascade.config import CascadeConfig
 from cascade.errors import EngineError
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.table import count
-from cascade.retrieval.retriever import AllChildren
+from cascade.retrieval.all_children import AllChildren
 from cascade.scoring import components
 from cascade.taxonomy import Taxonomy
 

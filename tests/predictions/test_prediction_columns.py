@@ -11,7 +11,7 @@ from cascade.items import Batch, Item
 from cascade.pipeline.descent import Descent
 from cascade.predictions import Prediction
 from cascade.predictions.columns import COLUMNS, PredictionColumns
-from cascade.retrieval.retriever import AllChildren
+from cascade.retrieval.all_children import AllChildren
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.staying import staying
 

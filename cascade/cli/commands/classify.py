@@ -296,9 +296,10 @@ def _cluster(
         Options of a cluster are given without one.
     """
     from cascade.errors import UsageError
-    from cascade.pipeline.runs.cluster import Cluster
 
     if engine is Engine.RAY:
+        from cascade.pipeline.runs.cluster import Cluster
+
         return Cluster(address, workers, gpus)
     named = {"--gpus-per-worker": gpus, "--ray-address": address}
     for option, value in named.items():

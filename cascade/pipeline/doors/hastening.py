@@ -10,7 +10,6 @@ from cascade.items import Batch, Item
 from cascade.models.runtime import refuse_lost_gpu
 from cascade.pipeline.doors.adapting import Adapting
 from cascade.predictions import Prediction
-from cascade.retrieval.student.pieces import PieceVectors
 from cascade.scoring.adaptation import drawn
 from cascade.scoring.first_pass.deciding import LEAST, PART, FirstPass, check_first_pass
 from cascade.scoring.scorer import NodeProbabilityScorer
@@ -83,6 +82,7 @@ class Hastening(Adapting):
         return learnt
 
     def _learnt(self, items: Sequence[Item], allowed: float) -> FirstPass:
+        from cascade.retrieval.student.pieces import PieceVectors
         from cascade.scoring.first_pass.learning import learn_first_pass  # imports SciPy
 
         components = self._components
@@ -129,6 +129,8 @@ class Hastening(Adapting):
 
     def first_pass_of(self, values: Mapping[str, Any]) -> FirstPass:
         """What `FirstPass.to_values` gave, for the encoder and the taxonomy of this classifier."""
+        from cascade.retrieval.student.pieces import PieceVectors
+
         components = self._components
         return FirstPass.from_values(
             values,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from cascade.items import Batch, Item
 from cascade.models.runtime import refuse_lost_gpu
 from cascade.pipeline.doors.asked import Asked
-from cascade.retrieval.encoder import item_vectors
-from cascade.scoring.methods.neighbours import NeighboursScorer, unit
 from cascade.taxonomy.staying import places
+
+if TYPE_CHECKING:
+    from cascade.scoring.methods.neighbours import NeighboursScorer
 
 
 class Teaching(Asked):
@@ -33,6 +35,9 @@ class Teaching(Asked):
         -------
         float32 [n_items, width], of unit length; zeros for an item that has nothing to read.
         """
+        from cascade.retrieval.encoder import item_vectors
+        from cascade.scoring.methods.neighbours import unit
+
         with self._turn:
             refuse_lost_gpu()
             if self.has_neighbours:
@@ -77,6 +82,8 @@ class Teaching(Asked):
 
     @property
     def _neighbours(self) -> NeighboursScorer:
+        from cascade.scoring.methods.neighbours import NeighboursScorer
+
         found = self._components.scorer("neighbours")
         assert isinstance(found, NeighboursScorer)
         return found

@@ -11,15 +11,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cascade.io import Answer, Row, Table
 from cascade.io.parcels import Parcel, packed, unpacked
 from cascade.io.resumable.journal import digest
 from cascade.io.tables.layout import Format
 from cascade.pipeline.classifier import Classifier
-from cascade.pipeline.pool import Pool
 from cascade.predictions import Prediction
+
+if TYPE_CHECKING:
+    from cascade.pipeline.pool import Pool
 
 Kept = Mapping[int, tuple[Prediction, Answer]]  # earlier answers by their place in a chunk
 
@@ -107,6 +109,8 @@ def answered_by_processes(
 
         for index, rows, kept in asked:
             if pool is None and begun and kept is not None:
+                from cascade.pipeline.pool import Pool
+
                 pool = stack.enter_context(Pool(classifier, work, workers))
                 came = time.perf_counter()
             if pool is None:

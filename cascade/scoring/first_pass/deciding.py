@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from cascade.config import CascadeConfig
 from cascade.errors import OutputError, UsageError
 from cascade.items import Item
-from cascade.retrieval.student.pieces import PieceVectors
-from cascade.retrieval.student.student import Student
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
+
+if TYPE_CHECKING:
+    from cascade.retrieval.student.pieces import PieceVectors
+    from cascade.retrieval.student.student import Student
 
 Floats = NDArray[np.float32]
 
@@ -116,6 +118,8 @@ class FirstPass:
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load
+
+        from cascade.retrieval.student.student import Student
 
         try:
             numbers = [float(values[name]) for name in ("share", "loss", "least", "sharpness")]

@@ -26,7 +26,7 @@ from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.descent import make_descent
 from cascade.pipeline.pack import resolve_paths
 from cascade.predictions import Prediction
-from cascade.retrieval.retriever import max_children
+from cascade.retrieval.all_children import max_children
 from cascade.scoring.components import Components
 from cascade.scoring.scorer import Scorer, SupportScorer
 from cascade.taxonomy import Taxonomy

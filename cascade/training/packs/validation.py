@@ -19,7 +19,7 @@ from cascade.items import Batch, Item
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.router import SPREADING
 from cascade.predictions import Prediction
-from cascade.retrieval.retriever import AllChildren
+from cascade.retrieval.all_children import AllChildren
 from cascade.scoring.fusion import fit_fusion_weights
 from cascade.scoring.scorer import Scorer
 from cascade.taxonomy import Taxonomy

@@ -16,7 +16,6 @@ from cascade.io.resumable.finished import check_finished
 from cascade.io.resumable.output import ResumableOutput, begun_by
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import Classifier
-from cascade.pipeline.pool import error_of
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import guessed_columns, require_read
 from cascade.pipeline.runs.fingerprint import fingerprint
@@ -157,6 +156,8 @@ class Done:
     @property
     def error(self) -> CascadeError:
         """Why there is no output."""
+        from cascade.pipeline.pool import error_of
+
         return error_of(*(self.failed or ("CascadeError", (), 2)))
 
 
