@@ -57,6 +57,7 @@ FORMATS = {
 A module is imported when it is tried, not before.
 """
 
+OURS = "nested"  # what taxonomies that ship, and those of packs, are written in
 ARCHIVES = ("efsa", "excel")  # formats of zip archives; for other files they are not even imported
 
 
@@ -134,6 +135,8 @@ def detect(file: TaxonomyFile) -> str:
     TaxonomyError
         It is of none; the message names what was found and the known formats.
     """
+    if not file.is_archive and file.is_ours:
+        return OURS
     for name in FORMATS:
         if (name not in ARCHIVES or file.is_archive) and _module(name).matches(file):
             return name

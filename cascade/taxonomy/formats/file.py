@@ -49,6 +49,7 @@ _XML_ENCODING = re.compile(rb"\s*<\?xml[^>]*encoding=[\"']([\w.-]+)")
 _XML_ROOT = re.compile(r"<\s*([A-Za-z_][\w.-]*(?::[\w.-]+)?)")
 _XML_DECLARED = re.compile(r"\A(\s*<\?xml[^>]{0,99}?)\s{1,9}encoding=[\"'][\w.-]+[\"']")
 _STANZA = re.compile(r"\[\[?[A-Za-z][^\]\n,]*\]\]?[^,\n]*(?:\n|$)")
+_OURS = re.compile(r"(?:#.*\n|(?:name|title|language): .*\n)*nodes:\n *- code: ")
 _HEAD = 200
 _DEEPEST = 400  # elements of XML in each other
 
@@ -87,6 +88,11 @@ class TaxonomyFile:
             return is_zipfile(self.path) or self.path.suffix.lower() == ".ecf"
         except ValueError:  # a name that no file can have; reading it tells
             return False
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this is our own form of nested YAML, as its first lines tell at once."""
+        return _OURS.match(self.text) is not None
 
     @cached_property
     def package(self) -> frozenset[str]:

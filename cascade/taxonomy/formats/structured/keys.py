@@ -180,6 +180,22 @@ def has_children(root: Value) -> bool:
     return False
 
 
+def stand_below(value: Value) -> bool:
+    """Whether the children of the first node that has any are nodes, not codes of those beside it.
+
+    Then a list is no table, see `records`, which need not be imported.
+    """
+    nodes = nodes_in(value)
+    parts = (part for node in nodes for key, part in node.items if meaning(key.text) == "children")
+    below = next((part.items for part in parts if isinstance(part, Series)), [])
+    codes = {code_of(node) for node in nodes} - {""}
+    return (
+        bool(below)
+        and all(isinstance(item, Mapping) for item in below)
+        and codes.isdisjoint(code_of(item) for item in below if isinstance(item, Mapping))
+    )
+
+
 def keyed(value: Mapping) -> Series | None:
     """The nodes of a mapping whose keys are their codes, or their names; None where it is none.
 

@@ -39,6 +39,7 @@ from cascade.taxonomy.formats.structured.keys import (
     own_code,
     plain_key,
     seems_children,
+    stand_below,
 )
 from cascade.taxonomy.formats.structured.plain import (
     check_value,
@@ -47,14 +48,12 @@ from cascade.taxonomy.formats.structured.plain import (
     refuse_pairs,
     refuse_paths,
 )
-from cascade.taxonomy.formats.structured.records import table_of
 from cascade.taxonomy.formats.structured.wrapping import unwrap
-from cascade.taxonomy.formats.tables.csv import read_table
 from cascade.taxonomy.formats.tables.headings import COLUMNS, heading_key, words
 from cascade.taxonomy.names import clean, match_code, normalize_code, split_synonyms
 
 if TYPE_CHECKING:
-    pass
+    from cascade.taxonomy.formats.structured.records import RecordTable
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +110,9 @@ def read(file: TaxonomyFile) -> Draft:
                     "the code of the node above into each node, as its 'parent'",
                     key.line,
                 )
-    if table := table_of(file, value):
+    if table := _table_of(file, value):
+        from cascade.taxonomy.formats.tables.csv import read_table
+
         draft = read_table(table)
     elif (paths := paths_in(file, value)) is not None:
         draft = paths
@@ -143,7 +144,16 @@ def _lines_of_json(file: TaxonomyFile) -> Value | None:
     if len(lines) < 2 or not all(line.startswith("{") and line.endswith("}") for line in lines):
         return None
     value = parse_json("[" + ",\n".join(lines) + "]", file.path)
-    return value if table_of(file, value) else None
+    return value if _table_of(file, value) else None
+
+
+def _table_of(file: TaxonomyFile, value: Value) -> RecordTable | None:
+    """See `records.table_of`; most lists of nodes are seen to be no table without it."""
+    if stand_below(value):
+        return None
+    from cascade.taxonomy.formats.structured.records import table_of
+
+    return table_of(file, value)
 
 
 class _Reader:

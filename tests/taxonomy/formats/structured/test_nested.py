@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascade.errors import TaxonomyError
+from cascade.taxonomy.formats import ARCHIVES, FORMATS, _module, detect
+from cascade.taxonomy.formats.file import TaxonomyFile
 from cascade.taxonomy.formats.structured.json_yaml import (
     Leaf,
     Mapping,
@@ -188,3 +190,34 @@ def test_a_key_alone_that_is_a_name_is_the_top_node(load, caplog):
     assert load("nodes: [{name: Categories, children: [A, B]}]\n").names[0] == "Categories"
     assert load("Items: [Saws]\nToys:\n").names == ("Items", "Saws", "Toys")
     assert not caplog.text
+
+
+PUBLISHED = """# Departments of a shop
+name: store
+title: A store
+nodes:
+  - code: h
+    name: Hats, caps
+    description: "@prefix and id : A > B stay what they are"
+    children:
+      - code: h1
+        name: Straw > Panama
+  - code: s
+    name: Shoes
+"""
+
+
+@pytest.mark.parametrize("content", [PUBLISHED, PUBLISHED.replace("  - ", "- ", 1), OURS])
+def test_our_form_is_known_by_its_first_lines_and_read_as_by_all_formats(tmp_path, content):
+    (tmp_path / "t.yaml").write_text(content, "utf-8")
+    file = TaxonomyFile(tmp_path / "t.yaml")
+    tried = (name for name in FORMATS if name not in ARCHIVES)
+    assert next(name for name in tried if _module(name).matches(file)) == detect(file)
+    assert file.is_ours is (content is not OURS)  # which says more than ours
+
+
+def test_nodes_of_our_form_that_list_the_codes_of_others_are_linked_by_them(load):
+    flat = load("name: x\nnodes:\n- code: a\n  name: A\n  children: [b]\n- code: b\n  name: B\n")
+    assert flat.parent.tolist() == [-1, 0]
+    both = "name: x\nnodes:\n- code: a\n  name: A\n  children:\n  - code: b\n    name: B\n"
+    assert load(both).parent.tolist() == [-1, 0]
