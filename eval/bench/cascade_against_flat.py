@@ -30,7 +30,8 @@ from cascade.io.tables.opening import TableFile
 from cascade.items import Batch, Choices, Item
 from cascade.pipeline.descent import Descent, make_descent
 from cascade.pipeline.load import load_config, load_taxonomy
-from cascade.retrieval.all_children import AllChildren, Retriever
+from cascade.retrieval.all_children import AllChildren
+from cascade.retrieval.retriever import Retriever
 from cascade.retrieval.similarities import DenseSimilarities
 from cascade.scoring.components import Components
 from cascade.scoring.scorer import Scorer
