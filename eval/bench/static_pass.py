@@ -2,9 +2,9 @@
 
 For each set with labels, which nothing learns from: the encoder answers rows drawn from it, the
 first pass learns from a part of them, and both answer all others, once. Then rows are given to the
-first pass by its lead: for each share that it may answer, hF1 of the mixture against that of the
-encoder alone, on the same rows, with a 95% interval by paired resampling. `own` is the share that
-the first pass chooses itself, with what it expected to lose.
+first pass, those that it doubts least first: for each share that it may answer, hF1 of the mixture
+against that of the encoder alone, on the same rows, with a 95% interval by paired resampling. `own`
+is the share that the first pass chooses itself, with what it expected to lose.
 
 Speed is that of rows from file to file (CSV, in this process, one thread), in processor seconds, in
 turns, medians. The file is composed of real rows of many sets, no text twice, in an order drawn at
@@ -40,7 +40,8 @@ from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.doors import hastening
 from cascade.pipeline.runs import table as runs
 from cascade.pipeline.runs.answer_form import AnswerForm
-from cascade.scoring.first_pass.deciding import FirstPass, leads
+from cascade.scoring.first_pass.choosing import Choosing
+from cascade.scoring.first_pass.deciding import FirstPass
 from cascade.taxonomy import Taxonomy
 
 DATA = Path(os.environ.get("CASCADE_DATA", "../shared/data"))
@@ -51,6 +52,7 @@ COMPOSED = (
     *("shopify_to_google", "hs_subheadings", "onet_occupations", "noc2016_titles"),
 )
 SHARES = (0.5, 0.75, 0.9, 0.95, 1.0)
+ALL: dict[str, Any] = {"most": 2.0, "lowest": -1.0, "share": 1.0}  # of a first pass sure of all
 Floats = NDArray[np.float64]
 
 
@@ -97,13 +99,12 @@ def quality(name: str, most: int) -> dict[str, Any]:
     hastening.PART = 1  # all of them, not a quarter: no other rows are there
     learnt = clf.learn_first_pass([text for text, _ in taught])
     took = time.process_time() - started
-    clf.first_pass = replace(learnt, least=-1.0, share=1.0)
+    clf.first_pass = replace(learnt, **ALL)
     by_first = hf1(taxonomy, [p.code for p in clf.classify_many(texts)], golds)
-    p, readable = learnt.probabilities(texts)
-    lead = np.where(readable, leads(p)[1], -1)
-    order = np.argsort(-lead, kind="stable")
+    doubt, sure = judged(learnt, taxonomy, texts)
+    order = np.lexsort((doubt, ~sure))
     lost = (by_encoder - by_first)[order]
-    own = int((lead >= learnt.least).sum())
+    own = int(sure.sum())
     found = {"set": name, "chosen_on": name in CHOSEN_ON, "nodes": len(taxonomy)}
     found |= {"rows": len(asked), "taught": learnt.items, "seconds_to_learn": round(took, 1)}
     found |= {"hf1_encoder": round(by_encoder.mean(), 4), "own": part(lost, own)}
@@ -111,6 +112,17 @@ def quality(name: str, most: int) -> dict[str, Any]:
     found["shares"] = {str(s): part(lost, round(s * len(lost))) for s in SHARES}
     print(found, flush=True)
     return found
+
+
+def judged(
+    learnt: FirstPass, taxonomy: Taxonomy, texts: list[str]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """The doubt of the first pass in its answer to each text, and of which it is sure."""
+    assert learnt.doubt is not None
+    p, readable = learnt.probabilities(texts)
+    _, signs = Choosing(taxonomy).of(p)
+    doubt = np.where(readable, learnt.doubt.of(signs).astype(np.float64), 2)
+    return doubt, readable & learnt.is_sure(signs)
 
 
 def part(lost: Floats, n: int) -> dict[str, Any]:
@@ -167,10 +179,9 @@ def speed(folder: Path, texts: list[str], rows: int, repeats: int) -> dict[str, 
     asked = texts[-rows:]
     write(few, asked[:1024])
     write(many, asked)
-    p, _ = learnt.probabilities(asked)
-    lead = np.sort(leads(p)[1])[::-1]
-    least = {s: float(lead[min(round(s * rows), rows - 1)]) for s in SHARES} | {1.0: -1.0}
-    own = float((lead >= learnt.least).mean())
+    doubt, sure = judged(learnt, quick.taxonomy, asked)
+    rising = np.sort(doubt)
+    most = {s: float(rising[min(round(s * rows), rows - 1)]) for s in SHARES}
     alone: list[float] = []
     seconds: dict[float, list[float]] = {s: [] for s in SHARES}
 
@@ -182,7 +193,7 @@ def speed(folder: Path, texts: list[str], rows: int, repeats: int) -> dict[str, 
     for turn in range(repeats + 1):
         took = file_to_file(clf, few)
         for share in SHARES:
-            given(replace(learnt, least=least[share], share=1.0))
+            given(replace(learnt, **ALL | {"most": most[share]}))
             seconds[share].append(file_to_file(quick, many))
         alone.append(took)
         if turn == 0:  # warm
@@ -194,7 +205,7 @@ def speed(folder: Path, texts: list[str], rows: int, repeats: int) -> dict[str, 
     return {
         "rows": rows,
         "encoder_rows_per_second": round(encoder, 1),
-        "own_share": round(own, 3),
+        "own_share": round(float(sure.mean()), 3),
         "rows_per_second": {str(s): round(rate) for s, rate in found.items()},
         "times_the_encoder": {str(s): round(rate / encoder, 1) for s, rate in found.items()},
         "load": round(os.getloadavg()[0], 1),

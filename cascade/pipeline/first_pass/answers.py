@@ -14,7 +14,7 @@ from cascade.items import Batch, Item
 from cascade.lazy import LazyPath
 from cascade.predictions import Alternative, Candidate, Level, Prediction
 from cascade.predictions.columns import WalkedColumns
-from cascade.scoring.first_pass.deciding import NAME, FirstPass, leads
+from cascade.scoring.first_pass.choosing import Choosing
 from cascade.taxonomy import Taxonomy
 
 Floats = NDArray[np.float32]
@@ -51,13 +51,13 @@ class FirstAnswers:
     def _of(self, batch: Batch) -> tuple[WalkedColumns, list[int]]:
         taxonomy, items = self.taxonomy, batch.items
         p, readable = self.first.probabilities([item.text for item in items])
-        best, lead = leads(p)
+        best, signs = self._choosing.of(p)
         can_read = np.array([self.first.can_read(item) for item in items], bool)
-        sure = readable & (lead >= self.first.least) & can_read
+        sure = readable & self.first.is_sure(signs) & can_read
         leaves = taxonomy.leaves[best]
         nodes = taxonomy.paths_of(leaves).T
         confidences = self._confidences(p, best, nodes)
-        ranked = self._ranked(p)
+        ranked = self._ranked(p, best)
         codes, path, answers = taxonomy.codes, taxonomy.path, leaves.tolist()
         own = p[np.arange(len(p)), best].astype(np.float64).tolist()
         n = len(items)
@@ -101,11 +101,18 @@ class FirstAnswers:
         leaves, n = self.taxonomy.leaves, len(self.taxonomy)
         return np.searchsorted(leaves, np.arange(n)), np.searchsorted(leaves, self.taxonomy.end)
 
-    def _ranked(self, p: Floats) -> list[tuple[str, ...]]:
+    @cached_property
+    def _choosing(self) -> Choosing:
+        return Choosing(self.taxonomy)
+
+    def _ranked(self, p: Floats, best: NDArray[np.int64]) -> list[tuple[str, ...]]:
+        """Codes of leaves: the answer, then the others by their probability."""
         codes, leaves = self.taxonomy.codes, self.taxonomy.leaves
         if not self.ranking:
             return []
-        order = np.argsort(-p, axis=1, kind="stable")[:, : self.ranking]
+        wanted = -p
+        wanted[np.arange(len(p)), best] = -2
+        order = np.argsort(wanted, axis=1, kind="stable")[:, : self.ranking]
         return [tuple([codes[node] for node in row]) for row in leaves[order].tolist()]
 
     def leaf_probabilities(self, item: Item) -> Floats:

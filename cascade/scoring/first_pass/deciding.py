@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 from cascade.config import CascadeConfig
 from cascade.errors import OutputError, UsageError
 from cascade.items import Item
+from cascade.retrieval.student.pieces import PieceVectors
+from cascade.retrieval.student.student import Student
+from cascade.scoring.first_pass.choosing import HOPED, n_signs
+from cascade.scoring.first_pass.doubt import Doubt
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 
@@ -28,6 +32,8 @@ METHOD = "retrieval"  # whose similarities a student learns
 LEAST = 500  # rows to learn from; of fewer nothing is learnt
 PART = 4  # one row of so many is learnt from, at the most
 LEAVES = 20_000  # that a student can tell apart
+NUMBERS = ("share", "loss", "most", "lowest", "sharpness")  # of a first pass
+DOUBT = "doubt_"  # begins the names of its arrays
 
 
 @dataclass(frozen=True)
@@ -41,10 +47,15 @@ class FirstPass:
     share, loss
         Of those rows, when each is left out: the share that it is sure of, and the hierarchical F1
         that is lost over all of them, as the method's own probabilities tell it.
-    least
-        By how much its likeliest leaf must be likelier than the next; above 1 it is sure of none.
+    most
+        It is sure of a row by whose answer it expects to lose no more; below -1 of none ...
+    lowest
+        ... and of whose answer its own probabilities expect this hierarchical F1 at the least: no
+        row that taught it shows what is lost below.
     student
         Of similarities with leaves; None where nothing was learnt.
+    doubt
+        What it expects to lose by an answer.
     sharpness
         Similarities are multiplied by this before the softmax.
     prior
@@ -54,15 +65,17 @@ class FirstPass:
     items: int
     share: float = 0.0
     loss: float = 0.0
-    least: float = 2.0
+    most: float = -2.0
+    lowest: float = 0.0
     student: Student | None = field(default=None, repr=False)
+    doubt: Doubt | None = field(default=None, repr=False)
     sharpness: float = 1.0
     prior: Floats | None = field(default=None, repr=False)
 
     @property
     def applies(self) -> bool:
         """Whether it answers anything."""
-        return self.student is not None and self.share > 0
+        return self.student is not None and self.doubt is not None and self.share > 0
 
     def probabilities(self, texts: Sequence[str]) -> tuple[Floats, NDArray[np.bool_]]:
         """The probability of each leaf, and which texts have a word that can be read.
@@ -76,23 +89,24 @@ class FirstPass:
         similarities, readable = self.student.similarities(texts)
         return softmax(similarities, self.sharpness, self.prior), readable
 
+    def is_sure(self, signs: Floats) -> NDArray[np.bool_]:
+        """Of which answers [n] it is sure, by their signs; see `choosing`."""
+        assert self.doubt is not None
+        sure = (self.doubt.of(signs) <= self.most) & (signs[:, HOPED] >= self.lowest)
+        return np.asarray(sure)
+
     def can_read(self, item: Item) -> bool:
         """Whether an item is one of those that it learnt of: texts without a picture."""
         return item.image is None
 
     def to_values(self) -> dict[str, Any]:
         """As JSON values, from which `from_values` makes the same again."""
-        found: dict[str, Any] = {
-            "items": self.items,
-            "share": self.share,
-            "loss": self.loss,
-            "least": self.least,
-            "sharpness": self.sharpness,
-        }
-        if self.student is not None and self.applies:
+        found: dict[str, Any] = {name: getattr(self, name) for name in ("items", *NUMBERS)}
+        if self.student is not None and self.doubt is not None and self.applies:
             from safetensors.numpy import save
 
             arrays = self.student.arrays()
+            arrays |= {DOUBT + name: value for name, value in self.doubt.arrays().items()}
             if self.prior is not None:
                 arrays["prior"] = self.prior
             raw = save({name: np.ascontiguousarray(value) for name, value in arrays.items()})
@@ -122,22 +136,24 @@ class FirstPass:
         from cascade.retrieval.student.student import Student
 
         try:
-            numbers = [float(values[name]) for name in ("share", "loss", "least", "sharpness")]
-            share, loss, least, sharpness = numbers
-            items, student, prior = int(values["items"]), None, None
-            if share > 0:
+            items, student, doubt, prior = int(values["items"]), None, None, None
+            numbers = {name: float(values[name]) for name in NUMBERS}
+            if numbers["share"] > 0:
                 arrays = load(base64.b64decode(values["student"], validate=True))
                 prior = arrays.pop("prior", None)
+                trees = [name for name in arrays if name.startswith(DOUBT)]
+                of_doubt = {name.removeprefix(DOUBT): arrays.pop(name) for name in trees}
+                doubt = Doubt.of_arrays(of_doubt, n_signs(n_leaves))
                 needed = pieces() if "meaning" in arrays else None
                 student = Student.of_arrays(list(values["words"]), arrays, needed)
-                if len(student.mean) != n_leaves or not np.isfinite(numbers).all():
+                if len(student.mean) != n_leaves or not np.isfinite(list(numbers.values())).all():
                     raise ValueError
         except (KeyError, TypeError, ValueError, binascii.Error, SafetensorError):
             raise OutputError(
                 "the journal of the interrupted run is damaged: it holds no first pass; begin "
                 "again with --overwrite"
             ) from None
-        return cls(items, share, loss, least, student, sharpness, prior)
+        return cls(items, **numbers, student=student, doubt=doubt, prior=prior)
 
 
 def softmax(similarities: Floats, sharpness: float, prior: Floats | None) -> Floats:
@@ -149,19 +165,6 @@ def softmax(similarities: Floats, sharpness: float, prior: Floats | None) -> Flo
     np.exp(similarities, out=similarities)
     similarities /= similarities.sum(axis=1, keepdims=True)
     return similarities
-
-
-def leads(probabilities: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """The likeliest leaf of each row, and by how much it is likelier than the next."""
-    rows = np.arange(len(probabilities))
-    best = probabilities.argmax(axis=1)
-    most = probabilities[rows, best]
-    if probabilities.shape[1] < 2:
-        return best, most
-    probabilities[rows, best] = -1
-    lead = most - probabilities.max(axis=1)
-    probabilities[rows, best] = most
-    return best, lead
 
 
 def stands_in(taxonomy: Taxonomy, config: CascadeConfig) -> bool:

@@ -17,7 +17,9 @@ from cascade.items import Batch, Item
 from cascade.retrieval.retriever import Retriever
 from cascade.retrieval.student.fitting import fit_student
 from cascade.retrieval.student.pieces import PieceVectors
-from cascade.scoring.first_pass.deciding import LEAST, FirstPass, leads, softmax
+from cascade.scoring.first_pass.choosing import HOPED, Choosing
+from cascade.scoring.first_pass.deciding import LEAST, FirstPass, softmax
+from cascade.scoring.first_pass.doubt import fit_doubt
 from cascade.scoring.scorer import NodeProbabilityScorer
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.names import readable_name
@@ -30,7 +32,6 @@ KEPT = 64  # likeliest leaves of a row by which answers to it are judged
 TOGETHER = 128  # names that are compared at a time
 STEPS = np.geomspace(0.4, 2.5, 23)  # of the sharpness, as parts of the inverse temperature
 JUDGED = 1000  # rows by which it is chosen
-SLACK = 0.002  # that leads of texts which were learnt may lie below those of the same left out
 SURE = 1.645  # standard errors that the loss may be more than it seems, with 95% certainty
 
 
@@ -82,10 +83,12 @@ def learn_first_pass(
     student, left_out = fit_student([*taught.texts, *names], similarities, pieces)
     prior = None if scorer.prior is None else scorer.prior[taxonomy.leaves]
     sharpness = _sharpness(taxonomy, taught, left_out[:n], prior, temperature)
-    best, lead = leads(softmax(left_out[:n], sharpness, prior))
+    best, signs = Choosing(taxonomy).of(softmax(left_out[:n], sharpness, prior))
     loss = expected_loss(taxonomy, taught, taxonomy.leaves[best])
-    least, share, lost = least_lead(lead, loss, allowed)
-    return FirstPass(n, share, lost, least - SLACK, student, sharpness, prior)
+    doubt, told = fit_doubt(signs, loss)
+    most, share, lost = most_doubt(told, loss, allowed)
+    lowest = float(signs[told <= most, HOPED].min(initial=1.0))
+    return FirstPass(n, share, lost, most, lowest, student, doubt, sharpness, prior)
 
 
 def _taught(
@@ -166,29 +169,29 @@ def expected_loss(
     return expected(taught.leaves[:, 0]) - expected(answers)
 
 
-def least_lead(
-    lead: Floats, loss: NDArray[np.float64], allowed: float
+def most_doubt(
+    doubt: Floats, loss: NDArray[np.float64], allowed: float
 ) -> tuple[float, float, float]:
-    """The least lead with which no more than allowed is lost, over all rows.
+    """The most doubt with which no more than allowed is lost, over all rows.
 
     With 95% certainty: an upper bound of the mean loss is held below.
 
     Returns
     -------
-    least
-        2 where even the surest rows lose too much.
+    most
+        -2 where even the surest rows lose too much.
     share, loss
-        Of rows that have that lead, and what they lose.
+        Of rows with no more doubt, and what they lose.
     """
-    n = len(lead)
-    order = np.argsort(-lead, kind="stable")
+    n = len(doubt)
+    order = np.argsort(doubt, kind="stable")
     mean = np.cumsum(loss[order]) / n
     square = np.cumsum(loss[order] ** 2) / n
     bound = mean + SURE * np.sqrt(np.maximum(square - mean**2, 0) / n)
-    sorted_lead = lead[order]
-    last = np.append(sorted_lead[1:] < sorted_lead[:-1], True)  # equal leads are sure together
+    rising = doubt[order]
+    last = np.append(rising[1:] > rising[:-1], True)  # rows of the same doubt are sure together
     good = np.flatnonzero(last & (bound <= allowed))
     if not len(good):
-        return 2.0, 0.0, 0.0
+        return -2.0, 0.0, 0.0
     at = int(good[-1])
-    return float(sorted_lead[at]), (at + 1) / n, float(max(mean[at], 0.0))
+    return float(rising[at]), (at + 1) / n, float(max(mean[at], 0.0))

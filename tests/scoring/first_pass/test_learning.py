@@ -8,8 +8,9 @@ from cascade.errors import OutputError, UsageError
 from cascade.items import Item
 from cascade.retrieval.student.fitting import fit_student
 from cascade.scoring.first_pass import deciding
-from cascade.scoring.first_pass.deciding import FirstPass, check_first_pass, leads, softmax
-from cascade.scoring.first_pass.learning import Taught, expected_loss, least_lead
+from cascade.scoring.first_pass.deciding import FirstPass, check_first_pass, softmax
+from cascade.scoring.first_pass.doubt import fit_doubt
+from cascade.scoring.first_pass.learning import Taught, expected_loss, most_doubt
 from cascade.taxonomy import Taxonomy
 
 TREE = Taxonomy.from_paths(["A > a", "A > b", "B > c > d", "B > c > e", "C"])
@@ -39,43 +40,33 @@ def test_the_loss_is_what_the_methods_own_probabilities_expect():
 
 
 class TestHowSureItMustBe:
-    lead = np.linspace(0, 1, 1000).astype(np.float32)
+    doubt = np.linspace(0, 1, 1000).astype(np.float32)
 
     def test_no_more_is_lost_than_is_allowed(self):
-        loss = np.where(self.lead < 0.4, 0.5, 0.002)
-        least, share, lost = least_lead(self.lead, loss, 0.01)
-        assert share == pytest.approx((self.lead >= least).mean())
-        assert lost == pytest.approx(loss[self.lead >= least].sum() / 1000)
+        loss = np.where(self.doubt > 0.6, 0.5, 0.002)
+        most, share, lost = most_doubt(self.doubt, loss, 0.01)
+        assert share == pytest.approx((self.doubt <= most).mean())
+        assert lost == pytest.approx(loss[self.doubt <= most].sum() / 1000)
         assert lost <= 0.01
         assert 0.59 <= share < 0.62
 
     def test_the_loss_of_few_rows_is_taken_for_more_than_it_seems(self):
         loss = np.full(1000, 0.01) + np.resize([0.3, -0.3], 1000)
-        assert least_lead(self.lead, loss, 0.011)[1] < 1
-        assert least_lead(self.lead, np.full(1000, 0.01), 0.011)[1] == 1
+        assert most_doubt(self.doubt, loss, 0.011)[1] < 1
+        assert most_doubt(self.doubt, np.full(1000, 0.01), 0.011)[1] == 1
 
     def test_where_too_much_is_lost_it_is_sure_of_nothing(self):
-        assert least_lead(self.lead, np.ones(1000), 0.0001) == (2.0, 0.0, 0.0)
-        assert not FirstPass(1000, *(0.0, 0.0, 2.0)).applies
+        assert most_doubt(self.doubt, np.ones(1000), 0.0001) == (-2.0, 0.0, 0.0)
+        assert not FirstPass(1000, *(0.0, 0.0, -2.0)).applies
 
-    def test_rows_of_one_lead_are_sure_together_or_not_at_all(self):
-        lead = np.repeat([0.9, 0.5], 500).astype(np.float32)
+    def test_rows_of_one_doubt_are_sure_together_or_not_at_all(self):
+        doubt = np.repeat([0.1, 0.5], 500).astype(np.float32)
         loss = np.repeat([0.0, 0.05], 500)
-        least, share, _ = least_lead(lead, loss, 0.01)
-        assert (round(least, 3), share) == (0.9, 0.5)
+        most, share, _ = most_doubt(doubt, loss, 0.01)
+        assert (round(most, 3), share) == (0.1, 0.5)
 
     def test_a_gain_is_no_loss(self):
-        assert least_lead(self.lead, np.full(1000, -0.1), 0.0)[1:] == (1.0, 0.0)
-
-
-def test_leads_leave_probabilities_as_they_are():
-    p = np.array([[0.5, 0.2, 0.3], [0.1, 0.8, 0.1]], np.float32)
-    before = p.copy()
-    best, lead = leads(p)
-    assert best.tolist() == [0, 1]
-    assert lead == pytest.approx([0.2, 0.7])
-    assert (p == before).all()
-    assert leads(np.ones((2, 1), np.float32))[1].tolist() == [1, 1]
+        assert most_doubt(self.doubt, np.full(1000, -0.1), 0.0)[1:] == (1.0, 0.0)
 
 
 def test_a_prior_moves_probabilities():
@@ -87,7 +78,9 @@ def test_a_prior_moves_probabilities():
 def first():
     texts = [f"{word} {n}" for n in range(10) for word in ("ant", "bee", "cow")]
     student, _ = fit_student(texts, np.tile(np.eye(3, dtype=np.float32), (10, 1)), None)
-    return FirstPass(900, 0.8, 0.004, 0.3, student, 20.0, np.zeros(3, np.float32))
+    rng = np.random.default_rng(0)
+    doubt, _ = fit_doubt(rng.random((200, 8), np.float32), rng.random(200))
+    return FirstPass(900, 0.8, 0.004, 0.3, 0.4, student, doubt, 20.0, np.zeros(3, np.float32))
 
 
 def test_values_make_the_same_again(first):
@@ -95,7 +88,9 @@ def test_values_make_the_same_again(first):
     again = FirstPass.from_values(values, lambda: None, 3)
     asked = ["ant", "cow bee", "zebra"]
     assert (again.probabilities(asked)[0] == first.probabilities(asked)[0]).all()
-    assert (again.items, again.share, again.least) == (900, 0.8, 0.3)
+    assert (again.items, again.share, again.most) == (900, 0.8, 0.3)
+    signs = np.random.default_rng(1).random((50, 8), np.float32)
+    assert (again.doubt.of(signs) == first.doubt.of(signs)).all()
     nothing = FirstPass.from_values(FirstPass(7).to_values(), lambda: None, 3)
     assert nothing == FirstPass(7)
 
@@ -107,7 +102,7 @@ def test_values_make_the_same_again(first):
         {"student": ""},
         {"words": None},
         {"share": "much"},
-        {"least": float("nan")},
+        {"most": float("nan")},
         {"items": None},
     ],
 )
@@ -116,6 +111,14 @@ def test_damaged_values_are_refused(first, damage):
         FirstPass.from_values({**first.to_values(), **damage}, lambda: None, 3)
     with pytest.raises(OutputError, match="no first pass"):  # of another taxonomy
         FirstPass.from_values(first.to_values(), lambda: None, 4)
+
+
+def test_it_is_sure_of_no_row_that_is_unlike_all_that_it_knows(first):
+    signs = np.random.default_rng(1).random((50, 8), np.float32)
+    told = first.doubt.of(signs)
+    sure = FirstPass(900, 0.8, most=0.5, lowest=0.4, doubt=first.doubt).is_sure(signs)
+    assert (sure == ((told <= 0.5) & (signs[:, 6] >= 0.4))).all()
+    assert 0 < sure.sum() < (told <= 0.5).sum() < 50
 
 
 def test_items_with_pictures_are_for_the_encoder(first):
