@@ -15,6 +15,7 @@ from cascade.lazy import LazyPath
 from cascade.predictions import Alternative, Candidate, Level, Prediction
 from cascade.predictions.columns import WalkedColumns
 from cascade.scoring.first_pass.choosing import Choosing
+from cascade.scoring.first_pass.deciding import NAME, FirstPass
 from cascade.taxonomy import Taxonomy
 
 Floats = NDArray[np.float32]

@@ -14,16 +14,13 @@ from numpy.typing import NDArray
 from cascade.config import CascadeConfig
 from cascade.errors import OutputError, UsageError
 from cascade.items import Item
-from cascade.retrieval.student.pieces import PieceVectors
-from cascade.retrieval.student.student import Student
-from cascade.scoring.first_pass.choosing import HOPED, n_signs
-from cascade.scoring.first_pass.doubt import Doubt
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 if TYPE_CHECKING:
     from cascade.retrieval.student.pieces import PieceVectors
     from cascade.retrieval.student.student import Student
+    from cascade.scoring.first_pass.doubt import Doubt
 
 Floats = NDArray[np.float32]
 
@@ -91,6 +88,8 @@ class FirstPass:
 
     def is_sure(self, signs: Floats) -> NDArray[np.bool_]:
         """Of which answers [n] it is sure, by their signs; see `choosing`."""
+        from cascade.scoring.first_pass.choosing import HOPED
+
         assert self.doubt is not None
         sure = (self.doubt.of(signs) <= self.most) & (signs[:, HOPED] >= self.lowest)
         return np.asarray(sure)
@@ -134,6 +133,8 @@ class FirstPass:
         from safetensors.numpy import load
 
         from cascade.retrieval.student.student import Student
+        from cascade.scoring.first_pass.choosing import n_signs
+        from cascade.scoring.first_pass.doubt import Doubt
 
         try:
             items, student, doubt, prior = int(values["items"]), None, None, None
