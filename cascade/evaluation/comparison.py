@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.errors import InputError, UsageError
-from cascade.evaluation.metrics.bootstrap import Interval, bootstrap, paired_difference
+from cascade.evaluation.metrics.bootstrap import (
+    Interval,
+    bootstrap,
+    mean_interval,
+    paired_difference,
+)
+from cascade.evaluation.metrics.gold_and_predicted import Floats, GoldAndPredicted
+from cascade.evaluation.metrics.hierarchical_f1 import exact_match_with_nowhere
 from cascade.evaluation.metrics.mcnemar import McNemar, mcnemar
 from cascade.evaluation.run_folder import RunFolder
 from cascade.evaluation.run_forms import ManifestForm, MetricsForm, check_form
+from cascade.evaluation.run_metrics import WITH_NOWHERE
 from cascade.evaluation.run_predictions import RunPredictions
 
 
@@ -124,23 +133,30 @@ def compare(runs: Sequence[Run], *, resamples: int = 1000, seed: int = 0) -> Com
     first, *others = runs
     for other in others:
         _check_same(first, other)
-    rows = _shared(runs)
+    rows = _shared(runs, lambda predictions: predictions.measured)
     if not rows.size:
         raise InputError(f"{first.name} and the others share no row that is measured")
     answers = [run.predictions.against_gold(at) for run, at in zip(runs, rows, strict=True)]
+    exact = _exact_with_nowhere(runs, answers)
+    mean = partial(mean_interval, resamples=resamples, seed=seed)
     levels = range(1, answers[0].depth + 1)
     against = [
         PairedComparison(
-            paired_difference(ours, answers[0], resamples=resamples, seed=seed),
+            paired_difference(ours, answers[0], resamples=resamples, seed=seed)
+            | {name: mean(right - exact[0][name]) for name, right in also.items()},
             {"exact_match": mcnemar(ours, answers[0])}
             | {f"accuracy_l{level}": mcnemar(ours, answers[0], level=level) for level in levels},
         )
-        for ours in answers[1:]
+        for ours, also in zip(answers[1:], exact[1:], strict=True)
     ]
     return Comparison(
         runs,
         rows,
-        [bootstrap(each, resamples=resamples, seed=seed) for each in answers],
+        [
+            bootstrap(each, resamples=resamples, seed=seed)
+            | {name: mean(right) for name, right in also.items()}
+            for each, also in zip(answers, exact, strict=True)
+        ],
         against,
         _differing(runs, rows),
         [len(run.predictions.measured) - rows.shape[1] for run in runs],
@@ -170,12 +186,27 @@ def _at(values: Any, keys: Sequence[str]) -> Any:
     return values
 
 
-def _shared(runs: Sequence[Run]) -> NDArray[np.int64]:
-    """int64 [n_runs, n_shared], positions of the rows that all runs measured."""
+def _exact_with_nowhere(
+    runs: Sequence[Run], answers: Sequence[GoldAndPredicted]
+) -> list[dict[str, Floats]]:
+    """Of each run, which rows are exactly right with those that fit nowhere; empty without such."""
+    rows = _shared(runs, lambda predictions: predictions.nowhere)
+    if not rows.size:
+        return [{} for _ in runs]
+    return [
+        {WITH_NOWHERE: exact_match_with_nowhere(own, run.predictions.without_answer(at)).part}
+        for run, own, at in zip(runs, answers, rows, strict=True)
+    ]
+
+
+def _shared(
+    runs: Sequence[Run], of: Callable[[RunPredictions], NDArray[np.int64]]
+) -> NDArray[np.int64]:
+    """int64 [n_runs, n_shared], positions of rows of a kind that all runs have."""
     lines = [run.predictions.lines() for run in runs]
-    common = lines[0][runs[0].predictions.measured]
+    common = lines[0][of(runs[0].predictions)]
     for run, known in zip(runs[1:], lines[1:], strict=True):
-        common = common[np.isin(common, known[run.predictions.measured])]
+        common = common[np.isin(common, known[of(run.predictions)])]
     found = []
     for known in lines:
         order = np.argsort(known, kind="stable")

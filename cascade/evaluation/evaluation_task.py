@@ -17,6 +17,7 @@ from cascade.io import Row, Table, open_output, require_columns
 from cascade.io.pictures import data_uri
 from cascade.io.tables.opening import TableFile
 from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.labels.finding import REVIEW_ACTION
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import guessed_columns, require_read
 from cascade.pipeline.runs.fingerprint import fingerprint
@@ -175,8 +176,13 @@ def copy_predictions(
 
 
 def _project(table: Table, task: EvaluationTask) -> Table:
-    """The named columns of a table as text, and the line of each row; bytes as data URIs."""
+    """The named columns of a table as text, and the line of each row; bytes as data URIs.
+
+    What a review says of rows that fit nowhere is kept beside them.
+    """
     names = task.used
+    if REVIEW_ACTION in table.columns and REVIEW_ACTION not in names:
+        names = [*names, REVIEW_ACTION]
 
     def text(row: Row, name: str) -> str:
         value = table.value(row, name)

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
-from cascade.evaluation.metrics.bootstrap import PERCENTILES, Interval, bootstrap, weights_of
+from cascade.evaluation.metrics.bootstrap import Interval, bootstrap, mean_interval
 from cascade.evaluation.metrics.calibration import Bin, level_reliability, reliability
 from cascade.evaluation.metrics.given import RowsGiven, SetsOfSize, rows_given, sets_by_size
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
-from cascade.evaluation.metrics.hierarchical_f1 import exact_match, hf1_micro
+from cascade.evaluation.metrics.hierarchical_f1 import (
+    exact_match,
+    exact_match_with_nowhere,
+    hf1_micro,
+)
 from cascade.evaluation.metrics.ranking import ranking_figures
 from cascade.evaluation.metrics.risk_coverage import (
     InformationAtRisk,
@@ -25,7 +27,7 @@ from cascade.pipeline.labels.finding import LabelCounts
 from cascade.pipeline.runs.table import Counts
 
 POINTS = 40  # of the running figures
-WITH_NOWHERE = "exact_match_with_nowhere"
+WITH_NOWHERE = exact_match_with_nowhere.__name__
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,9 @@ def measure(
     """
     answers = predictions.against_gold()
     figures = bootstrap(answers, resamples=resamples, seed=seed)
-    if labels.nowhere:
-        figures[WITH_NOWHERE] = _with_nowhere(predictions, answers, labels, resamples, seed)
+    if len(predictions.nowhere):
+        rows = exact_match_with_nowhere(answers, predictions.without_answer(predictions.nowhere))
+        figures[WITH_NOWHERE] = mean_interval(rows.part, resamples=resamples, seed=seed)
     ranked = predictions.ranked()
     sure = predictions.path_confidence
     sure = None if sure is None else sure[predictions.measured]
@@ -157,21 +160,6 @@ def measure(
         given=tuple(rows_given(answers)),
         sets=tuple(sets_by_size(answers)),
     )
-
-
-def _with_nowhere(
-    predictions: RunPredictions,
-    answers: GoldAndPredicted,
-    labels: LabelCounts,
-    resamples: int,
-    seed: int,
-) -> Interval:
-    """`exact_match` over the rows that fit nowhere, too, where no answer is the right one."""
-    given = predictions.predicted if predictions.given is None else predictions.given
-    right = np.concatenate([answers.exact, given[list(labels.nowhere)] < 0]).astype(float)
-    drawn = [right @ weights for weights in weights_of(len(right), resamples, seed)]
-    low, high = np.percentile(np.concatenate(drawn) / len(right), PERCENTILES)
-    return Interval(float(right.mean()), float(low), float(high))
 
 
 def running_figures(answers: GoldAndPredicted) -> Iterator[tuple[int, dict[str, float]]]:

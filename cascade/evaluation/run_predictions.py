@@ -20,9 +20,10 @@ from cascade.evaluation.evaluation_task import LINE
 from cascade.evaluation.external_predictions import RANKING, level_column
 from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
 from cascade.foodex2.repair import repair
-from cascade.pipeline.labels.finding import LabelFinder
+from cascade.pipeline.labels.finding import NOWHERE, REVIEW_ACTION, LabelFinder
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
+from cascade.taxonomy.names import clean
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,6 +62,8 @@ class RunPredictions:
     facets
         int64 [n_rows, 3], facets of each row that are right, predicted, and gold; None where no
         code has any.
+    nowhere
+        int64 [n_nowhere], rows that fit nowhere by their label or a review.
     status, source
         Rows by status, and answered rows by source.
     """
@@ -77,6 +80,7 @@ class RunPredictions:
     sets: Sequence[Sequence[int]] | None
     path_confidence: NDArray[np.float64] | None
     facets: NDArray[np.int64] | None
+    nowhere: NDArray[np.int64]
     status: dict[str, int]
     source: dict[str, int]
     _columns: Columns = field(repr=False)
@@ -89,6 +93,10 @@ class RunPredictions:
     def measured(self) -> NDArray[np.int64]:
         """int64 [n_measured], the rows with a gold node."""
         return np.flatnonzero(self.gold >= 0)
+
+    def without_answer(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """bool [n_rows], whether rows were answered with no node, as is right where none fits."""
+        return np.asarray((self.predicted if self.given is None else self.given)[rows] < 0)
 
     def against_gold(self, rows: NDArray[np.int64] | None = None) -> GoldAndPredicted:
         """What the metrics take, of the rows given or else of all measured rows."""
@@ -192,9 +200,10 @@ class RunPredictions:
         cut = "cascade_whole_code" in table.column_names
         predicted = _nodes(table["cascade_whole_code"], finder) if cut else given
         sure = table["cascade_whole_confidence" if cut else "cascade_confidence"]
+        gold = _nodes(table[columns.label], labels)
         return cls(
             taxonomy,
-            _nodes(table[columns.label], labels),
+            gold,
             predicted,
             _confidence(sure, file),
             _also(table, columns, labels),
@@ -205,6 +214,7 @@ class RunPredictions:
             _lists(table, SET, finder),
             _path_confidence(table, taxonomy.depth),
             _facets(taxonomy, table["cascade_code"], table[columns.label]),
+            _nowhere(table, columns.label or "", gold),
             _counts(table["cascade_status"]),
             _counts(table["cascade_source"].filter(table["cascade_code"].is_valid())),
             columns,
@@ -319,6 +329,19 @@ def _facets(taxonomy: Taxonomy, predicted: Any, gold: Any) -> NDArray[np.int64] 
     ]
     counts = [(len(ours & theirs), len(ours), len(theirs)) for ours, theirs in sets]
     return np.array(counts, dtype=np.int64) if any(map(any, sets)) else None
+
+
+def _nowhere(table: pa.Table, label: str, gold: NDArray[np.int32]) -> NDArray[np.int64]:
+    """int64 [n_nowhere], rows that fit nowhere, as `count_labels` counts them."""
+    actions = [None] * len(table)
+    if REVIEW_ACTION in table.column_names:
+        actions = table[REVIEW_ACTION].to_pylist()
+    labels = [clean(text or "") for text in table[label].to_pylist()]
+    said = [
+        text.casefold() == NOWHERE or (not text and action == NOWHERE)
+        for text, action in zip(labels, actions, strict=True)
+    ]
+    return np.flatnonzero(np.array(said, dtype=np.bool_) & (gold < 0))
 
 
 def _counts(cells: Any) -> dict[str, int]:

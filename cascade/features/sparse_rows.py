@@ -114,11 +114,6 @@ class SplitRows:
             dense[row, matrix.columns[entry] + (end - matrix.width)] = matrix.values[entry]
         return dense
 
-    @property
-    def n_dense(self) -> int:
-        """How many rows are dense."""
-        return len(self._full)
-
     def multiplied_by(self, rows: SparseRows) -> list[NDArray[np.float32]]:
         """The products `rows @ matrix`, float32 [n_rows, width] for each matrix.
 

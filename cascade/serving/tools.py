@@ -12,6 +12,7 @@ from cascade.foodex2.checking import make_checker
 from cascade.foodex2.rules import Checker
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.pipeline.classifier import Classifier
+from cascade.pipeline.intake import Intake
 from cascade.predictions import Prediction, Step
 from cascade.serving.values import (
     AnswersValue,
@@ -32,6 +33,12 @@ LONGEST_TEXT = 20_000  # characters of an item
 LONGEST_WORDS = 500  # characters of a search, or of a code
 MOST_TEXTS = 200  # items in one call
 MOST_NODES = 200  # in one answer
+
+CURE = (
+    'which of the fields is the text is not known; send it as "text" in place of "fields", or call '
+    "its column text, name, title or description"
+)
+"""What a client is told whose fields have other names than those that texts have."""
 
 
 def _warning(classifier: Classifier) -> str:
@@ -75,7 +82,7 @@ class Tools:
     def classify(self, text: str, fields: Mapping[str, str] | None = None) -> AnswerValue:
         """Where an item belongs, see `item_of`."""
         classifier = self._classifier
-        return AnswerValue.of(classifier.classify(item_of(text, fields)), _warning(classifier))
+        return AnswerValue.of(_classified(classifier, item_of(text, fields)), _warning(classifier))
 
     def classify_many(self, texts: Sequence[str]) -> AnswersValue:
         """Where each of several texts belongs; one that cannot be answered says why."""
@@ -85,7 +92,7 @@ class Tools:
 
     def explain(self, text: str, fields: Mapping[str, str] | None = None) -> ExplanationValue:
         """The answer for an item with what was considered at each level."""
-        prediction = self._classifier.unwatched().classify(item_of(text, fields))
+        prediction = _classified(self._classifier.unwatched(), item_of(text, fields))
         return ExplanationValue(
             answer=AnswerValue.of(prediction),
             levels=[LevelValue.of(level) for level in prediction.levels],
@@ -129,7 +136,7 @@ class Tools:
 
     def walk(self, item: str | dict[str, str]) -> Prediction:
         """The agent's answer for an item, or the question that it asks."""
-        return self._classifier.classify(item)
+        return _classified(self._classifier, item)
 
     def replay(self, item: str | dict[str, str], steps: Steps) -> Prediction:
         """The answer that recorded steps lead to; see `Classifier.replay`."""
@@ -159,6 +166,12 @@ class Tools:
         messages = [RuleValue(**asdict(message)) for message in self.checker.check(code)]
         accepted = all(message.severity == "LOW" for message in messages)
         return CheckValue(code=code, accepted=accepted, messages=messages)
+
+
+def _classified(classifier: Classifier, given: str | dict[str, str]) -> Prediction:
+    """The answer for what a client gave; what cannot be read is told in the words of clients."""
+    item = Intake(classifier.config, cure=CURE).one(given)
+    return item if isinstance(item, Prediction) else classifier.classify(item)
 
 
 def item_of(text: str, fields: Mapping[str, str] | None) -> str | dict[str, str]:

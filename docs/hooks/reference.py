@@ -146,7 +146,7 @@ def _code_figures() -> list[str]:
 
 
 def _metric_names() -> list[str]:
-    """The names of all metrics, from two answers that allow every one of them."""
+    """The names of all metrics: those that two answers allow, and that with other rows."""
     from cascade import Taxonomy
     from cascade.evaluation.metrics.gold_and_predicted import GoldAndPredicted
     from cascade.evaluation.metrics.metrics_table import all_metrics
@@ -162,7 +162,9 @@ def _metric_names() -> list[str]:
         facets=[(1, 1, 1), (0, 1, 1)],
         sets=[[1], [0]],
     )
-    return list(all_metrics(answers))
+    names = list(all_metrics(answers))
+    names.insert(names.index("exact_match") + 1, "exact_match_with_nowhere")
+    return names
 
 
 def _commands(name: str, app: typer.Typer) -> Iterator[tuple[str, Any]]:

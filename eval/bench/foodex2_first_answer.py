@@ -89,7 +89,8 @@ def compared(tree: FoodEx2Taxonomy, foods: list[tuple[str, FoodCode]]) -> dict[s
 def timed(words: list[str], cache: Path, checkout: Path = HERE) -> dict[str, float]:
     """Seconds of the clock and of processors that a command of a version takes."""
     own = {"CASCADE_CACHE": str(cache), "OMP_NUM_THREADS": "2", "PYTHONPATH": str(checkout)}
-    environment = {**os.environ, **own}
+    safe = {"PYTHONSAFEPATH": "1"}  # or `-m` would take the package of the working folder first
+    environment = {**os.environ, **own, **safe}
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, "-m", "cascade", *words], env=environment, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

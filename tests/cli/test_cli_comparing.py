@@ -81,6 +81,33 @@ def test_three_runs_are_each_compared_with_the_first(cascade, both, runs):
     assert len(json.loads(done.out)["against_first"]) == 2
 
 
+@pytest.mark.parametrize("said", ["label", "review"])
+def test_rows_that_fit_nowhere_are_in_one_figure_of_a_comparison(cascade, folder, runs, said):
+    items = Path("items.csv").read_text("utf-8").splitlines()
+    rows = [line.rsplit(",", 1) for line in items[1:]]
+    for row in rows[:2]:
+        row[1] = "Nowhere" if said == "label" else ""
+    action = ["nowhere", "nowhere", "accept", "accept", "accept"]
+    lines = [",".join([*row, action[at]]) for at, row in enumerate(rows)]
+    heading = "id,name,price,label," + ("review_action" if said == "review" else "other")
+    Path("items.csv").write_text("\n".join([heading, *lines]) + "\n", "utf-8")
+    right = ["GAR-RAK", "FOO-CHE", "FOO-MIL"]
+    runs("sure", answers=["CLO-HAT", "CLO-SHO", *right])
+    runs("knowing", answers=[None, "CLO-SHO", *right])
+    done = cascade("compare", "sure", "knowing", "-o", "cmp", "--resamples", 50)
+    assert done.status == 0, done.err
+    found = json.loads(Path("cmp/comparison.json").read_text("utf-8"))
+    name = "exact_match_with_nowhere"
+    assert [own[name]["value"] for own in found["figures"]] == pytest.approx([3 / 5, 4 / 5])
+    assert [own["exact_match"]["value"] for own in found["figures"]] == [1, 1]
+    difference = found["against_first"][0]["difference"][name]
+    assert difference["value"] == pytest.approx(1 / 5)
+    assert difference["low"] <= 1 / 5 <= difference["high"]
+    measured = json.loads(Path("knowing/metrics.json").read_text("utf-8"))["figures"][name]
+    assert measured == found["figures"][1][name]
+    assert name in Path("cmp/comparison.html").read_text("utf-8")
+
+
 def test_runs_of_other_data_are_refused(cascade, runs):
     runs("good")
     Path("items.csv").write_text(Path("items.csv").read_text("utf-8").replace("boots", "boot"))

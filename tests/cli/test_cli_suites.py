@@ -90,6 +90,25 @@ def test_rows_are_compared_with_the_baseline_in_pairs(suite):
     assert "over_baseline" not in rows["leaf"]
 
 
+def test_a_suite_counts_rows_that_fit_nowhere_in_a_column_of_their_own(suite):
+    items = Path("items.csv").read_text("utf-8")
+    Path("items.csv").write_text(items + "6,a piano,5,nowhere\n", "utf-8")
+    text = SUITE.replace("[exact_match, ", "[exact_match_with_nowhere, exact_match, ")
+    Path("suite.yaml").write_text(text.partition("  - {name: memory")[0])
+    done = suite()
+    assert done.status == 0, done.err
+    rows = board()
+    for row in (rows["leaf"], rows["path"]):
+        figures = {name: figure["value"] for name, figure in row["figures"].items()}
+        whole = figures["exact_match"] * 5 / 6
+        assert figures["exact_match_with_nowhere"] == pytest.approx(whole)
+    assert rows["path"]["over_baseline"]["value"] == pytest.approx(
+        rows["path"]["figures"]["exact_match_with_nowhere"]["value"]
+        - rows["leaf"]["figures"]["exact_match_with_nowhere"]["value"]
+    )
+    assert "exact_match_with_nowhere (95%)" in Path("run/leaderboard.md").read_text("utf-8")
+
+
 def test_a_row_for_the_top_level_shows_no_figures_of_others(suite):
     suite()
     lines = Path("run/leaderboard.md").read_text("utf-8").splitlines()

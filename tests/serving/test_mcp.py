@@ -80,6 +80,16 @@ def test_several_items_keep_their_order_and_one_without_text_says_why(server):
     assert "nothing to classify" in found.structured_content["answers"][1]["message"]
 
 
+def test_fields_of_unknown_names_are_told_in_the_words_of_the_tool(server):
+    wrong = {"fields": {"colour": "brown", "size": "small"}}
+    classified, explained = asked(server, ("classify", wrong), ("explain", wrong))
+    answers = classified.structured_content, explained.structured_content["answer"]
+    for answer in answers:
+        assert answer["status"] == "error"
+        assert 'send it as "text" in place of "fields"' in answer["message"]
+        assert "colour, size" in answer["message"] and "text=" not in answer["message"]
+
+
 def test_fields_are_the_item_and_not_beside_a_text(server):
     fields = {"name": "boots", "colour": "brown"}
     good, bad = asked(

@@ -84,6 +84,15 @@ def paired_difference(
     return _intervals(difference, len(ours), resamples, seed)
 
 
+def mean_interval(values: Floats, *, resamples: int, seed: int) -> Interval:
+    """The mean of a number of each row, float64 [n_rows], with its interval."""
+
+    def mean(weights: Floats) -> dict[str, Floats]:
+        return {"": values @ weights / len(values)}
+
+    return _intervals(mean, len(values), resamples, seed)[""]
+
+
 def _intervals(
     metrics: Callable[[Floats], dict[str, Floats]], n_rows: int, resamples: int, seed: int
 ) -> dict[str, Interval]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cascade.evaluation.metrics.gold_and_predicted import Floats, GoldAndPredicted, heights
 from cascade.evaluation.metrics.ratio import Ratio, RatioOf
@@ -51,6 +52,19 @@ def hf1_sample(answers: GoldAndPredicted) -> Ratio:
 def exact_match(answers: GoldAndPredicted) -> Ratio:
     """Share of rows whose predicted node is the known answer, neither above nor below it."""
     return Ratio.mean(answers.exact)
+
+
+def exact_match_with_nowhere(answers: GoldAndPredicted, unanswered: NDArray[np.bool_]) -> Ratio:
+    """Share of rows that are exactly right, those that fit nowhere among them: any answer is wrong.
+
+    It is over the rows of `answers`, then those that fit nowhere.
+
+    Parameters
+    ----------
+    unanswered
+        bool [n_nowhere], of each row that fits nowhere by its label, whether it got no node.
+    """
+    return Ratio.mean(np.concatenate([answers.exact, unanswered.astype(float)]))
 
 
 def hp_micro_lenient(answers: GoldAndPredicted) -> Ratio:

@@ -26,16 +26,13 @@ from cascade.pipeline.intake import Intake
 from cascade.predictions import Prediction
 from cascade.serving.http.problems import Problem, described
 from cascade.serving.http.values import ItemBody
+from cascade.serving.tools import CURE
 
 M = TypeVar("M", bound=BaseModel)
 Headers = Mapping[bytes, bytes]
 
 SHORTEST = 0.001  # seconds that a request may ask for
 LARGE = 256 << 10  # bytes of a body from which it is parsed in a thread
-CURE = (
-    'which of the fields is the text is not known; send it as "text" in place of "fields", or call '
-    "its column text, name, title or description"
-)
 PICTURE = "\0picture"  # the column that pictures of clients stand in, which no client can name
 _DATA = re.compile(r"\s*data:[^,]{0,200};base64,", re.I)
 _SPACE = re.compile(r"\s+")
