@@ -37,6 +37,13 @@ def in_words(amount: Amount) -> str:
     return amount if isinstance(amount, str) else amount()
 
 
+class Printer(Protocol):
+    """What lines are printed on, such as a console of Rich."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print a line."""
+
+
 class BarWork:
     """A progress bar on a terminal."""
 
@@ -68,7 +75,7 @@ class PlainWork:
     """
 
     def __init__(
-        self, console: Console, what: str, clock: Callable[[], float] = time.monotonic
+        self, console: Printer, what: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._console = console
         self._clock = clock
@@ -254,11 +261,18 @@ class Stages:
 
 
 @contextmanager
+def working_plainly(console: Printer, what: str) -> Iterator[Work]:
+    """Show long work where nobody looks at a terminal: by lines that stay."""
+    work = PlainWork(console, what)
+    with work.beating():
+        yield work
+
+
+@contextmanager
 def working_on(console: Console, what: str) -> Iterator[Work]:
     """Show long work on a console: a bar that goes away when done, or lines that stay."""
     if not console.is_terminal:
-        work = PlainWork(console, what)
-        with work.beating():
+        with working_plainly(console, what) as work:
             yield work
         return
     from rich.progress import (

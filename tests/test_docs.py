@@ -30,7 +30,7 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
     for console in (out, err):
-        monkeypatch.setattr(console, "_width", 100)
+        monkeypatch.setattr(console.rich, "_width", 100)
     runner = Runner(capfd)
     for block in blocks(page):
         if block.not_run is None:

@@ -30,7 +30,7 @@ def main() -> None:
 
 def _main() -> None:
     from cascade.cli.app import app_for
-    from cascade.cli.console import closed_pipe, err
+    from cascade.cli.console import closed_pipe
     from cascade.errors import CascadeError
 
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
@@ -39,17 +39,23 @@ def _main() -> None:
         with closed_pipe():
             app_for(sys.argv[1:])()
     except CascadeError as error:
-        err.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True, highlight=False)
+        _tell(str(error))
         sys.exit(error.exit_status)
     except OSError as error:
         why = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         why += "; give a shorter one" if error.errno == errno.ENAMETOOLONG else ""
-        err.print(f"[bold red]error:[/] {_escaped(why)}", soft_wrap=True, highlight=False)
+        _tell(why)
         sys.exit(2)
 
 
-def _escaped(message: str) -> str:
+def _tell(message: str) -> None:
+    """Tell what is wrong; names in it come from files, so no control character may come through."""
+    from cascade.cli.console import err, shown
+
+    if not err.is_terminal:
+        err.write(f"error: {message}")
+        return
     from rich.markup import escape
 
-    # Names in messages come from files: no control character may reach the terminal.
-    return escape("".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in message))
+    told = escape(shown(message))
+    err.print(f"[bold red]error:[/] {told}", soft_wrap=True, highlight=False)

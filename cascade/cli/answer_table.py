@@ -11,17 +11,11 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from cascade.cli.console import out
+from cascade.cli.grid import STYLES
 from cascade.io import Answer, Output, Row, Table
 from cascade.taxonomy.names import PATH_SEPARATOR
 from cascade.values import printable
 
-STYLES = {
-    "ok": "green",
-    "review": "yellow",
-    "partial": "yellow",
-    "nowhere": "magenta",
-    "error": "red",
-}
 SURE = ((0.8, "green"), (0.5, "yellow"), (0.0, "red"))  # from which confidence on, by style
 BAR = 5  # cells of the bar of a confidence
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -46,7 +40,7 @@ class ScreenOutput(Output):
         summary: Mapping[str, Any] | None = None,
     ) -> None:
         """Print the next rows."""
-        widths = _widths(out.width, answers)
+        widths = _widths(out.rich.width, answers)
         printed = RichTable(box=None, pad_edge=False, header_style="bold")
         printed.add_column(
             " / ".join(self._shown), width=widths[0], overflow="ellipsis", no_wrap=True

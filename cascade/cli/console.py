@@ -6,35 +6,77 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from json import dumps, loads
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
 
 from cascade.cli.stopping import Stopped
 from cascade.errors import unwritable
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FORCED = frozenset({"FORCE_COLOR", "TTY_COMPATIBLE"})  # make Rich take anything for a terminal
 READER_GONE = 141  # exit status: 128 and the number of SIGPIPE
 
 
-class Out(Console):
-    """Standard output, whose JSON is plain wherever a program reads it.
+def shown(text: str) -> str:
+    """A text of which no control character can reach a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
-    Rich colours it also for programs where `FORCE_COLOR` is set, as Jupyter does for all commands.
+
+class Stream:
+    """Standard output or error as Rich prints on it; Rich is imported when it first does.
+
+    That takes as long as reading a pack, and where no person looks it is seldom needed.
     """
 
-    def print_json(self, json: str | None = None, **options: Any) -> None:
-        """Print JSON, in colours on a terminal alone."""
-        if json is None or self.file.isatty():
-            super().print_json(json, **options)
+    def __init__(self, *, stderr: bool = False) -> None:
+        self._stderr = stderr
+
+    @cached_property
+    def rich(self) -> Console:
+        """The console itself."""
+        from rich.console import Console
+
+        return Console(stderr=self._stderr, emoji=False)  # `:tea:` in a text stays what it is
+
+    @property
+    def file(self) -> IO[str]:
+        """What is written to at the moment."""
+        return sys.stderr if self._stderr else sys.stdout
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person looks."""
+        if not self.file.isatty() and os.environ.keys().isdisjoint(FORCED):
+            return False
+        return self.rich.is_terminal
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As `rich.console.Console.print`."""
+        self.rich.print(*objects, **options)
+
+    def write(self, text: str) -> None:
+        """Write lines, however long they are; what is no text becomes U+FFFD."""
+        self.file.write(shown(text) + "\n")
+
+    def print_json(self, json: str | None = None, *, data: Any = None) -> None:
+        """Print JSON, or data as such, which is plain wherever a program reads it.
+
+        Rich colours it also for programs where `FORCE_COLOR` is set, as Jupyter does for all.
+        """
+        if self.file.isatty():
+            self.rich.print_json(json, data=data)
             return
-        text = dumps(loads(json), indent=2, ensure_ascii=False)
+        text = dumps(data if json is None else loads(json), indent=2, ensure_ascii=False)
         self.file.write(text + "\n")
 
 
-out = Out(emoji=False)  # `:tea:` in a text of an item stays what it is
-err = Console(stderr=True, emoji=False)
+out = Stream()
+err = Stream(stderr=True)
 
 
 @contextmanager
@@ -53,7 +95,7 @@ def interruptible(
     try:
         yield
     except Stopped as stopped:
-        stopped.then = stopped.then or err.render_str(then).plain
+        stopped.then = stopped.then or err.rich.render_str(then).plain
         raise
     except KeyboardInterrupt:  # where no handler of signals is set
         err.print(f"interrupted; {then}")

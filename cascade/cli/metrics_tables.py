@@ -164,7 +164,7 @@ def _difference(interval: Interval | None, lines: bool) -> Text:
 
 def _print(table: Table) -> None:
     """Print a table, wide where there is no screen to fit."""
-    console = out if out.is_terminal else Console(width=WIDE)
+    console = out.rich if out.is_terminal else Console(width=WIDE)
     console.print(table)
 
 

@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from cascade.cli.console import err
 from cascade.errors import InputError
 from cascade.io import Row, Table
-from cascade.progress import Work, working_on
+from cascade.progress import Silence, Work, working_on, working_plainly
 
 if TYPE_CHECKING:
     from cascade.config import CascadeConfig
@@ -25,7 +23,10 @@ COUNTED = 2 << 30  # bytes; the lines of a larger file are not counted to know t
 @contextmanager
 def working(what: str, shown: bool = True) -> Iterator[Work]:
     """Show long work on standard error: a bar that goes away when done, or lines that stay."""
-    with working_on(err if shown else Console(quiet=True), what) as work:
+    if not shown:
+        yield Silence()
+        return
+    with working_on(err.rich, what) if err.is_terminal else working_plainly(err, what) as work:
         yield work
 
 

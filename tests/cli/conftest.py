@@ -65,7 +65,7 @@ def cascade(capfdbinary, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("NO_COLOR", "1")
     for console in (out, err):  # made once, perhaps by a test that wants them narrow
-        monkeypatch.setattr(console, "_width", 200)
+        monkeypatch.setattr(console.rich, "_width", 200)
 
     def run(*args, stdin=b""):
         monkeypatch.setattr(sys, "argv", ["cascade", *map(str, args)])

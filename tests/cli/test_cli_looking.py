@@ -221,9 +221,9 @@ def test_json_is_plain_where_colours_are_forced(cascade, monkeypatch):
     """As Jupyter does for the commands of a notebook."""
     from cascade.cli.console import out
 
-    monkeypatch.setattr(out, "_force_terminal", True)
-    monkeypatch.setattr(out, "no_color", False)
-    monkeypatch.setattr(out, "_color_system", 1)
+    monkeypatch.setattr(out.rich, "_force_terminal", True)
+    monkeypatch.setattr(out.rich, "no_color", False)
+    monkeypatch.setattr(out.rich, "_color_system", 1)
     assert json.loads(cascade("prompts", "list", "--json").out)
 
 
