@@ -53,7 +53,7 @@ def _tell(message: str) -> None:
     from cascade.cli.console import err, shown
 
     if not err.is_terminal:
-        err.write(f"error: {message}")
+        err.write(f"error: {shown(message)}")
         return
     from rich.markup import escape
 

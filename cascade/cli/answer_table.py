@@ -40,7 +40,7 @@ class ScreenOutput(Output):
         summary: Mapping[str, Any] | None = None,
     ) -> None:
         """Print the next rows."""
-        widths = _widths(out.rich.width, answers)
+        widths = _widths(out.width, answers)
         printed = RichTable(box=None, pad_edge=False, header_style="bold")
         printed.add_column(
             " / ".join(self._shown), width=widths[0], overflow="ellipsis", no_wrap=True

@@ -55,13 +55,18 @@ class Stream:
             return False
         return self.rich.is_terminal
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal, or 80."""
+        return self.rich.width
+
     def print(self, *objects: Any, **options: Any) -> None:
         """As `rich.console.Console.print`."""
         self.rich.print(*objects, **options)
 
     def write(self, text: str) -> None:
-        """Write lines, however long they are; what is no text becomes U+FFFD."""
-        self.file.write(shown(text) + "\n")
+        """Write lines as they are, however long."""
+        self.file.write(text + "\n")
 
     def print_json(self, json: str | None = None, *, data: Any = None) -> None:
         """Print JSON, or data as such, which is plain wherever a program reads it.

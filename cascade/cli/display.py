@@ -16,6 +16,7 @@ from cascade.pipeline.runs.table import Counts
 from cascade.scoring.adaptation import LEAST
 from cascade.scoring.first_pass.deciding import LEAST as LEAST_TAUGHT
 from cascade.scoring.first_pass.deciding import PART
+from cascade.values import printable
 
 MEANINGS = {
     "partial": "  as deep as they are sure",
@@ -143,7 +144,7 @@ def show_shift(shift: Shift) -> None:
 
 
 def _warn(text: str) -> None:
-    err.print(text, style="yellow", highlight=False, markup=False)
+    err.print(printable(text), style="yellow", highlight=False, markup=False)
 
 
 def _first_pass(counts: Mapping[str, int]) -> tuple[str, Cell]:

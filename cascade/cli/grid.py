@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from cascade.cli.console import err
 from cascade.values import printable
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 STYLES = {
     "ok": "green",
@@ -20,7 +16,8 @@ STYLES = {
 }
 """The colour of each status."""
 
-Cell = str | Sequence[tuple[str, str]]  # a text, or parts of one with the style of each
+Parts = Sequence[tuple[str, str]]  # of a text, each with its style
+Cell = str | Parts
 GAP = "  "
 
 
@@ -28,11 +25,11 @@ class Grid:
     """Rows of what is counted, how many, and what is to say of them."""
 
     def __init__(self) -> None:
-        self._rows: list[tuple[Cell, str, Cell]] = []
+        self._rows: list[tuple[Parts, str, Parts]] = []
 
     def add(self, what: Cell, number: str = "", told: Cell = "") -> None:
         """Add a row."""
-        self._rows.append((what, number, told))
+        self._rows.append((_parts(what), number, _parts(told)))
 
     def print(self) -> None:
         """Print the rows on standard error."""
@@ -46,13 +43,14 @@ class Grid:
 
     def _print_rich(self) -> None:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_column(style="bold")
         table.add_column(justify="right")
         table.add_column()
         for what, number, told in self._rows:
-            table.add_row(_rich(what), number, _rich(told))
+            table.add_row(Text.assemble(*what), number, Text.assemble(*told))
         err.print(table)
 
 
@@ -61,11 +59,11 @@ def styled(text: str, style: str) -> Cell:
     return [(text, style)]
 
 
-def _plain(cell: Cell) -> str:
-    return printable(cell if isinstance(cell, str) else "".join(text for text, _ in cell))
+def _parts(cell: Cell) -> Parts:
+    """A cell with nothing in it that steers a terminal: names and labels are of files."""
+    parts = [(cell, "")] if isinstance(cell, str) else cell
+    return [(printable(text), style) for text, style in parts]
 
 
-def _rich(cell: Cell) -> Text:
-    from rich.text import Text
-
-    return Text.assemble(*([cell] if isinstance(cell, str) else cell))
+def _plain(parts: Parts) -> str:
+    return "".join(text for text, _ in parts)

@@ -28,6 +28,21 @@ HEAVY = {
     "torch._inductor",
     "transformers",
 }
+SLOW = {  # modules that take a while, and that the first answer of a pack needs not
+    "asyncio",
+    "concurrent.futures.process",
+    "multiprocessing",
+    "rich",
+    "sqlite3",
+    "cascade.cli.answer_table",
+    "cascade.features.pictures",
+    "cascade.pipeline.pool",
+    "cascade.pipeline.runs.cluster",
+    "cascade.retrieval.encoder",
+    "cascade.retrieval.student.student",
+    "cascade.taxonomy.formats.skos",
+    "cascade.taxonomy.formats.tables.csv",
+}
 USED = {
     "retrieval": {"torch", "tokenizers"},
     "pack": set(),
@@ -49,14 +64,14 @@ def imported(*arguments):
     assert done.returncode == 0, done.stderr
     modules = set(done.stdout.rpartition("MODULES ")[2].split())
     assert {"cascade.pipeline.classifier", "numpy"} <= modules
-    return modules & HEAVY
+    return modules & (HEAVY | SLOW)
 
 
 @pytest.mark.weights
 @pytest.mark.parametrize("method", ["retrieval", "cascade"])
 def test_a_method_imports_only_what_it_uses(folder, method):
     imported("-t", "tax.csv", "--method", method)  # an index that is built may need more
-    found = imported("-t", "tax.csv", "--method", method)
+    found = imported("-t", "tax.csv", "--method", method) - SLOW
     assert {"torch", "tokenizers"} <= found <= USED[method]
 
 
