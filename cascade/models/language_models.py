@@ -118,10 +118,22 @@ def load_llm(
             check_complete(told)
     if adapter is not None:
         model = _adapted(model, Path(adapter), weights.name)
+    keep_softcap(model)
     model.to(device)  # type: ignore[arg-type]
     if bank := picture_bank(model):
         bank.to_device(device)
     return model.eval(), tokenizer
+
+
+def keep_softcap(model: Any) -> None:
+    """Give a model that bounds its attention's logits (Gemma 2) an attention that does so.
+
+    PyTorch's scaled dot-product attention cannot, and transformers takes it before 5.22 all the
+    same, which changes scores.
+    """
+    bounded = getattr(model.config, "attn_logit_softcapping", None) is not None
+    if bounded and getattr(model.config, "_attn_implementation", None) == "sdpa":
+        model.set_attn_implementation("eager")
 
 
 def load_for_inference(

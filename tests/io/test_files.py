@@ -75,6 +75,7 @@ def test_files_that_a_library_made_private_are_read_by_others_as_all_else(tmp_pa
     from safetensors.numpy import save_file
 
     save_file({"x": np.zeros(2)}, tmp_path / "x.safetensors")
+    (tmp_path / "x.safetensors").chmod(0o600)  # as newer safetensors does itself
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "y.bin").touch(mode=0o600)
     (tmp_path / "pack.json").write_text("{}")

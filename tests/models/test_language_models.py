@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from bounded_memory import bounded
+from tiny_architectures import tiny_architecture
 from tiny_gguf import write_gguf
 from tiny_llm import tiny_model, tiny_tokenizer
 
 from cascade.errors import WeightsError
-from cascade.models.language_models import load_llm, safetensors_folder
+from cascade.models.language_models import keep_softcap, load_llm, safetensors_folder
 from cascade.models.weights import find_weights
 
 
@@ -172,3 +173,11 @@ def test_a_gguf_file_that_declares_more_than_it_holds_is_refused(
     file.write_bytes(data[:at] + size.to_bytes(4, "little") + data[at + 4 :])
     with bounded(), pytest.raises(WeightsError, match=r"large\.gguf: cannot be read"):
         safetensors_folder(find_weights(str(file)))
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("gemma2", "eager"), ("gemma3_text", "sdpa")])
+def test_attention_that_bounds_its_logits_is_not_computed_by_sdpa_which_does_not(kind, kept):
+    model = tiny_architecture(kind)
+    model.config._attn_implementation = "sdpa"  # as transformers before 5.22 has it
+    keep_softcap(model)
+    assert model.config._attn_implementation == kept

@@ -26,7 +26,7 @@ from cascade.generation.tree_scoring.plain import PlainScorer
 from cascade.generation.tree_scoring.prefix_cache import PrefixCache, Row
 from cascade.generation.tree_scoring.tree_scorer import Session, TokenizedQuestion, TreeScorer
 from cascade.models.inspection import reading
-from cascade.models.language_models import load_for_inference, picture_bank
+from cascade.models.language_models import keep_softcap, load_for_inference, picture_bank
 from cascade.models.runtime import Precision
 from cascade.models.weights import Weights, find_weights
 
@@ -68,6 +68,7 @@ class TransformersEngine(TokenEngine):
         super().__init__(name, tokenizer, bank=self._bank)
         self.model = model
         self._batch_tokens = batch_tokens
+        keep_softcap(model)
         self._prefixes, why_not = prefix_cache_of(model)
         if self._prefixes is not None:
             self._trees = TreeScorer(model, self._prefixes, batch_tokens)
