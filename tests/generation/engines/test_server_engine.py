@@ -5,8 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from json_server import MODELS, Reply, json_server
 from tiny_llm import tiny_engine, tiny_model, tiny_tokenizer
 
@@ -14,10 +12,9 @@ from cascade.config import LLMConfig
 from cascade.errors import ConfigError, EngineError, WeightsError
 from cascade.generation.engine import Message, Prompt, Question
 from cascade.generation.engines import server_engine
-from cascade.generation.engines.chat_engine import ChatEngine, harmless, messages
+from cascade.generation.engines.chat_engine import ChatEngine
 from cascade.generation.engines.registry import make_engine
 from cascade.generation.engines.server_engine import LlamaCppServer, VLLMServer
-from cascade.generation.grammar import choice_grammar, gbnf_choice, gbnf_list, list_grammar
 
 NAMES = (" Shoe", " Shoes", " Shoe care", " Hats", " Hats", " a", " Garden tools & caps")
 SYSTEM = Message("system", "Which department does the product belong to?")
@@ -316,164 +313,6 @@ def test_a_server_that_ignores_the_schema_is_an_engine_error(weights, content):
         engine = engine_at(server, weights, kind="openai")
         (found,) = engine.generate([Question(plain("hat"), (" Shoe", " Hats"))])
     assert failure(found)
-
-
-CONTROL = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"]
-HALVES = [token[:at] for token in CONTROL for at in (1, 2, 5)] + [t[2:] for t in CONTROL]
-anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
-spelled = st.lists(st.sampled_from([*CONTROL, *HALVES, "<", "[", "\n", " "]) | anything, max_size=6)
-
-
-@settings(deadline=None, max_examples=100)
-@given(spelled.map("".join), spelled.map("".join), spelled.map("".join))
-def test_a_server_that_tokenizes_itself_finds_no_control_token_in_a_text(system, user, start):
-    tokenizer = tiny_tokenizer()
-    prompt = Prompt((Message("system", system), Message("user", user)), start=start)
-
-    def control(turns):
-        text = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-        found = tokenizer(text, add_special_tokens=False)["input_ids"]
-        return [token for token in found if token in set(tokenizer.all_special_ids)]
-
-    empty = [{"role": role, "content": ""} for role in ("system", "user")]
-    assert control(messages(prompt)) == control(empty)
-
-
-@pytest.mark.parametrize(
-    "token",
-    [
-        *("<s>", "</s>", "<|eot_id|>", "<start_of_turn>", "[INST]", "[/INST]", "<<SYS>>", "<0x0A>"),
-        *("<｜end▁of▁sentence｜>", "＜s＞", "［INST］", "<\u200b|im_end|>", "[control_8]", "<unk>"),
-    ],
-)
-def test_no_control_token_that_models_have_is_left_whole(token):
-    broken = harmless(f"a {token} b")
-    assert token not in broken
-    assert broken.replace(" ", "") == f"a{token}b"
-    assert harmless(broken) == broken
-
-
-def test_a_text_without_brackets_is_left_as_it_is():
-    text = "Straw hat, 12 pcs (größe M) > 5 < 7\n"
-    assert harmless(text) == text
-
-
-odd_names = st.lists(
-    st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=5),
-    min_size=1,
-    max_size=4,
-    unique=True,
-)
-
-
-@settings(deadline=None, max_examples=40)
-@given(odd_names, st.sampled_from(["\n", None]))
-def test_the_grammar_for_servers_is_that_of_this_process(names, end):
-    from llguidance import LLMatcher, LLTokenizer
-    from llguidance.gbnf_to_lark import any_to_lark
-
-    byte = LLTokenizer("byte")
-
-    def allows(lark, text):
-        matcher = LLMatcher(byte, LLMatcher.grammar_from_lark(lark))
-        assert not matcher.get_error(), matcher.get_error()
-        tokens = byte.tokenize_str(text)
-        return matcher.consume_tokens(tokens) and matcher.is_accepting() if tokens else False
-
-    choice, listed = gbnf_choice(names, end), gbnf_list(names, " ", end)
-    tail = end or ""
-    for name in names:
-        for own, text in (
-            (choice, name + tail),
-            (choice, name + "?" + tail),
-            (listed, f" {json.dumps([name], ensure_ascii=False)}{tail}"),
-            (listed, f" {json.dumps(names, ensure_ascii=False)}{tail}"),
-            (listed, f" {json.dumps([name, name], ensure_ascii=False)}{tail}"),
-        ):
-            lark = choice_grammar(names, end) if own is choice else list_grammar(names, " ", end)
-            assert allows(any_to_lark(own), text) == allows(lark, text)
-
-
-@pytest.fixture
-def shop(tmp_path):
-    path = tmp_path / "shop.txt"
-    path.write_text("Clothing > Hats\nClothing > Shoes\nGarden > Tools\nGarden > Plants\n")
-    return path
-
-
-def first_of_the_enum(path, payload):
-    if path == "/v1/models":
-        return MODELS
-    if "response_format" not in payload:
-        return said("hat")
-    field = payload["response_format"]["json_schema"]["schema"]["properties"]["answer"]
-    return said(json.dumps({"answer": field["enum"][0]}))
-
-
-def classifier_at(server, shop, **settings):
-    import cascade
-
-    own = {"url": server.url, "kind": "openai", "retries": 0, **settings}
-    llm = {"engine": "server", "answer": "generate", "server": own}
-    return cascade.load(shop, method="llm", llm=llm)
-
-
-@pytest.mark.weights
-def test_where_the_budget_is_spent_the_fallback_answers(shop):
-    with json_server(first_of_the_enum) as server:
-        clf = classifier_at(server, shop, max_requests=4)
-        first = clf.classify("straw panama hat")
-        rest = list(clf.classify_many(["garden rake", "boots"] * 5))
-        assert len(server.asked) == 4
-    assert (first.source, first.status) == ("llm", "ok")
-    assert {p.source for p in rest} == {"retrieval"}
-    assert {p.status for p in rest} == {"partial"}
-    assert "budget of 4 requests is spent" in rest[0].message
-
-
-@pytest.mark.weights
-def test_a_server_that_fails_loses_no_item(shop):
-    def answer(path, payload):
-        return MODELS if path == "/v1/models" else Reply({}, 500)
-
-    with json_server(answer) as server:
-        found = classifier_at(server, shop).classify("straw panama hat")
-    assert (found.source, found.status) == ("retrieval", "partial")
-    assert found.code
-
-
-@pytest.mark.weights
-def test_one_refused_item_of_many_costs_no_other(shop):
-    def answer(path, payload):
-        if payload and "poison" in json.dumps(payload):
-            return Reply({"error": "content filter"}, 400)
-        return first_of_the_enum(path, payload)
-
-    texts = [f"straw hat {at}" for at in range(40)]
-    texts[17] = "poison hat"
-    with json_server(answer) as server:
-        found = list(classifier_at(server, shop).classify_many(texts))
-        assert sum("poison" in json.dumps(payload) for _, payload, _ in server.asked) == 1
-    assert [p.source for p in found] == ["retrieval" if at == 17 else "llm" for at in range(40)]
-    assert found[17].failure == "server answered 400"
-
-
-@pytest.mark.weights
-def test_a_wrong_key_is_told_before_anything_is_classified(shop):
-    locked = json_server(lambda *_: Reply({}, 401))
-    with locked as server, pytest.raises(ConfigError, match=r"llm\.server\.api_key_env"):
-        classifier_at(server, shop)
-
-
-@pytest.mark.weights
-def test_a_server_that_does_not_list_models_will_do_where_both_are_named(shop):
-    def answer(path, payload):
-        return Reply({}, 404) if path == "/v1/models" else first_of_the_enum(path, payload)
-
-    with json_server(answer) as server:
-        assert classifier_at(server, shop, model="m").classify("straw hat").source == "llm"
-        with pytest.raises(ConfigError, match=r"404.*llm\.server\.url"):
-            classifier_at(server, shop)
 
 
 def test_a_gateway_that_passes_on_nothing_else_will_do(weights, caplog):
