@@ -7,7 +7,7 @@ what is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from cascade.confidence.calibration import Calibration
 from cascade.config import CascadeConfig
-from cascade.errors import UsageError
-from cascade.io import require_columns
+from cascade.errors import InputError, UsageError
+from cascade.io import Table, require_columns
 from cascade.io.files import alone
+from cascade.io.pictures import SUFFIXES
 from cascade.io.tables.opening import TableFile
 from cascade.labelling import folder as keeping
 from cascade.labelling.asking import ask
@@ -36,6 +37,7 @@ from cascade.taxonomy.facets import FacetedTaxonomy
 
 PACK, ANSWERS = "pack", "answers.csv"
 BOOTSTRAP = "bootstrap.safetensors"
+SEEN = 20  # rows that tell whether a column names pictures
 
 
 def quiet(what: str, done: int, of: int | None) -> None:
@@ -73,7 +75,7 @@ class FirstHour:
         OutputError
             It holds something else.
         InputError
-            A column is not there.
+            A column is not there, or names pictures.
         UsageError
             The taxonomy has facets, or there is no text.
         """
@@ -85,10 +87,14 @@ class FirstHour:
             raise UsageError(
                 f"taxonomy {self.taxonomy.name!r} has one leaf only; there is nothing to choose"
             )
-        if not self.config.columns.text:
-            raise UsageError("start reads text; name the columns that hold it with --text")
         with self.source.open() as table:
-            require_columns(table, self.config.columns.text)
+            columns = self.config.columns.text
+            require_columns(table, columns)
+            pictures = table.pictures if not columns else _pictures_in(table, columns)
+            if pictures is not None:
+                raise _no_text(self.source.file, pictures)
+        if not columns:
+            raise UsageError("start reads text; name the columns that hold it with --text")
         identity = {
             "file": self.source.sha256,
             "limit": self.source.limit,
@@ -339,6 +345,26 @@ class FirstHour:
         keeping.write_rows(self.to_label, columns, lines(self.state.unlabelled, {}))
         done = self.state.labels
         keeping.write_rows(self.folder / keeping.LABELLED, columns, lines(list(done), done))
+
+
+def _pictures_in(table: Table, columns: Sequence[str]) -> str | None:
+    """The first of the columns, if all that stands in them seems to be names of pictures."""
+    cells = [table.text(row, name).strip() for row in table.peek(SEEN) for name in columns]
+    cells = [cell for cell in cells if cell]
+    named = [cell.casefold().partition("?")[0].endswith(SUFFIXES) for cell in cells]
+    return columns[0] if cells and all(named) else None
+
+
+def _no_text(file: str, column: str) -> InputError:
+    return InputError(
+        "these are pictures, and start learns from text; to begin with pictures: `cascade classify "
+        f"{file} --image {column} --set retrieval.vision=efficientnet-lite0 -t TAXONOMY -o out.csv`"
+        " answers them, `cascade review out.csv --image "
+        f"{column}` takes decisions about some, and `cascade fit "
+        f"--image {column}` learns from these",
+        file=file,
+        column=column,
+    )
 
 
 def _targets(branches: Branches, nodes: NDArray[np.int32], logits: Floats) -> Floats:

@@ -71,3 +71,20 @@ def test_what_cannot_be_used_is_told_before_anything_is_made(here, cascade):
     done = cascade("start", "rows.csv", "-t", "one.csv")
     assert done.status == 2 and "one leaf only" in done.err
     assert not Path("rows.start").exists()
+
+
+def test_pictures_and_several_files_are_refused_with_what_to_do_instead(here, cascade):
+    from PIL import Image
+
+    Path("photos").mkdir()
+    for at in range(3):
+        Image.new("RGB", (8, 8)).save(f"photos/{at}.png")
+    Path("photos.csv").write_text("image\nphotos/0.png\nphotos/1.PNG\nhttps://a.b/c.jpg?w=9\n")
+    for file in ("photos", "photos.csv"):
+        done = cascade("start", file, "-t", "tree.csv")
+        assert done.status == 2
+        assert f"{file}, column 'image': these are pictures" in done.err
+        assert f"cascade classify {file} --image image" in done.err
+    done = cascade("start", "*.csv", "-t", "tree.csv")
+    assert done.status == 2 and "start reads one file" in done.err
+    assert not list(here.glob("*.start"))

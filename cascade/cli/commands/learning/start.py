@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -106,10 +107,12 @@ def start(
         raise UsageError(
             f"start begins with what names say; leave out what asks for {config.method}"
         )
+    if glob.has_magic(file) and not Path(file).exists():
+        raise UsageError(f"{file}: start reads one file; put the rows of several into one")
     source = TableFile(file, limit, encoding, sheet)
     with source.open() as table:
         columns = guessed_columns(table, Columns(text=text or []))
-        if not text:
+        if not text and columns.text:
             err.print(f"text columns: {', '.join(columns.text)} (choose others with --text)")
     config.columns = columns
     folder = Path(output) if output else Path(file).with_suffix(SUFFIX)
