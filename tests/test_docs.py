@@ -15,6 +15,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 GENERATED = {
     ROOT / f"docs/reference/{of}.md" for of in ("commands", "config", "recipes", "metrics")
 }
+BESIDE = {path.name for path in ROOT.iterdir() if path.is_dir()}
 
 
 def name(page):
@@ -97,6 +98,37 @@ def test_paths_and_modules_that_a_page_names_are_there(page):
     for path in (ROOT / "cascade" / place.replace(".", "/") for place in dotted):
         places = (path, path.with_suffix(".py"), path.parent.with_suffix(".py"), path.parent)
         assert any(place.exists() for place in places), path
+
+
+def test_the_list_of_pages_has_every_page():
+    """The README's list, for who reads pages in the checkout, and the menu of the site."""
+    pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    listed = re.findall(r"\(docs/([\w/-]+\.md)", (ROOT / "README.md").read_text("utf-8"))
+    assert pages - set(listed) == {"index.md", "reference/python.md"}  # made of the code
+    menu = (ROOT / "mkdocs.yml").read_text("utf-8").partition("nav:")[2]
+    assert pages - set(re.findall(r"[\w/-]+\.md", menu)) == set()
+
+
+def test_names_in_the_map_of_the_code_are_there():
+    """Files and folders that a line names without the way to them, and names of Python."""
+    page = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    paths = [path.relative_to(ROOT) for path in (ROOT / "cascade").rglob("*")]
+    known = {path.name for path in paths}
+    short = re.findall(r"`(\w+\.py|\w+/)`", page.partition("## I want to add")[0])
+    assert {text for text in short if text.rstrip("/") not in known | BESIDE} == set()
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "cascade").rglob("*.py"))
+    words = set(re.findall(r"\w+", source))
+    table = page.partition("## Where is")[2]
+    for named in re.findall(r"`([A-Z]\w+(?:\.\w+)*|[a-z]+(?:_[a-z]+)+)`", table):
+        assert set(named.split(".")) <= words, named
+
+
+def test_every_room_is_in_the_map_of_the_code_and_in_one_group_of_it():
+    page = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    rooms = {path.name for path in (ROOT / "cascade").iterdir() if (path / "__init__.py").is_file()}
+    assert set(re.findall(r"^\| .*?`cascade/(\w+)/`", page, re.MULTILINE)) >= rooms
+    groups = r"^    (?:ground|subject|models|answers|learning|doors) +(\S.*?)  "
+    assert set(re.findall(r"\w+", " ".join(re.findall(groups, page, re.MULTILINE)))) >= rooms
 
 
 def test_every_test_that_is_called_slow_is_there():
