@@ -6,6 +6,7 @@ command. Does not: logic that Python users need too.
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gc
 import logging
@@ -23,6 +24,7 @@ def main() -> None:
 
     gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looks through all that is installed
+    atexit.register(gc.freeze)  # at the end nothing is looked through for circles, which takes long
     mend_streams()
     with stoppable():
         _main()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FEW = 16  # rows that are quicker multiplied here than SciPy is imported
 FULL = 1 / 32  # share of a row that is not 0, from which on it is quicker as a dense row
 ROOM = 1 << 28  # bytes of dense rows at most
-_PLACE = np.uint16  # of a dense row; these are sorted by a radix sort
+_PLACE = np.uint16  # of a dense row; numbers of this type are sorted by a radix sort
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,16 @@ class SplitRows:
     """
 
     def __init__(self, matrices: Sequence[SparseRows]) -> None:
-        sizes = np.sum([np.diff(matrix.starts) for matrix in matrices], axis=0)
+        sizes = np.zeros(matrices[0].shape[0], np.int64)
+        for matrix in matrices:
+            sizes += matrix.starts[1:]
+            sizes -= matrix.starts[:-1]
         width = sum(matrix.width for matrix in matrices)
         full = np.flatnonzero(sizes > FULL * width)
-        full = full[np.argsort(-sizes[full], kind="stable")]  # what is used most lies together
+        missing = width - sizes[full]
+        if width <= np.iinfo(_PLACE).max:
+            missing = missing.astype(_PLACE)
+        full = full[np.argsort(missing, kind="stable")]  # what is used most lies together
         full = full[: min(ROOM // (4 * max(width, 1)), np.iinfo(_PLACE).max)]
         self._full = full
         self._place = np.full(len(sizes), -1, np.int32)

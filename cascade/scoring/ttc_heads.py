@@ -180,7 +180,8 @@ class JointHeads:
 
     def logits(self, rows: SparseRows) -> list[Floats]:
         """What `Heads.logits` says, float32 [n_outputs, n_items] for each of the heads."""
-        products = iter(self._split.multiplied_by(rows))
+        any_sparse = any(own.is_sparse for own in self._heads)
+        products = iter(self._split.multiplied_by(rows) if any_sparse else [])
         return [
             own.tempered(next(products)) if own.is_sparse else own.logits(rows)
             for own in self._heads
@@ -212,7 +213,7 @@ def _heads(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], n_nodes
         ends = indptr[:1].tolist() + indptr[-1:].tolist()
         if ends != [0, len(data)] or len(data) != len(columns) or (indptr[1:] < indptr[:-1]).any():
             raise ValueError(f"{len(data)} weights and {len(columns)} columns in rows of {ends}")
-        weights = SparseRows(indptr.astype(np.int64), columns, data, len(nodes))
+        weights = SparseRows(indptr.astype(np.int64, copy=False), columns, data, len(nodes))
     if about["form"] not in get_args(Form):
         raise ValueError(f"unknown form {about['form']!r}")
     if bias.shape != nodes.shape or weights.ndim != 2 or weights.shape[1] != len(nodes):

@@ -49,8 +49,8 @@ USED = {
     "cascade": {"torch", "tokenizers", "huggingface_hub", "jinja2", "scipy", "PIL", "transformers"},
 }
 CODE = """if True:
-    import atexit, sys
-    atexit.register(lambda: print("MODULES", *sys.modules))
+    import atexit, gc, sys
+    atexit.register(lambda: print("FROZEN", gc.get_freeze_count(), "MODULES", *sys.modules))
     from cascade.cli import main
     main()
 """
@@ -62,6 +62,7 @@ def imported(*arguments):
         [*command, "--out", "out.csv", "--overwrite"], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+    assert int(done.stdout.rpartition("FROZEN ")[2].split()[0]) > 10_000  # see `cascade.cli.main`
     modules = set(done.stdout.rpartition("MODULES ")[2].split())
     assert {"cascade.pipeline.classifier", "numpy"} <= modules
     return modules & (HEAVY | SLOW)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -64,6 +66,7 @@ def test_heads_that_are_asked_in_one_pass_answer_the_same_of_few_and_of_many():
         return Heads("leaf", made, rng.normal(size=n_outputs).astype(np.float32), nodes)
 
     both = heads(5, 0.5), heads(7, 0.01)
+    dense = replace(both[0], weights=both[0].weights.matrix.toarray())
     rows = np.where(rng.random((3 * FEW, 60)) < 0.2, rng.random((3 * FEW, 60)), 0)
     rows = rows.astype(np.float32)
     together = JointHeads()
@@ -72,6 +75,8 @@ def test_heads_that_are_asked_in_one_pass_answer_the_same_of_few_and_of_many():
     for own, found, first in zip(both, many, few, strict=True):
         np.testing.assert_allclose(found, own.logits(rows), atol=1e-5)
         assert (found[:, :FEW] == first).all()  # to the last bit
+    (alone,) = JointHeads([dense]).logits(sparse(rows))
+    np.testing.assert_allclose(alone, many[0], atol=1e-5)
 
 
 def test_sparse_rows_of_words_are_the_same_as_many():
