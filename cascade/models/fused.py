@@ -47,6 +47,7 @@ def has_fused_product() -> bool:
         x, w = torch.ones(2, 32, dtype=torch.bfloat16), torch.ones(32, 32, dtype=torch.bfloat16)
         gate = torch.ops.mkldnn._linear_pointwise(x, w, None, "swish", [], "")
         torch.ops.mkldnn._linear_pointwise.binary(x, gate, w, None, "mul")
+        product(x, packed(w))
     except (AttributeError, RuntimeError, TypeError):
         return False
     return True
@@ -70,6 +71,22 @@ def root_mean_square_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float)
     length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
     scale = torch.rsqrt(length.square_() / x.shape[-1] + epsilon)
     return (x * scale).to(x.dtype).mul_(weight)
+
+
+def packed(weight: torch.Tensor) -> torch.Tensor:
+    """A weight [n_out, n_in] laid out as oneDNN multiplies by it, for `product`."""
+    import torch
+
+    found: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
+    return found
+
+
+def product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """[..., n_out], as a linear layer of a weight that was packed."""
+    import torch
+
+    found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+    return found
 
 
 def gated_product(x: torch.Tensor, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:

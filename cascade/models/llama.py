@@ -15,7 +15,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from cascade.models.fused import gated_product, has_fused_product, root_mean_square_norm
+from cascade.models.fused import (
+    gated_product,
+    has_fused_product,
+    packed,
+    product,
+    root_mean_square_norm,
+)
 
 PLAIN = {
     "model_type": "llama",
@@ -43,7 +49,7 @@ class Llama:
     Attributes
     ----------
     attention
-        Called as transformers calls one; see `generation.tree_scoring.attention`.
+        Called as transformers calls one; see `generation.tree_scoring.shared_prefix_attention`.
     """
 
     device = torch.device("cpu")
@@ -63,12 +69,32 @@ class Llama:
         self._head.weight = nn.Parameter(head, requires_grad=False)
         heads = int(config["num_attention_heads"])
         self._head_size = int(config.get("head_dim") or config["hidden_size"] // heads)
-        self._layers = [
-            SimpleNamespace(layer_idx=number) for number in range(config["num_hidden_layers"])
-        ]
         self._fused = self.dtype is torch.bfloat16 and has_fused_product()
         half = torch.arange(0, self._head_size, 2, dtype=torch.float) / self._head_size
         self._frequencies = 1.0 / (rope_base**half)
+        self._layers = [
+            SimpleNamespace(layer_idx=number) for number in range(config["num_hidden_layers"])
+        ]
+        groups = int(config.get("num_key_value_heads") or heads)
+        self._divided = heads, groups, groups  # of queries, keys and values
+        self._packed = False
+
+    def pack(self) -> Llama:
+        """Lay the weights of layers out as they are multiplied by, where that is known.
+
+        It takes their copies for few tokens half of the time, and for many a twentieth.
+        """
+        if self._fused and not self._packed:
+            for layer in self._layers:
+                name = f"model.layers.{layer.layer_idx}"
+                parts = [f"{name}.self_attn.{part}_proj.weight" for part in "qkv"]
+                joined = torch.cat([self._weights.pop(part) for part in parts])
+                self._weights[f"{name}.self_attn.qkv.weight"] = packed(joined)
+                for part in ("self_attn.o", "mlp.gate", "mlp.up", "mlp.down"):
+                    key = f"{name}.{part}_proj.weight"
+                    self._weights[key] = packed(self._weights[key])
+            self._packed = True
+        return self
 
     @classmethod
     def open(cls, folder: Path, dtype: torch.dtype) -> Llama | None:
@@ -90,7 +116,7 @@ class Llama:
             head = shapes.pop("lm_head.weight", None)
             expected = model._expected()
             whole = head in (None, expected["model.embed_tokens.weight"])
-            return model if whole and shapes == expected else None
+            return model.pack() if whole and shapes == expected else None
         except (OSError, ValueError, LookupError, TypeError, ArithmeticError, SafetensorError):
             return None  # transformers may know the form, or says what is wrong
 
@@ -135,43 +161,65 @@ class Llama:
         """The output head: hidden states to logits."""
         return self._head
 
-    def __call__(
-        self, input_ids: torch.Tensor, position_ids: torch.Tensor, **_: Any
-    ) -> SimpleNamespace:
-        """Hidden states of tokens.
+    def states(
+        self,
+        input_ids: torch.Tensor,
+        position_ids: torch.Tensor,
+        needed: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Hidden states of tokens in the last layer.
 
         Parameters
         ----------
         input_ids, position_ids
-            int64 [1, n_tokens]
+            int64 [n_tokens]
+        needed
+            int64 [n_needed], places of the tokens whose states are asked for; None is all.
 
         Returns
         -------
-        `last_hidden_state` [1, n_tokens, hidden]
+        [n_needed, hidden]
         """
-        angles = position_ids[..., None].float() * self._frequencies
+        angles = position_ids[:, None].float() * self._frequencies
         angles = torch.cat([angles, angles], dim=-1)[:, None]
         rotation = angles.cos().to(self.dtype), angles.sin().to(self.dtype)
-        x = self._weights["model.embed_tokens.weight"][input_ids]
-        for number, layer in enumerate(self._layers):
-            name = f"model.layers.{number}"
-            x = x + self._attended(layer, self._norm(x, f"{name}.input_layernorm"), name, rotation)
+        x = self._weights["model.embed_tokens.weight"].index_select(0, input_ids)
+        for layer in self._layers:
+            name = f"model.layers.{layer.layer_idx}"
+            attended = self._attended(layer, self._norm(x, f"{name}.input_layernorm"), rotation)
+            if needed is not None and layer is self._layers[-1]:
+                # What comes now is of each token alone.
+                x, attended = (part.index_select(0, needed) for part in (x, attended))
+            x = x + self._linear(attended, f"{name}.self_attn.o_proj")
             x = x + self._feed_forward(self._norm(x, f"{name}.post_attention_layernorm"), name)
-        return SimpleNamespace(last_hidden_state=self._norm(x, "model.norm"))
+        return self._norm(x, "model.norm")
 
     def _attended(
-        self, layer: Any, x: torch.Tensor, name: str, rotation: tuple[torch.Tensor, torch.Tensor]
+        self, layer: Any, x: torch.Tensor, rotation: tuple[torch.Tensor, torch.Tensor]
     ) -> torch.Tensor:
-        cos, sin = rotation
-        q, k, v = (
-            self._linear(x, f"{name}.self_attn.{part}_proj")
-            .unflatten(-1, (-1, self._head_size))
-            .transpose(1, 2)
-            for part in "qkv"
+        """What states [n_tokens, hidden] attend to, [n_tokens, heads x head size]."""
+        q, k, v = self._heads(x, f"model.layers.{layer.layer_idx}.self_attn", rotation)
+        attended, _ = self.attention(
+            layer,
+            *(part.transpose(0, 1)[None] for part in (q, k, v)),
+            None,
+            scaling=self._head_size**-0.5,
         )
-        q, k = (part * cos + _rotated(part) * sin for part in (q, k))
-        attended, _ = self.attention(layer, q, k, v, None, scaling=self._head_size**-0.5)
-        return self._linear(attended.flatten(2), f"{name}.self_attn.o_proj")
+        found: torch.Tensor = attended[0].flatten(1)
+        return found
+
+    def _heads(
+        self, x: torch.Tensor, name: str, rotation: tuple[torch.Tensor, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Queries, keys and values [n_tokens, heads or groups, head size]."""
+        size = (-1, self._head_size)
+        if self._packed:
+            both = self._linear(x, f"{name}.qkv").unflatten(-1, size)
+            turned = _rotated(both[:, : -self._divided[2]], rotation)
+            q, k = turned.split(self._divided[:2], 1)
+            return q, k, both[:, -self._divided[2] :]
+        q, k, v = (self._linear(x, f"{name}.{part}_proj").unflatten(-1, size) for part in "qkv")
+        return _rotated(q, rotation), _rotated(k, rotation), v
 
     def _feed_forward(self, x: torch.Tensor, name: str) -> torch.Tensor:
         gate, up = (self._weights[f"{name}.mlp.{part}_proj.weight"] for part in ("gate", "up"))
@@ -183,7 +231,8 @@ class Llama:
         return self._linear(inner, f"{name}.mlp.down_proj")
 
     def _linear(self, x: torch.Tensor, name: str) -> torch.Tensor:
-        return nn.functional.linear(x, self._weights[f"{name}.weight"])
+        weight = self._weights[f"{name}.weight"]
+        return product(x, weight) if self._packed else nn.functional.linear(x, weight)
 
     def _norm(self, x: torch.Tensor, name: str) -> torch.Tensor:
         weight, epsilon = self._weights[f"{name}.weight"], self.config.rms_norm_eps
@@ -194,9 +243,11 @@ class Llama:
         return weight * scaled.to(x.dtype)
 
 
-def _rotated(x: torch.Tensor) -> torch.Tensor:
+def _rotated(x: torch.Tensor, rotation: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Heads [n_tokens, n, head size], turned by their positions."""
+    cos, sin = rotation
     first, second = x.chunk(2, dim=-1)
-    return torch.cat([-second, first], dim=-1)
+    return x * cos + torch.cat([-second, first], dim=-1) * sin
 
 
 def _rope_base(config: dict[str, Any]) -> float | None:

@@ -33,6 +33,15 @@ def test_fused_layers_are_as_near_to_exact_ones_as_plain_ones_are():
     assert of_quick < 1.25 * of_plain
 
 
+@needs_onednn
+@pytest.mark.parametrize("n_tokens", [1, 7, 300])
+def test_packed_weights_give_the_same_products(n_tokens):
+    generator = torch.Generator().manual_seed(0)
+    x, weight = (torch.randn(n, 96, generator=generator).bfloat16() for n in (n_tokens, 160))
+    found = fused.product(x, fused.packed(weight))
+    torch.testing.assert_close(found, torch.nn.functional.linear(x, weight))
+
+
 def test_other_precisions_and_other_layers_stay_as_they_are():
     exact = copy.deepcopy(tiny_model())
     fused.fuse(exact)

@@ -11,11 +11,13 @@ from tiny_llm import tiny_model, tiny_tokenizer
 
 from cascade.generation.engine import Message, Prompt, Question
 from cascade.generation.engines.transformers_engine import TransformersEngine
+from cascade.generation.tree_scoring.prefix_cache import PrefixCache, Row
 from cascade.models.fused import fuse
 from cascade.models.language_models import load_for_inference, load_llm
 from cascade.models.llama import Llama
 from cascade.models.weights import find_weights
 
+WITHIN = {"float32": 1e-5, "bfloat16": 0.25}
 SYSTEM = Message("system", "Which department does the product belong to?")
 NAMES = (" Shoe", " Shoes", " Shoe care", " Hats", " Garden tools")
 QUESTIONS = [
@@ -42,8 +44,11 @@ def same_answers(weights, precision):
         for found, wanted in zip(
             own.score(QUESTIONS, reading), theirs.score(QUESTIONS, reading), strict=True
         ):
-            np.testing.assert_array_equal(found, wanted)
-    assert own.generate(QUESTIONS) == theirs.generate(QUESTIONS)
+            # Fewer tokens are multiplied in the last layer, q, k and v at once: sums of another order.
+            np.testing.assert_allclose(found, wanted, atol=WITHIN[precision])
+    for found, wanted in zip(own.generate(QUESTIONS), theirs.generate(QUESTIONS), strict=True):
+        assert found[0] == wanted[0]
+        assert found[1] == pytest.approx(wanted[1], abs=WITHIN[precision])
     prompts = [question.prompt for question in QUESTIONS]
     assert own.complete(prompts, 5) == theirs.complete(prompts, 5)
 
@@ -57,6 +62,18 @@ def test_answers_are_those_of_transformers(folder, precision):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_answers_of_the_built_in_model_are_those_of_transformers(precision):
     same_answers(find_weights("smollm2-135m"), precision)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_states_that_are_asked_for_are_those_of_all_tokens(folder, precision):
+    model, _ = load_for_inference(find_weights(str(folder)), "cpu", precision)
+    prefix, rows = (5, 6, 7), [Row.plain([8, 9, 10, 11]), Row.plain([8, 4, 3, 9, 5])]
+    cache = PrefixCache(model)
+    with torch.inference_mode():
+        whole = cache.forward(prefix, rows)
+        some = cache.forward(prefix, rows, np.array([7, 3]))
+    torch.testing.assert_close(some.states, whole.states[[7, 3]])
+    assert len(some.layers[0][0]) == 9
 
 
 @pytest.mark.parametrize(

@@ -243,13 +243,10 @@ def decode(
 
     n, device, head = len(prompts), model.device, OutputHead(model)
     lengths = np.array([len(prompt) for prompt in prompts])
-    run = cache.forward(prefix, [Row.plain(prompt) for prompt in prompts])
-    last = run.states[torch.from_numpy(run.starts + lengths - 1).to(device)]
-    width = int(lengths.max())
-    steps = np.arange(width)
-    real = steps < lengths[:, None]
-    places = torch.from_numpy(np.where(real, run.starts[:, None] + steps, 0)).to(device)
-    past = [(k[:, places], v[:, places]) for k, v in run.layers]
+    ends = np.cumsum(lengths)
+    run = cache.forward(prefix, [Row.plain(prompt) for prompt in prompts], ends - 1)
+    last, bank = run.states, run.layers
+    past = [np.arange(end - length, end) for length, end in zip(lengths, ends, strict=True)]
     spelled: list[list[int]] = [[] for _ in prompts]
     total = np.zeros(n)
     open_ = np.ones(n, dtype=np.bool_)
@@ -268,16 +265,18 @@ def decode(
         if not open_.any() or step + 1 == max_tokens:
             break
         chosen = torch.cat([chosen, token[:, None]], dim=1)
-        seen = np.concatenate([real, np.ones((n, step + 1), dtype=np.bool_)], axis=1)
-        before = np.hstack([np.tile(steps, (n, 1)), lengths[:, None] + np.arange(step)])
+        position = lengths + step
         rows = [
-            Row(tokens[i : i + 1], lengths[i : i + 1] + step, seen[i : i + 1], before[i])
+            Row(
+                tokens[i : i + 1], position[i : i + 1], np.ones((1, position[i] + 1), bool), past[i]
+            )
             for i in range(n)
         ]
-        run = cache.forward(prefix, rows, past)
+        run = cache.forward(prefix, rows, bank=bank)
         last = run.states
-        past = [
-            (torch.cat([k, more_k[:, :, None]], 2), torch.cat([v, more_v[:, :, None]], 2))
-            for (k, v), (more_k, more_v) in zip(past, run.layers, strict=True)
+        past = [np.append(own, ends[-1] + n * step + i) for i, own in enumerate(past)]
+        bank = [
+            (torch.cat([k, more_k]), torch.cat([v, more_v]))
+            for (k, v), (more_k, more_v) in zip(bank, run.layers, strict=True)
         ]
     return list(zip(spelled, total.tolist(), strict=True))

@@ -28,9 +28,14 @@ if TYPE_CHECKING:
     import torch
 
 MAX_PREFIXES = 8  # at a time; a prompt file has one
-MAX_PADDING = 1.06  # padded tokens for each real one, at the most, where rows are padded together
-MAX_PADDING_ON_GPU = 1.5  # where many small steps cost more than padding
+# Attention alone pads rows: those of a tier have so many tokens for each real one at the most, or
+# cost less than another tier.
+MAX_PADDING = 1.15
+MAX_PADDING_ON_GPU = 1.5  # where many small steps cost more
+TIER = 16  # tokens that take as long as another tier
+MAX_PAIRS = 1 << 17  # of tokens that attend to tokens in a tier of several rows
 MAX_CACHE_BYTES = 1 << 30  # of keys and values of prompts' own tokens
+NOTHING = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,15 @@ class Row:
     attention_mask
         bool [n_new, n_past + n_new], which of the row's own tokens each new token attends to;
         all attend to all of the prefix.
-    past_positions
-        int64 [n_past], of what is kept; None is one after another.
+    past
+        int64 [n_past], places in a bank of the keys and values of what is kept, which stands before
+        the new tokens in the order of its positions.
     """
 
     tokens: NDArray[np.int64]
     positions: NDArray[np.int64]
     attention_mask: NDArray[np.bool_]
-    past_positions: NDArray[np.int64] | None = None
+    past: NDArray[np.int64] = field(default_factory=lambda: NOTHING)
 
     @classmethod
     def plain(cls, tokens: Sequence[int]) -> Row:
@@ -70,16 +76,13 @@ class Pass:
     Parameters
     ----------
     states
-        [n_tokens, hidden], padding included.
+        [n_needed, hidden], of the tokens that were asked for.
     layers
-        Keys and values [groups, n_tokens, d].
-    starts
-        int64 [n_rows], where each row begins among the tokens.
+        Keys and values [n_tokens, groups, d] of all tokens.
     """
 
     states: torch.Tensor
     layers: Layers
-    starts: NDArray[np.int64]
 
 
 class PrefixCache:
@@ -88,8 +91,8 @@ class PrefixCache:
     Parameters
     ----------
     model
-        A causal language model of transformers; its attention is replaced by one that knows
-        the shared prefix.
+        A causal language model of transformers, or a `models.llama.Llama`; its attention is
+        replaced by one that knows the shared prefix.
 
     Attributes
     ----------
@@ -104,61 +107,54 @@ class PrefixCache:
         self._prefixes: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
 
     def forward(
-        self, prefix: tuple[int, ...], rows: Sequence[Row], past: Layers | None = None
+        self,
+        prefix: tuple[int, ...],
+        rows: Sequence[Row],
+        needed: NDArray[np.int64] | None = None,
+        bank: Layers | None = None,
     ) -> Pass:
         """Run the new tokens of some rows, those of nearly one length next to each other.
 
         Parameters
         ----------
-        past
-            Keys and values [groups, n, past, d] of what rows had before, filled up at the end.
+        needed
+            Places among the tokens of all rows, one after another, whose states are asked for;
+            None is all.
+        bank
+            Keys and values [tokens, groups, d] of what rows had before.
         """
-        return self._forward(self._shared(prefix) if prefix else None, len(prefix), rows, past)
+        shared = self._shared(prefix) if prefix else None
+        return self._forward(shared, len(prefix), rows, needed, bank)
 
     def _forward(
-        self, shared: Layers | None, offset: int, rows: Sequence[Row], past: Layers | None
+        self,
+        shared: Layers | None,
+        offset: int,
+        rows: Sequence[Row],
+        needed: NDArray[np.int64] | None,
+        bank: Layers | None,
     ) -> Pass:
         import torch
 
         device = self._model.device
-        ids, positions, tiers, starts = [], [], [], []
-        n_tokens = 0
-        for first, end in _tiers(rows, MAX_PADDING if device.type == "cpu" else MAX_PADDING_ON_GPU):
-            tier = _padded(rows[first:end])
-            n, width = tier.tokens.shape
-            held = tier.attention_mask.shape[2] - width
-            ids.append(tier.tokens.ravel())
-            positions.append(tier.positions.ravel())
-            starts.append(n_tokens + width * np.arange(n))
-            n_tokens += n * width
-            own = past and [(k[:, first:end, :held], v[:, first:end, :held]) for k, v in past]
-            before = tier.past_positions
-            assert before is not None  # of padded rows
-            tiers.append(
-                Tier(
-                    torch.from_numpy(tier.attention_mask).to(device),
-                    own if held else None,
-                    torch.from_numpy(tier.positions + offset).to(device),
-                    torch.from_numpy(np.hstack([before, tier.positions]) + offset).to(device),
-                )
-            )
-        places = torch.from_numpy(np.concatenate(positions) + offset).to(device)
-        longest = offset + 1 + max(int(row.positions.max()) for row in rows)
-        context = AttentionContext(shared, tiers, places, longest)
+        on_cpu = device.type == "cpu"
+        tiers, at = [], 0
+        for first, end in _tiers(rows, offset, MAX_PADDING if on_cpu else MAX_PADDING_ON_GPU):
+            tiers.append(_tier(rows[first:end], at, offset, device))
+            at += sum(map(len, rows[first:end]))
+        ids = torch.from_numpy(np.concatenate([row.tokens for row in rows])).to(device)
+        positions = np.concatenate([row.positions for row in rows]) + offset
+        wanted = None if needed is None else torch.from_numpy(needed).to(device)
+        context = AttentionContext(shared, bank, tiers, int(positions.max()) + 1)
         with attention_context(context):
-            output = self._model.base_model(
-                input_ids=torch.from_numpy(np.concatenate(ids)).to(device)[None],
-                position_ids=places[None],
-                # Four dimensions pass through transformers as they are; nobody reads it.
-                attention_mask=torch.ones((1, 1, 1, 1), dtype=torch.bool, device=device),
-                use_cache=False,
-            )
+            states = _states(self._model, ids, torch.from_numpy(positions).to(device), wanted)
         self.windows = context.windows
-        return Pass(output.last_hidden_state[0], context.new, np.concatenate(starts))
+        return Pass(states, context.new)
 
     def _shared(self, prefix: tuple[int, ...]) -> Layers:
         if prefix not in self._prefixes:
-            layers = self._forward(None, 0, [Row.plain(prefix)], None).layers
+            last = np.array([len(prefix) - 1])
+            layers = self._forward(None, 0, [Row.plain(prefix)], last, None).layers
             self._prefixes[prefix] = [
                 (key.contiguous(), value.contiguous()) for key, value in layers
             ]
@@ -168,38 +164,85 @@ class PrefixCache:
         return self._prefixes[prefix]
 
 
-def _tiers(rows: Sequence[Row], waste: float) -> Iterator[tuple[int, int]]:
-    """Where runs of rows begin and end that can be padded together without much waste."""
-    start = real = widest = 0
+def _states(
+    model: Any, ids: torch.Tensor, positions: torch.Tensor, needed: torch.Tensor | None
+) -> torch.Tensor:
+    """Hidden states [n_needed, hidden] of tokens [n_tokens] in the last layer."""
+    import torch
+
+    from cascade.models.llama import Llama
+
+    if isinstance(model, Llama):
+        return model.states(ids, positions, needed)
+    output = model.base_model(
+        input_ids=ids[None],
+        position_ids=positions[None],
+        # Four dimensions pass through transformers as they are; nobody reads it.
+        attention_mask=torch.ones((1, 1, 1, 1), dtype=torch.bool, device=ids.device),
+        use_cache=False,
+    )
+    states: torch.Tensor = output.last_hidden_state[0]
+    return states if needed is None else states[needed]
+
+
+def _tiers(rows: Sequence[Row], offset: int, waste: float) -> Iterator[tuple[int, int]]:
+    """Where runs of rows begin and end that attention pads together."""
+    start = real = widest = held = 0
     for end, row in enumerate(rows):
-        width = max(widest, len(row))
-        if end > start and (end + 1 - start) * width > waste * (real + len(row)):
+        width, past = max(widest, len(row)), max(held, len(row.past))
+        n = end + 1 - start
+        padded = n * width
+        much = padded > max(waste * (real + len(row)), real + len(row) + TIER)
+        if end > start and (much or padded * (offset + past + width) > MAX_PAIRS):
             yield start, end
-            start, real, width = end, 0, len(row)
-        widest = width
+            start, real, width, past = end, 0, len(row), len(row.past)
+        widest, held = width, past
         real += len(row)
     yield start, len(rows)
 
 
-def _padded(rows: Sequence[Row]) -> Row:
-    """Rows as one [n, width]; padding attends to one token, because it must to some."""
-    width = max(map(len, rows))
-    before = [row.attention_mask.shape[1] - len(row) for row in rows]
-    held = max(before)
-    tokens = np.zeros((len(rows), width), dtype=np.int64)
-    positions = np.zeros_like(tokens)
-    attention_mask = np.zeros((len(rows), width, held + width), dtype=np.bool_)
-    past_positions = np.tile(np.arange(held), (len(rows), 1))
-    for i, (row, past) in enumerate(zip(rows, before, strict=True)):
-        n = len(row)
-        tokens[i, :n] = row.tokens
-        positions[i, :n] = row.positions
-        attention_mask[i, :n, :past] = row.attention_mask[:, :past]
-        attention_mask[i, :n, held : held + n] = row.attention_mask[:, past:]
-        attention_mask[i, n:, held] = True
-        if row.past_positions is not None:
-            past_positions[i, :past] = row.past_positions
-    return Row(tokens, positions, attention_mask, past_positions)
+def _tier(rows: Sequence[Row], first: int, offset: int, device: torch.device) -> Tier:
+    """Rows padded to one length; padding attends to one token, because it must to some.
+
+    Parameters
+    ----------
+    first
+        Where their tokens begin among all.
+    offset
+        Tokens of the prefix.
+    """
+    import torch
+
+    lengths = np.array([len(row) for row in rows])
+    n, width, held = len(rows), int(lengths.max()), max(len(row.past) for row in rows)
+    positions = np.zeros((n, width), dtype=np.int64)
+    attention_mask = np.zeros((n, width, held + width), dtype=np.bool_)
+    past = np.zeros((n, held), dtype=np.int64)
+    for i, row in enumerate(rows):
+        own, known = len(row), len(row.past)
+        positions[i, :own] = row.positions
+        attention_mask[i, :own, :known] = row.attention_mask[:, :known]
+        attention_mask[i, :own, held : held + own] = row.attention_mask[:, known:]
+        attention_mask[i, own:, held] = True
+        past[i, :known] = row.past
+    before = np.tile(np.arange(held), (n, 1))
+    total = int(lengths.sum())
+    tokens: slice | torch.Tensor = slice(first, first + total)
+    real = None
+    if total < n * width:
+        is_real = np.arange(width) < lengths[:, None]
+        starts = first + np.cumsum(lengths) - lengths
+        places = np.where(is_real, starts[:, None] + np.arange(width), starts[:, None])
+        tokens = torch.from_numpy(places.ravel()).to(device)
+        real = torch.from_numpy(np.flatnonzero(is_real)).to(device)
+    return Tier(
+        torch.from_numpy(attention_mask).to(device),
+        tokens,
+        real,
+        torch.from_numpy(past).to(device) if held else None,
+        torch.from_numpy(positions + offset).to(device),
+        torch.from_numpy(np.hstack([before, positions]) + offset).to(device),
+    )
 
 
 @dataclass(frozen=True)
@@ -226,10 +269,12 @@ class PromptCache:
     ----------
     states
         [n_prompts, hidden], the hidden state of each prompt's last token.
+    bank
+        Keys and values [tokens, groups, d] of all tokens.
     """
 
     states: torch.Tensor | None = None
-    _bank: Layers = field(default_factory=list)
+    bank: Layers = field(default_factory=list)
     _used: int = 0
     _known: dict[tuple[int, ...], CachedPrompt] = field(default_factory=dict)
     _sorted: list[tuple[int, ...]] = field(default_factory=list)
@@ -263,7 +308,8 @@ class PromptCache:
         prompts: Sequence[tuple[int, ...]],
         before: Sequence[NDArray[np.int64]],
         places: Sequence[NDArray[np.int64]],
-        run: Pass,
+        ends: torch.Tensor,
+        layers: Layers,
     ) -> None:
         """Add prompts that were computed, unless there is no room for them.
 
@@ -273,27 +319,28 @@ class PromptCache:
             Places in the bank of what was known of each.
         places
             Places among the new tokens of the rest of each; its last token is the last.
-        run
-            What computed them.
+        ends
+            [n_prompts, hidden], the hidden state of the last token of each.
+        layers
+            Keys and values of the new tokens.
         """
         import torch
 
         wanted = np.concatenate(places)
-        key = run.layers[0][0]
-        size = 2 * len(run.layers) * key.shape[0] * key.shape[2] * key.element_size()
+        key = layers[0][0]
+        size = 2 * len(layers) * key.shape[1] * key.shape[2] * key.element_size()
         if (self._used + len(wanted)) * size > MAX_CACHE_BYTES:
             return
         picked = torch.from_numpy(wanted).to(key.device)
-        parts = [(k[:, picked], v[:, picked]) for k, v in run.layers]
-        self._bank = (
+        parts = [(k.index_select(0, picked), v.index_select(0, picked)) for k, v in layers]
+        self.bank = (
             [
-                (torch.cat([k, more_k], 1), torch.cat([v, more_v], 1))
-                for (k, v), (more_k, more_v) in zip(self._bank, parts, strict=True)
+                (torch.cat([k, more_k]), torch.cat([v, more_v]))
+                for (k, v), (more_k, more_v) in zip(self.bank, parts, strict=True)
             ]
-            if self._bank
+            if self.bank
             else parts
         )
-        ends = run.states[torch.tensor([own[-1] for own in places], device=key.device)]
         first_state = 0 if self.states is None else len(self.states)
         self.states = ends if self.states is None else torch.cat([self.states, ends])
         at = self._used
@@ -303,19 +350,6 @@ class PromptCache:
             self._known[prompt] = CachedPrompt(np.concatenate([had, mine]), first_state + i)
             self._sorted.insert(bisect_left(self._sorted, prompt), prompt)
         self._used = at
-
-    def past(self, places: Sequence[NDArray[np.int64]]) -> Layers | None:
-        """Keys and values [groups, n, past, d] at some places, filled up at the end."""
-        import torch
-
-        longest = max(map(len, places))
-        if not longest:
-            return None
-        filled = np.zeros((len(places), longest), dtype=np.int64)
-        for row, own in zip(filled, places, strict=True):
-            row[: len(own)] = own
-        at = torch.from_numpy(filled).to(self._bank[0][0].device)
-        return [(k[:, at], v[:, at]) for k, v in self._bank]
 
 
 def _common_length(a: tuple[int, ...], b: tuple[int, ...]) -> int:

@@ -1,9 +1,9 @@
 """Attention of packed sequences over a prefix that all share, their cached tokens, and their own.
 
 A batch that begins with the same instructions would hold, and read for every token, one copy
-of their keys and values for each row. Here all queries meet the one copy together, and its part
-of the softmax is joined with that of each row's own tokens (as in Hydragen, arXiv 2402.05099).
-Rows lie one after another, padded to those of nearly their length.
+of their keys and values for each row. Here all queries of some rows meet the one copy together, as
+in Hydragen (arXiv 2402.05099); what they make of it and of each row's own tokens is one softmax.
+Rows lie one after another without padding, and are padded to those of nearly their length here.
 """
 
 from __future__ import annotations
@@ -18,35 +18,43 @@ if TYPE_CHECKING:
     import torch
 
 Layers = list[tuple["torch.Tensor", "torch.Tensor"]]
-"""Keys and values [..., groups, tokens, d] of each layer."""
+"""Keys and values [tokens, groups, d] of each layer."""
 
 ATTENTION = "cascade_shared_prefix"
 
 
 @dataclass
 class Tier:
-    """Rows of nearly one length, padded to it, one after another.
+    """Rows of nearly one length, which are padded to it, one after another.
 
     Parameters
     ----------
     attention_mask
         bool [n, width, past + width], which of its row's tokens each token attends to; at least
         one.
+    tokens
+        Which tokens of the pass they have: one after another, or int64 [n x width] with padding.
+    real
+        int64, those of the n x width that are no padding; None is all.
     past
-        What each row had before [groups, n, past, d] in each layer; None if nothing.
+        int64 [n, past], places of what each row had before; None if nothing.
     positions, key_positions
         int64 [n, width] and [n, past + width], of the tokens and of what they may attend to, from
         the beginning of the prefix.
     """
 
     attention_mask: torch.Tensor
-    past: Layers | None
+    tokens: slice | torch.Tensor
+    real: torch.Tensor | None
+    past: torch.Tensor | None
     positions: torch.Tensor
     key_positions: torch.Tensor
-    _masks: dict[tuple[int, int | None], torch.Tensor] = field(default_factory=dict, repr=False)
+    _masks: dict[tuple[int, int | None, int], torch.Tensor] = field(
+        default_factory=dict, repr=False
+    )
 
-    def mask(self, heads: int, window: int | None, dtype: torch.dtype) -> torch.Tensor:
-        """[1, n, heads x width, past + width], what is added to the logits of a group's heads.
+    def mask(self, heads: int, window: int | None, ahead: int, dtype: torch.dtype) -> torch.Tensor:
+        """[n, heads x width, ahead + past + width], what is added to the logits of a group's heads.
 
         Minus infinity where they do not attend, which is added in half the time of a fill.
 
@@ -54,16 +62,22 @@ class Tier:
         ----------
         window
             How many tokens, itself included, a token sees; None is all.
+        ahead
+            So many tokens of the prefix come first.
         """
         import torch
 
-        if (heads, window) not in self._masks:  # the same for all layers of a kind
-            hidden = ~self.attention_mask
+        if (heads, window, ahead) not in self._masks:  # the same for all layers of a kind
+            n, width, own = self.attention_mask.shape
+            hidden = self.attention_mask.new_zeros((n, width, ahead + own))
+            torch.logical_not(self.attention_mask, out=hidden[..., ahead:])
             if window is not None:
-                hidden |= self.positions[:, :, None] - self.key_positions[:, None] >= window
+                place = torch.arange(ahead, device=hidden.device).expand(n, ahead)
+                keys = torch.cat([place, self.key_positions], 1)
+                hidden |= self.positions[:, :, None] - keys[:, None] >= window
             added = hidden.new_zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, -torch.inf)
-            self._masks[heads, window] = added.repeat(1, heads, 1)[None]
-        return self._masks[heads, window]
+            self._masks[heads, window, ahead] = added.repeat(1, heads, 1)
+        return self._masks[heads, window, ahead]
 
 
 @dataclass
@@ -73,22 +87,22 @@ class AttentionContext:
     Parameters
     ----------
     shared
-        Keys and values of the prefix [groups, tokens, d], which all tokens attend to; or None.
+        Keys and values of the prefix, which all tokens attend to; or None.
+    bank
+        Those of which rows have a part before their new tokens.
     tiers
         All rows, in the order of their tokens.
-    positions
-        int64 [n_tokens], from the beginning of the prefix.
     longest
-        The greatest of them, and one.
+        The greatest position, and one.
     new
-        Keys and values [groups, n_tokens, d] of each layer that the pass has been through.
+        Keys and values [n_tokens, groups, d] of each layer that the pass has been through.
     windows
         How many tokens a token sees in those layers; None is all.
     """
 
     shared: Layers | None
+    bank: Layers | None
     tiers: Sequence[Tier]
-    positions: torch.Tensor
     longest: int
     new: Layers = field(default_factory=list)
     windows: set[int | None] = field(default_factory=set)
@@ -175,128 +189,97 @@ def _attention(
         )
         return output.transpose(1, 2).contiguous(), None
     layer = module.layer_idx
-    active.new.append((key[0], value[0]))
+    # [tokens, heads, d]
+    query, key, value = (x[0].transpose(0, 1) for x in (query, key, value))
+    active.new.append((key, value))
     active.windows.add(sliding_window)
-    query, key, value = query[0], key[0], value[0]
     window = sliding_window if sliding_window and active.longest > sliding_window else None
-    ahead = total = None
-    if active.shared is not None:
-        shared_key, shared_value = active.shared[layer]
-        if window is None and softcap is None:
-            ahead, total = _over_shared(query, shared_key, shared_value, scale)
-        else:
-            place = torch.arange(shared_key.shape[1], device=key.device)
-            seen = active.positions[:, None] - place < (window or active.longest)
-            ahead, total = _over_seen(query, shared_key, shared_value, scale, seen, softcap)
-    if s_aux is not None:
-        ahead, total = _with_nothing(query, ahead, total, s_aux)
-    query = query * scale
-    outputs, end = [], 0
+    outputs = []
     for tier in active.tiers:
-        n, width = tier.attention_mask.shape[:2]
-        start, end = end, end + n * width
-        rows = _rows(query[:, start:end], n, groups)
-        own_key, own_value = (x[:, start:end].view(groups, n, width, d) for x in (key, value))
-        if tier.past is not None:
-            own_key = torch.cat([tier.past[layer][0], own_key], 2)
-            own_value = torch.cat([tier.past[layer][1], own_value], 2)
-        own = own_key.shape[2]
-        products = rows @ own_key.transpose(2, 3)
-        if softcap is not None:
-            products = products.float().div_(softcap).tanh_().mul_(softcap)
-        logits = query.new_empty((*rows.shape[:3], own + (ahead is not None)), dtype=torch.float32)
-        logits[..., :own] = products.add_(tier.mask(heads // groups, window, query.dtype))
-        if total is not None:
-            # The prefix is one more key, whose logit is the logarithm of its part of the sum.
-            logits[..., own:] = _rows(total[:, start:end, None], n, groups)
-        weights = logits.softmax(-1).to(value.dtype)
-        output = weights[..., :own] @ own_value
-        if ahead is not None:
-            output.addcmul_(weights[..., own:], _rows(ahead[:, start:end], n, groups))
-        # [n, width, groups, heads of the group, d]
-        outputs.append(output.view(groups, n, -1, width, d).permute(1, 3, 0, 2, 4).flatten(0, 1))
-    return torch.cat(outputs).view(1, -1, heads, d), None
+        some = [_at(x, tier.tokens) for x in (query, key, value)]
+        output = _over_rows(some, tier, active, layer, scale, window, softcap, s_aux)
+        outputs.append(output if tier.real is None else output.index_select(0, tier.real))
+    return torch.cat(outputs)[None], None
 
 
-def _rows(values: torch.Tensor, n: int, groups: int) -> torch.Tensor:
-    """Values [heads, n x width, d] as [groups, n, heads of the group x width, d]."""
-    d = values.shape[2]
-    found = values.unflatten(1, (n, -1)).unflatten(0, (groups, -1))
-    rows: torch.Tensor = found.transpose(1, 2).reshape(groups, n, -1, d)
-    return rows
-
-
-def _over_shared(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention over the prefix alone, and the logarithm of its part of the softmax's sum.
-
-    Parameters
-    ----------
-    query
-        [heads, n_tokens, d]
-    key, value
-        [groups, tokens, d]
-
-    Returns
-    -------
-    [heads, n_tokens, d], and float32 [heads, n_tokens]
-    """
-    import torch
-
-    heads, n, d = query.shape
-    grouped = query.reshape(1, len(key), -1, d)
-    if query.device.type == "cpu":
-        output, total = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            grouped, key[None], value[None], scale=scale
-        )
-    else:
-        logits = ((grouped * scale) @ key.transpose(1, 2)).float()
-        total = logits.logsumexp(-1)
-        output = (logits - total[..., None]).exp_().to(value.dtype) @ value
-    return output.reshape(heads, n, d), total.reshape(heads, n).float()
-
-
-def _over_seen(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
+def _over_rows(
+    some: Sequence[torch.Tensor],
+    tier: Tier,
+    active: AttentionContext,
+    layer: int,
     scale: float,
-    seen: torch.Tensor,
+    window: int | None,
     softcap: float | None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `_over_shared`, where a token sees a part of the prefix, or logits are capped.
+    nothing: torch.Tensor | None,
+) -> torch.Tensor:
+    """Attention [n x width, heads, d] of rows that are padded to one length.
 
     Parameters
     ----------
-    seen
-        bool [n_tokens, tokens]
+    some
+        Queries [n x width, heads, d], keys and values [n x width, groups, d].
+    layer
+        Its number.
+    scale, window, softcap, nothing
+        As `_attention` is given them.
     """
-    heads, n, d = query.shape
-    logits = ((query * scale).reshape(len(key), -1, n, d) @ key[:, None].transpose(2, 3)).float()
-    if softcap is not None:
-        logits = (logits / softcap).tanh() * softcap
-    logits = logits.masked_fill(~seen, float("-inf"))
-    total = logits.logsumexp(-1)
-    weights = (logits - total[..., None]).exp_().nan_to_num_(0.0)  # of a token that sees nothing
-    output = weights.to(value.dtype) @ value[:, None]
-    return output.reshape(heads, n, d), total.reshape(heads, n)
-
-
-def _with_nothing(
-    query: torch.Tensor,
-    ahead: torch.Tensor | None,
-    total: torch.Tensor | None,
-    logit: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """What stands before a row's own tokens, with nothing [heads] as one more to attend to."""
     import torch
 
-    nothing = logit.float()[:, None].expand(query.shape[:2])
-    if ahead is None or total is None:
-        return torch.zeros_like(query), nothing
-    both = torch.logaddexp(total, nothing)
-    return ahead * (total - both).exp()[..., None].to(ahead.dtype), both
+    n, width = tier.attention_mask.shape[:2]
+    heads, d = some[0].shape[1:]
+    groups = some[1].shape[1]
+    beside = heads // groups
+    # [groups, n, heads of the group, width, d], scaled where they are copied
+    queries = some[0].view(n, width, groups, beside, d).permute(2, 0, 3, 1, 4)
+    rows = torch.mul(queries, scale, out=queries.new_empty(queries.shape))
+    rows = rows.view(groups * n, beside * width, d)
+    keys, values = (
+        _with_past(x.view(n, width, groups, d), bank, tier.past)
+        for x, bank in zip(
+            some[1:], active.bank[layer] if active.bank else (None, None), strict=True
+        )
+    )
+    shared = active.shared[layer] if active.shared else None
+    ahead, own = 0 if shared is None else len(shared[0]), keys.shape[1]
+    logits = rows.new_empty((*rows.shape[:2], ahead + own + (nothing is not None)))
+    torch.bmm(rows, keys.transpose(1, 2), out=logits[..., ahead : ahead + own])
+    if shared is not None:
+        together = logits.view(groups, -1, logits.shape[2])[..., :ahead]
+        torch.bmm(rows.view(groups, -1, d), shared[0].permute(1, 2, 0), out=together)
+    if softcap is not None:
+        logits = logits.float().div_(softcap).tanh_().mul_(softcap)
+    by_group = logits.view(groups, n, beside * width, -1)
+    hidden = ahead if window is None else 0  # all of the prefix is seen where there is no window
+    by_group[..., hidden : ahead + own].add_(
+        tier.mask(beside, window, ahead - hidden, logits.dtype)
+    )
+    if nothing is not None:
+        own_logit = nothing.to(logits.dtype).view(groups, 1, beside, 1)
+        by_group[..., -1].view(groups, n, beside, width).copy_(own_logit)
+    weights = logits.softmax(-1, dtype=torch.float32).to(values.dtype)
+    output = weights[..., ahead : ahead + own] @ values
+    if shared is not None:
+        together = weights.view(groups, -1, weights.shape[2])[..., :ahead]
+        output += (together @ shared[1].transpose(0, 1)).view(output.shape)
+    by_row = output.view(groups, n, beside, width, d).permute(1, 3, 0, 2, 4)
+    return by_row.reshape(n * width, heads, d)
+
+
+def _at(values: torch.Tensor, places: slice | torch.Tensor) -> torch.Tensor:
+    """Some of values [n, ...]; rows are copied whole, for which indexing takes twice as long."""
+    return values[places] if isinstance(places, slice) else values.index_select(0, places)
+
+
+def _with_past(
+    new: torch.Tensor, bank: torch.Tensor | None, past: torch.Tensor | None
+) -> torch.Tensor:
+    """Keys or values [groups x n, past + width, d] of new ones [n, width, groups, d]."""
+    import torch
+
+    if bank is not None and past is not None:
+        before = bank.index_select(0, past.view(-1)).view(*past.shape, *bank.shape[1:])
+        new = torch.cat([before, new], 1)
+    return new.permute(2, 0, 1, 3).flatten(0, 1)
 
 
 def _eager(

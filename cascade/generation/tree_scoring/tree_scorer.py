@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cascade.generation.engine import Reading
 from cascade.generation.tree_scoring.output_head import OutputHead
-from cascade.generation.tree_scoring.prefix_cache import Pass, PrefixCache, PromptCache, Row
+from cascade.generation.tree_scoring.prefix_cache import PrefixCache, PromptCache, Row
 from cascade.generation.tree_scoring.trie import ScoringPlan, Trie, plans_of
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class _PromptRow:
             np.concatenate(tokens + [plan.token for plan in self.plans]),
             np.concatenate(positions + [n - 1 + plan.depth for plan in self.plans]),
             mask,
+            self.known,
         )
 
 
@@ -195,23 +196,13 @@ class TreeScorer:
         """One forward pass over the rows, and where the edges of all questions are read."""
         import torch
 
-        new = [row for row in batch if row.width]
-        states = []
-        starts = [0] * len(batch)
-        if new:
-            past = None if cache is None else cache.past([row.known for row in new])
-            run = self._prefixes.forward(prefix, [row.row() for row in new], past)
-            states.append(run.states)
-            starts[-len(new) :] = run.starts.tolist()  # rows without new tokens come first
-            if cache is not None:
-                _add_to_cache(cache, new, run)
-        first = len(states[0]) if states else 0  # cached states come after the new ones
-        if cache is not None and cache.states is not None:
-            states.append(cache.states)
+        widths = np.array([row.width for row in batch])
+        starts, n_new = (np.cumsum(widths) - widths).tolist(), int(widths.sum())
         token, start, source = [], [], []
         n_edges = 0
         for row, at in zip(batch, starts, strict=True):
-            end = at + row.rest - 1 if row.state is None else first + row.state
+            # Cached states come after the new ones.
+            end = at + row.rest - 1 if row.state is None else n_new + row.state
             node = at + row.rest - 1  # the place of node i is node + i
             for plan in row.plans:
                 token.append(plan.edge_token)
@@ -219,8 +210,29 @@ class TreeScorer:
                 source.append(np.where(plan.sources == 0, end, node + plan.sources))
                 n_edges += len(plan.edge_token)
                 node += len(plan.nodes)
+        sources = np.concatenate(source)
+        added = [] if cache is None else _to_cache(cache, batch, starts)
+        ends = np.array([at + row.rest - 1 for row, at in added], dtype=np.int64)
+        is_new = sources < n_new
+        needed, place = np.unique(np.concatenate([sources[is_new], ends]), return_inverse=True)
+        states = [] if cache is None or cache.states is None else [cache.states]
+        if n_new:
+            rows = [row.row() for row in batch if row.width]
+            bank = None if cache is None else cache.bank
+            run = self._prefixes.forward(prefix, rows, needed, bank)
+            states.insert(0, run.states)
+            if cache is not None and added:
+                cache.add(
+                    [row.prompt for row, _ in added],
+                    [row.known for row, _ in added],
+                    [np.arange(at, at + row.rest) for row, at in added],
+                    run.states[torch.from_numpy(place[len(place) - len(ends) :])],
+                    run.layers,
+                )
+        sources[~is_new] += len(needed) - n_new
+        sources[is_new] = place[: len(place) - len(ends)]
         together = torch.cat(states)
-        wanted = torch.from_numpy(np.concatenate(source)).to(together.device)
+        wanted = torch.from_numpy(sources).to(together.device)
         return _Edges(np.concatenate(token), np.concatenate(start), together[wanted])
 
     def _local(self, edges: _Edges) -> NDArray[np.float64]:
@@ -246,19 +258,14 @@ def _together(plans: Sequence[ScoringPlan]) -> Iterator[tuple[int, int]]:
     yield start, len(plans)
 
 
-def _add_to_cache(cache: PromptCache, rows: Sequence[_PromptRow], run: Pass) -> None:
-    """Add the prompts of the rows to the cache."""
-    new = list(
+def _to_cache(
+    cache: PromptCache, batch: Sequence[_PromptRow], starts: Sequence[int]
+) -> list[tuple[_PromptRow, int]]:
+    """A row of each prompt that is to be added to the cache, and where it starts."""
+    return list(
         {
-            row.prompt: (row, start)
-            for row, start in zip(rows, run.starts.tolist(), strict=True)
+            row.prompt: (row, at)
+            for row, at in zip(batch, starts, strict=True)
             if row.rest and not cache.contains(row.prompt)
         }.values()
     )
-    if new:
-        cache.add(
-            [row.prompt for row, _ in new],
-            [row.known for row, _ in new],
-            [np.arange(start, start + row.rest) for row, start in new],
-            run,
-        )

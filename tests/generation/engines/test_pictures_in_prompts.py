@@ -149,9 +149,9 @@ def test_pictures_that_were_forgotten_are_not_taken_for_others(engine, monkeypat
 def test_keys_and_values_of_a_picture_are_kept_from_one_level_to_the_next(engine, monkeypatch):
     computed, forward = [], engine._prefixes.forward
 
-    def counted(prefix, rows, past=None):
+    def counted(prefix, rows, *how):
         computed.append(sum(map(len, rows)))
-        return forward(prefix, rows, past)
+        return forward(prefix, rows, *how)
 
     monkeypatch.setattr(engine._prefixes, "forward", counted)
     session, shown = object(), picture(4)

@@ -146,9 +146,9 @@ def test_a_session_computes_each_prompt_once(monkeypatch):
     engine, computed = tiny_engine(), []
     forward = engine._prefixes.forward
 
-    def counted(prefix, rows, past=None):
+    def counted(prefix, rows, *how):
         computed.append(sum(map(len, rows)))
-        return forward(prefix, rows, past)
+        return forward(prefix, rows, *how)
 
     monkeypatch.setattr(engine._prefixes, "forward", counted)
     asked = [Question(chat(text), NAMES) for text in ("hat", "a garden rake", "hat")]
@@ -168,9 +168,9 @@ def test_many_questions_after_one_prompt_share_it_in_rows_of_bounded_width(monke
     engine, widths = tiny_engine(), []
     forward = engine._prefixes.forward
 
-    def measured(prefix, rows, past=None):
+    def measured(prefix, rows, *how):
         widths.extend(map(len, rows))
-        return forward(prefix, rows, past)
+        return forward(prefix, rows, *how)
 
     monkeypatch.setattr(engine._prefixes, "forward", measured)
     names = [(f" Shoe{a}", f" Shoe{a}s", f" Hat {a}", f" Hat {a} b") for a in range(200)]
@@ -185,9 +185,9 @@ def test_a_wide_node_is_read_in_rows_of_bounded_width(monkeypatch):
     engine, widths = tiny_engine(), []
     forward = engine._prefixes.forward
 
-    def measured(prefix, rows, past=None):
+    def measured(prefix, rows, *how):
         widths.extend(map(len, rows))
-        return forward(prefix, rows, past)
+        return forward(prefix, rows, *how)
 
     monkeypatch.setattr(engine._prefixes, "forward", measured)
     names = tuple(f" {a}{b} x{c}" for a in "ABCDEFGH" for b in "abcdef" for c in range(12))
@@ -204,9 +204,9 @@ def test_a_score_outside_of_the_session_leaves_it_as_it_is(monkeypatch):
     engine, session, computed = tiny_engine(), object(), []
     forward = engine._prefixes.forward
 
-    def counted(prefix, rows, past=None):
+    def counted(prefix, rows, *how):
         computed.append(sum(map(len, rows)))
-        return forward(prefix, rows, past)
+        return forward(prefix, rows, *how)
 
     question = Question(chat("a garden rake"), NAMES)
     monkeypatch.setattr(engine._prefixes, "forward", counted)
