@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import yaml
-from foodex2_stages import key, read_names
+from foodex2_rows import key, read_names
 from foodex2_terms import without_names
 
 from cascade.foodex2.catalogue import COMMON_NAMES, SCIENTIFIC_NAMES

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from foodex2_stages import read_foods
+from foodex2_rows import read_foods
 from numpy.typing import NDArray
 
 from cascade.config import CascadeConfig

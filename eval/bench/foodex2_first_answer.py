@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from foodex2_stages import read_foods
+from foodex2_rows import read_foods
 from recording import command, record
 
 from cascade.config import CascadeConfig

@@ -19,7 +19,6 @@ python eval/bench/foodex2_stages.py --catalogue MTX.ecf --rows rows --encoder en
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 import tempfile
@@ -29,83 +28,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from foodex2_facet_stages import FacetStages
+from foodex2_rows import batches, figures, key, read_foods, read_names
 from foodex2_tables import SHOWN, markdown
 
 from cascade.config import BaseTermConfig
-from cascade.errors import InputError
-from cascade.evaluation.metrics.ranking import ranking_figures
 from cascade.foodex2.checking import make_checker
 from cascade.foodex2.code import FoodCode
 from cascade.foodex2.format import load_catalogue
 from cascade.foodex2.rules import Checker, worst
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.generation.prompts import PromptTemplate
-from cascade.items import Batch, Item
-from cascade.pipeline.facets.categories import LLMClassifier
-from cascade.pipeline.facets.evidence import EvidenceFinder, FacetFeatureExtractor
+from cascade.pipeline.facets.evidence import EvidenceFinder
 from cascade.pipeline.facets.ranking import BaseTermRanker
 from cascade.pipeline.facets.reranking import Reranker, cross_encoder_reranker, llm_reranker
 from cascade.retrieval.encoder import Encoder
-from cascade.retrieval.words.overlap import words_of
-from cascade.taxonomy.facets import Facet, FacetedTaxonomy
-from cascade.training.foodex2.categories import (
-    category_figures,
-    category_labels,
-    features_and_labels,
-    fit_network,
-    fit_text_classifier,
-)
-from cascade.training.foodex2.synthetic import Composer, Description, split_bases
+from cascade.training.foodex2.synthetic import split_bases
 
-BLOCK = 64
+STAGES = ["base", "category", "descriptor", "code"]
 NO_WORDS = BaseTermConfig(whole=1, first=0, piece=0, words=0, unsaid=0)
-
-
-def key(text: str) -> str:
-    """The words of a name, in whatever order."""
-    return " ".join(sorted(set(words_of(text))))
-
-
-def batches(texts: Sequence[str]) -> list[Batch]:
-    """Items of texts in blocks."""
-    items = [Item({"text": text}) for text in texts]
-    return [Batch(items[at : at + BLOCK]) for at in range(0, len(items), BLOCK)]
 
 
 def ranked_bases(stage: BaseTermRanker, texts: Sequence[str]) -> list[list[int]]:
     """Base terms of each text, best first."""
     return [row for batch in batches(texts) for row in stage.rank(batch, 100).nodes.tolist()]
-
-
-def figures(ranked: list[list[int]], right: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """Ranking figures with the ends of their intervals."""
-    found = ranking_figures(ranked, right)
-    return {n: [round(x, 4) for x in (v.value, v.low, v.high)] for n, v in found.items()}
-
-
-def read_names(path: Path) -> list[tuple[str, str]]:
-    """Names and codes of a file of `cascade foodex2 rows`."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return [(row["name"], row["code"]) for row in csv.DictReader(file)]
-
-
-def read_foods(path: Path, tree: FacetedTaxonomy) -> list[tuple[str, FoodCode]]:
-    """Foods of FoodEx1 with their FoodEx2 codes, but for those that are called the same there."""
-    found = []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for row in csv.reader(file):
-            if len(row) < 3 or not row[0].startswith("A."):
-                continue
-            try:
-                code = FoodCode.parse(row[2])
-            except InputError:  # a heading, or a code to be added
-                continue
-            if code.base not in tree:
-                continue
-            names = {key(name) for name in tree.own_names(code.base)}
-            if key(row[1]) not in names:
-                found.append((row[1], code))
-    return found
 
 
 class Study:
@@ -158,8 +104,6 @@ class Study:
         self.engine = TransformersEngine.load("smollm2-135m")
         return llm_reranker(self.engine, PromptTemplate.load("food-term"))
 
-    # -- base terms ---------------------------------------------------------------------------
-
     def base_stage(self) -> None:
         """Accuracy and ranking of base terms by names that the index does not hold."""
         names = read_names(Path(self.arguments.rows) / "test.csv")
@@ -210,8 +154,6 @@ class Study:
         """A stage over names alone."""
         return BaseTermRanker(self.bare, self.finder(encoder), config, self.allowed, reranker)
 
-    # -- whole codes ------------------------------------------------------------------------------
-
     def code_stage(self) -> None:
         """Whole codes of FoodEx1 foods by the walk as it ships, and whether rules let them pass."""
         from cascade.config import CascadeConfig
@@ -248,163 +190,6 @@ class Study:
         self.results["whole codes"] = {n: round(float(v), 4) for n, v in table.items()}
         print(self.results["whole codes"], flush=True)
 
-    # -- facet categories -----------------------------------------------------------------------
-
-    def implied(self, split: str) -> list[Description]:
-        """Terms with what they imply, as if it were said."""
-        return [
-            Description(self.catalogue.terms[c].name, FoodCode(c, self.catalogue.terms[c].facets))
-            for c in self.split[split]
-        ]
-
-    def composed(self, split: str, n: int, seed: int) -> list[Description]:
-        """Composed descriptions in our own wording, which the index of names does not hold."""
-        composer = Composer(self.tree, self.catalogue, self.checker, words="ours", seed=seed)
-        return list(composer.compose(self.split[split], n))
-
-    def category_stage(self) -> None:
-        """Which facet categories are said: by what held-out terms imply, and composed."""
-        features = FacetFeatureExtractor(self.bare, self.finder(self.minilm))
-        n = self.arguments.composed
-        for of, rows in (
-            ("implied by held-out terms", {s: self.implied(s) for s in self.split}),
-            (
-                "composed descriptions",
-                {
-                    "train": self.composed("train", n, 1),
-                    "validation": self.composed("validation", n // 5, 2),
-                    "test": self.composed("test", n // 5, 3),
-                },
-            ),
-        ):
-            self.category_table(of, features, rows, told="implied" not in of)
-
-    def category_table(
-        self,
-        of: str,
-        features: FacetFeatureExtractor,
-        rows: dict[str, list[Description]],
-        *,
-        told: bool,
-    ) -> None:
-        """The three ways to find categories."""
-        table = self.results.setdefault("facet categories", {}).setdefault(
-            of, {"rows": {split: len(own) for split, own in rows.items()}}
-        )
-        codes = features.codes
-        truth = {
-            split: category_labels(codes, [r.code for r in own]) for split, own in rows.items()
-        }
-        classifier = fit_text_classifier(
-            [r.text for r in rows["train"]],
-            truth["train"],
-            [r.text for r in rows["validation"]],
-            truth["validation"],
-            codes,
-            self.minilm,
-            self.folder,
-        )
-        likely = classifier.of([Item({"text": r.text}) for r in rows["test"]])
-        self.note(table, "classifier", likely, classifier.thresholds, truth["test"])
-        made = {
-            s: features_and_labels(features, own, [r.code.base if told else "" for r in own])[0]
-            for s, own in rows.items()
-        }
-        pairs = fit_network(
-            made["train"], truth["train"], made["validation"], truth["validation"], codes
-        )
-        likely = pairs.of(made["test"])
-        self.note(table, "pairs", likely, pairs.thresholds, truth["test"])
-        self.llm()
-        some = rows["test"][: self.arguments.list_rows]
-        template = PromptTemplate.load("choose-facets")
-        allowed = np.asarray(truth["train"].any(axis=0))
-        model = LLMClassifier(self.bare, self.engine, template, allowed)
-        taken = np.concatenate(
-            [
-                model.probabilities(batch, None, [r.code.base for r in some[at : at + BLOCK]])  # type: ignore[arg-type]
-                for at, batch in zip(
-                    range(0, len(some), BLOCK), batches([r.text for r in some]), strict=True
-                )
-            ]
-        )
-        table[f"llm, untuned, {len(some)} rows"] = category_figures(
-            taken >= model.thresholds, truth["test"][: len(some)]
-        )
-        print(of, "llm", table[f"llm, untuned, {len(some)} rows"], flush=True)
-
-    def note(
-        self, table: dict[str, Any], name: str, likely: Any, thresholds: Any, right: Any
-    ) -> None:
-        """Figures at the fitted thresholds, and at several that are the same for all."""
-        table[name] = {"fitted thresholds": category_figures(likely >= thresholds, right)}
-        for threshold in (0.3, 0.5, 0.7):
-            table[name][str(threshold)] = category_figures(likely >= threshold, right)
-        print(name, table[name]["fitted thresholds"], flush=True)
-
-    # -- descriptors ----------------------------------------------------------------------------
-
-    def descriptor_stage(self) -> None:
-        """Which descriptor of a category is said."""
-        for of, rows, told in (
-            ("implied by held-out terms", self.implied("test"), False),
-            ("composed descriptions", self.composed("test", self.arguments.composed // 5, 3), True),
-        ):
-            table = self.results.setdefault("descriptors", {}).setdefault(of, {})
-            for name, encoder in (("bare MiniLM", self.minilm), ("fine-tuned", self.tuned)):
-                if encoder is None:
-                    continue
-                features = FacetFeatureExtractor(self.bare, self.finder(encoder))
-                table[name] = self.descriptor_figures(features, rows, told)
-                print(of, name, table[name]["all"], flush=True)
-
-    def descriptor_figures(
-        self, features: FacetFeatureExtractor, rows: list[Description], told: bool
-    ) -> dict[str, Any]:
-        """accuracy@1 and recall@10 of the descriptors of each category that a code has."""
-        hits: dict[str, list[tuple[float, float]]] = {}
-        for at in range(0, len(rows), BLOCK):
-            some = rows[at : at + BLOCK]
-            batch = batches([r.text for r in some])[0]
-            found = features.extract(batch, [r.code.base if told else "" for r in some])
-            for item, row in enumerate(some):
-                wanted: dict[str, set[str]] = {}
-                for facet in row.code.facets:
-                    wanted.setdefault(facet.category, set()).add(facet.descriptor)
-                for category, right in wanted.items():
-                    self.hit(features, found, item, Facet(category, ""), right, hits)
-        together = [hit for own in hits.values() for hit in own]
-        table = {"all": together, **dict(sorted(hits.items()))}
-        return {
-            name: {
-                "questions": len(own),
-                "accuracy_at_1": round(float(np.mean([hit[0] for hit in own])), 4),
-                "recall_at_10": round(float(np.mean([hit[1] for hit in own])), 4),
-            }
-            for name, own in table.items()
-        }
-
-    def hit(
-        self,
-        features: FacetFeatureExtractor,
-        found: Any,
-        item: int,
-        asked: Facet,
-        right: set[str],
-        hits: dict[str, list[tuple[float, float]]],
-    ) -> None:
-        """Note whether the first descriptor is right, and how many of the first ten are."""
-        if asked.category not in features.codes:
-            return
-        column = features.codes.index(asked.category)
-        tree = features.categories[column].tree
-        scores = found.scores[column][:, item]
-        order = np.argsort(-scores, kind="stable")[:10]
-        best = [tree.codes[node] for node in order.tolist()]
-        hits.setdefault(asked.category, []).append(
-            (float(best[0] in right), len(right & set(best)) / len(right))
-        )
-
 
 def main() -> None:
     """Measure, and write `OUT.json` and `OUT.md`."""
@@ -421,14 +206,21 @@ def main() -> None:
     parser.add_argument(
         "--list-rows", type=int, default=60, help="rows whose categories the LLM names"
     )
-    parser.add_argument("--stages", nargs="*", default=["base", "category", "descriptor", "code"])
+    parser.add_argument("--stages", nargs="*", choices=STAGES, default=STAGES)
     parser.add_argument(
         "--out", help="where to, without a suffix; stages that it has and this run not are kept"
     )
     arguments = parser.parse_args()
     study = Study(arguments)
+    facets = FacetStages(study)
+    stages = {
+        "base": study.base_stage,
+        "category": facets.category_stage,
+        "descriptor": facets.descriptor_stage,
+        "code": study.code_stage,
+    }
     for stage in arguments.stages:
-        getattr(study, f"{stage}_stage")()
+        stages[stage]()
     if arguments.out:
         out = Path(arguments.out)
         made = out.with_suffix(".json")

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from foodex2_everyday import read
-from foodex2_stages import figures, key, read_foods
+from foodex2_rows import figures, key, read_foods
 from numpy.typing import NDArray
 
 from cascade.config import FITTED_ENCODER
