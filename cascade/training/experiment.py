@@ -22,6 +22,7 @@ from cascade.tracking.trackers import check_trackers, make_trackers
 from cascade.training.finetune_recipe import FinetuneRecipe
 from cascade.training.labelled import Progress
 from cascade.training.loop import Tick
+from cascade.training.markdown import table
 from cascade.version import __version__
 
 WORK, IDENTITY, LOCK = "checkpoints", "identity.json", "lock"
@@ -65,6 +66,32 @@ class Experiment(ABC, Generic[R]):
         CascadeError
             The data, the model or the recipe cannot be used; says where and what to do.
         """
+
+    def page(self, title: str, told: str, facts: Mapping[str, Any], more: str = "") -> str:
+        """A README as all kinds have it.
+
+        Parameters
+        ----------
+        told
+            What was measured.
+        facts
+            What it was made of, and how; the command and the seed stand around them.
+        more
+            Sentences for the end.
+        """
+        made = {"made by": f"`{self.command}`", **facts, "seed": self.recipe.seed}
+        kind = self.made.split()[-1]
+        again = f"`recipe.yaml` has every setting; the same command on it makes the {kind} again."
+        parts = [
+            f"# {title}",
+            self.recipe.about or "Made by `cascade finetune`.",
+            "Use it:",
+            f"    {self.usage()}",
+            *([told] if told else []),
+            table(("", ""), made.items()),
+            f"{again} {more}".strip(),
+        ]
+        return "\n\n".join(parts) + "\n"
 
     @abstractmethod
     def readme(self, metrics: Mapping[str, Any]) -> str:

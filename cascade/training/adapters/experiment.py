@@ -218,37 +218,33 @@ class AdapterExperiment(LabelledExperiment[AdapterRecipe]):
         columns = ", ".join(self.columns.text)
         held = metrics["validation_loss"] is not None
         losses = _validated(metrics) if held else "no rows were held out"
-        return f"""\
-# LoRA adapter of {recipe.model.weights}
-
-{recipe.about or "Made by `cascade finetune`."}
-
-Use it:
-
-    {self.usage()}
-
-or with peft: `PeftModel.from_pretrained(model, {str(self.folder)!r})`.
-
-|  |  |
-| --- | --- |
-| made by | `{self.command}` |
-| tasks | {", ".join(recipe.tasks)} |
-| data | {Path(recipe.data.file).name}: {rows["train"]:,} rows of {rows["read"]:,}, \
-{rows["classes"]:,} classes; columns {columns}; label {recipe.data.label} |
-| taxonomy | {recipe.data.taxonomy or "made of the labels"} |
-| examples | {metrics["examples"]["train"]:,}, and {metrics["examples"]["validation"]:,} of \
-{rows["validation"]:,} rows held out or given for validation |
-| LoRA | rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout}; \
-{metrics["trained_weights"]:,} weights |
-| steps | {metrics["steps"]:,}{_early(metrics)} |
-| validation loss | {losses} |
-| time | {metrics["seconds"]:,.0f} s, {metrics["tokens_per_second"]:,.0f} tokens/s on \
-{metrics["device"]} in {metrics["precision"]} |
-| seed | {recipe.seed} |
-
-Losses are in nats for each token of an answer. `recipe.yaml` has every setting; the same command
-on it makes the adapter again. `metrics.json` has the loss of each step.
-"""
+        return self.page(
+            f"LoRA adapter of {recipe.model.weights}",
+            f"or with peft: `PeftModel.from_pretrained(model, {str(self.folder)!r})`.",
+            {
+                "tasks": ", ".join(recipe.tasks),
+                "data": (
+                    f"{Path(recipe.data.file).name}: {rows['train']:,} rows of {rows['read']:,}, "
+                    f"{rows['classes']:,} classes; columns {columns}; label {recipe.data.label}"
+                ),
+                "taxonomy": recipe.data.taxonomy or "made of the labels",
+                "examples": (
+                    f"{metrics['examples']['train']:,}, and {metrics['examples']['validation']:,} "
+                    f"of {rows['validation']:,} rows held out or given for validation"
+                ),
+                "LoRA": (
+                    f"rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout}; "
+                    f"{metrics['trained_weights']:,} weights"
+                ),
+                "steps": f"{metrics['steps']:,}{_early(metrics)}",
+                "validation loss": losses,
+                "time": (
+                    f"{metrics['seconds']:,.0f} s, {metrics['tokens_per_second']:,.0f} tokens/s on "
+                    f"{metrics['device']} in {metrics['precision']}"
+                ),
+            },
+            "Losses are in nats for each token of an answer; `metrics.json` has that of each step.",
+        )
 
 
 def _early(metrics: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from cascade.training.adapters.lora import LoraRecipe
 from cascade.training.adapters.recipe import LoopRecipe, ModelRecipe
 from cascade.training.encoders.recipe import SetsRecipe
 from cascade.training.encoders.sets_experiment import SetsExperiment
+from cascade.training.loop import in_words
 
 
 class SetsAdapterRecipe(SetsRecipe):
@@ -104,6 +105,12 @@ class SetsAdapterExperiment(SetsExperiment[A]):
         words += ["--method", method]
         words += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         return shlex.join([*words, "-o", "out.csv"])
+
+
+def time_of(metrics: Mapping[str, Any]) -> str:
+    """How long training took, and on what, in words."""
+    took = in_words(metrics["seconds"])
+    return f"{took} on {metrics['device']} in {metrics['precision']}"
 
 
 def losses_of(metrics: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from cascade.retrieval.encoder import Encoder
 from cascade.training.adapters.experiment import run_figures
 from cascade.training.adapters.instructions import Instruction
 from cascade.training.adapters.lora import attach_lora, save_adapter
-from cascade.training.adapters.over_sets import SetsAdapterExperiment, losses_of
+from cascade.training.adapters.over_sets import SetsAdapterExperiment, losses_of, time_of
 from cascade.training.adapters.training import AnswerLoop, training_precision
 from cascade.training.agents.recipe import AgentRecipe
 from cascade.training.agents.walks import WalkedSet
@@ -126,27 +126,20 @@ class AgentExperiment(SetsAdapterExperiment[AgentRecipe]):
         """What the adapter was made of, how it measured, and how it is used."""
         recipe = self.recipe
         lora, walks = recipe.lora, recipe.walks
-        return f"""\
-# LoRA adapter of {recipe.model.weights} that walks taxonomies
-
-{recipe.about or "Made by `cascade finetune`."}
-
-Use it:
-
-    {self.usage()}
-
-|  |  |
-| --- | --- |
-| made by | `{self.command}` |
-| walks | {sum(metrics["walks"].values()):,} of {len(metrics["walks"]):,} taxonomies, \
-{walks.detours:.0%} with a wrong turn; {metrics["examples"]["train"]:,} steps |
-| lists | {walks.shown} nodes that {walks.encoder} finds |
-| LoRA | rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout} |
-| steps of training | {metrics["steps"]:,} |
-| validation loss | {losses_of(metrics)} |
-| time | {in_words(metrics["seconds"])} on {metrics["device"]} in {metrics["precision"]} |
-| seed | {recipe.seed} |
-
-Labelled rows teach neither `none` nor `ask`. `recipe.yaml` has every setting; the same command on
-it makes the adapter again. `metrics.json` has the loss of each step.
-"""
+        return self.page(
+            f"LoRA adapter of {recipe.model.weights} that walks taxonomies",
+            "",
+            {
+                "walks": (
+                    f"{sum(metrics['walks'].values()):,} of {len(metrics['walks']):,} taxonomies, "
+                    f"{walks.detours:.0%} with a wrong turn; {metrics['examples']['train']:,} steps"
+                ),
+                "lists": f"{walks.shown} nodes that {walks.encoder} finds",
+                "LoRA": f"rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout}",
+                "steps of training": f"{metrics['steps']:,}",
+                "validation loss": losses_of(metrics),
+                "time": time_of(metrics),
+            },
+            "Labelled rows teach neither `none` nor `ask`. `metrics.json` has the loss of each "
+            "step.",
+        )

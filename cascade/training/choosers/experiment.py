@@ -20,14 +20,13 @@ from cascade.retrieval.encoder import Encoder
 from cascade.scoring.listed.choosers import make_chooser
 from cascade.training.adapters.experiment import run_figures
 from cascade.training.adapters.lora import attach_lora, save_adapter
-from cascade.training.adapters.over_sets import SetsAdapterExperiment, losses_of
+from cascade.training.adapters.over_sets import SetsAdapterExperiment, losses_of, time_of
 from cascade.training.adapters.training import AdapterLoop, AnswerLoop, training_precision
 from cascade.training.choosers.contests import ContestLoop, contest
 from cascade.training.choosers.lists import Choice, ListedSet, instruction
 from cascade.training.choosers.measuring import figures_of
 from cascade.training.choosers.recipe import ChooserRecipe
 from cascade.training.encoders.sets import EncoderSet
-from cascade.training.loop import in_words
 from cascade.training.markdown import table
 from cascade.version import __version__
 
@@ -224,32 +223,22 @@ class ChooserExperiment(SetsAdapterExperiment[ChooserRecipe]):
                 + table(header, figures)
             )
         lora, lists = recipe.lora, recipe.lists
-        return f"""\
-# LoRA adapter of {recipe.model.weights} that chooses from lists
-
-{recipe.about or "Made by `cascade finetune`."}
-
-Use it:
-
-    {self.usage()}
-
-{measured}
-
-|  |  |
-| --- | --- |
-| made by | `{self.command}` |
-| choices | {metrics["examples"]:,}, of {len(metrics["sets"]):,} taxonomies |
-| list | {lists.listed} leaves that {lists.encoder} finds, {lists.near} of them near the right \
-one; {lists.absent:.0%} without it |
-| LoRA | rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout} |
-| steps | {metrics["steps"]:,} |
-| validation loss | {losses_of(metrics)} |
-| time | {in_words(metrics["seconds"])} on {metrics["device"]} in {metrics["precision"]} |
-| seed | {recipe.seed} |
-
-`recipe.yaml` has every setting; the same command on it makes the adapter again. `metrics.json` has
-the loss of each step, and the figures by weight.
-"""
+        return self.page(
+            f"LoRA adapter of {recipe.model.weights} that chooses from lists",
+            measured,
+            {
+                "choices": f"{metrics['examples']:,}, of {len(metrics['sets']):,} taxonomies",
+                "list": (
+                    f"{lists.listed} leaves that {lists.encoder} finds, {lists.near} of them near "
+                    f"the right one; {lists.absent:.0%} without it"
+                ),
+                "LoRA": f"rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout}",
+                "steps": f"{metrics['steps']:,}",
+                "validation loss": losses_of(metrics),
+                "time": time_of(metrics),
+            },
+            "`metrics.json` has the loss of each step, and the figures by weight.",
+        )
 
 
 def _counts(lists: Sequence[_Listed]) -> dict[str, int]:

@@ -105,25 +105,16 @@ class EncoderExperiment(SetsExperiment[EncoderRecipe]):
             )
         training = recipe.training
         sets = ", ".join(each.name for each in recipe.sets)
-        return f"""\
-# Encoder for many taxonomies, made of {recipe.model.weights}
-
-{recipe.about or "Made by `cascade finetune`."}
-
-Use it:
-
-    {self.usage()}
-
-{measured}
-
-|  |  |
-| --- | --- |
-| made by | `{self.command}` |
-| rows | {sum(metrics["sets"].values()):,} |
-| taxonomies | {len(metrics["sets"]):,}, of the sets {sets} |
-| training | {metrics["steps"]:,} steps of {training.items} rows at {training.learning_rate} |
-| time | {metrics["seconds"]:,.0f} s on {metrics["device"]} |
-| seed | {recipe.seed} |
-
-`recipe.yaml` has every setting; the same command on it makes the encoder again.
-"""
+        return self.page(
+            f"Encoder for many taxonomies, made of {recipe.model.weights}",
+            measured,
+            {
+                "rows": f"{sum(metrics['sets'].values()):,}",
+                "taxonomies": f"{len(metrics['sets']):,}, of the sets {sets}",
+                "training": (
+                    f"{metrics['steps']:,} steps of {training.items} rows at "
+                    f"{training.learning_rate}"
+                ),
+                "time": f"{metrics['seconds']:,.0f} s on {metrics['device']}",
+            },
+        )

@@ -29,7 +29,7 @@ from cascade.tracking.provenance import relative
 from cascade.training.adapters.experiment import run_figures
 from cascade.training.adapters.instructions import Instruction
 from cascade.training.adapters.lora import attach_lora, save_adapter
-from cascade.training.adapters.over_sets import losses_of
+from cascade.training.adapters.over_sets import losses_of, time_of
 from cascade.training.adapters.training import AnswerLoop, training_precision
 from cascade.training.experiment import Experiment
 from cascade.training.foodex2.synthetic import Description
@@ -43,7 +43,6 @@ from cascade.training.foodex2.tasks_figures import (
     told_shares,
 )
 from cascade.training.foodex2.tasks_recipe import FoodTask, FoodTasksRecipe
-from cascade.training.loop import in_words
 from cascade.training.markdown import table
 from cascade.version import __version__
 
@@ -279,30 +278,17 @@ class FoodTasksExperiment(Experiment[FoodTasksRecipe]):
         counts = ", ".join(f"{n:,} of {task}" for task, n in metrics["questions"].items())
         before = metrics["validation_loss_before"]
         losses = "no rows were held out" if before is None else losses_of(metrics)
-        return f"""\
-# LoRA adapter of {recipe.model.weights} for FoodEx2
-
-{recipe.about or "Made by `cascade finetune`."}
-
-Use it:
-
-    {self.usage()}
-
-{table(*self.summary(metrics))}
-
-Thresholds and weights were chosen on other base terms than those of this table. Descriptions were
-composed of the catalogue; those of people will be harder.
-
-|  |  |
-| --- | --- |
-| made by | `{self.command}` |
-| questions | {counts} |
-| LoRA | rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout} |
-| steps | {metrics["steps"]:,} |
-| validation loss | {losses} |
-| time | {in_words(metrics["seconds"])} on {metrics["device"]} in {metrics["precision"]} |
-| seed | {recipe.seed} |
-
-`cascade.yaml` has the settings of use, `recipe.yaml` those of training; the same command on it
-makes the adapter again. `metrics.json` has the loss of each step.
-"""
+        return self.page(
+            f"LoRA adapter of {recipe.model.weights} for FoodEx2",
+            table(*self.summary(metrics))
+            + "\n\nThresholds and weights were chosen on other base terms than those of this table."
+            " Descriptions were composed of the catalogue; those of people will be harder.",
+            {
+                "questions": counts,
+                "LoRA": f"rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout}",
+                "steps": f"{metrics['steps']:,}",
+                "validation loss": losses,
+                "time": time_of(metrics),
+            },
+            "`cascade.yaml` has the settings of use, `metrics.json` the loss of each step.",
+        )

@@ -291,32 +291,27 @@ class RankerExperiment(LabelledExperiment[RankerRecipe]):
             )
         wrong, training = recipe.negatives, recipe.training
         unit = "rows" if recipe.kind == "retriever" else "pairs"
-        return f"""\
-# {recipe.kind.capitalize()} made of {recipe.model.weights}
-
-{recipe.about or "Made by `cascade finetune`."}
-
-Use it:
-
-    {self.usage()}
-
-{measured}
-
-|  |  |
-| --- | --- |
-| made by | `{self.command}` |
-| data | {Path(recipe.data.file).name}: {rows["train"]:,} rows of {rows["read"]:,}, \
-{rows["classes"]:,} classes; columns {", ".join(self.columns.text)}; label {recipe.data.label} |
-| taxonomy | {recipe.data.taxonomy or "made of the labels"} |
-| wrong nodes | {wrong.siblings} siblings, {wrong.near} near in the taxonomy, {wrong.similar} of \
-the {wrong.pool} most similar, {wrong.random} random |
-| training | {metrics["steps"]:,} steps of {training.batch_size} {unit} at \
-{training.learning_rate} |
-| time | {metrics["seconds"]:,.0f} s on {metrics["device"]} |
-| seed | {recipe.seed} |
-
-`recipe.yaml` has every setting; the same command on it makes the model again.
-"""
+        return self.page(
+            f"{recipe.kind.capitalize()} made of {recipe.model.weights}",
+            measured,
+            {
+                "data": (
+                    f"{Path(recipe.data.file).name}: {rows['train']:,} rows of {rows['read']:,}, "
+                    f"{rows['classes']:,} classes; columns "
+                    f"{', '.join(self.columns.text)}; label {recipe.data.label}"
+                ),
+                "taxonomy": recipe.data.taxonomy or "made of the labels",
+                "wrong nodes": (
+                    f"{wrong.siblings} siblings, {wrong.near} near in the taxonomy, "
+                    f"{wrong.similar} of the {wrong.pool} most similar, {wrong.random} random"
+                ),
+                "training": (
+                    f"{metrics['steps']:,} steps of {training.batch_size} {unit} at "
+                    f"{training.learning_rate}"
+                ),
+                "time": f"{metrics['seconds']:,.0f} s on {metrics['device']}",
+            },
+        )
 
 
 def _implied(taxonomy: Taxonomy) -> list[frozenset[str]] | None:

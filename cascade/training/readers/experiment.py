@@ -150,29 +150,19 @@ class ReaderExperiment(SetsExperiment[ReaderRecipe]):
                 + table(header, figures)
             )
         sets = ", ".join(each.name for each in recipe.sets)
-        return f"""\
-# Reader of pairs for many taxonomies, made of {recipe.model.weights}
-
-{recipe.about or "Made by `cascade finetune`."}
-
-Use it:
-
-    {self.usage()}
-
-{measured}
-
-|  |  |
-| --- | --- |
-| made by | `{self.command}` |
-| rows | {sum(metrics["sets"].values()):,} |
-| taxonomies | {len(metrics["sets"]):,}, of the sets {sets} |
-| training | {metrics["steps"]:,} steps of {training.items} items with {training.candidates} \
-nodes each, at {training.learning_rate} |
-| time | {metrics["seconds"]:,.0f} s on {metrics["device"]} |
-| seed | {recipe.seed} |
-
-`recipe.yaml` has every setting; the same command on it makes the reader again.
-"""
+        return self.page(
+            f"Reader of pairs for many taxonomies, made of {recipe.model.weights}",
+            measured,
+            {
+                "rows": f"{sum(metrics['sets'].values()):,}",
+                "taxonomies": f"{len(metrics['sets']):,}, of the sets {sets}",
+                "training": (
+                    f"{metrics['steps']:,} steps of {training.items} items with "
+                    f"{training.candidates} nodes each, at {training.learning_rate}"
+                ),
+                "time": f"{metrics['seconds']:,.0f} s on {metrics['device']}",
+            },
+        )
 
 
 def _encoding(encoder: PackedEncoder) -> Any:
