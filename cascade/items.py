@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,15 +63,11 @@ class Item:
             object.__setattr__(self, "image", _picture(os.fspath(self.image)))
 
     @classmethod
-    def of_texts(cls, fields: Iterable[dict[str, str]], ids: Iterable[str | None]) -> list[Item]:
+    def of_texts(cls, fields: Sequence[dict[str, str]], ids: Sequence[str | None]) -> list[Item]:
         """Items without pictures of texts that can be encoded, as readers of tables give them."""
-        made = []
-        for own, id_ in zip(fields, ids, strict=False):
-            item = object.__new__(cls)
-            _PUT_FIELDS(item, own)
-            _PUT_ID(item, id_)
-            _PUT_IMAGE(item, None)
-            made.append(item)
+        made = list(map(object.__new__, repeat(cls, len(fields))))
+        for put, values in ((_PUT_FIELDS, fields), (_PUT_ID, ids), (_PUT_IMAGE, repeat(None))):
+            deque(map(put, made, values), 0)  # a loop that calls no Python
         return made
 
     @classmethod

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from cascade.confidence.calibration import Calibration
 from cascade.confidence.climbing import (
     Floats,
+    all_climbed,
     climb,
-    climbed,
     in_percent,
     levels_held,
     paths_of,
@@ -231,29 +231,27 @@ class Acceptance:
         found.then(lambda row, one: self._accepted(one, levels[row]) if row in levels else one)
         places = np.array(list(levels), np.int64)
         held = np.array(list(levels.values()), np.int64)
-        nodes, sure, tree = found.nodes[places], found.sure[places], found.tree
-        each = np.arange(len(places))
-        for row, level, node, own, below, under in zip(
-            places.tolist(),
-            held.tolist(),
-            nodes[each, held - 1].tolist(),
-            sure[each, held - 1].tolist(),
-            nodes[each, held].tolist(),
-            sure[each, held].tolist(),
-            strict=True,
+        for row, under in zip(
+            places[held == 0].tolist(), found.sure[places[held == 0], 0].tolist(), strict=True
         ):
-            before = found.message[row]
-            if level:
-                found.code[row], found.path[row] = tree.codes[node], tree.path(node)
-                found.confidence[row], found.status[row] = own, "partial"
-                name = tree.names[below]
-                found.message[row] = climbed(before, level, name, under, self._why)
-            else:
-                found.status[row] = "review"
-                first = (
-                    ("level 1", under) if self._climbs else ("the answer", found.confidence[row])
-                )
-                found.message[row] = self._doubted(before, *first)
+            found.status[row] = "review"
+            first = ("level 1", under) if self._climbs else ("the answer", found.confidence[row])
+            found.message[row] = self._doubted(found.message[row], *first)
+        self._cut_columns(found, places[held > 0], held[held > 0])
+
+    def _cut_columns(self, found: WalkedColumns, places: Places, held: Places) -> None:
+        """Let nodes above the answers, each at a level from 1 up, take their place."""
+        tree, rows = found.tree, places.tolist()
+        nodes = found.nodes[places, held - 1].tolist()
+        names = [tree.names[node] for node in found.nodes[places, held].tolist()]
+        before, under = [found.message[row] for row in rows], found.sure[places, held]
+        said = all_climbed(before, held.tolist(), names, under, self._why)
+        sure = found.sure[places, held - 1].tolist()
+        paths = {node: tree.path(node) for node in {*nodes}}
+        for row, node, own, message in zip(rows, nodes, sure, said, strict=True):
+            found.code[row], found.path[row] = tree.codes[node], paths[node]
+            found.confidence[row], found.status[row] = own, "partial"
+            found.message[row] = message
 
     def _doubted(self, before: str, at: str, sure: float) -> str:
         """The message of an answer of which nothing is accepted."""

@@ -22,6 +22,7 @@ from cascade.taxonomy.names import PATH_SEPARATOR
 
 Floats = NDArray[np.float64]
 TINY = 1e-12  # risk that a level adds at least
+LEAST = 1e-9  # of a percent, that rounding may have lost
 
 
 def paths_of(predictions: Sequence[Prediction]) -> Floats:
@@ -114,8 +115,29 @@ def climb(prediction: Prediction, level: int, why: str) -> Prediction:
 
 def climbed(before: str, level: int, below: str, sure: float, why: str) -> str:
     """The message of an answer at an upper level, `below` being the name of what is not sure."""
-    said = f"answered at level {level}: {below!r} below it has {in_percent(sure)}, {why}"
-    return f"{before}; {said}" if before else said
+    return all_climbed([before], [level], [below], np.array([sure]), why)[0]
+
+
+def all_climbed(
+    before: Sequence[str], levels: Sequence[int], below: Sequence[str], sure: Floats, why: str
+) -> list[str]:
+    """`climbed` of many answers; all are [n]."""
+    percents = np.floor(sure * 100 + LEAST).astype(np.int64).tolist()
+    return [
+        f"{own}; {said}" if own else said
+        for own, said in zip(
+            before,
+            [
+                _said(level, name, percent, why)
+                for level, name, percent in zip(levels, below, percents, strict=True)
+            ],
+            strict=True,
+        )
+    ]
+
+
+def _said(level: int, below: str, percent: int, why: str) -> str:
+    return f"answered at level {level}: {below!r} below it has {percent}%, {why}"
 
 
 class _Shortened(LazyPath):
@@ -144,4 +166,4 @@ class _Shortened(LazyPath):
 
 def in_percent(confidence: float) -> str:
     """A confidence in whole percent, rounded down, so that what is below a bound looks so."""
-    return f"{math.floor(confidence * 100 + 1e-9)}%"
+    return f"{math.floor(confidence * 100 + LEAST)}%"

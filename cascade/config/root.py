@@ -33,6 +33,7 @@ FITTED_METHOD = "cascade"
 none: they were made when it was the default of all."""
 
 BATCH, BATCH_OF_HEADS, BATCH_OF_FIRST_PASS = 128, 512, 1024  # rows that are answered together
+MOST_TOGETHER = 1 << 14  # and at most
 
 
 class Columns(Section):
@@ -137,6 +138,15 @@ class CascadeConfig(TaxonomySource):
     max_chars: int = Field(
         100_000, ge=1, le=10**9, description="A row whose text is longer is answered with an error."
     )
+    rows_together: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_TOGETHER,
+        description="Rows of a file that are answered together. By default as suits the method: "
+        f"{BATCH}, {BATCH_OF_HEADS} for heads of texts, {BATCH_OF_FIRST_PASS:,} with a first pass. "
+        "The more, the less each of them costs, the more memory they take, and the longer the "
+        "first waits.",
+    )
     allow_download: bool = Field(False, description="Weights may be fetched from the hub.")
 
     @property
@@ -160,6 +170,8 @@ class CascadeConfig(TaxonomySource):
         The more, the less each of them costs, since weights are read once for all; and the longer
         the first waits.
         """
+        if self.rows_together is not None:
+            return self.rows_together
         if self.retrieval.first_pass:
             return BATCH_OF_FIRST_PASS
         by_heads = {*(f"ttc.{name}" for name in self.heads), "ttc", "neighbours"}

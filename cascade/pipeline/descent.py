@@ -327,13 +327,14 @@ class Descent:
                 lazy,
             )
 
+        paths = {node: path(node) for node in {*nodes}}
         columns = [
             [codes[node] for node in nodes],
-            [path(node) for node in nodes],
+            [paths[node] for node in nodes],
             [*sure],
             [source] * n,
             status,
-            [stops.get(row, "") for row in range(n)],
+            [stops.get(row, "") for row in range(n)] if stops else [""] * n,
         ]
         return WalkedColumns(columns, made, self.taxonomy, traces.path, traces.sure)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from string import ascii_letters, digits
 
 from cascade.errors import InputError
 from cascade.io.pictures import allowed_address
@@ -13,28 +14,28 @@ from cascade.pipeline.doors.asked import Asked
 from cascade.predictions import Prediction
 from cascade.values import absence_of, is_readable
 
+_READABLE = frozenset(ascii_letters + digits)  # what most texts begin with
+
 
 class Refusing(Asked):
     """Looks at items before they are answered."""
 
-    def _odd(self, items: Sequence[Item]) -> Iterator[int]:
+    def _odd(self, items: Sequence[Item]) -> Sequence[int]:
         """Places of items that need a closer look, see `_checked`: those of plain text do not."""
-        most, reads, reads_text = (
-            self.config.max_chars,
-            {*self.config.reads},
-            self._walker.reads_text,
-        )
-        for at, item in enumerate(items):
-            text = "".join(item.fields.values())
-            plain = (
-                reads_text
-                and item.image is None
-                and len(text) <= most
-                and is_readable(text)
-                and not (reads and reads.isdisjoint(item.fields))
-            )
-            if not plain:
-                yield at
+        if not self._walker.reads_text:
+            return range(len(items))
+        most, reads = self.config.max_chars, {*self.config.reads}
+        fields = [item.fields for item in items]
+        odd = [
+            at
+            for at, text in enumerate(["".join(own.values()) for own in fields])
+            if len(text) > most or (text[:1] not in _READABLE and not is_readable(text))
+        ]
+        if any([item.image is not None for item in items]):
+            odd += [at for at, item in enumerate(items) if item.image is not None]
+        if reads:
+            odd += [at for at, own in enumerate(fields) if reads.isdisjoint(own)]
+        return sorted({*odd})
 
     def _checked(self, item: Item) -> Item | Prediction:
         """The item, its picture where it may be fetched from, or why there is no answer."""

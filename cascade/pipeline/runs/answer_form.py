@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from cascade.io import Answer
@@ -103,10 +104,10 @@ class AnswerForm:
         """Predictions as values by column, or (`nested`) by key of one JSON object."""
         if self._has_more:
             return [self.answer(prediction, nested=nested) for prediction in predictions]
-        sure = [
-            None if code is None else round(own, DIGITS)
-            for own, code in zip(predictions.confidence, predictions.code, strict=True)
-        ]
+        sure: list[float | None] = list(map(round, predictions.confidence, repeat(DIGITS)))
+        if None in predictions.code:
+            codes = predictions.code
+            sure = [None if code is None else own for own, code in zip(sure, codes, strict=True)]
         columns = (
             predictions.code,
             predictions.path,

@@ -31,6 +31,7 @@ from cascade.predictions.columns import PredictionColumns
 from cascade.taxonomy.names import PATH_SEPARATOR
 
 Items = list[Item | Prediction]
+ACCEPTED = frozenset({"ok", "partial"})  # what an answer that is not for review is called
 SUMMED = (
     *("status", "partial", "source", "labelled", "right", "several", "fallback", "adapted"),
     *("first_pass", "shift", "languages", "stages", "asked", "accepted"),
@@ -348,20 +349,24 @@ def count(predictions: Sequence[Prediction], golds: Sequence[tuple[str, ...] | N
     counts = Counts(rows=len(columns))
     counts.status = dict(Counter(status))
     objects = columns.made  # what a fallback answered is one
-    cut = [
-        path
-        for row, path in enumerate(columns.path)
-        if path and status[row] == "partial" and (row not in objects or is_cut(objects[row]))
-    ]
-    counts.partial = dict(Counter([str(path.count(PATH_SEPARATOR) + 1) for path in cut]))
+    cut = Counter(
+        [path for path, own in zip(columns.path, status, strict=True) if own == "partial"]
+    )
+    cut -= Counter([p.path for p in objects.values() if p.status == "partial" and not is_cut(p)])
+    partial: Counter[str] = Counter()
+    for path, rows in cut.items():
+        if path:
+            partial[str(path.count(PATH_SEPARATOR) + 1)] += rows
+    counts.partial = dict(partial)
     answered = [source for source, own in zip(columns.source, code, strict=True) if own is not None]
     counts.source = dict(Counter(answered))
     counts.fallback = dict(Counter([p.failure for p in objects.values() if p.failure]))
     confidence = np.array(columns.confidence, np.float64)
-    sure = confidence[[word in ("ok", "partial") for word in status]]
+    sure = confidence if {*status} <= ACCEPTED else confidence[[s in ACCEPTED for s in status]]
     wrong = int(np.rint(1e6 * (1 - sure)).sum())  # whole numbers add up exactly
     counts.accepted = {"rows": len(sure), "expected_wrong": wrong}
-    tenths = (confidence[[own is not None for own in code]] * 10).astype(np.int64)
+    known = confidence[[own is not None for own in code]] if None in code else confidence
+    tenths = (known * 10).astype(np.int64)
     counts.confidence = np.bincount(np.minimum(tenths, 9), minlength=10).tolist()
     counts.unknown = golds.count(None)
     labelled: Counter[str] = Counter()
