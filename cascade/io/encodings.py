@@ -6,7 +6,9 @@ import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from io import TextIOWrapper
+from itertools import islice
 from typing import BinaryIO, Literal
 
 from cascade.errors import InputError
@@ -102,23 +104,45 @@ class Encoding:
         return None
 
 
-def lines_of(text: TextIOWrapper, limit: int, name: str) -> Iterator[str]:
+class TextLines(Iterator[str]):
     """Lines with their ends; a longer line comes in pieces of `limit` characters."""
-    line = 0
-    try:
-        while piece := text.readline(limit):
-            line += 1
-            yield piece
-    except UnicodeError as error:
-        raise InputError(
-            f"the text is not {text.encoding} ({error}); name another encoding with --encoding",
-            file=name,
-            line=line + 1,
-        ) from None
-    except OSError as error:
-        raise InputError(
-            f"reading stopped: {error.strerror or error}; run again", file=name, line=line + 1
-        ) from None
+
+    def __init__(self, text: TextIOWrapper, limit: int, name: str) -> None:
+        self._pieces = iter(partial(text.readline, limit), "")
+        self._limit, self._name, self._encoding = limit, name, text.encoding
+        self._line = 0
+
+    def __next__(self) -> str:
+        found = self.take(1)
+        if not found:
+            raise StopIteration
+        return found[0]
+
+    def take(self, size: int) -> list[str]:
+        """The next lines, at most `size`, fewer at the end, and where they reach the limit."""
+        found: list[str] = []
+        length = 0
+        try:
+            for piece in islice(self._pieces, size):
+                found.append(piece)
+                length += len(piece)
+                if length >= self._limit:
+                    break
+        except UnicodeError as error:
+            raise InputError(
+                f"the text is not {self._encoding} ({error}); name another encoding with "
+                "--encoding",
+                file=self._name,
+                line=self._line + len(found) + 1,
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"reading stopped: {error.strerror or error}; run again",
+                file=self._name,
+                line=self._line + len(found) + 1,
+            ) from None
+        self._line += len(found)
+        return found
 
 
 def replace_surrogates(text: str) -> str:

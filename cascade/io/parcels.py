@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cascade.io.tables.rows import Row
+from cascade.io.tables.rows import Row, RowBlock, cells_of
+
+if TYPE_CHECKING:
+    from cascade.io.tables.parquet import ArrowRows
 
 Parcel = tuple[Any, ...]
 
@@ -16,20 +18,29 @@ def packed(rows: Sequence[Row]) -> Parcel:
 
     Rows of Parquet go as Arrow, so that the types of their columns arrive.
     """
+    if type(rows) is RowBlock:
+        return rows.numbers, rows.lines, None, rows.cells, rows.texts
+    if isinstance(rows, RowBlock):
+        return rows.numbers, rows.lines, {}, None, _streams(rows)
     numbers, lines = [row.number for row in rows], [row.line for row in rows]
     problems = {at: row.problem for at, row in enumerate(rows) if row.problem is not None}
     if rows and isinstance(rows[0].raw, tuple):
         return numbers, lines, problems, None, _streams(rows)
     raws = [row.raw for row in rows]
     told = raws if any(raw is not None for raw in raws) else None
-    return numbers, lines, problems, [row.cells for row in rows], told
+    return numbers, lines, problems, cells_of(rows), told
 
 
-def unpacked(parcel: Parcel) -> list[Row]:
+def unpacked(parcel: Parcel) -> Sequence[Row]:
     """The rows of a parcel."""
     numbers, lines, problems, cells, raws = parcel
+    if problems is None:
+        return RowBlock(numbers, lines, cells, raws)
     if cells is None:
-        cells, raws = _read(raws)
+        block = _read(numbers, raws)
+        if not problems:
+            return block
+        cells, raws = block.cells, block.raws
     return [
         Row(number, line, values, problems.get(at), raw)
         for at, (number, line, values, raw) in enumerate(
@@ -39,35 +50,27 @@ def unpacked(parcel: Parcel) -> list[Row]:
 
 
 def _streams(rows: Sequence[Row]) -> list[bytes]:
-    """The rows of each record batch that they came from, as an Arrow stream."""
+    """The parts of record batches that rows are, each as an Arrow stream."""
     import pyarrow as pa
 
-    from cascade.io.tables.parquet import cut
+    from cascade.io.tables.parquet import pieces_of
 
     found = []
-    for _, group in groupby(rows, key=lambda row: id(row.raw[0])):
-        raws = [row.raw for row in group]
-        batch = raws[0][0]
+    for piece in pieces_of(rows):
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, batch.schema) as writer:
-            for piece in cut(batch, [index for _, index in raws]):
-                writer.write_batch(piece)
+        with pa.ipc.new_stream(sink, piece.schema) as writer:
+            writer.write_batch(piece)
         found.append(bytes(sink.getvalue()))
     return found
 
 
-def _read(streams: Sequence[bytes]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, int]]]:
-    """Cells of rows, and where each stands: a record batch and an index in it."""
+def _read(numbers: Sequence[int], streams: Sequence[bytes]) -> ArrowRows:
+    """The rows of streams."""
     import pyarrow as pa
 
-    from cascade.io.tables.parquet import python_values
+    from cascade.io.tables.parquet import ArrowRows, columns_of
 
-    cells: list[tuple[Any, ...]] = []
-    raws: list[tuple[Any, int]] = []
-    for stream in streams:
-        for batch in pa.ipc.open_stream(stream):
-            columns = [python_values(column)[0] for column in batch.columns]
-            rows = zip(*columns, strict=True) if columns else iter([()] * batch.num_rows)
-            cells += rows
-            raws += [(batch, at) for at in range(batch.num_rows)]
-    return cells, raws
+    pieces = [batch for stream in streams for batch in pa.ipc.open_stream(stream)]
+    columns = [columns_of(piece)[0] for piece in pieces]
+    joined = [[value for own in each for value in own] for each in zip(*columns, strict=True)]
+    return ArrowRows(numbers, [(piece, range(piece.num_rows)) for piece in pieces], joined)

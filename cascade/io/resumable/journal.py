@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from io import FileIO
@@ -21,7 +21,6 @@ from typing import Any, cast
 
 from cascade.errors import OutputError
 from cascade.io.files import sha256_of
-from cascade.io.tables.rows import Row
 
 VERSION = 1
 JOURNAL = "journal.jsonl"
@@ -98,17 +97,6 @@ class _OpenPart:
     file: FileIO
     chunks: list[Chunk]
     sha256: Any
-
-
-def digest(rows: Sequence[Row]) -> str:
-    """Hash of what was read for some rows."""
-    read = [row.raw if isinstance(row.raw, str) else row.cells for row in rows]
-    return hashlib.sha256(repr(read).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def digest_of_all(chunks: Iterable[str]) -> str:
-    """Hash of the rows of which the hashes of all chunks, in their order, are given."""
-    return hashlib.sha256("\n".join(chunks).encode()).hexdigest()
 
 
 def stamp_of(path: str | Path) -> tuple[int, ...]:

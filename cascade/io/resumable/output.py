@@ -19,12 +19,11 @@ from cascade.io.resumable.journal import (
     Chunk,
     Finished,
     Journal,
-    digest,
-    digest_of_all,
     stamp_of,
     sync_file,
     sync_folder,
 )
+from cascade.io.resumable.row_hashes import digest, digest_of, digest_of_all
 from cascade.io.tables.detection import kind_of
 from cascade.io.tables.layout import Answer, Format
 from cascade.io.tables.rows import Kind, Row, Table
@@ -189,6 +188,7 @@ class ResumableOutput(Output):
         self._whole: set[int] = set()
         self._committed = time.monotonic()
         self._digest: tuple[int, str] | None = None
+        self._read_anew: dict[int, str] = {}  # hashes of rows, where the journal has older ones
         self._journal = Journal(out)
         with on_disk(out):
             state = state_of(out, self._journal, resume=resume, overwrite=overwrite)
@@ -240,7 +240,7 @@ class ResumableOutput(Output):
         known = self.finished
         if known is None or (known.source and known.source == self._source):
             return
-        if digest_of_all(map(digest, chunks)) != known.input:
+        if digest_of_all(digest_of(rows, known.input) for rows in chunks) != known.input:
             raise OutputError(
                 f"{self._input} changed since it was answered; remove {self.path} to have it "
                 "answered again, or begin again with --overwrite"
@@ -273,7 +273,8 @@ class ResumableOutput(Output):
         if part is None:
             return False
         chunk = self._journal.chunk(index)
-        if chunk.input != self._hash(index, rows):
+        now = self._hash(index, rows)
+        if chunk.input not in (now, digest_of(rows, chunk.input)):
             raise OutputError(
                 f"the input changed since the run began: rows {chunk.first_row} to "
                 f"{chunk.first_row + chunk.rows - 1} are not those that were answered; begin "
@@ -287,6 +288,8 @@ class ResumableOutput(Output):
                 self._journal.drop(part)
                 return False
             self._whole.add(part.index)
+        if now != chunk.input:
+            self._read_anew[index] = now
         return True
 
     def write(
@@ -359,7 +362,7 @@ class ResumableOutput(Output):
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
-            read = digest_of_all(chunk.input for chunk in chunks.values())
+            read = digest_of_all(self._read_anew.get(at, own.input) for at, own in chunks.items())
             stamp = self._source if stamp_of(self._input) == self._source else ()
             whole = sha256_of(temporary)
             journal.note_finished(Finished(whole, stamp_of(temporary), stamp, read))

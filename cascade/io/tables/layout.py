@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, overload
 
 from cascade.errors import UsageError
-from cascade.io.tables.rows import EXTRA, Kind, Row, Table
+from cascade.io.tables.rows import EXTRA, Kind, Row, Table, cells_of
 from cascade.values import json_of
 
 log = logging.getLogger(__name__)
@@ -120,9 +120,9 @@ class Layout:
             return cells
         return (cells + (None,) * (self._width - len(cells)))[: self._width]
 
-    def all_values(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+    def all_values(self, rows: Sequence[Row]) -> Sequence[tuple[Any, ...]]:
         """`values` of each row."""
-        found: list[Any] = [row.cells for row in rows]
+        found = cells_of(rows)
         if {tuple} == {*map(type, found)} and {self._width} == {*map(len, found)}:  # nearly always
             return found
         return list(map(self.values, rows))

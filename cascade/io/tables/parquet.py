@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from functools import cached_property
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,7 +14,7 @@ import numpy as np
 from cascade.errors import InputError
 from cascade.io.encodings import escape_surrogates, replace_surrogates
 from cascade.io.tables.layout import Answer, Layout, column_of
-from cascade.io.tables.rows import Kind, Row, Table
+from cascade.io.tables.rows import Kind, Row, RowBlock, Rows, Table
 from cascade.values import text_of
 
 BATCH_BYTES, BATCH_ROWS = 1 << 24, 2048  # that are read at a time
@@ -39,45 +40,117 @@ def read_parquet(file: BinaryIO, name: str) -> Table:
         name=name,
         kind="parquet",
         columns=tuple(schema.names),
-        rows=_rows(parquet, name),
+        rows=_Batches(parquet, name),
         close=file.close,
         schema=schema,
     )
 
 
-def _rows(parquet: Any, name: str) -> Iterator[Row]:
-    import pyarrow as pa
+class ArrowRows(RowBlock):
+    """Good rows of record batches; cells are put together where somebody asks for those of a row.
 
-    number = 0
-    try:
+    Parameters
+    ----------
+    numbers
+        Of each row.
+    pieces
+        Record batches, and which of their rows these are.
+    columns
+        The values of each column, of all rows.
+    """
+
+    def __init__(
+        self, numbers: Sequence[int], pieces: Sequence[tuple[Any, range]], columns: list[list[Any]]
+    ) -> None:
+        super().__init__(numbers, numbers, ())
+        self.pieces, self._columns = pieces, columns
+
+    @cached_property
+    def cells(self) -> Sequence[Any]:  # type: ignore[override]
+        """The cells of each row."""
+        return list(zip(*self._columns, strict=True)) if self._columns else [()] * len(self)
+
+    @cached_property
+    def raws(self) -> Sequence[Any]:  # type: ignore[override]
+        """The record batch of each row, and its place in it."""
+        return [(batch, at) for batch, places in self.pieces for at in places]
+
+    def column(self, at: int) -> list[Any]:
+        """See `RowBlock`."""
+        return self._columns[at]
+
+    def columns(self) -> list[list[Any]]:
+        """See `RowBlock`."""
+        return self._columns
+
+
+class _Batches(Rows):
+    """The rows of a file."""
+
+    def __init__(self, parquet: Any, name: str) -> None:
         # Threads would cost memory each, and there is little to share in a batch of this size.
         size = _batch_size(parquet.metadata)
-        for batch in parquet.iter_batches(batch_size=size, use_threads=False):
-            columns: list[list[Any]] = []
-            faults: dict[int, int] = {}
-            for at, column in enumerate(batch.columns):
-                values, bad = python_values(column)
-                columns.append(values)
-                for index in bad:
-                    faults.setdefault(index, at)
-            cells = zip(*columns, strict=True) if columns else iter([()] * batch.num_rows)
-            for index, row in enumerate(cells):
-                number += 1
-                problem = None
-                if index in faults:
-                    column_name = batch.schema.names[faults[index]]
-                    problem = (
-                        f"row {number}, column {column_name!r} has bytes that are not UTF-8; "
-                        "write the column again as UTF-8 text"
-                    )
-                yield Row(number, number, row, problem, (batch, index))
-            pa.default_memory_pool().release_unused()  # it keeps what large pages have taken
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            f"this Parquet file is damaged after row {number} ({_first_line(error)}); write or "
-            "copy it again",
-            file=name,
-        ) from None
+        self._source = parquet.iter_batches(batch_size=size, use_threads=False)
+        self._name = name
+        self._number = 0  # the last row
+        self._batch: Any = None
+        self._at = self._end = 0  # rows of the batch that were given, and all
+        self._columns: list[list[Any]] = []
+        self._faults: dict[int, int] = {}  # column by row of the batch
+
+    def __next__(self) -> Row:
+        if not self._has_more():
+            raise StopIteration
+        at = self._at
+        self._at += 1
+        self._number += 1
+        problem = None
+        if at in self._faults:
+            problem = (
+                f"row {self._number}, column {self._batch.schema.names[self._faults[at]]!r} has "
+                "bytes that are not UTF-8; write the column again as UTF-8 text"
+            )
+        cells = tuple([column[at] for column in self._columns])
+        return Row(self._number, self._number, cells, problem, (self._batch, at))
+
+    def take(self, size: int) -> Sequence[Row]:
+        """See `Rows`: columns of rows of which each is good are not taken apart."""
+        pieces: list[tuple[Any, range]] = []
+        columns: list[list[Any]] = []
+        first = self._number + 1
+        while (left := first + size - 1 - self._number) and self._has_more():
+            if self._faults:
+                before = ArrowRows(range(first, self._number + 1), pieces, columns)
+                return [*before, *islice(self, left)]
+            places = range(self._at, min(self._at + left, self._end))
+            pieces.append((self._batch, places))
+            own = [column[places.start : places.stop] for column in self._columns]
+            columns = [a + b for a, b in zip(columns, own, strict=True)] if columns else own
+            self._at = places.stop
+            self._number += len(places)
+        return ArrowRows(range(first, self._number + 1), pieces, columns) if pieces else []
+
+    def _has_more(self) -> bool:
+        """Whether there is a row behind the last one; if need be the next batch is read."""
+        import pyarrow as pa
+
+        try:
+            while self._at == self._end:
+                if self._batch is not None:
+                    self._batch, self._columns = None, []
+                    pa.default_memory_pool().release_unused()  # it keeps what large pages took
+                self._batch = next(self._source, None)
+                if self._batch is None:
+                    return False
+                self._at, self._end = 0, self._batch.num_rows
+                self._columns, self._faults = columns_of(self._batch)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(
+                f"this Parquet file is damaged after row {self._number} ({_first_line(error)}); "
+                "write or copy it again",
+                file=self._name,
+            ) from None
+        return True
 
 
 def _batch_size(metadata: Any) -> int:
@@ -87,6 +160,18 @@ def _batch_size(metadata: Any) -> int:
         group = metadata.row_group(at)
         heaviest = max(heaviest, group.total_byte_size // max(1, group.num_rows))
     return max(1, min(BATCH_ROWS, BATCH_BYTES // heaviest))
+
+
+def columns_of(batch: Any) -> tuple[list[list[Any]], dict[int, int]]:
+    """Python values of each column, and by row the first column whose text is not valid."""
+    columns: list[list[Any]] = []
+    faults: dict[int, int] = {}
+    for at, column in enumerate(batch.columns):
+        values, bad = python_values(column)
+        columns.append(values)
+        for index in bad:
+            faults.setdefault(index, at)
+    return columns, faults
 
 
 def python_values(column: Any) -> tuple[list[Any], list[int]]:
@@ -176,10 +261,7 @@ class ParquetFormat:
         """Columns cut from the record batches that the rows came from."""
         import pyarrow as pa
 
-        pieces = []
-        for _, group in groupby([row.raw for row in rows], key=lambda raw: id(raw[0])):
-            found = list(group)
-            pieces += cut(found[0][0], [index for _, index in found])
+        pieces = pieces_of(rows)
         if len(pieces) == 1:
             return list(pieces[0].columns)
         return [
@@ -210,7 +292,18 @@ class ParquetFormat:
                 pa.default_memory_pool().release_unused()
 
 
-def cut(batch: Any, indices: list[int]) -> list[Any]:
+def pieces_of(rows: Sequence[Row]) -> list[Any]:
+    """The parts of record batches that rows are."""
+    if isinstance(rows, ArrowRows):
+        return [batch.slice(places.start, len(places)) for batch, places in rows.pieces]
+    pieces = []
+    for _, group in groupby([row.raw for row in rows], key=lambda raw: id(raw[0])):
+        found = list(group)
+        pieces += _cut(found[0][0], [index for _, index in found])
+    return pieces
+
+
+def _cut(batch: Any, indices: list[int]) -> list[Any]:
     """Some rows of a batch; `take` does not know all types, which a slice need not."""
     import pyarrow as pa
 

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 from cascade.errors import InputError, did_you_mean
 from cascade.io.encodings import replace_surrogates
@@ -47,15 +47,88 @@ class Row(NamedTuple):
     raw: Any = None
 
 
+# As `Row(...)` of an iterable of values, which calls no Python.
+made_row: Callable[[Iterable[Any]], Row] = partial(tuple.__new__, Row)
+
+
+class RowBlock(Sequence[Row]):
+    """Good rows that were read together, as columns; a `Row` is made where one is asked for.
+
+    Parameters
+    ----------
+    numbers, lines, cells
+        Of each row, as in `Row`: cells are all objects, or tuples of one length.
+    texts
+        The line of each row of a JSON lines file, which is what its `raw` is.
+    """
+
+    def __init__(
+        self,
+        numbers: Sequence[int],
+        lines: Sequence[int],
+        cells: Sequence[tuple[Any, ...]] | Sequence[dict[str, Any]],
+        texts: Sequence[str] | None = None,
+    ) -> None:
+        self.numbers, self.lines, self.texts = numbers, lines, texts
+        self._cells: Sequence[Any] = cells
+
+    @property
+    def cells(self) -> Sequence[Any]:
+        """The cells of each row."""
+        return self._cells
+
+    @property
+    def raws(self) -> Sequence[Any] | None:
+        """What keeps each row as it was; None where there is nothing of this kind."""
+        return self.texts
+
+    def column(self, at: int) -> list[Any]:
+        """The cells at a place of each row, where they are tuples."""
+        return [own[at] for own in self.cells]
+
+    def columns(self) -> list[list[Any]]:
+        """All cells, column by column, where they are tuples."""
+        return list(map(list, zip(*self.cells, strict=True)))
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[Row]:
+        raws = self.raws or repeat(None)
+        fields = zip(self.numbers, self.lines, self.cells, repeat(None), raws, strict=False)
+        return map(made_row, fields)
+
+    @overload
+    def __getitem__(self, row: int) -> Row: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[Row]: ...
+    def __getitem__(self, row: int | slice) -> Row | list[Row]:
+        if isinstance(row, slice):
+            return [self[each] for each in range(len(self))[row]]
+        raws = self.raws
+        raw = None if raws is None else raws[row]
+        return Row(self.numbers[row], self.lines[row], self.cells[row], None, raw)
+
+
+def cells_of(rows: Sequence[Row]) -> Sequence[Any]:
+    """The cells of each row."""
+    return rows.cells if isinstance(rows, RowBlock) else [row.cells for row in rows]
+
+
+def lines_of(rows: Sequence[Row]) -> Sequence[int]:
+    """The line of each row."""
+    return rows.lines if isinstance(rows, RowBlock) else [row.line for row in rows]
+
+
 class Rows(Iterator[Row]):
     """Rows that can be taken many at once, which is quicker than one by one."""
 
-    def take(self, size: int) -> list[Row]:
+    def take(self, size: int) -> Sequence[Row]:
         """The next rows, at most `size`, fewer at the end; no row behind them is read."""
         return list(islice(self, size))
 
 
-def take(rows: Iterator[Row], size: int) -> list[Row]:
+def take(rows: Iterator[Row], size: int) -> Sequence[Row]:
     """The next rows, at most `size`."""
     return rows.take(size) if isinstance(rows, Rows) else list(islice(rows, size))
 
@@ -69,7 +142,7 @@ class RowsAfter(Rows):
     def __next__(self) -> Row:
         return self._ahead.popleft() if self._ahead else next(self._rows)
 
-    def take(self, size: int) -> list[Row]:
+    def take(self, size: int) -> Sequence[Row]:
         """See `Rows`."""
         found = [self._ahead.popleft() for _ in range(min(size, len(self._ahead)))]
         return [*found, *take(self._rows, size - len(found))] if found else take(self._rows, size)
@@ -87,15 +160,13 @@ class FirstRows(Rows):
         self._left -= 1
         return next(self._rows)
 
-    def take(self, size: int) -> list[Row]:
+    def take(self, size: int) -> Sequence[Row]:
         """See `Rows`."""
-        found = take(self._rows, min(size, self._left)) if self._left > 0 else []
+        found: Sequence[Row] = []
+        if self._left > 0:
+            found = take(self._rows, min(size, self._left))
         self._left -= len(found)
         return found
-
-
-# As `Row(...)` of an iterable of values, which calls no Python.
-made_row: Callable[[Iterable[Any]], Row] = partial(tuple.__new__, Row)
 
 
 @dataclass(slots=True)
@@ -165,8 +236,8 @@ class Table:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def chunks(self, size: int) -> Iterator[list[Row]]:
-        """The rows in lists of `size`, the last one shorter."""
+    def chunks(self, size: int) -> Iterator[Sequence[Row]]:
+        """The rows in parts of `size`, the last one shorter."""
         while chunk := take(self.rows, size):
             yield chunk
 
@@ -174,7 +245,7 @@ class Table:
         """Leave at most so many rows to read."""
         self.rows = FirstRows(self.rows, rows)
 
-    def peek(self, size: int) -> list[Row]:
+    def peek(self, size: int) -> Sequence[Row]:
         """The next rows, at most `size`, which are not taken."""
         ahead = take(self.rows, size)
         self.rows = RowsAfter(ahead, self.rows)
@@ -203,12 +274,13 @@ class Table:
 
     def _value_column(self, rows: Sequence[Row], column: str) -> list[Any]:
         """`value` of a cell of each row."""
-        cells: list[Any] = [row.cells for row in rows]
         try:  # every row of a run passes here
             if self.kind == "jsonl":
-                return [own.get(column) for own in cells]
+                return [own.get(column) for own in cells_of(rows)]
             at = self._at[column]
-            return [own[at] for own in cells]
+            if isinstance(rows, RowBlock):
+                return rows.column(at)
+            return [own[at] for own in cells_of(rows)]
         except (AttributeError, LookupError):
             return [self.value(row, column) for row in rows]
 
@@ -236,7 +308,9 @@ class Table:
     def problems(self, rows: Sequence[Row], columns: Iterable[str]) -> list[str | None]:
         """`problem` of each row."""
         names = list(columns)
-        found: list[str | None] = [row.problem for row in rows]
+        found: list[str | None]
+        good = isinstance(rows, RowBlock)
+        found = [None] * len(rows) if good else [row.problem for row in rows]
         for column in names:
             values = self._value_column(rows, column)
             if set(map(type, values)) <= {str} and "#" not in "".join(values):  # nearly always

@@ -16,8 +16,8 @@ from typing import Any
 from cascade.config import CascadeConfig
 from cascade.errors import CascadeError, EngineError, InputError
 from cascade.io import Answer, Output, Row, Table
-from cascade.io.resumable.journal import digest
 from cascade.io.resumable.output import COMMIT_SECONDS
+from cascade.io.resumable.row_hashes import digest
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.cluster import Cluster, Shares, connected, import_ray
 from cascade.pipeline.runs.cluster_worker import (
@@ -221,12 +221,12 @@ class _FileOutput:
         self._table, self._output = table, output
         self._chunks = enumerate(self._table.chunks(size))
         self._total = Counts()
-        self._waiting: dict[int, list[Row]] = {}
+        self._waiting: dict[int, Sequence[Row]] = {}
         self._answers: dict[int, tuple[list[Answer], dict[str, Any]]] = {}
         self._written = self._came = time.monotonic()
         self._first = True
         self._read = -1
-        self._next: tuple[int, list[Row]] | None = None
+        self._next: tuple[int, Sequence[Row]] | None = None
         self._advance()
 
     @property

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cascade import errors
 from cascade.config import CascadeConfig, Columns
 from cascade.errors import CascadeError, ConfigError
-from cascade.io.resumable.journal import digest
+from cascade.io.resumable.row_hashes import digest
 from cascade.io.tables.opening import TableFile
 from cascade.items import Item
 from cascade.pipeline.classifier import Classifier

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,6 +18,7 @@ from cascade.config import Columns
 from cascade.errors import OutputError
 from cascade.io import Answer, Output, Row, Table, require_columns
 from cascade.io.tables.opening import TableFile
+from cascade.io.tables.rows import lines_of
 from cascade.items import Item
 from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.fallback import is_cut
@@ -31,6 +34,7 @@ from cascade.predictions.columns import PredictionColumns
 from cascade.taxonomy.names import PATH_SEPARATOR
 
 Items = list[Item | Prediction]
+COLLECT = 20_000  # more objects than the rows of a chunk are made of
 ACCEPTED = frozenset({"ok", "partial"})  # what an answer that is not for review is called
 SUMMED = (
     *("status", "partial", "source", "labelled", "right", "several", "fallback", "adapted"),
@@ -197,39 +201,52 @@ def classify_table(
     else:
         work = ChunkWork(table, answer, output.format)
         found = answered_by_processes(chunks, classifier, work, workers)
-    for index, rows, answered in found:
-        if answered is not None:
-            summary: Mapping[str, Any] = vars(answered.counts)
-            if isinstance(answered.answers, bytes):
-                output.write_bytes(index, rows, answered.answers, answered.read, summary)
+    with _rare_collections():
+        for index, rows, answered in found:
+            if answered is not None:
+                summary: Mapping[str, Any] = vars(answered.counts)
+                if isinstance(answered.answers, bytes):
+                    output.write_bytes(index, rows, answered.answers, answered.read, summary)
+                else:
+                    output.write(index, rows, answered.answers, summary)
             else:
-                output.write(index, rows, answered.answers, summary)
-        else:
-            summary = output.summary(index)
-        total.add(summary)
-        if watch is not None:
-            watch.add_cells(summary.get("shift", {}))
-        if progress is not None:
-            progress(rows)
+                summary = output.summary(index)
+            total.add(summary)
+            if watch is not None:
+                watch.add_cells(summary.get("shift", {}))
+            if progress is not None:
+                progress(rows)
     output.finish(vars(total))
     return total
 
 
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Let Python look for circles of objects less often: rows are many objects, and in none."""
+    before = gc.get_threshold()
+    if before[0]:  # nobody has turned it off
+        gc.set_threshold(max(before[0], COLLECT), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def _answered_here(
-    asked: Iterable[tuple[int, list[Row], Kept | None]],
+    asked: Iterable[tuple[int, Sequence[Row], Kept | None]],
     classifier: Classifier,
     table: Table,
     answer: Callable[..., tuple[Sequence[Answer], Counts]],
     reader: RowReader,
-) -> Iterator[tuple[int, list[Row], Answered | None]]:
+) -> Iterator[tuple[int, Sequence[Row], Answered | None]]:
     """The answers of chunks, in their order; None for those that the output has already.
 
     With pictures chunks are read one ahead: while a chunk is classified, the pictures of the next
     one are decoded. Without, no row waits for others.
     """
-    ahead: deque[tuple[int, list[Row], Kept | None, Items]] = deque()
+    ahead: deque[tuple[int, Sequence[Row], Kept | None, Items]] = deque()
 
-    def first() -> tuple[int, list[Row], Answered | None]:
+    def first() -> tuple[int, Sequence[Row], Answered | None]:
         index, rows, kept, items = ahead.popleft()
         if kept is None:
             return index, rows, None
@@ -263,7 +280,7 @@ def _answer_rows(
     items = reader.items(table, rows) if items is None else items
     for at, (prediction, _) in kept.items():
         items[at] = prediction
-    labels, lines = reader.labels(table, rows), [row.line for row in rows]
+    labels, lines = reader.labels(table, rows), lines_of(rows)
     answers, counts = answer_chunk(classifier, items, labels, form, nested=nested, lines=lines)
     if not kept:
         return answers, counts
@@ -305,7 +322,9 @@ def answer_chunk(
         counts.first_unknown = line + finder.shown(labels[at]) + name_hint(finder, labels[at])
     counts.several = dict(Counter(filter(None, map(finder.unread, filter(None, labels)))))
     counts.shift = cells(classifier.sentinel.counts - seen)
-    counts.languages = look(items, min(lines, default=0)) if reads_english_only(classifier) else {}
+    counts.languages = (
+        look(items, lines[0] if lines else 0) if reads_english_only(classifier) else {}
+    )
     counts.seconds = round(time.perf_counter() - started, 3)
     counts.stages = {
         stage: round(seconds - before.get(stage, 0.0), 4)
@@ -317,7 +336,7 @@ def answer_chunk(
 
 def _chunks(
     table: Table, output: Output, earlier: EarlierAnswers | None, size: int
-) -> Iterator[tuple[int, list[Row], Kept | None]]:
+) -> Iterator[tuple[int, Sequence[Row], Kept | None]]:
     """Chunks of `size` rows, with earlier answers that are kept; None where the output has them."""
     for index, rows in enumerate(table.chunks(size)):
         kept = {}

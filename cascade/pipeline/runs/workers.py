@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cascade.io import Answer, Row, Table
 from cascade.io.parcels import Parcel, packed, unpacked
-from cascade.io.resumable.journal import digest
+from cascade.io.resumable.row_hashes import digest
 from cascade.io.tables.layout import Format
 from cascade.pipeline.classifier import Classifier
 from cascade.predictions import Prediction
@@ -75,11 +75,11 @@ class ChunkWork:
 
 
 def answered_by_processes(
-    asked: Iterable[tuple[int, list[Row], Kept | None]],
+    asked: Iterable[tuple[int, Sequence[Row], Kept | None]],
     classifier: Classifier,
     work: ChunkWork,
     workers: int,
-) -> Iterator[tuple[int, list[Row], Answered | None]]:
+) -> Iterator[tuple[int, Sequence[Row], Answered | None]]:
     """What comes of chunks, in their order; None for those that the output has already.
 
     The first is answered by this process, so that what all need, such as an index, is made once,
@@ -92,12 +92,12 @@ def answered_by_processes(
         asked.
     """
     begun = False
-    waiting: deque[tuple[int, list[Row], bool]] = deque()
+    waiting: deque[tuple[int, Sequence[Row], bool]] = deque()
     with ExitStack() as stack:
         pool: Pool | None = None
         came = 0.0
 
-        def next_of(pool: Pool) -> tuple[int, list[Row], Answered | None]:
+        def next_of(pool: Pool) -> tuple[int, Sequence[Row], Answered | None]:
             nonlocal came
             index, rows, is_asked = waiting.popleft()
             if not is_asked:

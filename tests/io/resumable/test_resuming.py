@@ -17,6 +17,7 @@ from cascade.errors import OutputError, UsageError
 from cascade.io import check_output, open_output, open_table
 from cascade.io.resumable import output as outputs
 from cascade.io.resumable.output import begun_by, forget
+from cascade.io.resumable.row_hashes import digest_of
 
 ROWS = 20
 
@@ -199,6 +200,47 @@ def test_an_input_that_changed_is_refused(source, tmp_path, change):
     with pytest.raises(OutputError, match="the input changed since the run began"):
         run(source, tmp_path / "out.csv", resume=True)
     assert (tmp_path / "out.csv.parts").exists()
+
+
+@pytest.fixture
+def by_row(monkeypatch):
+    """Hashes of rows as older journals have them; undone by calling it."""
+    monkeypatch.setattr(outputs, "digest", lambda rows: digest_of(rows, ""))
+    return monkeypatch.undo
+
+
+def test_a_run_begun_with_older_hashes_is_gone_on_with(source, tmp_path, by_row):
+    whole, out = run(source, tmp_path / "whole.csv"), tmp_path / "out.csv"
+    interrupted(source, out)
+    by_row()
+    assert run(source, out, resume=True).read_bytes() == whole.read_bytes()
+
+
+def test_an_input_that_changed_is_refused_by_older_hashes_too(source, tmp_path, by_row):
+    interrupted(source, tmp_path / "out.csv")
+    by_row()
+    source.write_text(source.read_text().replace("item 1\n", "other\n"))
+    with pytest.raises(OutputError, match="the input changed since the run began"):
+        run(source, tmp_path / "out.csv", resume=True)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_finished_output_with_older_hashes_is_compared(source, tmp_path, by_row, cut):
+    out = tmp_path / "out.csv"
+    if cut:
+        interrupted(source, out, lasting=True)
+        by_row()  # the other half is hashed as now
+    run(source, out, lasting=True, resume=True)
+    by_row()
+    os.utime(source, ns=(1, 1))
+    with (
+        open_table(source) as table,
+        open_output(out, table, EXTRA, source=source, lasting=True, resume=True) as output,
+    ):
+        chunks = list(table.chunks(2))
+        output.check_input(chunks)
+        with pytest.raises(OutputError, match="changed since it was answered"):
+            output.check_input([*chunks[1:], chunks[0]])
 
 
 def test_an_output_that_exists_needs_overwrite(source, tmp_path):

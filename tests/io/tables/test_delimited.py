@@ -12,7 +12,7 @@ from io_helpers import read
 
 from cascade.errors import InputError, UsageError
 from cascade.io import open_table, require_columns
-from cascade.io.encodings import Encoding
+from cascade.io.encodings import Encoding, TextLines
 from cascade.io.tables.delimited import reading as delimited
 
 
@@ -225,11 +225,18 @@ def test_a_quote_left_open_in_the_header_is_an_error(write):
         read(write("a.csv", 'id,"title\n1,2\n'))
 
 
+def records(text, columns, encoding):
+    stream = io.TextIOWrapper(
+        io.BytesIO(text.encode("utf-8", "surrogateescape")), "utf-8", encoding.errors, "\n"
+    )
+    lines = delimited._Lines(TextLines(stream, 1 << 20, "in.csv"))
+    return delimited._Records(lines, ",", columns, encoding)
+
+
 def test_no_line_of_a_pipe_is_read_before_it_is_asked_for():
-    lines = delimited._Lines(iter(["1,hat\n", "2,cap\n"]))
-    rows = delimited._Records(lines, ",", ("id", "title"), Encoding("utf-8", "replace"))
+    rows = records("1,hat\n2,cap\n", ("id", "title"), Encoding("utf-8", "replace"))
     assert next(rows).cells == ("1", "hat")
-    assert next(lines) == "2,cap\n"
+    assert next(rows._lines) == "2,cap\n"
 
 
 PIECES = [
@@ -256,8 +263,7 @@ def test_rows_taken_together_are_those_read_one_by_one(pieces, size, width):
     columns = ("id", "title", "brand")[:width]
 
     def rows():
-        lines = delimited._Lines(iter(text.splitlines(keepends=True)))
-        return delimited._Records(lines, ",", columns, Encoding("utf-8", "surrogateescape"))
+        return records(text, columns, Encoding("utf-8", "surrogateescape"))
 
     alone, taken, mixed = rows(), rows(), rows()
     together = [row for chunk in iter(lambda: taken.take(size), []) for row in chunk]

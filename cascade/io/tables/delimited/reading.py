@@ -8,11 +8,11 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from io import StringIO
-from itertools import islice, repeat
+from itertools import islice
 from typing import BinaryIO
 
 from cascade.errors import InputError
-from cascade.io.encodings import Encoding, lines_of
+from cascade.io.encodings import Encoding, TextLines
 from cascade.io.tables.detection import (
     FIELD_LIMIT,
     delimiter_of,
@@ -20,7 +20,7 @@ from cascade.io.tables.detection import (
     note_of,
     refuse_notes,
 )
-from cascade.io.tables.rows import Row, Rows, Table, made_row
+from cascade.io.tables.rows import Row, RowBlock, Rows, Table
 from cascade.io.tables.text_shapes import refuse_other_shapes, wider_rows
 
 RECORD_LIMIT = 1 << 24
@@ -34,7 +34,7 @@ class _RunawayError(Exception):
 class _Lines:
     """Lines of the text, with those of the current record kept so that they can be given back."""
 
-    def __init__(self, source: Iterator[str]) -> None:
+    def __init__(self, source: TextLines) -> None:
         self._source = source
         self._returned: deque[str] = deque()
         self._size = 0
@@ -66,12 +66,8 @@ class _Lines:
         """The next lines, at most `size`, and fewer where they are long; between two records."""
         self.start()
         taken = [self._returned.popleft() for _ in range(min(size, len(self._returned)))]
-        length = sum(map(len, taken))
-        for line in islice(self._source, size - len(taken)):
-            taken.append(line)
-            length += len(line)
-            if length >= RECORD_LIMIT:
-                break
+        if len(taken) < size and sum(map(len, taken)) < RECORD_LIMIT:
+            taken += self._source.take(size - len(taken))
         return taken
 
     def give_back(self, lines: Sequence[str]) -> None:
@@ -107,7 +103,7 @@ def read_delimited(
         first = next(csv.reader(head.lstrip().splitlines()[:1], delimiter=delimiter), [])
         refuse_other_shapes(head, len(first) == 1, name)
     text = encoding.wrap(stream, newline[-1])
-    lines = _Lines(lines_of(text, RECORD_LIMIT, name))
+    lines = _Lines(TextLines(text, RECORD_LIMIT, name))
     if note is not None:  # the line is no row
         next(lines)
     columns = _header(lines, delimiter, encoding, name)
@@ -185,12 +181,12 @@ class _Records(Rows):
     def __next__(self) -> Row:
         return next(self._rows)
 
-    def take(self, size: int) -> list[Row]:
+    def take(self, size: int) -> Sequence[Row]:
         """See `Rows`: lines of which each is a plain record are read together."""
         rows = self._plain(size) if self._blank == 0 else None
         return list(islice(self._rows, size)) if rows is None else rows
 
-    def _plain(self, size: int) -> list[Row] | None:
+    def _plain(self, size: int) -> Sequence[Row] | None:
         """The rows of the next lines; None, and nothing is read, where one needs a closer look."""
         lines, width = self._lines.take(size), len(self._columns)
         text = "".join(lines)
@@ -211,8 +207,7 @@ class _Records(Rows):
         self._number += len(lines)
         self._lines.line += len(lines)
         places = range(number, number + len(lines)), range(line, line + len(lines))
-        none = repeat(None)
-        return list(map(made_row, zip(*places, map(tuple, records), none, none, strict=False)))
+        return RowBlock(*places, list(map(tuple, records)))
 
     def _one_by_one(self) -> Iterator[Row]:
         lines, columns, width = self._lines, self._columns, len(self._columns)
