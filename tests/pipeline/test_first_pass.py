@@ -77,6 +77,14 @@ def test_few_items_teach_nothing(clf):
     assert clf.learn_first_pass([None, ""]).items == 0
 
 
+def test_of_many_items_a_part_is_learnt_of_more_than_of_few(clf, monkeypatch):
+    monkeypatch.setattr(hastening, "TAUGHT", 20)
+    monkeypatch.setattr(hastening, "LARGE_PART", 3)
+    monkeypatch.setattr(hastening, "MOST_TAUGHT", 25)
+    learnt = [clf.learn_first_pass(MANY[:n]).items for n in (30, 45, 66, 90)]
+    assert learnt == [15, 20, 22, 25]
+
+
 def test_an_answer_shows_what_it_was_chosen_from(taught):
     taught = taught.variant(beam=3)
     found = taught.classify("gouda cheese")

@@ -14,7 +14,8 @@ from cascade.scoring.adaptation import drawn
 from cascade.scoring.first_pass.deciding import LEAST, PART, FirstPass, check_first_pass
 from cascade.scoring.scorer import NodeProbabilityScorer
 
-TAUGHT = 6000  # items that a first pass is learnt from, at the most
+TAUGHT = 6000  # items that a first pass is learnt from ...
+LARGE_PART, MOST_TAUGHT = 20, 12_000  # ... or one of so many, where that is more, at the most
 CELLS = 1 << 25  # similarities of items with leaves that it is learnt from, at the most
 TOGETHER = 128  # items that are compared at a time
 
@@ -33,9 +34,10 @@ class Hastening(Adapting):
     ) -> FirstPass:
         """Learn from many items to answer most like them without the encoder, from now on.
 
-        A quarter of the items, 6,000 at the most, drawn from all, are answered by the encoder; a
-        table of words that is fitted to these answers then goes first. It answers alone where it is
-        sure, the encoder sees the rest. Of fewer than 2,000 items nothing is learnt.
+        A quarter of the items, 6,000 at the most, drawn from all, are answered by the encoder; of
+        more than 120,000 items one of twenty, 12,000 at the most. A table of words that is fitted
+        to these answers then goes first. It answers alone where it is sure, the encoder sees the
+        rest. Of fewer than 2,000 items nothing is learnt.
 
         Parameters
         ----------
@@ -72,8 +74,8 @@ class Hastening(Adapting):
                     seen += 1
                     yield item
 
-        known = drawn(texts(), min(TAUGHT, CELLS // len(self._components.taxonomy.leaves)))
-        n = min(len(known), seen // PART)
+        known = drawn(texts(), min(MOST_TAUGHT, CELLS // len(self._components.taxonomy.leaves)))
+        n = min(len(known), seen // PART, max(TAUGHT, seen // LARGE_PART))
         known = [known[at] for at in sorted(Random(0).sample(range(len(known)), n))]
         allowed = self.config.retrieval.first_pass_loss if loss is None else loss
         self.first_pass = None
