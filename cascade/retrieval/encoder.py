@@ -170,10 +170,10 @@ class Encoder:
         out = np.empty((len(texts), self.width), dtype=np.float32)
         for start in range(0, len(texts), BLOCK):
             block = [as_text(text[: self._max_chars]) for text in texts[start : start + BLOCK]]
+            number = {text: at for at, text in enumerate(dict.fromkeys(block))}
             with reading(f"the encoder {self._name!r}", "cannot read these texts"):
-                out[start : start + len(block)] = self._model.encode(
-                    block, half=half, prompt=prompt
-                )
+                vectors = self._model.encode(list(number), half=half, prompt=prompt)
+            out[start : start + len(block)] = vectors[[number[text] for text in block]]
         if not np.isfinite(out).all():
             raise WeightsError(
                 f"the encoder {self._name!r} answers with NaN: its weights are damaged; copy them "

@@ -119,6 +119,20 @@ def test_similar_things_are_nearer_than_others(minilm):
     assert hat @ cap > hat @ drill
 
 
+def test_a_text_that_repeats_is_read_once(minilm, monkeypatch):
+    read, encode = [], minilm._model.encode
+
+    def watch(texts, **options):
+        read.append(list(texts))
+        return encode(texts, **options)
+
+    monkeypatch.setattr(minilm._model, "encode", watch)
+    found = minilm.encode(["straw hat", "cap", "straw hat", "straw hat", "rake"])
+    assert read == [["straw hat", "cap", "rake"]]
+    assert (found[[2, 3]] == found[0]).all()
+    assert not (found[1] == found[4]).all()
+
+
 def test_no_texts_have_no_vectors(minilm):
     assert minilm.encode([]).shape == (0, minilm.width)
 
