@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from preparation_rows import ARGS
 
 from cascade.cli import main
 from cascade.cli.console import err, out
@@ -122,3 +124,15 @@ def word_pack(tmp_path_factory, command):
     done = command("fit", "rows.csv", *form, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / "pack"
+
+
+@pytest.fixture
+def prepare(cascade):
+    """`cascade prepare` with the small taxonomy; its report."""
+
+    def run(file, *args):
+        done = cascade("prepare", file, *ARGS, *args, "--json")
+        assert done.status == 0, done.err
+        return json.loads(done.out)
+
+    return run
