@@ -80,7 +80,9 @@ def fit_student(
         vectors = vectors - means
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
         meant = np.asarray(np.float32(OF_MEANING) * (of_words @ vectors), dtype=np.float32)
-        kernel += meant @ meant.T
+        for start in range(0, n, BLOCK):
+            part = slice(start, start + BLOCK)
+            kernel[part] += meant[part] @ meant.T
     mean = similarities.mean(axis=0)
     outputs, basis = _outputs(similarities - mean)
     weights, left_out = _solved(kernel, outputs)

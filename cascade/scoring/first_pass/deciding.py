@@ -190,6 +190,11 @@ def check_first_pass(taxonomy: Taxonomy, method: str, config: CascadeConfig) -> 
         "calibration.nowhere": bool(accepted.nowhere),
     }
     faceted = isinstance(taxonomy, FacetedTaxonomy) and bool(taxonomy.categories)
+    if config.backbones:
+        raise UsageError(
+            "--first-pass (retrieval.first_pass) does not go with a pack: its heads or neighbours "
+            f"answer, by the method {method}; leave it out"
+        )
     what = f"the method {method}" if method != METHOD else ""
     what = "a taxonomy with facets" if faceted else what
     what = what or next((name for name, is_set in others.items() if is_set), "")

@@ -143,6 +143,16 @@ def test_what_it_cannot_stand_in_for_is_refused(settings, named):
         check_first_pass(TREE, config.method, config)
 
 
+@pytest.mark.parametrize("method", ["cascade", "retrieval"])
+def test_packs_are_refused_as_such(method):
+    heads = {"leaf": {"file": "leaf.safetensors", "backbone": "words"}}
+    words = {"words": {"kind": "lexical", "file": "words.safetensors"}}
+    settings = {"method": method, "backbones": words, "heads": heads}
+    config = CascadeConfig.model_validate(settings)
+    with pytest.raises(UsageError, match="does not go with a pack: .* the method"):
+        check_first_pass(TREE, method, config)
+
+
 def test_it_tells_only_so_many_leaves_apart(monkeypatch):
     monkeypatch.setattr(deciding, "LEAVES", 4)
     with pytest.raises(UsageError, match="up to 4 leaves apart; this taxonomy has 5: leave it out"):
