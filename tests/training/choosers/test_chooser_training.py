@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +5,7 @@ import pytest
 from hash_encoder import HashEncoder
 from tiny_encoder import save_tiny_encoder
 from tiny_llm import tiny_model, tiny_tokenizer
+from tuned_sets import adapter_killed_and_resumed, made
 
 from cascade.errors import ConfigError, InputError
 from cascade.generation.engines.transformers_engine import TransformersEngine
@@ -14,14 +14,13 @@ from cascade.generation.prompts import PromptTemplate
 from cascade.scoring.listed.candidates import NONE
 from cascade.scoring.listed.channel import ChannelChooser
 from cascade.taxonomy import Taxonomy
-from cascade.training.adapters.training import AdapterLoop
 from cascade.training.choosers.contests import contest, contest_loss
 from cascade.training.choosers.lists import ListedSet, instruction
 from cascade.training.choosers.measuring import figures_of
 from cascade.training.choosers.recipe import ListRecipe
 from cascade.training.encoders.augmentation import AugmentationRecipe
 from cascade.training.encoders.sets import EncoderSet
-from cascade.training.finetune_kinds import experiment_of, load_recipe
+from cascade.training.finetune_kinds import load_recipe
 
 TAXONOMY = Taxonomy.from_paths(
     [f"{top} > {middle} > {leaf}" for top in "AB" for middle in "CDE" for leaf in "FGH"]
@@ -181,12 +180,6 @@ training: {{most_steps: 4, batch_tokens: 256, learning_rate: 0.01, evaluate_ever
     return "mine.yaml"
 
 
-def made(recipe, folder, *, resume=False, **over):
-    with experiment_of(load_recipe(recipe, over), Path(folder)) as run:
-        run.prepare(resume=resume)
-        return run.run(resume=resume)
-
-
 def test_an_adapter_learns_lists_and_is_measured_on_sets_that_are_held_out(recipe):
     metrics = made(recipe, "out")
     assert metrics["sets"].keys() == {"tools"}
@@ -198,19 +191,7 @@ def test_an_adapter_learns_lists_and_is_measured_on_sets_that_are_held_out(recip
 
 
 def test_a_run_that_was_killed_ends_in_the_same_adapter(recipe, monkeypatch):
-    made(recipe, "whole")
-    losses = AdapterLoop.losses
-
-    def dies(self, step):
-        if step == 2:
-            raise KeyboardInterrupt
-        return losses(self, step)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(AdapterLoop, "losses", dies)
-        made(recipe, "killed")
-    made(recipe, "killed", resume=True)
-    found = [json.loads(Path(f, "metrics.json").read_text()) for f in ("whole", "killed")]
+    found = adapter_killed_and_resumed(recipe, monkeypatch)
     assert found[0]["loss_by_step"] == found[1]["loss_by_step"]
     assert found[0]["after"] == found[1]["after"]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_encoder import save_tiny_encoder
+from tuned_sets import made, save_encoder_of_sets, weights, write_sets
 
 from cascade.errors import InputError, WeightsError
 from cascade.models.packed.layers import name_today
@@ -14,33 +14,17 @@ from cascade.training.encoders import experiment
 from cascade.training.encoders.recipe import SetRecipe
 from cascade.training.encoders.sets import read_set
 from cascade.training.encoders.training import learnt
-from cascade.training.finetune_kinds import experiment_of, load_recipe
-
-TOOLS = {"Garden > Rakes": "zorba plim", "Garden > Spades": "quent ostra",
-         "Kitchen > Pans": "hule sarn", "Kitchen > Knives": "ebbo krill"}  # fmt: skip
-WORK = {"Health > Nurse": "care ward", "Health > Doctor": "cure drug", "School > Teacher": "class"}
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
-    words = " ".join([*TOOLS, *TOOLS.values(), *WORK, *WORK.values()])
-    return save_tiny_encoder(tmp_path_factory.mktemp("encoders"), [words] * 3)
-
-
-def rows(path, words, n=12):
-    lines = [
-        f"{words[label].split()[at % len(words[label].split())]} {at},{label}"
-        for label in words
-        for at in range(n)
-    ]
-    path.write_text("text,label\n" + "\n".join(lines) + "\n", "utf-8")
+    return save_encoder_of_sets(tmp_path_factory.mktemp("encoders"))
 
 
 @pytest.fixture
 def recipe(tmp_path, tiny, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    rows(tmp_path / "tools.csv", TOOLS)
-    rows(tmp_path / "work.csv", WORK)
+    write_sets(tmp_path)
     (tmp_path / "mine.yaml").write_text(
         f"""\
 kind: encoder
@@ -58,20 +42,8 @@ training: {{steps: 6, items: 8, candidates: 8, seeds: 1, family: 2, learning_rat
     return "mine.yaml"
 
 
-def made(recipe, folder, *, resume=False, **over):
-    with experiment_of(load_recipe(recipe, over), Path(folder)) as run:
-        run.prepare(resume=resume)
-        return run.run(resume=resume)
-
-
 def opened(folder):
     return PackedEncoder.open(find_weights(str(folder)))
-
-
-def weights(folder):
-    from safetensors.torch import load_file
-
-    return load_file(next(Path(folder, "model").glob("**/model.safetensors")))
 
 
 def test_an_encoder_learns_from_sets_and_is_measured_on_others(recipe, tiny):

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -6,13 +5,13 @@ import pytest
 import yaml
 from tiny_encoder import save_tiny_encoder
 from tiny_llm import tiny_model, tiny_tokenizer
+from tuned_sets import adapter_killed_and_resumed, made
 
 from cascade.errors import ConfigError, InputError
 from cascade.pipeline.facets.questions import NOTHING, ShownTerm
 from cascade.pipeline.load import load, load_config
 from cascade.retrieval.encoder import Encoder
-from cascade.training.adapters.training import AdapterLoop
-from cascade.training.finetune_kinds import experiment_of, load_recipe
+from cascade.training.finetune_kinds import load_recipe
 from cascade.training.foodex2.synthetic import split_bases
 from cascade.training.foodex2.tasks import FoodTasks, TermChoice
 from cascade.training.foodex2.tasks_figures import (
@@ -141,12 +140,6 @@ training: {{most_steps: 3, batch_tokens: 512, learning_rate: 0.01, evaluate_ever
     return "mine.yaml"
 
 
-def made(recipe, folder, *, resume=False, **over):
-    with experiment_of(load_recipe(recipe, over), Path(folder)) as run:
-        run.prepare(resume=resume)
-        return run.run(resume=resume)
-
-
 def test_one_adapter_learns_all_tasks_and_codes_foods(recipe):
     metrics = made(recipe, "out")
     assert metrics["figures"].keys() == {"child", "facets", "descriptors"}
@@ -169,19 +162,7 @@ def test_one_adapter_learns_all_tasks_and_codes_foods(recipe):
 
 
 def test_a_run_that_was_killed_ends_in_the_same_adapter(recipe, monkeypatch):
-    made(recipe, "whole")
-    losses = AdapterLoop.losses
-
-    def dies(self, step):
-        if step == 2:
-            raise KeyboardInterrupt
-        return losses(self, step)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(AdapterLoop, "losses", dies)
-        made(recipe, "killed")
-    made(recipe, "killed", resume=True)
-    found = [json.loads(Path(f, "metrics.json").read_text()) for f in ("whole", "killed")]
+    found = adapter_killed_and_resumed(recipe, monkeypatch)
     assert found[0]["loss_by_step"] == found[1]["loss_by_step"]
     assert found[0]["figures"] == found[1]["figures"]
 

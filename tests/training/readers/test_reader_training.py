@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_encoder import save_tiny_encoder
+from tuned_sets import made, save_encoder_of_sets, weights, write_sets
 
 from cascade import Taxonomy
 from cascade.errors import ConfigError, WeightsError
@@ -14,14 +14,11 @@ from cascade.models.weights import find_weights
 from cascade.scoring.pair_reader import PairReader
 from cascade.training.encoders.augmentation import AugmentationRecipe
 from cascade.training.encoders.sets import EncoderSet
-from cascade.training.finetune_kinds import experiment_of, load_recipe
+from cascade.training.finetune_kinds import load_recipe
 from cascade.training.readers import experiment
 from cascade.training.readers.lists import ListSource
 from cascade.training.readers.recipe import ReaderLoopRecipe
 
-TOOLS = {"Garden > Rakes": "zorba plim", "Garden > Spades": "quent ostra",
-         "Kitchen > Pans": "hule sarn", "Kitchen > Knives": "ebbo krill"}  # fmt: skip
-WORK = {"Health > Nurse": "care ward", "Health > Doctor": "cure drug", "School > Teacher": "class"}
 PLAIN = AugmentationRecipe(typos=0, lost_words=0, shortened=0)
 TREE = Taxonomy.from_paths(
     [f"{top} > {top} {middle} > {top} {middle} {leaf}"
@@ -31,24 +28,13 @@ TREE = Taxonomy.from_paths(
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
-    words = " ".join([*TOOLS, *TOOLS.values(), *WORK, *WORK.values()])
-    return save_tiny_encoder(tmp_path_factory.mktemp("encoders"), [words] * 3)
-
-
-def rows(path, words, n=12):
-    lines = [
-        f"{words[label].split()[at % len(words[label].split())]} {at},{label}"
-        for label in words
-        for at in range(n)
-    ]
-    path.write_text("text,label\n" + "\n".join(lines) + "\n", "utf-8")
+    return save_encoder_of_sets(tmp_path_factory.mktemp("encoders"))
 
 
 @pytest.fixture
 def recipe(tmp_path, tiny, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    rows(tmp_path / "tools.csv", TOOLS)
-    rows(tmp_path / "work.csv", WORK)
+    write_sets(tmp_path)
     (tmp_path / "mine.yaml").write_text(
         f"""\
 kind: reader
@@ -64,18 +50,6 @@ training: {{steps: 6, items: 8, candidates: 4, learning_rate: 0.001,
         "utf-8",
     )
     return "mine.yaml"
-
-
-def made(recipe, folder, *, resume=False, **over):
-    with experiment_of(load_recipe(recipe, over), Path(folder)) as run:
-        run.prepare(resume=resume)
-        return run.run(resume=resume)
-
-
-def weights(folder):
-    from safetensors.torch import load_file
-
-    return load_file(next(Path(folder, "model").glob("**/model.safetensors")))
 
 
 def test_a_reader_learns_from_sets_and_is_measured_on_others(recipe):
