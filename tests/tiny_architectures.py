@@ -58,6 +58,8 @@ def tiny_architecture(kind):
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    from cascade.models.language_models import keep_softcap
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         name = "llama" if kind == "llama3" else kind
@@ -68,6 +70,7 @@ def tiny_architecture(kind):
         for parameter in model.parameters():  # norms and biases too, so that none is left out
             if parameter.ndim == 1:
                 parameter.data += 0.2 * torch.randn_like(parameter)
+    keep_softcap(model)  # what the model says is right by transformers before 5.22, too
     return model.eval()
 
 
