@@ -149,7 +149,7 @@ def test_packs_are_refused_as_such(method):
     words = {"words": {"kind": "lexical", "file": "words.safetensors"}}
     settings = {"method": method, "backbones": words, "heads": heads}
     config = CascadeConfig.model_validate(settings)
-    with pytest.raises(UsageError, match="does not go with a pack: .* the method"):
+    with pytest.raises(UsageError, match=r"does not go with a pack: .* the method"):
         check_first_pass(TREE, method, config)
 
 
