@@ -18,6 +18,7 @@ Ints = NDArray[np.int64]
 
 LIKELIEST = 4  # leaves that an answer is chosen of; from all it is the same in 99% of the rows
 
+CELLS = 1 << 18  # probabilities that are looked at together: what a core keeps at hand
 HOPED = -2  # place of the sign that tells what is expected of an answer
 
 
@@ -58,6 +59,15 @@ class Choosing:
         best : int64 [n_rows]
         signs : float32 [n_rows, n_signs]
         """
+        best = np.empty(len(p), np.int64)
+        signs = np.empty((len(p), n_signs(p.shape[1])), np.float32)
+        step = max(1, CELLS // p.shape[1])
+        for start in range(0, len(p), step):
+            part = slice(start, start + step)
+            best[part], signs[part] = self._of(p[part])
+        return best, signs
+
+    def _of(self, p: Floats) -> tuple[Ints, Floats]:
         rows = np.arange(len(p))
         likely, share = self._likeliest(p)
         sharper = p * np.sqrt(p)
@@ -67,8 +77,7 @@ class Choosing:
         far = 1 - self._alike(best, likely)
         hoped = expected[rows, chosen] / sharper.sum(axis=1)
         risk = (far * share).sum(axis=1) / np.maximum(own, 1e-12)
-        signs = np.column_stack([share, far, hoped, risk])
-        return best, signs.astype(np.float32)
+        return best, np.column_stack([share, far, hoped, risk]).astype(np.float32)
 
     def _likeliest(self, p: Floats) -> tuple[Ints, Floats]:
         """The places and probabilities of the likeliest leaves [n_rows, n_likeliest], falling."""
