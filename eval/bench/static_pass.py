@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import resource
 import subprocess
@@ -31,7 +32,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from recording import record
+from recording import command, record
 
 import cascade
 from cascade.config import Columns
@@ -214,11 +215,13 @@ def speed(folder: Path, texts: list[str], rows: int, repeats: int) -> dict[str, 
 
 def whole(source: Path, n: int) -> dict[str, Any]:
     """The command over all rows, as users run it: processor seconds, with start and learning."""
-    command = [sys.executable, "-m", "cascade", "classify", str(source), "--text", "name"]
-    command += ["-t", str(DATA / "gpc_offers/taxonomy.csv"), "--first-pass", "--overwrite"]
+    words = [sys.executable, "-m", "cascade", "classify", str(source), "--text", "name"]
+    words += ["-t", str(DATA / "gpc_offers/taxonomy.csv"), "--first-pass", "--overwrite"]
     out = source.with_suffix(".whole.csv")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([*command, "-o", str(out)], check=True, capture_output=True)
+    done = subprocess.run([*words, "-o", str(out)], check=False, capture_output=True, text=True)
+    if done.returncode not in (0, 3):  # 3: some rows cannot be read
+        raise SystemExit(done.stderr)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     with out.open(encoding="utf-8", newline="") as stream:
@@ -256,7 +259,7 @@ def page(result: dict[str, Any]) -> str:
         f"| set | nodes | rows | taught by | hF1 of the encoder | {heads} | own share | own |"
     ]
     lines += ["| --- |" + " --- |" * (6 + len(SHARES))]
-    for each in result["quality"]:
+    for each in result.get("quality", []):
         cells = [each["set"] + (" (chosen on)" if each["chosen_on"] else ""), each["nodes"]]
         cells += [f"{each['rows']:,}", f"{each['taught']:,}", f"{each['hf1_encoder']:.3f}"]
         cells += [shown(own) for own in each["shares"].values()]
@@ -268,7 +271,8 @@ def page(result: dict[str, Any]) -> str:
         "Negative: the mixture is better than the encoder. In brackets 95% intervals.",
         "",
     ]
-    return "\n".join([*lines, f"    {result['command']}", ""])
+    own = dict.fromkeys(result["commands"].values())
+    return "\n".join([*lines, *(f"    {each}" for each in own), ""])
 
 
 def shown(own: dict[str, Any]) -> str:
@@ -285,6 +289,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=12_000, help="rows of a set")
     parser.add_argument("--rows", type=int, default=8192, help="rows of the file for speed")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--keep", action="store_true", help="what --out has and is not measured")
     parser.add_argument("--whole", action="store_true", help="run the command over all rows too")
     args = parser.parse_args()
     result: dict[str, Any] = {}
@@ -298,11 +303,17 @@ def main() -> None:
             if args.whole:
                 result["whole"] = whole(folder / "all.csv", len(texts))
                 print(result["whole"], flush=True)
-    result["quality"] = [quality(each, args.most) for each in args.sets]
+    found = [quality(each, args.most) for each in args.sets]
+    if found:
+        result["quality"] = found
     if args.out is not None:
-        from recording import command
-
-        record(args.out, result, page({**result, "command": command()}))
+        told = {part: command() for part in result}
+        if args.keep:
+            earlier = json.loads(args.out.read_text("utf-8"))
+            earlier.pop("command", None)
+            told, result = earlier.get("commands", {}) | told, earlier | result
+        result["commands"] = told
+        record(args.out, result, page(result))
 
 
 if __name__ == "__main__":
