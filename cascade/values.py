@@ -172,8 +172,12 @@ def json_of(value: Any) -> str:
 
 def json_texts(values: Sequence[Any]) -> list[str]:
     """`json_of` of each."""
-    only_texts = {str} == {*map(type, values)}
-    return list(map(_json_of_text if only_texts else json_of, values))
+    kinds = {*map(type, values)}
+    if kinds == {str}:
+        return list(map(_json_of_text, values))
+    if kinds == {float} and all(map(math.isfinite, values)):
+        return list(map(repr, values))
+    return list(map(json_of, values))
 
 
 def _for_json(value: Any) -> Any:

@@ -123,21 +123,13 @@ def all_climbed(
 ) -> list[str]:
     """`climbed` of many answers; all are [n]."""
     percents = np.floor(sure * 100 + LEAST).astype(np.int64).tolist()
-    return [
-        f"{own}; {said}" if own else said
-        for own, said in zip(
-            before,
-            [
-                _said(level, name, percent, why)
-                for level, name, percent in zip(levels, below, percents, strict=True)
-            ],
-            strict=True,
-        )
+    said = [
+        f"answered at level {level}: {name!r} below it has {percent}%, {why}"
+        for level, name, percent in zip(levels, below, percents, strict=True)
     ]
-
-
-def _said(level: int, below: str, percent: int, why: str) -> str:
-    return f"answered at level {level}: {below!r} below it has {percent}%, {why}"
+    if any(before):
+        said = [f"{own}; {more}" if own else more for own, more in zip(before, said, strict=True)]
+    return said
 
 
 class _Shortened(LazyPath):

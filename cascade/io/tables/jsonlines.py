@@ -217,9 +217,10 @@ class JsonLinesFormat(TextFormat):
         texts = rows.texts if isinstance(rows, RowBlock) else None
         if texts is None or any([ANSWER_KEY in own or not own for own in cells_of(rows)]):
             return None
-        line = f'%s, "{ANSWER_KEY}": %s}}\n'
         begun = [text[:-1].rstrip() for text in texts]
-        return "".join(map(line.__mod__, zip(begun, _json_texts(answers), strict=True)))
+        line, columns = _by_columns(answers)
+        line = f'%s, "{ANSWER_KEY}": {line}}}\n'
+        return "".join(map(line.__mod__, zip(begun, *columns, strict=True)))
 
     def _line(self, row: Row, answer: str) -> str:
         cells = row.cells
@@ -241,9 +242,14 @@ class JsonLinesFormat(TextFormat):
 
 def _json_texts(answers: Sequence[Answer]) -> Iterable[str]:
     """Each answer as one line of JSON."""
+    line, columns = _by_columns(answers)
+    return map(line.__mod__, zip(*columns, strict=True))
+
+
+def _by_columns(answers: Sequence[Answer]) -> tuple[str, list[list[str]]]:
+    """What a line of JSON is with `%s` for each column, and the columns as JSON."""
     if not isinstance(answers, AnswerColumns):
-        return (json_of(dict(answer)) for answer in answers)
+        return "%s", [[json_of(dict(answer)) for answer in answers]]
     keys = [json_of(key).replace("%", "%%") for key in answers.values]
     line = "{" + ", ".join([f"{key}: %s" for key in keys]) + "}"
-    columns = map(json_texts, answers.values.values())
-    return map(line.__mod__, zip(*columns, strict=True))
+    return line, list(map(json_texts, answers.values.values()))
