@@ -58,7 +58,7 @@ class FirstAnswers:
         leaves = taxonomy.leaves[best]
         nodes = taxonomy.paths_of(leaves).T
         confidences = self._confidences(p, best, nodes)
-        ranked = self._ranked(p, best)
+        ranked = self._ranked(p)
         codes, path, answers = taxonomy.codes, taxonomy.path, leaves.tolist()
         own = p[np.arange(len(p)), best].astype(np.float64).tolist()
         n = len(items)
@@ -106,14 +106,11 @@ class FirstAnswers:
     def _choosing(self) -> Choosing:
         return Choosing(self.taxonomy)
 
-    def _ranked(self, p: Floats, best: NDArray[np.int64]) -> list[tuple[str, ...]]:
-        """Codes of leaves: the answer, then the others by their probability."""
+    def _ranked(self, p: Floats) -> list[tuple[str, ...]]:
         codes, leaves = self.taxonomy.codes, self.taxonomy.leaves
         if not self.ranking:
             return []
-        wanted = -p
-        wanted[np.arange(len(p)), best] = -2
-        order = np.argsort(wanted, axis=1, kind="stable")[:, : self.ranking]
+        order = np.argsort(-p, axis=1, kind="stable")[:, : self.ranking]
         return [tuple([codes[node] for node in row]) for row in leaves[order].tolist()]
 
     def leaf_probabilities(self, item: Item) -> Floats:

@@ -1,10 +1,4 @@
-"""Which leaf answers a row, by a student's probabilities, and what tells how much that may lose.
-
-A student is less sure than the method whose words it repeats: where several leaves are nearly as
-likely, one among others that are near to it loses less than one that stands alone. So of the
-likeliest leaves that one answers whose expected hierarchical F1 is the greatest, with probabilities
-made sharper.
-"""
+"""Which leaf answers a row, by a student's probabilities, and signs of how much that may lose."""
 
 from __future__ import annotations
 
@@ -16,7 +10,7 @@ from cascade.taxonomy import Taxonomy
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-LIKELIEST = 4  # leaves that an answer is chosen of; from all it is the same in 99% of the rows
+LIKELIEST = 4  # leaves that tell of how much may be lost: the answer, and what it leaves behind
 
 CELLS = 1 << 18  # probabilities that are looked at together: what a core keeps at hand
 HOPED = -2  # place of the sign that tells what is expected of an answer
@@ -43,11 +37,11 @@ class Choosing:
         self._levels = np.unique(self._level)
 
     def of(self, p: Floats) -> tuple[Ints, Floats]:
-        """The answer to each row by its place among the leaves, and its signs.
+        """The answer to each row, its likeliest leaf by its place among the leaves, and its signs.
 
         Signs: the probabilities of the likeliest leaves, falling; how far the answer is from each
-        of these, as lost hierarchical F1; what is expected of it; and by how much the likeliest
-        others could lower that.
+        of these, as lost hierarchical F1; what is expected of it, with probabilities made sharper;
+        and by how much the likeliest others could lower that.
 
         Parameters
         ----------
@@ -68,15 +62,12 @@ class Choosing:
         return best, signs
 
     def _of(self, p: Floats) -> tuple[Ints, Floats]:
-        rows = np.arange(len(p))
         likely, share = self._likeliest(p)
+        best = likely[:, 0]
         sharper = p * np.sqrt(p)
-        expected = self._expected(sharper, likely)
-        chosen = expected.argmax(axis=1)
-        best, own = likely[rows, chosen], share[rows, chosen]
         far = 1 - self._alike(best, likely)
-        hoped = expected[rows, chosen] / sharper.sum(axis=1)
-        risk = (far * share).sum(axis=1) / np.maximum(own, 1e-12)
+        hoped = self._expected(sharper, best) / sharper.sum(axis=1)
+        risk = (far * share).sum(axis=1) / np.maximum(share[:, 0], 1e-12)
         return best, np.column_stack([share, far, hoped, risk]).astype(np.float32)
 
     def _likeliest(self, p: Floats) -> tuple[Ints, Floats]:
@@ -100,25 +91,23 @@ class Choosing:
             shared += (own == nodes[others]) & (own >= 0)
         return np.asarray(2 * shared / (self._level[best][:, None] + self._level[others]))
 
-    def _expected(self, weights: Floats, leaves: Ints) -> Floats:
+    def _expected(self, weights: Floats, best: Ints) -> Floats:
         """The hierarchical F1 of leaves that weights of all leaves expect, times their sum.
 
         Parameters
         ----------
         weights
             float32 [n_rows, n_leaves].
-        leaves
-            int64 [n_rows, n], of each row.
+        best
+            int64 [n_rows], of each row.
         """
-        found = np.zeros(leaves.shape, np.float32)
-        rows = np.arange(len(weights))[:, None]
-        below = np.zeros((len(weights), weights.shape[1] + 1), np.float32)
+        found = np.zeros(len(best), np.float32)
         for level in self._levels.tolist():
+            here = np.flatnonzero(self._level[best] == level)
+            own, rows = best[here], np.arange(len(here))
+            below = np.zeros((len(here), weights.shape[1] + 1), np.float32)
             both = (2 / (level + self._level)).astype(np.float32)
-            np.cumsum(weights * both, axis=1, out=below[:, 1:])
-            here = self._level[leaves] == level
-            total = np.zeros(leaves.shape, np.float32)
+            np.cumsum(weights[here] * both, axis=1, out=below[:, 1:])
             for first, last in zip(self._first, self._last, strict=True):
-                total += below[rows, last[leaves]] - below[rows, first[leaves]]
-            found = np.where(here, total, found)
+                found[here] += below[rows, last[own]] - below[rows, first[own]]
         return found
