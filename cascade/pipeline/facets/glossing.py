@@ -30,7 +30,7 @@ COMMON = frozenset(  # English words that no name of a food has, and that are ot
 )
 TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[.,]\d+)?|[^\w\s'-]")
 TELLING = frozenset(
-    {"mit", "ohne", "avec", "senza", "sans", "sem", "bez"}
+    {"mit", "ohne", "avec", "senza", "sans", "sem", "sin", "bez"}
 )  # small words of one language alone
 LONGEST = 6  # tokens of an entry
 SHORTEST_PART = 3  # letters of a part of a German compound
@@ -102,7 +102,7 @@ class Glossary:
         for language in _languages():
             parts = list(_parts(tokens, exact, language, inflected=not english))
             if english:
-                parts = [own for own in parts if not strange.isdisjoint(range(*own[:2]))]
+                parts = list(_strange_parts(parts, strange))
             covered = {at for start, end, _ in parts for at in range(start, end)}
             told = [part for part in parts if part[2] not in SMALL]
             content = {at for start, end, _ in told for at in range(start, end)}
@@ -121,6 +121,8 @@ class Glossary:
             return False
         if token in STOP_WORDS or token in COMMON:
             return False
+        if token in TELLING:
+            return True
         return singular(token) not in self._known
 
 
@@ -149,6 +151,17 @@ def with_names_read(text: str) -> str:
     if not parts:
         return text
     return f"{_joined(exact if len(exact) == len(tokens) else tokens, parts)} {aside}".strip()
+
+
+def _strange_parts(
+    parts: Sequence[tuple[int, int, str]], strange: Collection[int]
+) -> Iterator[tuple[int, int, str]]:
+    """The parts with a strange token, and what stands behind a small word: `sem carne`."""
+    small = -1  # where a small word ended
+    for start, end, english in parts:
+        if start == small or not set(range(start, end)).isdisjoint(strange):
+            yield start, end, english
+            small = end if english in SMALL else -1
 
 
 def _turned(parts: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, str]]:

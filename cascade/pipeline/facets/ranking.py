@@ -38,6 +38,7 @@ from cascade.pipeline.facets.terms.asides import Asides
 from cascade.pipeline.facets.terms.features import TermFeatures
 from cascade.pipeline.facets.terms.network import TermNetwork
 from cascade.pipeline.facets.terms.own_species import OwnSpecies
+from cascade.pipeline.facets.terms.ranked import RankedBaseTerms
 from cascade.retrieval.array_ops import top_k
 from cascade.retrieval.words.overlap import words_of
 from cascade.taxonomy.facets import FacetedTaxonomy
@@ -46,57 +47,6 @@ WHOLE = 0.999  # share of the words of a name that a text has, if it has all
 ABSENT = 2  # times `unsaid` that terms are less likely that have what a text says is absent
 NO_FEED = 4  # times `unsaid` that other terms are less likely where a text names feed
 NAMED = 1  # times `unsaid` that a term is likelier than others where a text names its species
-
-
-@dataclass(frozen=True)
-class RankedBaseTerms:
-    """The likeliest base terms of each item, best first.
-
-    Parameters
-    ----------
-    nodes
-        int32 [n_items, k]
-    logprobs
-        float64 [n_items, k]; their exponentials sum to one for each item.
-    scores
-        Log-probabilities by method, float64 [n_items, k], in the same order.
-    similarity
-        float32 [n_items], the best cosine similarity of a text with any base term; less where no
-        term has any of its words, and enough to be offered where a whole name is in the text.
-    no_food
-        Of each item a word for what nobody eats, or nothing.
-    aside
-        Of each item why its likeliest term may be what comes with the food, or nothing.
-    """
-
-    nodes: NDArray[np.int32]
-    logprobs: NDArray[np.float64]
-    scores: dict[str, NDArray[np.float64]]
-    similarity: NDArray[np.float32]
-    no_food: Sequence[str]
-    aside: Sequence[str] = ()
-
-    def led_by(self, first: Sequence[int]) -> RankedBaseTerms:
-        """The same with a given term first for each item; one that is not there, for the last."""
-        nodes = self.nodes.copy()
-        order = np.tile(np.arange(nodes.shape[1]), (len(nodes), 1))
-        for row, node in enumerate(first):
-            at = np.flatnonzero(nodes[row] == node)
-            place = int(at[0]) if len(at) else nodes.shape[1] - 1
-            nodes[row, place] = node
-            order[row] = [place, *(other for other in order[row].tolist() if other != place)]
-
-        def ordered(values: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.asarray(np.take_along_axis(values, order, axis=1))
-
-        return RankedBaseTerms(
-            np.take_along_axis(nodes, order, axis=1),
-            ordered(self.logprobs),
-            {name: ordered(own) for name, own in self.scores.items()},
-            self.similarity,
-            self.no_food,
-            self.aside,
-        )
 
 
 class BaseTermRanker:

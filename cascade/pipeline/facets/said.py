@@ -31,6 +31,7 @@ EATEN = ("F04", "F06", "F08", "F27")  # categories of what is in or around a foo
 LISTED, OWN, OTHER, SHORTENED = range(4)  # whose name: of the list, the own, another; shortened
 COLOURS = frozenset(("red", "green", "yellow", "black", "white", "blue", "brown", "golden"))
 BRAND = re.compile(rf"\b({'|'.join(map(str.title, sorted(COLOURS)))}) ([A-Z][a-z]+)")
+PERCENT = re.compile(r"%\s*(?P<of>[^\W\d_]+)?")
 GAP = 1  # words that may stand between those of a name
 CATALOGUES = frozenset(  # words of names that nobody says
     ("similar", "generic", "fresh", "dry", "unspecified", "average")
@@ -99,7 +100,7 @@ class SaidFacets:
         -------
         The groups, the longest names first; in each the likeliest facet first.
         """
-        text = without_places(without_measure(text))
+        text = self._with_percent(without_places(without_measure(text)), base)
         order = words(text)
         left = Counter(order)
         known, related = self._of_base(base)
@@ -202,6 +203,8 @@ class SaidFacets:
                 category = taxonomy.categories.get(facet.category)
                 if category is None or facet.descriptor not in category.tree:
                     continue
+                if facet.category in self._told.classes:
+                    continue
                 tree = category.tree
                 at = tree.index(facet.descriptor)
                 if facet.descriptor in taxonomy:
@@ -283,6 +286,19 @@ class SaidFacets:
         names = (name for code in taxonomy.codes for name in taxonomy.own_names(code))
         said = (name.head for own in self._names.values() for name in own)
         return frozenset(map(head_word, names)) | frozenset(said)
+
+    def _with_percent(self, text: str, base: str) -> str:
+        """A text that says what a percentage is of: `beer, 5%` of alcohol, `milk, 1.5%` of fat."""
+        if "%" not in text:
+            return text
+        told = self._told.percent or {}
+        own = next((told[code] for code in _lineage(self._taxonomy, base) if code in told), ())
+
+        def of(found: re.Match[str]) -> str:
+            known = found["of"] is None or found["of"].casefold() in own
+            return f"% {own[0]} " if known else found[0]
+
+        return PERCENT.sub(of, text) if own else text
 
     def _kind(self, base: str) -> str:
         """The kind of a base term: `r` a raw commodity, `d` a derivative; empty if unknown."""

@@ -28,18 +28,25 @@ class FacetWords:
         Descriptors whose other names say nothing.
     never_below
         Terms below which nothing is an ingredient by its other names: dishes.
+    classes
+        Categories that only file a food: what base terms imply of them hides nothing that is said.
     part_of_name
         By term, words that belong to the names of base terms at or below it.
     instead
         By a term, which category or facet stands for which for base terms at or below it.
+    percent
+        By a term, what a percentage is of in base terms at or below it: as descriptors are called,
+        and then what else people say behind the sign.
     """
 
     categories: Sequence[str]
     words: Mapping[str, Mapping[str, Sequence[str]]]
     never: Collection[str] = ()
     never_below: Collection[str] = ()
+    classes: Collection[str] = ()
     part_of_name: Mapping[str, Sequence[str]] | None = None
     instead: Mapping[str, Mapping[str, str]] | None = None
+    percent: Mapping[str, Sequence[str]] | None = None
 
     @classmethod
     def load(cls, own: Path | None = None) -> FacetWords:
@@ -64,8 +71,10 @@ class FacetWords:
             {c: _joined(first.words.get(c, {}), second.words.get(c, {})) for c in categories},
             {*first.never, *second.never} - {d for ws in first.words.values() for d in ws},
             {*first.never_below, *second.never_below},
+            {*first.classes, *second.classes},
             {**(second.part_of_name or {}), **(first.part_of_name or {})},
             {**(second.instead or {}), **(first.instead or {})},
+            {**(second.percent or {}), **(first.percent or {})},
         )
 
 
@@ -95,7 +104,9 @@ def _checked(told: Mapping[str, Any], file: str) -> FacetWords:
         "words": lambda value: mapping(value, lambda own: mapping(own, texts)),
         "never": texts,
         "never_below": texts,
+        "classes": texts,
         "part_of_name": lambda value: mapping(value, texts),
+        "percent": lambda value: mapping(value, texts),
         "instead": lambda value: mapping(
             value, lambda own: mapping(own, lambda code: isinstance(code, str))
         ),

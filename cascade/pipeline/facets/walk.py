@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cascade.errors import ConfigError, UsageError
 from cascade.foodex2.checking import make_checker
 from cascade.foodex2.code import FoodCode
+from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.generation.prompts import PromptTemplate
 from cascade.items import Batch
 from cascade.pipeline.facets.categories import (
@@ -35,15 +36,15 @@ from cascade.pipeline.facets.own.ranking import (
 from cascade.pipeline.facets.ranking import (
     BaseTermRanker,
     DescriptorRanker,
-    RankedBaseTerms,
     RankedDescriptors,
 )
 from cascade.pipeline.facets.reranking import reranker_of
 from cascade.pipeline.facets.said import SaidFacets, said_code
+from cascade.pipeline.facets.terms.derivatives import Derivatives
+from cascade.pipeline.facets.terms.ranked import RankedBaseTerms, candidates_of
 from cascade.pipeline.fallback import FailureLog, by_fallback
-from cascade.predictions import Alternative, Candidate, FacetChoice, Level, Prediction
+from cascade.predictions import Alternative, FacetChoice, Prediction
 from cascade.retrieval.words.overlap import words_of
-from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class FacetWalk:
         Finds facets by the words that say them; without it by categories and descriptors.
     beside
         Whether categories and descriptors find more beside those that are said.
+    derivatives
+        Finds derivatives for raw commodities of which a text says a process that the rules refuse.
 
     Attributes
     ----------
@@ -99,8 +102,10 @@ class FacetWalk:
         most: int = 3,
         said: SaidFacets | None = None,
         beside: bool = False,
+        derivatives: Derivatives | None = None,
     ) -> None:
         self._taxonomy, self._said, self._beside = taxonomy, said, beside
+        self._derivatives = derivatives
         self.bases, self.extractor = bases, extractor
         self.categories, self.descriptors = categories, descriptors
         self._refusal = refusal
@@ -131,6 +136,10 @@ class FacetWalk:
             ranked = self.bases.rank(batch)
             if known is not None:
                 ranked = ranked.led_by(known)
+            elif self._derivatives is not None:
+                texts = [own.told for own in self.extractor.finder.of(batch).absent]
+                firsts = ranked.nodes[:, 0].tolist()
+                ranked = ranked.moved(list(map(self._derivatives.of, texts, firsts)))
         predictions = (
             self._by_words(batch, ranked)
             if self._said is not None and not self._beside
@@ -221,7 +230,7 @@ class FacetWalk:
             "review" if doubt else "ok",
             doubt,
             id=batch.items[item].id,
-            levels=self._levels(ranked, item),
+            levels=ranked.levels(taxonomy, item),
             alternatives=tuple(
                 Alternative(taxonomy.codes[node], taxonomy.path(node), share)
                 for node, share in zip(nodes[1:offered], shares[1:offered], strict=True)
@@ -254,7 +263,7 @@ class FacetWalk:
         """
         facet_category = self.extractor.categories[category]
         tree = facet_category.tree
-        candidates = _candidates(tree, ranked.nodes, ranked.probabilities, ranked.scores)
+        candidates = candidates_of(tree, ranked.nodes, ranked.probabilities, ranked.scores)
         chosen: list[FacetChoice] = []
         refused = ""
         used: set[str] = set()  # words of the chosen descriptors
@@ -290,46 +299,6 @@ class FacetWalk:
             none = FacetChoice(facet_category.code, label, None, "", probability, candidates, why)
             return code, [none]
         return code, chosen
-
-    def _levels(self, ranked: RankedBaseTerms, item: int) -> tuple[Level, ...]:
-        """The path to the base term; a level is as likely as all candidates at or below it."""
-        taxonomy = self._taxonomy
-        nodes, shares = ranked.nodes[item], np.exp(ranked.logprobs[item])
-        scores = {name: own[item] for name, own in ranked.scores.items()}
-        candidates = _candidates(taxonomy, nodes, shares, scores)
-        path = taxonomy.path_nodes(int(nodes[0])).tolist()
-        levels = []
-        for level, node in enumerate(path, 1):
-            below = (nodes >= node) & (nodes < taxonomy.end[node])
-            levels.append(
-                Level(
-                    level,
-                    taxonomy.codes[node],
-                    taxonomy.names[node],
-                    float(shares[below].sum()),
-                    candidates if node == path[-1] else (),
-                )
-            )
-        return tuple(levels)
-
-
-def _candidates(
-    tree: Taxonomy,
-    nodes: NDArray[np.int32],
-    probabilities: NDArray[np.float64],
-    scores: Mapping[str, NDArray[np.float64]],
-) -> tuple[Candidate, ...]:
-    """Candidates with the scores of the methods that judged them."""
-    return tuple(
-        Candidate(
-            tree.codes[node],
-            tree.names[node],
-            tree.path(node),
-            float(probabilities[at]),
-            {name: float(own[at]) for name, own in scores.items() if np.isfinite(own[at])},
-        )
-        for at, node in enumerate(nodes.tolist())
-    )
 
 
 def make_walk(
@@ -374,6 +343,10 @@ def make_walk(
         extractor = LearntExtractor(taxonomy, own, learnt)
         bases = LearntBaseRanker(taxonomy, of_bases, config.base, allowed, learnt, reranker)
     said = said_facets(taxonomy, config.categories, learnt)
+    derivatives = None
+    if said is not None and learnt is None and isinstance(taxonomy, FoodEx2Taxonomy):
+        nodes = np.flatnonzero(allowed).astype(np.int32)
+        derivatives = Derivatives(taxonomy, nodes, said, refusal)
     return FacetWalk(
         taxonomy,
         bases,
@@ -389,6 +362,7 @@ def make_walk(
         most=config.descriptors.most,
         said=said,
         beside=learnt is not None and learnt.kept.facets == "both",
+        derivatives=derivatives,
     )
 
 

@@ -151,12 +151,11 @@ def absence_in(text: str, knows: Callable[[str], bool]) -> Absence:
     foods |= {word for word in diet if not {"non", "not"} & {token.word for token in tokens}}
     if not foods:
         return Absence(without_claims(text), text)
-    kept = "".join(
-        text[token.start : tokens[at + 1].start if at + 1 < len(tokens) else len(text)]
-        for at, token in enumerate(tokens)
-        if at not in cut
-    )
-    kept = _trimmed(kept)
+    if cut:  # beans and meat without meat
+        left = _without(text, tokens, cut)
+        repeated = foods - diet - {head_word(left)}
+        cut.update(at for at, own in enumerate(tokens) if singular(own.word) in repeated)
+    kept = _without(text, tokens, cut)
     covered = frozenset(foods).union(*(covered_by(word) for word in foods)) - diet
     told = kept if words(kept) else text
     plain = _trimmed(VEGAN.sub(" ", told))
@@ -167,6 +166,16 @@ def absence_in(text: str, knows: Callable[[str], bool]) -> Absence:
         told = _trimmed(real) if words(real) else told
     said_so = " ".join((*said, *sorted(diet)))
     return Absence(without_claims(plain), told, covered, said_so, bool(said))
+
+
+def _without(text: str, tokens: Sequence[_Token], cut: Collection[int]) -> str:
+    """A text without some of its tokens."""
+    kept = "".join(
+        text[token.start : tokens[at + 1].start if at + 1 < len(tokens) else len(text)]
+        for at, token in enumerate(tokens)
+        if at not in cut
+    )
+    return _trimmed(kept)
 
 
 def without_claims(text: str) -> str:
@@ -180,6 +189,7 @@ def without_claims(text: str) -> str:
 
 def _trimmed(text: str) -> str:
     text = re.sub(r"\s+([,;)])", r"\1", re.sub(r"\(\s*\)", " ", text))
+    text = re.sub(r"([,;])(?:\s*[,;])+", r"\1", text)
     text = re.sub(r"(?:\b(?:with|and|but)\s*)?[\s,;:(&/-]*$|^[\s,;:/-]+", "", text)
     return re.sub(r"\s{2,}", " ", text)
 
@@ -207,10 +217,10 @@ def _negated(
         return word.isalpha() and word not in NO_FOOD and len(word) > 1 and knows(word)
 
     for at, token in enumerate(tokens):
-        after = tokens[at + 1].word if at + 1 < len(tokens) else ""
+        after = _word(tokens, at + 1)
         if token.word in NEGATING or (token.word == "free" and at and after in ("of", "from")):
             yield from _after(tokens, at, is_food)
-        elif token.word == "free" and after != "range" and at:
+        elif token.word == "free" and "range" not in (after, _word(tokens, at + 2)) and at:
             yield from _before(tokens, at, is_food)
         elif token.word.endswith("less") and len(token.word) > 6:
             stem = singular(token.word.removesuffix("less"))
@@ -219,6 +229,10 @@ def _negated(
                 yield [at], [at]
         elif token.word == "less" and at > 1 and tokens[at - 1].word == "-" and is_food(at - 2):
             yield range(at - 2, at + 1), [at - 2]
+
+
+def _word(tokens: Sequence[_Token], at: int) -> str:
+    return tokens[at].word if at < len(tokens) else ""
 
 
 def _after(
