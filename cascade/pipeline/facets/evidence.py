@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cascade.items import Batch
 from cascade.pipeline.facets.glossing import Glossary
+from cascade.pipeline.facets.kinds import names_the_young, with_plant_milk
 from cascade.pipeline.facets.naming import as_served, without_measure
 from cascade.pipeline.facets.shipped_vectors import shipped_vectors
 from cascade.pipeline.facets.terms.absence import Absence, absence_in, with_ohne
@@ -175,7 +176,8 @@ class EvidenceFinder:
         ):
             return text
         text, is_for_babies = without_age(text)
-        english = as_meant(self._glossary.read(with_ohne(text)).text)
+        english = as_meant(self._glossary.read(with_plant_milk(with_ohne(text))).text)
+        is_for_babies = is_for_babies or names_the_young(english)
         return as_served(for_babies(english) if is_for_babies else english)
 
     def of(self, batch: Batch) -> Evidence:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
@@ -26,8 +27,61 @@ class _Kinds(NamedTuple):
     no_meat: Sequence[tuple[str, frozenset[str]]]
     flavours: Sequence[frozenset[str]]
     plain: Sequence[frozenset[str]]
-    rivals: Sequence[frozenset[str]]
+    rivals: Sequence[Sequence[frozenset[str]]]
     covers: Mapping[str, frozenset[str]]
+    imitated: frozenset[str]
+    of_vegetables: frozenset[str]
+    proteins: Sequence[frozenset[str]]
+    young: re.Pattern[str]
+    foods_of_the_young: Sequence[str]
+    plant_milk: re.Pattern[str]
+    milky: re.Pattern[str]
+    called: Mapping[str, str]
+
+
+def plant_milk_in(text: str) -> str:
+    """What a text names in the place of milk, such as `oat milk`; empty if it says milk besides.
+
+    `Almond milk chocolate` is milk chocolate with almonds.
+    """
+    found = _kinds().plant_milk.search(text)
+    if found is None or "milk" in words_of(f"{text[: found.start()]} {text[found.end() :]}"):
+        return ""
+    return f"{found['plant']} milk"
+
+
+def imitates(text: str) -> bool:
+    """Whether what a text names is an imitation where a diet is said: `burger`."""
+    return not _kinds().imitated.isdisjoint(words_of(text))
+
+
+def with_vegetables(text: str) -> str:
+    """What a diet leaves of a dish that has meat as a rule: `vegetable curry` of `curry`."""
+    words = set(words_of(text))
+    dish = not _kinds().of_vegetables.isdisjoint(words) and "vegetable" not in words
+    return f"vegetable {text}" if dish else text
+
+
+def of_other_protein(text: str) -> bool:
+    """Whether a text names of what an imitation of meat is that no term names: `pea protein`."""
+    said = set(words_of(text))
+    return any(own <= said for own in _kinds().proteins)
+
+
+def with_plant_milk(text: str) -> str:
+    """A text in which what is made with a plant's milk has no name that says milk.
+
+    `Oat milk latte` is a coffee beverage with oat milk, as is an `oat latte`.
+    """
+    kinds = _kinds()
+    name = kinds.milky.search(text)
+    plant = kinds.plant_milk.search(text) if name else None
+    if name is None or plant is None:
+        return text
+    rest = kinds.plant_milk.sub(" ", text, count=1)
+    called = kinds.called[" ".join(name[0].casefold().split())]
+    said = f"{called} with {plant['plant']} milk"
+    return " ".join(kinds.milky.sub(said, rest, count=1).split()).replace(" ,", ",")
 
 
 def names_feed(text: str) -> bool:
@@ -52,6 +106,16 @@ def names_feed(text: str) -> bool:
     )
 
 
+def names_the_young(text: str) -> bool:
+    """Whether a text names food of babies: not `baby carrots`, but `baby food with carrots`."""
+    return _kinds().young.search(text) is not None
+
+
+def foods_of_the_young() -> Sequence[str]:
+    """The terms at or below which foods of babies stand."""
+    return _kinds().foods_of_the_young
+
+
 def names_flavour(text: str) -> bool:
     """Whether a text names a flavour, and does not say that a food is plain."""
     said, kinds = set(words_of(text)), _kinds()
@@ -60,8 +124,8 @@ def names_flavour(text: str) -> bool:
     )
 
 
-def rivals() -> Sequence[frozenset[str]]:
-    """Groups of words of which a food is one: milk is a cow's or a goat's."""
+def rivals() -> Sequence[Sequence[frozenset[str]]]:
+    """Groups of which a food is one, as words: milk is a cow's, or a sheep's or ewe's."""
     return _kinds().rivals
 
 
@@ -84,12 +148,12 @@ def no_food_in(text: str) -> str:
 
 
 def by_rivals(
-    words: Sequence[set[str]], rivals: frozenset[str]
+    words: Sequence[set[str]], rivals: Sequence[frozenset[str]]
 ) -> list[tuple[frozenset[str], NDArray[np.int64]]]:
-    """Which of some rivals names have, and the rows of the names that have just these."""
+    """The words of the rivals that names have, and the rows of the names that have just these."""
     found: dict[frozenset[str], list[int]] = {}
     for row, own in enumerate(words):
-        if named := rivals & own:
+        if named := frozenset().union(*(one for one in rivals if not one.isdisjoint(own))):
             found.setdefault(named, []).append(row)
     return [(named, np.array(rows)) for named, rows in found.items()]
 
@@ -102,6 +166,12 @@ def _kinds() -> _Kinds:
     def split(names: Sequence[str]) -> list[frozenset[str]]:
         return [frozenset(words_of(name)) for name in names]
 
+    def any_of(names: Iterable[str]) -> str:
+        longest = sorted(names, key=len, reverse=True)
+        joined = [r"[\s-]+".join(map(re.escape, name.split())) for name in longest]
+        return f"(?:{'|'.join(joined)})"
+
+    called = {name: plain for plain, names in told["without_milk"].items() for name in names}
     fed = [
         (split(told[animals]), frozenset(word for name in told[foods] for word in words_of(name)))
         for animals, foods in (("pets", "pet_foods"), ("livestock", "livestock_foods"))
@@ -113,9 +183,25 @@ def _kinds() -> _Kinds:
         [*zip(told["no_meat"], split(told["no_meat"]), strict=True)],
         split(told["flavours"]),
         split(told["plain"]),
-        [frozenset(word for name in own for word in words_of(name)) for own in told["rivals"]],
+        [[frozenset(words_of(one)) for one in own] for own in told["rivals"]],
         {
             word: frozenset(one for name in own for one in words_of(name))
             for word, own in told["covers"].items()
         },
+        *(
+            frozenset(word for name in told[own] for word in words_of(name))
+            for own in ("imitated", "of_vegetables")
+        ),
+        split(told["proteins"]),
+        re.compile(
+            rf"\b{any_of(told['young'])}\b(?![\s-]+{any_of(told['small'])}\b)", re.IGNORECASE
+        ),
+        told["foods_of_the_young"],
+        re.compile(
+            rf"(?:\b(?:made\s+)?with\s+)?\b(?P<plant>{any_of(told['plants_for_milk'])})[\s-]+"
+            rf"(?:{any_of(told['milks'])}\b(?!\s+chocolate)|(?={any_of(called)}\b))",
+            re.IGNORECASE,
+        ),
+        re.compile(rf"\b{any_of(called)}\b", re.IGNORECASE),
+        called,
     )

@@ -25,8 +25,10 @@ from cascade.pipeline.facets.evidence import (
 from cascade.pipeline.facets.kinds import (
     FEED,
     by_rivals,
+    foods_of_the_young,
     names_feed,
     names_flavour,
+    names_the_young,
     no_food_in,
     rivals,
 )
@@ -45,6 +47,8 @@ from cascade.taxonomy.facets import FacetedTaxonomy
 
 WHOLE = 0.999  # share of the words of a name that a text has, if it has all
 ABSENT = 2  # times `unsaid` that terms are less likely that have what a text says is absent
+YOUNG = 8  # times `unsaid` that other terms are less likely where a text names babies
+RIVAL = 2  # times `unsaid` that terms are less likely that say a rival of what a text says
 NO_FEED = 4  # times `unsaid` that other terms are less likely where a text names feed
 NAMED = 1  # times `unsaid` that a term is likelier than others where a text names its species
 
@@ -79,11 +83,16 @@ class BaseTermRanker:
         names = [set(words_of(taxonomy.names[node])) for node in self._nodes.tolist()]
         plain = [self._has_flavoured(node) for node in self._nodes.tolist()]
         self._plain: NDArray[np.bool_] = np.array(plain, dtype=bool)
+        self._for_the_young = np.zeros(len(self._nodes), dtype=bool)
+        for code in foods_of_the_young():
+            if code in taxonomy:
+                top = taxonomy.index(code)
+                self._for_the_young |= (self._nodes >= top) & (self._nodes < taxonomy.end[top])
         self._another = [
             (distinct, np.flatnonzero([not distinct.isdisjoint(own) for own in names]))
             for distinct in map(set, config.another)
         ]
-        self._rivals = [(own, by_rivals(names, own)) for own in rivals()]
+        self._rivals = [(frozenset().union(*own), by_rivals(names, own)) for own in rivals()]
 
     def rank(self, batch: Batch, k: int | None = None) -> RankedBaseTerms:
         """The k likeliest base terms; by default as many as the config has candidates."""
@@ -199,6 +208,8 @@ class BaseTermRanker:
                 others = np.setdiff1d(np.arange(len(scores)), terms)
                 scores[np.ix_(others, np.flatnonzero(feeds))] -= NO_FEED * unsaid
             scores[np.ix_(terms, np.flatnonzero(silent))] -= unsaid
+        young = np.array([names_the_young(own[0]) for own in evidence.phrases], dtype=bool)
+        scores[np.ix_(~self._for_the_young, young)] -= YOUNG * unsaid
         flavoured = np.array(
             [names_flavour(phrases[0]) for phrases in evidence.phrases], dtype=bool
         )
@@ -207,11 +218,11 @@ class BaseTermRanker:
             other = np.array([group & own for own in texts], dtype=object)
             for named, rows in named_by:
                 against = [bool(said) and named.isdisjoint(said) for said in other]
-                scores[np.ix_(rows, np.flatnonzero(against))] -= unsaid
+                scores[np.ix_(rows, np.flatnonzero(against))] -= RIVAL * unsaid
         for item, own in enumerate(evidence.phrases):
             self._asides.lower(scores[:, item], own[0], unsaid)
         for item, absent in enumerate(evidence.absent):
-            having = {row for word in absent.foods for row in self._said[1].get(word, ())}
+            having = {row for word in absent.lacking for row in self._said[1].get(word, ())}
             called = (self._said[0].get(word, ()) for word in words(absent.text))
             if not absent.negated or any(not having.issuperset(rows) for rows in called):
                 scores[sorted(having), item] -= ABSENT * unsaid

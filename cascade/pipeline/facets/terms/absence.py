@@ -10,7 +10,13 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from cascade.pipeline.facets.kinds import covered_by
+from cascade.pipeline.facets.kinds import (
+    covered_by,
+    imitates,
+    of_other_protein,
+    plant_milk_in,
+    with_vegetables,
+)
 from cascade.pipeline.facets.naming import head_word, words
 from cascade.retrieval.words.overlap import singular
 from cascade.taxonomy.facets import FacetedTaxonomy
@@ -28,6 +34,7 @@ LISTING = frozenset({"and", "or", "nor", "&", "/", "und", "et", "e", "y", "oder"
 JOINING = frozenset({"with", "but", "and", "contains", "containing", "has"})  # before a negation
 STOPS = frozenset("with in on for from but by to made into only plus mit avec con not".split())  # noqa: SIM905
 LONGEST = 3  # words of a negated food
+MILK = frozenset({"milk", "dairy"})
 NO_FOOD = frozenset(  # what is a quality or a part of a food, which facets or names say
     "sugar sugars salt sodium fat gluten lactose alcohol caffeine sweetener additive preservative "  # noqa: SIM905
     "colour color colouring coloring flavour flavor flavouring flavoring yeast cholesterol calorie "
@@ -45,7 +52,7 @@ FREI = re.compile(
     r"\b(?!gluten|la[ck]tose|zucker|fett|alkohol|[ck]offein)(\w{2,}?)-?frei(?:e[rsnm]?)?\b(\s+[\w-]+)?",
     re.IGNORECASE,
 )
-VEGAN = re.compile(r"\bvegan\b", re.IGNORECASE)
+DIET = re.compile(r"\b(?:vegan|vegetarian)\b", re.IGNORECASE)
 SWEET_DRINK = re.compile(
     r"\b(?:drinks?|squash|colas?|coke|lemonade|soda|cordials?|syrup|tonic|pop|ale|chewing)\b",
     re.IGNORECASE,
@@ -90,6 +97,8 @@ class Absence(NamedTuple):
         How the text says it: `without milk`.
     negated
         Whether it says so by more than a diet, as in `vegan`.
+    instead
+        What the text names in the place of milk: `oat milk`.
     """
 
     text: str
@@ -97,13 +106,22 @@ class Absence(NamedTuple):
     foods: frozenset[str] = frozenset()
     said: str = ""
     negated: bool = False
+    instead: str = ""
+
+    @property
+    def lacking(self) -> frozenset[str]:
+        """Words of terms that have what is not there, or that something else stands for."""
+        return self.foods | MILK if self.instead else self.foods
 
     def doubt(self, taxonomy: FacetedTaxonomy, node: int) -> str:
         """Why a term may have what is not there; empty if there is no reason."""
+        if not self.lacking:
+            return ""
+        if found := self.lacking & made_of(taxonomy, node):
+            said = self.said or self.instead
+            return f"the text says {said!r}, and the likeliest base term has {min(found)}"
         if not self.foods:
             return ""
-        if found := self.foods & made_of(taxonomy, node):
-            return f"the text says {self.said!r}, and the likeliest base term has {min(found)}"
         found = self.foods & set(words(self.text))
         names = [taxonomy.names[node], *taxonomy.synonyms(node)]
         head = head_word(self.text)
@@ -150,7 +168,7 @@ def absence_in(text: str, knows: Callable[[str], bool]) -> Absence:
     diet = {"vegan", "vegetarian"} & {token.word for token in tokens}
     foods |= {word for word in diet if not {"non", "not"} & {token.word for token in tokens}}
     if not foods:
-        return Absence(without_claims(text), text)
+        return Absence(without_claims(text), text, instead=plant_milk_in(text))
     if cut:  # beans and meat without meat
         left = _without(text, tokens, cut)
         repeated = foods - diet - {head_word(left)}
@@ -158,14 +176,18 @@ def absence_in(text: str, knows: Callable[[str], bool]) -> Absence:
     kept = _without(text, tokens, cut)
     covered = frozenset(foods).union(*(covered_by(word) for word in foods)) - diet
     told = kept if words(kept) else text
-    plain = _trimmed(VEGAN.sub(" ", told))
-    if not words(plain) or covered & set(words(plain)):
-        plain = told  # a vegan sausage is none of meat
+    plain = with_vegetables(_trimmed(DIET.sub(" ", told))) if diet else told
+    if not words(plain) or covered & set(words(plain)) or imitates(plain):
+        # A vegan sausage is none of meat.
+        plain = f"meat imitate {plain}" if of_other_protein(plain) else told
+    if "meat" in foods and not diet and imitates(plain):
+        plain = f"vegetarian {plain}"
     if diet:  # what a diet has only as an imitation is no ingredient
         real = TOKEN.sub(lambda own: "" if singular(own[0].casefold()) in covered else own[0], told)
         told = _trimmed(real) if words(real) else told
     said_so = " ".join((*said, *sorted(diet)))
-    return Absence(without_claims(plain), told, covered, said_so, bool(said))
+    instead = plant_milk_in(kept)
+    return Absence(without_claims(plain), told, covered, said_so, bool(said), instead)
 
 
 def _without(text: str, tokens: Sequence[_Token], cut: Collection[int]) -> str:

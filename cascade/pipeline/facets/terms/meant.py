@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from cascade.pipeline.facets.kinds import with_plant_milk
+
 _I = re.IGNORECASE
 _FOOD = (
     r"(?:trifles?|cakes?|chicken|duck|puddings?|sauces?|truffles?|custard|ice cream|syllabub|sorbet"
@@ -61,9 +63,12 @@ RIPENED = re.compile(
     _I,
 )
 BABY = re.compile(r"\b(?:bab(?:y|ies)|infants?|toddlers?|children|formula\w*|follow|milks?)\b", _I)
-CEREAL = re.compile(r"\b(?:porridge|cereals?|biscuits?|rusks?|puffs?|yogh?urts?)\b", _I)
+DAIRY = re.compile(r"\b(?:yogh?urts?|quark|fromage frais|skyr|dairy dessert)\b", _I)
+EATER = re.compile(r"\b(?:for\s+)?(?:bab(?:y|ies)|infants?|toddlers?)(?:\s+food)?\b", _I)
+WITH = re.compile(r"^[\s,;]*with\b|\bwith[\s,;]*$", _I)
+CEREAL = re.compile(r"\b(?:porridge|cereals?|biscuits?|rusks?|puffs?)\b", _I)
 FOR_BABIES = re.compile(
-    r"\b(?:juices?|teas?|biscuits?|rusks?|puffs?|porridge|yogh?urts?|puree|purée|pasta|cereals?)\b",
+    r"\b(?:juices?|teas?|biscuits?|rusks?|puffs?|porridge|puree|purée|pasta|cereals?)\b",
     _I,
 )
 
@@ -78,6 +83,10 @@ def without_age(text: str) -> tuple[str, bool]:
 
 def for_babies(text: str) -> str:
     """A food in English as one for babies: `baby food carrots`, `apple juice for babies`."""
+    if found := DAIRY.search(text):
+        rest = f"{text[: found.start()]} {text[found.end() :]}"
+        rest = WITH.sub("", " ".join(EATER.sub(" ", rest).split())).strip(" ,;")
+        return f"baby yogurt with {rest}" if rest else "baby yogurt"
     if BABY.search(text):
         return text
     if found := CEREAL.search(text):
@@ -94,7 +103,7 @@ def as_meant(text: str) -> str:
     """
     text = RUM_AND_RAISIN.sub(r"\1 with rum and raisins", text)
     text = FRUIT_PUREE.sub(r"fruit puree, \1", text)
-    text = DRINK_IN_FOOD.sub(r"\2 with \1", SCOTCH.sub("", text))
+    text = with_plant_milk(DRINK_IN_FOOD.sub(r"\2 with \1", SCOTCH.sub("", text)))
     if "pepper" not in text.casefold():
         return text
     if found := PEPPERED.match(text):
