@@ -18,6 +18,7 @@ from cascade.pipeline.facets.kinds import (
     with_vegetables,
 )
 from cascade.pipeline.facets.naming import head_word, words
+from cascade.pipeline.facets.terms.claims import trimmed, without_claims
 from cascade.retrieval.words.overlap import singular
 from cascade.taxonomy.facets import FacetedTaxonomy
 
@@ -53,33 +54,6 @@ FREI = re.compile(
     re.IGNORECASE,
 )
 DIET = re.compile(r"\b(?:vegan|vegetarian)\b", re.IGNORECASE)
-SWEET_DRINK = re.compile(
-    r"\b(?:drinks?|squash|colas?|coke|lemonade|soda|cordials?|syrup|tonic|pop|ale|chewing)\b",
-    re.IGNORECASE,
-)
-WINE = re.compile(r"\b(?:wine|prosecco|champagne|cava|cider)\b", re.IGNORECASE)
-CLAIMS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = (
-    (
-        re.compile(
-            r"\b(?:(?:without|no|zero|free of)\s+(?:any\s+)?(?:added[\s-]+)?sugars?(?:\s+added)?"
-            r"|no-added-sugars?)\b",
-            re.IGNORECASE,
-        ),
-        lambda text: not SWEET_DRINK.search(text),
-    ),
-    (
-        re.compile(
-            r"\balcohol[\s-]*free\b|\b(?:non|de)[\s-]*alcoholi[cs]e?d?\b"
-            r"|\b(?:without|no|zero)\s+alcohol\b",
-            re.IGNORECASE,
-        ),
-        lambda text: bool(WINE.search(text)),
-    ),
-    (  # a spice makes no other food
-        re.compile(r"\bwith (?:salt and )?black pepper\b", re.IGNORECASE),
-        lambda text: True,
-    ),
-)
 
 
 class Absence(NamedTuple):
@@ -176,7 +150,7 @@ def absence_in(text: str, knows: Callable[[str], bool]) -> Absence:
     kept = _without(text, tokens, cut)
     covered = frozenset(foods).union(*(covered_by(word) for word in foods)) - diet
     told = kept if words(kept) else text
-    plain = with_vegetables(_trimmed(DIET.sub(" ", told))) if diet else told
+    plain = with_vegetables(trimmed(DIET.sub(" ", told))) if diet else told
     if not words(plain) or covered & set(words(plain)) or imitates(plain):
         # A vegan sausage is none of meat.
         plain = f"meat imitate {plain}" if of_other_protein(plain) else told
@@ -184,7 +158,7 @@ def absence_in(text: str, knows: Callable[[str], bool]) -> Absence:
         plain = f"vegetarian {plain}"
     if diet:  # what a diet has only as an imitation is no ingredient
         real = TOKEN.sub(lambda own: "" if singular(own[0].casefold()) in covered else own[0], told)
-        told = _trimmed(real) if words(real) else told
+        told = trimmed(real) if words(real) else told
     said_so = " ".join((*said, *sorted(diet)))
     instead = plant_milk_in(kept)
     return Absence(without_claims(plain), told, covered, said_so, bool(said), instead)
@@ -197,23 +171,7 @@ def _without(text: str, tokens: Sequence[_Token], cut: Collection[int]) -> str:
         for at, token in enumerate(tokens)
         if at not in cut
     )
-    return _trimmed(kept)
-
-
-def without_claims(text: str) -> str:
-    """A text without claims that make no other base term of it: `no added sugar` of a juice."""
-    for claim, other in CLAIMS:
-        if claim.search(text) and other(text):
-            kept = _trimmed(claim.sub(" ", text))
-            text = kept if words(kept) else text
-    return text
-
-
-def _trimmed(text: str) -> str:
-    text = re.sub(r"\s+([,;)])", r"\1", re.sub(r"\(\s*\)", " ", text))
-    text = re.sub(r"([,;])(?:\s*[,;])+", r"\1", text)
-    text = re.sub(r"(?:\b(?:with|and|but)\s*)?[\s,;:(&/-]*$|^[\s,;:/-]+", "", text)
-    return re.sub(r"\s{2,}", " ", text)
+    return trimmed(kept)
 
 
 def made_of(taxonomy: FacetedTaxonomy, node: int) -> frozenset[str]:
