@@ -26,7 +26,7 @@ from cascade.predictions import FacetChoice
 from cascade.taxonomy.facets import Facet, FacetedTaxonomy
 
 MOST_WORDS = 6  # of a name that may be said
-INGREDIENT, SOURCE = "F04", "F27"
+INGREDIENT, SOURCE, PROCESS = "F04", "F27", "F28"
 EATEN = ("F04", "F06", "F08", "F27")  # categories of what is in or around a food
 LISTED, OWN, OTHER, SHORTENED = range(4)  # whose name: of the list, the own, another; shortened
 COLOURS = frozenset(("red", "green", "yellow", "black", "white", "blue", "brown", "golden"))
@@ -76,14 +76,14 @@ class Said(NamedTuple):
 class SaidFacets:
     """Finds what descriptions say beyond their base terms.
 
-    Parameters
+    Attributes
     ----------
     told
         Words for descriptors, beside the names that the taxonomy has.
     """
 
     def __init__(self, taxonomy: FacetedTaxonomy, told: FacetWords) -> None:
-        self._taxonomy, self._told = taxonomy, told
+        self._taxonomy, self.told = taxonomy, told
         self._known: dict[str, frozenset[str]] = {}
         self._related: dict[str, frozenset[Facet]] = {}
         self._heads_of: dict[str, frozenset[str]] = {}
@@ -138,6 +138,8 @@ class SaidFacets:
             new = own - known
             if any(left[word] < 1 for word in new):
                 continue
+            if new <= self._processes:  # `boiled duck egg` has no boiled eggs in it
+                facets = [one for one in facets if one.category not in EATEN]
             moved = [
                 other
                 for facet in facets
@@ -159,15 +161,23 @@ class SaidFacets:
             found.setdefault(rarest, []).append(name)
         return found
 
+    @cached_property
+    def _processes(self) -> frozenset[str]:
+        """Words that say a process alone: `boiled`."""
+        names = (own for names in self._names.values() for own in names)
+        return frozenset().union(
+            *(own.words for own in names if own.facet.category == PROCESS and len(own.words) == 1)
+        )
+
     def _all_names(self) -> Iterator[Name]:
-        for place, code in enumerate(self._told.categories):
+        for place, code in enumerate(self.told.categories):
             category = self._taxonomy.categories.get(code)
             if category is None:
                 continue
-            tree, listed = category.tree, self._told.words.get(code, {})
-            never = set(self._told.never)
+            tree, listed = category.tree, self.told.words.get(code, {})
+            never = set(self.told.never)
             if code in EATEN:
-                never.update(self._below(self._told.never_below))
+                never.update(self._below(self.told.never_below))
             for node in category.reportable.nonzero()[0].tolist():
                 descriptor = tree.codes[node]
                 told = [(LISTED, name) for name in listed.get(descriptor, ())]
@@ -193,7 +203,7 @@ class SaidFacets:
             taxonomy = self._taxonomy
             names = taxonomy.own_names(base)
             for code in _lineage(taxonomy, base):
-                names += (self._told.part_of_name or {}).get(code, ())
+                names += (self.told.part_of_name or {}).get(code, ())
             related = {
                 Facet(category, code)
                 for category in (INGREDIENT, SOURCE)
@@ -203,7 +213,7 @@ class SaidFacets:
                 category = taxonomy.categories.get(facet.category)
                 if category is None or facet.descriptor not in category.tree:
                     continue
-                if facet.category in self._told.classes:
+                if facet.category in self.told.classes:
                     continue
                 tree = category.tree
                 at = tree.index(facet.descriptor)
@@ -211,7 +221,7 @@ class SaidFacets:
                     names += taxonomy.own_names(facet.descriptor)
                 else:
                     names += [tree.names[at], *tree.synonyms(at)]
-                names += self._told.words.get(facet.category, {}).get(facet.descriptor, ())
+                names += self.told.words.get(facet.category, {}).get(facet.descriptor, ())
                 above = tree.path_nodes(at).tolist()
                 related |= {Facet(facet.category, tree.codes[node]) for node in above}
             self._known[base] = frozenset(word for name in names for word in words(name))
@@ -291,7 +301,7 @@ class SaidFacets:
         """A text that says what a percentage is of: `beer, 5%` of alcohol, `milk, 1.5%` of fat."""
         if "%" not in text:
             return text
-        told = self._told.percent or {}
+        told = self.told.percent or {}
         own = next((told[code] for code in _lineage(self._taxonomy, base) if code in told), ())
 
         def of(found: re.Match[str]) -> str:
@@ -315,7 +325,7 @@ class SaidFacets:
         """
         taxonomy = self._taxonomy
         for code in _lineage(taxonomy, base):
-            instead = (self._told.instead or {}).get(code, {})
+            instead = (self.told.instead or {}).get(code, {})
             if str(facet) in instead:
                 return [Facet(*instead[str(facet)].split(".", 1))]
             other = instead.get(facet.category)

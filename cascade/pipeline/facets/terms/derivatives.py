@@ -47,6 +47,8 @@ class Derivatives:
         said: SaidFacets,
         refusal: Callable[[str], str],
     ) -> None:
+        # What nobody says: what is boiled of eggs has lost its shell.
+        self._never = frozenset(said.told.never)
         self._taxonomy, self._nodes = taxonomy, nodes
         self._said, self._refusal = said, refusal
         self._found: dict[tuple[str, Facet], tuple[_Derivative, ...]] = {}
@@ -115,7 +117,7 @@ class Derivatives:
                     frozenset(own.descriptor for own in implied if own.category == category)
                     for category in (PROCESS, SOURCE)
                 )
-                found.append(_Derivative(node, processes, sources))
+                found.append(_Derivative(node, processes - self._never, sources))
         return found
 
 
