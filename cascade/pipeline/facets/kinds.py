@@ -31,6 +31,7 @@ class _Kinds(NamedTuple):
     covers: Mapping[str, frozenset[str]]
     imitated: frozenset[str]
     of_vegetables: frozenset[str]
+    alone_of_vegetables: Sequence[frozenset[str]]
     proteins: Sequence[frozenset[str]]
     young: re.Pattern[str]
     foods_of_the_young: Sequence[str]
@@ -57,9 +58,9 @@ def imitates(text: str) -> bool:
 
 def with_vegetables(text: str) -> str:
     """What a diet leaves of a dish that has meat as a rule: `vegetable curry` of `curry`."""
-    words = set(words_of(text))
-    dish = not _kinds().of_vegetables.isdisjoint(words) and "vegetable" not in words
-    return f"vegetable {text}" if dish else text
+    words, kinds = set(words_of(text)), _kinds()
+    dish = not kinds.of_vegetables.isdisjoint(words) and "vegetable" not in words
+    return f"vegetable {text}" if dish or words in kinds.alone_of_vegetables else text
 
 
 def of_other_protein(text: str) -> bool:
@@ -172,6 +173,7 @@ def _kinds() -> _Kinds:
         return f"(?:{'|'.join(joined)})"
 
     called = {name: plain for plain, names in told["without_milk"].items() for name in names}
+    milky = [name for name, plain in called.items() if not {*name.split()} & {*plain.split()}]
     fed = [
         (split(told[animals]), frozenset(word for name in told[foods] for word in words_of(name)))
         for animals, foods in (("pets", "pet_foods"), ("livestock", "livestock_foods"))
@@ -192,6 +194,7 @@ def _kinds() -> _Kinds:
             frozenset(word for name in told[own] for word in words_of(name))
             for own in ("imitated", "of_vegetables")
         ),
+        split(told["alone_of_vegetables"]),
         split(told["proteins"]),
         re.compile(
             rf"\b{any_of(told['young'])}\b(?![\s-]+{any_of(told['small'])}\b)", re.IGNORECASE
@@ -199,7 +202,7 @@ def _kinds() -> _Kinds:
         told["foods_of_the_young"],
         re.compile(
             rf"(?:\b(?:made\s+)?with\s+)?\b(?P<plant>{any_of(told['plants_for_milk'])})[\s-]+"
-            rf"(?:{any_of(told['milks'])}\b(?!\s+chocolate)|(?={any_of(called)}\b))",
+            rf"(?:{any_of(told['milks'])}\b(?!\s+chocolate)|(?={any_of(milky)}\b))",
             re.IGNORECASE,
         ),
         re.compile(rf"\b{any_of(called)}\b", re.IGNORECASE),

@@ -31,6 +31,11 @@ EATEN = ("F04", "F06", "F08", "F27")  # categories of what is in or around a foo
 LISTED, OWN, OTHER, SHORTENED = range(4)  # whose name: of the list, the own, another; shortened
 COLOURS = frozenset(("red", "green", "yellow", "black", "white", "blue", "brown", "golden"))
 BRAND = re.compile(rf"\b({'|'.join(map(str.title, sorted(COLOURS)))}) ([A-Z][a-z]+)")
+MADE = ("s", "c")  # kinds of base terms: simple and composite foods
+JOINED = re.compile(r"\w\s+(?:and|&|'?n'?)\s+\w", re.IGNORECASE)
+WITH = re.compile(r"\b(?:with|in|on)\b[^,;]*", re.IGNORECASE)
+LEFT_ON = re.compile(r"\w+[\s-](?:in|on)\b", re.IGNORECASE)
+ASIDE = re.compile(r"^(?:with|in|on)\s|\s(?:in|on)$", re.IGNORECASE)
 PERCENT = re.compile(r"%\s*(?P<of>[^\W\d_]+)?")
 GAP = 1  # words that may stand between those of a name
 CATALOGUES = frozenset(  # words of names that nobody says
@@ -57,6 +62,8 @@ class Name(NamedTuple):
         Of its category among those that may be said.
     head
         The word that says what it is: `milk` of `vanilla milk`.
+    aside
+        Whether it is said by what comes with a food alone: `with bone`, and not `bone broth`.
     """
 
     words: frozenset[str]
@@ -64,6 +71,7 @@ class Name(NamedTuple):
     place: int
     facet: Facet
     head: str
+    aside: bool = False
 
 
 class Said(NamedTuple):
@@ -108,7 +116,13 @@ class SaidFacets:
         main, head = set(words(main_part(text))), head_word(text)
         # What a text is about is no ingredient, unless the list has it (macaroni cheese); but it
         # may be what a derivative is made of, as in dried ceps.
-        barred = EATEN if self._kind(base) != "d" else EATEN[:-1]
+        kind = self._kind(base)
+        barred = EATEN if kind != "d" else EATEN[:-1]
+        if kind in MADE and JOINED.search(main_part(text)) and head not in self._own_heads(base):
+            barred = ()  # gin and tonic is no gin
+        with_ = frozenset(
+            word for own in [*WITH.findall(text), *LEFT_ON.findall(text)] for word in words(own)
+        )
         found = sorted(
             (
                 (-len(name.words), name.rank, name.place, name.facet, name.words)
@@ -116,6 +130,7 @@ class SaidFacets:
                 for name in self._names.get(word, ())
                 if name.words <= left.keys()
                 and not name.words <= known
+                and (not name.aside or name.words <= with_)
                 and not (
                     name.facet.category in barred
                     and head in name.words
@@ -189,7 +204,9 @@ class SaidFacets:
                     own = full if rank == LISTED else full - CATALOGUES
                     if own and len(own) <= MOST_WORDS:
                         said = rank if own == full else SHORTENED
-                        yield Name(own, said, place, Facet(code, descriptor), head_word(name))
+                        aside = len(own) == 1 and ASIDE.search(name) is not None
+                        facet = Facet(code, descriptor)
+                        yield Name(own, said, place, facet, head_word(name), aside)
 
     def _below(self, codes: Collection[str]) -> Iterator[str]:
         """The codes of terms at or below others."""
@@ -260,6 +277,9 @@ class SaidFacets:
             names = [*self._taxonomy.own_names(base), *self._wording(base)]
             self._heads_of[base] = frozenset(map(head_word, names)) - {""}
         return self._heads_of[base]
+
+    def _own_heads(self, base: str) -> frozenset[str]:
+        return frozenset(map(head_word, self._taxonomy.own_names(base)))
 
     def _wording(self, base: str) -> Sequence[str]:
         """All names of a base term but the first, those of `wording.yaml` too."""

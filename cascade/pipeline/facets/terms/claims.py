@@ -14,7 +14,10 @@ from cascade.pipeline.facets.naming import words
 
 
 class _Claim(NamedTuple):
-    """A row of `claims.csv`: what goes, where a text has another word or has none."""
+    """A row of `claims.csv`: what goes, with what stands behind it, where a text has some word.
+
+    `of` in the table are words behind the first: `with` of `with calcium and iron`.
+    """
 
     said: re.Pattern[str]
     only: re.Pattern[str] | None
@@ -48,14 +51,28 @@ def _claims() -> Sequence[_Claim]:
     text = (resources.files("cascade.foodex2") / "data" / "claims.csv").read_text("utf-8")
     rows = csv.DictReader(io.StringIO(text))
     return [
-        _Claim(said, _any_of(row["only"]), _any_of(row["unless"]))
+        _Claim(_said(row["words"], row["of"]), _pattern(row["only"]), _pattern(row["unless"]))
         for row in rows
-        if (said := _any_of(row["words"]))
     ]
 
 
-def _any_of(names: str) -> re.Pattern[str] | None:
+def _said(names: str, of: str) -> re.Pattern[str]:
+    if not of:
+        return _whole(_any_of(names))
+    what = rf"{_any_of(of)}(?!\w)"
+    return _whole(rf"{_any_of(names)}\s+{what}(?:\s*(?:,|&|and)\s*(?:and\s+)?{what})*")
+
+
+def _pattern(names: str) -> re.Pattern[str] | None:
+    return _whole(_any_of(names)) if names else None
+
+
+def _whole(expression: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){expression}(?!\w)", re.IGNORECASE)
+
+
+def _any_of(names: str) -> str:
     """Names that bars part, the longest first, with blanks or hyphens between their words."""
-    longest = sorted(filter(None, names.split("|")), key=len, reverse=True)
+    longest = sorted(names.split("|"), key=len, reverse=True)
     joined = [r"[\s-]+".join(map(re.escape, name.split())) for name in longest]
-    return re.compile(rf"(?<!\w)(?:{'|'.join(joined)})(?!\w)", re.IGNORECASE) if joined else None
+    return f"(?:{'|'.join(joined)})"

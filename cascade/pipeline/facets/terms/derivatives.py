@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cascade.foodex2.code import FoodCode
 from cascade.foodex2.taxonomy import FoodEx2Taxonomy
 from cascade.pipeline.facets.naming import main_part, words
-from cascade.pipeline.facets.said import SaidFacets
+from cascade.pipeline.facets.said import Said, SaidFacets
 from cascade.taxonomy import Taxonomy
 from cascade.taxonomy.facets import Facet
 
@@ -59,24 +59,37 @@ class Derivatives:
         The reason is empty where the text says no such process of the food itself.
         """
         base = self._taxonomy.codes[node]
-        if self._taxonomy.catalogue.terms[base].kind != "r":
-            return node, ""
+        kind = self._taxonomy.catalogue.terms[base].kind
+        if kind == "d":
+            return self._nearer(text, node), ""
         why = ""
-        for process, said in self._processes(main_part(text), base):
-            problem = self._refusal(str(FoodCode(base, (process,))))
+        for process in self._said_in(main_part(text), base, PROCESS) if kind == "r" else ():
+            problem = self._refusal(str(FoodCode(base, (process.facet,))))
             if not problem:
                 continue
-            found = self._of(base, process)
+            found = self._of(base, process.facet)
             if found:
                 order = set(words(text))
                 best = max(found, key=lambda own: self._shared(own.node, order))
-                return best.node, ""
-            why = why or f"the text says {' '.join(said)!r}: {problem}"
+                return self._nearer(text, best.node), ""
+            why = why or f"the text says {' '.join(process.words)!r}: {problem}"
         return node, why
 
-    def _processes(self, text: str, base: str) -> Iterator[tuple[Facet, Sequence[str]]]:
+    def _nearer(self, text: str, node: int) -> int:
+        """The term below a derivative that is of the source that a text says: dried mangoes."""
+        end = int(self._taxonomy.end[node])
+        below = [own for own in self._derivatives if node <= own.node < end]
+        if len(below) > 1:
+            for source in self._said_in(text, self._taxonomy.codes[node], SOURCE):
+                for own in below:
+                    same = own.processes == below[0].processes
+                    if same and own.sources == {source.facet.descriptor}:
+                        return own.node
+        return node
+
+    def _said_in(self, text: str, base: str, category: str) -> Iterator[Said]:
         for group in self._said.of(text, base):
-            if group[0].facet.category == PROCESS:
+            if group[0].facet.category == category:
                 yield group[0]
 
     def _shared(self, node: int, said: set[str]) -> int:

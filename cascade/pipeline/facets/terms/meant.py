@@ -42,6 +42,11 @@ VEGETABLE = re.compile(
     r"\b(?:pizza|salad|omelett?e|stir|fajitas?|kebabs?|couscous|ratatouille|quiche|stuffed|paella|tortilla)\b",
     _I,
 )
+VITAMINS = re.compile(  # several, of which each is one
+    r"\bvitamins?\s+(?P<first>[A-K]\d{0,2})(?P<more>(?:\s*(?:,|and|&|\+|/)\s*(?:and\s+)?[A-K]\d{0,2}\b)+)"
+)
+FORTIFIED = re.compile(r"\b(?:fortified|enriched)\s+with\b", _I)  # what with says enough
+VITAMIN_A = re.compile(r"\bvitamin A\b")  # `a` says nothing
 _MONTHS = r"(?:months?|mths?|mo|mos|monate?n?|mois|mesi|mese|meses|mês|miesi[aą]c\w*|m)"
 _SINCE = (
     r"(?:from|after|over|for|ab|dès|des|à partir de|a partir d[eo]s?(?: los)?|dai|da|dal"
@@ -95,12 +100,20 @@ def for_babies(text: str) -> str:
     return f"{text} for babies" if FOR_BABIES.search(text) else f"baby food {text}"
 
 
+def _each_vitamin(found: re.Match[str]) -> str:
+    more = re.findall(r"[A-K]\d{0,2}", found["more"])
+    return " and ".join(f"vitamin {own}" for own in (found["first"], *more))
+
+
 def as_meant(text: str) -> str:
     """A text in English with words for what they mean beside others.
 
     Pepper with salt, or on a steak, is the spice; sherry in a trifle comes with it, and Scotch
     before a food is no whisky.
     """
+    text = FORTIFIED.sub("with", text)
+    if "vitamin" in text.casefold():
+        text = VITAMIN_A.sub("vitamin retinol", VITAMINS.sub(_each_vitamin, text))
     text = RUM_AND_RAISIN.sub(r"\1 with rum and raisins", text)
     text = FRUIT_PUREE.sub(r"fruit puree, \1", text)
     text = with_plant_milk(DRINK_IN_FOOD.sub(r"\2 with \1", SCOTCH.sub("", text)))
