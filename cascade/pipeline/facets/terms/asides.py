@@ -64,14 +64,26 @@ class Asides:
         return rows_by_word([words(own["place"]) if own else () for own in found])
 
     def _of_heads(self, text: str) -> list[int]:
-        """Rows of terms whose head word a text says only of what comes with the food: `in oil`."""
+        """Rows of terms that a text names only as what comes with the food: `in oil`."""
         main = main_part(text)
         said = set(words_of(main))
         if main == text or not self._known.knows(sorted(said)):
             return []
         rest = set(words_of(text)) - said
-        rows = (row for word in rest for row in self._by_head.get(word, ()))
-        return [row for row in rows if said.isdisjoint(self._words_of_names(row))]
+        rows = {row for word in rest for row in self._by_head.get(word, ())}
+        whole = (row for word in rest for row, own in self._by_name.get(word, ()) if own <= rest)
+        rows.update(whole)
+        return [row for row in sorted(rows) if said.isdisjoint(self._words_of_names(row))]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[tuple[int, frozenset[str]]]]:
+        """Rows and the words of their names, of several words, by one of them."""
+        found: dict[str, list[tuple[int, frozenset[str]]]] = {}
+        for row, node in enumerate(self._nodes.tolist()):
+            for name in (self._taxonomy.names[node], *self._taxonomy.synonyms(node)):
+                if len(own := frozenset(words(name))) > 1:
+                    found.setdefault(min(own), []).append((row, own))
+        return found
 
     @cached_property
     def _by_head(self) -> dict[str, list[int]]:
