@@ -35,7 +35,9 @@ def glossary():
         ("sardinas en aceite de oliva", "sardines in olive oil", "es"),
         ("leche desnatada", "skimmed milk", "es"),
         ("sumo de laranja", "orange juice", "pt"),
-        ("maçãs cozidas", "apple cooked", "pt"),
+        ("maçãs cozidas", "apple boiled", "pt"),
+        ("leche pasteurizada", "milk pasteurised", "es"),
+        ("Freilandeier", "free-range egg", "de"),
         ("kurczaka z ryżem", "chicken with rice", "pl"),
         ("śledź w oleju", "herring in oil", "pl"),
         ("BROCCOLI E PATATE", "broccoli and potatoes", "it"),
@@ -69,6 +71,13 @@ def test_between_english_small_words_only_unknown_words_are_read(glossary):
     assert glossary.read("beer with limonade").text == "beer with lemonade"
     assert glossary.read("fresh and lightly cooked sausage").language == ""
     assert glossary.read("one of more meals than dolce").text == "one of more meals than sweet"
+    assert glossary.read("soup of carne and sem carne").text == "soup of meat and without meat"
+
+
+def test_a_small_word_of_one_language_tells_it():
+    known = Glossary([*ENGLISH, "pate", "fromage", "san"])
+    assert known.read("Pâtes sans fromage") == ("pasta without cheese", "fr")
+    assert known.read("pate fromage").language == ""
 
 
 def test_every_row_of_the_list_is_whole():

@@ -1,6 +1,12 @@
 import pytest
 
-from cascade.pipeline.facets.kinds import names_feed, names_flavour, no_food_in
+from cascade.pipeline.facets.kinds import (
+    by_rivals,
+    names_feed,
+    names_flavour,
+    names_the_young,
+    no_food_in,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +76,19 @@ def test_a_flavour_that_is_said_unless_the_food_is_plain():
     assert names_flavour("yogurt, strawberry")
     assert not names_flavour("natural yogurt with honey")
     assert not names_flavour("yogurt, organic")
+
+
+@pytest.mark.parametrize("text", ["baby food", "Peas for babies", "toddler biscuits", "Baby oats"])
+def test_who_is_young_is_known(text):
+    assert names_the_young(text)
+
+
+@pytest.mark.parametrize("text", ["baby carrots", "Baby-leaf salad", "young leeks", "Babybel"])
+def test_what_is_small_is_not_young(text):
+    assert not names_the_young(text)
+
+
+def test_words_of_one_rival_are_the_same():
+    rivals = [frozenset({"soya", "soyabean"}), frozenset({"pea"})]
+    ((said, rows),) = by_rivals([{"tofu"}, {"soyabean", "cake"}], rivals)
+    assert (said, rows.tolist()) == ({"soya", "soyabean"}, [1])

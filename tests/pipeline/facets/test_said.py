@@ -146,3 +146,60 @@ def test_a_name_that_is_of_the_base_term_or_of_a_brand_is_no_facet():
     assert said(own, "Red Onion milk", "SOYA", told) == {"F10.RED", "F04.ONION"}
     assert said(own, "Wiener Melange", "SOYA", told) == set()
     assert said(own, "milk with wiener", "SOYA", told) == {"F04.WIENER"}
+
+
+def small(bases, facets, implied=None):
+    categories = {
+        code: FacetCategory(code, code, Taxonomy(draft(own)), np.ones(len(own), bool))
+        for code, own in facets.items()
+    }
+    return FacetedTaxonomy(draft(bases), categories, implied or {}, frozenset(bases))
+
+
+def test_classes_that_only_file_a_food_hide_no_process():
+    facets = {"F28": {"UHT00": "UHT"}, "F33": {"CLASS": "Milk, pasteurised (including UHT)"}}
+    tree = small({"MILK0": "Milk"}, facets, {"MILK0": [Facet("F33", "CLASS")]})
+    assert said(tree, "UHT milk", "MILK0", FacetWords(["F28"], {})) == set()
+    assert said(tree, "UHT milk", "MILK0", FacetWords(["F28"], {}, classes=["F33"])) == {
+        "F28.UHT00"
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "facets"),
+    [
+        ("Ale, 5%", {"F11.FIVE0"}),
+        ("Ale 5 % vol", {"F11.FIVE0"}),
+        ("Ale with 5% fat", {"F07.FIVEF"}),
+        ("Ale of 5% lemons", set()),
+        ("Ale", set()),
+    ],
+)
+def test_a_percentage_is_of_what_a_base_term_has(text, facets):
+    own = {"F11": {"FIVE0": "5 % alcohol"}, "F07": {"FIVEF": "5 % fat"}}
+    tree = small({"ALE00": "Ale"}, own)
+    told = FacetWords(["F11", "F07"], {}, percent={"ALE00": ["alcohol", "vol"]})
+    assert said(tree, text, "ALE00", told) == facets
+
+
+@pytest.mark.parametrize(
+    ("text", "facets"),
+    [
+        ("pie with bone", {"F20.BONE0"}),
+        ("pie, bone in", {"F20.BONE0"}),
+        ("bone pie", set()),  # `with` is what says it
+        ("boneless pie", {"F20.NOBON"}),
+    ],
+)
+def test_what_comes_with_a_food_is_said_by_with(text, facets):
+    tree = small({"PIE00": "Pie"}, {"F20": {"BONE0": "Bones", "NOBON": "No bones"}})
+    words = {"F20": {"BONE0": ["with bone", "bone in"], "NOBON": ["boneless"]}}
+    told = FacetWords(["F20"], words, never=["BONE0", "NOBON"])
+    assert said(tree, text, "PIE00", told) == facets
+
+
+def test_a_process_is_no_ingredient_that_it_is_the_name_of():
+    facets = {"F28": {"SMOKE": "Smoking"}, "F04": {"SMFIS": "Smoked fish", "FISH0": "Fish"}}
+    tree = small({"ROE00": "Fish roe"}, facets)
+    told = FacetWords(["F28", "F04"], {"F28": {"SMOKE": ["smoked"]}})
+    assert said(tree, "smoked roe of fish", "ROE00", told) == {"F28.SMOKE"}

@@ -27,6 +27,8 @@ def absence(text):
         ("No meat soup", "soup", "meat"),
         ("Soup with no meat, onions", "Soup, onions", "meat"),
         ("Cheese toast without any ham", "Cheese toast", "ham"),
+        ("Onions, meat, and cheese soup without meat", "Onions, and cheese soup", "ham"),
+        ("Ham soup, no ham", "soup", "ham"),
     ],
 )
 def test_a_negated_food_is_no_part_of_a_text(text, left, food):
@@ -36,7 +38,15 @@ def test_a_negated_food_is_no_part_of_a_text(text, left, food):
 
 
 @pytest.mark.parametrize(
-    "text", ["Free range eggs", "Sugar free soup", "Chicken without skin", "Cheese cake", "Milk 2%"]
+    "text",
+    [
+        "Free range eggs",
+        "Coffee free-range eggs",
+        "Sugar free soup",
+        "Chicken without skin",
+        "Cheese cake",
+        "Milk 2%",
+    ],
 )
 def test_a_quality_is_no_negated_food(text):
     assert absence(text).told == text
@@ -45,7 +55,7 @@ def test_a_quality_is_no_negated_food(text):
 
 def test_a_diet_says_what_is_not_there_and_stays_for_facets():
     found = absence("Vegan soup")
-    assert (found.text, found.told) == ("soup", "Vegan soup")
+    assert (found.text, found.told) == ("vegetable soup", "Vegan soup")
     assert {"meat", "cheese", "egg"} <= found.foods
     imitation = absence("Vegan ham cake")
     assert (imitation.text, imitation.told) == ("Vegan ham cake", "Vegan cake")
@@ -68,3 +78,27 @@ def test_a_claim_is_said_by_a_facet_where_no_term_is_called_so(text, left):
 def test_german_compounds_say_it_too():
     assert with_ohne("Milchfreie Schokolade") == "Schokolade ohne Milch"
     assert with_ohne("Glutenfreies Brot") == "Glutenfreies Brot"
+
+
+def test_a_plant_in_the_place_of_milk_leaves_no_milk():
+    found = absence("Soup with oat milk")
+    assert (found.text, found.instead) == ("Soup with oat milk", "oat milk")
+    assert "dairy" in found.lacking
+    assert not absence("Soup with oat milk and milk").lacking
+    assert not absence("Almond milk chocolate").lacking
+    assert not absence("Oat soup").lacking
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Vegan soup with onions", "soup with onions"),
+        ("Vegetarian cake", "cake"),
+        ("Vegetarian curry", "vegetable curry"),
+        ("Vegan burger", "Vegan burger"),  # is an imitation
+        ("Vegan burger of peas", "meat imitate burger of peas"),
+        ("Meatless burger", "vegetarian burger"),
+    ],
+)
+def test_a_diet_is_no_part_of_a_name_unless_it_makes_an_imitation(text, left):
+    assert absence(text).text == left

@@ -8,7 +8,7 @@ from cascade.pipeline.facets.terms.asides import Asides
 from cascade.retrieval.words.overlap import WordIndex
 from cascade.taxonomy import Taxonomy
 
-NAMES = ["Cured ham", "Cheese, bitto del Monte", "Olive oil", "Monte apples"]
+NAMES = ["Cured ham", "Cheese, bitto del Monte", "Olive oil", "Monte apples", "Spread, hazel"]
 
 
 @pytest.fixture
@@ -33,6 +33,8 @@ def asides(tmp_path):
         ("xyzzy del Monte", []),
         ("Monte ham", []),
         ("ham in oil", ["Olive oil"]),
+        ("ham with hazel spread", ["Spread, hazel"]),
+        ("ham with hazel", []),
     ],
 )
 def test_a_place_and_what_comes_with_a_food_are_no_food(asides, text, found):

@@ -66,3 +66,22 @@ def test_food_for_babies_is_called_as_terms_are():
     assert for_babies("pear juice") == "pear juice for babies"
     assert for_babies("oat biscuits") == "baby biscuits oat"
     assert for_babies("follow-on milk") == "follow-on milk"
+    assert for_babies("peach yoghurt") == "baby yogurt with peach"
+    assert for_babies("yoghurt for babies with pears") == "baby yogurt with pears"
+
+
+@pytest.mark.parametrize(
+    ("text", "english"),
+    [
+        ("Oats fortified with iron", "Oats with iron"),
+        ("Oats with vitamins D and E", "Oats with vitamin D and vitamin E"),
+        ("Oats, vitamins B6, B12 & C", "Oats, vitamin B6 and vitamin B12 and vitamin C"),
+        ("Oats with vitamin A", "Oats with vitamin retinol"),
+        ("Oat milk latte", "coffee beverage with Oat milk"),
+        ("Cappuccino with soya drink, hot", "coffee beverage with soya milk, hot"),
+        ("Cappuccino with milk", "Cappuccino with milk"),
+        ("Rye coffee", "Rye coffee"),
+    ],
+)
+def test_what_is_added_and_what_replaces_milk_is_said_one_by_one(text, english):
+    assert as_meant(text) == english
