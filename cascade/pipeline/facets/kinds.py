@@ -167,6 +167,9 @@ def _kinds() -> _Kinds:
     def split(names: Sequence[str]) -> list[frozenset[str]]:
         return [frozenset(words_of(name)) for name in names]
 
+    def every(names: Sequence[str]) -> frozenset[str]:
+        return frozenset(word for name in names for word in words_of(name))
+
     def any_of(names: Iterable[str]) -> str:
         longest = sorted(names, key=len, reverse=True)
         joined = [r"[\s-]+".join(map(re.escape, name.split())) for name in longest]
@@ -175,7 +178,7 @@ def _kinds() -> _Kinds:
     called = {name: plain for plain, names in told["without_milk"].items() for name in names}
     milky = [name for name, plain in called.items() if not {*name.split()} & {*plain.split()}]
     fed = [
-        (split(told[animals]), frozenset(word for name in told[foods] for word in words_of(name)))
+        (split(told[animals]), every(told[foods]))
         for animals, foods in (("pets", "pet_foods"), ("livestock", "livestock_foods"))
     ]
     return _Kinds(
@@ -186,14 +189,9 @@ def _kinds() -> _Kinds:
         split(told["flavours"]),
         split(told["plain"]),
         [[frozenset(words_of(one)) for one in own] for own in told["rivals"]],
-        {
-            word: frozenset(one for name in own for one in words_of(name))
-            for word, own in told["covers"].items()
-        },
-        *(
-            frozenset(word for name in told[own] for word in words_of(name))
-            for own in ("imitated", "of_vegetables")
-        ),
+        {word: every(own) for word, own in told["covers"].items()},
+        every(told["imitated"]),
+        every(told["of_vegetables"]),
         split(told["alone_of_vegetables"]),
         split(told["proteins"]),
         re.compile(

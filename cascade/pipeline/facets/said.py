@@ -117,7 +117,7 @@ class SaidFacets:
         # What a text is about is no ingredient, unless the list has it (macaroni cheese); but it
         # may be what a derivative is made of, as in dried ceps.
         kind = self._kind(base)
-        barred = EATEN if kind != "d" else EATEN[:-1]
+        barred: Sequence[str] = EATEN if kind != "d" else EATEN[:-1]
         if kind in MADE and JOINED.search(main_part(text)) and head not in self._own_heads(base):
             barred = ()  # gin and tonic is no gin
         with_ = frozenset(

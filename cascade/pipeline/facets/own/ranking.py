@@ -30,9 +30,10 @@ from cascade.pipeline.facets.evidence import (
 from cascade.pipeline.facets.own.codes import BASE_FEATURES, LEVELS, LearntCodes
 from cascade.pipeline.facets.own.recall import Recall
 from cascade.pipeline.facets.own.words import OwnWords, OwnWordsFinder
-from cascade.pipeline.facets.ranking import BaseTermRanker, RankedBaseTerms
+from cascade.pipeline.facets.ranking import BaseTermRanker
 from cascade.pipeline.facets.reranking import Reranker
 from cascade.pipeline.facets.said import Said, SaidFacets
+from cascade.pipeline.facets.terms.ranked import RankedBaseTerms
 from cascade.pipeline.facets.told import FacetWords
 from cascade.retrieval.encoder import Encoder
 from cascade.retrieval.words.overlap import words_of
