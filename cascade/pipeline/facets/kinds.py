@@ -153,8 +153,10 @@ def by_rivals(
 ) -> list[tuple[frozenset[str], NDArray[np.int64]]]:
     """The words of the rivals that names have, and the rows of the names that have just these."""
     found: dict[frozenset[str], list[int]] = {}
+    every = frozenset().union(*rivals)
     for row, own in enumerate(words):
-        if named := frozenset().union(*(one for one in rivals if not one.isdisjoint(own))):
+        if not every.isdisjoint(own):
+            named = frozenset().union(*(one for one in rivals if not one.isdisjoint(own)))
             found.setdefault(named, []).append(row)
     return [(named, np.array(rows)) for named, rows in found.items()]
 
