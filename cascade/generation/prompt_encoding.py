@@ -15,7 +15,7 @@ from cascade.models.inspection import reading
 if TYPE_CHECKING:
     from cascade.models.vision_language import PictureBank
 
-TOGETHER = 64  # texts, from which on it pays to encode them in one call
+TOGETHER = 64  # texts, from which on NumPy's calls pay
 
 
 class PromptEncoder:
@@ -99,9 +99,14 @@ class PromptEncoder:
         EngineError
             As `answer`.
         """
-        if len(answers) < TOGETHER:
-            return TokenSequences.of([self.answer(answer, end) for answer in answers])
-        return self._wordwise.encode(answers, self.answer("", end))
+        encode = self._wordwise.few if len(answers) < TOGETHER else self._wordwise.encode
+        with reading("the tokenizer", "cannot read this text", EngineError):
+            return encode(answers, self.answer("", end))
+
+    def forget(self) -> None:
+        """Forget all texts and words that were encoded."""
+        self.text.cache_clear()
+        self._wordwise.clear()
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of tokens that a model wrote after a prompt."""

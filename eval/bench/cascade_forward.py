@@ -119,7 +119,7 @@ def measure(n: int, repeats: int, reading: str) -> dict[str, Any]:
     def ours() -> float:
         watched.seconds = watched.beside = watched.wall = 0.0
         watched.asked, watched.rows = [], []
-        engine._encoder.text.cache_clear()  # new items are not known
+        engine._encoder.forget()  # new items are not known
         engine._tries.clear()
         walk.walk(Batch(wanted), scorer)
         beside.append(watched.seconds + watched.beside)

@@ -53,10 +53,10 @@ def one_by_one(tokenizer, texts, tail):
 
 def same(encoder, texts, tail):
     expected = TokenSequences.of(one_by_one(encoder._tokenizer, texts, tail))
-    got = encoder.encode(texts, tail)
-    return (
+    return all(
         got.tokens.tolist() == expected.tokens.tolist()
         and got.lengths.tolist() == expected.lengths.tolist()
+        for got in (encoder.encode(texts, tail), encoder.few(texts, tail))
     )
 
 
@@ -134,3 +134,20 @@ def test_where_words_do_not_stand_alone_texts_are_encoded_whole(make):
     encoder = WordwiseEncoder(make())
     assert not encoder._words_stand_alone
     assert same(encoder, [" Shoe care", "Shoe care of the house", " shoes"], [7])
+
+
+def test_letters_after_a_blank_are_merged_without_the_rest_where_a_tokenizer_keeps_them_together():
+    names = [" Shoe care", " shoes", " the big house of Shoes"]
+    quick, other = WordwiseEncoder(tiny_tokenizer()), WordwiseEncoder(like_llama3())
+    assert quick._letters_stay_together
+    assert not other._letters_stay_together  # its pattern could divide at capitals
+    assert same(quick, names, [7])
+    quick._encode = None  # not asked again
+    assert quick.few(names, [7]).tokens.tolist() == quick.encode(names, [7]).tokens.tolist()
+
+
+def test_a_word_that_was_added_to_a_vocabulary_is_not_merged():
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["Shoe"])
+    encoder = WordwiseEncoder(tokenizer)
+    assert not encoder._letters_stay_together

@@ -44,7 +44,6 @@ def same_answers(weights, precision):
         for found, wanted in zip(
             own.score(QUESTIONS, reading), theirs.score(QUESTIONS, reading), strict=True
         ):
-            # Fewer tokens are multiplied in the last layer, q, k, v at once: sums of another order.
             np.testing.assert_allclose(found, wanted, atol=WITHIN[precision])
     for found, wanted in zip(own.generate(QUESTIONS), theirs.generate(QUESTIONS), strict=True):
         assert found[0] == wanted[0]

@@ -176,31 +176,46 @@ def tries_of(sequences: TokenSequences, counts: Sequence[int]) -> list[Trie]:
     counts
         How many each question has.
     """
-    flat, lengths, starts = sequences.tokens, sequences.lengths, sequences.starts
-    deepest, n = int(lengths.max(initial=0)), len(counts)
-    vocabulary = int(flat.max(initial=0)) + 1
+    lengths, n = sequences.lengths, len(counts)
+    owner = np.repeat(np.arange(n), counts)
+    real = np.arange(int(lengths.max(initial=0))) < lengths[:, None]
+    rows: NDArray[np.int64] = np.full(real.shape, -1)
+    rows[real] = sequences.tokens
+    order = _sorted(rows, owner)
+    rows, real, owner = rows[order], real[order], owner[order]
+    # What begins alike lies together, and a node is new where a row differs from the one before.
+    is_new = np.ones_like(real)
+    is_new[1:] = rows[1:] != rows[:-1]
+    if rows.shape[1]:
+        is_new[1:, 0] |= owner[1:] != owner[:-1]
+    is_new = (np.logical_or.accumulate(is_new, axis=1) & real).T
     # All are built as one forest, whose first nodes are the ends of the prompts.
-    ways = np.zeros((len(sequences), deepest), dtype=np.int64)
+    number = n - 1 + np.cumsum(is_new.ravel()).reshape(is_new.shape)
+    above = np.vstack([owner, number[:-1]])[: len(number)]
     nothing = np.full(n, -1)
-    token, parent, depth, root = [nothing], [nothing], [np.zeros(n, np.int64)], [np.arange(n)]
-    owner, first = np.repeat(root[0], counts), 0
-    for level in range(deepest):
-        live = np.flatnonzero(lengths > level)
-        above = ways[live, level - 1] if level else owner[live]
-        # A node is its parent and its token; sorted, children of a parent lie together.
-        keys, which = np.unique(
-            above * vocabulary + flat[starts[live] + level], return_inverse=True
-        )
-        ways[live, level] = n + which
-        token.append(keys % vocabulary)
-        parent.append(keys // vocabulary)
-        depth.append(np.full(len(keys), level + 1))
-        root.append(root[-1][parent[-1] - first])
-        first, n = n, n + len(keys)
-    whole = [np.concatenate(levels) for levels in (token, parent, depth)]
-    if len(counts) == 1:
-        return [Trie(whole[0], whole[1], whole[2], ways)]
-    return _divided(whole[0], whole[1], whole[2], np.concatenate(root), ways, counts)
+    token = np.concatenate([nothing, rows.T[is_new]])
+    parent = np.concatenate([nothing, above[is_new]])
+    by_depth = np.concatenate([[n], is_new.sum(axis=1)])
+    depth = np.repeat(np.arange(len(by_depth)), by_depth)
+    ways = np.empty_like(rows)
+    ways[order] = np.where(real, number.T, 0)
+    if n == 1:
+        return [Trie(token, parent, depth, ways)]
+    root = np.concatenate([np.arange(n), np.broadcast_to(owner, is_new.shape)[is_new]])
+    return _divided(token, parent, depth, root, ways, counts)
+
+
+def _sorted(rows: NDArray[np.int64], owner: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64 [n], the order of rows [n, width] of tokens and -1, by `owner` and then by tokens."""
+    base = int(rows.max(initial=0)) + 2
+    together = 63 // base.bit_length()  # tokens that are compared as one number
+    keys = [owner]
+    for start in range(0, rows.shape[1], together):
+        key = np.zeros(len(rows), dtype=np.int64)
+        for column in rows.T[start : start + together]:
+            key = key * base + column + 1
+        keys.append(key)
+    return np.lexsort(keys[::-1])
 
 
 def _divided(

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from cascade.generation.engine import Question
 from cascade.generation.prompt_encoding import PromptEncoder
+from cascade.generation.tree_scoring.small_tries import small_tries_of
 from cascade.generation.tree_scoring.trie import Trie, tries_of
 
+FEW = 32  # answers, up to which plain Python builds them sooner
 MOST = 4096  # kept; a node has one, or one for each choice of its children
 
 Answers = tuple[tuple[str, ...], str | None]
@@ -45,7 +47,8 @@ class TrieCache:
                 new.setdefault(end, {})[answers] = None
         for end, several in new.items():
             texts = [answer for answers in several for answer in answers]
-            tries = tries_of(self._encoder.answers(texts, end), [*map(len, several)])
+            build = small_tries_of if len(texts) < FEW else tries_of
+            tries = build(self._encoder.answers(texts, end), [*map(len, several)])
             self._known.update(zip(((answers, end) for answers in several), tries, strict=True))
         found = [self._known[key] for key in wanted]
         while len(self._known) > MOST:

@@ -8,6 +8,7 @@ from tiny_llm import tiny_tokenizer
 from cascade.generation.engine import Prompt, Question
 from cascade.generation.prompt_encoding import PromptEncoder
 from cascade.generation.text_encoding import TokenSequences
+from cascade.generation.tree_scoring.small_tries import small_tries_of
 from cascade.generation.tree_scoring.trie import Trie, plans_of, tries_of
 from cascade.generation.tree_scoring.trie_cache import TrieCache
 
@@ -157,3 +158,24 @@ def test_without_its_end_a_name_that_begins_another_would_end_inside_the_trie():
     encode = PromptEncoder(tiny_tokenizer()).text
     trie = Trie.build(TokenSequences.of([encode(" Shoe"), encode(" Shoe care")]))
     assert trie.n_children[leaves(trie)].tolist() == [1, 0]
+
+
+@given(st.lists(sequences, min_size=1, max_size=4))
+def test_a_few_answers_have_the_tries_and_plans_of_many(asked):
+    together = TokenSequences.of([own for answers in asked for own in answers])
+    counts = [len(answers) for answers in asked]
+    wanted, found = tries_of(together, counts), small_tries_of(together, counts)
+    for trie, small in zip(wanted, found, strict=True):
+        for name in ("token", "parent", "depth", "ways"):
+            np.testing.assert_array_equal(getattr(small, name), getattr(trie, name))
+        plan, own = trie.plan("local"), small._plans["local"]
+        for name in vars(plan):
+            np.testing.assert_array_equal(getattr(own, name), getattr(plan, name))
+
+
+@given(sequences, st.integers(0, 2))
+def test_tries_do_not_depend_on_how_large_tokens_are(answers, exponent):
+    small = Trie.build(TokenSequences.of(answers))
+    large = Trie.build(TokenSequences.of([[t * 1000**exponent for t in own] for own in answers]))
+    np.testing.assert_array_equal(large.ways, small.ways)
+    np.testing.assert_array_equal(large.token[1:], small.token[1:] * 1000**exponent)
