@@ -86,7 +86,7 @@ def classify(*args, source="items.csv", taxonomy="tax.csv"):
         (("classify", "items.csv", "odd.csv", *GOOD[2:], "-o", "bare/"), ["odd.csv", "'name'"]),
         (("classify", *GOOD[2:]), ["FILE"]),
         (classify("--limit", "-1"), ["--limit", "0"]),
-        (classify("--top", "some"), ["--top", "'some'"]),
+        (classify("--top", "some"), ["--top", "valid int"]),
         (classify("--colour"), ["--colour"]),
         (("clasify",), ["clasify"]),
     ],
