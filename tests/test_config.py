@@ -120,6 +120,8 @@ PICTURE = {"picture": {"kind": "picture"}}
         ),
         ({"method": "ttc", "heads": HEADS, "backbones": {**LEXICAL, **PICTURE}}, BATCH),
         ({"method": "ttc", "heads": HEADS, "columns": {"image": "photo"}}, BATCH),
+        ({"rows_together": 3}, 3),
+        ({"rows_together": 3, "retrieval": {"first_pass": True}}, 3),
     ],
 )
 def test_more_rows_are_answered_together_where_heads_of_texts_answer_alone(settings, batch):

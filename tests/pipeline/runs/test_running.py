@@ -1,21 +1,27 @@
+import gc
 import io
 import json
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from fixed_scorer import FixedScorer
 from hypothesis import given
 from hypothesis import strategies as st
 
 import cascade
 from cascade.config import CascadeConfig, Columns
-from cascade.errors import InputError, UsageError
+from cascade.errors import InputError, OutputError, UsageError
 from cascade.io import open_output, open_table
 from cascade.io.tables.opening import TableFile
+from cascade.pipeline.classifier import Classifier
 from cascade.pipeline.runs.answer_form import AnswerForm
 from cascade.pipeline.runs.columns import guess_text_columns
+from cascade.pipeline.runs.fingerprint import fingerprint
 from cascade.pipeline.runs.table import Counts, classify_table, count
 from cascade.predictions import Level, Prediction
+from cascade.scoring import components
 from cascade.taxonomy import Taxonomy
 
 
@@ -243,6 +249,61 @@ class TestTable:
         assert lines[0]["cascade"]["path"] == "Clothing > Hats"
         assert len(lines[0]["cascade"]["alternatives"]) == 1
         assert lines[1]["cascade"]["confidence"] is None
+
+
+@pytest.fixture
+def fixed(monkeypatch):
+    """A classifier of two levels whose scorer costs nothing."""
+    tree = Taxonomy.from_paths(["Clothing > Hats", "Clothing > Shoes", "Food > Milk"])
+    scorer = FixedScorer(np.arange(len(tree)))
+    scorer.wants_narrowing = False
+    monkeypatch.setattr(components, "make_scorer", lambda name, made: scorer)
+    return lambda **settings: Classifier(tree, CascadeConfig(**settings))
+
+
+@pytest.mark.parametrize("form", [AnswerForm(), AnswerForm(top=1)])
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_rows_are_answered_alike_however_many_come_together(fixed, tmp_path, ending, form):
+    texts = [*["hat, straw", "milk", "K\u00e4se", "", "\u200b", '5" shoe'] * 8, "last"]
+    source = tmp_path / "in.jsonl"
+    lines = [json.dumps({"sku": n, "title": text}) for n, text in enumerate(texts)]
+    source.write_text("\n".join([*lines[:20], "no object", "", *lines[20:]]) + "\n")
+    written = []
+    for together in (1, 7, 128):
+        out, columns = tmp_path / f"out{together}.{ending}", Columns(text=["title"])
+        clf = fixed(rows_together=together)
+        with open_table(source) as table, open_output(out, table, form.columns) as output:
+            counts = classify_table(clf, table, output, columns, form)
+        assert counts.rows == len(texts) + 1
+        assert counts.status["error"] == 17
+        written.append((out.read_bytes(), counts.status, counts.partial, counts.accepted))
+    assert written[0] == written[1] == written[2]
+
+
+def test_a_run_is_gone_on_with_only_by_as_many_rows_together(fixed, tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("title\n" + "hat\n" * 20)
+
+    def start(together, resume=False):
+        clf, form, columns = fixed(rows_together=together), AnswerForm(), Columns(text=["title"])
+        told = fingerprint(clf.taxonomy, clf.config, columns, form, None)
+        with (
+            open_table(source) as table,
+            open_output(out, table, form.columns, fingerprint=told, resume=resume) as output,
+        ):
+            classify_table(clf, table, output, columns, form, progress=None if resume else stop)
+
+    def stop(rows):
+        raise KeyboardInterrupt
+
+    before = gc.get_threshold()
+    with pytest.raises(KeyboardInterrupt):
+        start(4)
+    assert gc.get_threshold() == before
+    with pytest.raises(OutputError, match=r"rows_together \(4 then, 5 now\)"):
+        start(5, resume=True)
+    start(4, resume=True)
+    assert len(out.read_text().splitlines()) == 21
 
 
 def test_the_only_column_of_text_beside_numbers_is_the_text(tmp_path):
