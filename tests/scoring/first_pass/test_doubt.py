@@ -7,9 +7,9 @@ from cascade.scoring.first_pass.doubt import Doubt, fit_doubt
 @pytest.fixture(scope="module")
 def rows():
     rng = np.random.default_rng(0)
-    signs = rng.random((3000, 4), np.float32)
+    signs = rng.random((1200, 4), np.float32)
     risky = (signs[:, 1] > 0.7) & (signs[:, 2] < 0.5)
-    return signs, np.where(risky, 0.6, 0.0) + 0.05 * rng.standard_normal(3000)
+    return signs, np.where(risky, 0.6, 0.0) + 0.05 * rng.standard_normal(1200)
 
 
 def test_rows_that_lose_much_are_told_from_others(rows):
