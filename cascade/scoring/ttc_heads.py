@@ -148,7 +148,7 @@ class Heads:
         ConfigError
             The file cannot be read, holds no heads, or those of another taxonomy.
         """
-        about, arrays = read_tensors(path, mapped=True)
+        about, arrays = read_tensors(path)
         if about.get("taxonomy") != taxonomy.fingerprint:
             raise ConfigError(
                 f"{path}: these heads were fitted for another taxonomy than {taxonomy.name!r}; "

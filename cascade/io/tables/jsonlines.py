@@ -232,7 +232,10 @@ class JsonLinesFormat(TextFormat):
         elif row.problem and not cells:
             text = json_of({RAW_KEY: row.raw})
         elif ANSWER_KEY in cells:
-            text = json_of({f"_{k}" if k == ANSWER_KEY else k: v for k, v in cells.items()})
+            other = f"_{ANSWER_KEY}"
+            while other in cells:
+                other = f"_{other}"
+            text = json_of({other if k == ANSWER_KEY else k: v for k, v in cells.items()})
         else:
             text = row.raw
         begun = text[:-1].rstrip()

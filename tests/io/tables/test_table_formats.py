@@ -60,9 +60,13 @@ def test_what_is_no_character_is_spelled_out_where_bytes_cannot_be_kept(write, t
 
 
 def test_an_earlier_answer_that_turns_up_late_is_kept_under_another_key(write, tmp_path):
-    lines = ['{"id": 1}'] * 1000 + ['{"id": 2, "cascade": "old"}']
-    out = run(write("a.jsonl", "\n".join(lines)), tmp_path / "out.jsonl", chunk=500)
-    assert json.loads(out.read_text().splitlines()[-1])["_cascade"] == "old"
+    late = ['{"id": 2, "cascade": "old"}', '{"_cascade": 7, "cascade": "old"}']
+    out = run(
+        write("a.jsonl", "\n".join(['{"id": 1}'] * 1000 + late)), tmp_path / "out.jsonl", chunk=500
+    )
+    one, two = map(json.loads, out.read_text().splitlines()[-2:])
+    assert one["_cascade"] == "old"
+    assert (two["_cascade"], two["__cascade"]) == (7, "old")
 
 
 def test_short_rows_are_filled_and_surplus_cells_do_not_shift_the_answer(write, tmp_path):
