@@ -3,7 +3,8 @@
 A descriptor that is closed would be given to the next file that is opened, and what is printed
 would end up in there. So closed ones are opened: standard input with nothing in it, standard output
 so that writing to it fails with an error that says so, standard error so that it swallows all. What
-is told on standard error is no reason to fail: where it cannot be written, it is lost.
+is told on standard error is no reason to fail: where it cannot be written, it is lost. A terminal
+that is said to have no columns is one of which nothing is known.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _STRICT = ("strict", "surrogateescape")  # each fails at some letters
 
 def mend_streams() -> None:
     """Open what is closed, and let neither standard error nor odd letters end the command."""
+    if os.environ.get("COLUMNS", "").strip("0 ") == "":
+        os.environ.pop("COLUMNS", None)  # of 0 columns Rich makes no text at all
     for number, mode in enumerate(_MODES):
         with suppress(OSError):
             os.fstat(number)

@@ -57,6 +57,13 @@ def test_what_is_written_to_closed_streams_is_in_no_file(folder):
     assert "wrote" not in (folder / "out.csv").read_text()
 
 
+@pytest.mark.parametrize("columns", ["0", ""])
+def test_a_terminal_of_no_columns_is_one_of_unknown_width(folder, columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    done = run(folder, SHOW, "")
+    assert done.returncode == 0 and "Hammers" in done.stdout
+
+
 def test_a_closed_standard_input_is_empty(folder):
     args = [*SHOW[:3], "classify", "-", "-t", "tax.csv", "--text", "name", "--method", "retrieval"]
     done = run(folder, args, "<&-")
