@@ -35,6 +35,7 @@ MAY_SET = (
     "columns",
     "reads",
     "item",
+    "rows_together",
     "retrieval",
     "llm.engine",
     "llm.model",

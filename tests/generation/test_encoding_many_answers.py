@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -147,7 +149,7 @@ def test_letters_after_a_blank_are_merged_without_the_rest_where_a_tokenizer_kee
 
 
 def test_a_word_that_was_added_to_a_vocabulary_is_not_merged():
-    tokenizer = tiny_tokenizer()
+    tokenizer = deepcopy(tiny_tokenizer())  # which other tests have, too
     tokenizer.add_tokens(["Shoe"])
     encoder = WordwiseEncoder(tokenizer)
     assert not encoder._letters_stay_together
