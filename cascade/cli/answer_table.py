@@ -42,9 +42,8 @@ class ScreenOutput(Output):
         """Print the next rows."""
         widths = _widths(out.width, answers)
         printed = RichTable(box=None, pad_edge=False, header_style="bold")
-        printed.add_column(
-            " / ".join(self._shown), width=widths[0], overflow="ellipsis", no_wrap=True
-        )
+        heading = Text(printable(" / ".join(self._shown)))
+        printed.add_column(heading, width=widths[0], overflow="ellipsis", no_wrap=True)
         printed.add_column("code", width=widths[1], overflow="fold")
         printed.add_column("path", width=widths[2])
         printed.add_column("confidence", width=10)

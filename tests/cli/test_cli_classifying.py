@@ -248,6 +248,13 @@ def test_table_prints_text_path_and_confidence(folder, retrieve):
     assert row.rstrip().endswith("%")
 
 
+def test_a_column_whose_name_looks_like_markup_heads_the_table_as_it_is(folder, retrieve):
+    (folder / "weights.csv").write_text("id,name [/kg]\n1,straw hat\n", "utf-8")
+    done = retrieve("weights.csv", "--text", "name [/kg]", "--table")
+    assert done.status == 0
+    assert done.out.startswith("name [/kg] ")
+
+
 def test_several_files_go_to_a_folder_under_their_names(folder, retrieve):
     written(folder / "more.jsonl", "jsonl")
     (folder / "done").mkdir()

@@ -257,3 +257,9 @@ def test_a_taxonomy_that_is_gone_is_told_with_where_a_run_looks_for_it(cascade, 
     Path("tax.csv").unlink()
     refused = cascade("compare", "good", "bad", "-o", "cmp")
     assert refused.status == 2 and "finds it from its own folder" in refused.err
+
+
+def test_one_run_is_nothing_to_compare(cascade, both):
+    done = cascade("compare", "good", "-o", "good")  # however it is to be called
+    assert done.status == 2
+    assert "give two or more to compare" in done.err

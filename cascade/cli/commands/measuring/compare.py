@@ -10,6 +10,7 @@ import typer
 
 from cascade.cli import options
 from cascade.cli.console import err, interruptible, out
+from cascade.errors import UsageError
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -47,6 +48,8 @@ def compare(
     from cascade.evaluation.comparison import compare as compared
     from cascade.evaluation.report.comparison_report import ComparisonFolder
 
+    if len(runs) < 2:
+        raise UsageError(f"found one run, {runs[0]}; give two or more to compare")
     read = [Run.read(path) for path in runs]
     names = [Path(path).resolve().name for path in runs]
     folder = ComparisonFolder(output or Path("runs") / "-vs-".join(names))
