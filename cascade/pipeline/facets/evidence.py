@@ -175,7 +175,7 @@ class EvidenceFinder:
             " " in text.strip() and self.species.read(text, others=False).latin
         ):
             return text
-        text, is_for_babies = without_age(text)
+        text, is_for_babies = without_age(" ".join(text.split()))
         english = as_meant(self._glossary.read(with_plant_milk(with_ohne(text))).text)
         is_for_babies = is_for_babies or names_the_young(english)
         return as_served(for_babies(english) if is_for_babies else english)

@@ -21,7 +21,21 @@ from typing import NamedTuple
 from cascade.retrieval.words.overlap import STOP_WORDS, singular
 
 LANGUAGES = ("it", "de", "fr", "es", "pt", "pl")
-SMALL = frozenset({"with", "with the", "without", "and", "in", "of"})  # English of small words
+SMALL = frozenset(  # English of small words
+    {
+        "with",
+        "with the",
+        "without",
+        "containing no",
+        "neither",
+        "nor",
+        "no",
+        "not",
+        "and",
+        "in",
+        "of",
+    }
+)
 ENGLISH = frozenset({"the", "with", "of", "and", "or", "for", "from", "by", "than"})
 COMMON = frozenset(  # English words that no name of a food has, and that are others elsewhere
     "a all also any are but can come do each has have if like made many more most my no not "  # noqa: SIM905
@@ -33,6 +47,7 @@ TELLING = frozenset(
     {"mit", "ohne", "avec", "senza", "sans", "sem", "sin", "bez"}
 )  # small words of one language alone
 LONGEST = 6  # tokens of an entry
+LONGEST_WORD = 60  # letters of one that is inflected or taken apart
 SHORTEST_PART = 3  # letters of a part of a German compound
 JOINTS = ("", "s", "n", "en", "es", "e")  # between the parts of one
 ENDINGS = {  # how a word may end, and how the listed one does then
@@ -58,11 +73,21 @@ STEM = 4  # letters that Polish nouns share at least, whatever their case
 
 
 class _Language(NamedTuple):
-    """Words of a language: entries of several tokens, and of one, with their English."""
+    """Words of a language: entries of several tokens, and of one, with their English.
+
+    Parameters
+    ----------
+    ends
+        How many tokens entries of several have, with their first, and with their last.
+    stems
+        Words by the first letters that their cases share.
+    """
 
     name: str
     entries: dict[tuple[str, ...], str]
     single: dict[str, str]
+    ends: tuple[frozenset[tuple[int, str]], frozenset[tuple[int, str]]]
+    stems: dict[str, list[str]]
 
 
 class Reading(NamedTuple):
@@ -166,13 +191,18 @@ def _strange_parts(
 
 def _turned(parts: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
     """What stands after `of` before what it makes more precise: `dumplings of potatoes`."""
-    turned = list(parts)
-    for at in range(1, len(turned) - 1):
-        (start, middle, head), (_, until, small), (after, end, modifier) = turned[at - 1 : at + 2]
-        touching = (middle, until) == (turned[at][0], after)
-        if touching and small == "of" and SMALL.isdisjoint((head, modifier)):
-            turned[at - 1 : at + 2] = [(start, end, f"{modifier} {head}")]
-            return _turned(turned)
+    turned, at = list[tuple[int, int, str]](), 0
+    while at < len(parts):
+        start, end, english = parts[at]
+        found = [english]
+        while english not in SMALL and at + 2 < len(parts):
+            (of, until, small), (after, last, modifier) = parts[at + 1 : at + 3]
+            if (end, until) != (of, after) or small != "of" or modifier in SMALL:
+                break
+            found.append(modifier)
+            end, at = last, at + 2
+        turned.append((start, end, " ".join(reversed(found))))
+        at += 1
     return turned
 
 
@@ -205,6 +235,7 @@ def _parts(
         Whether other forms of words count, and compounds.
     """
     at = 0
+    read: dict[tuple[str, ...], str | None] = {}  # words that come again
     while at < len(tokens):
         for length in range(min(LONGEST, len(tokens) - at), 0, -1):
             own = slice(at, at + length)
@@ -212,7 +243,10 @@ def _parts(
                 tuple(tokens[own])
             )
             if found is None and inflected:
-                found = _inflected(tuple(tokens[own]), language)
+                words = tuple(tokens[own])
+                if words not in read:
+                    read[words] = _inflected(words, language)
+                found = read[words]
             if found is not None:
                 yield at, at + length, found
                 at += length
@@ -224,14 +258,17 @@ def _parts(
 def _inflected(tokens: tuple[str, ...], language: _Language) -> str | None:
     """The English of another form of an entry, or of a compound; None where it is none."""
     if len(tokens) > 1:  # the last or the first word inflected
-        for place in (0, len(tokens) - 1):
+        firsts, lasts = language.ends
+        first_may = (len(tokens), tokens[-1]) in lasts
+        last_may = (len(tokens), tokens[0]) in firsts
+        for place in [0] * first_may + [len(tokens) - 1] * last_may:
             for form in _forms(tokens[place], language.name):
                 other = (*tokens[:place], form, *tokens[place + 1 :])
                 if (found := language.entries.get(other)) is not None:
                     return found
         return None
     token = tokens[0]
-    if len(token) < 3 or not token.isalpha():
+    if not 3 <= len(token) <= LONGEST_WORD or not token.isalpha():
         return None
     for form in _forms(token, language.name):
         if (found := language.single.get(form)) is not None:
@@ -273,15 +310,15 @@ def _one(word: str, language: _Language) -> str | None:
 def _by_stem(token: str, language: _Language) -> str | None:
     """The English of the word that shares the longest beginning, as Polish cases do."""
     best, most = None, STEM - 1
-    for word, english in language.single.items():
-        if english in SMALL or abs(len(word) - len(token)) > 3:
+    for word in language.stems.get(token[:STEM], ()):
+        if abs(len(word) - len(token)) > 3:
             continue
         shared = next(
             (at for at, (a, b) in enumerate(zip(word, token, strict=False)) if a != b),
             min(len(word), len(token)),
         )
         if shared > most and shared >= max(len(word), len(token)) - 3:
-            best, most = english, shared
+            best, most = language.single[word], shared
     return best
 
 
@@ -321,5 +358,12 @@ def _languages() -> Sequence[_Language]:
                 for word in filter(None, row[name].split("|")):
                     entries.setdefault(tuple(_tokens(spelled(word))), row["en"])
         single = {tokens[0]: english for tokens, english in entries.items() if len(tokens) == 1}
-        found.append(_Language(name, entries, single))
+        several = [tokens for tokens in entries if len(tokens) > 1]
+        firsts = frozenset((len(tokens), tokens[0]) for tokens in several)
+        lasts = frozenset((len(tokens), tokens[-1]) for tokens in several)
+        stems: dict[str, list[str]] = {}
+        for word, english in single.items():
+            if english not in SMALL:
+                stems.setdefault(word[:STEM], []).append(word)
+        found.append(_Language(name, entries, single, (firsts, lasts), stems))
     return found

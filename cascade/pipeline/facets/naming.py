@@ -45,14 +45,14 @@ SAUSAGE_IN_BREAD = re.compile(
     re.IGNORECASE,
 )
 BURGER = re.compile(r"\bburgers?\b|\bpatt(?:y|ies)\b", re.IGNORECASE)
-ASIDE = re.compile(r"\([^)]*\)|\[[^\]]*\]")
+ASIDES = (re.compile(r"\([^)]*\)"), ")"), (re.compile(r"\[[^\]]*\]"), "]")
 CLAUSE = re.compile(
     r"\b(?:with|without|w/|w/o|in|into|from|made|containing|for|by|plus|based on)"
     r"(?:\b|(?<=/))[^,;]*",
     re.IGNORECASE,
 )
 AFTER_HEAD = re.compile(
-    r"\b(?:with|without|in|into|from|made|containing|and|or|for|by|plus|of|based|on|at|to|not)\b",
+    r"\b(?:with|without|in|into|from|made|containing|and|or|for|by|plus|of|based|on|at|to|not|but)\b",
     re.IGNORECASE,
 )
 FIRST_PART = re.compile(r"[,;:/]")
@@ -94,9 +94,17 @@ def as_served(text: str) -> str:
     return f"sandwich with {filling}{rest}"
 
 
+def without_asides(text: str) -> str:
+    """A text without what is in brackets; those that nothing closes stay."""
+    for aside, closing in ASIDES:  # none is looked for behind the last that closes one
+        end = text.rfind(closing) + 1
+        text = aside.sub(" ", text[:end]) + text[end:]
+    return text
+
+
 def main_part(text: str) -> str:
     """A text without what is in brackets, and without clauses such as `with oil seeds`."""
-    plain = CLAUSE.sub(" ", ASIDE.sub(" ", text)).strip(" ,;")
+    plain = CLAUSE.sub(" ", without_asides(text)).strip(" ,;")
     return plain if words(plain) else text
 
 
@@ -106,7 +114,7 @@ def head_word(text: str) -> str:
     The last word before a comma or a small word: of `sour cream, plain` it is `cream`, of `cream of
     mushroom soup` too, which is wrong.
     """
-    part = FIRST_PART.split(ASIDE.sub(" ", text), maxsplit=1)[0]
+    part = FIRST_PART.split(without_asides(text), maxsplit=1)[0]
     small = AFTER_HEAD.search(part)
     if small and small.start() > 2:
         part = part[: small.start()]

@@ -35,7 +35,7 @@ from cascade.pipeline.facets.kinds import (
 from cascade.pipeline.facets.naming import main_part, words
 from cascade.pipeline.facets.questions import ShownTerm, shown_term
 from cascade.pipeline.facets.reranking import Reranker, log_softmax
-from cascade.pipeline.facets.terms.absence import made_of, rows_by_word
+from cascade.pipeline.facets.terms.absence import made_of, rows_by_word, shortened
 from cascade.pipeline.facets.terms.asides import Asides
 from cascade.pipeline.facets.terms.features import TermFeatures
 from cascade.pipeline.facets.terms.network import TermNetwork
@@ -124,6 +124,10 @@ class BaseTermRanker:
                     evidence.phrases, evidence.absent, self._nodes[order[:, 0]], strict=True
                 )
             ],
+            [
+                shortened(own[0]) if absent.nothing else ""
+                for own, absent in zip(evidence.phrases, evidence.absent, strict=True)
+            ],
         )
         if self._reranker is None:
             return ranked
@@ -168,7 +172,7 @@ class BaseTermRanker:
 
     def offered(self, ranked: RankedBaseTerms, row: int) -> int:
         """How many of the base terms that were found for an item may be offered, the best first."""
-        if self._is_unlike(ranked, row):
+        if self._is_unlike(ranked, row) or (ranked.nothing and ranked.nothing[row]):
             return 0
         return int((np.exp(ranked.logprobs[row]) >= self._config.tau).sum())
 
@@ -178,6 +182,8 @@ class BaseTermRanker:
     def none_offered(self, ranked: RankedBaseTerms, row: int) -> str:
         """Why no base term is offered for an item."""
         similarity, share = float(ranked.similarity[row]), float(np.exp(ranked.logprobs[row, 0]))
+        if ranked.nothing and ranked.nothing[row]:
+            return f"the text names no food: {ranked.nothing[row]!r} says only what is not there"
         if self._is_unlike(ranked, row):
             return (
                 "the text names no food of the catalogue: the likeness of the best term is "

@@ -27,7 +27,8 @@ def words_of(text: str) -> list[str]:
     A negated word is another word, with a minus before it: of `skin` in `without skin`, and of
     `sugar` in `sugar free`.
     """
-    plain = (ASIDE.sub(" ", text) if "(" in text else text).casefold().replace("w/o", "without")
+    closed = text.rfind(")") + 1 if "(" in text else 0
+    plain = f"{ASIDE.sub(' ', text[:closed])}{text[closed:]}".casefold().replace("w/o", "without")
     if not plain.isascii():
         parts = unicodedata.normalize("NFKD", plain)
         plain = "".join(c for c in parts if not unicodedata.combining(c))

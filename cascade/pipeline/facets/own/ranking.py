@@ -125,13 +125,14 @@ class LearntBaseRanker(BaseTermRanker):
         ranked = super().rank(batch, k)
         evidence = self._own_finder.of(batch)
         similarity, no_food = ranked.similarity.copy(), list(ranked.no_food)
+        nothing = list(ranked.nothing)
         if len(self._row_vectors):
             near = self._row_vectors @ evidence.vectors[evidence.starts[:-1]].T
             similarity = np.maximum(similarity, near.max(axis=0)).astype(np.float32)
         for item, own in enumerate(evidence.phrases):
             if self._recall.find(own[0]) is not None:
-                similarity[item], no_food[item] = 1, ""
-        return replace(ranked, similarity=similarity, no_food=no_food)
+                similarity[item], no_food[item], nothing[item] = 1, "", ""
+        return replace(ranked, similarity=similarity, no_food=no_food, nothing=nothing)
 
     def scores(self, evidence: Evidence) -> NDArray[np.float32]:
         """float32 [n_allowed, n_items], log-odds up to a constant of each item."""

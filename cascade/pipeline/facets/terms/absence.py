@@ -19,32 +19,31 @@ from cascade.pipeline.facets.kinds import (
 )
 from cascade.pipeline.facets.naming import head_word, words
 from cascade.pipeline.facets.terms.claims import trimmed, without_claims
+from cascade.pipeline.facets.terms.negations import (
+    FILLERS,
+    LISTING,
+    LONGEST,
+    NEGATING,
+    NO_FOOD,
+    ONE_WORD,
+    STOPS,
+    TOKEN,
+    Token,
+    is_less,
+    names_nothing,
+    plainly,
+    tokens_of,
+)
 from cascade.retrieval.words.overlap import singular
 from cascade.taxonomy.facets import FacetedTaxonomy
 
 MADE_OF = ("F04", "F27")  # facet categories of what a food is made of
-TOKEN = re.compile(r"w/o|[^\W_]+(?:['’][^\W_]+)*|[^\w\s]", re.IGNORECASE)
-NEGATING = frozenset(
-    "without w/o no minus excluding lacking zero non senza ohne sans bez zonder".split()  # noqa: SIM905
-)
-ONE_WORD = frozenset({"non", "zero"})  # which negate the next word alone
-FILLERS = frozenset(
-    {"any", "the", "of", "from", "added", "extra", "containing", "contains", "with"}
-)
-LISTING = frozenset({"and", "or", "nor", "&", "/", "und", "et", "e", "y", "oder", "ou", "o"})
 JOINING = frozenset({"with", "but", "and", "contains", "containing", "has"})  # before a negation
-STOPS = frozenset("with in on for from but by to made into only plus mit avec con not".split())  # noqa: SIM905
-LONGEST = 3  # words of a negated food
 MILK = frozenset({"milk", "dairy"})
-NO_FOOD = frozenset(  # what is a quality or a part of a food, which facets or names say
-    "sugar sugars salt sodium fat gluten lactose alcohol caffeine sweetener additive preservative "  # noqa: SIM905
-    "colour color colouring coloring flavour flavor flavouring flavoring yeast cholesterol calorie "
-    "carb carbohydrate gas pod skin peel bone rind shell stone pit seed fibre crust antibiotic "
-    "hormone pesticide pulp bit piece range bake cook taste smell visible head tail sulphite "
-    "bubble carbonation acid vitamin name brand doubt waste gm gmo pith core stalk cage lump "
-    "filling topping coating dressing content specified unspecified similar other residue leaf "
-    "food further".split()
-)
+SHOWN = 80  # characters of a text in a message
+NO_FREE = NO_FOOD | {"free"}
+ENDING = STOPS | NEGATING  # words that end what a negation is of
+BUT_WITH = re.compile(r"\b(?:but|and|yet) (?=with\b)", re.IGNORECASE)  # left behind `without milk`
 IMITATION = frozenset(  # words of names of terms that have nothing of what they stand for
     "imitate imitation substitute vegan vegetarian non free without coconut soya soy soyabean oat "  # noqa: SIM905
     "almond rice peanut cocoa plant fungi".split()
@@ -67,51 +66,54 @@ class Absence(NamedTuple):
         Without the negated foods alone: what facets are said by.
     foods
         The words of these, and of foods that they cover: of dairy also `cheese`.
+    unlike
+        The words of what the food is not: of `not fried`.
     said
         How the text says it: `without milk`.
     negated
         Whether it says so by more than a diet, as in `vegan`.
     instead
         What the text names in the place of milk: `oat milk`.
+    nothing
+        Whether the text names nothing else: `sugar free`.
     """
 
     text: str
     told: str
     foods: frozenset[str] = frozenset()
+    unlike: frozenset[str] = frozenset()
     said: str = ""
     negated: bool = False
     instead: str = ""
+    nothing: bool = False
 
     @property
     def lacking(self) -> frozenset[str]:
         """Words of terms that have what is not there, or that something else stands for."""
-        return self.foods | MILK if self.instead else self.foods
+        return self.foods | self.unlike | (MILK if self.instead else frozenset())
 
     def doubt(self, taxonomy: FacetedTaxonomy, node: int) -> str:
         """Why a term may have what is not there; empty if there is no reason."""
         if not self.lacking:
             return ""
         if found := self.lacking & made_of(taxonomy, node):
-            said = self.said or self.instead
+            said = shortened(self.said or self.instead)
             return f"the text says {said!r}, and the likeliest base term has {min(found)}"
         if not self.foods:
             return ""
-        found = self.foods & set(words(self.text))
+        found, said = self.foods & set(words(self.text)), shortened(self.said)
         names = [taxonomy.names[node], *taxonomy.synonyms(node)]
         head = head_word(self.text)
         if self.negated and not any(head in words(name) for name in names):
-            return f"the text says {self.said!r}, and no term without it is called {head!r}"
+            return f"the text says {said!r}, and no term without it is called {shortened(head)!r}"
         if found and IMITATION.isdisjoint(words(taxonomy.names[node])):
-            return (
-                f"the text says {self.said!r} of {min(found)}, and the term is no imitation of it"
-            )
+            return f"the text says {said!r} of {min(found)}, and the term is no imitation of it"
         return ""
 
 
-class _Token(NamedTuple):
-    word: str
-    start: int
-    end: int
+def shortened(said: str) -> str:
+    """The first words of what a message tells of a text."""
+    return said if len(said) <= SHOWN else f"{said[:SHOWN]}..."
 
 
 def with_ohne(text: str) -> str:
@@ -127,9 +129,10 @@ def absence_in(text: str, knows: Callable[[str], bool]) -> Absence:
     knows
         Whether a word is one of a name of a food.
     """
-    tokens = [_Token(found[0].casefold(), *found.span()) for found in TOKEN.finditer(text)]
+    text, unlike, unlike_said = plainly(text, knows)
+    tokens = tokens_of(text)
     foods: set[str] = set()
-    said: list[str] = []
+    said = list[str]()
     cut: set[int] = set()  # tokens
     for out, named in _negated(tokens, knows):
         if not cut.isdisjoint(out):
@@ -141,8 +144,12 @@ def absence_in(text: str, knows: Callable[[str], bool]) -> Absence:
         cut.update(() if own == ["dairy"] and tokens[min(out)].word == "non" else out)
     diet = {"vegan", "vegetarian"} & {token.word for token in tokens}
     foods |= {word for word in diet if not {"non", "not"} & {token.word for token in tokens}}
+    left = _without(text, tokens, cut)
+    nothing = names_nothing(left) if words(left) else bool(cut or unlike)
     if not foods:
-        return Absence(without_claims(text), text, instead=plant_milk_in(text))
+        claimed, instead = without_claims(text), plant_milk_in(text)
+        so = " ".join(unlike_said)
+        return Absence(claimed, text, unlike=unlike, said=so, instead=instead, nothing=nothing)
     if cut:  # beans and meat without meat
         left = _without(text, tokens, cut)
         repeated = foods - diet - {head_word(left)}
@@ -159,19 +166,19 @@ def absence_in(text: str, knows: Callable[[str], bool]) -> Absence:
     if diet:  # what a diet has only as an imitation is no ingredient
         real = TOKEN.sub(lambda own: "" if singular(own[0].casefold()) in covered else own[0], told)
         told = trimmed(real) if words(real) else told
-    said_so = " ".join((*said, *sorted(diet)))
+    so = " ".join((*said, *unlike_said, *sorted(diet)))
     instead = plant_milk_in(kept)
-    return Absence(without_claims(plain), told, covered, said_so, bool(said), instead)
+    return Absence(without_claims(plain), told, covered, unlike, so, bool(said), instead, nothing)
 
 
-def _without(text: str, tokens: Sequence[_Token], cut: Collection[int]) -> str:
+def _without(text: str, tokens: Sequence[Token], cut: Collection[int]) -> str:
     """A text without some of its tokens."""
     kept = "".join(
         text[token.start : tokens[at + 1].start if at + 1 < len(tokens) else len(text)]
         for at, token in enumerate(tokens)
         if at not in cut
     )
-    return trimmed(kept)
+    return trimmed(BUT_WITH.sub("", kept) if cut else kept)
 
 
 def made_of(taxonomy: FacetedTaxonomy, node: int) -> frozenset[str]:
@@ -188,13 +195,13 @@ def made_of(taxonomy: FacetedTaxonomy, node: int) -> frozenset[str]:
 
 
 def _negated(
-    tokens: list[_Token], knows: Callable[[str], bool]
+    tokens: list[Token], knows: Callable[[str], bool]
 ) -> Iterator[tuple[Collection[int], list[int]]]:
     """Which tokens may go, and which of them are the foods."""
 
     def is_food(at: int) -> bool:
         word = singular(re.sub(r"['’]s$", "", tokens[at].word))
-        return word.isalpha() and word not in NO_FOOD and len(word) > 1 and knows(word)
+        return word.isalpha() and word not in NO_FREE and len(word) > 1 and knows(word)
 
     for at, token in enumerate(tokens):
         after = _word(tokens, at + 1)
@@ -202,7 +209,7 @@ def _negated(
             yield from _after(tokens, at, is_food)
         elif token.word == "free" and "range" not in (after, _word(tokens, at + 2)) and at:
             yield from _before(tokens, at, is_food)
-        elif token.word.endswith("less") and len(token.word) > 6:
+        elif is_less(token.word):
             stem = singular(token.word.removesuffix("less"))
             if stem not in NO_FOOD and covered_by(stem):
                 tokens[at] = token._replace(word=stem)
@@ -211,12 +218,12 @@ def _negated(
             yield range(at - 2, at + 1), [at - 2]
 
 
-def _word(tokens: Sequence[_Token], at: int) -> str:
+def _word(tokens: Sequence[Token], at: int) -> str:
     return tokens[at].word if at < len(tokens) else ""
 
 
 def _after(
-    tokens: list[_Token], at: int, is_food: Callable[[int], bool]
+    tokens: list[Token], at: int, is_food: Callable[[int], bool]
 ) -> Iterator[tuple[Collection[int], list[int]]]:
     """Foods behind a negation: `without milk or cream`; one word of `no meat soup`."""
     start = at + 1
@@ -233,7 +240,7 @@ def _after(
             if not is_food(item[-1]):
                 break
             found, last, item = [*found, item[-1]], item[-1], []
-        elif not word[0].isalpha() or word in STOPS or len(item) == (1 if short else LONGEST):
+        elif not word[0].isalpha() or word in ENDING or len(item) == (1 if short else LONGEST):
             break
         else:
             item.append(place)
@@ -249,7 +256,7 @@ def _after(
 
 
 def _before(
-    tokens: list[_Token], at: int, is_food: Callable[[int], bool]
+    tokens: list[Token], at: int, is_food: Callable[[int], bool]
 ) -> Iterator[tuple[Collection[int], list[int]]]:
     """Foods before `free`: `milk and egg-free`."""
     place = at - 1 - (tokens[at - 1].word == "-")

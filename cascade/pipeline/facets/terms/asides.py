@@ -15,6 +15,7 @@ from cascade.taxonomy.facets import FacetedTaxonomy
 
 OF = r"(?:(?:della|delle|dello|degli|del|di|da|du|des|de|do|von|vom|aus)\s+|(?:dell|d)['’])"
 OF_PLACE = 3  # times as much as other terms
+OF_ABSENT = 2  # as much
 PLACE = re.compile(rf"\s{OF}(?:(?:la|l['’])\s*)?(?P<place>[^,;()]+)", re.IGNORECASE)
 FROM = re.compile(rf"\s(?:{OF}|(?:from|of)\s+)(?:(?:the|la)\s+)?(?P<place>[^,;()]+)", re.IGNORECASE)
 
@@ -44,6 +45,7 @@ class Asides:
             float32 [n_allowed], written to.
         """
         scores[self._of_heads(text)] -= by
+        scores[self._of_absent(text)] -= OF_ABSENT * by
         scores[self._of_places(text)] -= OF_PLACE * by
 
     def _of_places(self, text: str) -> list[int]:
@@ -74,6 +76,11 @@ class Asides:
         whole = (row for word in rest for row, own in self._by_name.get(word, ()) if own <= rest)
         rows.update(whole)
         return [row for row in sorted(rows) if said.isdisjoint(self._words_of_names(row))]
+
+    def _of_absent(self, text: str) -> list[int]:
+        """Rows of terms that are called by what a text says is not there: `cheese without rind`."""
+        absent = {word[1:] for word in words_of(text) if word.startswith("-")}
+        return sorted({row for word in absent for row in self._by_head.get(word, ())})
 
     @cached_property
     def _by_name(self) -> dict[str, list[tuple[int, frozenset[str]]]]:

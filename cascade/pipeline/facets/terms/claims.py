@@ -12,6 +12,10 @@ from typing import NamedTuple
 
 from cascade.pipeline.facets.naming import words
 
+BEFORE = " \t\n\r,;:/-"  # what is left before a text, and behind it
+BEHIND = f"{BEFORE}(&"
+LAST = re.compile(r"\b(?:with|and|but)$")
+
 
 class _Claim(NamedTuple):
     """A row of `claims.csv`: what goes, with what stands behind it, where a text has some word.
@@ -40,9 +44,11 @@ def without_claims(text: str) -> str:
 
 def trimmed(text: str) -> str:
     """A text without the small words and signs that are left where something was taken out."""
-    text = re.sub(r"\s+([,;)])", r"\1", re.sub(r"\(\s*\)", " ", text))
+    text = re.sub(r"\(\s*\)", " ", " ".join(text.split()))  # linear: no blanks beside blanks
+    text = re.sub(r"\s+([,;)])", r"\1", text)
     text = re.sub(r"([,;])(?:\s*[,;])+", r"\1", text)
-    text = re.sub(r"(?:\b(?:with|and|but)\s*)?[\s,;:(&/-]*$|^[\s,;:/-]+", "", text)
+    text = text.lstrip(BEFORE).rstrip(BEHIND)
+    text = text[: -len(small[0])] if (small := LAST.search(text[-5:])) else text
     return re.sub(r"\s{2,}", " ", text)
 
 

@@ -31,6 +31,8 @@ class RankedBaseTerms:
         Of each item a word for what nobody eats, or nothing.
     aside
         Of each item why its likeliest term may be what comes with the food, or nothing.
+    nothing
+        Of each item what it says is not there, if it says nothing else.
     """
 
     nodes: NDArray[np.int32]
@@ -39,6 +41,7 @@ class RankedBaseTerms:
     similarity: NDArray[np.float32]
     no_food: Sequence[str]
     aside: Sequence[str] = ()
+    nothing: Sequence[str] = ()
 
     def led_by(self, first: Sequence[int]) -> RankedBaseTerms:
         """The same with a given term first for each item; one that is not there, for the last."""
@@ -60,6 +63,7 @@ class RankedBaseTerms:
             self.similarity,
             self.no_food,
             self.aside,
+            self.nothing,
         )
 
     def moved(self, to: Sequence[tuple[int, str]]) -> RankedBaseTerms:
