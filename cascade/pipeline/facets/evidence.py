@@ -160,6 +160,8 @@ class EvidenceFinder:
         self._every = cache(lambda: opened(terms))
         names = [[name, *terms.synonyms(i)] for i, name in enumerate(terms.names)]
         nodes = np.repeat(np.arange(len(terms), dtype=np.int32), list(map(len, names)))
+        of_bases = ((own, *taxonomy.synonyms(at)) for at, own in enumerate(taxonomy.names))
+        self._names = frozenset(name.casefold() for own in of_bases for name in own)
         self.words = WordIndex([name for own in names for name in own], nodes)
         trees = [taxonomy, *(own.tree for own in taxonomy.categories.values())]
         english = np.concatenate([self.rows_of(tree) for tree in trees if len(tree) < NATURAL])
@@ -239,12 +241,17 @@ class EvidenceFinder:
     ) -> tuple[list[list[str]], list[Absence], list[str], NDArray[np.float32]]:
         """The phrases of each item, what is absent, all phrases once, and their vectors."""
         absent = [
-            absence_in(self.read(item.text), lambda word: self.words.knows([word]))
-            for item in batch.items
+            absence_in(self.read(item.text), self._knows, self._is_name) for item in batch.items
         ]
         split = [phrases(own.text) for own in absent]
         unique = list(dict.fromkeys(phrase for own in split for phrase in own))
         return split, absent, unique, self.encoder.encode(unique)
+
+    def _knows(self, word: str) -> bool:
+        return self.words.knows([word])
+
+    def _is_name(self, text: str) -> bool:
+        return text.casefold() in self._names
 
     def _similarity(self, index: NodeIndex, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [n_terms, n_vectors], of the best text of each term."""

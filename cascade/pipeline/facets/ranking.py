@@ -125,7 +125,7 @@ class BaseTermRanker:
                 )
             ],
             [
-                shortened(own[0]) if absent.nothing else ""
+                shortened(own[0] or absent.said) if absent.nothing else ""
                 for own, absent in zip(evidence.phrases, evidence.absent, strict=True)
             ],
         )

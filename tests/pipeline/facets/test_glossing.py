@@ -3,6 +3,7 @@ from importlib import resources
 
 import pytest
 
+from cascade.pipeline.facets import glossing
 from cascade.pipeline.facets.glossing import LANGUAGES, Glossary
 
 ENGLISH = [
@@ -116,3 +117,26 @@ def test_a_proper_name_has_one_reading():
     names = [name for row in rows for name in row["names"].split("|")]
     assert sorted(names) == sorted(set(names))
     assert all(name and name == name.strip().lower() for name in names)
+
+
+def test_lists_behind_a_negation_are_read_in_other_languages():
+    glossary = Glossary({"cake", "milk", "egg", "without", "gluten"})
+    assert glossary.read("torta senza glutine né latte").text == "cake without gluten nor milk"
+    assert glossary.read("Kuchen, enthält keine Milch").text == "cake, containing no milk"
+    assert glossary.read("gâteau sans gluten").text == "cake without gluten"
+
+
+def test_words_that_come_again_are_taken_apart_once_and_very_long_ones_never(monkeypatch):
+    asked = []
+    monkeypatch.setattr(glossing, "_compound", lambda token, language: asked.append(token))
+    glossary = Glossary({"cake"})
+    glossary.read("xyzzyplugh " * 300)
+    assert asked == ["xyzzyplugh"]
+    glossary.read("x" * 5000)
+    assert asked == ["xyzzyplugh"]
+
+
+def test_long_chains_of_modifiers_are_turned(monkeypatch):
+    glossary = Glossary({"cake"})
+    text = glossary.read("Kuchen von " * 2000 + "Milch").text
+    assert text.startswith("milk cake cake")

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from cascade.pipeline.facets.naming import as_served, head_word, main_part, without_measure
+from cascade.pipeline.facets import naming
+from cascade.pipeline.facets.naming import (
+    as_served,
+    head_word,
+    main_part,
+    without_asides,
+    without_measure,
+)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +65,22 @@ def test_the_main_part_and_the_head_word_name_the_food(text: str, main: str, hea
 )
 def test_what_is_served_in_bread_is_a_sandwich(text: str, served: str) -> None:
     assert as_served(text) == served
+
+
+class Seen:
+    """Keeps the texts that a pattern gets."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def sub(self, _: str, text: str) -> str:
+        self.texts.append(text)
+        return text
+
+
+def test_no_end_of_brackets_is_looked_for_where_none_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert without_asides("a (b) c [d] (e") == "a   c   (e"
+    seen = Seen()
+    monkeypatch.setattr(naming, "ASIDES", ((seen, ")"),))
+    assert without_asides("(a)" + "(" * 9) == "(a)" + "(" * 9
+    assert seen.texts == ["(a)"]

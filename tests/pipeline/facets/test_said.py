@@ -5,7 +5,7 @@ import pytest
 
 from cascade.errors import ConfigError
 from cascade.foodex2.code import FoodCode
-from cascade.pipeline.facets.said import SaidFacets, said_code
+from cascade.pipeline.facets.said import LEFT_ON, SaidFacets, said_code
 from cascade.pipeline.facets.told import FacetWords
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.facets import Facet, FacetCategory, FacetedTaxonomy
@@ -203,3 +203,8 @@ def test_a_process_is_no_ingredient_that_it_is_the_name_of():
     tree = small({"ROE00": "Fish roe"}, facets)
     told = FacetWords(["F28", "F04"], {"F28": {"SMOKE": ["smoked"]}})
     assert said(tree, "smoked roe of fish", "ROE00", told) == {"F28.SMOKE"}
+
+
+def test_what_is_left_on_a_food_is_looked_for_once_in_a_word():
+    assert LEFT_ON.findall("ham, bone-in, skin on") == ["bone-in", "skin on"]
+    assert LEFT_ON.match("skin on", 1) is None  # so that long words cost what they are long

@@ -45,6 +45,14 @@ def test_its_networks_are_read_with_the_encoder_that_they_were_fitted_to(tree, m
     assert Classifier(tree.base_terms, CascadeConfig()).config.retrieval.encoder == ENCODER
 
 
+def test_a_text_that_names_only_what_is_not_there_has_no_base_term(made):
+    for text in ("without wheat", "sugar free", "not baked"):
+        found = made().classify(text)
+        assert (found.code, found.status) == (None, "review")
+        assert "says only what is not there" in found.message
+    assert len(made().classify("sugar free " * 100).message) < 200
+
+
 def test_a_catalogue_is_a_taxonomy_with_facets(tree):
     assert isinstance(tree, FacetedTaxonomy)
     assert "MILL1" not in tree  # a descriptor

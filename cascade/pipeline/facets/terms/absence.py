@@ -28,8 +28,10 @@ from cascade.pipeline.facets.terms.negations import (
     ONE_WORD,
     STOPS,
     TOKEN,
+    Plain,
     Token,
     is_less,
+    is_quality,
     names_nothing,
     plainly,
     tokens_of,
@@ -121,15 +123,20 @@ def with_ohne(text: str) -> str:
     return FREI.sub(lambda found: f"{found[2] or ''} ohne {found[1]}".strip(), text)
 
 
-def absence_in(text: str, knows: Callable[[str], bool]) -> Absence:
+def absence_in(
+    text: str, knows: Callable[[str], bool], is_name: Callable[[str], bool] = lambda _: False
+) -> Absence:
     """What a text in English says is not there.
 
     Parameters
     ----------
     knows
         Whether a word is one of a name of a food.
+    is_name
+        Whether a text is the name of a term, which stays as it is.
     """
-    text, unlike, unlike_said = plainly(text, knows)
+    whole = is_name(text)
+    text, unlike, unlike_said = Plain(text) if whole else plainly(text, knows)
     tokens = tokens_of(text)
     foods: set[str] = set()
     said = list[str]()
@@ -145,7 +152,7 @@ def absence_in(text: str, knows: Callable[[str], bool]) -> Absence:
     diet = {"vegan", "vegetarian"} & {token.word for token in tokens}
     foods |= {word for word in diet if not {"non", "not"} & {token.word for token in tokens}}
     left = _without(text, tokens, cut)
-    nothing = names_nothing(left) if words(left) else bool(cut or unlike)
+    nothing = not whole and (names_nothing(left) if words(left) else bool(cut or unlike))
     if not foods:
         claimed, instead = without_claims(text), plant_milk_in(text)
         so = " ".join(unlike_said)
@@ -201,7 +208,9 @@ def _negated(
 
     def is_food(at: int) -> bool:
         word = singular(re.sub(r"['’]s$", "", tokens[at].word))
-        return word.isalpha() and word not in NO_FREE and len(word) > 1 and knows(word)
+        if not word.isalpha() or len(word) < 2 or word in NO_FREE or is_quality(word):
+            return False
+        return knows(word)
 
     for at, token in enumerate(tokens):
         after = _word(tokens, at + 1)

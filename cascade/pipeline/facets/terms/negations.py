@@ -42,6 +42,10 @@ QUALITIES = frozenset(  # what a food is not, beside words in -ed
     "mature ground uht bio wholemeal wholegrain takeaway creamy crispy rare".split()
 )
 NAMES = {("non", "alcoholic"), ("non", "fat"), ("not", "packed")}  # by which terms are called
+OF_CATALOGUES = frozenset(  # behind `not` in names of terms
+    "listed separately elsewhere otherwise belonging mentioned specified included defined known "  # noqa: SIM905
+    "emulsified concentrated".split()
+)
 ADVERBS = frozenset("too very yet fully so been even overly really entirely completely".split())  # noqa: SIM905
 CLAUSE = frozenset({"in", "on", "from", "for", "suitable"})  # that begin what a food is not
 CLAUSE_WORDS = 4
@@ -125,6 +129,11 @@ def is_less(word: str) -> bool:
     return word.endswith("less") and len(word) > 6
 
 
+def is_quality(word: str) -> bool:
+    """Whether a word says what is done to a food, or how it is: `fried`, `ripe`."""
+    return word in QUALITIES or (word.endswith("ed") and not word.endswith(("seed", "reed")))
+
+
 def plainly(text: str, knows: Knows) -> Plain:
     """A text in English with `without` before each thing that is not there.
 
@@ -202,9 +211,7 @@ class _Reader:
 
     def _is_quality(self, at: int) -> bool:
         word = self._word(at)
-        return self._knows(singular(word)) and (
-            word in QUALITIES or (word.endswith("ed") and word not in ("seed", "bread", "linseed"))
-        )
+        return is_quality(word) and self._knows(singular(word))
 
     def _is_undone(self, item: tuple[int, int]) -> bool:
         """Whether a thing of a list is but what is not done, as in `potatoes no fried`."""
@@ -265,7 +272,7 @@ class _Reader:
         if not items or (word == "free" and not self._is_named(items[0][1] - 1)):
             return None, at + 1
         until = items[-1][1]
-        if len(items) == 1 and word == "no" and at and self._is_undone(items[0]):
+        if (at or len(items) > 1) and all(map(self._is_undone, items)):
             return self._out(at, items[0][0], until)
         lasts = [singular(self._word(last - 1)) for _, last in items]
         commas = any(self._word(last) == "," for _, last in items[:-1])
@@ -280,12 +287,16 @@ class _Reader:
         if before < done or "range" in (self._word(at + 1), self._word(at + 2)):
             return None, at + 1
         items = [before]
-        commas = self._word(at + 1).isalpha() and self._word(at + 1) not in STOPS | LISTING
+        before_noun = self._word(at + 1).isalpha() and self._word(at + 1) not in STOPS | LISTING
         while items[-1] - 2 >= done and self._is_named(items[-1] - 2):
+            if is_quality(self._word(items[-1] - 2)):
+                break
             joint = self._word(items[-1] - 1)
-            if joint not in LISTING and not (joint == "," and commas and len(items) > 1):
+            if joint not in LISTING and not (joint == "," and len(items) > 1):
                 break
             items.append(items[-1] - 2)
+        if not before_noun and items[-1] == 0 and self._word(1) == ",":
+            items.pop()  # the food: `cake, egg and milk free`
         own = [singular(self._word(item)) for item in items]
         if len(items) == 1 or (NO_FOOD.isdisjoint(own) and len(items) == 2):
             return None, at + 1
@@ -301,7 +312,8 @@ class _Reader:
         while self._word(place) in ADVERBS or self._word(place) == "-":
             place += 1
         word, plain = self._word(place), self._word(at) == "not"
-        if not word or (self._word(at), word) in NAMES:
+        bracketed = self._word(at - 1) == "(" and word == "stuffed"  # which names of pasta say
+        if not word or (self._word(at), word) in NAMES or word in OF_CATALOGUES or bracketed:
             return None, at + 1
         start, end = self._tokens[at].start, self._tokens[place].end
         if word == "organic":

@@ -35,6 +35,7 @@ def asides(tmp_path):
         ("ham in oil", ["Olive oil"]),
         ("ham with hazel spread", ["Spread, hazel"]),
         ("ham with hazel", []),
+        ("ham without oil", ["Olive oil"]),
     ],
 )
 def test_a_place_and_what_comes_with_a_food_are_no_food(asides, text, found):
