@@ -114,10 +114,8 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: FastAPI, listening: socket.socket, settings: ServeConfig) -> None:
-    """Answer until a signal comes, then answer what waits and return.
-
-    A second Ctrl-C ends without that.
+def take_connections(listening: socket.socket) -> None:
+    """Let clients connect to a bound socket; they wait until `serve` answers.
 
     Raises
     ------
@@ -128,6 +126,18 @@ def serve(app: FastAPI, listening: socket.socket, settings: ServeConfig) -> None
         listening.listen(BACKLOG)
     except OSError as error:
         raise _taken(address_of(listening), error) from None
+
+
+def serve(app: FastAPI, listening: socket.socket, settings: ServeConfig) -> None:
+    """Answer until a signal comes, then answer what waits and return.
+
+    A second Ctrl-C ends without that.
+
+    Parameters
+    ----------
+    listening
+        One that takes connections.
+    """
     server = make_server(app, settings)
     gc.collect()
     gc.freeze()  # models stay: they need not be looked through again and again

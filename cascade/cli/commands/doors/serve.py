@@ -53,7 +53,7 @@ def serve(
     """
     from cascade.cli.progress import load_classifier, working
     from cascade.serving.http import create_app
-    from cascade.serving.http.running import address_of, bound, end_at_once
+    from cascade.serving.http.running import address_of, bound, end_at_once, take_connections
     from cascade.serving.http.running import serve as answer
 
     settled, tree = options.resolve(
@@ -75,6 +75,7 @@ def serve(
             app.state.service.warm_up()
         if log_requests:
             logging.getLogger("cascade.serving").setLevel(logging.INFO)
+        take_connections(listening)
         err.print(f"answers at {address_of(listening)}; stop with Ctrl-C", highlight=False)
         answer(app, listening, serving)
     service = app.state.service

@@ -141,7 +141,7 @@ def page(
     from cascade.evaluation.external_predictions import PredictionColumns
     from cascade.io.tables.opening import TableFile
     from cascade.review import open_session
-    from cascade.serving.http.running import address_of, bound
+    from cascade.serving.http.running import address_of, bound, take_connections
     from cascade.serving.http.running import serve as answer
 
     settled, tree = options.resolve(
@@ -183,6 +183,7 @@ def page(
             session.warm_up()
             made = _application(session, classifier, serving, token)
         done, rows = len(session.labels()), session.rows
+        take_connections(listening)
         err.print(
             f"review {rows:,} rows ({done:,} are decided) at\n{address_of(listening)}/review/\n"
             f"stop with Ctrl-C, all is kept in {session.folder}",
