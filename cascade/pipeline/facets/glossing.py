@@ -78,7 +78,7 @@ class _Language(NamedTuple):
     Parameters
     ----------
     ends
-        How many tokens entries of several have, with their first, and with their last.
+        How many tokens entries of several have, by their first, and by their last.
     stems
         Words by the first letters that their cases share.
     """
@@ -86,7 +86,7 @@ class _Language(NamedTuple):
     name: str
     entries: dict[tuple[str, ...], str]
     single: dict[str, str]
-    ends: tuple[frozenset[tuple[int, str]], frozenset[tuple[int, str]]]
+    ends: tuple[dict[str, set[int]], dict[str, set[int]]]
     stems: dict[str, list[str]]
 
 
@@ -236,8 +236,9 @@ def _parts(
     """
     at = 0
     read: dict[tuple[str, ...], str | None] = {}  # words that come again
+    lengths = _lengths(tokens, exact, language)
     while at < len(tokens):
-        for length in range(min(LONGEST, len(tokens) - at), 0, -1):
+        for length in (*sorted(lengths.get(at, ()), reverse=True), 1):
             own = slice(at, at + length)
             found = language.entries.get(tuple(exact[own])) or language.entries.get(
                 tuple(tokens[own])
@@ -255,12 +256,29 @@ def _parts(
             at += 1
 
 
+def _lengths(
+    tokens: Sequence[str], exact: Sequence[str], language: _Language
+) -> dict[int, set[int]]:
+    """By the place where it may begin, of how many tokens an entry of several may be."""
+    firsts, lasts = language.ends
+    found: dict[int, set[int]] = {}
+    for at, own in enumerate(zip(tokens, exact, strict=True)):
+        for token in dict.fromkeys(own):
+            for length in firsts.get(token, ()):
+                if at + length <= len(tokens):
+                    found.setdefault(at, set()).add(length)
+            for length in lasts.get(token, ()):
+                if at + 1 >= length:
+                    found.setdefault(at + 1 - length, set()).add(length)
+    return found
+
+
 def _inflected(tokens: tuple[str, ...], language: _Language) -> str | None:
     """The English of another form of an entry, or of a compound; None where it is none."""
     if len(tokens) > 1:  # the last or the first word inflected
         firsts, lasts = language.ends
-        first_may = (len(tokens), tokens[-1]) in lasts
-        last_may = (len(tokens), tokens[0]) in firsts
+        first_may = len(tokens) in lasts.get(tokens[-1], ())
+        last_may = len(tokens) in firsts.get(tokens[0], ())
         for place in [0] * first_may + [len(tokens) - 1] * last_may:
             for form in _forms(tokens[place], language.name):
                 other = (*tokens[:place], form, *tokens[place + 1 :])
@@ -358,9 +376,11 @@ def _languages() -> Sequence[_Language]:
                 for word in filter(None, row[name].split("|")):
                     entries.setdefault(tuple(_tokens(spelled(word))), row["en"])
         single = {tokens[0]: english for tokens, english in entries.items() if len(tokens) == 1}
-        several = [tokens for tokens in entries if len(tokens) > 1]
-        firsts = frozenset((len(tokens), tokens[0]) for tokens in several)
-        lasts = frozenset((len(tokens), tokens[-1]) for tokens in several)
+        several = [tokens for tokens in entries if 1 < len(tokens) <= LONGEST]
+        firsts, lasts = dict[str, set[int]](), dict[str, set[int]]()
+        for tokens in several:
+            firsts.setdefault(tokens[0], set()).add(len(tokens))
+            lasts.setdefault(tokens[-1], set()).add(len(tokens))
         stems: dict[str, list[str]] = {}
         for word, english in single.items():
             if english not in SMALL:

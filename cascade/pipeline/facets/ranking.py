@@ -154,14 +154,15 @@ class BaseTermRanker:
         if main == text or not said:
             return ""
         if not self._finder.words.knows(sorted(said)):
-            return f"no term has a word of {main!r}, which says what the food is"
+            return f"no term has a word of {shortened(main)!r}, which says what the food is"
         taxonomy = self._taxonomy
         rest = set(words_of(text)) - said
         names = [taxonomy.names[node], *taxonomy.synonyms(node)]
         own = [set(words_of(name)) for name in names]
         if any(said & words for words in own) or not own[0] & rest:
             return ""
-        return f"the likeliest base term comes with the food: {main!r} says what that is"
+        said_so = shortened(main)
+        return f"the likeliest base term comes with the food: {said_so!r} says what that is"
 
     @cached_property
     def _said(self) -> tuple[dict[str, list[int]], dict[str, list[int]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from typing import NamedTuple
 
@@ -38,11 +38,8 @@ LEFT_ON = re.compile(r"(?<!\w)\w+[\s-](?:in|on)\b", re.IGNORECASE)
 ASIDE = re.compile(r"^(?:with|in|on)\s|\s(?:in|on)$", re.IGNORECASE)
 PERCENT = re.compile(r"%\s*(?P<of>[^\W\d_]+)?")
 GAP = 1  # words that may stand between those of a name
-CATALOGUES = frozenset(  # words of names that nobody says
-    ("similar", "generic", "fresh", "dry", "unspecified", "average")
-)
-
-
+# Words of names that nobody says.
+CATALOGUES = frozenset(("similar", "generic", "fresh", "dry", "unspecified", "average"))
 CERTAINTY = 0.85  # how often a facet that is said is right; `eval/results/foodex2_everyday.md`
 
 Refusal = Callable[[str], str]
@@ -110,7 +107,9 @@ class SaidFacets:
         """
         text = self._with_percent(without_places(without_measure(text)), base)
         order = words(text)
-        left = Counter(order)
+        left, places = Counter(order), dict[str, list[int]]()
+        for at, word in enumerate(order):
+            places.setdefault(word, []).append(at)
         known, related = self._of_base(base)
         known |= self._of_brands(text, base)
         main, head = set(words(main_part(text))), head_word(text)
@@ -136,11 +135,11 @@ class SaidFacets:
                     and head in name.words
                     and (name.rank != LISTED or name.facet.category != INGREDIENT)
                 )
-                and (name.rank == LISTED or _are_near(order, name.words))
+                and (name.rank == LISTED or _are_near(order, places, name.words))
                 and not (
                     name.facet.category in EATEN
                     and name.rank != LISTED
-                    and self._is_base(name, base, order)
+                    and self._is_base(name, base, places)
                 )
             ),
             key=lambda one: (*one[:4], sorted(one[4])),
@@ -245,23 +244,23 @@ class SaidFacets:
             self._related[base] = frozenset(related)
         return self._known[base], self._related[base]
 
-    def _is_base(self, name: Name, base: str, order: Sequence[str]) -> bool:
+    def _is_base(self, name: Name, base: str, at: Mapping[str, Sequence[int]]) -> bool:
         """Whether words of a name belong to the base term, so that they do not say the name.
 
         `Soya milk, vanilla` has no vanilla milk in it, baby food with carrots no baby carrots, and
         beer no wheat beer.
         """
-        if len(name.words) == 1 or any(order.count(word) > 1 for word in name.words):
+        if len(name.words) == 1 or any(len(at[word]) > 1 for word in name.words):
             return False
         of_base = name.head in self._heads(base)
         if of_base and self._are_related(name.facet.descriptor, base):
             return True
-        places = [order.index(word) for word in name.words]
-        in_order = name.head not in order or order.index(name.head) == max(places)
+        places = [at[word][0] for word in name.words]
+        in_order = name.head not in at or at[name.head][0] == max(places)
         if in_order and max(places) - min(places) < len(name.words):
             return False
         modifiers = name.words - {name.head}
-        return of_base or not modifiers.isdisjoint(self._as_people_say(order, base))
+        return of_base or not modifiers.isdisjoint(self._as_people_say(at.keys(), base))
 
     def _are_related(self, code: str, base: str) -> bool:
         """Whether one of two terms is at or below the term above the other."""
@@ -285,10 +284,10 @@ class SaidFacets:
         """All names of a base term but the first, those of `wording.yaml` too."""
         return self._taxonomy.synonyms(self._taxonomy.index(base))
 
-    def _as_people_say(self, said: Collection[str], base: str) -> frozenset[str]:
+    def _as_people_say(self, said: Set[str], base: str) -> frozenset[str]:
         """The words of names of a base term that a text has as a whole: `baby food`."""
         names = (frozenset(words(name)) for name in self._wording(base))
-        return frozenset().union(*(own for own in names if own <= set(said)))
+        return frozenset().union(*(own for own in names if own <= said))
 
     def _of_brands(self, text: str, base: str) -> frozenset[str]:
         """Colours that a text has as part of a brand's name, and that say nothing: `Red Bull`.
@@ -412,12 +411,13 @@ def said_code(
     return code, chosen
 
 
-def _are_near(order: Sequence[str], own: frozenset[str]) -> bool:
+def _are_near(order: Sequence[str], at: Mapping[str, Sequence[int]], own: frozenset[str]) -> bool:
     """Whether words stand together in a text, in any order, with a small gap at the most."""
-    if len(own) == 1:
-        return True
     width = len(own) + GAP
-    return any(own <= set(order[at : at + width]) for at in range(len(order)))
+    starts = (
+        place - back for place in min((at[word] for word in own), key=len) for back in range(width)
+    )
+    return len(own) == 1 or any(own <= set(order[max(0, one) : one + width]) for one in starts)
 
 
 def _lineage(taxonomy: FacetedTaxonomy, base: str) -> list[str]:

@@ -5,7 +5,7 @@ import pytest
 
 from cascade.errors import ConfigError
 from cascade.foodex2.code import FoodCode
-from cascade.pipeline.facets.said import LEFT_ON, SaidFacets, said_code
+from cascade.pipeline.facets.said import LEFT_ON, SaidFacets, _are_near, said_code
 from cascade.pipeline.facets.told import FacetWords
 from cascade.taxonomy.draft import Draft
 from cascade.taxonomy.facets import Facet, FacetCategory, FacetedTaxonomy
@@ -208,3 +208,19 @@ def test_a_process_is_no_ingredient_that_it_is_the_name_of():
 def test_what_is_left_on_a_food_is_looked_for_once_in_a_word():
     assert LEFT_ON.findall("ham, bone-in, skin on") == ["bone-in", "skin on"]
     assert LEFT_ON.match("skin on", 1) is None  # so that long words cost what they are long
+
+
+def test_words_of_a_name_are_looked_for_where_the_rarest_of_them_stands():
+    class Counted(list):
+        windows = 0
+
+        def __getitem__(self, key):
+            Counted.windows += isinstance(key, slice)
+            return super().__getitem__(key)
+
+    order = Counted([*["bread"] * 500, "rye", "dark", "bread"])
+    places = {"bread": [*range(500), 502], "rye": [500], "dark": [501]}
+    assert _are_near(order, places, frozenset(("rye", "bread")))
+    assert _are_near(order, places, frozenset(("dark", "bread")))
+    assert not _are_near(["rye", *"abcd", "bread"], {"rye": [0], "bread": [5]}, {"rye", "bread"})
+    assert Counted.windows <= 6

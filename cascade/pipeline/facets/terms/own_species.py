@@ -29,6 +29,7 @@ from cascade.taxonomy.names import clean
 SOURCE = "F01"  # facet category whose descriptors are plants and animals
 SAME = 5  # letters of the epithets of a species in two genera, whose gender may differ
 RAW = "r"  # kind of terms of raw commodities
+MOST_BLANKS = 400  # of a text that may be about one species
 BELOW = re.compile(r"\b(?:subsp|subvar|ssp|convar|var|f|cv)\b\.?\s+\(?([A-Za-z][a-z-]{2,})")
 TRINOMIAL = re.compile(r"^\s+([a-z][a-z-]{2,})\b")
 NO_NAME = frozenset({"and", "ex", "et", "spp", "var", "subsp", "ssp", "convar", "only", "group"})
@@ -116,6 +117,8 @@ class OwnSpecies:
     def _named_in(self, text: str) -> tuple[list[int], set[str]]:
         """Rows, and the genera whose terms may stay first: a common name is there besides."""
         text = plain(text)
+        if text.count(" ") > MOST_BLANKS:
+            return [], set()
         if text.isupper() or text.istitle():
             text = text.capitalize()
         found: set[int] | None = None

@@ -155,15 +155,18 @@ class Species:
         kin: tuple[dict[str, float], ...] = ({}, {}, {})
         said_otherwise: list[str] = []
         latin = False
+        length = text.count(" ") + 1
         for own, start, end in self.scientific(text):
             latin = True
-            rest = text[:start] + "\0" + AFTER.sub(" ", text[end:], count=1)
-            share = 1 / (1 + len(words(rest.replace("\0", ""))))
+            rest, share = "", 1 / length
+            if length <= LONG:
+                rest = text[:start] + "\0" + AFTER.sub(" ", text[end:], count=1)
+                share = 1 / (1 + len(words(rest.replace("\0", ""))))
             self._note(kin, own, share)
             for at in self._by_species.get(own, ()):
                 for other in self._species[at]:
                     self._note(kin, other, share)
-                if others:
+                if others and rest:
                     kind = self._kinds[at]
                     names = (*kind.names, *kind.scientific)
                     said_otherwise += [rest.replace("\0", name) for name in names]
