@@ -151,7 +151,7 @@ def absence_in(
         cut.update(() if own == ["dairy"] and tokens[min(out)].word == "non" else out)
     diet = {"vegan", "vegetarian"} & {token.word for token in tokens}
     foods |= {word for word in diet if not {"non", "not"} & {token.word for token in tokens}}
-    left = _without(text, tokens, cut)
+    left = _without(text, tokens, cut) if cut else text
     nothing = not whole and (names_nothing(left) if words(left) else bool(cut or unlike))
     if not foods:
         claimed, instead = without_claims(text), plant_milk_in(text)

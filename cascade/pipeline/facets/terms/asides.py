@@ -79,7 +79,7 @@ class Asides:
 
     def _of_absent(self, text: str) -> list[int]:
         """Rows of terms that are called by what a text says is not there: `cheese without rind`."""
-        absent = {word[1:] for word in words_of(text) if word.startswith("-")}
+        absent = {word[1:] for word in words(text) if word.startswith("-")}
         return sorted({row for word in absent for row in self._by_head.get(word, ())})
 
     @cached_property

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from cascade.pipeline.facets.naming import words
 from cascade.retrieval.words.overlap import singular, words_of
 
 TOKEN = re.compile(r"w/o|[^\W_]+(?:['’][^\W_]+)*|[^\w\s]", re.IGNORECASE)
@@ -115,7 +116,7 @@ def tokens_of(text: str) -> list[Token]:
 def names_nothing(text: str) -> bool:
     """Whether a text holds nothing but what is not there: `sugar free`, `without milk`."""
     before, found = "", False
-    for word in words_of(text):
+    for word in words(text):
         absent = word.startswith("-") or word in ABSENT_ONLY or is_less(word)
         found |= absent
         if not (absent or before in ("-added", "-any", "-extra") or word.isdigit()):
