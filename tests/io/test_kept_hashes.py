@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+from cascade.errors import ConfigError
 from cascade.io import kept_hashes
 from cascade.io.kept_hashes import LARGE, kept_sha256
 from cascade.pipeline.pack import seal, verify
@@ -85,3 +86,6 @@ def test_a_pack_that_is_whole_is_not_refused_for_a_hash_that_was_kept_wrongly(ha
     for place in (file.parent / "cache" / "hashes").iterdir():
         place.write_text(f"{place.read_text()[:-65]}{'0' * 64}\n")
     verify(pack, every_byte=False)
+    (pack / "heads").write_bytes(b"b" * LARGE)
+    with pytest.raises(ConfigError, match="was changed since the pack was sealed"):
+        verify(pack, every_byte=False)
